@@ -1,0 +1,156 @@
+/**
+ * TypeScript face of the native addon: libbpf's nouns and nothing of policies. The only file that loads bpf.node.
+ * Every failure is a BpfError with errno, step and subject; close() is idempotent on every handle.
+ */
+
+/** Thrown by everything here. `message` is `STEP SUBJECT: ERRNO (hint)`, e.g. `attach fentry commit_creds: EPERM`. */
+export interface BpfError extends Error {
+  /** Symbolic errno, e.g. "EPERM". */
+  code: string;
+  /** Positive errno. */
+  errno: number;
+  /** What was done: "open object", "load program", "attach kprobe" ... */
+  step: string;
+  /** What it was done to. */
+  subject: string;
+  /** The verifier's log where a program was refused, at most 64 KiB, its end kept. */
+  verifierLog?: string;
+}
+
+/** A BPF object file. Programs whose autoload is off are neither relocated nor loaded. */
+export interface BpfObject {
+  programNames(): string[];
+  mapNames(): string[];
+  /** Before load(): leaves a program out. */
+  setAutoload(program: string, autoload: boolean): void;
+  /** Before load(). */
+  setMaxEntries(map: string, maxEntries: number): void;
+  /** Before load(): overwrites the initial contents of a global data section's map (`.rodata`) at an offset. */
+  setInitialValue(map: string, bytes: Uint8Array, offset?: number): void;
+  load(): void;
+  map(name: string): BpfMap;
+  program(name: string): BpfProgram;
+  /** BTF of the object: byte offsets of a struct's members by name, for the check that TypeScript agrees with C. */
+  structLayout(name: string): { size: number; members: Record<string, { offset: number; size: number }> };
+  close(): void;
+}
+
+export type ProgramType = "kprobe" | "tracing" | "raw_tracepoint" | "tracepoint" | "lsm";
+export type AttachType = "trace_fentry" | "trace_fexit" | "modify_return" | "trace_raw_tp" | "lsm_mac" | "none";
+
+export interface BpfProgram {
+  readonly name: string;
+  readonly fd: number;
+  /** Instructions after relocation (8 bytes each). */
+  instructionCount(): number;
+  /**
+   * Loads a copy of this program's relocated instructions with some maps replaced, without parsing anything again.
+   * `maps` goes from map name in the object to the map to use instead.
+   */
+  clone(options: CloneOptions): BpfProgram;
+  attachRawTracepoint(name: string): BpfLink;
+  /** fentry, fexit, fmod_ret and LSM programs: the target was given at load. */
+  attachTracing(): BpfLink;
+  /** perf kprobe on a symbol; a link where the kernel has perf links (5.15), else the perf event itself. */
+  attachKprobe(symbol: string, options?: { retprobe?: boolean }): BpfLink;
+  attachTracepoint(subsystem: string, event: string): BpfLink;
+  /** From bpf_prog_info: verified instructions, memory and the runs that the kernel skipped (5.12+, else 0). */
+  info(): { id: number; xlatedInstructions: number; jitedBytes: number; memlockBytes: number; recursionMisses: number };
+  close(): void;
+}
+
+export interface CloneOptions {
+  name: string;
+  type: ProgramType;
+  expectedAttachType: AttachType;
+  /** BTF id of the function (kernel BTF) for tracing and LSM programs. */
+  attachBtfId?: number;
+  maps?: Record<string, BpfMap>;
+}
+
+export interface BpfLink {
+  close(): void;
+}
+
+export type MapType = "hash" | "array" | "percpu_array" | "percpu_hash" | "lru_hash" | "lru_percpu_hash" | "lpm_trie" | "ringbuf";
+
+export interface CreateMapOptions {
+  name: string;
+  type: MapType;
+  keySize: number;
+  valueSize: number;
+  maxEntries: number;
+  /** BPF_F_* bits. */
+  flags?: number;
+}
+
+export interface BpfMap {
+  readonly name: string;
+  readonly keySize: number;
+  readonly valueSize: number;
+  readonly maxEntries: number;
+  /** For per-CPU maps: the values of all possible CPUs, one after the other, each padded to 8. */
+  lookup(key: Uint8Array): Uint8Array | undefined;
+  update(key: Uint8Array, value: Uint8Array): void;
+  /** False when there was no such key. */
+  delete(key: Uint8Array): boolean;
+  keys(): Uint8Array[];
+  /** No more writes from user space; the verifier may then treat a BPF_F_RDONLY_PROG map as constants. */
+  freeze(): void;
+  memlockBytes(): number;
+  close(): void;
+}
+
+/** A parameter or return value in a kernel function's BTF prototype. */
+export interface BtfParam {
+  name: string;
+  /** As C would spell it: `struct cred *`, `const struct pt_regs *`, `unsigned int`, `kuid_t`. */
+  type: string;
+}
+
+export interface FuncProto {
+  btfId: number;
+  params: BtfParam[];
+  returnType: string;
+}
+
+/** The running kernel's BTF, parsed once. */
+export interface KernelBtf {
+  funcProto(name: string): FuncProto | undefined;
+  hasStruct(name: string): boolean;
+  /** Value of an enumerator, e.g. ("bpf_func_id", "BPF_FUNC_get_current_task_btf"). */
+  enumValue(enumName: string, enumerator: string): number | undefined;
+  structMember(structName: string, member: string): { offset: number; size: number } | undefined;
+  close(): void;
+}
+
+export interface RingReaderOptions {
+  /** Called on the main thread with whole records one after the other, each padded to 8; the buffer is the callee's. */
+  onBatch: (batch: ArrayBuffer) => void;
+  /** How long the reader thread sleeps when nothing wakes it. */
+  pollMs?: number;
+  /** Upper bound of one batch. */
+  batchBytes?: number;
+}
+
+/**
+ * Reads a ring buffer in a thread of its own. At most one batch waits for the main thread: a slow consumer lets the
+ * ring fill, where losses are counted, instead of memory growing.
+ */
+export interface RingReader {
+  /** Delivers what is in the ring now, before it returns. */
+  flush(): void;
+  close(): void;
+}
+
+export interface Binding {
+  openObject(path: string): BpfObject;
+  createMap(options: CreateMapOptions): BpfMap;
+  /** Throws ENOENT when the kernel has no BTF. */
+  loadKernelBtf(path?: string): KernelBtf;
+  readRing(ring: BpfMap, options: RingReaderOptions): RingReader;
+  /** CLOCK_BOOTTIME in nanoseconds, the clock of the records. */
+  bootTimeNs(): bigint;
+  possibleCpus(): number;
+  libbpfVersion(): string;
+}

@@ -1,0 +1,77 @@
+/** API groups, versions, kinds, labels and field managers: every string that two rooms must spell alike. */
+import { createHash } from "node:crypto";
+
+/** Group and version of the user's policies, upstream's own so that its YAML applies unchanged. */
+export const POLICY_API = { group: "cilium.io", version: "v1alpha1", apiVersion: "cilium.io/v1alpha1" } as const;
+
+/** Group and version of the objects that Trigon adds. */
+export const TRIGON_API = { group: "trigon.dev", version: "v1alpha1", apiVersion: "trigon.dev/v1alpha1" } as const;
+
+/** The two policy kinds; the namespaced one sees pods of its namespace only. */
+export type PolicyKind = "TracingPolicy" | "TracingPolicyNamespaced";
+
+/** Plural resource names as they stand in URLs. */
+export const PLURALS = {
+  TracingPolicy: "tracingpolicies",
+  TracingPolicyNamespaced: "tracingpoliciesnamespaced",
+  TracingNode: "tracingnodes",
+} as const;
+
+/** Labels and annotations on what Trigon writes. */
+export const LABELS = {
+  managedBy: "app.kubernetes.io/managed-by",
+  component: "app.kubernetes.io/component",
+  name: "app.kubernetes.io/name",
+  /** On a hook-spec ConfigMap: see policyLabelValue(). */
+  policy: "trigon.dev/policy",
+  /** On a hook-spec ConfigMap: the full policy key, which may be too long for a label (annotation). */
+  policyKey: "trigon.dev/policy-key",
+  /** On a hook-spec ConfigMap: the content hash, equal to the suffix of its name. */
+  specHash: "trigon.dev/spec-hash",
+  /** On a hook-spec ConfigMap: metadata.generation of the policy that was compiled (annotation). */
+  policyGeneration: "trigon.dev/policy-generation",
+} as const;
+
+/** Values of the labels above, and the selectors that agents and operator list with. */
+export const MANAGED_BY_OPERATOR = "trigon-operator";
+export const AGENT_COMPONENT = "agent";
+export const OPERATOR_COMPONENT = "operator";
+export const HOOK_SPEC_SELECTOR = `${LABELS.managedBy}=${MANAGED_BY_OPERATOR},${LABELS.policy}`;
+export const AGENT_POD_SELECTOR = `${LABELS.name}=trigon,${LABELS.component}=${AGENT_COMPONENT}`;
+
+/** Where the operator, the agents and the hook specs live unless configured otherwise. */
+export const DEFAULT_NAMESPACE = "trigon-system";
+
+/** Field managers of server-side apply, one per writer. */
+export const FIELD_MANAGERS = { operator: "trigon-operator", agent: "trigon-agent" } as const;
+
+/** ConfigMap data keys; `hook-spec.json.gz` is in binaryData and used when the JSON is large. */
+export const HOOK_SPEC_KEYS = { json: "hook-spec.json", gzip: "hook-spec.json.gz" } as const;
+
+/** Identity of a policy across kinds and namespaces. */
+export interface PolicyRef {
+  kind: PolicyKind;
+  /** Absent for the cluster-scoped kind. */
+  namespace?: string;
+  name: string;
+}
+
+/** One string per policy: `TracingPolicy/NAME` or `TracingPolicyNamespaced/NAMESPACE/NAME`. */
+export function policyKey(ref: PolicyRef): string {
+  return ref.namespace === undefined ? `${ref.kind}/${ref.name}` : `${ref.kind}/${ref.namespace}/${ref.name}`;
+}
+
+/** Label value for a policy: short, valid for every key, and distinct for distinct keys. */
+export function policyLabelValue(ref: PolicyRef): string {
+  return sha256Hex(policyKey(ref)).slice(0, 32);
+}
+
+/** Name of the ConfigMap that carries the hook spec with this hash. */
+export function hookSpecConfigMapName(specHash: string): string {
+  return `trigon-spec-${specHash}`;
+}
+
+/** Lower-case hex SHA-256 of a text's UTF-8 bytes. */
+export function sha256Hex(text: string): string {
+  return createHash("sha256").update(text, "utf8").digest("hex");
+}

@@ -1,0 +1,9 @@
+import { defineConfig } from "vitest/config";
+
+/** Unit tests only: what needs a kernel or an API server lives in e2e/ and is run by e2e/test.ts. */
+export default defineConfig({
+  test: {
+    include: ["{crds,policy,lib,operator,agent,cli,e2e}/**/*.test.ts"],
+    environment: "node",
+  },
+});
