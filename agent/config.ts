@@ -1,0 +1,181 @@
+/** Flags and environment, read once into a typed Config. */
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { DEFAULT_NAMESPACE } from "../crds/names.ts";
+import { environmentName, OPTIONS, type Option, type OptionName } from "./options.ts";
+
+/** Everything that the agent can be told. */
+export interface Config {
+  policyFiles: string[];
+  policyDir?: string;
+  /** Absent: standard output. */
+  exportFilename?: string;
+  /** Absent: no server. */
+  metricsServer?: ListenAddress;
+  procfs: string;
+  nodeName: string;
+  kubernetes: boolean;
+  kubeconfig?: string;
+  namespace: string;
+  bpfObject: string;
+  logLevel: (typeof LOG_LEVELS)[number];
+  logFormat: (typeof LOG_FORMATS)[number];
+  enableProcessCred: boolean;
+  enableProcessNs: boolean;
+  /** Absent: the engine chooses by the number of CPUs. */
+  ringBytes?: number;
+}
+
+/** Where a server listens; no host means every address. */
+export interface ListenAddress {
+  host?: string;
+  port: number;
+}
+
+/** What the command line asks for. */
+export type Command =
+  | { kind: "run"; config: Config }
+  | { kind: "help" }
+  | { kind: "version" }
+  | { kind: "error"; message: string };
+
+const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
+const LOG_FORMATS = ["text", "json"] as const;
+const MIN_RING_BYTES = 64 << 10;
+const MAX_RING_BYTES = 1 << 30;
+
+class UsageError extends Error {}
+
+type Environment = Record<string, string | undefined>;
+type Values = { [name in OptionName]?: string | boolean | string[] };
+
+/** Never throws: a wrong flag or value is an answer that names it. */
+export function parseCommand(argv: readonly string[], env: Environment, hostname: string): Command {
+  try {
+    const values = readValues(argv, env);
+    if (values.help === true) return { kind: "help" };
+    if (values.version === true) return { kind: "version" };
+    return { kind: "run", config: makeConfig(values, env, hostname) };
+  } catch (error) {
+    if (error instanceof UsageError) return { kind: "error", message: error.message };
+    throw error;
+  }
+}
+
+function makeConfig(values: Values, env: Environment, hostname: string): Config {
+  const text = (name: OptionName) => nonEmpty(values[name] as string | undefined);
+  const policyDir = text("tracing-policy-dir");
+  const exportFilename = text("export-filename");
+  const metricsServer = text("metrics-server");
+  const kubeconfig = text("kubeconfig");
+  const ringSize = text("rb-size");
+  return {
+    policyFiles: (values["tracing-policy"] as string[] | undefined) ?? [],
+    ...(policyDir !== undefined && { policyDir }),
+    ...(exportFilename !== undefined && { exportFilename }),
+    ...(metricsServer !== undefined && { metricsServer: parseListenAddress(metricsServer) }),
+    procfs: text("procfs") ?? "/proc",
+    nodeName: text("node-name") ?? nonEmpty(env.HUBBLE_NODE_NAME) ?? nonEmpty(env.NODE_NAME) ?? hostname,
+    kubernetes: values.kubernetes === true,
+    ...(kubeconfig !== undefined && { kubeconfig }),
+    namespace: text("namespace") ?? nonEmpty(env.POD_NAMESPACE) ?? DEFAULT_NAMESPACE,
+    bpfObject: text("bpf-object") ?? fileURLToPath(new URL("../build/bpf/trigon.bpf.o", import.meta.url)),
+    logLevel: oneOf(LOG_LEVELS, "log-level", text("log-level") ?? "info"),
+    logFormat: oneOf(LOG_FORMATS, "log-format", text("log-format") ?? "text"),
+    enableProcessCred: values["enable-process-cred"] === true,
+    enableProcessNs: values["enable-process-ns"] === true,
+    ...(ringSize !== undefined && ringSize !== "0" && { ringBytes: parseRingSize(ringSize) }),
+  };
+}
+
+/** The environment first, then the flags over it. */
+function readValues(argv: readonly string[], env: Environment): Values {
+  return { ...environmentValues(env), ...flagValues(argv) };
+}
+
+function flagValues(argv: readonly string[]): Values {
+  const { booleans, rest } = takeBooleanAssignments(argv);
+  try {
+    const { values } = parseArgs({ args: rest, options: OPTIONS, strict: true, allowPositionals: false });
+    return { ...values, ...booleans } as Values;
+  } catch (error) {
+    throw new UsageError(`${firstSentence(error)}; see --help`);
+  }
+}
+
+/** `--kubernetes=false` and `=true`, as Tetragon's flags may be written; parseArgs knows the bare form only. */
+function takeBooleanAssignments(argv: readonly string[]): { booleans: Values; rest: string[] } {
+  const booleans: Values = {};
+  const rest: string[] = [];
+  for (const argument of argv) {
+    const [, name, value] = /^--([a-z-]+)=(.*)$/.exec(argument) ?? [];
+    if (name !== undefined && value !== undefined && isOption(name) && OPTIONS[name].type === "boolean") {
+      booleans[name] = parseBoolean(`--${name}`, value);
+    } else {
+      rest.push(argument);
+    }
+  }
+  return { booleans, rest };
+}
+
+function environmentValues(env: Environment): Values {
+  const values: Values = {};
+  for (const [name, option] of Object.entries(OPTIONS) as [OptionName, Option][]) {
+    if (name === "help" || name === "version") continue;
+    const variable = environmentName(name);
+    const text = nonEmpty(env[variable]);
+    if (text === undefined) continue;
+    if (option.type === "boolean") values[name] = parseBoolean(variable, text);
+    else values[name] = option.multiple ? text.split(",").filter((part) => part !== "") : text;
+  }
+  return values;
+}
+
+function isOption(name: string): name is OptionName {
+  return Object.hasOwn(OPTIONS, name);
+}
+
+function parseBoolean(subject: string, text: string): boolean {
+  if (text === "true" || text === "1") return true;
+  if (text === "false" || text === "0") return false;
+  throw new UsageError(`${subject}: "${text}" is neither true nor false`);
+}
+
+function parseListenAddress(text: string): ListenAddress {
+  const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (digits === undefined || port > 65_535) {
+    throw new UsageError(`--metrics-server: "${text}" is not HOST:PORT or :PORT, for example 127.0.0.1:2112`);
+  }
+  const host = nonEmpty(bracketed) ?? nonEmpty(plain);
+  return host === undefined ? { port } : { host, port };
+}
+
+function parseRingSize(text: string): number {
+  const [, digits, unit] = /^(\d+)([km]?)$/i.exec(text) ?? [];
+  const bytes =
+    Number(digits) * { "": 1, k: 1 << 10, m: 1 << 20 }[(unit ?? "").toLowerCase() as "" | "k" | "m"];
+  const powerOfTwo = Number.isInteger(Math.log2(bytes));
+  if (!powerOfTwo || bytes < MIN_RING_BYTES || bytes > MAX_RING_BYTES) {
+    throw new UsageError(
+      `--rb-size: "${text}" is not a power of two from 64k to 1024m (the kernel asks for one)`,
+    );
+  }
+  return bytes;
+}
+
+function oneOf<T extends string>(allowed: readonly T[], name: OptionName, text: string): T {
+  const found = allowed.find((value) => value === text);
+  if (found === undefined) throw new UsageError(`--${name}: "${text}" is not one of ${allowed.join(", ")}`);
+  return found;
+}
+
+/** An empty value means "not given", as in Tetragon's configuration files. */
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === "" ? undefined : text;
+}
+
+/** parseArgs explains how to escape positionals; what is wrong stands in its first sentence. */
+function firstSentence(error: unknown): string {
+  return (error as Error).message.split(". ")[0] ?? "wrong flags";
+}

@@ -1,0 +1,101 @@
+/** The agent's flags, in the order in which `--help` lists them; parsing, environment and help are all read from here. */
+
+/** One flag; its environment variable is `TRIGON_` and the name in capitals. */
+export interface Option {
+  type: "string" | "boolean";
+  /** May be given more than once; in the environment separated by commas. */
+  multiple?: true;
+  /** What stands for the value in the help text. */
+  value?: string;
+  help: string;
+}
+
+/** Every flag of the agent. */
+export const OPTIONS = {
+  "tracing-policy": {
+    type: "string",
+    multiple: true,
+    value: "FILE",
+    help: "Policy file to run from the start; repeatable. A file that does not compile ends the agent.",
+  },
+  "tracing-policy-dir": {
+    type: "string",
+    value: "DIR",
+    help: "Run every *.yaml, *.yml and *.json of the directory, in the order of their names.",
+  },
+  "export-filename": {
+    type: "string",
+    value: "FILE",
+    help: "Append events to this file, one JSON object per line. Default: standard output.",
+  },
+  "metrics-server": {
+    type: "string",
+    value: "ADDR",
+    help: "Serve /metrics, /healthz and /readyz here, for example :2112 or 127.0.0.1:2112. Default: off.",
+  },
+  procfs: { type: "string", value: "DIR", help: "Where the host's procfs is mounted. Default: /proc." },
+  "node-name": {
+    type: "string",
+    value: "NAME",
+    help: "Name of this node in events. Default: HUBBLE_NODE_NAME, NODE_NAME or the host name.",
+  },
+  kubernetes: {
+    type: "boolean",
+    help: "Take hook specs from the ConfigMaps of the operator, name pods, report in a TracingNode.",
+  },
+  kubeconfig: {
+    type: "string",
+    value: "FILE",
+    help: "How to reach the API server. Default: the pod's service account.",
+  },
+  namespace: {
+    type: "string",
+    value: "NAME",
+    help: "Namespace of the operator and its ConfigMaps. Default: POD_NAMESPACE or trigon-system.",
+  },
+  "bpf-object": {
+    type: "string",
+    value: "FILE",
+    help: "The BPF object. Default: build/bpf/trigon.bpf.o of this installation.",
+  },
+  "log-level": { type: "string", value: "LEVEL", help: "error, warn, info or debug. Default: info." },
+  "log-format": { type: "string", value: "FORMAT", help: "text or json, on standard error. Default: text." },
+  "enable-process-cred": { type: "boolean", help: "Show the credentials that a process had at exec." },
+  "enable-process-ns": { type: "boolean", help: "Show the namespaces that a process had at exec." },
+  "rb-size": {
+    type: "string",
+    value: "BYTES",
+    help: "Size of the ring buffer, a power of two from 64k; suffixes k and m. Default: 64k per CPU, at least 1m.",
+  },
+  help: { type: "boolean", help: "Show this text." },
+  version: { type: "boolean", help: "Show the version." },
+} as const satisfies Record<string, Option>;
+
+/** Name of a flag without its dashes. */
+export type OptionName = keyof typeof OPTIONS;
+
+/** Environment variable that stands in for a flag; the flag wins. */
+export function environmentName(option: string): string {
+  return `TRIGON_${option.replaceAll("-", "_").toUpperCase()}`;
+}
+
+/** Text of `--help`. */
+export function helpText(): string {
+  const rows = Object.entries<Option>(OPTIONS).map(([name, option]) => {
+    const flag = option.value === undefined ? `--${name}` : `--${name} ${option.value}`;
+    return `  ${flag.padEnd(30)} ${option.help}`;
+  });
+  return [
+    "Usage: node agent/main.ts [FLAGS]",
+    "",
+    "Attaches tracing policies on this machine and writes an event for each thing they observe.",
+    "",
+    ...rows,
+    "",
+    "Each flag but the last two can also stand in the environment: --log-level is TRIGON_LOG_LEVEL.",
+    "",
+    "Exit status: 0 after SIGTERM or SIGINT; 1 for a policy that does not compile or an unexpected error;",
+    "2 for wrong flags; 3 if this kernel or the agent's privileges do not allow tracing.",
+    "",
+  ].join("\n");
+}
