@@ -1,0 +1,171 @@
+/**
+ * Finds or builds the programs of a cluster. In this order: KUBEBUILDER_ASSETS, PATH (both only with a version that
+ * fits), the cache, and a build from the Go modules beside this file.
+ */
+import { createHash } from "node:crypto";
+import { access, constants, mkdir, readFile, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { cacheDirectory } from "../cache.ts";
+import { runProgram } from "../guest/program.ts";
+import { type Progress, step } from "../progress.ts";
+
+const KUBERNETES = { version: "v1.36.3", minor: "1.36" };
+
+interface GoModule {
+  directory: string;
+  flags: string[];
+  /** Told to people before a build from nothing. */
+  estimate: string;
+}
+
+const KUBERNETES_MODULE: GoModule = {
+  directory: join(import.meta.dirname, "kubernetes"),
+  flags: [
+    "-ldflags",
+    [
+      "-s -w",
+      `-X k8s.io/component-base/version.gitVersion=${KUBERNETES.version}`,
+      `-X k8s.io/component-base/version.gitMajor=${KUBERNETES.minor.split(".")[0]}`,
+      `-X k8s.io/component-base/version.gitMinor=${KUBERNETES.minor.split(".")[1]}`,
+    ].join(" "),
+  ],
+  estimate: "about 5 minutes on two cores the first time, seconds later",
+};
+
+const CONTAINERD_MODULE: GoModule = {
+  directory: join(import.meta.dirname, "containerd"),
+  flags: ["-tags", "no_btrfs,no_devmapper,no_zfs", "-ldflags", "-s -w"],
+  estimate: "about a minute the first time",
+};
+
+interface Program {
+  module: GoModule;
+  package: string;
+  versionArgs: string[];
+  /** What the version's text has to match for a program that is already there. */
+  fits: RegExp;
+}
+
+const kubernetes = (name: string, versionArgs = ["--version"]): Program => ({
+  module: KUBERNETES_MODULE,
+  package: `k8s.io/kubernetes/cmd/${name}`,
+  versionArgs,
+  fits: new RegExp(`\\bv${KUBERNETES.minor.replace(".", "\\.")}\\.`),
+});
+
+const containerd = (name: string, versionArgs: string[]): Program => ({
+  module: CONTAINERD_MODULE,
+  package: `github.com/containerd/containerd/v2/cmd/${name}`,
+  versionArgs,
+  fits: /\bv?2\.3\./,
+});
+
+const PROGRAMS = {
+  etcd: {
+    module: KUBERNETES_MODULE,
+    package: "go.etcd.io/etcd/server/v3",
+    versionArgs: ["--version"],
+    fits: /etcd Version: 3\.[56]\./,
+  },
+  "kube-apiserver": kubernetes("kube-apiserver"),
+  kubectl: kubernetes("kubectl", ["version", "--client"]),
+  "kube-controller-manager": kubernetes("kube-controller-manager"),
+  "kube-scheduler": kubernetes("kube-scheduler"),
+  kubelet: kubernetes("kubelet"),
+  containerd: containerd("containerd", ["--version"]),
+  "containerd-shim-runc-v2": containerd("containerd-shim-runc-v2", ["-v"]),
+  ctr: containerd("ctr", ["--version"]),
+} satisfies Record<string, Program>;
+
+/** A program that can be found or built. */
+export type ProgramName = keyof typeof PROGRAMS;
+
+/** What an API server alone needs. */
+export const API_SERVER_PROGRAMS = ["etcd", "kube-apiserver", "kubectl"] as const satisfies ProgramName[];
+
+/** What a cluster with nodes needs. */
+export const CLUSTER_PROGRAMS = Object.keys(PROGRAMS) as ProgramName[];
+
+/** Absolute path of each program that was asked for. */
+export type Binaries<Name extends ProgramName = ProgramName> = Record<Name, string>;
+
+/** Finds each program, builds what is missing, and never downloads a binary. */
+export async function findBinaries<Name extends ProgramName>(
+  names: readonly Name[],
+  environment: NodeJS.ProcessEnv,
+  progress: Progress,
+): Promise<Binaries<Name>> {
+  const found: Partial<Record<ProgramName, string>> = {};
+  const missing = new Map<GoModule, ProgramName[]>();
+  for (const name of names) {
+    const path = (await findInstalled(name, environment)) ?? (await findCached(name, environment));
+    if (path) found[name] = path;
+    else missing.set(PROGRAMS[name].module, [...(missing.get(PROGRAMS[name].module) ?? []), name]);
+  }
+  for (const [module, toBuild] of missing) {
+    await step(progress, `build ${toBuild.join(", ")} from Go modules (${module.estimate})`, () =>
+      build(module, toBuild, environment),
+    );
+    for (const name of toBuild) found[name] = join(await cachePath(module, environment), name);
+  }
+  return found as Binaries<Name>;
+}
+
+async function findInstalled(name: ProgramName, environment: NodeJS.ProcessEnv): Promise<string | undefined> {
+  const assets = environment.KUBEBUILDER_ASSETS;
+  const directories = [...(assets ? [assets] : []), ...(environment.PATH ?? "").split(":").filter(Boolean)];
+  for (const directory of directories) {
+    const path = join(directory, name);
+    if ((await isExecutable(path)) && (await versionFits(name, path))) return path;
+  }
+  return undefined;
+}
+
+async function versionFits(name: ProgramName, path: string): Promise<boolean> {
+  const { versionArgs, fits } = PROGRAMS[name];
+  return runProgram(path, versionArgs).then(
+    (text) => fits.test(text),
+    () => false,
+  );
+}
+
+async function findCached(name: ProgramName, environment: NodeJS.ProcessEnv): Promise<string | undefined> {
+  const path = join(await cachePath(PROGRAMS[name].module, environment), name);
+  return (await isExecutable(path)) ? path : undefined;
+}
+
+const isExecutable = (path: string) =>
+  access(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+
+/** Named by all that the binaries are made of, so that a new version never meets an old binary. */
+async function cachePath(module: GoModule, environment: NodeJS.ProcessEnv): Promise<string> {
+  const hash = createHash("sha256").update(module.flags.join(" "));
+  for (const file of ["go.mod", "go.sum"]) hash.update(await readFile(join(module.directory, file)));
+  return join(cacheDirectory(environment), "binaries", hash.digest("hex").slice(0, 16));
+}
+
+/** A lock keeps two sessions from compiling the same thing on the same cores; the second one finds Go's cache warm. */
+async function build(module: GoModule, names: ProgramName[], environment: NodeJS.ProcessEnv): Promise<void> {
+  const target = await cachePath(module, environment);
+  const work = `${target}.${process.pid}`;
+  await mkdir(work, { recursive: true });
+  const packages = names.map((name) => PROGRAMS[name].package);
+  const go = ["go", "build", "-trimpath", ...module.flags, "-o", `${work}/`, ...packages];
+  await runProgram("flock", [`${target}.lock`, "env", "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", ...go], {
+    cwd: module.directory,
+  });
+  await mkdir(target, { recursive: true });
+  for (const name of names) {
+    await rename(join(work, builtName(PROGRAMS[name].package)), join(target, name));
+  }
+  await runProgram("rm", ["-rf", work]);
+}
+
+/** Go names a binary after the package's last path element that is not a major version. */
+function builtName(packagePath: string): string {
+  const parts = packagePath.split("/").filter((part) => !/^v\d+$/.test(part));
+  return parts.at(-1) ?? packagePath;
+}

@@ -1,0 +1,84 @@
+/** A program that runs in the background with its output in a file. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { open, readFile } from "node:fs/promises";
+
+/** How to start a daemon. */
+export interface DaemonOptions {
+  name: string;
+  program: string;
+  args: string[];
+  /** Appended to on every start. */
+  logFile: string;
+  environment?: NodeJS.ProcessEnv;
+}
+
+/** Can be stopped and started again with the same arguments; the kernel kills it when this process dies. */
+export class Daemon {
+  readonly name: string;
+  readonly #options: DaemonOptions;
+  #process: ChildProcess | undefined;
+  #exit: Promise<string> = Promise.resolve("not started");
+  #exited: string | undefined;
+
+  constructor(options: DaemonOptions) {
+    this.name = options.name;
+    this.#options = options;
+  }
+
+  /** Resolves when the program runs, which does not mean that it is ready. */
+  async start(): Promise<void> {
+    const { program, args, logFile, environment } = this.#options;
+    const log = await open(logFile, "a");
+    const child = spawn("setpriv", ["--pdeathsig", "KILL", program, ...args], {
+      stdio: ["ignore", log.fd, log.fd],
+      ...(environment ? { env: environment } : {}),
+    });
+    this.#process = child;
+    this.#exited = undefined;
+    this.#exit = new Promise((resolve) => {
+      child.once("exit", (code, signal) => resolve(signal ?? `exit status ${code}`));
+      child.once("error", (error) => resolve(error.message));
+    });
+    void this.#exit.then((reason) => {
+      if (this.#process === child) this.#exited = reason;
+    });
+    await log.close();
+  }
+
+  /** Ends the program and waits until it is gone; idempotent. */
+  async stop(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
+    this.#process?.kill(signal);
+    await this.#exit;
+    this.#process = undefined;
+  }
+
+  /** Throws with the end of the log when the program is no longer there. */
+  async assertRunning(): Promise<void> {
+    if (this.#exited === undefined) return;
+    throw new Error(`${this.name} ended (${this.#exited})\n${await this.log(20)}`);
+  }
+
+  /** The last lines of what the program wrote. */
+  async log(lines: number): Promise<string> {
+    const text = await readFile(this.#options.logFile, "utf8").catch(() => "");
+    return text.trimEnd().split("\n").slice(-lines).join("\n");
+  }
+}
+
+/** Polls until the check holds; fails when the daemon ends before, or with `what` after the time. */
+export async function waitFor(
+  what: string,
+  timeoutMs: number,
+  check: () => Promise<boolean>,
+  daemon?: Daemon,
+): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  while (!(await check())) {
+    await daemon?.assertRunning();
+    if (Date.now() > deadline) {
+      const log = daemon ? `\n${await daemon.log(20)}` : "";
+      throw new Error(`${what}: not within ${timeoutMs / 1000} s${log}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
