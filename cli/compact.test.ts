@@ -1,0 +1,51 @@
+import { describe, expect, test } from "vitest";
+import { type CompactEvent, compactLine } from "./compact.ts";
+
+const process = {
+  pid: 7,
+  binary: "/usr/bin/su",
+  arguments: "root",
+  pod: { namespace: "default", name: "demo", container: { name: "shell" } },
+};
+const root = { uid: 0, gid: 0, euid: 0, egid: 0, suid: 0, sgid: 0, fsuid: 0, fsgid: 0 };
+const base = { node_name: "node-1", time: "2026-11-20T10:11:12.123456789Z" };
+const kprobe = (args: unknown[], name = "commit_creds"): CompactEvent => ({
+  ...base,
+  process_kprobe: { process, function_name: name, args: args as never },
+});
+
+describe("compactLine", () => {
+  const cases: Record<string, [CompactEvent, string]> = {
+    "shows a syscall without the architecture's prefix": [
+      kprobe([{ int_arg: -1 }, { int_arg: 0 }], "__x64_sys_setreuid"),
+      "10:11:12.123  node-1  default/demo  /usr/bin/su  setreuid(-1, 0)",
+    ],
+    "shows one id where all four agree and names the capabilities": [
+      kprobe([{ process_credentials_arg: { ...root, caps: { effective: ["CAP_CHOWN", "DAC_OVERRIDE"] } } }]),
+      "10:11:12.123  node-1  default/demo  /usr/bin/su  commit_creds(uid 0 gid 0 caps chown,dac_override)",
+    ],
+    "shows real, effective, saved and file-system id where they differ": [
+      kprobe([{ process_credentials_arg: { ...root, uid: 1000, caps: {}, user_ns: { level: 1 } } }]),
+      "10:11:12.123  node-1  default/demo  /usr/bin/su  commit_creds(uid 1000/0/0/0 gid 0 caps none user ns level 1)",
+    ],
+    "shows a failed read as such": [
+      kprobe([{ error_arg: { Message: "Bad address for basic type" }, label: "new" }]),
+      "10:11:12.123  node-1  default/demo  /usr/bin/su  commit_creds(new=<Bad address for basic type>)",
+    ],
+    "says host for a process without a pod": [
+      { ...base, process_exit: { process: { binary: "/bin/true" }, status: 3 } },
+      "10:11:12.123  node-1  host  /bin/true  exit 3",
+    ],
+    "shows an exec with its arguments": [
+      { ...base, process_exec: { process } },
+      "10:11:12.123  node-1  default/demo  /usr/bin/su  exec root",
+    ],
+  };
+  test.each(Object.entries(cases))("%s", (_name, [event, want]) => {
+    expect(compactLine(event)).toBe(want);
+  });
+
+  test("has no line for an event that it does not know", () => {
+    expect(compactLine({ ...base })).toBeUndefined();
+  });
+});
