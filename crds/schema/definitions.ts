@@ -1,0 +1,123 @@
+/** The CustomResourceDefinitions as objects; generate.ts writes them down as YAML. */
+import { PLURALS, POLICY_API, TRIGON_API } from "../names.ts";
+import { TRACING_NODE } from "./node.ts";
+import { TRACING_POLICY, TRACING_POLICY_NAMESPACED } from "./policy.ts";
+import type { Structural } from "./structural.ts";
+
+interface Column {
+  name: string;
+  type: "string" | "integer" | "date";
+  jsonPath: string;
+  description?: string;
+  priority?: number;
+}
+
+interface Kind {
+  api: { group: string; version: string };
+  kind: string;
+  plural: string;
+  singular: string;
+  shortNames: string[];
+  categories: string[];
+  scope: "Cluster" | "Namespaced";
+  columns: Column[];
+  schema: Structural;
+}
+
+/** A CustomResourceDefinition, ready to apply. */
+export type Definition = Record<string, unknown>;
+
+const AGE: Column = { name: "AGE", type: "date", jsonPath: ".metadata.creationTimestamp" };
+
+const POLICY_COLUMNS: Column[] = [
+  { name: "READY", type: "string", jsonPath: `.status.conditions[?(@.type=="Ready")].status` },
+  { name: "NODES", type: "string", jsonPath: ".status.nodesSummary", description: "Nodes attached, of all." },
+  {
+    name: "HOOKS",
+    type: "string",
+    jsonPath: ".status.hooksSummary",
+    description: "Hooks attached, on the node with the fewest, of all.",
+  },
+  { name: "REASON", type: "string", jsonPath: `.status.conditions[?(@.type=="Ready")].reason` },
+  AGE,
+  {
+    name: "MESSAGE",
+    type: "string",
+    jsonPath: `.status.conditions[?(@.type=="Ready")].message`,
+    priority: 1,
+  },
+];
+
+const NODE_COLUMNS: Column[] = [
+  { name: "KERNEL", type: "string", jsonPath: ".status.kernel.release" },
+  { name: "AGENT", type: "string", jsonPath: ".status.agentVersion" },
+  AGE,
+];
+
+function definition(kind: Kind): Definition {
+  const { group, version } = kind.api;
+  return {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: `${kind.plural}.${group}` },
+    spec: {
+      group,
+      names: {
+        categories: kind.categories,
+        kind: kind.kind,
+        listKind: `${kind.kind}List`,
+        plural: kind.plural,
+        shortNames: kind.shortNames,
+        singular: kind.singular,
+      },
+      scope: kind.scope,
+      versions: [
+        {
+          additionalPrinterColumns: kind.columns,
+          name: version,
+          schema: { openAPIV3Schema: kind.schema },
+          served: true,
+          storage: true,
+          subresources: { status: {} },
+        },
+      ],
+    },
+  };
+}
+
+/** File name (without extension) to definition. */
+export const DEFINITIONS: Record<string, Definition> = {
+  tracingpolicies: definition({
+    api: POLICY_API,
+    kind: "TracingPolicy",
+    plural: PLURALS.TracingPolicy,
+    singular: "tracingpolicy",
+    shortNames: ["tgtp"],
+    categories: ["tetragon"],
+    scope: "Cluster",
+    columns: POLICY_COLUMNS,
+    schema: TRACING_POLICY,
+  }),
+  tracingpoliciesnamespaced: definition({
+    api: POLICY_API,
+    kind: "TracingPolicyNamespaced",
+    plural: PLURALS.TracingPolicyNamespaced,
+    singular: "tracingpolicynamespaced",
+    shortNames: ["tgtpn"],
+    categories: ["tetragon"],
+    scope: "Namespaced",
+    columns: POLICY_COLUMNS,
+    schema: TRACING_POLICY_NAMESPACED,
+  }),
+  tracingnodes: definition({
+    api: TRIGON_API,
+    kind: "TracingNode",
+    plural: PLURALS.TracingNode,
+    singular: "tracingnode",
+    shortNames: ["tgn"],
+    categories: ["trigon"],
+    scope: "Cluster",
+    columns: NODE_COLUMNS,
+    schema: TRACING_NODE,
+  }),
+};

@@ -1,0 +1,66 @@
+/** Schema of TracingNode: what one node's agent reports about its kernel and the policies there. */
+import { dictionary, list, object, type Structural, text, word } from "./structural.ts";
+
+const HOOK = object(
+  "A hook of the policy on this node.",
+  {
+    attach: text("How it is attached: fentry, kprobe and so on."),
+    call: text("Function as the policy names it."),
+    function: text("Kernel function that the name stands for here."),
+    message: text("Why it is not attached, or not by the first choice."),
+    path: text("Where it stands in the policy."),
+    reason: text("Stable word for the cause."),
+    state: word("What became of it.", ["Attached", "NotFound", "Failed", "Skipped"]),
+  },
+  ["path", "call", "state"],
+);
+
+const POLICY = object(
+  "A policy on this node.",
+  {
+    attachedHash: text("Hash of the spec that runs; absent when none does."),
+    hooks: list("Hooks of the spec that runs, or that failed.", HOOK, { "x-kubernetes-list-type": "atomic" }),
+    kind: word("Kind of the policy.", ["TracingPolicy", "TracingPolicyNamespaced"]),
+    message: text("For people."),
+    name: text("Name of the policy."),
+    namespace: text("Namespace of the policy; absent for the cluster-scoped kind."),
+    reason: text("Stable word for the cause."),
+    specHash: text("Hash of the spec that is wanted."),
+    state: word("What became of it.", ["Attached", "PartiallyAttached", "Pending", "Failed", "Skipped"]),
+  },
+  ["kind", "name", "specHash", "state"],
+);
+
+const KERNEL = object("Facts about the kernel, found when the agent starts.", {
+  architecture: text("Machine, as uname says."),
+  features: dictionary("What the kernel can do.", { type: "boolean" }),
+  missing: list(
+    "What it cannot do, and why.",
+    object(
+      "A feature that the kernel lacks.",
+      { feature: text("Name of the feature."), reason: text("Why it is missing.") },
+      ["feature", "reason"],
+    ),
+    { "x-kubernetes-list-type": "atomic" },
+  ),
+  release: text("Release, as uname says."),
+});
+
+/** Schema of the object that each agent writes about its own node. */
+export const TRACING_NODE: Structural = object(
+  "What Trigon does on one node; written by the agent there, and by nobody else.",
+  {
+    apiVersion: text("Version of this schema."),
+    kind: text("Kind of the object."),
+    metadata: { type: "object" },
+    status: object("What the agent reports.", {
+      agentVersion: text("Version of the agent."),
+      bootTime: { description: "When the kernel booted.", format: "date-time", type: "string" },
+      kernel: KERNEL,
+      policies: list("Every policy that the agent was given.", POLICY, {
+        "x-kubernetes-list-type": "atomic",
+      }),
+    }),
+  },
+  ["metadata"],
+);

@@ -1,0 +1,78 @@
+/** Status of a policy, written by the operator alone. */
+import { count, int64, list, object, type Structural, text, word } from "./structural.ts";
+
+/** Conditions as every Kubernetes tool expects them. */
+export const CONDITIONS: Structural = list(
+  "Ready always; Reconciling and Stalled when they say something.",
+  object(
+    "A fact about the policy.",
+    {
+      lastTransitionTime: {
+        description: "When the status last changed.",
+        format: "date-time",
+        type: "string",
+      },
+      message: text("For people.", { maxLength: 32768 }),
+      observedGeneration: { ...int64("Generation that the fact is about."), minimum: 0 },
+      reason: text("Stable word for the cause.", {
+        maxLength: 1024,
+        minLength: 1,
+        pattern: "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
+      }),
+      status: word("Whether the fact holds.", ["True", "False", "Unknown"]),
+      type: text("Name of the fact.", { maxLength: 316 }),
+    },
+    ["lastTransitionTime", "message", "reason", "status", "type"],
+  ),
+  { maxItems: 16, "x-kubernetes-list-map-keys": ["type"], "x-kubernetes-list-type": "map" },
+);
+
+const NODE_COUNTS = object("Nodes by state.", {
+  attached: count("Nodes with every hook attached."),
+  failed: count("Nodes where the newest spec does not attach."),
+  partial: count("Nodes where the policy allows the missing hooks to be missing."),
+  pending: count("Nodes that have not reported the newest spec."),
+  skipped: count("Nodes that the policy does not select."),
+  total: count("Nodes that should run the policy."),
+  unavailable: count("Nodes whose agent does not answer."),
+});
+
+const FAILING_NODE = object(
+  "A node that does not run the newest spec.",
+  {
+    message: text("What the node says."),
+    node: text("Node name."),
+    reason: text("Stable word for the cause."),
+    state: text("State of the policy there."),
+  },
+  ["node", "state"],
+);
+
+const NODE_STATE = object(
+  "State of the policy on one node.",
+  {
+    attach: text("How the hooks are attached, such as fentry×8."),
+    attachedHash: text("Hash of the spec that runs there, if another one."),
+    node: text("Node name."),
+    state: text("State of the policy there."),
+  },
+  ["node", "state"],
+);
+
+/** What the operator reports about a policy. */
+export const POLICY_STATUS: Structural = object("What runs, and where. Written by the operator.", {
+  conditions: CONDITIONS,
+  failingNodes: list("At most 20 nodes that need attention.", FAILING_NODE, {
+    maxItems: 20,
+    "x-kubernetes-list-type": "atomic",
+  }),
+  hooksSummary: text("Hooks attached, on the node with the fewest, of all."),
+  nodeStates: list("Every node, in clusters of up to 50.", NODE_STATE, {
+    maxItems: 50,
+    "x-kubernetes-list-type": "atomic",
+  }),
+  nodes: NODE_COUNTS,
+  nodesSummary: text("Nodes attached, of all."),
+  observedGeneration: { ...int64("Generation of the spec that this status is about."), minimum: 0 },
+  specHash: text("Hash of the compiled spec."),
+});

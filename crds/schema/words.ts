@@ -1,0 +1,139 @@
+/** The closed vocabularies of policies, in the order in which messages list them. */
+
+/** Argument types. */
+export const ARGUMENT_TYPES = [
+  "auto",
+  "int",
+  "sint8",
+  "int8",
+  "uint8",
+  "sint16",
+  "int16",
+  "uint16",
+  "uint32",
+  "sint32",
+  "int32",
+  "ulong",
+  "uint64",
+  "size_t",
+  "long",
+  "sint64",
+  "int64",
+  "char_buf",
+  "char_iovec",
+  "skb",
+  "sock",
+  "sockaddr",
+  "socket",
+  "sockaddr_un",
+  "string",
+  "fd",
+  "file",
+  "filename",
+  "path",
+  "nop",
+  "bpf_attr",
+  "perf_event",
+  "bpf_map",
+  "user_namespace",
+  "capability",
+  "kiocb",
+  "iov_iter",
+  "cred",
+  "const_buf",
+  "load_info",
+  "module",
+  "syscall64",
+  "kernel_cap_t",
+  "cap_inheritable",
+  "cap_permitted",
+  "cap_effective",
+  "linux_binprm",
+  "data_loc",
+  "net_device",
+  "bpf_cmd",
+  "dentry",
+  "bpf_prog",
+] as const;
+
+/** Operators on arguments. */
+export const ARGUMENT_OPERATORS = [
+  "Equal",
+  "NotEqual",
+  "Prefix",
+  "NotPrefix",
+  "Postfix",
+  "NotPostfix",
+  "GreaterThan",
+  "LessThan",
+  "GT",
+  "LT",
+  "Mask",
+  "SPort",
+  "NotSPort",
+  "SPortPriv",
+  "NotSportPriv",
+  "DPort",
+  "NotDPort",
+  "DPortPriv",
+  "NotDPortPriv",
+  "SAddr",
+  "NotSAddr",
+  "DAddr",
+  "NotDAddr",
+  "Protocol",
+  "Family",
+  "State",
+  "InMap",
+  "NotInMap",
+  "CapabilitiesGained",
+  "InRange",
+  "NotInRange",
+  "SubString",
+  "SubStringIgnCase",
+  "CelExpr",
+  "FileType",
+  "NotFileType",
+] as const;
+
+/** Membership. */
+export const SET_OPERATORS = ["In", "NotIn"] as const;
+
+/** Comparison of paths. */
+export const PATH_OPERATORS = ["In", "NotIn", "Prefix", "NotPrefix", "Postfix", "NotPostfix"] as const;
+
+/** What a matching selector can do. */
+export const ACTIONS = [
+  "Post",
+  "Sigkill",
+  "Override",
+  "GetUrl",
+  "DnsLookup",
+  "NoPost",
+  "Signal",
+  "TrackSock",
+  "UntrackSock",
+  "NotifyEnforcer",
+  "CleanupEnforcerNotification",
+  "Set",
+] as const;
+
+/** Namespaces of a process. */
+export const NAMESPACES = [
+  "Uts",
+  "Ipc",
+  "Mnt",
+  "Pid",
+  "PidForChildren",
+  "Net",
+  "Time",
+  "TimeForChildren",
+  "Cgroup",
+  "User",
+] as const;
+
+/** Capability sets of a process that selectors can look at. */
+export const CAPABILITY_SETS = ["Effective", "Inheritable", "Permitted"] as const;
+
+/** Kinds of lists. */
+export const LIST_TYPES = ["syscalls", "generated_syscalls", "generated_ftrace"] as const;
