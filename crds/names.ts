@@ -2,10 +2,18 @@
 import { createHash } from "node:crypto";
 
 /** Group and version of the user's policies, upstream's own so that its YAML applies unchanged. */
-export const POLICY_API = { group: "cilium.io", version: "v1alpha1", apiVersion: "cilium.io/v1alpha1" } as const;
+export const POLICY_API = {
+  group: "cilium.io",
+  version: "v1alpha1",
+  apiVersion: "cilium.io/v1alpha1",
+} as const;
 
 /** Group and version of the objects that Trigon adds. */
-export const TRIGON_API = { group: "trigon.dev", version: "v1alpha1", apiVersion: "trigon.dev/v1alpha1" } as const;
+export const TRIGON_API = {
+  group: "trigon.dev",
+  version: "v1alpha1",
+  apiVersion: "trigon.dev/v1alpha1",
+} as const;
 
 /** The two policy kinds; the namespaced one sees pods of its namespace only. */
 export type PolicyKind = "TracingPolicy" | "TracingPolicyNamespaced";
@@ -30,6 +38,10 @@ export const LABELS = {
   specHash: "trigon.dev/spec-hash",
   /** On a hook-spec ConfigMap: metadata.generation of the policy that was compiled (annotation). */
   policyGeneration: "trigon.dev/policy-generation",
+  /** On a hook-spec ConfigMap: of the ConfigMaps of one policy, the highest is the wanted one (annotation). */
+  revision: "trigon.dev/revision",
+  /** On a hook-spec ConfigMap, "true": its policy is gone; deleted without it, it will be put back. */
+  retired: "trigon.dev/retired",
 } as const;
 
 /** Values of the labels above, and the selectors that agents and operator list with. */

@@ -1,0 +1,52 @@
+/** Prometheus metrics: one registry per process, handed down; nothing registers itself globally. */
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+
+/** Makes the registry of a process with `trigon_build_info` and, if asked, the process and Node.js metrics. */
+export function createRegistry(options: {
+  component: string;
+  version: string;
+  defaultMetrics?: boolean;
+}): Registry {
+  const registry = new Registry();
+  const info = new Gauge({
+    name: "trigon_build_info",
+    help: "Build of this process; the value is always 1.",
+    labelNames: ["component", "version", "node_version"],
+    registers: [registry],
+  });
+  info.set({ component: options.component, version: options.version, node_version: process.version }, 1);
+  if (options.defaultMetrics !== false) collectDefaultMetrics({ register: registry });
+  return registry;
+}
+
+/** What the watches of a process count; see ResourceWatch. */
+export interface WatchMetrics {
+  open: Gauge<"resource">;
+  restarts: Counter<"resource" | "reason">;
+  lists: Counter<"resource">;
+}
+
+/** Registers the metrics of ResourceWatch. */
+export function createWatchMetrics(registry: Registry): WatchMetrics {
+  const registers = [registry];
+  return {
+    open: new Gauge({
+      name: "trigon_watch_open",
+      help: "Watch requests to the API server that are open now.",
+      labelNames: ["resource"],
+      registers,
+    }),
+    restarts: new Counter({
+      name: "trigon_watch_restarts_total",
+      help: "Watch requests that ended, by reason.",
+      labelNames: ["resource", "reason"],
+      registers,
+    }),
+    lists: new Counter({
+      name: "trigon_watch_lists_total",
+      help: "Complete lists that were read from the API server.",
+      labelNames: ["resource"],
+      registers,
+    }),
+  };
+}
