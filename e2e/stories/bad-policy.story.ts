@@ -1,0 +1,71 @@
+/** A policy is edited into something that cannot work: the reason is on the object, and what ran before goes on. */
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { conditionIs, getPolicy, policyReady } from "./cluster-view.ts";
+import { kubectl, until } from "./kubectl.ts";
+
+const NAME = "edited-badly";
+
+after(() => kubectl(["delete", "tracingpolicy", NAME, "--ignore-not-found"]));
+
+test("an invalid edit is Stalled with the field path, and the last good spec stays attached", async () => {
+  await kubectl(["apply", "-f", "-"], policy({ call: "commit_creds", argument: 0 }));
+  await policyReady(NAME);
+  const good = await attachedHashes();
+
+  await kubectl(["apply", "-f", "-"], policy({ call: "commit_creds", argument: 9 }));
+  const stalled = await until("Stalled", async () => {
+    const now = await getPolicy(NAME);
+    return conditionIs(now, "Stalled", "True") && now;
+  });
+  const message = stalled.status?.conditions?.find((item) => item.type === "Stalled")?.message ?? "";
+  assert.match(message, /spec\.kprobes\[0\]\.args\[0\]\.index/);
+  assert.ok(conditionIs(stalled, "Ready", "False"));
+  assert.deepEqual(await attachedHashes(), good);
+});
+
+test("a function that no kernel has is named with its node, and the last good spec stays attached", async () => {
+  await kubectl(["apply", "-f", "-"], policy({ call: "commit_creds", argument: 0 }));
+  await policyReady(NAME);
+  const good = await attachedHashes();
+
+  await kubectl(["apply", "-f", "-"], policy({ call: "comit_creds", argument: 0 }));
+  const failed = await until("Ready=False for a missing function", async () => {
+    const now = await getPolicy(NAME);
+    const ready = now?.status?.conditions?.find((item) => item.type === "Ready");
+    return conditionIs(now, "Ready", "False") && ready?.reason === "FunctionNotFound" && ready;
+  });
+  assert.match(failed.message, /comit_creds/);
+  assert.deepEqual(await attachedHashes(), good);
+});
+
+test("a good edit recovers", async () => {
+  await kubectl(["apply", "-f", "-"], policy({ call: "commit_creds", argument: 0 }));
+  const ready = await policyReady(NAME);
+  assert.ok(!conditionIs(ready, "Stalled", "True"));
+});
+
+function policy(spec: { call: string; argument: number }): string {
+  return JSON.stringify({
+    apiVersion: "cilium.io/v1alpha1",
+    kind: "TracingPolicy",
+    metadata: { name: NAME },
+    spec: { kprobes: [{ call: spec.call, syscall: false, args: [{ index: spec.argument, type: "cred" }] }] },
+  });
+}
+
+/** Hash that runs, by node. */
+async function attachedHashes(): Promise<Record<string, string | undefined>> {
+  const list = JSON.parse(await kubectl(["get", "tracingnodes", "-o", "json"])) as {
+    items: {
+      metadata: { name: string };
+      status?: { policies?: { name: string; attachedHash?: string }[] };
+    }[];
+  };
+  return Object.fromEntries(
+    list.items.map((node) => [
+      node.metadata.name,
+      node.status?.policies?.find((item) => item.name === NAME)?.attachedHash,
+    ]),
+  );
+}

@@ -1,0 +1,80 @@
+/** What a user sees of Trigon in a cluster: policies, agents, events, counts. */
+import { get } from "node:http";
+import { AGENT_POD_SELECTOR, DEFAULT_NAMESPACE } from "../../crds/names.ts";
+import { getObject, kubectl, until } from "./kubectl.ts";
+
+/** The parts of a policy's status that stories look at. */
+export interface PolicyObject {
+  metadata: { name: string; generation: number };
+  status?: {
+    observedGeneration?: number;
+    nodesSummary?: string;
+    conditions?: { type: string; status: string; reason: string; message: string }[];
+  };
+}
+
+/** One running agent. */
+export interface AgentPod {
+  name: string;
+  node: string;
+  ip: string;
+}
+
+/** One line of the event stream. */
+export interface TrigonEvent {
+  node_name: string;
+  time: string;
+  [kind: string]: unknown;
+}
+
+/** The policy as the API server has it. */
+export function getPolicy(name: string): Promise<PolicyObject | undefined> {
+  return getObject<PolicyObject>("tracingpolicies", name);
+}
+
+/** Waits until the newest generation of a policy is Ready on every node. */
+export function policyReady(name: string): Promise<PolicyObject> {
+  return until(`policy ${name} Ready`, async () => {
+    const policy = await getPolicy(name);
+    return conditionIs(policy, "Ready", "True") && policy;
+  });
+}
+
+/** True only for a condition that speaks of the newest generation. */
+export function conditionIs(policy: PolicyObject | undefined, type: string, status: string): boolean {
+  if (policy?.status?.observedGeneration !== policy?.metadata.generation) return false;
+  return policy?.status?.conditions?.some((item) => item.type === type && item.status === status) ?? false;
+}
+
+/** Agents that run, by node name. */
+export async function agentPods(): Promise<AgentPod[]> {
+  const list = await getObject<{
+    items: { metadata: { name: string }; spec: { nodeName: string }; status: { podIP: string } }[];
+  }>("pods", "-n", DEFAULT_NAMESPACE, "-l", AGENT_POD_SELECTOR);
+  return (list?.items ?? [])
+    .map((pod) => ({ name: pod.metadata.name, node: pod.spec.nodeName, ip: pod.status.podIP }))
+    .sort((a, b) => a.node.localeCompare(b.node));
+}
+
+/** Every event that the agents have written to their standard output. */
+export async function events(): Promise<TrigonEvent[]> {
+  const logs = await Promise.all(
+    (await agentPods()).map((pod) => kubectl(["logs", "-n", DEFAULT_NAMESPACE, pod.name, "-c", "agent"])),
+  );
+  return logs
+    .flatMap((log) => log.split("\n"))
+    .filter((line) => line.startsWith('{"process_'))
+    .map((line) => JSON.parse(line) as TrigonEvent)
+    .sort((a, b) => a.time.localeCompare(b.time));
+}
+
+/** Lines of an agent's /metrics. */
+export function metrics(pod: AgentPod): Promise<string> {
+  return new Promise((resolve, reject) => {
+    get({ host: pod.ip, port: 2112, path: "/metrics" }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on("data", (chunk: Buffer) => chunks.push(chunk));
+      response.on("end", () => resolve(Buffer.concat(chunks).toString("utf8")));
+    }).on("error", reject);
+  });
+}

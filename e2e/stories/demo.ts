@@ -1,0 +1,44 @@
+/** A pod per node whose processes change their credentials in the ways that people ask about. */
+import { kubectl, until } from "./kubectl.ts";
+
+/** Image with a shell, util-linux (setpriv, su, unshare) and setuid binaries. */
+const IMAGE = process.env.TRIGON_WORKLOAD_IMAGE ?? "trigon.dev/workload:dev";
+
+/** What a demo pod runs when it is told to, each a way to change credentials. */
+export const CHANGES = {
+  su: "su -s /bin/sh nobody -c true",
+  setuid: "setpriv --reuid=1000 --regid=1000 --clear-groups passwd -S >/dev/null 2>&1 || true",
+  unshare: "unshare -U true || true",
+} as const;
+
+/** Starts `demo-NODE` on a node and waits until it runs. */
+export async function startDemoPod(node: string): Promise<string> {
+  const name = `demo-${node}`;
+  await kubectl(["apply", "-f", "-"], JSON.stringify(podManifest(name, node)));
+  await until(`pod ${name} Running`, async () => {
+    const phase = await kubectl(["get", "pod", name, "-o", "jsonpath={.status.phase}"]);
+    return phase === "Running" && phase;
+  });
+  return name;
+}
+
+/** Runs one of the changes in a demo pod. */
+export function change(pod: string, what: keyof typeof CHANGES): Promise<string> {
+  return kubectl(["exec", pod, "--", "sh", "-c", CHANGES[what]]);
+}
+
+function podManifest(name: string, nodeName: string): object {
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name, labels: { app: "demo" } },
+    spec: {
+      nodeName,
+      terminationGracePeriodSeconds: 0,
+      tolerations: [{ operator: "Exists" }],
+      containers: [
+        { name: "shell", image: IMAGE, imagePullPolicy: "IfNotPresent", command: ["sleep", "infinity"] },
+      ],
+    },
+  };
+}
