@@ -1,0 +1,117 @@
+/** Puts one policy's hooks in the place of others: new before old, all or nothing. */
+import type { HookDef } from "../crds/hook-spec.ts";
+import type { PolicyRef } from "../crds/names.ts";
+import { diffHooks } from "./diff.ts";
+import type { AttachedHook, HookStatus } from "./hooks/engine.ts";
+import { judgeHooks, type Verdict } from "./state/outcome.ts";
+
+/** What a replacement needs of the engine and the event pipeline. */
+export interface HookDeps {
+  engine: { attach(def: HookDef): AttachedHook };
+  pipeline: {
+    registerHook(id: number, info: HookRegistration): void;
+    retireHook(id: number, untilKtimeNs?: bigint): void;
+  };
+  /** CLOCK_BOOTTIME, the clock of the records. */
+  bootTimeNs(): bigint;
+}
+
+/** What the event pipeline is told about a hook. */
+export interface HookRegistration {
+  policy: PolicyRef;
+  def: HookDef;
+  functionName: string;
+  fromKtimeNs?: bigint;
+}
+
+/** What runs afterwards, and how it went. */
+export interface Replacement {
+  verdict: Verdict;
+  /** Of every wanted hook, in order. */
+  statuses: HookStatus[];
+  /** The hooks that run now: the old ones if the verdict is Failed. */
+  running: AttachedHook[];
+}
+
+/**
+ * Attaches what is new, and only if the policy may run with the result detaches what is old. Synchronous: no batch of
+ * records is handled between attaching a hook and telling the pipeline about it.
+ */
+export function replaceHooks(
+  deps: HookDeps,
+  policy: PolicyRef,
+  wanted: readonly HookDef[],
+  old: readonly AttachedHook[],
+): Replacement {
+  const diff = diffHooks(wanted, old);
+  const hooks = diff.wanted.map(({ def, keep }) => ({
+    def,
+    hook: keep ?? deps.engine.attach(def),
+    fresh: !keep,
+  }));
+  const statuses = hooks.map(({ def, hook }) => ({ ...hook.status, path: def.path }));
+  const verdict = judgeHooks(wanted, statuses);
+  const attached = hooks.filter(({ hook }) => hook.status.state === "Attached");
+  const fresh = attached.filter((hook) => hook.fresh).map(({ hook }) => hook);
+  if (verdict.state === "Failed") {
+    for (const hook of fresh) rollBack(deps, policy, hook);
+    return { verdict, statuses: statuses.map(afterRollBack), running: [...old] };
+  }
+  handOver(deps, policy, fresh, diff.detach);
+  return { verdict, statuses, running: attached.map(({ hook }) => hook) };
+}
+
+/**
+ * One instant parts the records of old and new hooks, so that both may run for a moment and each hit is told once. It
+ * lies after the last attach and before the first detach: at any time one of the two was there to see the hit. (A hit
+ * that is in flight at that very instant is timed by each hook on its own, less than a microsecond apart.)
+ */
+function handOver(
+  deps: HookDeps,
+  policy: PolicyRef,
+  fresh: readonly AttachedHook[],
+  old: readonly AttachedHook[],
+): void {
+  const instant = old.length > 0 ? deps.bootTimeNs() : undefined;
+  for (const hook of fresh) register(deps, policy, hook, instant);
+  for (const hook of old) {
+    deps.pipeline.retireHook(hook.id, instant);
+    hook.detach();
+  }
+}
+
+/** Nothing that the hook has seen is told: a policy that does not attach completely does not run at all. */
+function rollBack(deps: HookDeps, policy: PolicyRef, hook: AttachedHook): void {
+  hook.detach();
+  register(deps, policy, hook, deps.bootTimeNs());
+  deps.pipeline.retireHook(hook.id);
+}
+
+function register(
+  deps: HookDeps,
+  policy: PolicyRef,
+  hook: AttachedHook,
+  fromKtimeNs: bigint | undefined,
+): void {
+  deps.pipeline.registerHook(hook.id, {
+    policy,
+    def: hook.def,
+    functionName: hook.functionName,
+    ...(fromKtimeNs !== undefined && { fromKtimeNs }),
+  });
+}
+
+/** The hooks that would attach are not attached either. */
+function afterRollBack(status: HookStatus): HookStatus {
+  if (status.state !== "Attached") return status;
+  const { attach: _, ...rest } = status;
+  return { ...rest, state: "Skipped", message: "attaches, but another hook of the policy does not" };
+}
+
+/** Detaches hooks of a policy that is gone; what they have posted until now is still told. */
+export function detachHooks(deps: HookDeps, hooks: readonly AttachedHook[]): void {
+  for (const hook of hooks) {
+    hook.detach();
+    deps.pipeline.retireHook(hook.id);
+  }
+}

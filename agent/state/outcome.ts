@@ -1,0 +1,72 @@
+/** What became of one policy on this node. Pure. */
+import type { HookReason, NodePolicyState } from "../../crds/conditions.ts";
+import type { HookDef } from "../../crds/hook-spec.ts";
+import type { PolicyRef } from "../../crds/names.ts";
+import type { HookStatus } from "../hooks/engine.ts";
+
+/** Why a policy is not simply attached, beyond the reasons of its hooks. */
+export type OutcomeReason =
+  | HookReason
+  /** The hook spec of the policy is missing, damaged or of another version. */
+  | "SpecUnusable"
+  /** Another source of this agent gives the same policy. */
+  | "DuplicatePolicy"
+  /** The policy's nodeSelector excludes the node. */
+  | "NodeNotSelected"
+  /** The policy has a nodeSelector and the node's labels are not known. */
+  | "NodeLabelsUnknown";
+
+/** State of a policy on this node; the source of its entry in the TracingNode. */
+export interface PolicyOutcome {
+  ref: PolicyRef;
+  /** What is wanted. */
+  specHash: string;
+  /** What runs; absent when nothing does. */
+  attachedHash?: string;
+  state: NodePolicyState;
+  reason?: OutcomeReason;
+  message?: string;
+  /** The hooks of the wanted spec, in its order. */
+  hooks: HookStatus[];
+}
+
+/** What the statuses of a spec's hooks say about the spec. */
+export type Verdict = Pick<PolicyOutcome, "state" | "reason" | "message">;
+
+const LISTED_HOOKS = 3;
+
+/** A hook that may be missing makes the policy partial, any other that is not attached makes it fail. */
+export function judgeHooks(defs: readonly HookDef[], statuses: readonly HookStatus[]): Verdict {
+  const missing = statuses.filter((status) => status.state !== "Attached");
+  const failed = missing.filter((status) => !mayBeMissing(defs[statuses.indexOf(status)], status));
+  const first = failed[0] ?? missing[0];
+  if (!first) return { state: "Attached" };
+  const count = `${missing.length} of ${statuses.length} hooks`;
+  return failed.length > 0
+    ? { state: "Failed", reason: first.reason ?? "AttachFailed", message: describeHooks(failed) }
+    : {
+        state: "PartiallyAttached",
+        reason: first.reason ?? "FunctionNotFound",
+        message: `${count} skipped: ${describeHooks(missing)}`,
+      };
+}
+
+function mayBeMissing(def: HookDef | undefined, status: HookStatus): boolean {
+  const absent = status.state === "NotFound" || status.state === "Skipped";
+  return absent && def?.ignoreCallNotFound === true;
+}
+
+function describeHooks(hooks: readonly HookStatus[]): string {
+  const listed = hooks
+    .slice(0, LISTED_HOOKS)
+    .map((hook) => `${hook.path} ${hook.call}: ${hook.message ?? hook.state}`);
+  const rest = hooks.length - listed.length;
+  return rest > 0 ? `${listed.join("; ")}; and ${rest} more` : listed.join("; ");
+}
+
+const TRANSIENT_ERRNO = /: (EAGAIN|EBUSY|EINTR|ENOMEM)\b/;
+
+/** True if trying the same again may help: the kernel was short of something at that moment. */
+export function isTransient(statuses: readonly HookStatus[]): boolean {
+  return statuses.some((status) => status.state === "Failed" && TRANSIENT_ERRNO.test(status.message ?? ""));
+}
