@@ -17,7 +17,7 @@ const KFC = join(ROOT, "node_modules/kubernetes-fluent-client/dist/cli.js");
 /** The YAML text of a definition; a sub-schema that stands in several places is written out in each. */
 function renderYaml(definition: Definition): string {
   const header = "# Generated from crds/schema by `npm run generate`; do not edit.\n";
-  return header + stringify(definition, { aliasDuplicateObjects: false, lineWidth: 118 });
+  return header + stringify(definition, { aliasDuplicateObjects: false, lineWidth: 0 });
 }
 
 /** The wire types that `kfc crd` makes of a YAML file: file name to text. */

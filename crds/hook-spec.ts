@@ -2,7 +2,9 @@
  * The hook spec: what the compiler makes of a policy and what an agent attaches. It names nothing that differs
  * between nodes: symbols are not resolved to addresses, `host_ns` is not resolved to an inode number.
  */
-import type { PolicyRef } from "./names.ts";
+import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
+import { HOOK_SPEC_LIMITS, HOOK_SPEC_SCHEMA } from "./hook-spec-schema.ts";
+import { type PolicyRef, sha256Hex } from "./names.ts";
 
 /** Version of this format; an agent refuses another one by name. */
 export const HOOK_SPEC_VERSION = 1;
@@ -19,7 +21,11 @@ export interface HookSpec {
 /** Kubernetes label selector, evaluated by the agent. */
 export interface LabelSelector {
   matchLabels?: Record<string, string>;
-  matchExpressions?: { key: string; operator: "In" | "NotIn" | "Exists" | "DoesNotExist"; values?: string[] }[];
+  matchExpressions?: {
+    key: string;
+    operator: "In" | "NotIn" | "Exists" | "DoesNotExist";
+    values?: string[];
+  }[];
 }
 
 /** Section of the policy that a hook comes from; decides which attach kinds are tried. */
@@ -47,10 +53,30 @@ export interface HookDef {
 
 /** Argument types that hooks can read; integers carry width and sign in their name. */
 export type ArgType =
-  | "int" | "sint8" | "int8" | "uint8" | "sint16" | "int16" | "uint16" | "uint32" | "sint32" | "int32"
-  | "ulong" | "uint64" | "size_t" | "long" | "sint64" | "int64"
-  | "string" | "cred" | "user_namespace" | "capability"
-  | "kernel_cap_t" | "cap_inheritable" | "cap_permitted" | "cap_effective"
+  | "int"
+  | "sint8"
+  | "int8"
+  | "uint8"
+  | "sint16"
+  | "int16"
+  | "uint16"
+  | "uint32"
+  | "sint32"
+  | "int32"
+  | "ulong"
+  | "uint64"
+  | "size_t"
+  | "long"
+  | "sint64"
+  | "int64"
+  | "string"
+  | "cred"
+  | "user_namespace"
+  | "capability"
+  | "kernel_cap_t"
+  | "cap_inheritable"
+  | "cap_permitted"
+  | "cap_effective"
   | "nop";
 
 /** One value to read at the hook. */
@@ -87,9 +113,153 @@ export type FilterDef =
 
 /** Namespace kinds in the policy's spelling. */
 export type NamespaceName =
-  | "Uts" | "Ipc" | "Mnt" | "Pid" | "PidForChildren" | "Net" | "Time" | "TimeForChildren" | "Cgroup" | "User";
+  | "Uts"
+  | "Ipc"
+  | "Mnt"
+  | "Pid"
+  | "PidForChildren"
+  | "Net"
+  | "Time"
+  | "TimeForChildren"
+  | "Cgroup"
+  | "User";
 
 /** What a matching selector does. Post is implicit unless NoPost stands in the list. */
 export type ActionDef =
   | { action: "Post"; rateLimit?: { intervalMs: number; scope: "thread" | "process" | "global" } }
   | { action: "NoPost" };
+
+/** What is wrong with a text that should be a hook spec, and where: `hooks[0].args[1].type`. */
+export interface HookSpecError {
+  /** JSON path; empty for the text as a whole. */
+  path: string;
+  message: string;
+}
+
+/** A hook spec, or everything that is wrong with the text. */
+export type HookSpecResult = { ok: true; spec: HookSpec } | { ok: false; errors: HookSpecError[] };
+
+/** Reads a hook spec; what it returns as ok keeps to HOOK_SPEC_SCHEMA and refers only to arguments that exist. */
+export function parseHookSpec(text: string): HookSpecResult {
+  if (Buffer.byteLength(text) > HOOK_SPEC_LIMITS.textBytes) {
+    return failed("", `is longer than ${HOOK_SPEC_LIMITS.textBytes} bytes`);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    return failed("", `is not JSON: ${(cause as Error).message}`);
+  }
+  return checkHookSpec(value);
+}
+
+/** The one text of a spec: sorted keys, no white space; equal specs give equal texts. */
+export function encodeHookSpec(spec: HookSpec): string {
+  return JSON.stringify(sortKeys(spec));
+}
+
+/** Name of a spec's content: 40 hex digits. */
+export function hookSpecHash(spec: HookSpec): string {
+  return sha256Hex(encodeHookSpec(spec)).slice(0, 40);
+}
+
+let validator: ValidateFunction<HookSpec> | undefined;
+
+function checkHookSpec(value: unknown): HookSpecResult {
+  const version = (value as { version?: unknown } | null)?.version;
+  if (version !== undefined && version !== HOOK_SPEC_VERSION) {
+    return failed(
+      "version",
+      `is ${JSON.stringify(version)}, this agent reads version ${HOOK_SPEC_VERSION} only`,
+    );
+  }
+  validator ??= new Ajv({ allErrors: true, allowUnionTypes: true }).compile<HookSpec>(HOOK_SPEC_SCHEMA);
+  if (!validator(value)) return { ok: false, errors: describeErrors(validator.errors ?? []) };
+  const errors = value.hooks.flatMap((hook, index) => checkArguments(hook, `hooks[${index}]`));
+  return errors.length > 0 ? { ok: false, errors } : { ok: true, spec: value };
+}
+
+/** What a schema cannot say: filters refer to arguments that exist, and ranges are not empty. */
+function checkArguments(hook: HookDef, path: string): HookSpecError[] {
+  const errors: HookSpecError[] = [];
+  for (const [s, selector] of hook.selectors.entries()) {
+    for (const [f, filter] of selector.filters.entries()) {
+      if (filter.match !== "arg") continue;
+      const at = `${path}.selectors[${s}].filters[${f}]`;
+      if (filter.arg >= hook.args.length) {
+        errors.push({
+          path: `${at}.arg`,
+          message: `is ${filter.arg}, the hook has ${hook.args.length} arguments`,
+        });
+      }
+      if (filter.compare !== "range") continue;
+      for (const [r, [low, high]] of filter.ranges.entries()) {
+        if (BigInt(low) > BigInt(high)) {
+          errors.push({ path: `${at}.ranges[${r}]`, message: `is empty: ${low} is above ${high}` });
+        }
+      }
+    }
+  }
+  return errors;
+}
+
+function failed(path: string, message: string): HookSpecResult {
+  return { ok: false, errors: [{ path, message }] };
+}
+
+/** Where alternatives exist, ajv reports all of them; only the nearest one, with the fewest errors, helps. */
+function describeErrors(errors: ErrorObject[]): HookSpecError[] {
+  const described = errors
+    .filter((error) => error.keyword !== "anyOf" && isOfNearestAlternative(error, errors))
+    .map((error) => ({ path: jsonPath(error), message: errorText(error) }));
+  return [...new Map(described.map((error) => [`${error.path} ${error.message}`, error])).values()];
+}
+
+function isOfNearestAlternative(error: ErrorObject, errors: ErrorObject[]): boolean {
+  const alternative = /^(.*\/anyOf\/)(\d+)\//.exec(error.schemaPath);
+  const place = /^(\/hooks\/\d+\/selectors\/\d+\/(?:filters|actions)\/\d+)/.exec(error.instancePath)?.[1];
+  if (!alternative || place === undefined) return true;
+  const [, prefix = "", chosen = ""] = alternative;
+  const counts = new Map<string, number>();
+  for (const other of errors) {
+    if (!other.instancePath.startsWith(place) || !other.schemaPath.startsWith(prefix)) continue;
+    const branch = other.schemaPath.slice(prefix.length).split("/", 1)[0] ?? "";
+    counts.set(branch, (counts.get(branch) ?? 0) + (other.keyword === "const" ? 100 : 1));
+  }
+  const nearest = [...counts].sort((a, b) => a[1] - b[1])[0]?.[0];
+  return chosen === nearest;
+}
+
+function jsonPath(error: ErrorObject): string {
+  const path = error.instancePath
+    .split("/")
+    .slice(1)
+    .map((part) => (/^\d+$/.test(part) ? `[${part}]` : `.${part}`))
+    .join("")
+    .replace(/^\./, "");
+  const extra = error.params.additionalProperty ?? error.params.missingProperty;
+  return extra === undefined ? path : path === "" ? extra : `${path}.${extra}`;
+}
+
+function errorText(error: ErrorObject): string {
+  switch (error.keyword) {
+    case "additionalProperties":
+      return "is unknown";
+    case "required":
+      return "is missing";
+    case "const":
+      return `must be ${JSON.stringify(error.params.allowedValue)}`;
+    case "enum":
+      return `must be one of ${(error.params.allowedValues as unknown[]).join(", ")}`;
+    default:
+      return error.message ?? "is invalid";
+  }
+}
+
+function sortKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortKeys);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).filter(([, member]) => member !== undefined);
+  entries.sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, member]) => [key, sortKeys(member)]));
+}
