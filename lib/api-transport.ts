@@ -1,0 +1,132 @@
+/** HTTP to one API server: short requests over kept-alive connections, watches each over a connection of its own. */
+import http, { type IncomingMessage } from "node:http";
+import https from "node:https";
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
+import type { ClusterAccess } from "./cluster-access.ts";
+
+const gunzipAsync = promisify(gunzip);
+
+/** One request; `path` starts with a slash. */
+export interface ApiRequest {
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  path: string;
+  query?: Record<string, string | number | boolean | undefined>;
+  body?: unknown;
+  contentType?: string;
+}
+
+/** A complete answer. */
+export interface ApiResponse {
+  status: number;
+  headers: http.IncomingHttpHeaders;
+  text: string;
+}
+
+/** Settings of a transport. */
+export interface TransportOptions {
+  /** Told to the API server: its audit log and flow control tell us apart by it. */
+  userAgent: string;
+  requestTimeoutMs?: number;
+}
+
+/** Probes a silent peer by TCP, so that a vanished API server ends a connection even without any of our timers. */
+const TCP_KEEPALIVE_MS = 30_000;
+
+/** Sends requests; knows nothing of Kubernetes objects. */
+export class ApiTransport {
+  readonly #access: ClusterAccess;
+  readonly #options: Required<TransportOptions>;
+  readonly #module: typeof http | typeof https;
+  readonly #agent: http.Agent;
+
+  constructor(access: ClusterAccess, options: TransportOptions) {
+    this.#access = access;
+    this.#options = { requestTimeoutMs: 30_000, ...options };
+    this.#module = access.server.protocol === "https:" ? https : http;
+    this.#agent = new this.#module.Agent({
+      keepAlive: true,
+      maxSockets: 8,
+      keepAliveMsecs: TCP_KEEPALIVE_MS,
+    });
+  }
+
+  /** Resolves with the complete answer, whatever its status; rejects when there was none in time. */
+  async send(request: ApiRequest): Promise<ApiResponse> {
+    const signal = AbortSignal.timeout(this.#options.requestTimeoutMs);
+    try {
+      const response = await this.#start(request, { agent: this.#agent, signal, acceptEncoding: "gzip" });
+      return { status: response.statusCode ?? 0, headers: response.headers, text: await readText(response) };
+    } catch (cause) {
+      throw new Error(`${request.method} ${request.path}`, { cause: signal.aborted ? signal.reason : cause });
+    }
+  }
+
+  /** Resolves when the headers are there; the caller reads or destroys the body. */
+  async open(request: ApiRequest, signal: AbortSignal): Promise<IncomingMessage> {
+    try {
+      return await this.#start(request, { agent: false, signal, acceptEncoding: "identity" });
+    } catch (cause) {
+      throw new Error(`${request.method} ${request.path}`, { cause });
+    }
+  }
+
+  /** Closes idle connections; requests under way end by themselves. */
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  async #start(request: ApiRequest, how: StartOptions, isRetry = false): Promise<IncomingMessage> {
+    const headers = await this.#headers(request, how.acceptEncoding);
+    const url = new URL(joinPath(this.#access.server.pathname, request.path), this.#access.server);
+    for (const [name, value] of Object.entries(request.query ?? {})) {
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    }
+    return new Promise((resolve, reject) => {
+      const { agent, signal } = how;
+      const sent = this.#module.request(url, {
+        method: request.method,
+        headers,
+        agent,
+        signal,
+        ...this.#access.tls,
+      });
+      sent.on("response", resolve);
+      sent.on("socket", (socket) => socket.setKeepAlive(true, TCP_KEEPALIVE_MS));
+      sent.on("error", (error: NodeJS.ErrnoException) => {
+        // The server closed a kept-alive connection just when we used it. POST is not repeated: it may have been done.
+        const stale = sent.reusedSocket && error.code === "ECONNRESET" && request.method !== "POST";
+        if (stale && !isRetry) resolve(this.#start(request, how, true));
+        else reject(error);
+      });
+      sent.end(request.body === undefined ? undefined : JSON.stringify(request.body));
+    });
+  }
+
+  async #headers(request: ApiRequest, acceptEncoding: string): Promise<Record<string, string>> {
+    return {
+      accept: "application/json",
+      "accept-encoding": acceptEncoding,
+      "user-agent": this.#options.userAgent,
+      ...(request.body === undefined ? {} : { "content-type": request.contentType ?? "application/json" }),
+      ...(await this.#access.authorize()),
+    };
+  }
+}
+
+interface StartOptions {
+  agent: http.Agent | false;
+  signal: AbortSignal;
+  acceptEncoding: string;
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  const body = Buffer.concat(chunks);
+  return (response.headers["content-encoding"] === "gzip" ? await gunzipAsync(body) : body).toString("utf8");
+}
+
+function joinPath(prefix: string, path: string): string {
+  return prefix.replace(/\/$/, "") + path;
+}

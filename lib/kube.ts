@@ -1,0 +1,157 @@
+/** A thin typed client of the Kubernetes REST API. */
+import { type ApiRequest, ApiTransport, type TransportOptions } from "./api-transport.ts";
+import type { ClusterAccess } from "./cluster-access.ts";
+import { hasStatus, KubeError, type KubeStatus, parseStatus } from "./kube-error.ts";
+import { apiVersion, type KubeObject, type ObjectName, type Resource, resourcePath } from "./resources.ts";
+
+/** What to list or watch. */
+export interface Selection {
+  /** Absent: all namespaces. */
+  namespace?: string;
+  labelSelector?: string;
+  fieldSelector?: string;
+}
+
+/** One page of a list; `continue` is absent on the last one. */
+export interface Page<T> {
+  items: T[];
+  resourceVersion: string;
+  continue?: string;
+}
+
+/** How an object is written. */
+export interface WriteOptions {
+  fieldManager: string;
+  /** `status`, for example; absent: the object itself. */
+  subresource?: string;
+}
+
+const PAGE_SIZE = 500;
+
+/** Every method rejects with KubeError when the API server refuses, and with another Error when there is no answer. */
+export class KubeClient {
+  readonly transport: ApiTransport;
+
+  constructor(access: ClusterAccess, options: TransportOptions) {
+    this.transport = new ApiTransport(access, options);
+  }
+
+  /** Undefined when the object does not exist. */
+  async find<T extends KubeObject>(resource: Resource, name: ObjectName): Promise<T | undefined> {
+    try {
+      return await this.get<T>(resource, name);
+    } catch (error) {
+      if (hasStatus(error, 404)) return undefined;
+      throw error;
+    }
+  }
+
+  get<T extends KubeObject>(resource: Resource, name: ObjectName): Promise<T> {
+    return this.#request<T>({ method: "GET", path: resourcePath(resource, name) });
+  }
+
+  /** All objects, read in pages of one consistent snapshot. */
+  async list<T extends KubeObject>(resource: Resource, selection: Selection = {}): Promise<T[]> {
+    const items: T[] = [];
+    let page: Page<T> | undefined;
+    do {
+      page = await this.listPage<T>(resource, selection, PAGE_SIZE, page?.continue);
+      items.push(...page.items);
+    } while (page.continue !== undefined);
+    return items;
+  }
+
+  async listPage<T extends KubeObject>(
+    resource: Resource,
+    selection: Selection,
+    limit: number,
+    continueToken?: string,
+  ): Promise<Page<T>> {
+    const { namespace, labelSelector, fieldSelector } = selection;
+    const path = resourcePath(resource, namespace === undefined ? {} : { namespace });
+    const query = { limit, continue: continueToken, labelSelector, fieldSelector };
+    const list = await this.#request<ListBody<T>>({ method: "GET", path, query });
+    const next = list.metadata.continue;
+    const page = { items: list.items, resourceVersion: list.metadata.resourceVersion };
+    return next ? { ...page, continue: next } : page;
+  }
+
+  create<T extends KubeObject>(resource: Resource, object: T, options: WriteOptions): Promise<T> {
+    const { namespace } = object.metadata;
+    const path = resourcePath(resource, namespace === undefined ? {} : { namespace });
+    const query = { fieldManager: options.fieldManager };
+    return this.#request<T>({ method: "POST", path, query, body: withKind(resource, object) });
+  }
+
+  /** Server-side apply; takes over fields that others wrote, because each of our objects has one writer. */
+  apply<T extends KubeObject>(resource: Resource, object: T, options: WriteOptions): Promise<T> {
+    const body = withKind(resource, object);
+    return this.#patch<T>(resource, object.metadata, body, "application/apply-patch+yaml", options, true);
+  }
+
+  /** Server-side apply of the status subresource. */
+  applyStatus<T extends KubeObject>(resource: Resource, object: T, options: WriteOptions): Promise<T> {
+    return this.apply(resource, object, { ...options, subresource: "status" });
+  }
+
+  /** JSON merge patch. */
+  mergePatch<T extends KubeObject>(
+    resource: Resource,
+    name: ObjectName,
+    patch: unknown,
+    options: WriteOptions,
+  ): Promise<T> {
+    return this.#patch<T>(resource, name, patch, "application/merge-patch+json", options);
+  }
+
+  /** False when there was nothing to delete; with `uid`, another object of the same name is left alone. */
+  async delete(resource: Resource, name: ObjectName, uid?: string): Promise<boolean> {
+    const body = uid === undefined ? undefined : { preconditions: { uid } };
+    try {
+      await this.#request<unknown>({ method: "DELETE", path: resourcePath(resource, name), body });
+      return true;
+    } catch (error) {
+      if (hasStatus(error, 404) || (uid !== undefined && hasStatus(error, 409))) return false;
+      throw error;
+    }
+  }
+
+  #patch<T>(
+    resource: Resource,
+    name: ObjectName,
+    body: unknown,
+    contentType: string,
+    options: WriteOptions,
+    force?: boolean,
+  ): Promise<T> {
+    const { fieldManager, subresource } = options;
+    const path = resourcePath(resource, { ...name, ...(subresource !== undefined && { subresource }) });
+    return this.#request<T>({ method: "PATCH", path, query: { fieldManager, force }, body, contentType });
+  }
+
+  async #request<T>(request: ApiRequest): Promise<T> {
+    const { status, text, headers } = await this.transport.send(request);
+    if (status < 400) return JSON.parse(text) as T;
+    throw new KubeError(
+      `${request.method} ${request.path}`,
+      status,
+      withRetryAfter(parseStatus(text), headers),
+    );
+  }
+}
+
+interface ListBody<T> {
+  metadata: { resourceVersion: string; continue?: string };
+  items: T[];
+}
+
+function withKind<T extends KubeObject>(resource: Resource, object: T): T {
+  return { apiVersion: apiVersion(resource), kind: resource.kind, ...object };
+}
+
+/** Flow control answers 429 with the header alone. */
+function withRetryAfter(status: KubeStatus, headers: { "retry-after"?: string | undefined }): KubeStatus {
+  const seconds = Number(headers["retry-after"]);
+  if (!(seconds > 0)) return status;
+  return { ...status, details: { retryAfterSeconds: seconds, ...status.details } };
+}

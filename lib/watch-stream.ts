@@ -1,0 +1,125 @@
+/** One watch request: from the first byte to its end, as an async sequence of events. */
+import type { IncomingMessage } from "node:http";
+import type { KubeClient, Selection } from "./kube.ts";
+import { KubeError, type KubeStatus, parseStatus } from "./kube-error.ts";
+import { type KubeObject, type Resource, resourcePath } from "./resources.ts";
+
+/** What a watch says; a bookmark carries a resource version only. */
+export interface WatchEvent {
+  type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK";
+  object: KubeObject;
+}
+
+/** Where and how long to watch. */
+export interface WatchStreamOptions extends Selection {
+  resourceVersion: string;
+  /** The server ends the watch after this time. */
+  timeoutSeconds: number;
+  /** No byte for this long, bookmarks included, means that nobody is at the other end. */
+  idleTimeoutMs: number;
+  signal: AbortSignal;
+  /** Called when the server has accepted the watch. */
+  onOpen(): void;
+}
+
+/** The peer has fallen silent: a half-open connection. */
+export class IdleError extends Error {}
+
+/**
+ * Yields events until the server ends the watch; throws KubeError when it refuses or reports an error, IdleError
+ * when it falls silent. The connection is closed when the sequence ends, however it ends.
+ */
+export async function* watchStream(
+  client: KubeClient,
+  resource: Resource,
+  options: WatchStreamOptions,
+): AsyncGenerator<WatchEvent> {
+  const idle = new IdleTimer(options.idleTimeoutMs);
+  const signal = AbortSignal.any([options.signal, idle.signal]);
+  let response: IncomingMessage | undefined;
+  try {
+    const path = resourcePath(
+      resource,
+      options.namespace === undefined ? {} : { namespace: options.namespace },
+    );
+    response = await client.transport.open({ method: "GET", path, query: watchQuery(options) }, signal);
+    const step = `watch ${resource.plural}`;
+    if (response.statusCode !== 200) {
+      throw new KubeError(step, response.statusCode ?? 0, parseStatus(await firstKilobytes(response)));
+    }
+    options.onOpen();
+    for await (const line of readLines(idle.resetBy(response))) yield parseEvent(step, line);
+  } catch (error) {
+    throw idle.signal.aborted && !options.signal.aborted ? idle.signal.reason : error;
+  } finally {
+    idle.stop();
+    response?.destroy();
+  }
+}
+
+function watchQuery(options: WatchStreamOptions): Record<string, string | number | boolean | undefined> {
+  const { resourceVersion, timeoutSeconds, labelSelector, fieldSelector } = options;
+  return {
+    watch: true,
+    allowWatchBookmarks: true,
+    resourceVersion,
+    timeoutSeconds,
+    labelSelector,
+    fieldSelector,
+  };
+}
+
+function parseEvent(step: string, line: string): WatchEvent {
+  const event = JSON.parse(line) as { type: string; object: KubeObject & KubeStatus };
+  if (event.type === "ERROR") throw new KubeError(step, event.object.code ?? 500, event.object);
+  return event as WatchEvent;
+}
+
+/** Splits a byte stream at line feeds; a last line without one is incomplete and dropped. */
+export async function* readLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
+  let pending: Buffer[] = [];
+  for await (const chunk of chunks) {
+    let start = 0;
+    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
+      pending.push(chunk.subarray(start, end));
+      yield Buffer.concat(pending).toString("utf8");
+      pending = [];
+      start = end + 1;
+    }
+    if (start < chunk.length) pending.push(chunk.subarray(start));
+  }
+}
+
+async function firstKilobytes(response: IncomingMessage): Promise<string> {
+  let text = "";
+  for await (const chunk of response) {
+    text += chunk;
+    if (text.length > 4096) break;
+  }
+  return text;
+}
+
+class IdleTimer {
+  readonly #controller = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(timeoutMs: number) {
+    const error = new IdleError(`nothing came for ${timeoutMs / 1000} s, the connection is dead`);
+    this.#timer = setTimeout(() => this.#controller.abort(error), timeoutMs);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  async *resetBy(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of chunks) {
+      this.#timer.refresh();
+      yield chunk;
+    }
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+}

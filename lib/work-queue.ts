@@ -1,0 +1,148 @@
+/** A queue of keys: each key waits once, runs alone, and is repeated with backoff when its work throws. */
+import { type BackoffOptions, backoffMs } from "./backoff.ts";
+import { errorText, type Logger } from "./logger.ts";
+
+/** Thrown by work that a repetition cannot help; a new `add` runs it again. */
+export class TerminalError extends Error {
+  override readonly name = "TerminalError";
+}
+
+/** How the work is done. */
+export interface WorkQueueOptions {
+  name: string;
+  logger: Logger;
+  /** May ask to run again later by resolving with a delay. */
+  work(key: string): Promise<{ againAfterMs?: number } | undefined>;
+  concurrency?: number;
+  backoff?: BackoffOptions;
+  /** Starts per second over all keys; absent: as many as there are. */
+  startsPerSecond?: number;
+  random?: () => number;
+  /** Told after each run. */
+  onDone?(key: string, result: "ok" | "retry" | "terminal", seconds: number): void;
+}
+
+/** Add keys from anywhere; nothing runs before start(). */
+export class WorkQueue {
+  readonly #options: WorkQueueOptions;
+  readonly #ready = new Set<string>();
+  readonly #running = new Map<string, Promise<void>>();
+  /** Added again while running: runs once more afterwards. */
+  readonly #dirty = new Set<string>();
+  readonly #timers = new Map<string, { at: number; timer: NodeJS.Timeout }>();
+  readonly #failures = new Map<string, number>();
+  #pace: NodeJS.Timeout | undefined;
+  #nextStartAt = 0;
+  #isStarted = false;
+  #isStopped = false;
+
+  constructor(options: WorkQueueOptions) {
+    this.#options = options;
+  }
+
+  /** Keys that wait to run now. */
+  get depth(): number {
+    return this.#ready.size + this.#dirty.size;
+  }
+
+  /** Runs the key's work soon: at once if nothing is in its way, once however often it was added. */
+  add(key: string): void {
+    if (this.#isStopped) return;
+    this.#cancelTimer(key);
+    if (this.#running.has(key)) this.#dirty.add(key);
+    else this.#ready.add(key);
+    this.#dispatch();
+  }
+
+  /** Runs the key's work after a delay, unless it is due earlier anyway. */
+  addAfter(key: string, delayMs: number): void {
+    if (this.#isStopped || this.#ready.has(key) || this.#dirty.has(key)) return;
+    const at = Date.now() + delayMs;
+    const waiting = this.#timers.get(key);
+    if (waiting !== undefined && waiting.at <= at) return;
+    this.#cancelTimer(key);
+    const timer = setTimeout(() => {
+      this.#timers.delete(key);
+      this.add(key);
+    }, delayMs);
+    this.#timers.set(key, { at, timer });
+  }
+
+  start(): void {
+    this.#isStarted = true;
+    this.#dispatch();
+  }
+
+  /** Starts nothing more and resolves when what runs has ended. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    for (const key of [...this.#timers.keys()]) this.#cancelTimer(key);
+    clearTimeout(this.#pace);
+    this.#ready.clear();
+    this.#dirty.clear();
+    await Promise.all(this.#running.values());
+  }
+
+  #dispatch(): void {
+    if (!this.#isStarted || this.#isStopped) return;
+    for (const key of this.#ready) {
+      if (this.#running.size >= (this.#options.concurrency ?? 1) || this.#mustPace()) return;
+      this.#ready.delete(key);
+      this.#running.set(key, this.#run(key));
+    }
+  }
+
+  /** True when the rate is used up; dispatching goes on by itself when it is not. */
+  #mustPace(): boolean {
+    const { startsPerSecond } = this.#options;
+    if (startsPerSecond === undefined) return false;
+    const now = Date.now();
+    if (now < this.#nextStartAt) {
+      clearTimeout(this.#pace);
+      this.#pace = setTimeout(() => this.#dispatch(), this.#nextStartAt - now);
+      return true;
+    }
+    this.#nextStartAt = now + 1000 / startsPerSecond;
+    return false;
+  }
+
+  async #run(key: string): Promise<void> {
+    // Off the caller's stack: add() never runs work before it returns.
+    await Promise.resolve();
+    const started = performance.now();
+    let result: "ok" | "retry" | "terminal" = "ok";
+    let againAfterMs: number | undefined;
+    try {
+      againAfterMs = (await this.#options.work(key))?.againAfterMs;
+      this.#failures.delete(key);
+    } catch (error) {
+      result = error instanceof TerminalError ? "terminal" : "retry";
+      againAfterMs = this.#failed(key, error);
+    }
+    this.#running.delete(key);
+    this.#options.onDone?.(key, result, (performance.now() - started) / 1000);
+    if (this.#dirty.delete(key)) this.add(key);
+    else if (againAfterMs !== undefined) this.addAfter(key, againAfterMs);
+    this.#dispatch();
+  }
+
+  /** How long to wait before the next try; undefined: until someone adds the key. */
+  #failed(key: string, error: unknown): number | undefined {
+    const { name, logger, backoff = { initialMs: 200, maxMs: 60_000 }, random = Math.random } = this.#options;
+    if (error instanceof TerminalError) {
+      this.#failures.delete(key);
+      logger.error(`${name} ${key} failed for good: ${errorText(error)}`);
+      return undefined;
+    }
+    const failures = this.#failures.get(key) ?? 0;
+    this.#failures.set(key, failures + 1);
+    const ms = Math.round(backoffMs(backoff, failures, random));
+    logger.warn(`${name} ${key} failed, again in ${ms} ms: ${errorText(error)}`);
+    return ms;
+  }
+
+  #cancelTimer(key: string): void {
+    clearTimeout(this.#timers.get(key)?.timer);
+    this.#timers.delete(key);
+  }
+}
