@@ -1,9 +1,14 @@
 /**
  * TypeScript face of the native addon: libbpf's nouns and nothing of policies. The only file that loads bpf.node.
- * Every failure is a BpfError with errno, step and subject; close() is idempotent on every handle.
+ * Every failure is a BpfError with errno, step and subject, a wrong argument a TypeError or RangeError. close() is
+ * idempotent on every handle, and what is used after it fails with EBADF. Handles that nobody holds are closed by the
+ * collector, links too: hold what shall stay.
  */
 
-/** Thrown by everything here. `message` is `STEP SUBJECT: ERRNO (hint)`, e.g. `attach fentry commit_creds: EPERM`. */
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+
+/** Thrown by everything here that the kernel or libbpf can refuse. `message` is `STEP SUBJECT: ERRNO (hint)`, e.g. `attach fentry commit_creds: EPERM`. */
 export interface BpfError extends Error {
   /** Symbolic errno, e.g. "EPERM". */
   code: string;
@@ -15,9 +20,15 @@ export interface BpfError extends Error {
   subject: string;
   /** The verifier's log where a program was refused, at most 64 KiB, its end kept. */
   verifierLog?: string;
+  /** What libbpf said meanwhile, its last lines. */
+  libbpfLog?: string;
 }
 
-/** A BPF object file. Programs whose autoload is off are neither relocated nor loaded. */
+/**
+ * A BPF object file. Programs whose autoload is off are neither relocated nor loaded. Programs whose section names no
+ * target (`SEC("fentry")`, fexit, fmod_ret, lsm, kprobe, kretprobe, tp, tracepoint) are templates: relocated, never
+ * shown to the verifier, and good for clone() alone. So the object also loads where the kernel refuses their kind.
+ */
 export interface BpfObject {
   programNames(): string[];
   mapNames(): string[];
@@ -28,7 +39,9 @@ export interface BpfObject {
   /** Before load(): overwrites the initial contents of a global data section's map (`.rodata`) at an offset. */
   setInitialValue(map: string, bytes: Uint8Array, offset?: number): void;
   load(): void;
+  /** After load(). The handle outlives the object's. Data sections answer to their section's name too: `.rodata`. */
   map(name: string): BpfMap;
+  /** After load(). The handle outlives the object's; its maps stay in the kernel until it is closed. */
   program(name: string): BpfProgram;
   /** BTF of the object: byte offsets of a struct's members by name, for the check that TypeScript agrees with C. */
   structLayout(name: string): { size: number; members: Record<string, { offset: number; size: number }> };
@@ -36,10 +49,17 @@ export interface BpfObject {
 }
 
 export type ProgramType = "kprobe" | "tracing" | "raw_tracepoint" | "tracepoint" | "lsm";
-export type AttachType = "trace_fentry" | "trace_fexit" | "modify_return" | "trace_raw_tp" | "lsm_mac" | "none";
+export type AttachType =
+  | "trace_fentry"
+  | "trace_fexit"
+  | "modify_return"
+  | "trace_raw_tp"
+  | "lsm_mac"
+  | "none";
 
 export interface BpfProgram {
   readonly name: string;
+  /** -1 for a template and after close(). */
   readonly fd: number;
   /** Instructions after relocation (8 bytes each). */
   instructionCount(): number;
@@ -55,7 +75,13 @@ export interface BpfProgram {
   attachKprobe(symbol: string, options?: { retprobe?: boolean }): BpfLink;
   attachTracepoint(subsystem: string, event: string): BpfLink;
   /** From bpf_prog_info: verified instructions, memory and the runs that the kernel skipped (5.12+, else 0). */
-  info(): { id: number; xlatedInstructions: number; jitedBytes: number; memlockBytes: number; recursionMisses: number };
+  info(): {
+    id: number;
+    xlatedInstructions: number;
+    jitedBytes: number;
+    memlockBytes: number;
+    recursionMisses: number;
+  };
   close(): void;
 }
 
@@ -72,7 +98,15 @@ export interface BpfLink {
   close(): void;
 }
 
-export type MapType = "hash" | "array" | "percpu_array" | "percpu_hash" | "lru_hash" | "lru_percpu_hash" | "lpm_trie" | "ringbuf";
+export type MapType =
+  | "hash"
+  | "array"
+  | "percpu_array"
+  | "percpu_hash"
+  | "lru_hash"
+  | "lru_percpu_hash"
+  | "lpm_trie"
+  | "ringbuf";
 
 export interface CreateMapOptions {
   name: string;
@@ -89,7 +123,7 @@ export interface BpfMap {
   readonly keySize: number;
   readonly valueSize: number;
   readonly maxEntries: number;
-  /** For per-CPU maps: the values of all possible CPUs, one after the other, each padded to 8. */
+  /** For per-CPU maps: the values of all possible CPUs, one after the other, each padded to 8; update() takes the same. */
   lookup(key: Uint8Array): Uint8Array | undefined;
   update(key: Uint8Array, value: Uint8Array): void;
   /** False when there was no such key. */
@@ -125,17 +159,20 @@ export interface KernelBtf {
 }
 
 export interface RingReaderOptions {
-  /** Called on the main thread with whole records one after the other, each padded to 8; the buffer is the callee's. */
+  /**
+   * Called on the main thread with whole records one after the other, each padded to 8; the buffer is the callee's.
+   * What it throws is an uncaught exception, or comes out of flush() when that called it.
+   */
   onBatch: (batch: ArrayBuffer) => void;
-  /** How long the reader thread sleeps when nothing wakes it. */
+  /** How long the reader thread sleeps when nothing wakes it; 10 by default. */
   pollMs?: number;
-  /** Upper bound of one batch. */
+  /** Upper bound of one batch, 256 KiB by default; only a single larger record exceeds it. */
   batchBytes?: number;
 }
 
 /**
  * Reads a ring buffer in a thread of its own. At most one batch waits for the main thread: a slow consumer lets the
- * ring fill, where losses are counted, instead of memory growing.
+ * ring fill, where losses are counted, instead of memory growing. It keeps no process alive.
  */
 export interface RingReader {
   /** Delivers what is in the ring now, before it returns. */
@@ -153,4 +190,20 @@ export interface Binding {
   bootTimeNs(): bigint;
   possibleCpus(): number;
   libbpfVersion(): string;
+}
+
+/** The addon of `npm run build`; loads it once per process. */
+export function loadBinding(path = fileURLToPath(new URL("../../build/bpf.node", import.meta.url))): Binding {
+  try {
+    return createRequire(import.meta.url)(path) as Binding;
+  } catch (error) {
+    throw new Error(`load ${path}: ${(error as Error).message} (\`npm run build\` makes it)`, {
+      cause: error,
+    });
+  }
+}
+
+/** Tells a refusal by the kernel or libbpf from a programming error. */
+export function isBpfError(error: unknown): error is BpfError {
+  return error instanceof Error && error.name === "BpfError";
 }

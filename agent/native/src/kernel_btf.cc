@@ -1,0 +1,170 @@
+#include "kernel_btf.h"
+
+#include <cerrno>
+#include <optional>
+
+#include "arguments.h"
+#include "error.h"
+#include "handles.h"
+#include "struct_layout.h"
+#include "type_name.h"
+
+namespace {
+
+constexpr const char* kRunningKernel = "vmlinux";
+
+const uint32_t* Find(const std::unordered_map<std::string_view, uint32_t>& index, const std::string& name) {
+  auto found = index.find(name);
+  return found == index.end() ? nullptr : &found->second;
+}
+
+template <typename Enumerator>
+const Enumerator* FindEnumerator(const btf* types, const Enumerator* enumerators, uint16_t count,
+                                 const std::string& name) {
+  for (uint16_t i = 0; i < count; i++) {
+    if (name == btf__name_by_offset(types, enumerators[i].name_off)) return &enumerators[i];
+  }
+  return nullptr;
+}
+
+std::optional<double> EnumeratorValue(const btf* types, const btf_type* type, const std::string& name) {
+  bool is_signed = btf_kflag(type);
+  if (btf_is_enum64(type)) {
+    const auto* found = FindEnumerator(types, btf_enum64(type), btf_vlen(type), name);
+    if (!found) return std::nullopt;
+    uint64_t value = btf_enum64_value(found);
+    return is_signed ? static_cast<double>(static_cast<int64_t>(value)) : static_cast<double>(value);
+  }
+  // Before 6.1 nothing told signed enums apart: libbpf's and the kernel's own reading is signed.
+  const auto* found = FindEnumerator(types, btf_enum(type), btf_vlen(type), name);
+  return found ? std::optional<double>(found->val) : std::nullopt;
+}
+
+}  // namespace
+
+Napi::Function KernelBtf::Define(Napi::Env env) {
+  return DefineClass(env, kClassName,
+                     {
+                         InstanceMethod<&KernelBtf::FuncProto>("funcProto"),
+                         InstanceMethod<&KernelBtf::HasStruct>("hasStruct"),
+                         InstanceMethod<&KernelBtf::EnumValue>("enumValue"),
+                         InstanceMethod<&KernelBtf::StructMember>("structMember"),
+                         InstanceMethod<&KernelBtf::Close>("close"),
+                     });
+}
+
+Napi::Value KernelBtf::Load(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  bool custom = IsPresent(info[0]);
+  std::string path = custom ? StringArgument(info, 0, "path") : kRunningKernel;
+
+  LibbpfLog log;
+  btf* parsed = custom ? btf__parse(path.c_str(), nullptr) : btf__load_vmlinux_btf();
+  if (!parsed && !custom && errno == ESRCH) {
+    throw BpfFailure(env, ENOENT, "load BTF of", path,
+                     {.hint = "the kernel has no BTF: it needs CONFIG_DEBUG_INFO_BTF", .libbpf_log = log.Messages()});
+  }
+  if (!parsed) throw BpfFailure(env, errno, "load BTF of", path, log);
+
+  std::unique_ptr<btf, decltype(&btf__free)> types(parsed, btf__free);
+  KernelBtf* kernel_btf = NewInstance<KernelBtf>(Classes::Of(env).kernel_btf);
+  kernel_btf->path_ = path;
+  kernel_btf->types_ = std::move(types);
+  kernel_btf->BuildIndex();
+  return kernel_btf->Value();
+}
+
+KernelBtf::KernelBtf(const Napi::CallbackInfo& info) : Napi::ObjectWrap<KernelBtf>(info) {
+  info.This().As<Napi::Object>().TypeTag(&kTypeTag);
+}
+
+void KernelBtf::BuildIndex() {
+  uint32_t count = btf__type_cnt(types_.get());
+  functions_.reserve(count / 2);
+  structs_.reserve(count / 8);
+  for (uint32_t id = 1; id < count; id++) IndexType(id);
+}
+
+// Of several types of one name the first is kept, as libbpf and the kernel do.
+void KernelBtf::IndexType(uint32_t id) {
+  const btf_type* type = btf__type_by_id(types_.get(), id);
+  std::string_view name = btf__name_by_offset(types_.get(), type->name_off);
+  if (name.empty()) return;
+  if (btf_is_func(type)) functions_.emplace(name, id);
+  if (btf_is_composite(type)) structs_[name] = structs_.contains(name) ? structs_[name] : id;
+  if (btf_is_any_enum(type)) enums_.emplace(name, id);
+  if (btf_is_typedef(type)) {
+    const btf_type* target = btf__type_by_id(types_.get(), type->type);
+    if (target && btf_is_composite(target) && target->name_off == 0) structs_.emplace(name, type->type);
+  }
+}
+
+const btf* KernelBtf::Types(const char* step) const {
+  if (!types_) throw ClosedFailure(Env(), step, path_);
+  return types_.get();
+}
+
+Napi::Value KernelBtf::FuncProto(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const btf* types = Types("find function in BTF of");
+  const uint32_t* id = Find(functions_, StringArgument(info, 0, "name"));
+  if (!id) return env.Undefined();
+
+  const btf_type* proto = btf__type_by_id(types, btf__type_by_id(types, *id)->type);
+  Napi::Array params = Napi::Array::New(env, btf_vlen(proto));
+  for (uint16_t i = 0; i < btf_vlen(proto); i++) {
+    const btf_param& parameter = btf_params(proto)[i];
+    bool variadic = parameter.type == 0 && parameter.name_off == 0;
+    Napi::Object param = Napi::Object::New(env);
+    param.Set("name", btf__name_by_offset(types, parameter.name_off));
+    param.Set("type", variadic ? "..." : TypeName(types, parameter.type));
+    params.Set(i, param);
+  }
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("btfId", *id);
+  result.Set("params", params);
+  result.Set("returnType", TypeName(types, proto->type));
+  return result;
+}
+
+const uint32_t* KernelBtf::FindStruct(const std::string& name) const { return Find(structs_, name); }
+
+Napi::Value KernelBtf::HasStruct(const Napi::CallbackInfo& info) {
+  Types("find struct in BTF of");
+  return Napi::Boolean::New(info.Env(), FindStruct(StringArgument(info, 0, "name")) != nullptr);
+}
+
+Napi::Value KernelBtf::EnumValue(const Napi::CallbackInfo& info) {
+  const btf* types = Types("find enum in BTF of");
+  const uint32_t* id = Find(enums_, StringArgument(info, 0, "enumName"));
+  std::string enumerator = StringArgument(info, 1, "enumerator");
+  if (!id) return info.Env().Undefined();
+  auto value = EnumeratorValue(types, btf__type_by_id(types, *id), enumerator);
+  return value ? Napi::Number::New(info.Env(), *value) : info.Env().Undefined();
+}
+
+Napi::Value KernelBtf::StructMember(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const btf* types = Types("find struct in BTF of");
+  const uint32_t* id = FindStruct(StringArgument(info, 0, "structName"));
+  std::string wanted = StringArgument(info, 1, "member");
+  if (!id) return env.Undefined();
+
+  std::optional<Member> found;
+  VisitMembers(types, *id, [&](const char* name, Member member) {
+    if (wanted == name) found = member;
+    return !found;
+  });
+  if (!found) return env.Undefined();
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("offset", found->offset);
+  result.Set("size", found->size);
+  return result;
+}
+
+void KernelBtf::Close(const Napi::CallbackInfo&) {
+  functions_ = {};
+  structs_ = {};
+  enums_ = {};
+  types_.reset();
+}

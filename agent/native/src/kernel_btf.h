@@ -1,0 +1,41 @@
+// The types of the running kernel.
+#pragma once
+
+#include <bpf/btf.h>
+#include <napi.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+class KernelBtf : public Napi::ObjectWrap<KernelBtf> {
+ public:
+  static constexpr const char* kClassName = "KernelBtf";
+  static constexpr napi_type_tag kTypeTag = {0x7c1c44d1f2b04a10, 0x9d0f6d6ce0a90b05};
+
+  static Napi::Function Define(Napi::Env env);
+  static Napi::Value Load(const Napi::CallbackInfo& info);
+
+  explicit KernelBtf(const Napi::CallbackInfo& info);
+
+ private:
+  // Names live in the BTF's own string section.
+  using Index = std::unordered_map<std::string_view, uint32_t>;
+
+  Napi::Value FuncProto(const Napi::CallbackInfo& info);
+  Napi::Value HasStruct(const Napi::CallbackInfo& info);
+  Napi::Value EnumValue(const Napi::CallbackInfo& info);
+  Napi::Value StructMember(const Napi::CallbackInfo& info);
+  void Close(const Napi::CallbackInfo& info);
+
+  void BuildIndex();
+  void IndexType(uint32_t id);
+  const btf* Types(const char* step) const;
+  // A struct or union by its tag, or by a typedef's name where it has no tag.
+  const uint32_t* FindStruct(const std::string& name) const;
+
+  std::string path_;
+  std::unique_ptr<btf, decltype(&btf__free)> types_{nullptr, btf__free};  // null: closed
+  Index functions_, structs_, enums_;
+};

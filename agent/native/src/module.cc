@@ -1,0 +1,60 @@
+// What the addon exports: agent/bpf/binding.ts, interface Binding.
+#include <bpf/libbpf.h>
+#include <napi.h>
+#include <time.h>
+
+#include "bpf_link.h"
+#include "bpf_map.h"
+#include "bpf_object.h"
+#include "bpf_program.h"
+#include "error.h"
+#include "handles.h"
+#include "kernel_btf.h"
+#include "ring_reader.h"
+
+namespace {
+
+Napi::Value BootTimeNs(const Napi::CallbackInfo& info) {
+  timespec now;
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return Napi::BigInt::New(info.Env(), static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec);
+}
+
+Napi::Value PossibleCpus(const Napi::CallbackInfo& info) {
+  int cpus = libbpf_num_possible_cpus();
+  if (cpus < 0) throw BpfFailure(info.Env(), cpus, "count", "possible CPUs");
+  return Napi::Number::New(info.Env(), cpus);
+}
+
+Napi::Value LibbpfVersion(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), libbpf_version_string());
+}
+
+Classes* DefineClasses(Napi::Env env) {
+  return new Classes{
+      .object = Napi::Persistent(BpfObject::Define(env)),
+      .program = Napi::Persistent(BpfProgram::Define(env)),
+      .map = Napi::Persistent(BpfMap::Define(env)),
+      .link = Napi::Persistent(BpfLink::Define(env)),
+      .kernel_btf = Napi::Persistent(KernelBtf::Define(env)),
+      .ring_reader = Napi::Persistent(RingReader::Define(env)),
+  };
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  CaptureLibbpfMessages();
+  RegisterTemplateSections();
+  env.SetInstanceData(DefineClasses(env));
+  exports.Set("openObject", Napi::Function::New<BpfObject::Open>(env, "openObject"));
+  exports.Set("createMap", Napi::Function::New<BpfMap::Create>(env, "createMap"));
+  exports.Set("loadKernelBtf", Napi::Function::New<KernelBtf::Load>(env, "loadKernelBtf"));
+  exports.Set("readRing", Napi::Function::New<RingReader::Read>(env, "readRing"));
+  exports.Set("bootTimeNs", Napi::Function::New<BootTimeNs>(env, "bootTimeNs"));
+  exports.Set("possibleCpus", Napi::Function::New<PossibleCpus>(env, "possibleCpus"));
+  exports.Set("libbpfVersion", Napi::Function::New<LibbpfVersion>(env, "libbpfVersion"));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(bpf, Init)

@@ -1,0 +1,106 @@
+#include "ring_reader.h"
+
+#include <cerrno>
+
+#include "arguments.h"
+#include "bpf_map.h"
+#include "error.h"
+#include "handles.h"
+
+namespace {
+
+constexpr uint32_t kDefaultPollMs = 10;
+constexpr uint32_t kDefaultBatchBytes = 256 << 10;
+
+void Deliver(Napi::Env env, const Napi::Function& on_batch, Batch batch) {
+  size_t size = batch.size();
+  auto give_back = [](Napi::Env, void* memory) { free(memory); };
+  on_batch.Call({Napi::ArrayBuffer::New(env, batch.Release(), size, give_back)});
+}
+
+}  // namespace
+
+Napi::Function RingReader::Define(Napi::Env env) {
+  return DefineClass(env, kClassName,
+                     {InstanceMethod<&RingReader::Flush>("flush"), InstanceMethod<&RingReader::Close>("close")});
+}
+
+Napi::Value RingReader::Read(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  BpfMap* map = UnwrapArgument<BpfMap>(info[0], "ring");
+  Napi::Object options = ObjectArgument(info, 1, "options");
+  Napi::Value on_batch = options.Get("onBatch");
+  if (!on_batch.IsFunction()) throw Napi::TypeError::New(env, "onBatch: expected a function");
+  uint32_t poll_ms = Uint32Property(options, "pollMs", kDefaultPollMs);
+  if (poll_ms < 1 || poll_ms > 60'000) throw Napi::RangeError::New(env, "pollMs: expected 1 to 60000");
+  uint32_t batch_bytes = Uint32Property(options, "batchBytes", kDefaultBatchBytes);
+  if (batch_bytes < 8) throw Napi::RangeError::New(env, "batchBytes: expected 8 or more");
+
+  UniqueFd ring = UniqueFd::Duplicate(map->Fd("read ring"));
+  if (!ring) throw BpfFailure(env, errno, "read ring", map->name());
+  RingReader* reader = NewInstance<RingReader>(Classes::Of(env).ring_reader);
+  reader->Start(env, std::move(ring), map->name(), on_batch.As<Napi::Function>(), poll_ms, batch_bytes);
+  return reader->Value();
+}
+
+RingReader::RingReader(const Napi::CallbackInfo& info) : Napi::ObjectWrap<RingReader>(info) {
+  info.This().As<Napi::Object>().TypeTag(&kTypeTag);
+}
+
+RingReader::~RingReader() { Stop(); }
+
+void RingReader::Start(Napi::Env env, UniqueFd ring, const std::string& map, Napi::Function on_batch, int poll_ms,
+                       size_t batch_bytes) {
+  auto thread = std::make_shared<RingThread>();
+  auto free_context = [](Napi::Env, void*, Thread* context) { delete context; };
+  queue_ = Queue::New(env, on_batch, "RingReader", 0, 1, new Thread(thread), free_context, static_cast<void*>(nullptr));
+  queue_.Unref(env);  // a ring buffer alone keeps no process alive
+
+  LibbpfLog log;
+  auto on_ready = [queue = queue_] { queue.NonBlockingCall(); };
+  int error = thread->Start(std::move(ring), {.poll_ms = poll_ms, .batch_bytes = batch_bytes, .on_ready = on_ready});
+  if (error) {
+    queue_.Release();
+    throw BpfFailure(env, error, "read ring", map, log);
+  }
+  thread_ = std::move(thread);
+  on_batch_ = Napi::Persistent(on_batch);
+  // The thread must be gone before the environment is.
+  on_exit_ = env.AddCleanupHook(&RingReader::OnExit, this);
+}
+
+void RingReader::OnReady(Napi::Env env, Napi::Function on_batch, Thread* thread, void*) {
+  if (env == nullptr) return;  // the environment is going away
+  Batch batch = (*thread)->TakeReady();
+  if (batch.empty()) return;  // flush() or close() was faster
+  try {
+    Deliver(env, on_batch, std::move(batch));
+  } catch (const Napi::Error& error) {
+    // Otherwise Node only warns about an exception here: let it be an uncaught one, like that of any callback.
+    napi_fatal_exception(env, error.Value());
+  }
+}
+
+// Ends at the latest when as much was delivered as the ring holds: what came meanwhile is for the thread.
+void RingReader::Flush(const Napi::CallbackInfo& info) {
+  if (!thread_) throw ClosedFailure(info.Env(), "flush ring", "reader");
+  size_t delivered = 0;
+  Thread thread = thread_;
+  while (thread_ && delivered <= thread->ring_bytes()) {
+    Batch batch = thread->TakeReadyOrRead();
+    if (batch.empty()) return;
+    delivered += batch.size();
+    Deliver(info.Env(), on_batch_.Value(), std::move(batch));
+  }
+}
+
+void RingReader::Close(const Napi::CallbackInfo&) { Stop(); }
+
+void RingReader::Stop() {
+  if (!thread_) return;
+  thread_->Stop();
+  thread_.reset();
+  queue_.Release();
+  on_batch_.Reset();
+  on_exit_.Remove(Env());
+}

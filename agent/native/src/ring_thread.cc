@@ -1,0 +1,117 @@
+#include "ring_thread.h"
+
+#include <bpf/bpf.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include <cerrno>
+
+namespace {
+
+bool AddToEpoll(int epoll, int fd, uint32_t events) {
+  epoll_event event = {.events = events, .data = {.fd = fd}};
+  return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+}  // namespace
+
+int RingThread::Start(UniqueFd ring, Options options) {
+  options_ = std::move(options);
+  ring_fd_ = std::move(ring);
+  auto on_record = [](void* self, void* record, size_t size) {
+    return static_cast<RingThread*>(self)->OnRecord(record, size);
+  };
+  ring_.reset(ring_buffer__new(ring_fd_.get(), on_record, this, nullptr));
+  if (!ring_) return errno;
+
+  bpf_map_info info = {};
+  uint32_t size = sizeof(info);
+  if (bpf_obj_get_info_by_fd(ring_fd_.get(), &info, &size) < 0) return errno;
+  ring_bytes_ = info.max_entries;
+
+  stop_event_ = UniqueFd(eventfd(0, EFD_CLOEXEC));
+  epoll_ = UniqueFd(epoll_create1(EPOLL_CLOEXEC));
+  // Edge-triggered, unlike libbpf's own epoll: that one returns at once while the ring is not empty, which makes a
+  // busy loop out of records that asked for no wake-up.
+  bool watching = stop_event_ && epoll_ && AddToEpoll(epoll_.get(), ring_fd_.get(), EPOLLIN | EPOLLET) &&
+                  AddToEpoll(epoll_.get(), stop_event_.get(), EPOLLIN);
+  if (!watching) return errno;
+
+  // Signals are for the main thread.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread(&RingThread::Run, this);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_setname_np(thread_.native_handle(), "ring-reader");
+  return 0;
+}
+
+void RingThread::Stop() {
+  if (!thread_.joinable()) return;
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  taken_.notify_one();
+  eventfd_write(stop_event_.get(), 1);
+  thread_.join();
+  ring_.reset();
+}
+
+void RingThread::Run() {
+  while (true) {
+    WaitForRecords();
+    std::unique_lock lock(mutex_);
+    taken_.wait(lock, [this] { return stopping_ || ready_.empty(); });
+    if (stopping_) return;
+    ready_ = Read();
+    if (!ready_.empty()) options_.on_ready();
+  }
+}
+
+void RingThread::WaitForRecords() {
+  {
+    std::lock_guard lock(mutex_);
+    if (more_ || stopping_) return;
+  }
+  epoll_event event;
+  epoll_wait(epoll_.get(), &event, 1, options_.poll_ms);
+}
+
+Batch RingThread::TakeReady() {
+  std::lock_guard lock(mutex_);
+  Batch batch = std::exchange(ready_, Batch());
+  taken_.notify_one();
+  return batch;
+}
+
+Batch RingThread::TakeReadyOrRead() {
+  std::lock_guard lock(mutex_);
+  Batch batch = ready_.empty() ? Read() : std::exchange(ready_, Batch());
+  taken_.notify_one();
+  return batch;
+}
+
+Batch RingThread::Read() {
+  Batch batch;
+  if (!ring_) return batch;
+  if (!overflow_.empty()) {
+    more_ = true;
+    if (!batch.Append(overflow_.data(), overflow_.size(), options_.batch_bytes)) return batch;  // no memory: later
+    overflow_.clear();
+  }
+  filling_ = &batch;
+  more_ = ring_buffer__consume(ring_.get()) < 0;
+  filling_ = nullptr;
+  return batch;
+}
+
+int RingThread::OnRecord(const void* record, size_t size) {
+  if (filling_->Append(record, size, options_.batch_bytes)) return 0;
+  const auto* bytes = static_cast<const uint8_t*>(record);
+  overflow_.assign(bytes, bytes + size);
+  return -ENOBUFS;
+}

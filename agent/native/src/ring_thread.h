@@ -1,0 +1,57 @@
+// The thread that empties a ring buffer, without a word of JavaScript.
+#pragma once
+
+#include <bpf/libbpf.h>
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "batch.h"
+#include "unique_fd.h"
+
+// Copies records into batches. One batch at most is ready; until it is taken, records stay in the ring.
+class RingThread {
+ public:
+  struct Options {
+    int poll_ms;
+    size_t batch_bytes;
+    std::function<void()> on_ready;  // called by the thread when a batch became ready
+  };
+
+  // A positive errno on failure.
+  int Start(UniqueFd ring, Options options);
+  // Returns when the thread has ended. Idempotent.
+  void Stop();
+  ~RingThread() { Stop(); }
+
+  // The batch that is ready; empty without one.
+  Batch TakeReady();
+  // The same, else what is in the ring now: records leave in order whichever thread took them out.
+  Batch TakeReadyOrRead();
+  size_t ring_bytes() const { return ring_bytes_; }
+
+ private:
+  void Run();
+  void WaitForRecords();
+  // Reads until the ring is empty or the batch is full.
+  Batch Read();
+  int OnRecord(const void* record, size_t size);
+
+  Options options_;
+  UniqueFd ring_fd_, stop_event_, epoll_;
+  std::unique_ptr<ring_buffer, decltype(&ring_buffer__free)> ring_{nullptr, ring_buffer__free};
+  size_t ring_bytes_ = 0;
+  std::thread thread_;
+
+  std::mutex mutex_;  // guards what follows and the ring's consumer position
+  std::condition_variable taken_;
+  bool stopping_ = false;
+  bool more_ = false;  // the ring was not empty after the last read
+  Batch ready_;
+  Batch* filling_ = nullptr;
+  std::vector<uint8_t> overflow_;  // libbpf counts a record as consumed even when the batch was full
+};
