@@ -50,7 +50,20 @@ export type NodePolicyState =
 export type HookState = "Attached" | "NotFound" | "Failed" | "Skipped";
 
 /** How a hook is attached. */
-export type AttachKind = "fentry" | "fexit" | "kprobe" | "kretprobe" | "kprobe.multi" | "tracepoint" | "raw_tracepoint" | "lsm";
+export type AttachKind =
+  | "fentry"
+  | "fexit"
+  | "kprobe"
+  | "kretprobe"
+  | "kprobe.multi"
+  | "tracepoint"
+  | "raw_tracepoint"
+  | "lsm";
 
 /** Why a hook is not attached, or not by the first choice. */
-export type HookReason = "FunctionNotFound" | "KernelUnsupported" | "VerifierRejected" | "AttachFailed" | "InvalidArgument";
+export type HookReason =
+  | "FunctionNotFound"
+  | "KernelUnsupported"
+  | "VerifierRejected"
+  | "AttachFailed"
+  | "InvalidArgument";
