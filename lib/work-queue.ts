@@ -51,7 +51,7 @@ export class WorkQueue {
     this.#cancelTimer(key);
     if (this.#running.has(key)) this.#dirty.add(key);
     else this.#ready.add(key);
-    this.#dispatch();
+    this.#dispatchSoon();
   }
 
   /** Runs the key's work after a delay, unless it is due earlier anyway. */
@@ -70,7 +70,7 @@ export class WorkQueue {
 
   start(): void {
     this.#isStarted = true;
-    this.#dispatch();
+    this.#dispatchSoon();
   }
 
   /** Starts nothing more and resolves when what runs has ended. */
@@ -81,6 +81,11 @@ export class WorkQueue {
     this.#ready.clear();
     this.#dirty.clear();
     await Promise.all(this.#running.values());
+  }
+
+  /** Off the caller's stack: add() never runs work before it returns, and a burst of adds runs once. */
+  #dispatchSoon(): void {
+    queueMicrotask(() => this.#dispatch());
   }
 
   #dispatch(): void {
@@ -107,8 +112,6 @@ export class WorkQueue {
   }
 
   async #run(key: string): Promise<void> {
-    // Off the caller's stack: add() never runs work before it returns.
-    await Promise.resolve();
     const started = performance.now();
     let result: "ok" | "retry" | "terminal" = "ok";
     let againAfterMs: number | undefined;

@@ -1,0 +1,244 @@
+import { afterEach, expect, test, vi } from "vitest";
+import { CONFIG_MAPS, type KubeObject } from "./resources.ts";
+import {
+  events,
+  makeLogger,
+  makeObject,
+  page,
+  refuse,
+  type Script,
+  type ScriptedServer,
+  startScriptedServer,
+} from "./test-data.ts";
+import { ResourceWatch, type ResourceWatchOptions } from "./watch.ts";
+
+let server: ScriptedServer;
+let watch: ResourceWatch<KubeObject>;
+let seen: string[];
+
+afterEach(async () => {
+  await watch.stop();
+  await server.close();
+});
+
+async function start(
+  scripts: { lists: Script[]; watches: Script[] },
+  options: Partial<ResourceWatchOptions<KubeObject>> = {},
+  onAdd?: () => void,
+) {
+  server = await startScriptedServer(scripts);
+  seen = [];
+  const say = (what: string) => (object: KubeObject) =>
+    seen.push(`${what} ${object.metadata.name}@${object.metadata.resourceVersion}`);
+  watch = new ResourceWatch<KubeObject>(
+    {
+      client: server.client,
+      resource: CONFIG_MAPS,
+      logger: makeLogger(),
+      backoff: { initialMs: 2, maxMs: 10 },
+      ...options,
+    },
+    {
+      onAdd: onAdd ?? say("add"),
+      onUpdate: say("update"),
+      onDelete: say("delete"),
+      onSync: () => seen.push("sync"),
+    },
+  );
+  watch.start();
+}
+
+const until = (check: () => void) => vi.waitFor(check, { timeout: 3_000, interval: 5 });
+const bookmark = (resourceVersion: string): [string, unknown] => [
+  "BOOKMARK",
+  { metadata: { resourceVersion } },
+];
+const expired: [string, unknown] = [
+  "ERROR",
+  { kind: "Status", code: 410, reason: "Expired", message: "too old" },
+];
+
+const cases: Record<string, { lists: Script[]; watches: Script[]; want: string[]; watchFrom?: string[] }> = {
+  "a list in pages becomes adds and one sync": {
+    lists: [page([makeObject("a", "1")], "7", "token"), page([makeObject("b", "2")], "7")],
+    watches: [],
+    want: ["add a@1", "add b@2", "sync"],
+    watchFrom: ["7"],
+  },
+  "watch events update the store": {
+    lists: [page([makeObject("a", "1")], "7")],
+    watches: [
+      events(
+        [
+          ["ADDED", makeObject("b", "8")],
+          ["MODIFIED", makeObject("a", "9")],
+          ["DELETED", makeObject("b", "10")],
+        ],
+        "silence",
+      ),
+    ],
+    want: ["add a@1", "sync", "add b@8", "update a@9", "delete b@10"],
+  },
+  "a watch that ends is resumed after the last event": {
+    lists: [page([], "7")],
+    watches: [
+      events([["ADDED", makeObject("a", "8")]], "end"),
+      events([["ADDED", makeObject("b", "9")]], "silence"),
+    ],
+    want: ["sync", "add a@8", "add b@9"],
+    watchFrom: ["7", "8"],
+  },
+  "a bookmark moves the point of resumption": {
+    lists: [page([], "7")],
+    watches: [events([bookmark("5000")], "end"), events([["ADDED", makeObject("a", "5001")]], "silence")],
+    want: ["sync", "add a@5001"],
+    watchFrom: ["7", "5000"],
+  },
+  "list errors are survived": {
+    lists: [refuse(500, "InternalError"), refuse(403, "Forbidden"), page([makeObject("a", "1")], "7")],
+    watches: [],
+    want: ["add a@1", "sync"],
+  },
+  "a refused watch is tried again without a new list": {
+    lists: [page([], "7")],
+    watches: [refuse(500, "InternalError"), events([["ADDED", makeObject("a", "8")]], "silence")],
+    want: ["sync", "add a@8"],
+    watchFrom: ["7", "7"],
+  },
+  "after an expired event the new list says what is different, deletions included": {
+    lists: [
+      page([makeObject("a", "1"), makeObject("b", "2"), makeObject("c", "3")], "7"),
+      page([makeObject("a", "1"), makeObject("b", "9")], "20"),
+    ],
+    watches: [events([expired], "end")],
+    want: ["add a@1", "add b@2", "add c@3", "sync", "update b@9", "delete c@3"],
+    watchFrom: ["7", "20"],
+  },
+  "an expired answer to the watch request lists again, too": {
+    lists: [page([], "7"), page([makeObject("a", "9")], "20")],
+    watches: [refuse(410, "Expired")],
+    want: ["sync", "add a@9"],
+    watchFrom: ["7", "20"],
+  },
+  "a continue token that expired starts the list anew": {
+    lists: [
+      page([makeObject("a", "1")], "7", "token"),
+      refuse(410, "Expired"),
+      page([makeObject("a", "1"), makeObject("b", "2")], "9"),
+    ],
+    watches: [],
+    want: ["add a@1", "add b@2", "sync"],
+    watchFrom: ["9"],
+  },
+  "an object that was replaced while away is a delete and an add": {
+    lists: [page([makeObject("a", "1", "old")], "7"), page([makeObject("a", "15", "new")], "20")],
+    watches: [refuse(410, "Gone")],
+    want: ["add a@1", "sync", "delete a@1", "add a@15"],
+  },
+  "a line cut in two by the network is one event": {
+    lists: [page([], "7")],
+    watches: [
+      (_request, response) => {
+        const line = JSON.stringify({ type: "ADDED", object: makeObject("ä", "8") });
+        const bytes = Buffer.from(`${line}\n`);
+        const cut = bytes.indexOf(Buffer.from("ä")) + 1;
+        response.write(bytes.subarray(0, cut));
+        setTimeout(() => response.write(bytes.subarray(cut)), 20);
+      },
+    ],
+    want: ["sync", "add ä@8"],
+  },
+};
+test.each(Object.entries(cases))("%s", async (_name, { lists, watches, want, watchFrom }) => {
+  await start({ lists, watches });
+  await until(() => expect(seen).toEqual(want));
+  if (watchFrom) {
+    await until(() =>
+      expect(server.watches.map((url) => url.searchParams.get("resourceVersion"))).toEqual(watchFrom),
+    );
+  }
+});
+
+test("asks for bookmarks, a time limit and the selection", async () => {
+  await start(
+    { lists: [page([], "7")], watches: [] },
+    { namespace: "n", labelSelector: "l=1", fieldSelector: "f=2" },
+  );
+  await until(() => expect(server.watches).toHaveLength(1));
+  const [url] = server.watches;
+  expect(url?.pathname).toBe("/api/v1/namespaces/n/configmaps");
+  expect(Object.fromEntries(url?.searchParams ?? [])).toMatchObject({
+    allowWatchBookmarks: "true",
+    labelSelector: "l=1",
+    fieldSelector: "f=2",
+  });
+  expect(Number(url?.searchParams.get("timeoutSeconds"))).toBeGreaterThanOrEqual(300);
+});
+
+test("a silent connection is given up and replaced by exactly one other", async () => {
+  await start(
+    {
+      lists: [page([], "7")],
+      watches: [events([], "silence"), events([["ADDED", makeObject("a", "8")]], "silence")],
+    },
+    { idleTimeoutMs: 100 },
+  );
+  await until(() => expect(seen).toEqual(["sync", "add a@8"]));
+  await until(() => expect(server.open()).toBe(1));
+});
+
+test("a server that accepts and never answers is given up, too", async () => {
+  const never: Script = () => undefined;
+  await start(
+    { lists: [page([], "7")], watches: [never, events([["ADDED", makeObject("a", "8")]], "silence")] },
+    { idleTimeoutMs: 100 },
+  );
+  await until(() => expect(seen).toEqual(["sync", "add a@8"]));
+  await until(() => expect(server.open()).toBe(1));
+});
+
+test("stop closes the connection and nothing is told any more", async () => {
+  await start({ lists: [page([], "7")], watches: [events([], "silence")] });
+  await until(() => expect(server.open()).toBe(1));
+  await watch.stop();
+  await until(() => expect(server.open()).toBe(0));
+  expect(server.watches).toHaveLength(1);
+});
+
+test("a watch that the server ends at once is not repeated without a pause", async () => {
+  const endless = Array.from({ length: 100 }, () => events([], "end"));
+  await start(
+    { lists: [page([], "7")], watches: endless },
+    { backoff: { initialMs: 100, maxMs: 1_000 }, random: () => 1 },
+  );
+  await new Promise((resolve) => setTimeout(resolve, 450));
+  expect(server.watches.length).toBeGreaterThan(1);
+  expect(server.watches.length).toBeLessThanOrEqual(4);
+});
+
+test("says what is wrong until it works", async () => {
+  await start(
+    { lists: [refuse(403, "Forbidden"), page([], "7")], watches: [events([], "silence")] },
+    { backoff: { initialMs: 100, maxMs: 100 } },
+  );
+  await until(() => expect(watch.problem).toMatch(/403 Forbidden/));
+  expect(watch.synced).toBe(false);
+  await until(() => expect(watch.problem).toBeUndefined());
+});
+
+test("a handler that throws costs nobody else an event", async () => {
+  await start({ lists: [page([makeObject("a", "1"), makeObject("b", "2")], "7")], watches: [] }, {}, () => {
+    throw new Error("bug");
+  });
+  await until(() => expect([...watch.store.keys()]).toEqual(["default/a", "default/b"]));
+  expect(watch.synced).toBe(true);
+});
+
+test("keeps of each object only what parse keeps", async () => {
+  const parse = ({ metadata }: KubeObject): KubeObject => ({
+    metadata: { ...metadata, labels: { kept: "1" } },
+  });
+  await start({ lists: [page([makeObject("a", "1")], "7")], watches: [] }, { parse });
+  await until(() => expect(watch.store.get("default/a")?.metadata.labels).toEqual({ kept: "1" }));
+  expect(watch.store.get("default/a")?.kind).toBeUndefined();
+});
