@@ -1,0 +1,81 @@
+/** The command line of QEMU. Guests are emulated (TCG): they run wherever the tests run, nested or not. */
+import type { GuestOptions } from "./guest.ts";
+
+/** Files and sockets of one boot. */
+export interface Boot {
+  kernelImage: string;
+  initramfs: string;
+  /** Directory with session.sh, on the host's root so that the guest finds it at the same path. */
+  session: string;
+  /** Socket path per port. */
+  ports: { stdin: string; stdout: string; stderr: string; control: string };
+}
+
+/** Arguments that boot a guest with its four ports, shares and taps. */
+export function qemuArguments(boot: Boot, options: GuestOptions): string[] {
+  return [
+    ...machine(options),
+    ...["-kernel", boot.kernelImage, "-initrd", boot.initramfs, "-append", kernelCommandLine(boot, options)],
+    ...["-fsdev", "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap"],
+    ...["-device", "virtio-9p-pci,fsdev=host,mount_tag=host"],
+    ...(options.shares ?? []).flatMap(share),
+    ...["-device", "virtio-serial-pci"],
+    ...Object.entries(boot.ports).flatMap(([name, path]) => port(name, path)),
+    ...(options.taps ?? []).flatMap(tap),
+  ];
+}
+
+function machine({ cpus = 2, memoryMb = 2048, qemuArgs = [] }: GuestOptions): string[] {
+  return [
+    ...["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max"],
+    ...["-smp", String(cpus), "-m", String(memoryMb)],
+    ...[
+      "-nodefaults",
+      "-no-user-config",
+      "-no-reboot",
+      "-display",
+      "none",
+      "-monitor",
+      "none",
+      "-serial",
+      "stdio",
+    ],
+    ...["-device", "virtio-rng-pci"],
+    ...qemuArgs,
+  ];
+}
+
+/** Later words win: a caller's own `lsm=` replaces ours. */
+function kernelCommandLine(boot: Boot, { kernelArgs = [] }: GuestOptions): string {
+  const lsm = "lsm=lockdown,capability,yama,apparmor,bpf";
+  return ["console=ttyS0", "quiet", "panic=-1", lsm, ...kernelArgs, `trigon.session=${boot.session}`].join(
+    " ",
+  );
+}
+
+function share({ hostPath, readOnly }: { hostPath: string; readOnly?: boolean }, index: number): string[] {
+  const mode = readOnly ? ",readonly=on" : "";
+  return [
+    ...[
+      "-fsdev",
+      `local,id=share${index},path=${escapeComma(hostPath)},security_model=none,multidevs=remap${mode}`,
+    ],
+    ...["-device", `virtio-9p-pci,fsdev=share${index},mount_tag=share${index}`],
+  ];
+}
+
+function port(name: string, path: string): string[] {
+  return [
+    ...["-chardev", `socket,id=${name},path=${escapeComma(path)}`],
+    ...["-device", `virtserialport,chardev=${name},name=trigon.${name}`],
+  ];
+}
+
+function tap({ name, mac }: { name: string; mac: string }, index: number): string[] {
+  return [
+    ...["-netdev", `tap,id=net${index},ifname=${name},script=no,downscript=no`],
+    ...["-device", `virtio-net-pci,netdev=net${index},mac=${mac}`],
+  ];
+}
+
+const escapeComma = (value: string) => value.replaceAll(",", ",,");

@@ -1,0 +1,107 @@
+/** What runs in a guest once its root is there: /run/trigon/session.sh, written on the host. */
+import type { GuestOptions } from "./guest.ts";
+
+/** Quotes a word for sh. */
+export function quote(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** The script of process 1: mounts, modules, setup lines, the command, and the report of its exit status. */
+export function sessionScript(options: GuestOptions, projectDir: string, endMarker: string): string {
+  const environment = {
+    HOME: "/root",
+    LANG: "C.UTF-8",
+    PATH: `${projectDir}/node_modules/.bin:${PATH}`,
+    TERM: "dumb",
+    USER: "root",
+    ...options.env,
+  };
+  const exports = Object.entries(environment).map(([name, value]) => `export ${name}=${quote(value)}`);
+  return `# Process 1 of the guest.
+exec </dev/null >/dev/console 2>&1
+cd /
+${exports.join("\n")}
+
+${mounts(options)}
+
+${identity(options.hostname ?? "guest")}
+${(options.modules ?? []).map((name) => `modprobe ${quote(name)} || echo "trigon-guest: modprobe ${name} failed"`).join("\n")}
+
+${streams(options.stdin !== undefined)}
+{
+cd ${quote(options.cwd ?? projectDir)}
+${(options.setup ?? []).join("\n")}
+} || finish 125
+echo started >&7
+(exec 5>&- 6>&- 7>&- 8<&-; exec ${options.command.map(quote).join(" ")}) </run/trigon/stdin >/run/trigon/stdout 2>/run/trigon/stderr &
+wait $!
+finish $?
+`.replaceAll("@END@", endMarker);
+}
+
+function mounts({ tmpfs = [], shares = [] }: GuestOptions): string {
+  const lines = [
+    "mkdir -p /dev/pts /dev/shm /dev/mqueue",
+    "mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts",
+    "mount -t tmpfs -o mode=1777 shm /dev/shm",
+    "mount -t mqueue mqueue /dev/mqueue",
+    "mount -t cgroup2 cgroup2 /sys/fs/cgroup",
+    "mount -t bpf bpf /sys/fs/bpf",
+    "mount -t securityfs securityfs /sys/kernel/security",
+    "mount -t debugfs debugfs /sys/kernel/debug",
+    "mount -t tracefs tracefs /sys/kernel/tracing",
+    "ln -sfn /proc/self/fd /dev/fd",
+    "for n in 0 1 2; do ln -sfn /proc/self/fd/$n /dev/$(echo stdin stdout stderr | cut -d' ' -f$((n + 1))); done",
+  ];
+  for (const path of tmpfs) lines.push(`mkdir -p ${quote(path)}`, `mount -t tmpfs tmpfs ${quote(path)}`);
+  for (const [index, { guestPath, readOnly }] of shares.entries()) {
+    // Without a cache both sides see each other's writes at once.
+    const mode = `trans=virtio,version=9p2000.L,msize=262144,cache=none,${readOnly ? "ro" : "rw"}`;
+    lines.push(`mkdir -p ${quote(guestPath)}`, `mount -t 9p -o ${mode} share${index} ${quote(guestPath)}`);
+  }
+  return lines.join("\n");
+}
+
+/** There is no name server: an empty resolv.conf keeps every start from waiting for one. */
+function identity(hostname: string): string {
+  return `echo ${quote(hostname)} >/proc/sys/kernel/hostname
+echo ${quote(hostname)} >/etc/hostname
+printf '127.0.0.1 localhost %s\\n::1 localhost\\n' ${quote(hostname)} >/etc/hosts
+rm -f /etc/resolv.conf
+: >/etc/resolv.conf
+ip link set lo up`;
+}
+
+/**
+ * The command writes into pipes and not into the ports: /dev/stderr of a port cannot be opened a second time.
+ * At the end all other processes are killed, so that the pipes end; then each port gets the end marker.
+ */
+function streams(withStdin: boolean): string {
+  return `port() {
+	for entry in /sys/class/virtio-ports/*; do
+		if [ "$(cat "$entry/name")" = "trigon.$1" ]; then echo "/dev/\${entry##*/}"; fi
+	done
+}
+finish() {
+	trap '' TERM
+	for entry in /proc/[0-9]*; do
+		pid=\${entry#/proc/}
+		case " $$ $stdout_relay $stderr_relay " in *" $pid "*) continue ;; esac
+		if readlink "$entry/exe" >/dev/null 2>&1; then kill -KILL "$pid" 2>/dev/null; fi
+	done
+	wait $stdout_relay $stderr_relay
+	printf %s @END@ >&5
+	printf %s @END@ >&6
+	echo "exit $1" >&7
+	while :; do sleep 1000; done
+}
+mkfifo /run/trigon/stdout /run/trigon/stderr
+exec 5>"$(port stdout)" 6>"$(port stderr)" 7>"$(port control)" 8<${withStdin ? `"$(port stdin)"` : "/dev/null"}
+cat /run/trigon/stdout >&5 &
+stdout_relay=$!
+cat /run/trigon/stderr >&6 &
+stderr_relay=$!
+${withStdin ? "mkfifo /run/trigon/stdin\ncat <&8 >/run/trigon/stdin &" : "ln -s /dev/null /run/trigon/stdin"}`;
+}
