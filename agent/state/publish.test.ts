@@ -1,0 +1,152 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { Logger } from "../../lib/logger.ts";
+import { StatusPublisher, type TracingNodeApi } from "./publish.ts";
+import { makeTracingNodeStatus, type TracingNodeStatus } from "./tracing-node.ts";
+
+const logger = { warn: () => {} } as unknown as Logger;
+
+/** An API server with one object, which can be away. */
+class FakeApi implements TracingNodeApi {
+  object: TracingNodeStatus | undefined;
+  exists = false;
+  away = false;
+  writes = 0;
+  reads = 0;
+
+  async read() {
+    this.reads++;
+    this.#check();
+    return this.exists ? this.object : undefined;
+  }
+  async create() {
+    this.#check();
+    this.exists = true;
+  }
+  async apply(status: TracingNodeStatus) {
+    this.#check();
+    if (!this.exists) return false;
+    this.writes++;
+    this.object = structuredClone(status);
+    return true;
+  }
+  #check() {
+    if (this.away) throw new Error("connect ECONNREFUSED");
+  }
+}
+
+function status(agentVersion: string): TracingNodeStatus {
+  const kernel = { release: "6.1", architecture: "x86_64", features: {}, reasons: {} };
+  return makeTracingNodeStatus({ agentVersion, kernel }, []);
+}
+
+const timing = { coalesceMs: 100, retry: { initialMs: 1000, maxMs: 8000 }, checkMs: 60_000 };
+let api: FakeApi;
+let publisher: StatusPublisher;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+  api = new FakeApi();
+  publisher = new StatusPublisher({ api, logger, random: () => 1, timing });
+});
+afterEach(() => {
+  publisher.close();
+  vi.useRealTimers();
+});
+
+async function pass(ms: number) {
+  await vi.advanceTimersByTimeAsync(ms);
+}
+
+describe("a status", () => {
+  test("is written into an object that is created first", async () => {
+    publisher.publish(status("1"));
+    await pass(100);
+    expect(api.object).toEqual(status("1"));
+    expect(api.writes).toBe(1);
+  });
+
+  test("that changes three times in a moment is written once, as it was last", async () => {
+    for (const version of ["1", "2", "3"]) publisher.publish(status(version));
+    await pass(1000);
+    expect(api.writes).toBe(1);
+    expect(api.object?.agentVersion).toBe("3");
+  });
+
+  test("that is published again unchanged is not written", async () => {
+    publisher.publish(status("1"));
+    await pass(100);
+    publisher.publish(status("1"));
+    await pass(10_000);
+    expect(api.writes).toBe(1);
+    expect(api.reads).toBe(0);
+  });
+});
+
+describe("while the API server is away", () => {
+  test("it is tried again, ever more seldom, and written when it is back", async () => {
+    api.away = true;
+    const tries = vi.spyOn(api, "apply");
+    publisher.publish(status("1"));
+    await pass(100 + 1000 + 2000 + 4000 + 8000 + 8000);
+    expect(tries).toHaveBeenCalledTimes(6);
+    api.away = false;
+    await pass(8000);
+    expect(api.object).toEqual(status("1"));
+  });
+
+  test("changes do not make it try sooner, and only the newest is written", async () => {
+    api.away = true;
+    const tries = vi.spyOn(api, "apply");
+    publisher.publish(status("1"));
+    await pass(100);
+    for (let change = 0; change < 50; change++) publisher.publish(status(`c${change}`));
+    await pass(900);
+    expect(tries).toHaveBeenCalledTimes(1);
+    api.away = false;
+    await pass(200);
+    expect(api.writes).toBe(1);
+    expect(api.object?.agentVersion).toBe("c49");
+  });
+});
+
+describe("an object that is looked at from time to time", () => {
+  beforeEach(async () => {
+    publisher.publish(status("1"));
+    await pass(100);
+  });
+
+  test("is left alone when it is as written", async () => {
+    await pass(60_000);
+    expect(api.reads).toBe(1);
+    expect(api.writes).toBe(1);
+  });
+
+  test("is written again when somebody deleted it", async () => {
+    api.exists = false;
+    await pass(60_000);
+    expect(api.exists).toBe(true);
+    expect(api.writes).toBe(2);
+  });
+
+  test("is written again when somebody changed it", async () => {
+    api.object = status("forged");
+    await pass(60_000);
+    expect(api.object).toEqual(status("1"));
+  });
+});
+
+test("a change during a write is written after it", async () => {
+  let finish = () => {};
+  api.exists = true;
+  const apply = vi.spyOn(api, "apply");
+  apply.mockImplementationOnce(() => new Promise((resolve) => (finish = () => resolve(true))));
+  publisher.publish(status("1"));
+  await pass(100);
+  publisher.publish(status("2"));
+  await pass(5000);
+  expect(apply).toHaveBeenCalledTimes(1);
+  finish();
+  await pass(100);
+  expect(apply).toHaveBeenCalledTimes(2);
+  expect(api.object?.agentVersion).toBe("2");
+});

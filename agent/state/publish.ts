@@ -1,0 +1,116 @@
+/** Keeps the TracingNode of this node in the API server equal to what the agent knows. */
+import { isDeepStrictEqual } from "node:util";
+import { type BackoffOptions, backoffMs } from "../../lib/backoff.ts";
+import type { Logger } from "../../lib/logger.ts";
+import { errorText } from "../../lib/logger.ts";
+import type { TracingNodeStatus } from "./tracing-node.ts";
+
+/** The writes, and the read that tells whether they are needed. */
+export interface TracingNodeApi {
+  /** Status as the API server has it; undefined when there is no such object. */
+  read(): Promise<TracingNodeStatus | undefined>;
+  /** Replaces what this agent has written into the status, by server-side apply; false when there is no object. */
+  apply(status: TracingNodeStatus): Promise<boolean>;
+  /** Creates the object, owned by the Node. */
+  create(): Promise<void>;
+}
+
+/** How the publisher waits. */
+export interface PublisherTiming {
+  /** Changes within this time after a write become one write. */
+  coalesceMs: number;
+  retry: BackoffOptions;
+  /** How often the object is looked at without a change: somebody may have deleted it. */
+  checkMs: number;
+}
+
+const DEFAULT_TIMING: PublisherTiming = {
+  coalesceMs: 500,
+  retry: { initialMs: 500, maxMs: 60_000 },
+  checkMs: 300_000,
+};
+
+interface PublisherDeps {
+  api: TracingNodeApi;
+  logger: Logger;
+  /** 0 to 1; agents that lost the API server together must not come back together. */
+  random(): number;
+  timing?: Partial<PublisherTiming>;
+}
+
+/** One write at a time, the newest status only, none when nothing changed, again and again while the API is away. */
+export class StatusPublisher {
+  readonly #api: TracingNodeApi;
+  readonly #logger: Logger;
+  readonly #random: () => number;
+  readonly #timing: PublisherTiming;
+  #wanted: TracingNodeStatus | undefined;
+  #written: string | undefined;
+  #failures = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #dueAt = Number.POSITIVE_INFINITY;
+  #busy = false;
+  #closed = false;
+
+  constructor(deps: PublisherDeps) {
+    this.#api = deps.api;
+    this.#logger = deps.logger;
+    this.#random = deps.random;
+    this.#timing = { ...DEFAULT_TIMING, ...deps.timing };
+  }
+
+  /** Takes the status over; it is written soon, unless it is what was written last. */
+  publish(status: TracingNodeStatus): void {
+    this.#wanted = status;
+    if (this.#failures === 0 && JSON.stringify(status) !== this.#written)
+      this.#schedule(this.#timing.coalesceMs);
+  }
+
+  /** Nothing is written after this. */
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+
+  #schedule(delayMs: number): void {
+    const dueAt = performance.now() + delayMs;
+    if (this.#closed || dueAt >= this.#dueAt) return;
+    clearTimeout(this.#timer);
+    this.#dueAt = dueAt;
+    this.#timer = setTimeout(() => void this.#run(), delayMs);
+  }
+
+  async #run(): Promise<void> {
+    this.#dueAt = Number.POSITIVE_INFINITY;
+    if (this.#busy || !this.#wanted) return;
+    this.#busy = true;
+    try {
+      await this.#write(this.#wanted);
+      this.#failures = 0;
+    } catch (error) {
+      this.#written = undefined;
+      this.#failures++;
+      this.#logger.warn(`write TracingNode: ${errorText(error)}`, { attempt: this.#failures });
+    }
+    this.#busy = false;
+    this.#schedule(this.#nextDelay());
+  }
+
+  async #write(status: TracingNodeStatus): Promise<void> {
+    const text = JSON.stringify(status);
+    if (text === this.#written && isDeepStrictEqual(await this.#api.read(), status)) return;
+    if (!(await this.#api.apply(status))) {
+      await this.#api.create();
+      if (!(await this.#api.apply(status)))
+        throw new Error("the object is gone again right after its creation");
+    }
+    this.#written = text;
+  }
+
+  #nextDelay(): number {
+    const { coalesceMs, retry, checkMs } = this.#timing;
+    if (this.#failures > 0) return backoffMs(retry, this.#failures - 1, this.#random);
+    if (JSON.stringify(this.#wanted) !== this.#written) return coalesceMs;
+    return checkMs * (0.5 + this.#random() / 2);
+  }
+}

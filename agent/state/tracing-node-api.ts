@@ -1,0 +1,47 @@
+/** The TracingNode of this node at the API server. */
+import { FIELD_MANAGERS, PLURALS, TRIGON_API } from "../../crds/names.ts";
+import type { KubeClient } from "../../lib/kube.ts";
+import { hasStatus } from "../../lib/kube-error.ts";
+import { type KubeObject, NODES, type Resource } from "../../lib/resources.ts";
+import type { TracingNodeApi } from "./publish.ts";
+import type { TracingNodeStatus } from "./tracing-node.ts";
+
+/** The resource in URLs. */
+export const TRACING_NODES: Resource = {
+  group: TRIGON_API.group,
+  version: TRIGON_API.version,
+  plural: PLURALS.TracingNode,
+  kind: "TracingNode",
+  namespaced: false,
+};
+
+interface TracingNode extends KubeObject {
+  status?: TracingNodeStatus;
+}
+
+const WRITER = { fieldManager: FIELD_MANAGERS.agent };
+
+/** Reads and writes the object named like the node. */
+export function tracingNodeApi(client: KubeClient, nodeName: string): TracingNodeApi {
+  const metadata = { name: nodeName };
+  return {
+    read: async () => (await client.find<TracingNode>(TRACING_NODES, metadata))?.status,
+    apply: async (status) => {
+      try {
+        await client.applyStatus<TracingNode>(TRACING_NODES, { metadata, status }, WRITER);
+        return true;
+      } catch (error) {
+        if (hasStatus(error, 404)) return false;
+        throw error;
+      }
+    },
+    create: () => createOwned(client, nodeName),
+  };
+}
+
+/** Owned by the Node, so that it goes when the node is removed from the cluster. */
+async function createOwned(client: KubeClient, nodeName: string): Promise<void> {
+  const node = await client.get<KubeObject>(NODES, { name: nodeName });
+  const owner = { apiVersion: "v1", kind: "Node", name: nodeName, uid: node.metadata.uid ?? "" };
+  await client.apply(TRACING_NODES, { metadata: { name: nodeName, ownerReferences: [owner] } }, WRITER);
+}
