@@ -10,16 +10,11 @@ import {
   type PolicyRef,
   policyKey,
 } from "../../crds/names.ts";
+import type { KubeObject } from "../../lib/resources.ts";
 import type { DesiredPolicy } from "./source.ts";
 
-/** The parts of a ConfigMap that matter here. */
-export interface ConfigMap {
-  metadata?: {
-    name?: string;
-    namespace?: string;
-    labels?: Record<string, string>;
-    annotations?: Record<string, string>;
-  };
+/** A ConfigMap. */
+export interface ConfigMap extends KubeObject {
   data?: Record<string, string>;
   binaryData?: Record<string, string>;
 }
@@ -40,7 +35,7 @@ export interface Candidate {
 
 /** Undefined if not even the policy can be told. */
 export function parseCandidate(configMap: ConfigMap): Candidate | undefined {
-  const { name = "", namespace = "", labels = {}, annotations = {} } = configMap.metadata ?? {};
+  const { name, namespace = "", labels = {}, annotations = {} } = configMap.metadata;
   const hash = name.slice(hookSpecConfigMapName("").length);
   const content = readContent(configMap, name);
   const ref = "spec" in content ? content.spec.policy : parsePolicyKey(annotations[LABELS.policyKey]);
@@ -94,7 +89,7 @@ function readText(configMap: ConfigMap): { json: string } | { problem: string } 
   const json = configMap.data?.[HOOK_SPEC_KEYS.json];
   if (json !== undefined) return { json };
   const packed = configMap.binaryData?.[HOOK_SPEC_KEYS.gzip];
-  const name = configMap.metadata?.name;
+  const name = configMap.metadata.name;
   if (packed === undefined) return { problem: `ConfigMap ${name} has no ${HOOK_SPEC_KEYS.json}` };
   try {
     const bytes = gunzipSync(Buffer.from(packed, "base64"), { maxOutputLength: HOOK_SPEC_LIMITS.textBytes });

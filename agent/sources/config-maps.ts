@@ -45,7 +45,7 @@ export class ConfigMapSource implements SpecSource {
 
   /** A ConfigMap that is new or has changed. */
   put(configMap: ConfigMap): void {
-    const name = configMap.metadata?.name ?? "";
+    const { name } = configMap.metadata;
     const before = this.#candidates.get(name);
     const candidate = parseCandidate(configMap);
     if (candidate) this.#candidates.set(name, candidate);
@@ -57,11 +57,11 @@ export class ConfigMapSource implements SpecSource {
 
   /** A ConfigMap that is gone, as it was last. */
   remove(configMap: ConfigMap): void {
-    const name = configMap.metadata?.name ?? "";
+    const { name } = configMap.metadata;
     const candidate = this.#candidates.get(name);
     if (!candidate) return;
     this.#candidates.delete(name);
-    const retired = candidate.retired || configMap.metadata?.labels?.[LABELS.retired] === "true";
+    const retired = candidate.retired || configMap.metadata.labels?.[LABELS.retired] === "true";
     const wasWanted = this.#wanted.get(candidate.key)?.candidate.configMap === name;
     if (wasWanted && retired) this.#wanted.delete(candidate.key);
     this.#choose(candidate.key, false);

@@ -1,0 +1,116 @@
+/** The agent's side of Kubernetes: three watches in, one object out. */
+import { HOOK_SPEC_SELECTOR } from "../crds/names.ts";
+import type { KubeClient } from "../lib/kube.ts";
+import type { Logger } from "../lib/logger.ts";
+import type { WatchMetrics } from "../lib/metrics.ts";
+import { CONFIG_MAPS, type KubeObject, NODES } from "../lib/resources.ts";
+import { ResourceWatch } from "../lib/watch.ts";
+import type { Labels } from "./node-selector.ts";
+import type { PodStore } from "./pods/pod-store.ts";
+import { watchPods } from "./pods/watch.ts";
+import type { ConfigMap } from "./sources/candidates.ts";
+import { ConfigMapSource } from "./sources/config-maps.ts";
+import { StatusPublisher } from "./state/publish.ts";
+import { tracingNodeApi } from "./state/tracing-node-api.ts";
+
+/** What the cluster side needs. */
+export interface ClusterDeps {
+  client: KubeClient;
+  nodeName: string;
+  /** Where the operator writes its ConfigMaps. */
+  namespace: string;
+  podStore: PodStore;
+  logger: Logger;
+  metrics: WatchMetrics;
+}
+
+/** Hook specs, labels and pods come in, the TracingNode goes out; nothing is asked before start(). */
+export class Cluster {
+  readonly source: ConfigMapSource;
+  readonly publisher: StatusPublisher;
+  readonly #watches: Pick<ResourceWatch<KubeObject>, "start" | "stop" | "problem">[];
+  readonly #nodes: ResourceWatch<KubeObject>;
+  readonly #nodeName: string;
+  #onLabels: () => void = () => {};
+
+  constructor(deps: ClusterDeps) {
+    const { client, nodeName, logger } = deps;
+    this.#nodeName = nodeName;
+    this.source = new ConfigMapSource({ logger });
+    this.publisher = new StatusPublisher({
+      api: tracingNodeApi(client, nodeName),
+      logger,
+      random: Math.random,
+    });
+    this.#nodes = this.#watchNode(deps);
+    this.#watches = [
+      watchConfigMaps(deps, this.source),
+      this.#nodes,
+      watchPods({ ...deps, store: deps.podStore }),
+    ];
+  }
+
+  /** Labels of this node; undefined until they are known. They stay known while the API server is away. */
+  labels(): Labels | undefined {
+    const node = this.#nodes.store.get(this.#nodeName);
+    return node && (node.metadata.labels ?? {});
+  }
+
+  /** Called when the node's labels have changed. */
+  onLabels(listener: () => void): void {
+    this.#onLabels = listener;
+  }
+
+  /** What keeps the watches from being current; undefined when they are. */
+  get problem(): string | undefined {
+    return this.#watches.map((watch) => watch.problem).find((problem) => problem !== undefined);
+  }
+
+  start(): void {
+    for (const watch of this.#watches) watch.start();
+  }
+
+  async stop(): Promise<void> {
+    this.publisher.close();
+    await Promise.all(this.#watches.map((watch) => watch.stop()));
+  }
+
+  /** The kubelet writes into its Node all the time; only its labels are kept. */
+  #watchNode({ client, nodeName, logger, metrics }: ClusterDeps): ResourceWatch<KubeObject> {
+    const fieldSelector = `metadata.name=${nodeName}`;
+    return new ResourceWatch(
+      { client, resource: NODES, fieldSelector, parse: keepLabels, logger, metrics },
+      {
+        onAdd: () => this.#onLabels(),
+        onUpdate: (node, before) => {
+          if (JSON.stringify(node.metadata.labels) !== JSON.stringify(before.metadata.labels))
+            this.#onLabels();
+        },
+      },
+    );
+  }
+}
+
+function keepLabels({ metadata: { name, uid, resourceVersion, labels } }: KubeObject): KubeObject {
+  return {
+    metadata: {
+      name,
+      ...(uid !== undefined && { uid }),
+      ...(resourceVersion !== undefined && { resourceVersion }),
+      ...(labels !== undefined && { labels }),
+    },
+  };
+}
+
+function watchConfigMaps(deps: ClusterDeps, source: ConfigMapSource): ResourceWatch<ConfigMap> {
+  const { client, namespace, logger, metrics } = deps;
+  return new ResourceWatch<ConfigMap>(
+    { client, resource: CONFIG_MAPS, namespace, labelSelector: HOOK_SPEC_SELECTOR, logger, metrics },
+    {
+      onAdd: (configMap) => source.put(configMap),
+      onUpdate: (configMap) => source.put(configMap),
+      onDelete: (configMap) => source.remove(configMap),
+      onSync: () => source.markSynced(),
+    },
+  );
+}
