@@ -1,0 +1,72 @@
+/** What a hook's `call` names: one function, one system call, or all entries of a list. */
+import { HOOK_SPEC_LIMITS } from "../crds/hook-spec-schema.ts";
+import { findList, type Lists, listName } from "./lists.ts";
+import { child, type Problems } from "./problems.ts";
+import { quote } from "./suggest.ts";
+import { functionHint } from "./syscalls.ts";
+import type { FunctionProbe } from "./types.ts";
+
+/** A function to attach to. */
+export interface Call {
+  name: string;
+  syscall: boolean;
+  /** Where the name stands. */
+  path: string;
+}
+
+const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_.$]*$/;
+const SYSCALL = /^(?:__(?:x64|arm64)_)?(sys_[a-z0-9_]+)$/;
+const OTHER_ABI = /^__\w+_(?:compat_)?sys_/;
+
+/** Functions that a probe stands for; names that cannot be right are reported. */
+export function resolveCalls(probe: FunctionProbe, path: string, lists: Lists, problems: Problems): Call[] {
+  const syscall = probe.syscall ?? true;
+  const name = listName(probe.call);
+  if (name === undefined) return callOf(probe.call, syscall, `${path}.call`, problems);
+  const found = findList(name, `${path}.call`, lists, problems);
+  if (!found) return [];
+  if (found.list.type === "syscalls" && !syscall) {
+    problems.error(`${path}.syscall`, `must be true: list ${quote(name)} holds system calls`);
+    return [];
+  }
+  return (found.list.values ?? []).flatMap((value, index) =>
+    callOf(value, syscall, child(`${found.path}.values`, index), problems),
+  );
+}
+
+function callOf(name: string, syscall: boolean, path: string, problems: Problems): Call[] {
+  const error = nameError(name) ?? (syscall ? syscallError(name) : functionError(name));
+  if (error !== undefined) {
+    problems.error(path, error);
+    return [];
+  }
+  const call = syscall ? (SYSCALL.exec(name)?.[1] ?? name) : name;
+  const hint = functionHint(call, syscall);
+  if (hint) problems.warn(path, `${quote(name)} is not a name that Trigon knows${hint} The nodes will tell`);
+  return [{ name: call, syscall, path }];
+}
+
+function nameError(name: string): string | undefined {
+  if (name === "") return "is empty: name a kernel function, sys_NAME for a system call, or list:NAME";
+  if (!IDENTIFIER.test(name)) return `${quote(name)} is not a function name: letters, digits and "_"`;
+  if (name.length > HOOK_SPEC_LIMITS.functionNameLength)
+    return `is longer than ${HOOK_SPEC_LIMITS.functionNameLength} characters`;
+  return undefined;
+}
+
+function syscallError(name: string): string | undefined {
+  if (SYSCALL.test(name)) return undefined;
+  if (OTHER_ABI.test(name))
+    return `${quote(name)} belongs to another ABI, which is not supported yet: write sys_NAME`;
+  return `${quote(name)} is not written like a system call (sys_NAME): set syscall: false for a kernel function`;
+}
+
+function functionError(name: string): string | undefined {
+  if (/^sys_[a-z0-9_]+$/.test(name) && functionHint(name, true) === "") {
+    return `${quote(name)} is a system call: set syscall: true`;
+  }
+  if (SYSCALL.test(name) || OTHER_ABI.test(name)) {
+    return `${quote(name)} is the entry of a system call: write ${name.replace(/^__[a-z0-9]+_(compat_)?/, "")} and syscall: true`;
+  }
+  return undefined;
+}

@@ -1,0 +1,94 @@
+/** The compiler: a policy becomes a hook spec, or errors that say where and what would be right. Pure. */
+import { HOOK_SPEC_VERSION, type HookDef, type HookSpec, hookSpecHash } from "../crds/hook-spec.ts";
+import { checkPolicy, refOf } from "./check.ts";
+import { compileHooks } from "./hooks.ts";
+import { readLists } from "./lists.ts";
+import { compileNodeSelector } from "./node-selector.ts";
+import { checkOptions } from "./options.ts";
+import { type ParsedPolicy, placeErrors } from "./parse.ts";
+import { type PolicyError, Problems } from "./problems.ts";
+import { checkMacros } from "./selectors/parts.ts";
+import { refuse } from "./support.ts";
+import type { Policy, PolicySpec } from "./types.ts";
+import { warnAboutHook } from "./warnings.ts";
+
+export type { PolicyError } from "./problems.ts";
+
+/** A hook spec with its hash, or everything that keeps the policy from having one. */
+export type CompileResult =
+  | { ok: true; spec: HookSpec; hash: string; warnings: PolicyError[] }
+  | { ok: false; errors: PolicyError[]; warnings: PolicyError[] };
+
+/** Compiles a policy object as it came from the API server, or any other value; never throws. */
+export function compilePolicy(object: unknown): CompileResult {
+  const problems = new Problems();
+  const policy = checkPolicy(object, "exact", problems);
+  if (!policy) return { ok: false, errors: problems.errors, warnings: problems.warnings };
+  return compileChecked(policy, problems);
+}
+
+/** Compiles a policy of a file; errors and warnings carry line and column. */
+export function compileParsed(parsed: ParsedPolicy): CompileResult {
+  const result = compileChecked(parsed.object, new Problems());
+  const warnings = placeErrors(result.warnings, parsed.locate);
+  return result.ok
+    ? { ...result, warnings }
+    : { ok: false, errors: placeErrors(result.errors, parsed.locate), warnings };
+}
+
+const SECTIONS = ["kprobes", "fentries", "tracepoints", "lsmhooks", "uprobes", "usdts"] as const;
+
+function compileChecked(policy: Policy, problems: Problems): CompileResult {
+  const { spec } = policy;
+  if (policy.kind === "TracingPolicyNamespaced") refuse("TracingPolicyNamespaced", "kind", problems);
+  refuseTopLevel(spec, problems);
+  checkOptions(spec, problems);
+  checkMacros(spec.selectorsMacros, problems);
+  const nodeSelector = compileNodeSelector(spec, problems);
+  const hooks = compileSections(spec, problems);
+  for (const hook of hooks) warnAboutHook(hook, problems);
+  const { errors, warnings } = problems;
+  if (errors.length > 0)
+    return { ok: false, errors: withoutDoubles(errors), warnings: withoutDoubles(warnings) };
+  const result: HookSpec = {
+    version: HOOK_SPEC_VERSION,
+    policy: refOf(policy),
+    hooks,
+    ...(nodeSelector ? { nodeSelector } : {}),
+  };
+  return { ok: true, spec: result, hash: hookSpecHash(result), warnings: withoutDoubles(warnings) };
+}
+
+function compileSections(spec: PolicySpec, problems: Problems): HookDef[] {
+  const used = SECTIONS.filter((section) => (spec[section]?.length ?? 0) > 0);
+  const lists = readLists(spec, problems);
+  const [first, second] = used;
+  if (first === undefined) {
+    problems.error("spec", `has no hooks: add kprobes or fentries`);
+    return [];
+  }
+  if (second !== undefined) {
+    problems.error(
+      `spec.${second}`,
+      `a policy has one kind of probes, and spec.${first} is there: use two policies`,
+    );
+  }
+  return used.flatMap((section) => {
+    if (section === "kprobes" || section === "fentries") return compileHooks(spec, section, lists, problems);
+    refuse(section, `spec.${section}`, problems);
+    return [];
+  });
+}
+
+function refuseTopLevel(spec: PolicySpec, problems: Problems): void {
+  for (const name of ["podSelector", "containerSelector", "hostSelector"] as const) {
+    if (spec[name]) refuse(name, `spec.${name}`, problems);
+  }
+  if (spec.loader) refuse("loader", "spec.loader", problems);
+  if (spec.enforcers?.length) refuse("enforcers", "spec.enforcers", problems);
+}
+
+/** A probe on a list is compiled once per entry and would say the same thing each time. */
+function withoutDoubles(errors: PolicyError[]): PolicyError[] {
+  return [...new Map(errors.map((error) => [`${error.path}\0${error.message}`, error])).values()];
+}

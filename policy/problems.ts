@@ -1,0 +1,41 @@
+/** What the compiler has to say about a policy, each with the place it is about. */
+
+/** An error or a warning: `path` is what is wrong, `message` says how and what would be right. */
+export interface PolicyError {
+  /** Field path from the policy's root, such as `spec.kprobes[0].args[1].type`; empty for the whole document. */
+  path: string;
+  message: string;
+  /** From 1; known for policies that came as text. */
+  line?: number;
+  /** From 1. */
+  column?: number;
+}
+
+/** Collects errors and warnings while a policy is compiled. */
+export class Problems {
+  readonly errors: PolicyError[] = [];
+  readonly warnings: PolicyError[] = [];
+
+  /** Records an error; the policy will not compile. */
+  error(path: string, message: string): void {
+    this.errors.push({ path, message });
+  }
+
+  /** Records something that the user should know; the policy compiles. */
+  warn(path: string, message: string): void {
+    this.warnings.push({ path, message });
+  }
+}
+
+/** Path of a member: `a.b`, `a[0]`, or `a["x.y"]` for a key that is no plain word. */
+export function child(path: string, key: string | number): string {
+  if (typeof key === "number") return `${path}[${key}]`;
+  if (!/^[\w-]+$/.test(key)) return `${path}[${JSON.stringify(key)}]`;
+  return path === "" ? key : `${path}.${key}`;
+}
+
+/** Path of the object or list that a path is a member of; undefined for the root. */
+export function parent(path: string): string | undefined {
+  if (path === "") return undefined;
+  return /^(.*?)(?:\[(?:\d+|"(?:[^"\\]|\\.)*")\]|\.?[\w-]+)$/s.exec(path)?.[1] ?? "";
+}
