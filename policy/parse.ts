@@ -13,17 +13,23 @@ export interface ParsedPolicy {
   locate(path: string): Position;
 }
 
+/** What a file holds: policies, and what is wrong with the documents that are none. */
+export interface ParsedFile {
+  policies: ParsedPolicy[];
+  errors: PolicyError[];
+  /** Number of documents with an error. */
+  invalid: number;
+}
+
 /**
  * All documents of a YAML text; keys match case-insensitively as upstream's file path does; CRD defaults applied;
  * unknown fields are errors. A document with an error is not among the policies.
  */
-export function parsePolicies(
-  text: string,
-  fileName: string,
-): { policies: ParsedPolicy[]; errors: PolicyError[] } {
+export function parsePolicies(text: string, fileName: string): ParsedFile {
   const documents = readYaml(text);
   if (documents.length === 0) {
-    return { policies: [], errors: [{ path: "", message: "is empty: no policy in it", line: 1, column: 1 }] };
+    const errors = [{ path: "", message: "is empty: there is no policy in it", line: 1, column: 1 }];
+    return { policies: [], errors, invalid: 1 };
   }
   const policies: ParsedPolicy[] = [];
   const errors: PolicyError[] = [];
@@ -31,7 +37,7 @@ export function parsePolicies(
     const object = checkDocument(document, errors);
     if (object) policies.push({ object, fileName, locate: document.locate });
   }
-  return { policies, errors };
+  return { policies, errors, invalid: documents.length - policies.length };
 }
 
 /** The same errors with line and column. */
