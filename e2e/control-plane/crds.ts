@@ -7,7 +7,7 @@ const CRDS = resolve(import.meta.dirname, "../../crds");
 
 /** Applies every CRD of crds/ and resolves when the API serves them. */
 export async function applyCrds(plane: Pick<ControlPlane, "binaries" | "kubeconfigPath">): Promise<void> {
-  const files = (await readdir(CRDS)).filter((name) => name.endsWith(".yaml"));
+  const files = (await readdir(CRDS)).filter((name) => /^tracing.*\.yaml$/.test(name));
   if (files.length === 0) throw new Error(`no CRD in ${CRDS}`);
   const crdFiles = files.flatMap((name) => ["-f", join(CRDS, name)]);
   const kubectl = (args: string[]) =>

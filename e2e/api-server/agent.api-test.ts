@@ -1,0 +1,290 @@
+/**
+ * The agent's side of the API, with the service account and the rights that manifests/base gives it: hook specs come
+ * in, the TracingNode goes out, through restarts and accidents.
+ *
+ *   node --test e2e/api-server/agent.api-test.ts
+ */
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+import { Cluster } from "../../agent/cluster.ts";
+import { PodStore } from "../../agent/pods/pod-store.ts";
+import type { ConfigMap } from "../../agent/sources/candidates.ts";
+import { makeTracingNodeStatus, type TracingNodeStatus } from "../../agent/state/tracing-node.ts";
+import { TRACING_NODES } from "../../agent/state/tracing-node-api.ts";
+import { makeHookSpec } from "../../agent/test-data.ts";
+import { encodeHookSpec, type HookSpec, hookSpecHash } from "../../crds/hook-spec.ts";
+import {
+  FIELD_MANAGERS,
+  HOOK_SPEC_KEYS,
+  hookSpecConfigMapName,
+  LABELS,
+  MANAGED_BY_OPERATOR,
+  policyKey,
+  policyLabelValue,
+} from "../../crds/names.ts";
+import type { ClusterAccess } from "../../lib/cluster-access.ts";
+import { KubeClient } from "../../lib/kube.ts";
+import { createLogger } from "../../lib/logger.ts";
+import { createRegistry, createWatchMetrics } from "../../lib/metrics.ts";
+import { CONFIG_MAPS, type KubeObject, NODES } from "../../lib/resources.ts";
+import { type ControlPlane, startControlPlane } from "../control-plane/control-plane.ts";
+import { applyCrds } from "../control-plane/crds.ts";
+import { runProgram } from "../guest/program.ts";
+
+const NAMESPACE = "trigon-system";
+const NODE = "node-1";
+const KEY = "TracingPolicy/p";
+const MANIFESTS = resolve(import.meta.dirname, "../../manifests/base");
+const OPERATOR = { fieldManager: FIELD_MANAGERS.operator };
+
+type TracingNode = KubeObject & { status?: TracingNodeStatus };
+
+let plane: ControlPlane;
+let admin: KubeClient;
+let token: string;
+let cluster: Cluster;
+
+before(async () => {
+  plane = await startControlPlane();
+  await applyCrds(plane);
+  admin = await client(plane.adminToken);
+  for (const file of ["namespace.yaml", "agent-rbac.yaml"])
+    await kubectl("apply", "-f", `${MANIFESTS}/${file}`);
+  for (const name of [NODE, "node-2"]) await admin.create(NODES, { metadata: { name } }, OPERATOR);
+  token = await agentToken(NODE);
+});
+after(() => plane?.stop());
+
+beforeEach(async () => {
+  cluster = makeCluster(await client(token));
+  cluster.start();
+});
+afterEach(async () => {
+  await cluster.stop();
+  for (const { metadata } of await admin.list(CONFIG_MAPS, {
+    namespace: NAMESPACE,
+    labelSelector: LABELS.policy,
+  })) {
+    await admin.delete(CONFIG_MAPS, metadata);
+  }
+});
+
+/** The token that a pod of the agent would have on a node. */
+async function agentToken(node: string): Promise<string> {
+  const bound = ["--bound-object-kind=Node", `--bound-object-name=${node}`];
+  const text = await kubectl("create", "token", "trigon-agent", "--namespace", NAMESPACE, ...bound);
+  return text.trim();
+}
+
+async function client(bearer: string): Promise<KubeClient> {
+  const access: ClusterAccess = {
+    server: new URL(plane.url),
+    tls: { ca: await readFile(plane.caFile) },
+    authorize: async () => ({ authorization: `Bearer ${bearer}` }),
+  };
+  return new KubeClient(access, { userAgent: "trigon-agent/test" });
+}
+
+function makeCluster(as: KubeClient): Cluster {
+  const logger = createLogger({ component: "agent", level: "error" });
+  const metrics = createWatchMetrics(
+    createRegistry({ component: "agent", version: "test", defaultMetrics: false }),
+  );
+  return new Cluster({
+    client: as,
+    nodeName: NODE,
+    namespace: NAMESPACE,
+    podStore: new PodStore(),
+    logger,
+    metrics,
+  });
+}
+
+function kubectl(...args: string[]): Promise<string> {
+  return runProgram(plane.binaries.kubectl, ["--kubeconfig", plane.kubeconfigPath, ...args]);
+}
+
+const specA = makeHookSpec("p", ["sys_setuid"]);
+const specB = makeHookSpec("p", ["sys_setgid"]);
+
+function makeConfigMap(spec: HookSpec, revision: number, json = encodeHookSpec(spec)): ConfigMap {
+  const labels = { [LABELS.managedBy]: MANAGED_BY_OPERATOR, [LABELS.policy]: policyLabelValue(spec.policy) };
+  const annotations = { [LABELS.policyKey]: policyKey(spec.policy), [LABELS.revision]: String(revision) };
+  const name = hookSpecConfigMapName(hookSpecHash(spec));
+  return {
+    metadata: { name, namespace: NAMESPACE, labels, annotations },
+    data: { [HOOK_SPEC_KEYS.json]: json },
+  };
+}
+
+const applyConfigMap = (configMap: ConfigMap) => admin.apply(CONFIG_MAPS, configMap, OPERATOR);
+
+function wanted(): string | undefined {
+  const policy = cluster.source.desired()?.get(KEY);
+  return policy && ("spec" in policy ? policy.spec.hooks[0]?.call : policy.problem);
+}
+
+/** Waits until the condition holds; what it last threw or said is the failure. */
+async function eventually(condition: () => void | Promise<void>, timeoutMs = 15_000): Promise<void> {
+  const end = Date.now() + timeoutMs;
+  for (;;) {
+    try {
+      return await condition();
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await new Promise((done) => setTimeout(done, 50));
+    }
+  }
+}
+
+describe("hook specs", () => {
+  test("come, change with the highest revision, and go when they are retired", async () => {
+    await applyConfigMap(makeConfigMap(specA, 1));
+    await eventually(() => assert.equal(wanted(), "sys_setuid"));
+    await applyConfigMap(makeConfigMap(specB, 2));
+    await eventually(() => assert.equal(wanted(), "sys_setgid"));
+    await applyConfigMap(makeConfigMap(specA, 3));
+    await eventually(() => assert.equal(wanted(), "sys_setuid"));
+    for (const spec of [specA, specB]) {
+      const configMap = makeConfigMap(spec, 9);
+      await applyConfigMap({
+        ...configMap,
+        metadata: {
+          ...configMap.metadata,
+          labels: { ...configMap.metadata.labels, [LABELS.retired]: "true" },
+        },
+      });
+    }
+    await eventually(() => assert.equal(wanted(), undefined));
+  });
+
+  test("edited by hand are a problem that names the ConfigMap", async () => {
+    await applyConfigMap(makeConfigMap(specA, 1, encodeHookSpec(specB)));
+    await eventually(() => assert.match(wanted() ?? "", /^ConfigMap trigon-spec-\w+ was changed by hand/));
+  });
+
+  test("are followed through a restart of the API server", async () => {
+    await applyConfigMap(makeConfigMap(specA, 1));
+    await eventually(() => assert.equal(wanted(), "sys_setuid"));
+    await plane.restartApiServer();
+    await applyConfigMap(makeConfigMap(specB, 2));
+    await eventually(() => assert.equal(wanted(), "sys_setgid"), 30_000);
+    assert.equal(cluster.problem, undefined);
+  });
+
+  test("of other namespaces are not looked at", async () => {
+    await applyConfigMap(makeConfigMap(specA, 1));
+    await eventually(() => assert.equal(wanted(), "sys_setuid"));
+    const agent = await client(token);
+    await assert.rejects(agent.list(CONFIG_MAPS, { namespace: "default" }), { status: 403 });
+  });
+});
+
+test("the labels of the node are known and followed", async () => {
+  await eventually(() => assert.deepEqual(cluster.labels(), {}));
+  const changed = new Promise<void>((done) => cluster.onLabels(done));
+  await kubectl("label", "node", NODE, "gpu=yes");
+  await changed;
+  assert.deepEqual(cluster.labels(), { gpu: "yes" });
+  await kubectl("label", "node", NODE, "gpu-");
+});
+
+describe("the TracingNode", () => {
+  const kernel = {
+    release: "6.1.0",
+    architecture: "x86_64",
+    features: { fentry: true, bpfLsm: false },
+    reasons: {},
+  };
+
+  function makeStatus(agentVersion: string, policies: string[] = []): TracingNodeStatus {
+    const facts = { agentVersion, bootTime: "2026-11-24T20:00:00Z", kernel };
+    const outcomes = policies.map((name) => ({
+      ref: { kind: "TracingPolicy" as const, name },
+      specHash: "abc",
+      attachedHash: "abc",
+      state: "Attached" as const,
+      hooks: [
+        {
+          path: "spec.kprobes[0]",
+          call: "commit_creds",
+          state: "Attached" as const,
+          attach: "fentry" as const,
+        },
+      ],
+    }));
+    return makeTracingNodeStatus(facts, outcomes);
+  }
+
+  const read = () => admin.find<TracingNode>(TRACING_NODES, { name: NODE });
+  const written = (status: TracingNodeStatus) =>
+    eventually(async () => assert.deepEqual((await read())?.status, status));
+
+  test("is created for the node, owned by it, and has the status", async () => {
+    cluster.publisher.publish(makeStatus("1", ["p", "q"]));
+    await written(makeStatus("1", ["p", "q"]));
+    const [owner] = (await read())?.metadata.ownerReferences ?? [];
+    const node = await admin.get<KubeObject>(NODES, { name: NODE });
+    assert.deepEqual(owner, { apiVersion: "v1", kind: "Node", name: NODE, uid: node.metadata.uid });
+  });
+
+  test("loses what an earlier agent wrote and this one does not", async () => {
+    cluster.publisher.publish(makeStatus("1", ["p", "q"]));
+    await written(makeStatus("1", ["p", "q"]));
+    const next = makeCluster(await client(token));
+    next.publisher.publish(makeStatus("2", ["q"]));
+    await written(makeStatus("2", ["q"]));
+    await next.stop();
+  });
+
+  test("is not written again when nothing changed", async () => {
+    cluster.publisher.publish(makeStatus("3", ["p"]));
+    await written(makeStatus("3", ["p"]));
+    const before = (await read())?.metadata.resourceVersion;
+    const again = makeCluster(await client(token));
+    again.publisher.publish(makeStatus("3", ["p"]));
+    cluster.publisher.publish(makeStatus("3", ["p"]));
+    await new Promise((done) => setTimeout(done, 1500));
+    assert.equal((await read())?.metadata.resourceVersion, before);
+    await again.stop();
+  });
+
+  test("comes back with the next change when it was deleted", async () => {
+    cluster.publisher.publish(makeStatus("4"));
+    await written(makeStatus("4"));
+    await admin.delete(TRACING_NODES, { name: NODE });
+    cluster.publisher.publish(makeStatus("5"));
+    await written(makeStatus("5"));
+  });
+
+  test("is written when the API server is back", async () => {
+    await plane.stopApiServer();
+    cluster.publisher.publish(makeStatus("6", ["p"]));
+    await new Promise((done) => setTimeout(done, 1500));
+    await plane.startApiServer();
+    await written(makeStatus("6", ["p"]));
+  });
+
+  test("of another node is out of reach", async () => {
+    const agent = await client(token);
+    const other = { metadata: { name: "node-2" } };
+    const refusal = { status: 422, message: /no other/ };
+    await assert.rejects(agent.apply(TRACING_NODES, other, { fieldManager: FIELD_MANAGERS.agent }), refusal);
+    const own = await client(await agentToken("node-2"));
+    await own.apply(TRACING_NODES, other, { fieldManager: FIELD_MANAGERS.agent });
+    const status = { ...other, status: makeStatus("forged") };
+    await assert.rejects(
+      agent.applyStatus(TRACING_NODES, status, { fieldManager: FIELD_MANAGERS.agent }),
+      refusal,
+    );
+  });
+
+  test("cannot be deleted by the agent, nor can the agent read Secrets", async () => {
+    const agent = await client(token);
+    const secrets = { group: "", version: "v1", plural: "secrets", kind: "Secret", namespaced: true };
+    await assert.rejects(agent.delete(TRACING_NODES, { name: NODE }), { status: 403 });
+    await assert.rejects(agent.list(secrets, { namespace: NAMESPACE }), { status: 403 });
+  });
+});
