@@ -51,6 +51,8 @@ class FakeKernel {
     return told.map(([, info]) => info.def.call);
   }
 
+  readonly counted: number[] = [];
+  beforeDetach = (_policy: unknown, hook: AttachedHook) => void this.counted.push(hook.id);
   bootTimeNs = (): bigint => ++this.#clock;
   nodeLabels = () => this.labels;
 
@@ -156,6 +158,7 @@ describe("a changed policy", () => {
     kernel.log.length = 0;
     reconciler.reconcile(KEY, want(["sys_setgid", "sys_setreuid"]));
     expect(kernel.log).toEqual(["attach sys_setreuid", "detach sys_setuid"]);
+    expect(kernel.counted).toEqual([1]);
     expect(outcome().hooks.map((hook) => hook.path)).toEqual(["spec.kprobes[0]", "spec.kprobes[1]"]);
   });
 

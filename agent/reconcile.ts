@@ -94,7 +94,7 @@ export class Reconciler {
     const labels = this.#deps.nodeLabels();
     if (!labels) return failed(desired, before?.running, LABELS_UNKNOWN, []);
     if (selectorMatches(selector, labels)) return undefined;
-    detachHooks(this.#deps, before?.running?.hooks ?? []);
+    detachHooks(this.#deps, desired.ref, before?.running?.hooks ?? []);
     return { outcome: makeOutcome(desired, undefined, NOT_SELECTED, []) };
   }
 
@@ -124,9 +124,14 @@ export class Reconciler {
     return { hash: wanted.hash, verdict: result.verdict, statuses: result.statuses, hooks: result.running };
   }
 
+  /** Detaches every hook, for the end of the agent. */
+  close(): void {
+    for (const key of this.keys()) this.#remove(key, this.#entries.get(key));
+  }
+
   #remove(key: string, before: Entry | undefined): boolean {
     if (!before) return false;
-    detachHooks(this.#deps, before.running?.hooks ?? []);
+    detachHooks(this.#deps, before.outcome.ref, before.running?.hooks ?? []);
     this.#entries.delete(key);
     this.#deps.logger.info(`${key}: removed`);
     return true;

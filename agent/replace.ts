@@ -14,6 +14,8 @@ export interface HookDeps {
   };
   /** CLOCK_BOOTTIME, the clock of the records. */
   bootTimeNs(): bigint;
+  /** Last look at a hook that ran: its counters go with it. */
+  beforeDetach(policy: PolicyRef, hook: AttachedHook): void;
 }
 
 /** What the event pipeline is told about a hook. */
@@ -76,6 +78,7 @@ function handOver(
   for (const hook of fresh) register(deps, policy, hook, instant);
   for (const hook of old) {
     deps.pipeline.retireHook(hook.id, instant);
+    deps.beforeDetach(policy, hook);
     hook.detach();
   }
 }
@@ -109,8 +112,9 @@ function afterRollBack(status: HookStatus): HookStatus {
 }
 
 /** Detaches hooks of a policy that is gone; what they have posted until now is still told. */
-export function detachHooks(deps: HookDeps, hooks: readonly AttachedHook[]): void {
+export function detachHooks(deps: HookDeps, policy: PolicyRef, hooks: readonly AttachedHook[]): void {
   for (const hook of hooks) {
+    deps.beforeDetach(policy, hook);
     hook.detach();
     deps.pipeline.retireHook(hook.id);
   }
