@@ -73,6 +73,17 @@ export function policyKey(ref: PolicyRef): string {
   return ref.namespace === undefined ? `${ref.kind}/${ref.name}` : `${ref.kind}/${ref.namespace}/${ref.name}`;
 }
 
+/** Reads a policy key back; undefined for any other text. */
+export function parsePolicyKey(key: string): PolicyRef | undefined {
+  const [, kind, namespace, name] =
+    /^(TracingPolicy|TracingPolicyNamespaced)\/(?:([^/]+)\/)?([^/]+)$/.exec(key) ?? [];
+  if (kind === undefined || name === undefined) return undefined;
+  if ((kind === "TracingPolicyNamespaced") !== (namespace !== undefined)) return undefined;
+  return namespace === undefined
+    ? { kind: kind as PolicyKind, name }
+    : { kind: kind as PolicyKind, namespace, name };
+}
+
 /** Label value for a policy: short, valid for every key, and distinct for distinct keys. */
 export function policyLabelValue(ref: PolicyRef): string {
   return sha256Hex(policyKey(ref)).slice(0, 32);
