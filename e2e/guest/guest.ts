@@ -8,7 +8,7 @@ import { join, resolve } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { Console } from "./console.ts";
 import { prepareInitramfs } from "./initramfs.ts";
-import { findImage, type Kernel, type KernelName, type Progress, prepareKernel } from "./kernels.ts";
+import { type Kernel, type KernelName, type Progress, prepareKernel } from "./kernels.ts";
 import { Port } from "./ports.ts";
 import { qemuArguments } from "./qemu.ts";
 import { sessionScript } from "./session.ts";
@@ -92,7 +92,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
   const initramfs = await prepareInitramfs(kernel);
   const session = await mkdtemp("/tmp/trigon-guest-");
   try {
-    const boot = { kernelImage: await findImage(kernel.root, kernel.release), initramfs, session };
+    const boot = { kernelImage: kernel.image, initramfs, session };
     const marker = `end-of-stream-${randomBytes(24).toString("hex")}`;
     await writeSession(session, kernel, options, marker);
     const ports = await openPorts(session);
@@ -134,6 +134,7 @@ async function writeSession(
   await mkdir(directory);
   await writeFile(join(directory, "session.sh"), sessionScript({ ...options, cwd }, PROJECT, marker));
   await writeFile(join(directory, "modules"), `${modules}\n`);
+  await writeFile(join(directory, "config"), `${join(modules, kernel.config)}\n`);
   await writeFile(
     join(directory, "keep"),
     keptPaths([PROJECT, cwd, modules, ...(options.keep ?? [])])

@@ -49,7 +49,7 @@ modules=$(cat /session/modules)
 release=$(uname -r)
 mkdir -p "/root/lib/modules/$release"
 mount --bind "/root$modules/lib/modules/$release" "/root/lib/modules/$release" || fail "cannot show the modules"
-cp "/lower$modules/boot/config-$release" /root/boot/ 2>/dev/null
+cp "/lower$(cat /session/config)" "/root/boot/config-$release"
 
 cp /session/* /root/run/trigon/
 mount --move /dev /root/dev

@@ -1,7 +1,8 @@
 /** Debian's kernels, fetched once and kept in the cache: what each guest boots. */
 import { access, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { AptSuite, findMirrors, type Package } from "./apt.ts";
+import { extractKernel } from "./kernel-image.ts";
 import { runProgram } from "./program.ts";
 
 const SUITES = { "5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", latest: "sid" } as const;
@@ -19,8 +20,12 @@ export interface Kernel {
   release: string;
   /** Debian's version of the package, e.g. "6.1.192-2". */
   version: string;
-  /** The extracted package: boot/vmlinuz-RELEASE, boot/config-RELEASE, lib/modules/RELEASE. */
+  /** The kernel as an ELF file, with its BTF. */
+  image: string;
+  /** The extracted packages: lib/modules/RELEASE and more. */
   root: string;
+  /** Path of the kernel's configuration below `root`. */
+  config: string;
 }
 
 /** Where progress of long steps is told, one line each. */
@@ -39,24 +44,40 @@ export async function prepareKernel(name: KernelName, cacheDir: string, progress
 
 async function readCached(directory: string): Promise<Kernel | undefined> {
   const text = await readFile(join(directory, "kernel.json"), "utf8").catch(() => undefined);
-  return text === undefined ? undefined : { ...(JSON.parse(text) as Kernel), root: join(directory, "root") };
+  return text === undefined ? undefined : locate(JSON.parse(text) as KernelFacts, directory);
+}
+
+type KernelFacts = Omit<Kernel, "image" | "root">;
+
+function locate(facts: KernelFacts, directory: string): Kernel {
+  return { ...facts, image: join(directory, "vmlinux"), root: join(directory, "root") };
 }
 
 async function fetchKernel(name: KernelName, directory: string, progress: Progress): Promise<Kernel> {
   if (process.arch !== "x64") throw new Error(`guests need an x86_64 machine, this one is ${process.arch}`);
-  await mkdir(join(directory, ".."), { recursive: true });
-  const work = await mkdtemp(`${directory}.`);
+  await removeLeftovers(directory);
+  const work = await mkdtemp(`${directory}.${process.pid}.`);
   try {
-    const packages = await downloadKernel(name, work, progress);
-    const root = join(work, "root");
-    const release = await unpackKernel(packages.files, root);
-    const kernel = { name, release, version: packages.version };
-    await writeFile(join(work, "kernel.json"), `${JSON.stringify(kernel, null, 2)}\n`);
+    const { version, files } = await downloadKernel(name, work, progress);
+    progress(`kernel ${name}: unpacking`);
+    const facts = { name, version, ...(await unpackKernel(files, work)) };
+    await writeFile(join(work, "kernel.json"), `${JSON.stringify(facts, null, 2)}\n`);
     await publish(work, directory);
-    progress(`kernel ${name}: ${release} (${packages.version}) is ready`);
-    return { ...kernel, root: join(directory, "root") };
+    progress(`kernel ${name}: ${facts.release} (${version}) is ready`);
+    return locate(facts, directory);
   } finally {
     await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** What runs that were killed have left behind. */
+async function removeLeftovers(directory: string): Promise<void> {
+  const parent = dirname(directory);
+  await mkdir(parent, { recursive: true });
+  for (const entry of await readdir(parent)) {
+    const pid = new RegExp(`^${basename(directory).replace(".", "\\.")}\\.(\\d+)\\.\\w{6}$`).exec(entry)?.[1];
+    if (pid && !(await exists(`/proc/${pid}`)))
+      await rm(join(parent, entry), { recursive: true, force: true });
   }
 }
 
@@ -70,7 +91,7 @@ async function downloadKernel(name: KernelName, work: string, progress: Progress
   return { version: image.version, files: await suite.download(packages, join(work, "deb")) };
 }
 
-/** Up to 7.1 one package has the kernel and its modules; later ones split it into linux-binary and linux-modules. */
+/** Before 7.2 one package has the kernel and its modules; later ones split it into linux-binary, linux-modules and linux-base. */
 async function kernelPackages(suite: AptSuite): Promise<Package[]> {
   const found: Package[] = [];
   const queue = (await suite.show("linux-image-amd64")).depends.filter(isKernelPackage);
@@ -85,28 +106,26 @@ async function kernelPackages(suite: AptSuite): Promise<Package[]> {
   return found;
 }
 
-const isKernelPackage = (name: string) => /^linux-(image|binary|modules)-\d/.test(name);
+const isKernelPackage = (name: string) => /^linux-(image|binary|modules|base)-\d/.test(name);
 
-async function unpackKernel(files: string[], root: string): Promise<string> {
-  await mkdir(root, { recursive: true });
+async function unpackKernel(files: string[], work: string): Promise<{ release: string; config: string }> {
+  const root = join(work, "root");
+  await mkdir(root);
   for (const file of files) await runProgram("dpkg-deb", ["-x", file, root]);
   // Newer packages have the modules below usr/lib only, where a merged /usr shows them below /lib.
   if (!(await exists(join(root, "lib")))) await symlink("usr/lib", join(root, "lib"));
   const [release] = await readdir(join(root, "lib/modules"));
   if (!release) throw new Error(`no modules in ${files.join(", ")}`);
-  await findImage(root, release);
   await runProgram("depmod", ["-b", root, release]);
-  return release;
+  await extractKernel(join(root, await findFile(root, release, "vmlinuz")), join(work, "vmlinux"));
+  return { release, config: await findFile(root, release, "config") };
 }
 
-/** Path of the bootable image of a kernel. */
-export async function findImage(root: string, release: string): Promise<string> {
-  const candidates = [
-    join(root, "boot", `vmlinuz-${release}`),
-    join(root, "lib/modules", release, "vmlinuz"),
-  ];
-  for (const path of candidates) if (await exists(path)) return path;
-  throw new Error(`no kernel image: neither ${candidates.join(" nor ")}`);
+/** Since 7.2 these files are with the modules. */
+async function findFile(root: string, release: string, name: string): Promise<string> {
+  const candidates = [`boot/${name}-${release}`, `lib/modules/${release}/${name}`];
+  for (const path of candidates) if (await exists(join(root, path))) return path;
+  throw new Error(`the packages of ${release} have neither ${candidates.join(" nor ")}`);
 }
 
 /** Another run may have fetched the same kernel meanwhile: the first one stays, guests may have booted from it. */

@@ -1,0 +1,97 @@
+/** The agent as its user runs it: a process with flags, a log, an export file and an exit status. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+
+const MAIN = resolve(import.meta.dirname, "../../agent/main.ts");
+const SERVER = "127.0.0.1:2112";
+
+/** One line of the export file. */
+export type ExportedEvent = Record<string, unknown> & { time: string; node_name: string };
+
+/** A running agent. */
+export interface AgentProcess {
+  /** What it has logged so far. */
+  log(): string;
+  /** Every event so far. */
+  events(): Promise<ExportedEvent[]>;
+  /** Body of a path of its server. */
+  get(path: string): Promise<string>;
+  /** Sends a signal and resolves with the exit status. */
+  stop(signal?: NodeJS.Signals): Promise<number | null>;
+}
+
+/** What an agent that ended said. */
+export interface AgentEnd {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Starts an agent and resolves when it is ready; rejects with its log when it is not within a minute. */
+export async function startAgent(exportFile: string, flags: readonly string[]): Promise<AgentProcess> {
+  const child = spawnAgent([...flags, "--export-filename", exportFile, "--metrics-server", SERVER]);
+  const output = collectOutput(child);
+  const agent: AgentProcess = {
+    log: () => output.stderr,
+    events: () => readEvents(exportFile),
+    get: async (path) => (await fetch(`http://${SERVER}${path}`)).text(),
+    stop: (signal = "SIGTERM") => stopChild(child, signal),
+  };
+  await waitUntilReady(child, () => output.stderr);
+  return agent;
+}
+
+/** Runs an agent that is expected to end by itself. */
+export async function runAgent(flags: readonly string[], command: readonly string[] = []): Promise<AgentEnd> {
+  const child = spawnAgent(flags, command);
+  const output = collectOutput(child);
+  const [status] = (await once(child, "close")) as [number | null];
+  return { status, ...output };
+}
+
+/** `command` runs the agent: capsh, for example. */
+function spawnAgent(flags: readonly string[], command: readonly string[] = []): ChildProcess {
+  const [program = process.execPath, ...args] = [...command, process.execPath, MAIN, ...flags];
+  return spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+}
+
+function collectOutput(child: ChildProcess): { stdout: string; stderr: string } {
+  const output = { stdout: "", stderr: "" };
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => (output.stdout += text));
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => (output.stderr += text));
+  return output;
+}
+
+async function waitUntilReady(child: ChildProcess, log: () => string): Promise<void> {
+  for (let tries = 0; tries < 600; tries++) {
+    if (child.exitCode !== null) throw new Error(`the agent ended with status ${child.exitCode}:\n${log()}`);
+    const ready = await fetch(`http://${SERVER}/readyz`).then(
+      (response) => response.ok,
+      () => false,
+    );
+    if (ready) return;
+    await delay(100);
+  }
+  child.kill("SIGKILL");
+  throw new Error(`the agent is not ready after a minute:\n${log()}`);
+}
+
+async function stopChild(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
+  if (child.exitCode === null) {
+    child.kill(signal);
+    await once(child, "exit");
+  }
+  return child.exitCode;
+}
+
+async function readEvents(file: string): Promise<ExportedEvent[]> {
+  const text = await readFile(file, "utf8").catch(() => "");
+  const complete = text.slice(0, text.lastIndexOf("\n") + 1);
+  return complete
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as ExportedEvent);
+}

@@ -1,0 +1,335 @@
+/**
+ * What changes credentials is told, completely and rightly: a program makes a known sequence of calls in a pid
+ * namespace of its own, and the export file has exactly the events that belong to it.
+ *
+ *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/golden.guest-test.ts
+ */
+import assert from "node:assert/strict";
+import { chmod, copyFile, mkdtemp, writeFile } from "node:fs/promises";
+import { arch, hostname, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { type AgentProcess, type ExportedEvent, startAgent } from "./agent-process.ts";
+import { runProgram } from "./program.ts";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+const SYSCALL_PREFIX = arch() === "arm64" ? "__arm64_" : "__x64_";
+const NOBODY = 65_534;
+
+/** The eight ids of a struct cred. */
+type Ids = Record<"uid" | "gid" | "euid" | "egid" | "suid" | "sgid" | "fsuid" | "fsgid", number>;
+
+interface Step {
+  /** Argument of change-ids. */
+  step: string;
+  /** What it prints after ` = `. */
+  result: string;
+  /** Arguments of the event of the syscall policy; absent: the policy does not watch this call. */
+  args?: number[];
+  /** New credentials as far as they differ from those before; absent: nothing is committed. */
+  ids?: Partial<Ids>;
+  effective?: "all" | "none" | "not CAP_CHOWN";
+  securebits?: string[];
+  level?: number;
+}
+
+const ROOT_IDS: Ids = { uid: 0, gid: 0, euid: 0, egid: 0, suid: 0, sgid: 0, fsuid: 0, fsgid: 0 };
+
+/** From root to nobody, with some detours. */
+const STEPS: Step[] = [
+  { step: "setuid:0", result: "0", args: [0], ids: {}, effective: "all" },
+  { step: "setgid:7", result: "0", args: [7], ids: { gid: 7, egid: 7, sgid: 7, fsgid: 7 }, effective: "all" },
+  { step: "setgroups:1001:1002", result: "0", ids: {}, effective: "all" },
+  { step: "setfsgid:1003", result: "7", args: [1003], ids: { fsgid: 1003 }, effective: "all" },
+  { step: "setfsuid:1003", result: "0", args: [1003], ids: { fsuid: 1003 }, effective: "not CAP_CHOWN" },
+  { step: "setfsuid:0", result: "1003", args: [0], ids: { fsuid: 0 }, effective: "all" },
+  {
+    step: "setresgid:1001:1002:1003",
+    result: "0",
+    args: [1001, 1002, 1003],
+    ids: { gid: 1001, egid: 1002, sgid: 1003, fsgid: 1002 },
+    effective: "all",
+  },
+  {
+    step: "setregid:1002:1001",
+    result: "0",
+    args: [1002, 1001],
+    ids: { gid: 1002, egid: 1001, sgid: 1001, fsgid: 1001 },
+    effective: "all",
+  },
+  { step: "securebits:4", result: "0", ids: {}, effective: "all", securebits: ["SecBitNoSetUidFixup"] },
+  { step: "securebits:0", result: "0", ids: {}, effective: "all" },
+  {
+    step: "setresuid:1000:1001:0",
+    result: "0",
+    args: [1000, 1001, 0],
+    ids: { uid: 1000, euid: 1001, suid: 0, fsuid: 1001 },
+    effective: "none",
+  },
+  { step: "setuid:0", result: "0", args: [0], ids: { euid: 0, fsuid: 0 }, effective: "all" },
+  {
+    step: "setreuid:-1:1001",
+    result: "0",
+    args: [-1, 1001],
+    ids: { euid: 1001, suid: 1001, fsuid: 1001 },
+    effective: "none",
+  },
+  { step: "setuid:0", result: "EPERM", args: [0] },
+  { step: "setuid:4294967294", result: "EPERM", args: [-2] },
+  { step: "setuid:4294967295", result: "EINVAL", args: [-1] },
+  { step: "newuserns", result: "0", ids: {}, effective: "all", level: 1 },
+];
+
+const SYSCALL_POLICY = join(ROOT, "crds/examples/valid/process.credentials.changes.at.syscalls.yaml");
+const SYSCALL_POLICY_NAME = "process.credentials.changes.at.syscalls";
+const COMMIT_POLICY = `apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata:
+  name: every.commit
+spec:
+  kprobes:
+    - call: commit_creds
+      syscall: false
+      args:
+        - index: 0
+          type: cred
+      selectors:
+        - matchNamespaces:
+            - namespace: Pid
+              operator: NotIn
+              values: [host_ns]
+`;
+
+interface Kprobe {
+  process: Process;
+  parent: Process;
+  function_name: string;
+  args: Record<string, unknown>[];
+  action: string;
+  return_action: string;
+  policy_name: string;
+}
+
+interface Process {
+  exec_id: string;
+  pid: number;
+  tid: number;
+  uid: number;
+  cwd: string;
+  binary: string;
+  arguments: string;
+  flags: string;
+  start_time: string;
+  auid: number;
+  parent_exec_id: string;
+  in_init_tree: boolean;
+}
+
+let directory: string;
+let program: string;
+let agent: AgentProcess;
+let output: string;
+let events: ExportedEvent[];
+let kprobes: Kprobe[];
+
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), "trigon-golden-"));
+  program = join(directory, "change-ids");
+  await runProgram("cc", ["-O1", "-o", program, join(import.meta.dirname, "programs/change-ids.c")]);
+  const commitPolicy = join(directory, "every-commit.yaml");
+  await writeFile(commitPolicy, COMMIT_POLICY);
+  const policies = ["--tracing-policy", SYSCALL_POLICY, "--tracing-policy", commitPolicy];
+  agent = await startAgent(join(directory, "events.json"), policies);
+  output = await trigger(STEPS.map(({ step }) => step));
+  events = await agent.events();
+  kprobes = kprobesOf(events);
+});
+after(() => agent?.stop("SIGKILL"));
+
+/** Runs change-ids as the first process of a pid namespace; resolves when the agent has told of its end. */
+async function trigger(steps: string[], binary = program): Promise<string> {
+  const exitsBefore = exitsOf(await agent.events(), "change-ids").length;
+  const text = await runProgram("unshare", ["--pid", "--fork", "--mount-proc", binary, ...steps], {
+    cwd: directory,
+  });
+  for (let tries = 0; exitsOf(await agent.events(), "change-ids").length === exitsBefore; tries++) {
+    assert.ok(tries < 100, `no process_exit of change-ids:\n${agent.log()}`);
+    await delay(50);
+  }
+  return text;
+}
+
+function exitsOf(all: ExportedEvent[], name: string): ExportedEvent[] {
+  return all.filter((event) =>
+    (event.process_exit as { process: Process } | undefined)?.process.binary.endsWith(name),
+  );
+}
+
+function kprobesOf(all: ExportedEvent[]): Kprobe[] {
+  return all.flatMap((event) => (event.process_kprobe ? [event.process_kprobe as Kprobe] : []));
+}
+
+const ofPolicy = (all: Kprobe[], name: string) => all.filter((kprobe) => kprobe.policy_name === name);
+
+test("the program did what the table says", () => {
+  assert.deepEqual(
+    output.trim().split("\n"),
+    STEPS.map(({ step, result }) => `${step} = ${result}`),
+  );
+});
+
+test("each watched system call is one event with its arguments, in order, failed ones included", () => {
+  const want = STEPS.flatMap(({ step, args }) =>
+    args
+      ? [
+          {
+            function_name: `${SYSCALL_PREFIX}sys_${step.split(":")[0]}`,
+            args: args.map((int_arg) => ({ int_arg })),
+          },
+        ]
+      : [],
+  );
+  const got = ofPolicy(kprobes, SYSCALL_POLICY_NAME).map(({ function_name, args }) => ({
+    function_name,
+    args,
+  }));
+  assert.deepEqual(got, want);
+});
+
+describe("each commit of credentials", () => {
+  const commits = STEPS.filter(({ ids }) => ids);
+
+  test("is one event: that of the exec, told of the program that executes, then one per change", () => {
+    const got = ofPolicy(kprobes, "every.commit");
+    assert.equal(got.length, 1 + commits.length);
+    assert.equal(got[0]?.process.binary, "/usr/bin/unshare");
+    assert.deepEqual(new Set(got.slice(1).map(({ process }) => process.binary)), new Set([program]));
+  });
+
+  test("shows the new ids, capabilities, securebits and user namespace", () => {
+    const ids = { ...ROOT_IDS };
+    const got = ofPolicy(kprobes, "every.commit").slice(1);
+    for (const [index, want] of commits.entries()) {
+      Object.assign(ids, want.ids);
+      checkCredentials(got[index]?.args[0]?.process_credentials_arg as Credentials, ids, want);
+    }
+  });
+});
+
+interface Credentials extends Ids {
+  caps?: { permitted?: string[]; effective?: string[]; inheritable?: string[] };
+  securebits?: string[];
+  user_ns: { level: number; uid: number; gid: number; ns: { inum: number; is_host: boolean } };
+}
+
+function checkCredentials(
+  got: Credentials,
+  ids: Ids,
+  { step, effective, securebits, level = 0 }: Step,
+): void {
+  const { caps = {}, securebits: bits, user_ns, ...rest } = got;
+  assert.deepEqual(rest, ids, step);
+  assert.deepEqual(bits, securebits, step);
+  assert.equal(user_ns.level, level, step);
+  assert.equal(user_ns.ns.is_host, level === 0, step);
+  const has = caps.effective ?? [];
+  if (effective === "none") assert.deepEqual(has, [], step);
+  if (effective === "all")
+    assert.ok(has.length >= 38 && has.includes("CAP_CHOWN") && has.includes("CAP_SYS_ADMIN"), step);
+  if (effective === "not CAP_CHOWN")
+    assert.ok(!has.includes("CAP_CHOWN") && has.includes("CAP_SYS_ADMIN"), step);
+}
+
+test("every event says which process it is about, and which process started that", () => {
+  const exec = events.find((event) => execOf(event)?.process.binary === program)?.process_exec as Exec;
+  assert.equal(exec.process.arguments, STEPS.map(({ step }) => step).join(" "));
+  assert.equal(exec.process.cwd, directory);
+  assert.equal(exec.process.uid, 0);
+  assert.equal(exec.process.in_init_tree, true);
+  const [node, , pid] = Buffer.from(exec.process.exec_id, "base64").toString().split(":");
+  assert.deepEqual([node, pid], [hostname(), String(exec.process.pid)]);
+
+  const own = kprobes.filter(({ process }) => process.binary === program);
+  for (const { process, parent, action, return_action } of own) {
+    const { refcnt: _, ...told } = process as Process & { refcnt?: number };
+    assert.deepEqual(told, withoutCount(exec.process));
+    assert.equal(parent.exec_id, exec.process.parent_exec_id);
+    assert.deepEqual([action, return_action], ["KPROBE_ACTION_POST", "KPROBE_ACTION_POST"]);
+  }
+  const exits = exitsOf(events, "change-ids").map((event) => (event.process_exit as Exec).process.exec_id);
+  assert.deepEqual(exits, [exec.process.exec_id]);
+});
+
+interface Exec {
+  process: Process;
+  parent: Process;
+}
+
+function execOf(event: ExportedEvent): Exec | undefined {
+  return event.process_exec as Exec | undefined;
+}
+
+function withoutCount(process: Process): Process {
+  const { refcnt: _, ...rest } = process as Process & { refcnt?: number };
+  return rest;
+}
+
+test("a set-user-id program is told with the credentials that it gains", async () => {
+  const setuidProgram = join(directory, "suid-change-ids");
+  await copyFile(program, setuidProgram);
+  await chmod(setuidProgram, 0o4755);
+  await chmod(directory, 0o755);
+  const count = kprobes.length;
+  await trigger(["setresgid:11:11:11", "setresuid:11:11:11", `exec:${setuidProgram}`, "setresuid:0:0:0"]);
+  const fresh = ofPolicy(kprobesOf(await agent.events()).slice(count), "every.commit");
+  const gained = fresh[3]?.args[0]?.process_credentials_arg as Credentials;
+  checkCredentials(
+    gained,
+    { uid: 11, gid: 11, euid: 0, egid: 11, suid: 0, sgid: 11, fsuid: 0, fsgid: 11 },
+    {
+      step: "exec",
+      result: "",
+      effective: "all",
+    },
+  );
+  assert.equal(fresh.length, 5);
+});
+
+test("nothing outside a pid namespace is told by policies that exclude the host", async () => {
+  const count = kprobesOf(await agent.events()).length;
+  await runProgram(program, ["setuid:0", `setresuid:${NOBODY}:${NOBODY}:${NOBODY}`], { cwd: directory });
+  await trigger(["setuid:0"]);
+  const fresh = kprobesOf(await agent.events()).slice(count);
+  assert.deepEqual(
+    fresh.map(({ function_name }) => function_name),
+    ["commit_creds", `${SYSCALL_PREFIX}sys_setuid`, "commit_creds"],
+  );
+});
+
+test("the metrics count what was exported, and nothing was lost", async () => {
+  const exported = kprobesOf(await agent.events());
+  const metrics = await agent.get("/metrics");
+  for (const policy of [SYSCALL_POLICY_NAME, "every.commit"]) {
+    assert.equal(sum(metrics, `trigon_policy_events_total`, policy), ofPolicy(exported, policy).length);
+    assert.equal(sum(metrics, `trigon_hook_records_lost_total`, policy), 0);
+  }
+});
+
+function sum(metrics: string, name: string, policy: string): number {
+  const lines = metrics
+    .split("\n")
+    .filter((line) => line.startsWith(`${name}{`) && line.includes(`policy="${policy}"`));
+  assert.ok(lines.length > 0, `${name} of ${policy}`);
+  return lines.reduce((total, line) => total + Number(line.slice(line.lastIndexOf(" "))), 0);
+}
+
+test("SIGTERM drains and ends with status 0", async () => {
+  const output = runProgram("unshare", ["--pid", "--fork", "--mount-proc", program, "setuid:0"]);
+  await output;
+  const before = kprobes.length;
+  assert.equal(await agent.stop("SIGTERM"), 0);
+  const last = kprobesOf(await agent.events());
+  assert.ok(last.length > before);
+  assert.equal(last.at(-1)?.function_name, "commit_creds");
+});
