@@ -135,8 +135,9 @@ let kprobes: Kprobe[];
 
 before(async () => {
   directory = await mkdtemp(join(tmpdir(), "trigon-golden-"));
+  await runProgram("make", ["-C", join(import.meta.dirname, "programs")]);
   program = join(directory, "change-ids");
-  await runProgram("cc", ["-O1", "-o", program, join(import.meta.dirname, "programs/change-ids.c")]);
+  await copyFile(join(ROOT, "build/guest/change-ids"), program);
   const commitPolicy = join(directory, "every-commit.yaml");
   await writeFile(commitPolicy, COMMIT_POLICY);
   const policies = ["--tracing-policy", SYSCALL_POLICY, "--tracing-policy", commitPolicy];
