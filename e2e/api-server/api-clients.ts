@@ -1,0 +1,48 @@
+/** Clients of a test's API server, and waiting for what it says. */
+import { readFile } from "node:fs/promises";
+import { KubeClient } from "../../lib/kube.ts";
+import type { ControlPlane } from "../control-plane/control-plane.ts";
+import { runProgram } from "../guest/program.ts";
+
+/** A client with this bearer token. */
+export async function clientWith(
+  plane: ControlPlane,
+  bearer: string,
+  userAgent: string,
+): Promise<KubeClient> {
+  const ca = await readFile(plane.caFile);
+  const authorize = async () => ({ authorization: `Bearer ${bearer}` });
+  return new KubeClient({ server: new URL(plane.url), tls: { ca }, authorize }, { userAgent });
+}
+
+/** Token of a service account. */
+export async function serviceAccountToken(
+  plane: ControlPlane,
+  namespace: string,
+  name: string,
+): Promise<string> {
+  return (await kubectl(plane, "create", "token", name, "--namespace", namespace)).trim();
+}
+
+/** Runs kubectl as admin and returns its output. */
+export function kubectl(plane: ControlPlane, ...args: string[]): Promise<string> {
+  return runProgram(plane.binaries.kubectl, ["--kubeconfig", plane.kubeconfigPath, ...args]);
+}
+
+/** Waits until the check passes; its last error is the failure. */
+export async function eventually<T>(check: () => T | Promise<T>, timeoutMs = 15_000): Promise<T> {
+  const end = Date.now() + timeoutMs;
+  for (;;) {
+    try {
+      return await check();
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await pause(50);
+    }
+  }
+}
+
+/** For what must not happen: there is no event to wait for. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,602 @@
+/**
+ * The operator against a real API server, with the service account and the rights that manifests/base gives it;
+ * the agents are simulated by writing what they write.
+ *
+ *   node --test e2e/api-server/operator.api-test.ts
+ */
+import assert from "node:assert/strict";
+import { resolve } from "node:path";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+import { hookSpecConfigMapName, LABELS, type PolicyRef } from "../../crds/names.ts";
+import type { KubeClient } from "../../lib/kube.ts";
+import { createLogger } from "../../lib/logger.ts";
+import { createRegistry } from "../../lib/metrics.ts";
+import { CONFIG_MAPS, EVENTS, type KubeObject, PODS } from "../../lib/resources.ts";
+import { ResourceWatch } from "../../lib/watch.ts";
+import type { ConfigMap } from "../../operator/distribute/config-map.ts";
+import { Operator } from "../../operator/operator.ts";
+import { POLICY_RESOURCES, type PolicyObject, TRACING_NODES } from "../../operator/resources.ts";
+import { conditionOf, type PolicyStatus } from "../../operator/status/policy-status.ts";
+import { compilePolicy } from "../../policy/compile.ts";
+import { type ControlPlane, startControlPlane } from "../control-plane/control-plane.ts";
+import { applyCrds } from "../control-plane/crds.ts";
+import { clientWith, eventually, kubectl, pause, serviceAccountToken } from "./api-clients.ts";
+import { type Report, SimulatedAgent } from "./simulated-agent.ts";
+
+const NAMESPACE = "trigon-system";
+const MANIFESTS = resolve(import.meta.dirname, "../../manifests/base");
+const USER = { fieldManager: "kubectl" };
+const POLICIES = POLICY_RESOURCES.TracingPolicy;
+
+let plane: ControlPlane;
+let admin: KubeClient;
+let operatorToken: string;
+let operator: Operator;
+let registry: ReturnType<typeof createRegistry>;
+
+before(async () => {
+  plane = await startControlPlane();
+  await applyCrds(plane);
+  admin = await clientWith(plane, plane.adminToken, "trigon-test");
+  for (const file of ["namespace.yaml", "operator-rbac.yaml", "agent-rbac.yaml"])
+    await kubectl(plane, "apply", "-f", `${MANIFESTS}/${file}`);
+  operatorToken = await serviceAccountToken(plane, NAMESPACE, "trigon-operator");
+});
+after(() => plane?.stop());
+
+beforeEach(startOperator);
+afterEach(async () => {
+  for (const { metadata } of await admin.list(POLICIES)) await admin.delete(POLICIES, metadata);
+  await eventually(async () => assert.deepEqual(await configMaps(), []));
+  await operator.stop();
+  for (const { metadata } of await admin.list(TRACING_NODES))
+    await new SimulatedAgent(admin, NAMESPACE, metadata.name).vanish();
+  await eventually(async () => assert.deepEqual(await admin.list(PODS, { namespace: NAMESPACE }), []));
+});
+
+async function startOperator(): Promise<void> {
+  registry = createRegistry({ component: "operator", version: "test", defaultMetrics: false });
+  const logger = createLogger({
+    component: "operator",
+    level: process.env.TRIGON_TEST_LOG === "info" ? "info" : "error",
+  });
+  const client = await clientWith(plane, operatorToken, "trigon-operator/test");
+  operator = new Operator({
+    client,
+    compile: compilePolicy,
+    namespace: NAMESPACE,
+    instance: "test",
+    logger,
+    registry,
+  });
+  await operator.start();
+}
+
+/** A policy on system calls by name, as a user writes it. */
+async function applyPolicy(name: string, ...calls: string[]): Promise<PolicyObject> {
+  const kprobes = calls.map((call) => ({ call, syscall: true, args: [{ index: 0, type: "int" }] }));
+  return admin.apply<PolicyObject>(
+    POLICIES,
+    { kind: "TracingPolicy", metadata: { name }, spec: { kprobes } },
+    USER,
+  );
+}
+
+function configMaps(): Promise<ConfigMap[]> {
+  return admin.list<ConfigMap>(CONFIG_MAPS, { namespace: NAMESPACE, labelSelector: LABELS.policy });
+}
+
+async function statusOf(name: string): Promise<PolicyStatus> {
+  const { status } = await admin.get<PolicyObject>(POLICIES, { name });
+  assert.ok(status, "the policy has no status");
+  return status;
+}
+
+/** Waits until the policy's Ready condition is this, and is about the newest generation. */
+function readyIs(name: string, status: string, reason: string): Promise<PolicyStatus> {
+  return eventually(async () => {
+    const policy = await admin.get<PolicyObject>(POLICIES, { name });
+    const ready = conditionOf(policy.status?.conditions, "Ready");
+    assert.deepEqual(
+      [ready?.status, ready?.reason, ready?.observedGeneration],
+      [status, reason, policy.metadata.generation],
+      ready?.message,
+    );
+    assert.ok(policy.status);
+    return policy.status;
+  });
+}
+
+/** Hash of the ConfigMap with the highest revision: what an agent takes for wanted. */
+async function wantedHash(): Promise<string> {
+  const revision = (object: ConfigMap) => Number(object.metadata.annotations?.[LABELS.revision]);
+  const newest = (await configMaps()).sort((a, b) => revision(a) - revision(b)).at(-1);
+  assert.ok(newest, "no ConfigMap");
+  return newest.metadata.labels?.[LABELS.specHash] ?? "";
+}
+
+function waitForOtherHash(than: string): Promise<string> {
+  return eventually(async () => {
+    const hash = await wantedHash();
+    assert.notEqual(hash, than);
+    return hash;
+  });
+}
+
+async function startAgents(...nodes: string[]): Promise<SimulatedAgent[]> {
+  const agents = nodes.map((node) => new SimulatedAgent(admin, NAMESPACE, node));
+  for (const agent of agents) await agent.start();
+  return agents;
+}
+
+const ref = (name: string): PolicyRef => ({ kind: "TracingPolicy", name });
+const attached = (name: string, hash: string, ...calls: string[]): Report => ({
+  ref: ref(name),
+  specHash: hash,
+  attachedHash: hash,
+  state: "Attached",
+  calls,
+});
+
+/** Counts how often a policy changes in the API: every change of its resource version comes by as an update. */
+async function countWrites(name: string): Promise<{ writes: () => number; stop: () => Promise<void> }> {
+  let writes = 0;
+  const logger = createLogger({ component: "test", level: "error" });
+  const onUpdate = (policy: KubeObject) => {
+    if (policy.metadata.name === name) writes++;
+  };
+  const watch = new ResourceWatch({ client: admin, resource: POLICIES, logger }, { onUpdate });
+  watch.start();
+  await watch.waitForSync();
+  return { writes: () => writes, stop: () => watch.stop() };
+}
+
+async function metric(name: string): Promise<number> {
+  const found = (await registry.getSingleMetric(name)?.get())?.values ?? [];
+  return found.reduce((sum, { value }) => sum + value, 0);
+}
+
+describe("a policy from apply to attached", () => {
+  test("has a status before there is a node, and names what it waits for", async () => {
+    await applyPolicy("a", "sys_setuid");
+    const status = await readyIs("a", "Unknown", "NoNodes");
+    assert.equal(conditionOf(status.conditions, "Reconciling")?.status, "True");
+    assert.equal(status.nodesSummary, "0/0");
+  });
+
+  test("is Ready when every node has attached every hook, and kubectl shows it", async () => {
+    const [first, second] = await startAgents("node-1", "node-2");
+    await applyPolicy("a", "sys_setuid", "sys_setgid");
+    const rolling = await readyIs("a", "False", "RollingOut");
+    assert.deepEqual(rolling.nodes, {
+      total: 2,
+      attached: 0,
+      partial: 0,
+      pending: 2,
+      failed: 0,
+      skipped: 0,
+      unavailable: 0,
+    });
+
+    const hash = await wantedHash();
+    await first?.report(attached("a", hash, "sys_setuid", "sys_setgid"));
+    await second?.report(attached("a", hash, "sys_setuid", "sys_setgid"));
+    const ready = await readyIs("a", "True", "Attached");
+    assert.equal(ready.specHash, hash);
+    assert.deepEqual(ready.nodeStates, [
+      { node: "node-1", state: "Attached", attach: "fentry×2" },
+      { node: "node-2", state: "Attached", attach: "fentry×2" },
+    ]);
+    assert.equal(conditionOf(ready.conditions, "Reconciling"), undefined);
+
+    const table = await kubectl(plane, "get", "tracingpolicies", "-o", "wide");
+    assert.match(table, /NAME +READY +NODES +HOOKS +REASON +AGE +MESSAGE\n/);
+    assert.match(table, /a +True +2\/2 +2\/2 +Attached +\S+ +2 hooks attached on 2 nodes/);
+  });
+
+  test("its spec is an immutable ConfigMap, named by its content and labelled with the policy", async () => {
+    await applyPolicy("dots.in.the.name", "sys_setuid");
+    const [object] = await eventually(async () => {
+      const found = await configMaps();
+      assert.equal(found.length, 1);
+      return found;
+    });
+    assert.equal(object?.immutable, true);
+    assert.equal(object?.metadata.name, hookSpecConfigMapName(await wantedHash()));
+    assert.equal(object?.metadata.annotations?.[LABELS.policyKey], "TracingPolicy/dots.in.the.name");
+    assert.equal(object?.metadata.annotations?.[LABELS.policyGeneration], "1");
+  });
+
+  test("events tell the transitions, once each", async () => {
+    const [agent] = await startAgents("node-1");
+    await applyPolicy("a", "sys_setuid");
+    await readyIs("a", "False", "RollingOut");
+    await agent?.report(attached("a", await wantedHash(), "sys_setuid"));
+    await readyIs("a", "True", "Attached");
+    const { metadata } = await admin.get(POLICIES, { name: "a" });
+    const fieldSelector = `involvedObject.uid=${metadata.uid}`;
+    await eventually(async () => {
+      const events = await admin.list<KubeObject & { reason: string; type: string; count: number }>(EVENTS, {
+        namespace: "default",
+        fieldSelector,
+      });
+      assert.deepEqual(events.map(({ type, reason, count }) => [type, reason, count]).sort(), [
+        ["Normal", "Attached", 1],
+        ["Normal", "RollingOut", 1],
+      ]);
+    });
+    assert.match(await kubectl(plane, "describe", "tracingpolicy", "a"), /Normal +Attached/);
+  });
+});
+
+describe("nodes", () => {
+  test("a node that fails is named with its reason, whatever the others do", async () => {
+    const [good, bad] = await startAgents("node-1", "node-2");
+    await applyPolicy("a", "sys_setuid");
+    await readyIs("a", "False", "RollingOut");
+    const hash = await wantedHash();
+    await good?.report(attached("a", hash, "sys_setuid"));
+    await bad?.report({
+      ref: ref("a"),
+      specHash: hash,
+      state: "Failed",
+      reason: "FunctionNotFound",
+      message: "sys_setuid: not in this kernel",
+    });
+    const status = await readyIs("a", "False", "FunctionNotFound");
+    assert.deepEqual(status.failingNodes, [
+      {
+        node: "node-2",
+        state: "Failed",
+        reason: "FunctionNotFound",
+        message: "sys_setuid: not in this kernel",
+      },
+    ]);
+    assert.match(
+      conditionOf(status.conditions, "Ready")?.message ?? "",
+      /1 of 2 nodes: node-2 \(sys_setuid: not in this kernel\)/,
+    );
+  });
+
+  test("an agent that cannot start is shown with what its container said", async () => {
+    const [agent] = await startAgents("node-1");
+    const terminated = {
+      exitCode: 1,
+      reason: "Error",
+      message: "this kernel has no BTF (/sys/kernel/btf/vmlinux)",
+      startedAt: null,
+      finishedAt: null,
+    };
+    await agent?.setPodStatus({
+      conditions: [{ type: "Ready", status: "False" }],
+      containerStatuses: [
+        {
+          name: "agent",
+          image: "none",
+          imageID: "",
+          ready: false,
+          restartCount: 3,
+          state: { waiting: { reason: "CrashLoopBackOff" } },
+          lastState: { terminated },
+        },
+      ],
+    });
+    await applyPolicy("a", "sys_setuid");
+    const status = await readyIs("a", "False", "AgentUnavailable");
+    assert.match(
+      conditionOf(status.conditions, "Ready")?.message ?? "",
+      /CrashLoopBackOff.*this kernel has no BTF/,
+    );
+    assert.equal(status.nodes.unavailable, 1);
+  });
+
+  test("a drained node does not block", async () => {
+    const [first, second] = await startAgents("node-1", "node-2");
+    await applyPolicy("a", "sys_setuid");
+    await readyIs("a", "False", "RollingOut");
+    await first?.report(attached("a", await wantedHash(), "sys_setuid"));
+    await second?.leave();
+    const status = await readyIs("a", "True", "Attached");
+    assert.equal(status.nodesSummary, "1/1");
+  });
+});
+
+describe("edits", () => {
+  test("the previous spec stays until the last node has left it", async () => {
+    const [first, second] = await startAgents("node-1", "node-2");
+    await applyPolicy("a", "sys_setuid");
+    await readyIs("a", "False", "RollingOut");
+    const old = await wantedHash();
+    for (const agent of [first, second]) await agent?.report(attached("a", old, "sys_setuid"));
+    await readyIs("a", "True", "Attached");
+
+    await applyPolicy("a", "sys_setgid");
+    const hash = await waitForOtherHash(old);
+    await first?.report(attached("a", hash, "sys_setgid"));
+    await eventually(async () => assert.equal((await statusOf("a")).nodesSummary, "1/2"));
+    assert.equal((await configMaps()).length, 2);
+
+    await second?.report({
+      ref: ref("a"),
+      specHash: hash,
+      attachedHash: old,
+      state: "Failed",
+      message: "attach: EINVAL",
+    });
+    await readyIs("a", "False", "AttachFailed");
+    assert.equal((await configMaps()).length, 2, "node-2 still runs the previous spec");
+
+    await second?.report(attached("a", hash, "sys_setgid"));
+    await readyIs("a", "True", "Attached");
+    await eventually(async () =>
+      assert.deepEqual(
+        (await configMaps()).map(({ metadata }) => metadata.name),
+        [hookSpecConfigMapName(hash)],
+      ),
+    );
+  });
+
+  test("going back to an earlier spec makes it the wanted one again", async () => {
+    const [agent] = await startAgents("node-1");
+    await applyPolicy("a", "sys_setuid");
+    await readyIs("a", "False", "RollingOut");
+    const old = await wantedHash();
+    await agent?.report(attached("a", old, "sys_setuid"));
+    await readyIs("a", "True", "Attached");
+    await applyPolicy("a", "sys_setgid");
+    await waitForOtherHash(old);
+    await applyPolicy("a", "sys_setuid");
+    await eventually(async () => assert.equal(await wantedHash(), old));
+    await readyIs("a", "True", "Attached");
+  });
+
+  test("an invalid edit says what is wrong, leaves the last good spec running, and is healed by a valid one", async () => {
+    const [agent] = await startAgents("node-1");
+    await applyPolicy("a", "sys_setuid");
+    await readyIs("a", "False", "RollingOut");
+    const good = await wantedHash();
+    await agent?.report(attached("a", good, "sys_setuid"));
+    await readyIs("a", "True", "Attached");
+
+    const spec = { kprobes: [{ call: "sys_setuid", syscall: true, args: [{ index: 9, type: "int" }] }] };
+    await admin.mergePatch(POLICIES, { name: "a" }, { spec }, USER);
+    const status = await readyIs("a", "False", "InvalidSpec");
+    assert.equal(conditionOf(status.conditions, "Stalled")?.status, "True");
+    const message = conditionOf(status.conditions, "Ready")?.message ?? "";
+    assert.match(message, /spec\.kprobes\[0\]\.args\[0\]\.index/);
+    assert.match(message, /Generation 1 still runs on 1 of 1 node/);
+    assert.equal(await wantedHash(), good);
+
+    await admin.delete(CONFIG_MAPS, { namespace: NAMESPACE, name: hookSpecConfigMapName(good) });
+    await eventually(async () => assert.equal(await wantedHash(), good));
+
+    await applyPolicy("a", "sys_setgid");
+    const hash = await waitForOtherHash(good);
+    await agent?.report(attached("a", hash, "sys_setgid"));
+    const healed = await readyIs("a", "True", "Attached");
+    assert.equal(conditionOf(healed.conditions, "Stalled"), undefined);
+  });
+
+  test("a restarted operator finds the last good spec of an invalid policy and distributes it again", async () => {
+    await applyPolicy("a", "sys_setuid");
+    await readyIs("a", "Unknown", "NoNodes");
+    const good = await wantedHash();
+    await admin.mergePatch(
+      POLICIES,
+      { name: "a" },
+      { spec: { kprobes: [{ call: "sys_setuid", args: [{ index: 9, type: "int" }] }] } },
+      USER,
+    );
+    await readyIs("a", "False", "InvalidSpec");
+    await operator.stop();
+    await startOperator();
+    await pause(500);
+    const status = await readyIs("a", "False", "InvalidSpec");
+    assert.equal(status.specHash, good);
+    assert.equal((await configMaps()).length, 1);
+  });
+});
+
+describe("a ConfigMap that somebody touches is put right", () => {
+  const tamperings: Record<string, (name: { namespace: string; name: string }) => Promise<unknown>> = {
+    deleted: (name) => admin.delete(CONFIG_MAPS, name),
+    "without its labels": (name) => admin.mergePatch(CONFIG_MAPS, name, { metadata: { labels: null } }, USER),
+    "labelled as retired": (name) =>
+      admin.mergePatch(CONFIG_MAPS, name, { metadata: { labels: { [LABELS.retired]: "true" } } }, USER),
+    "with another policy's key": (name) =>
+      admin.mergePatch(
+        CONFIG_MAPS,
+        name,
+        { metadata: { annotations: { [LABELS.policyKey]: "TracingPolicy/other" } } },
+        USER,
+      ),
+    "without a revision": (name) =>
+      admin.mergePatch(CONFIG_MAPS, name, { metadata: { annotations: { [LABELS.revision]: null } } }, USER),
+    "recreated with other content": async (name) => {
+      const object = await admin.get<ConfigMap>(CONFIG_MAPS, name);
+      await admin.delete(CONFIG_MAPS, name);
+      const { labels, annotations } = object.metadata;
+      const forged = {
+        metadata: { ...name, labels, annotations },
+        data: { "hook-spec.json": "{}" },
+      } as ConfigMap;
+      await admin.apply(CONFIG_MAPS, forged, USER);
+    },
+    "recreated without being immutable": async (name) => {
+      const object = await admin.get<ConfigMap>(CONFIG_MAPS, name);
+      await admin.delete(CONFIG_MAPS, name);
+      const { labels, annotations } = object.metadata;
+      await admin.apply(
+        CONFIG_MAPS,
+        { metadata: { ...name, labels, annotations }, data: object.data } as ConfigMap,
+        USER,
+      );
+    },
+  };
+  for (const [how, tamper] of Object.entries(tamperings)) {
+    test(how, async () => {
+      await applyPolicy("a", "sys_setuid");
+      await readyIs("a", "Unknown", "NoNodes");
+      const [before] = await configMaps();
+      assert.ok(before);
+      const name = { namespace: NAMESPACE, name: before.metadata.name };
+      await tamper(name);
+      await eventually(async () => {
+        const now = await admin.find<ConfigMap>(CONFIG_MAPS, name);
+        assert.deepEqual(now?.data, before.data);
+        assert.equal(now?.immutable, true);
+        assert.deepEqual(now?.metadata.labels, before.metadata.labels);
+        assert.equal(now?.metadata.annotations?.[LABELS.policyKey], "TracingPolicy/a");
+        assert.match(now?.metadata.annotations?.[LABELS.revision] ?? "", /^\d+$/);
+      });
+    });
+  }
+
+  test("one that claims to be ours and is nobody's is removed", async () => {
+    const metadata = {
+      namespace: NAMESPACE,
+      name: "trigon-spec-0",
+      labels: { [LABELS.managedBy]: "trigon-operator", [LABELS.policy]: "x" },
+    };
+    await admin.apply(CONFIG_MAPS, { metadata, data: { "hook-spec.json": "no JSON" } } as ConfigMap, USER);
+    await eventually(async () => assert.equal(await admin.find(CONFIG_MAPS, metadata), undefined));
+  });
+});
+
+describe("deletion", () => {
+  test("is not blocked by a node that is away, and is announced before the ConfigMap goes", async () => {
+    const [here, away] = await startAgents("node-1", "node-2");
+    await applyPolicy("a", "sys_setuid");
+    await readyIs("a", "False", "RollingOut");
+    const hash = await wantedHash();
+    for (const agent of [here, away]) await agent?.report(attached("a", hash, "sys_setuid"));
+    await away?.setPodStatus({ conditions: [{ type: "Ready", status: "False" }], phase: "Unknown" });
+
+    const gone: (string | undefined)[] = [];
+    const logger = createLogger({ component: "test", level: "error" });
+    const watch = new ResourceWatch(
+      { client: admin, resource: CONFIG_MAPS, namespace: NAMESPACE, labelSelector: LABELS.policy, logger },
+      { onDelete: (object) => gone.push(object.metadata.labels?.[LABELS.retired]) },
+    );
+    watch.start();
+    await watch.waitForSync();
+    await admin.delete(POLICIES, { name: "a" });
+    await eventually(() => assert.deepEqual(gone, ["true"]), 3_000);
+    await watch.stop();
+    assert.equal(await admin.find(POLICIES, { name: "a" }), undefined);
+  });
+
+  test("that happened while the operator was away is made good at its start", async () => {
+    await applyPolicy("a", "sys_setuid");
+    await readyIs("a", "Unknown", "NoNodes");
+    await operator.stop();
+    await admin.delete(POLICIES, { name: "a" });
+    assert.equal((await configMaps()).length, 1);
+    await startOperator();
+    await eventually(async () => assert.deepEqual(await configMaps(), []));
+  });
+
+  test("a policy deleted and created again at once is distributed", async () => {
+    await applyPolicy("a", "sys_setuid");
+    await readyIs("a", "Unknown", "NoNodes");
+    await admin.delete(POLICIES, { name: "a" });
+    await applyPolicy("a", "sys_setuid");
+    await readyIs("a", "Unknown", "NoNodes");
+    await eventually(async () => {
+      const objects = await configMaps();
+      assert.equal(objects.length, 1);
+      assert.equal(objects[0]?.metadata.labels?.[LABELS.retired], undefined);
+    });
+  });
+});
+
+describe("status writes", () => {
+  test("an idle operator writes nothing, and its own writes give it nothing to do", async () => {
+    const [agent] = await startAgents("node-1");
+    await applyPolicy("a", "sys_setuid");
+    await readyIs("a", "False", "RollingOut");
+    await agent?.report(attached("a", await wantedHash(), "sys_setuid"));
+    await readyIs("a", "True", "Attached");
+    await pause(1_500); // echoes of the last write
+    const counter = await countWrites("a");
+    const reconciles = await metric("trigon_operator_reconciles_total");
+    const report = attached("a", await wantedHash(), "sys_setuid");
+    for (let i = 0; i < 5; i++) await agent?.report({ ...report });
+    await pause(3_000);
+    assert.equal(counter.writes(), 0);
+    assert.equal(await metric("trigon_operator_reconciles_total"), reconciles);
+    await counter.stop();
+  });
+
+  test("a restarted operator finds the status as it is and writes nothing", async () => {
+    const [agent] = await startAgents("node-1");
+    await applyPolicy("a", "sys_setuid");
+    await readyIs("a", "False", "RollingOut");
+    await agent?.report(attached("a", await wantedHash(), "sys_setuid"));
+    await readyIs("a", "True", "Attached");
+    await operator.stop();
+    const counter = await countWrites("a");
+    await startOperator();
+    await eventually(async () => assert.ok((await metric("trigon_operator_reconciles_total")) > 0));
+    await pause(2_000);
+    assert.equal(counter.writes(), 0);
+    assert.equal(await metric("trigon_operator_status_writes_total"), 0);
+    await counter.stop();
+  });
+
+  test("a rollout over 150 nodes is a handful of writes, and the last one is right", async () => {
+    const nodes = Array.from({ length: 150 }, (_, i) => `node-${i}`);
+    const agents = await startAgents(...nodes);
+    await applyPolicy("a", "sys_setuid");
+    await readyIs("a", "False", "RollingOut");
+    const hash = await wantedHash();
+    const counter = await countWrites("a");
+    for (const agent of agents) await agent.report(attached("a", hash, "sys_setuid"));
+    const status = await readyIs("a", "True", "Attached");
+    assert.equal(status.nodesSummary, "150/150");
+    assert.equal(status.nodeStates, undefined, "no list in a cluster of this size");
+    assert.ok(counter.writes() >= 1 && counter.writes() <= 4, `${counter.writes()} writes`);
+    await counter.stop();
+  });
+
+  test("a status that somebody else wrote is corrected", async () => {
+    await applyPolicy("a", "sys_setuid");
+    const before = await readyIs("a", "Unknown", "NoNodes");
+    await admin.mergePatch(
+      POLICIES,
+      { name: "a" },
+      { status: { nodesSummary: "9/9" } },
+      { ...USER, subresource: "status" },
+    );
+    await eventually(async () => assert.deepEqual(await statusOf("a"), before));
+  });
+
+  test("lastTransitionTime moves only when the status flips", async () => {
+    const [first, second] = await startAgents("node-1", "node-2");
+    await applyPolicy("a", "sys_setuid");
+    const rolling = await readyIs("a", "False", "RollingOut");
+    await pause(1_100);
+    await first?.report({ ref: ref("a"), specHash: await wantedHash(), state: "Failed", message: "no" });
+    const failed = await readyIs("a", "False", "AttachFailed");
+    const time = (status: PolicyStatus) => conditionOf(status.conditions, "Ready")?.lastTransitionTime;
+    assert.equal(time(failed), time(rolling));
+    for (const agent of [first, second]) await agent?.report(attached("a", await wantedHash(), "sys_setuid"));
+    assert.notEqual(time(await readyIs("a", "True", "Attached")), time(rolling));
+  });
+});
+
+test("everything goes on after a restart of the API server", async () => {
+  const [agent] = await startAgents("node-1");
+  await applyPolicy("a", "sys_setuid");
+  await readyIs("a", "False", "RollingOut");
+  await plane.restartApiServer();
+  await agent?.report(attached("a", await wantedHash(), "sys_setuid"));
+  await readyIs("a", "True", "Attached");
+  const checks = Object.entries(operator.checks()).map(([name, check]) => [name, check()]);
+  await eventually(() =>
+    assert.deepEqual(
+      checks.filter(([, problem]) => problem !== undefined),
+      [],
+    ),
+  );
+});

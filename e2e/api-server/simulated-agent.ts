@@ -1,0 +1,99 @@
+/** An agent as the API server sees it: a Pod on a node and a TracingNode, written as the real one writes them. */
+import type { NodePolicyState } from "../../crds/conditions.ts";
+import { AGENT_COMPONENT, FIELD_MANAGERS, LABELS, type PolicyRef } from "../../crds/names.ts";
+import type { KubeClient } from "../../lib/kube.ts";
+import { type KubeObject, PODS } from "../../lib/resources.ts";
+import { TRACING_NODES } from "../../operator/resources.ts";
+
+const WRITER = { fieldManager: FIELD_MANAGERS.agent };
+const KUBELET = { fieldManager: "kubelet" };
+
+/** What the agent says about one policy. */
+export interface Report {
+  ref: PolicyRef;
+  specHash: string;
+  attachedHash?: string;
+  state: NodePolicyState;
+  reason?: string;
+  message?: string;
+  /** Calls of the hooks that are attached. */
+  calls?: string[];
+}
+
+/** One node's agent. */
+export class SimulatedAgent {
+  readonly node: string;
+  readonly #client: KubeClient;
+  readonly #namespace: string;
+
+  constructor(client: KubeClient, namespace: string, node: string) {
+    this.#client = client;
+    this.#namespace = namespace;
+    this.node = node;
+  }
+
+  /** The DaemonSet controller and the kubelet have done their part. */
+  async start(): Promise<void> {
+    const labels = { [LABELS.name]: "trigon", [LABELS.component]: AGENT_COMPONENT };
+    const containers = [{ name: "agent", image: "none" }];
+    const spec = {
+      nodeName: this.node,
+      serviceAccountName: "trigon-agent",
+      automountServiceAccountToken: false,
+      containers,
+    };
+    await this.#client.apply(PODS, { metadata: { ...this.#pod, labels }, spec } as KubeObject, KUBELET);
+    await this.setPodStatus({ phase: "Running", conditions: [{ type: "Ready", status: "True" }] });
+    await this.#client.apply(TRACING_NODES, { metadata: { name: this.node } }, WRITER);
+  }
+
+  async setPodStatus(status: object): Promise<void> {
+    await this.#client.mergePatch(PODS, this.#pod, { status }, { ...KUBELET, subresource: "status" });
+  }
+
+  /** Everything that the agent knows: what is not in the list is not in the object afterwards. */
+  async report(...reports: Report[]): Promise<void> {
+    const policies = reports.map(({ ref, calls = [], ...rest }) => ({
+      ...ref,
+      ...rest,
+      hooks: calls.map((call, i) => ({
+        path: `spec.kprobes[${i}]`,
+        call,
+        state: "Attached",
+        attach: "fentry",
+      })),
+    }));
+    const status = {
+      agentVersion: "test",
+      kernel: { release: "6.1.0", architecture: "x86_64", features: {}, missing: [] },
+      policies,
+    };
+    await this.#client.applyStatus(
+      TRACING_NODES,
+      { metadata: { name: this.node }, status } as KubeObject,
+      WRITER,
+    );
+  }
+
+  /** The Pod goes, the TracingNode stays: a drained node. */
+  async leave(): Promise<void> {
+    await this.#client
+      .mergePatch(PODS, this.#pod, { metadata: { finalizers: null } }, KUBELET)
+      .catch(() => undefined);
+    await this.#client.transport.send({
+      method: "DELETE",
+      path: `/api/v1/namespaces/${this.#namespace}/pods/${this.#pod.name}`,
+      query: { gracePeriodSeconds: 0 },
+    });
+  }
+
+  /** Pod and TracingNode go: the node was deleted. */
+  async vanish(): Promise<void> {
+    await this.leave();
+    await this.#client.delete(TRACING_NODES, { name: this.node });
+  }
+
+  get #pod() {
+    return { name: `trigon-agent-${this.node}`, namespace: this.#namespace };
+  }
+}

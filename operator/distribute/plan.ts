@@ -1,0 +1,87 @@
+/** What has to happen to a policy's ConfigMaps. Pure. */
+import type { HookSpec } from "../../crds/hook-spec.ts";
+import { hookSpecConfigMapName, LABELS } from "../../crds/names.ts";
+import { type SpecObject, specMetadata } from "./config-map.ts";
+
+/** The spec that every node should run. */
+export interface WantedSpec {
+  spec: HookSpec;
+  hash: string;
+  /** Of the policy that it was compiled from; undefined when a damaged annotation was the only witness. */
+  generation: number | undefined;
+}
+
+/** One effect; they are applied in order. */
+export type SpecStep =
+  | { step: "create"; name: string; revision: number; wanted: WantedSpec }
+  /** The content is right, what stands around it is not. */
+  | { step: "relabel"; name: string; revision: number; wanted: WantedSpec }
+  | { step: "retire"; name: string }
+  | { step: "delete"; name: string; uid: string };
+
+/**
+ * Makes `wanted` the ConfigMap with the highest revision and removes those that no node needs any more. Creating or
+ * relabelling comes first: an agent that sees the state in between still has what it runs.
+ */
+export function planSpecs(
+  wanted: WantedSpec,
+  existing: readonly SpecObject[],
+  isInUse: (name: string) => boolean,
+): SpecStep[] {
+  const name = hookSpecConfigMapName(wanted.hash);
+  const own = existing.find((object) => object.metadata.name === name);
+  const others = existing.filter((object) => object !== own);
+  const top = Math.max(0, ...others.map((object) => object.revision).filter(Number.isInteger));
+  return [...planWanted(wanted, name, own, top), ...planPrevious(others, isInUse)];
+}
+
+/** Retires, then deletes: the mark tells the agents that this is no accident. */
+export function planRemoval(existing: readonly SpecObject[]): SpecStep[] {
+  return existing.flatMap((object): SpecStep[] => {
+    const retire: SpecStep = { step: "retire", name: object.metadata.name };
+    return object.retired ? [deletion(object)] : [retire, deletion(object)];
+  });
+}
+
+/** The spec that ran last, for a policy whose newest generation does not compile. */
+export function lastGoodOf(existing: readonly SpecObject[]): SpecObject | undefined {
+  const candidates = existing.filter((object) => object.spec !== undefined && !object.retired);
+  return candidates.reduce<SpecObject | undefined>(
+    (best, object) => (best === undefined || rank(object) > rank(best) ? object : best),
+    undefined,
+  );
+}
+
+function planWanted(wanted: WantedSpec, name: string, own: SpecObject | undefined, top: number): SpecStep[] {
+  if (own === undefined) return [{ step: "create", name, revision: top + 1, wanted }];
+  const revision = own.revision > top ? own.revision : top + 1;
+  if (own.spec === undefined) return [deletion(own), { step: "create", name, revision, wanted }];
+  return isInOrder(own, wanted, revision) ? [] : [{ step: "relabel", name, revision, wanted }];
+}
+
+function isInOrder(own: SpecObject, wanted: WantedSpec, revision: number): boolean {
+  const { labels, annotations } = specMetadata(wanted.spec, wanted.hash, revision, wanted.generation);
+  return (
+    own.immutable &&
+    own.metadata.labels?.[LABELS.retired] === undefined &&
+    includesAll(own.metadata.labels ?? {}, labels) &&
+    includesAll(own.metadata.annotations ?? {}, annotations)
+  );
+}
+
+/** An intact one that a node still runs, or may fall back to, stays. */
+function planPrevious(others: readonly SpecObject[], isInUse: (name: string) => boolean): SpecStep[] {
+  return others.filter((object) => object.spec === undefined || !isInUse(object.metadata.name)).map(deletion);
+}
+
+function deletion(object: SpecObject): SpecStep {
+  return { step: "delete", name: object.metadata.name, uid: object.metadata.uid ?? "" };
+}
+
+function includesAll(actual: Record<string, string>, required: Record<string, string>): boolean {
+  return Object.entries(required).every(([key, value]) => actual[key] === value);
+}
+
+function rank(object: SpecObject): number {
+  return Number.isInteger(object.revision) ? object.revision : -1;
+}

@@ -1,0 +1,57 @@
+/** Composition root of the operator: the only file here that reads the environment, handles signals or exits. */
+import { hostname } from "node:os";
+import { type ClusterAccess, inClusterAccess, kubeconfigAccess } from "../lib/cluster-access.ts";
+import { startHealthServer } from "../lib/health.ts";
+import { KubeClient } from "../lib/kube.ts";
+import { createLogger, errorText } from "../lib/logger.ts";
+import { createRegistry } from "../lib/metrics.ts";
+import packageJson from "../package.json" with { type: "json" };
+import { compilePolicy } from "../policy/compile.ts";
+import { type Config, parseCommand, USAGE } from "./config.ts";
+import { Operator } from "./operator.ts";
+
+const command = parseCommand(process.argv.slice(2), process.env, hostname());
+if (command.kind === "help") {
+  process.stdout.write(USAGE);
+} else if (command.kind === "error") {
+  process.stderr.write(`${command.message}\n\n${USAGE}`);
+  process.exitCode = 2;
+} else {
+  await run(command.config);
+}
+
+async function run(config: Config): Promise<void> {
+  const { version } = packageJson;
+  const logger = createLogger({ component: "operator", level: config.logLevel, format: config.logFormat });
+  const registry = createRegistry({ component: "operator", version });
+  const { namespace, instance } = config;
+  try {
+    const client = new KubeClient(await connect(config), { userAgent: `trigon-operator/${version}` });
+    const operator = new Operator({ client, compile: compilePolicy, namespace, instance, logger, registry });
+    const health = await startHealthServer({
+      ...config.metricsServer,
+      registry,
+      live: {},
+      ready: operator.checks(),
+    });
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      process.once(signal, async () => {
+        logger.info(`${signal}: stopping`);
+        await operator.stop();
+        client.transport.close();
+        await health.close();
+        process.exit(0); // also while start() waits for an API server that does not answer
+      });
+    }
+    await operator.start();
+  } catch (error) {
+    logger.error(`cannot start: ${errorText(error)}`);
+    process.exitCode = 1;
+  }
+}
+
+function connect(config: Config): Promise<ClusterAccess> {
+  if (config.kubeconfig !== undefined) return kubeconfigAccess(config.kubeconfig);
+  if (config.inCluster === undefined) throw new Error("neither a kubeconfig nor a service account");
+  return inClusterAccess(config.inCluster);
+}

@@ -1,0 +1,62 @@
+/** What the operator counts. */
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+
+/** The operator's own metrics; those of its watches are in lib/metrics.ts. */
+export interface OperatorMetrics {
+  reconciles: Counter<"result">;
+  reconcileSeconds: Histogram;
+  rejections: Counter;
+  statusWrites: Counter;
+}
+
+/** Registers them; `depth` is read when somebody scrapes. */
+export function createOperatorMetrics(
+  registry: Registry,
+  read: { queueDepth(): Record<string, number>; policies(): number; nodes(): number },
+): OperatorMetrics {
+  const registers = [registry];
+  const gauge = (name: string, help: string, value: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(value());
+      },
+    });
+  new Gauge({
+    name: "trigon_operator_queue_depth",
+    help: "Policies that wait for work, by queue.",
+    labelNames: ["queue"],
+    registers,
+    collect() {
+      for (const [queue, depth] of Object.entries(read.queueDepth())) this.set({ queue }, depth);
+    },
+  });
+  gauge("trigon_operator_policies", "Policies known.", read.policies);
+  gauge("trigon_operator_nodes", "Nodes with an agent Pod.", read.nodes);
+  return {
+    reconciles: new Counter({
+      name: "trigon_operator_reconciles_total",
+      help: "Runs of the reconciler, by result: ok, retry (failed, will be repeated) or terminal.",
+      labelNames: ["result"],
+      registers,
+    }),
+    reconcileSeconds: new Histogram({
+      name: "trigon_operator_reconcile_duration_seconds",
+      help: "Time of one run of the reconciler.",
+      buckets: [0.005, 0.02, 0.1, 0.5, 2, 10],
+      registers,
+    }),
+    rejections: new Counter({
+      name: "trigon_operator_rejected_policies_total",
+      help: "Generations of policies that did not compile.",
+      registers,
+    }),
+    statusWrites: new Counter({
+      name: "trigon_operator_status_writes_total",
+      help: "Writes of a policy's status.",
+      registers,
+    }),
+  };
+}

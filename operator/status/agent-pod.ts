@@ -1,0 +1,101 @@
+/** What an agent's Pod says about its node. Pure. */
+import type { KubeObject } from "../../lib/resources.ts";
+import { slimMeta } from "../resources.ts";
+
+/** Whether the agent of a node answers. */
+export interface AgentHealth {
+  readonly state: "ready" | "starting" | "unavailable";
+  /** Why not ready. */
+  readonly message?: string;
+}
+
+/** A Pod of the DaemonSet, reduced. */
+export interface AgentPod extends KubeObject {
+  /** Absent until it is scheduled. */
+  readonly nodeName?: string;
+  readonly health: AgentHealth;
+}
+
+interface WirePod extends KubeObject {
+  spec?: { nodeName?: string };
+  status?: {
+    phase?: string;
+    reason?: string;
+    message?: string;
+    conditions?: { type: string; status: string }[];
+    containerStatuses?: ContainerStatus[];
+    initContainerStatuses?: ContainerStatus[];
+  };
+}
+
+interface ContainerStatus {
+  restartCount?: number;
+  state?: ContainerState;
+  lastState?: ContainerState;
+}
+
+interface ContainerState {
+  waiting?: { reason?: string; message?: string };
+  running?: object;
+  terminated?: { reason?: string; message?: string; exitCode?: number };
+}
+
+/** Words of the kubelet for a container that is on its way. */
+const ON_ITS_WAY = new Set(["ContainerCreating", "PodInitializing"]);
+const MAX_MESSAGE = 400;
+
+/** Reduces a Pod to its node and health. */
+export function parseAgentPod(object: KubeObject): AgentPod {
+  const pod = object as WirePod;
+  const nodeName = pod.spec?.nodeName;
+  return { metadata: slimMeta(pod.metadata), ...(nodeName && { nodeName }), health: healthOf(pod) };
+}
+
+/** The Pod that speaks for the node: the newest that is not on its way out. */
+export function preferredPod(pods: Iterable<AgentPod>): AgentPod | undefined {
+  return [...pods].sort(compareAge).at(-1);
+}
+
+function compareAge(a: AgentPod, b: AgentPod): number {
+  const leaving = (pod: AgentPod) => (pod.metadata.deletionTimestamp === undefined ? 1 : 0);
+  const born = (pod: AgentPod) => pod.metadata.creationTimestamp ?? "";
+  return leaving(a) - leaving(b) || (born(a) < born(b) ? -1 : 1);
+}
+
+function healthOf(pod: WirePod): AgentHealth {
+  const { status = {}, metadata } = pod;
+  if (status.conditions?.some(({ type, status }) => type === "Ready" && status === "True"))
+    return { state: "ready" };
+
+  const containers = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
+  const reason = containers.map(describeTrouble).find((text) => text !== undefined) ?? podTrouble(status);
+  const message = `agent pod ${metadata.name} ${reason ?? "is not ready yet"}`;
+  return { state: reason === undefined ? "starting" : "unavailable", message: message.slice(0, MAX_MESSAGE) };
+}
+
+/** Undefined while nothing speaks against it: created, or running for the first time. */
+function describeTrouble(container: ContainerStatus): string | undefined {
+  const { waiting, terminated } = container.state ?? {};
+  const last = terminated ?? container.lastState?.terminated;
+  const ended = last && describeEnd(last);
+  if (waiting && !ON_ITS_WAY.has(waiting.reason ?? "")) {
+    return joinParts(`is in ${waiting.reason ?? "waiting"}`, ended ?? waiting.message);
+  }
+  if (terminated) return ended;
+  return (container.restartCount ?? 0) > 0 ? joinParts("was restarted and is not ready", ended) : undefined;
+}
+
+function podTrouble(status: NonNullable<WirePod["status"]>): string | undefined {
+  if (status.phase === "Failed")
+    return joinParts(`failed${status.reason ? ` (${status.reason})` : ""}`, status.message);
+  return undefined;
+}
+
+function describeEnd(end: NonNullable<ContainerState["terminated"]>): string {
+  return joinParts(`ended with ${end.reason ?? "exit"} ${end.exitCode ?? ""}`.trim(), end.message);
+}
+
+function joinParts(head: string, tail: string | undefined): string {
+  const text = tail?.trim();
+  return text ? `${head}: ${text}` : head;
+}

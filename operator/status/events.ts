@@ -1,0 +1,114 @@
+/** Kubernetes Events on policies: what `kubectl describe` shows. On transitions only, repetitions counted in one object. */
+import { FIELD_MANAGERS, POLICY_API, policyKey, sha256Hex } from "../../crds/names.ts";
+import type { KubeClient } from "../../lib/kube.ts";
+import { hasStatus } from "../../lib/kube-error.ts";
+import type { Logger } from "../../lib/logger.ts";
+import { EVENTS, type KubeObject } from "../../lib/resources.ts";
+import { type PolicyObject, policyRefOf } from "../resources.ts";
+import { shorten } from "./aggregate.ts";
+
+/** What happened. */
+export interface Happening {
+  type: "Normal" | "Warning";
+  /** UpperCamelCase. */
+  reason: string;
+  message: string;
+}
+
+/** What the recorder works with. */
+export interface EventRecorderDeps {
+  client: KubeClient;
+  logger: Logger;
+  now(): number;
+  /** Pod name: who says so. */
+  instance: string;
+}
+
+interface Recorded {
+  name: string;
+  count: number;
+}
+
+const WRITER = { fieldManager: FIELD_MANAGERS.operator };
+/** The API server refuses longer ones. */
+const MAX_MESSAGE = 1024;
+
+/** Never throws: an Event that is lost costs nothing but itself. */
+export class EventRecorder {
+  readonly #deps: EventRecorderDeps;
+  readonly #recorded = new Map<string, Recorded>();
+
+  constructor(deps: EventRecorderDeps) {
+    this.#deps = deps;
+  }
+
+  async record(policy: PolicyObject, happening: Happening): Promise<void> {
+    try {
+      await this.#write(policy, happening);
+    } catch (error) {
+      this.#deps.logger.warn("Event was not written", { reason: happening.reason, error });
+    }
+  }
+
+  /** Forgets what was counted for a policy that is gone. */
+  forget(key: string): void {
+    for (const id of this.#recorded.keys()) if (id.startsWith(`${key} `)) this.#recorded.delete(id);
+  }
+
+  async #write(policy: PolicyObject, happening: Happening): Promise<void> {
+    const id = `${policyKey(policyRefOf(policy))} ${policy.metadata.uid} ${happening.type} ${happening.reason}`;
+    const before = this.#recorded.get(id);
+    if (before !== undefined && (await this.#repeat(policy, happening, before))) {
+      before.count++;
+      return;
+    }
+    const event = makeEvent(policy, happening, this.#deps.instance, new Date(this.#deps.now()));
+    await this.#deps.client.create(EVENTS, event, WRITER);
+    this.#recorded.set(id, { name: event.metadata.name, count: 1 });
+  }
+
+  /** False when the Event has expired: the API server keeps them for an hour. */
+  async #repeat(policy: PolicyObject, happening: Happening, { name, count }: Recorded): Promise<boolean> {
+    const lastTimestamp = new Date(this.#deps.now()).toISOString();
+    const patch = { count: count + 1, lastTimestamp, message: shorten(happening.message, MAX_MESSAGE) };
+    try {
+      await this.#deps.client.mergePatch(EVENTS, { namespace: eventNamespace(policy), name }, patch, WRITER);
+      return true;
+    } catch (error) {
+      if (hasStatus(error, 404)) return false;
+      throw error;
+    }
+  }
+}
+
+function makeEvent(policy: PolicyObject, happening: Happening, instance: string, now: Date): KubeObject {
+  const { name, namespace, uid } = policy.metadata;
+  const timestamp = now.toISOString();
+  const involvedObject = { apiVersion: POLICY_API.apiVersion, kind: policy.kind, name, namespace, uid };
+  const event = {
+    metadata: {
+      name: eventName(name, `${uid} ${happening.reason} ${timestamp}`),
+      namespace: eventNamespace(policy),
+    },
+    involvedObject,
+    ...happening,
+    message: shorten(happening.message, MAX_MESSAGE),
+    firstTimestamp: timestamp,
+    lastTimestamp: timestamp,
+    count: 1,
+    source: { component: FIELD_MANAGERS.operator },
+    reportingComponent: FIELD_MANAGERS.operator,
+    reportingInstance: instance,
+  };
+  return event;
+}
+
+/** A name as `kubectl` makes them, within the limit for names. */
+function eventName(policyName: string, distinct: string): string {
+  return `${policyName.slice(0, 200).replace(/[^a-z0-9]+$/, "")}.${sha256Hex(distinct).slice(0, 16)}`;
+}
+
+/** The Events of cluster-scoped objects live in `default`. */
+function eventNamespace(policy: PolicyObject): string {
+  return policy.metadata.namespace ?? "default";
+}

@@ -1,0 +1,85 @@
+/** What is kept of a TracingNode: one small shared object per policy, or 5,000 nodes would not fit in memory. Pure. */
+import type { HookState, NodePolicyState } from "../../crds/conditions.ts";
+import { type PolicyKind, type PolicyRef, policyKey } from "../../crds/names.ts";
+import type { KubeObject } from "../../lib/resources.ts";
+import { slimMeta } from "../resources.ts";
+
+/** A policy on a node; equal entries of different nodes are one object. */
+export interface NodeEntry {
+  readonly specHash: string;
+  readonly attachedHash?: string;
+  readonly state: NodePolicyState;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly hooksAttached: number;
+  /** `fentry×8`, `fentry×7 kprobe×1`. */
+  readonly attach: string;
+}
+
+/** A node's policies by key. */
+export interface NodeReport extends KubeObject {
+  readonly policies: ReadonlyMap<string, NodeEntry>;
+}
+
+interface WireEntry extends Partial<Omit<NodeEntry, "hooksAttached" | "attach">> {
+  kind?: PolicyKind;
+  namespace?: string;
+  name?: string;
+  hooks?: { state?: HookState; attach?: string }[];
+}
+
+/** Bounds what the table of shared entries may hold on to; beyond it starts anew. */
+const MAX_SHARED = 20_000;
+
+/** Reduces TracingNodes; entries that are equal come out as the same object. */
+export class NodeReportParser {
+  #shared = new Map<string, NodeEntry>();
+
+  parse(object: KubeObject): NodeReport {
+    const wire = (object as { status?: { policies?: WireEntry[] } }).status?.policies ?? [];
+    const policies = new Map<string, NodeEntry>();
+    for (const entry of wire) {
+      if (entry.kind === undefined || entry.name === undefined) continue;
+      policies.set(policyKey(entry as PolicyRef), this.#share(parseEntry(entry)));
+    }
+    return { metadata: slimMeta(object.metadata), policies };
+  }
+
+  #share(entry: NodeEntry): NodeEntry {
+    const key = JSON.stringify(entry);
+    const shared = this.#shared.get(key);
+    if (shared !== undefined) return shared;
+    if (this.#shared.size >= MAX_SHARED) this.#shared = new Map();
+    this.#shared.set(key, entry);
+    return entry;
+  }
+}
+
+/** Keys of the policies whose entries differ. */
+export function changedPolicies(before: NodeReport | undefined, after: NodeReport | undefined): string[] {
+  const keys = new Set([...(before?.policies.keys() ?? []), ...(after?.policies.keys() ?? [])]);
+  return [...keys].filter((key) => before?.policies.get(key) !== after?.policies.get(key));
+}
+
+function parseEntry(entry: WireEntry): NodeEntry {
+  const { specHash = "", attachedHash, state = "Pending", reason, message, hooks = [] } = entry;
+  const attached = hooks.filter((hook) => hook.state === "Attached");
+  return {
+    specHash,
+    ...(attachedHash !== undefined && { attachedHash }),
+    state,
+    ...(reason !== undefined && { reason }),
+    ...(message !== undefined && { message: message.slice(0, 1024) }),
+    hooksAttached: attached.length,
+    attach: countWords(attached.map((hook) => hook.attach ?? "unknown")),
+  };
+}
+
+function countWords(words: string[]): string {
+  const counts = new Map<string, number>();
+  for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1);
+  return [...counts]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([word, count]) => `${word}×${count}`)
+    .join(" ");
+}

@@ -1,0 +1,127 @@
+/** Writes the status of policies: only when it says something new, and not faster than pacing allows. */
+import { isDeepStrictEqual } from "node:util";
+import { CONDITIONS } from "../../crds/conditions.ts";
+import { FIELD_MANAGERS } from "../../crds/names.ts";
+import type { KubeClient } from "../../lib/kube.ts";
+import { hasStatus } from "../../lib/kube-error.ts";
+import { POLICY_RESOURCES, type PolicyObject } from "../resources.ts";
+import { withTransitionTimes } from "./conditions.ts";
+import { noteWrite, type WriteHistory, waitBeforeWrite } from "./pacing.ts";
+import { type Condition, conditionOf, type NewPolicyStatus, type PolicyStatus } from "./policy-status.ts";
+
+/** Ready before and after a write; equal words mean that nothing changed for people. */
+export interface Transition {
+  before: Condition | undefined;
+  after: Condition;
+}
+
+/** What came of an attempt to publish. */
+export type PublishResult =
+  | { kind: "unchanged" }
+  | { kind: "wait"; ms: number }
+  | { kind: "written"; transition: Transition | undefined }
+  /** The policy is not there any more, or another one of its name is. */
+  | { kind: "gone" };
+
+/** What the publisher works with. */
+export interface PublisherDeps {
+  client: KubeClient;
+  now(): number;
+}
+
+interface Published {
+  uid: string | undefined;
+  generation: number;
+  /** What the API server has by our last write. */
+  status: PolicyStatus | undefined;
+  history: WriteHistory;
+}
+
+/** Remembers what it wrote, so that its own watch events and equal results cause no write. */
+export class StatusPublisher {
+  readonly #deps: PublisherDeps;
+  readonly #published = new Map<string, Published>();
+
+  constructor(deps: PublisherDeps) {
+    this.#deps = deps;
+  }
+
+  /** Brings the status of the policy to `next`, now or never; the caller comes back after `wait`. */
+  async publish(key: string, policy: PolicyObject, next: NewPolicyStatus): Promise<PublishResult> {
+    const known = this.#known(key, policy, next.observedGeneration);
+    const status = complete(next, known.status, new Date(this.#deps.now()).toISOString());
+    if (isDeepStrictEqual(status, known.status)) return { kind: "unchanged" };
+
+    const ms = waitBeforeWrite(known.history, isFlip(known.status, status), this.#deps.now());
+    if (ms > 0) return { kind: "wait", ms };
+    if (!(await this.#write(policy, status))) return { kind: "gone" };
+
+    this.#published.set(key, { ...known, status, history: noteWrite(known.history, this.#deps.now()) });
+    return { kind: "written", transition: transitionOf(known.status, status) };
+  }
+
+  /** True if a watch event shows another status than the one written last: someone else wrote it, or it is on its way. */
+  differs(key: string, policy: PolicyObject): boolean {
+    const known = this.#published.get(key);
+    return known !== undefined && !isDeepStrictEqual(known.status, policy.status);
+  }
+
+  /** Takes what the API server has for the truth again. */
+  distrust(key: string, policy: PolicyObject): void {
+    const known = this.#published.get(key);
+    if (known !== undefined) this.#published.set(key, { ...known, status: policy.status });
+  }
+
+  /** The policy is gone. */
+  forget(key: string): void {
+    this.#published.delete(key);
+  }
+
+  #known(key: string, policy: PolicyObject, generation: number): Published {
+    const { uid } = policy.metadata;
+    const known = this.#published.get(key);
+    if (known === undefined || known.uid !== uid)
+      return { uid, generation, status: policy.status, history: [] };
+    return known.generation === generation ? known : { ...known, generation, history: [] };
+  }
+
+  async #write(policy: PolicyObject, status: PolicyStatus): Promise<boolean> {
+    const { name, namespace, uid } = policy.metadata;
+    const metadata = {
+      name,
+      ...(namespace !== undefined && { namespace }),
+      ...(uid !== undefined && { uid }),
+    };
+    const object = { metadata, status };
+    try {
+      await this.#deps.client.applyStatus(POLICY_RESOURCES[policy.kind], object, {
+        fieldManager: FIELD_MANAGERS.operator,
+      });
+      return true;
+    } catch (error) {
+      // 409: the uid is that of a policy that was deleted and created again.
+      if (hasStatus(error, 404, 409)) return false;
+      throw error;
+    }
+  }
+}
+
+function complete(next: NewPolicyStatus, previous: PolicyStatus | undefined, now: string): PolicyStatus {
+  return { ...next, conditions: withTransitionTimes(next.conditions, previous?.conditions, now) };
+}
+
+function isFlip(before: PolicyStatus | undefined, after: PolicyStatus): boolean {
+  return Object.values(CONDITIONS).some((type) => {
+    const old = conditionOf(before?.conditions, type);
+    const current = conditionOf(after.conditions, type);
+    return old?.status !== current?.status || old?.reason !== current?.reason;
+  });
+}
+
+function transitionOf(before: PolicyStatus | undefined, after: PolicyStatus): Transition | undefined {
+  const old = conditionOf(before?.conditions, "Ready");
+  const current = conditionOf(after.conditions, "Ready");
+  if (current === undefined || (old?.status === current.status && old.reason === current.reason))
+    return undefined;
+  return { before: old, after: current };
+}

@@ -1,0 +1,130 @@
+/** Keeps every policy's status true: collects what is known and has it published when something changed. */
+import { policyKey } from "../../crds/names.ts";
+import type { WorkQueue } from "../../lib/work-queue.ts";
+import { joinRemarks, type Remark } from "../compiler.ts";
+import type { WantedSpec } from "../distribute/plan.ts";
+import { type PolicyObject, policyRefOf } from "../resources.ts";
+import { aggregate, type PolicyFacts } from "./aggregate.ts";
+import type { EventRecorder } from "./events.ts";
+import type { NodeFact } from "./node-index.ts";
+import type { StatusPublisher, Transition } from "./publish.ts";
+
+/** What the reporter works with. */
+export interface ReporterDeps {
+  findPolicy(key: string): PolicyObject | undefined;
+  nodesOf(key: string): Iterable<NodeFact>;
+  nodeCount(): number;
+  publisher: StatusPublisher;
+  events: EventRecorder;
+  onWritten(): void;
+  onRejected(): void;
+}
+
+/** In large clusters reports come by the thousand: look at a policy once a second, not once per report. */
+const MAX_COALESCE_MS = 1_000;
+/** Our own status write comes back as a watch event within this time; after it, a difference is somebody else's. */
+const ECHO_MS = 1_000;
+
+/** Collects facts; `work` is run by a queue of its own, so that a slow API server delays no distribution. */
+export class StatusReporter {
+  readonly #deps: ReporterDeps;
+  readonly #facts = new Map<string, PolicyFacts>();
+  readonly #suspects = new Set<string>();
+  #queue: Pick<WorkQueue, "add" | "addAfter"> | undefined;
+
+  constructor(deps: ReporterDeps) {
+    this.#deps = deps;
+  }
+
+  /** The queue calls `work`, so it is made after the reporter. */
+  useQueue(queue: Pick<WorkQueue, "add" | "addAfter">): void {
+    this.#queue = queue;
+  }
+
+  accept(policy: PolicyObject, wanted: WantedSpec, warnings: readonly Remark[]): void {
+    const isNews = this.#isNews(policy);
+    this.#set(policy, { wanted: describe(wanted) });
+    if (isNews && warnings.length > 0) {
+      void this.#deps.events.record(policy, {
+        type: "Warning",
+        reason: "PolicyWarning",
+        message: joinRemarks(warnings),
+      });
+    }
+  }
+
+  reject(policy: PolicyObject, message: string, running: WantedSpec | undefined): void {
+    if (this.#isNews(policy)) this.#deps.onRejected();
+    this.#set(policy, { ...wantedFact(running), problem: { reason: "InvalidSpec", message } });
+  }
+
+  fail(policy: PolicyObject, message: string, running: WantedSpec | undefined): void {
+    this.#set(policy, { ...wantedFact(running), problem: { reason: "DistributionFailed", message } });
+  }
+
+  forget(key: string): void {
+    this.#facts.delete(key);
+    this.#suspects.delete(key);
+    this.#deps.publisher.forget(key);
+    this.#deps.events.forget(key);
+  }
+
+  /** Nodes have news about these policies. */
+  nodesChanged(keys: Iterable<string> | "all"): void {
+    const delayMs = Math.min(MAX_COALESCE_MS, this.#deps.nodeCount());
+    for (const key of keys === "all" ? this.#facts.keys() : keys) this.#queue?.addAfter(key, delayMs);
+  }
+
+  /** A policy's status came by watch: ours come back as they were written, anything else is overwritten. */
+  statusSeen(policy: PolicyObject): void {
+    const key = keyOf(policy);
+    if (!this.#deps.publisher.differs(key, policy)) return;
+    this.#suspects.add(key);
+    this.#queue?.addAfter(key, ECHO_MS);
+  }
+
+  /** Publishes one policy's status if it says something new. */
+  async work(key: string): Promise<{ againAfterMs?: number } | undefined> {
+    const policy = this.#deps.findPolicy(key);
+    const facts = this.#facts.get(key);
+    if (policy === undefined || facts === undefined) return undefined;
+    if (facts.generation !== policy.metadata.generation) return undefined; // reconcile comes first
+    if (this.#suspects.delete(key)) this.#deps.publisher.distrust(key, policy);
+
+    const result = await this.#deps.publisher.publish(key, policy, aggregate(facts, this.#deps.nodesOf(key)));
+    if (result.kind === "wait") return { againAfterMs: result.ms };
+    if (result.kind === "written") {
+      this.#deps.onWritten();
+      if (result.transition !== undefined) await this.#tell(policy, result.transition);
+    }
+    return undefined;
+  }
+
+  #isNews(policy: PolicyObject): boolean {
+    return this.#facts.get(keyOf(policy))?.generation !== policy.metadata.generation;
+  }
+
+  #set(policy: PolicyObject, facts: Omit<PolicyFacts, "generation">): void {
+    const key = keyOf(policy);
+    this.#facts.set(key, { generation: policy.metadata.generation ?? 0, ...facts });
+    this.#queue?.add(key);
+  }
+
+  async #tell(policy: PolicyObject, { after }: Transition): Promise<void> {
+    const isGood = after.status === "True" || after.reason === "RollingOut" || after.reason === "NoNodes";
+    const { reason, message } = after;
+    await this.#deps.events.record(policy, { type: isGood ? "Normal" : "Warning", reason, message });
+  }
+}
+
+function keyOf(policy: PolicyObject): string {
+  return policyKey(policyRefOf(policy));
+}
+
+function describe({ spec, hash, generation }: WantedSpec): NonNullable<PolicyFacts["wanted"]> {
+  return { hash, hookCount: spec.hooks.length, generation };
+}
+
+function wantedFact(running: WantedSpec | undefined): Pick<PolicyFacts, "wanted"> {
+  return running === undefined ? {} : { wanted: describe(running) };
+}
