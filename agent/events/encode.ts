@@ -1,0 +1,157 @@
+/** Events -> JSON lines, put together from bytes that were made once per process, pod and hook. */
+import { constants } from "node:os";
+import type { Image } from "../process/image.ts";
+import { type ByteWriter, utf8 } from "./byte-writer.ts";
+import { W_KTIME, W_SIZE, W_TID } from "./decode.ts";
+import type { EventEncoder, ExitEvent, HookEvent, ProcessEvent } from "./encoder.ts";
+import { makeHookFragments, recordAction, writeArguments } from "./hook-json.ts";
+import { encodeProcess, type ProcessJsonOptions } from "./process-json.ts";
+import type { WallClock } from "./wall-clock.ts";
+
+const PROCESS = utf8('"process":');
+const PARENT = utf8(',"parent":');
+const REFCNT = utf8(',"refcnt":1');
+const EXEC_OPEN = utf8('{"process_exec":{"process":');
+const EXIT_OPEN = utf8('{"process_exit":{"process":');
+const INNER_TIME = utf8(',"time":"');
+const QUOTE = utf8('"');
+const LINE_END = utf8('"}\n');
+const STATUS = utf8(',"status":');
+const ZULU = 0x5a;
+
+const SIGNALS = new Map(
+  Object.entries(constants.signals).map(([name, number]) => [number, utf8(`,"signal":"${name}"`)]),
+);
+// two names of one number: the one that everybody uses
+for (const name of ["SIGABRT", "SIGIO", "SIGSYS"] as const) {
+  SIGNALS.set(constants.signals[name], utf8(`,"signal":"${name}"`));
+}
+
+/** Encodes events as upstream's export file has them, one per line. */
+export class JsonEncoder implements EventEncoder {
+  readonly #clock: WallClock;
+  readonly #nodeName: string;
+  readonly #options: ProcessJsonOptions;
+  /** Ends an exec or exit event and begins its time. */
+  readonly #nodeAndTime: Uint8Array;
+  readonly #time = { seconds: 0, nanos: 0 };
+  /** `2026-11-23T20:39:14` of the second of the last event. */
+  #second = -1;
+  #secondText: Uint8Array = new Uint8Array(0);
+
+  constructor(options: { nodeName: string; clock: WallClock; process?: ProcessJsonOptions }) {
+    this.#nodeName = options.nodeName;
+    this.#clock = options.clock;
+    this.#options = options.process ?? {};
+    this.#nodeAndTime = utf8(`},"node_name":${JSON.stringify(options.nodeName)},"time":"`);
+  }
+
+  hook(out: ByteWriter, event: HookEvent): void {
+    const { batch, at, image, hook } = event;
+    const { words } = batch;
+    hook.json ??= makeHookFragments(hook, this.#nodeName);
+    const fragments = hook.json;
+    out.bytes(fragments.open);
+    const tid = words[at + W_TID] as number;
+    if (tid === image.pid) out.bytes(this.#pair(image));
+    else this.#processAndParent(out, image, tid);
+    out.bytes(fragments.beforeArguments);
+    writeArguments(out, batch, at, at + ((words[at + W_SIZE] as number) >>> 2), fragments.arguments);
+    const action = recordAction(words, at);
+    out.bytes(fragments.afterArguments[action] ?? fragments.makeAfter(action));
+    this.#writeTime(out, words[at + W_KTIME] as number, words[at + W_KTIME + 1] as number);
+    out.bytes(LINE_END);
+  }
+
+  exec(out: ByteWriter, event: ProcessEvent): void {
+    const { image, tid } = event;
+    const json = this.#encoded(image);
+    out.bytes(EXEC_OPEN);
+    this.#process(out, image, tid, image.forked, json.execTail);
+    this.#parent(out, image.parent);
+    out.bytes(this.#nodeAndTime);
+    this.#writeTime(out, event.timeLow, event.timeHigh);
+    out.bytes(LINE_END);
+  }
+
+  exit(out: ByteWriter, event: ExitEvent): void {
+    const { image, tid, code } = event;
+    const json = this.#encoded(image);
+    out.bytes(EXIT_OPEN);
+    this.#process(out, image, tid, image.forked, json.tail);
+    this.#parent(out, image.parent);
+    this.#exitStatus(out, code);
+    out.bytes(INNER_TIME);
+    this.#writeTime(out, event.timeLow, event.timeHigh);
+    out.bytes(QUOTE);
+    out.bytes(this.#nodeAndTime);
+    this.#writeTime(out, event.timeLow, event.timeHigh);
+    out.bytes(LINE_END);
+  }
+
+  /** The lower seven bits are the signal that ended the process, the next byte its exit code. */
+  #exitStatus(out: ByteWriter, code: number): void {
+    const signal = SIGNALS.get(code & 0x7f);
+    if (signal !== undefined) out.bytes(signal);
+    const status = (code >>> 8) & 0xff;
+    if (status === 0) return;
+    out.bytes(STATUS);
+    out.uint32(status);
+  }
+
+  /** Cached until the image's or its parent's pod becomes known. */
+  #pair(image: Image): Uint8Array {
+    const json = this.#encoded(image);
+    const { parent } = image;
+    if (json.pair === undefined || (parent !== undefined && json.pairPod !== parent.pod)) {
+      json.pair = this.#makePair(image);
+      json.pairPod = parent?.pod;
+    }
+    return json.pair;
+  }
+
+  #makePair(image: Image): Uint8Array {
+    const { head, middle, tail } = this.#encoded(image);
+    const parent = image.parent === undefined ? [] : [PARENT, this.#encoded(image.parent).asParent];
+    return Buffer.concat([PROCESS, head, REFCNT, middle, utf8(String(image.pid)), tail, ...parent]);
+  }
+
+  /** The same as pair(), for a thread other than the leader. */
+  #processAndParent(out: ByteWriter, image: Image, tid: number): void {
+    out.bytes(PROCESS);
+    this.#process(out, image, tid, true, this.#encoded(image).tail);
+    this.#parent(out, image.parent);
+  }
+
+  #process(out: ByteWriter, image: Image, tid: number, refcnt: boolean, tail: Uint8Array): void {
+    const { head, middle } = this.#encoded(image);
+    out.bytes(head);
+    if (refcnt) out.bytes(REFCNT);
+    out.bytes(middle);
+    out.uint32(tid);
+    out.bytes(tail);
+  }
+
+  #parent(out: ByteWriter, parent: Image | undefined): void {
+    if (parent === undefined) return;
+    out.bytes(PARENT);
+    out.bytes(this.#encoded(parent).asParent);
+  }
+
+  #encoded(image: Image): NonNullable<Image["json"]> {
+    image.json ??= encodeProcess(image, this.#options);
+    return image.json;
+  }
+
+  #writeTime(out: ByteWriter, low: number, high: number): void {
+    const time = this.#time;
+    this.#clock.convert(low, high, time);
+    if (time.seconds !== this.#second) {
+      this.#second = time.seconds;
+      this.#secondText = utf8(new Date(time.seconds * 1000).toISOString().slice(0, 19));
+    }
+    out.bytes(this.#secondText);
+    out.fraction(time.nanos);
+    out.byte(ZULU);
+  }
+}

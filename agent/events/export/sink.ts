@@ -1,0 +1,26 @@
+/** Where encoded events go. */
+
+/** What became of the events that a sink was given, since the start. */
+export interface ExportStats {
+  events: number;
+  bytes: number;
+  /** Events for which there was no room, because the destination is slower than the events. */
+  overflowedEvents: number;
+  /** Events that the destination refused: a full disk, a closed pipe. */
+  failedEvents: number;
+  /** Refused writes. */
+  errors: number;
+  /** Seconds since the epoch of the last event that went out; 0 before the first. */
+  lastExportSeconds: number;
+}
+
+/** A destination of events. Never throws, never waits, never holds more than a bounded amount of memory. */
+export interface EventSink {
+  readonly stats: Readonly<ExportStats>;
+  /** Whole lines; the chunk belongs to the sink from now on. */
+  write(chunk: Uint8Array, events: number): void;
+  /** Resolves when everything written before has gone out or is lost. */
+  flush(): Promise<void>;
+  /** flush() and let the destination go. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,110 @@
+/** A bounded queue in front of a slow destination. */
+import type { EventSink, ExportStats } from "./sink.ts";
+
+/** Something that takes bytes whole or not at all. */
+export interface WriteTarget {
+  /** Rejects when the bytes could not be written; nothing of them is left in the destination then. */
+  write(bytes: Uint8Array): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What the queue needs beside its target. */
+export interface WriteQueueOptions {
+  /** Upper bound of what waits. */
+  maxBytes?: number;
+  /** Wall clock in milliseconds. */
+  now: () => number;
+  /** Called for each refused write. */
+  onError?: (error: Error) => void;
+}
+
+const MAX_BYTES = 32 << 20;
+/** What goes into one write at most, when much waits. */
+const MAX_WRITE_BYTES = 1 << 20;
+
+interface Chunk {
+  bytes: Uint8Array;
+  events: number;
+}
+
+/** Writes in order, one write at a time, many chunks in one when they have piled up; counts what it must drop. */
+export class WriteQueue implements EventSink {
+  readonly stats: ExportStats = {
+    events: 0,
+    bytes: 0,
+    overflowedEvents: 0,
+    failedEvents: 0,
+    errors: 0,
+    lastExportSeconds: 0,
+  };
+  readonly #target: WriteTarget;
+  readonly #options: WriteQueueOptions;
+  readonly #maxBytes: number;
+  #chunks: Chunk[] = [];
+  #waitingBytes = 0;
+  #pumping: Promise<void> | undefined;
+
+  constructor(target: WriteTarget, options: WriteQueueOptions) {
+    this.#target = target;
+    this.#options = options;
+    this.#maxBytes = options.maxBytes ?? MAX_BYTES;
+  }
+
+  write(bytes: Uint8Array, events: number): void {
+    if (this.#waitingBytes + bytes.length > this.#maxBytes) {
+      this.stats.overflowedEvents += events;
+      return;
+    }
+    this.#chunks.push({ bytes, events });
+    this.#waitingBytes += bytes.length;
+    this.#pumping ??= this.#pump();
+  }
+
+  async flush(): Promise<void> {
+    while (this.#pumping !== undefined) await this.#pumping;
+  }
+
+  async close(): Promise<void> {
+    await this.flush();
+    await this.#target.close();
+  }
+
+  async #pump(): Promise<void> {
+    while (this.#chunks.length > 0) {
+      const { bytes, events, chunks } = this.#next();
+      try {
+        await this.#target.write(bytes);
+        this.stats.events += events;
+        this.stats.bytes += bytes.length;
+        this.stats.lastExportSeconds = this.#options.now() / 1000;
+      } catch (error) {
+        this.stats.failedEvents += events;
+        this.stats.errors++;
+        this.#options.onError?.(error as Error);
+      }
+      this.#chunks.splice(0, chunks);
+      this.#waitingBytes -= bytes.length;
+    }
+    this.#pumping = undefined;
+  }
+
+  /** As many of the oldest chunks as fit into one write, at least one. */
+  #next(): Chunk & { chunks: number } {
+    const first = this.#chunks[0] as Chunk;
+    let { events } = first;
+    let size = first.bytes.length;
+    let chunks = 1;
+    for (const chunk of this.#chunks.slice(1)) {
+      if (size + chunk.bytes.length > MAX_WRITE_BYTES) break;
+      size += chunk.bytes.length;
+      events += chunk.events;
+      chunks++;
+    }
+    if (chunks === 1) return { ...first, chunks };
+    const bytes = Buffer.concat(
+      this.#chunks.slice(0, chunks).map((chunk) => chunk.bytes),
+      size,
+    );
+    return { bytes, events, chunks };
+  }
+}

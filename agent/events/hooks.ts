@@ -1,0 +1,90 @@
+/** Hooks whose records may arrive, each with the time in which its records count. */
+import type { HookDef } from "../../crds/hook-spec.ts";
+import type { PolicyRef } from "../../crds/names.ts";
+import type { RegisteredHook } from "./encoder.ts";
+import { type EventMetrics, type EventType, hookLabel } from "./metrics.ts";
+import type { SeriesCounter } from "./series.ts";
+
+/** What the pipeline is told about an attached hook. */
+export interface HookInfo {
+  policy: PolicyRef;
+  def: HookDef;
+  functionName: string;
+  /** Records from before belong to the hook that this one replaces. */
+  fromKtimeNs?: bigint;
+}
+
+/** A registered hook with its counters and its window as pairs of words. */
+export interface HookEntry extends RegisteredHook {
+  readonly events: SeriesCounter;
+  readonly typeEvents: SeriesCounter;
+  /** False: every record counts. */
+  bounded: boolean;
+  fromLow: number;
+  fromHigh: number;
+  untilLow: number;
+  untilHigh: number;
+  /** When the registration goes away. */
+  forgetAtMs: number;
+}
+
+/** How long after its retirement a hook is known, for records that were on their way. */
+const GRACE_MS = 30_000;
+const FOREVER = 0xffff_ffff;
+
+/** Hook ids to hooks. */
+export class HookRegistry {
+  readonly #entries = new Map<number, HookEntry>();
+  readonly #metrics: EventMetrics;
+
+  constructor(metrics: EventMetrics) {
+    this.#metrics = metrics;
+  }
+
+  get(id: number): HookEntry | undefined {
+    return this.#entries.get(id);
+  }
+
+  register(id: number, info: HookInfo): void {
+    const { policy, def, functionName, fromKtimeNs } = info;
+    const type: EventType = def.section === "lsmhooks" ? "PROCESS_LSM" : "PROCESS_KPROBE";
+    this.#entries.set(id, {
+      id,
+      policy,
+      def,
+      functionName,
+      json: undefined,
+      events: this.#metrics.ofHook(policy, hookLabel(def.section, functionName)),
+      typeEvents: this.#metrics.ofType(type),
+      bounded: fromKtimeNs !== undefined,
+      fromLow: Number((fromKtimeNs ?? 0n) & 0xffffffffn),
+      fromHigh: Number((fromKtimeNs ?? 0n) >> 32n),
+      untilLow: FOREVER,
+      untilHigh: FOREVER,
+      forgetAtMs: Number.POSITIVE_INFINITY,
+    });
+  }
+
+  /** Records from this time on no longer count. */
+  retire(id: number, untilKtimeNs: bigint, nowMs: number): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    entry.bounded = true;
+    entry.untilLow = Number(untilKtimeNs & 0xffffffffn);
+    entry.untilHigh = Number(untilKtimeNs >> 32n);
+    entry.forgetAtMs = nowMs + GRACE_MS;
+  }
+
+  sweep(nowMs: number): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.forgetAtMs <= nowMs) this.#entries.delete(entry.id);
+    }
+  }
+}
+
+/** Whether a record of this time, given as two words, counts: from <= time < until. */
+export function inWindow(entry: HookEntry, low: number, high: number): boolean {
+  const { fromLow, fromHigh, untilLow, untilHigh } = entry;
+  if (high < fromHigh || (high === fromHigh && low < fromLow)) return false;
+  return high < untilHigh || (high === untilHigh && low < untilLow);
+}

@@ -1,0 +1,349 @@
+/** Batches of the ring buffer -> events in the export: the agent's data path. */
+import type { PodResolver } from "../pods/resolver.ts";
+import type { ProcessCache, RecordIdentity } from "../process/cache.ts";
+import type { Image } from "../process/image.ts";
+import type { ScannedProcess } from "../process/scan.ts";
+import { ByteWriter } from "./byte-writer.ts";
+import {
+  decodeBatch,
+  decodeExec,
+  joinWords,
+  RecordBatch,
+  type RecordVisitor,
+  W_KTIME,
+  W_PID,
+  W_SEQ,
+  W_SIZE,
+  W_START,
+  W_TID,
+  W_UID,
+} from "./decode.ts";
+import { JsonEncoder } from "./encode.ts";
+import type { EventEncoder, ExitEvent, HookEvent } from "./encoder.ts";
+import type { EventSink } from "./export/sink.ts";
+import { type HookEntry, type HookInfo, HookRegistry, inWindow } from "./hooks.ts";
+import type { EventMetrics } from "./metrics.ts";
+import type { ProcessJsonOptions } from "./process-json.ts";
+import { EXIT, FORK, HOOK } from "./record-layout.ts";
+import { WaitingRoom } from "./waiting-room.ts";
+import type { WallClock } from "./wall-clock.ts";
+
+/** What the pipeline is built from. */
+export interface PipelineDeps {
+  nodeName: string;
+  processes: ProcessCache;
+  pods: PodResolver;
+  sink: EventSink;
+  metrics: EventMetrics;
+  clock: WallClock;
+  /** Which parts of processes events show. */
+  processFields?: ProcessJsonOptions;
+  /** How long events wait for the pod of their container. */
+  podWaitMs?: number;
+  /** How long records from within an exec wait for its record. */
+  execWaitMs?: number;
+}
+
+/** An event whose image is known and which may have to wait for its pod. */
+type Event = ({ kind: "hook"; hook: HookEntry } & HookEvent) | ({ kind: "exec" | "exit" } & ExitEvent);
+
+/** A copy of a hook record from within an exec. */
+interface HeldRecord {
+  batch: RecordBatch;
+  hook: HookEntry;
+  identity: RecordIdentity;
+}
+
+const CHUNK_BYTES = 64 << 10;
+const MAX_WAITING = 20_000;
+const TICK_MS = 100;
+const SWEEP_MS = 1_000;
+const W_HOOK_ID = HOOK.hook_id >> 2;
+
+/** Turns records into events in stream order; events of one process keep their order whatever they wait for. */
+export class EventPipeline implements RecordVisitor {
+  readonly #deps: PipelineDeps;
+  readonly #encoder: EventEncoder;
+  readonly #hooks: HookRegistry;
+  readonly #out = new ByteWriter();
+  #outEvents = 0;
+  /** By container id. */
+  readonly #podWait = new WaitingRoom<Event>(MAX_WAITING);
+  /** Container id whose queue has events of the pid. */
+  readonly #waitingPids = new Map<number, string>();
+  /** By pid. */
+  readonly #execWait = new WaitingRoom<HeldRecord>(MAX_WAITING);
+  #ticker: NodeJS.Timeout | undefined;
+  #nextSweepMs = 0;
+
+  constructor(deps: PipelineDeps) {
+    this.#deps = deps;
+    this.#hooks = new HookRegistry(deps.metrics);
+    this.#encoder = new JsonEncoder({
+      nodeName: deps.nodeName,
+      clock: deps.clock,
+      ...(deps.processFields !== undefined && { process: deps.processFields }),
+    });
+    deps.metrics.waitingEvents = () => this.#podWait.count + this.#execWait.count;
+    deps.pods.onChange(() => this.#releaseKnown());
+  }
+
+  /** Begins to look after deadlines; without it, tick() must be called. */
+  start(): void {
+    this.#ticker ??= setInterval(() => this.tick(), TICK_MS).unref();
+  }
+
+  /** Writes out everything, waiting or not, and stops. The sink stays open. */
+  async stop(): Promise<void> {
+    clearInterval(this.#ticker);
+    this.#ticker = undefined;
+    await this.flush();
+  }
+
+  /** Records with this id are events of the policy from now on. */
+  registerHook(id: number, info: HookInfo): void {
+    this.#hooks.register(id, info);
+  }
+
+  /** Records of the hook from this time on (default: now) are left out; its id is forgotten a while later. */
+  retireHook(id: number, untilKtimeNs?: bigint): void {
+    this.#hooks.retire(id, untilKtimeNs ?? this.#deps.clock.bootTimeNs(), this.#nowMs());
+  }
+
+  /** A process from the /proc scan: becomes an image and a process_exec unless records have told of it already. */
+  addScanned(scanned: ScannedProcess): void {
+    const image = this.#deps.processes.addScanned(scanned);
+    if (image === undefined) return;
+    const timeLow = Number(image.ktimeNs & 0xffffffffn);
+    const timeHigh = Number(image.ktimeNs >> 32n);
+    this.#emit({ kind: "exec", image, tid: image.pid, timeLow, timeHigh, code: 0 });
+    this.#writeChunk(CHUNK_BYTES);
+  }
+
+  /** All records of one batch of the ring reader; what is ready is written before it returns. */
+  handleBatch(buffer: ArrayBuffer): void {
+    const { metrics } = this.#deps;
+    metrics.batches++;
+    metrics.ringBytes += buffer.byteLength;
+    decodeBatch(new RecordBatch(buffer), this);
+    this.#writeChunk(0);
+  }
+
+  /** Writes out everything, waiting or not. */
+  async flush(): Promise<void> {
+    for (const pid of this.#execWait.keys()) this.#settleExec(pid, "lost");
+    for (const container of this.#podWait.keys()) this.#release(container, true);
+    this.#writeChunk(0);
+    await this.#deps.sink.flush();
+  }
+
+  /** Ends waits that are over; once a second also forgets what is no longer needed. */
+  tick(): void {
+    const nowMs = this.#nowMs();
+    for (const pid of this.#execWait.overdue(nowMs)) this.#settleExec(pid, "lost");
+    for (const container of this.#podWait.overdue(nowMs)) this.#release(container, true);
+    this.#writeChunk(0);
+    if (nowMs < this.#nextSweepMs) return;
+    this.#nextSweepMs = nowMs + SWEEP_MS;
+    this.#deps.processes.sweep();
+    this.#deps.clock.recheck();
+    this.#hooks.sweep(nowMs);
+  }
+
+  hook(batch: RecordBatch, at: number): void {
+    const { words } = batch;
+    const hook = this.#hooks.get(words[at + W_HOOK_ID] as number);
+    if (hook === undefined) {
+      this.#deps.metrics.unknownHookRecords++;
+      return;
+    }
+    if (hook.bounded && !inWindow(hook, words[at + W_KTIME] as number, words[at + W_KTIME + 1] as number)) {
+      this.#deps.metrics.outOfWindowRecords++;
+      return;
+    }
+    const image = this.#deps.processes.find(
+      words[at + W_PID] as number,
+      words[at + W_START] as number,
+      words[at + W_START + 1] as number,
+      words[at + W_SEQ] as number,
+    );
+    if (image === undefined) this.#hookOfUnknown(batch, at, hook);
+    else this.#emitHook(batch, at, hook, image);
+  }
+
+  exec(batch: RecordBatch, at: number): void {
+    const record = decodeExec(batch, at);
+    this.#settleExec(String(record.pid), "done", record.execSeq);
+    const image = this.#deps.processes.exec(record);
+    const timeLow = batch.words[at + W_KTIME] as number;
+    const timeHigh = batch.words[at + W_KTIME + 1] as number;
+    this.#emit({ kind: "exec", image, tid: record.tid, timeLow, timeHigh, code: 0 });
+  }
+
+  fork(batch: RecordBatch, at: number): void {
+    const word = (offset: number) => batch.words[at + (offset >> 2)] as number;
+    const identity = readIdentity(batch, at);
+    const parentPid = word(FORK.parent_pid);
+    // a process does not fork while it executes: what waits for the parent's exec waits in vain
+    this.#settleExec(String(parentPid), "lost");
+    this.#settleExec(String(identity.pid), "lost");
+    this.#deps.processes.fork({
+      ...identity,
+      nspid: word(FORK.nspid),
+      parentPid,
+      parentStartLow: word(FORK.parent_start_ns),
+      parentStartHigh: word(FORK.parent_start_ns + 4),
+    });
+  }
+
+  exit(batch: RecordBatch, at: number): void {
+    const { processes } = this.#deps;
+    const identity = readIdentity(batch, at);
+    const code = batch.words[at + (EXIT.code >> 2)] as number;
+    // an exec that fails beyond the point of no return ends in a signal and never has a record
+    const isKilled = (code & 0x7f) !== 0;
+    this.#settleExec(String(identity.pid), isKilled ? "done" : "lost", identity.seq);
+    const known = processes.find(identity.pid, identity.startLow, identity.startHigh, identity.seq);
+    const image =
+      known ?? (isKilled ? processes.executing(identity) : undefined) ?? processes.resolve(identity);
+    const timeLow = batch.words[at + W_KTIME] as number;
+    const timeHigh = batch.words[at + W_KTIME + 1] as number;
+    this.#emit({ kind: "exit", image, tid: batch.words[at + W_TID] as number, timeLow, timeHigh, code });
+    processes.end(image);
+  }
+
+  malformed(): void {
+    this.#deps.metrics.malformedRecords++;
+  }
+
+  /** From within an exec, or of an image that nobody told of. */
+  #hookOfUnknown(batch: RecordBatch, at: number, hook: HookEntry): void {
+    const identity = readIdentity(batch, at);
+    const key = String(identity.pid);
+    if (this.#deps.processes.executing(identity) !== undefined) {
+      const deadline = this.#nowMs() + (this.#deps.execWaitMs ?? 500);
+      if (this.#execWait.add(key, { batch: copyRecord(batch, at), hook, identity }, deadline)) return;
+      this.#deps.metrics.waitOverflows++;
+    }
+    this.#settleExec(key, "lost");
+    this.#emitHook(batch, at, hook, this.#deps.processes.resolve(identity));
+  }
+
+  /**
+   * Ends the wait of records from within an exec. "done": its record is here (or its failure), so they belong to the
+   * image before it; "lost": its record will not come, so they belong to an image that nobody told of.
+   */
+  #settleExec(pid: string, outcome: "done" | "lost", seq?: number): void {
+    if (this.#execWait.count === 0) return;
+    for (const { batch, hook, identity } of this.#execWait.take(pid)) {
+      const isWithin = outcome === "done" && identity.seq === seq;
+      const earlier = isWithin ? this.#deps.processes.executing(identity) : undefined;
+      this.#emitHook(batch, 0, hook, earlier ?? this.#deps.processes.resolve(identity));
+    }
+  }
+
+  #emitHook(batch: RecordBatch, at: number, hook: HookEntry, image: Image): void {
+    if (this.#isReady(image)) this.#writeHook({ batch, at, hook, image });
+    else this.#hold({ kind: "hook", batch: copyRecord(batch, at), at: 0, hook, image });
+  }
+
+  #emit(event: Event): void {
+    if (this.#isReady(event.image)) this.#write(event);
+    else this.#hold(event);
+  }
+
+  /** Whether an event of the image may go out now. */
+  #isReady(image: Image): boolean {
+    if (this.#waitingPids.size > 0 && this.#waitingPids.has(image.pid)) return false;
+    const { pods } = this.#deps;
+    if (!image.podSettled) return pods.settle(image);
+    if (image.podRetryAfter !== undefined) pods.retry(image);
+    return true;
+  }
+
+  #hold(event: Event): void {
+    const { image } = event;
+    const container = this.#waitingPids.get(image.pid) ?? image.facts.container?.id ?? "";
+    const deadline = this.#nowMs() + (this.#deps.podWaitMs ?? 5_000);
+    if (this.#podWait.add(container, event, deadline)) {
+      this.#waitingPids.set(image.pid, container);
+      return;
+    }
+    // no room: this container's events go out as they are, in order
+    this.#deps.metrics.waitOverflows++;
+    this.#release(container, true);
+    if (!image.podSettled) this.#deps.pods.giveUp(image);
+    this.#write(event);
+  }
+
+  /** Lets a container's events go: complete, or as they are when the wait is over. */
+  #release(container: string, isOver: boolean): void {
+    const events = this.#podWait.take(container);
+    for (const { image } of events) this.#waitingPids.delete(image.pid);
+    for (const event of events) {
+      const { image } = event;
+      if (isOver && !image.podSettled && !this.#deps.pods.settle(image)) this.#deps.pods.giveUp(image);
+      if (isOver && image.pod === undefined) this.#deps.metrics.unresolvedPodEvents++;
+      this.#emit(event); // holds again what belongs to another container
+    }
+  }
+
+  #releaseKnown(): void {
+    for (const { key, first } of this.#podWait.heads()) {
+      if (first.image.podSettled || this.#deps.pods.settle(first.image)) this.#release(key, false);
+    }
+    this.#writeChunk(0);
+  }
+
+  #write(event: Event): void {
+    if (event.kind === "hook") {
+      this.#writeHook(event);
+      return;
+    }
+    if (event.kind === "exec") this.#encoder.exec(this.#out, event);
+    else this.#encoder.exit(this.#out, event);
+    this.#deps.metrics.ofType(event.kind === "exec" ? "PROCESS_EXEC" : "PROCESS_EXIT").add(event.image);
+    this.#wrote();
+  }
+
+  #writeHook(event: HookEvent & { hook: HookEntry }): void {
+    this.#encoder.hook(this.#out, event);
+    event.hook.events.add(event.image);
+    event.hook.typeEvents.add(event.image);
+    this.#wrote();
+  }
+
+  #wrote(): void {
+    this.#outEvents++;
+    this.#writeChunk(CHUNK_BYTES);
+  }
+
+  /** Hands over what has been encoded if it is more than `least` bytes. */
+  #writeChunk(least: number): void {
+    if (this.#out.length <= least) return;
+    this.#deps.sink.write(this.#out.take(), this.#outEvents);
+    this.#outEvents = 0;
+  }
+
+  #nowMs(): number {
+    return Number(this.#deps.clock.bootTimeNs() / 1_000_000n);
+  }
+}
+
+/** Who a record is about. */
+function readIdentity({ words }: RecordBatch, at: number): RecordIdentity {
+  return {
+    pid: words[at + W_PID] as number,
+    startLow: words[at + W_START] as number,
+    startHigh: words[at + W_START + 1] as number,
+    seq: words[at + W_SEQ] as number,
+    ktimeNs: joinWords(words[at + W_KTIME] as number, words[at + W_KTIME + 1] as number),
+    uid: words[at + W_UID] as number,
+  };
+}
+
+/** Waiting records must not keep their whole batch. */
+function copyRecord(batch: RecordBatch, at: number): RecordBatch {
+  const end = at + ((batch.words[at + W_SIZE] as number) >>> 2);
+  return new RecordBatch(batch.words.slice(at, end).buffer as ArrayBuffer);
+}

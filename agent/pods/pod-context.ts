@@ -1,0 +1,115 @@
+/** Pod and container of a process, as events show them. */
+import type { ContainerRef } from "./container-id.ts";
+import type { ContainerSpec, ContainerStatus, PodObject } from "./pod-object.ts";
+import { podWorkload } from "./workload.ts";
+
+/** A container in its pod. Immutable: a later state of the pod makes another one. */
+export interface PodContext {
+  namespace: string;
+  name: string;
+  uid: string;
+  labels: Record<string, string>;
+  workload: string;
+  workloadKind: string;
+  container: ContainerContext;
+}
+
+/** Absent parts are not known (yet). */
+export interface ContainerContext {
+  /** `RUNTIME://ID`. */
+  id: string;
+  name?: string;
+  image?: { id: string; name: string };
+  startTime?: string;
+  privileged: boolean;
+  /** Commands of the container's exec liveness and readiness probes. */
+  probeCommands: string[][];
+}
+
+/** Everything that a pod object says about a container in it; `complete` when the kubelet has named the container. */
+export function makePodContext(
+  pod: PodObject,
+  ref: ContainerRef,
+): { context: PodContext; complete: boolean } {
+  const status = findStatus(pod, ref.id);
+  const spec = status === undefined ? undefined : findSpec(pod, status.name);
+  const workload = podWorkload(pod);
+  const context: PodContext = {
+    namespace: pod.metadata.namespace ?? "",
+    name: pod.metadata.name,
+    uid: pod.metadata.uid ?? "",
+    labels: pod.metadata.labels ?? {},
+    workload: workload.name,
+    workloadKind: workload.kind,
+    container: makeContainer(ref, status, spec),
+  };
+  return { context, complete: status !== undefined };
+}
+
+/** All statuses of a pod: ordinary, init and ephemeral containers. */
+export function containerStatuses(pod: PodObject): ContainerStatus[] {
+  const {
+    containerStatuses = [],
+    initContainerStatuses = [],
+    ephemeralContainerStatuses = [],
+  } = pod.status ?? {};
+  return [...containerStatuses, ...initContainerStatuses, ...ephemeralContainerStatuses];
+}
+
+/** Ids of a container that a status names: the current one and the one before its last restart. */
+export function containerIds(status: ContainerStatus): string[] {
+  const ids = [
+    status.containerID,
+    status.state?.terminated?.containerID,
+    status.lastState?.terminated?.containerID,
+  ];
+  return [...new Set(ids.filter((id): id is string => !!id))];
+}
+
+/** The id after `RUNTIME://`. */
+export function bareId(containerId: string): string {
+  return containerId.slice(containerId.indexOf("://") + (containerId.includes("://") ? 3 : 1));
+}
+
+function findStatus(pod: PodObject, id: string): ContainerStatus | undefined {
+  return containerStatuses(pod).find((status) => containerIds(status).some((full) => bareId(full) === id));
+}
+
+function findSpec(pod: PodObject, name: string): ContainerSpec | undefined {
+  const { containers = [], initContainers = [], ephemeralContainers = [] } = pod.spec ?? {};
+  return [...containers, ...initContainers, ...ephemeralContainers].find((spec) => spec.name === name);
+}
+
+function makeContainer(
+  ref: ContainerRef,
+  status: ContainerStatus | undefined,
+  spec: ContainerSpec | undefined,
+): ContainerContext {
+  const id = ref.runtime === undefined ? ref.id : `${ref.runtime}://${ref.id}`;
+  const base = {
+    id,
+    privileged: spec?.securityContext?.privileged === true,
+    probeCommands: probeCommands(spec),
+  };
+  if (status === undefined) return base;
+  const startTime = findStart(status, ref.id);
+  return {
+    ...base,
+    id: containerIds(status).find((full) => bareId(full) === ref.id) ?? id,
+    name: status.name,
+    image: { id: status.imageID ?? "", name: status.image ?? "" },
+    ...(startTime !== undefined && { startTime }),
+  };
+}
+
+/** When the container with this id started, not the one that replaced it. */
+function findStart(status: ContainerStatus, id: string): string | undefined {
+  const before = status.lastState?.terminated;
+  if (before?.containerID !== undefined && bareId(before.containerID) === id) return before.startedAt;
+  return status.state?.running?.startedAt ?? status.state?.terminated?.startedAt;
+}
+
+function probeCommands(spec: ContainerSpec | undefined): string[][] {
+  const commands = [spec?.livenessProbe?.exec?.command, spec?.readinessProbe?.exec?.command];
+  return commands.filter((command): command is string[] => command !== undefined && command.length > 0);
+}

@@ -1,0 +1,112 @@
+/** The parts of a Kubernetes Pod that events need; the watch keeps nothing else. */
+import type { KubeObject, ObjectMeta, OwnerReference } from "../../lib/resources.ts";
+
+/** An owner reference with the flag that tells the controller from other owners. */
+export type Owner = OwnerReference & { controller?: boolean };
+
+/** What is kept of a pod. */
+export interface PodObject extends KubeObject {
+  metadata: Omit<ObjectMeta, "ownerReferences"> & { ownerReferences?: Owner[] };
+  spec?: {
+    containers?: ContainerSpec[];
+    initContainers?: ContainerSpec[];
+    ephemeralContainers?: ContainerSpec[];
+  };
+  status?: {
+    containerStatuses?: ContainerStatus[];
+    initContainerStatuses?: ContainerStatus[];
+    ephemeralContainerStatuses?: ContainerStatus[];
+  };
+}
+
+/** What the spec says about a container. */
+export interface ContainerSpec {
+  name: string;
+  securityContext?: { privileged?: boolean };
+  livenessProbe?: Probe;
+  readinessProbe?: Probe;
+}
+
+interface Probe {
+  exec?: { command?: string[] };
+}
+
+/** What the kubelet says about a container. */
+export interface ContainerStatus {
+  name: string;
+  image?: string;
+  imageID?: string;
+  /** `RUNTIME://ID`; empty until the container has been created. */
+  containerID?: string;
+  state?: { running?: { startedAt?: string }; terminated?: Terminated };
+  lastState?: { terminated?: Terminated };
+}
+
+interface Terminated {
+  startedAt?: string;
+  containerID?: string;
+}
+
+/** Drops what events do not need, which is most of a pod. */
+export function parsePod(object: KubeObject): PodObject {
+  const { metadata, spec, status } = object as PodObject;
+  return {
+    metadata: {
+      name: metadata.name,
+      ...(metadata.namespace !== undefined && { namespace: metadata.namespace }),
+      ...(metadata.uid !== undefined && { uid: metadata.uid }),
+      ...(metadata.resourceVersion !== undefined && { resourceVersion: metadata.resourceVersion }),
+      ...(metadata.labels !== undefined && { labels: metadata.labels }),
+      ...(metadata.annotations !== undefined && { annotations: mirrorAnnotations(metadata.annotations) }),
+      ...(metadata.ownerReferences !== undefined && { ownerReferences: metadata.ownerReferences }),
+    },
+    spec: {
+      containers: (spec?.containers ?? []).map(parseContainer),
+      initContainers: (spec?.initContainers ?? []).map(parseContainer),
+      ephemeralContainers: (spec?.ephemeralContainers ?? []).map(parseContainer),
+    },
+    ...(status !== undefined && {
+      status: {
+        containerStatuses: (status.containerStatuses ?? []).map(parseStatus),
+        initContainerStatuses: (status.initContainerStatuses ?? []).map(parseStatus),
+        ephemeralContainerStatuses: (status.ephemeralContainerStatuses ?? []).map(parseStatus),
+      },
+    }),
+  };
+}
+
+/** The uid that a static pod's cgroups are named by; the API server gives its mirror another one. */
+const MIRROR_ANNOTATION = "kubernetes.io/config.mirror";
+
+/** uids by which cgroups may name the pod. */
+export function podUids(pod: PodObject): string[] {
+  const uids = [pod.metadata.annotations?.[MIRROR_ANNOTATION], pod.metadata.uid];
+  return uids.filter((uid): uid is string => uid !== undefined);
+}
+
+function mirrorAnnotations(annotations: Record<string, string>): Record<string, string> {
+  const uid = annotations[MIRROR_ANNOTATION];
+  return uid === undefined ? {} : { [MIRROR_ANNOTATION]: uid };
+}
+
+function parseContainer(container: ContainerSpec): ContainerSpec {
+  const { name, securityContext, livenessProbe, readinessProbe } = container;
+  return {
+    name,
+    ...(securityContext?.privileged === true && { securityContext: { privileged: true } }),
+    ...(livenessProbe?.exec && { livenessProbe: { exec: livenessProbe.exec } }),
+    ...(readinessProbe?.exec && { readinessProbe: { exec: readinessProbe.exec } }),
+  };
+}
+
+function parseStatus(status: ContainerStatus): ContainerStatus {
+  const { name, image, imageID, containerID, state, lastState } = status;
+  return {
+    name,
+    ...(image !== undefined && { image }),
+    ...(imageID !== undefined && { imageID }),
+    ...(containerID !== undefined && { containerID }),
+    ...(state !== undefined && { state }),
+    ...(lastState !== undefined && { lastState }),
+  };
+}

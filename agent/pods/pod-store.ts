@@ -1,0 +1,87 @@
+/** Pods of this node, found by container id or by pod uid; deleted ones are remembered for late events. */
+import { bareId, containerIds, containerStatuses } from "./pod-context.ts";
+import { type PodObject, podUids } from "./pod-object.ts";
+
+/** Container ids remembered of one pod; a crash loop makes a new one every few minutes. */
+const CONTAINERS_PER_POD = 32;
+
+interface Entry {
+  /** Ids, oldest first, that lead to this pod. */
+  containers: string[];
+  /** uids that lead to this pod. */
+  uids: string[];
+}
+
+/** Tells which pod a container belongs to. */
+export class PodStore {
+  readonly #entries = new Map<string, Entry>();
+  readonly #byUid = new Map<string, PodObject>();
+  readonly #byContainer = new Map<string, PodObject>();
+  /** uids of deleted pods, oldest first. */
+  readonly #deleted = new Set<string>();
+  readonly #deletedCapacity: number;
+  readonly #listeners: ((pod: PodObject) => void)[] = [];
+
+  constructor(options: { deletedCapacity?: number } = {}) {
+    this.#deletedCapacity = options.deletedCapacity ?? 1024;
+  }
+
+  /** Live pods. */
+  get size(): number {
+    return this.#entries.size - this.#deleted.size;
+  }
+
+  /** Called after every change of a pod. */
+  onChange(listener: (pod: PodObject) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Takes the newest state of a pod. */
+  put(pod: PodObject): void {
+    this.#index(pod);
+    this.#deleted.delete(keyOf(pod));
+    for (const listener of this.#listeners) listener(pod);
+  }
+
+  /** Keeps the pod's last state among the deleted ones. */
+  delete(pod: PodObject): void {
+    this.#index(pod);
+    this.#deleted.add(keyOf(pod));
+    for (const oldest of this.#deleted) {
+      if (this.#deleted.size <= this.#deletedCapacity) break;
+      this.#forget(oldest);
+    }
+    for (const listener of this.#listeners) listener(pod);
+  }
+
+  /** The pod whose status names or named the container, else the one whose uid its cgroup names. */
+  find(containerId: string, podUid: string | undefined): PodObject | undefined {
+    return this.#byContainer.get(containerId) ?? (podUid === undefined ? undefined : this.#byUid.get(podUid));
+  }
+
+  /** A container that the newest state names no more leads to the last state that did. */
+  #index(pod: PodObject): void {
+    const uids = podUids(pod);
+    for (const uid of uids) this.#byUid.set(uid, pod);
+    const known = this.#entries.get(keyOf(pod))?.containers ?? [];
+    const current = containerStatuses(pod).flatMap(containerIds).map(bareId);
+    for (const id of current) this.#byContainer.set(id, pod);
+
+    const containers = [...known.filter((id) => !current.includes(id)), ...current];
+    const excess = Math.max(0, containers.length - Math.max(CONTAINERS_PER_POD, current.length));
+    for (const id of containers.splice(0, excess)) this.#byContainer.delete(id);
+    this.#entries.set(keyOf(pod), { containers, uids });
+  }
+
+  #forget(key: string): void {
+    const entry = this.#entries.get(key);
+    for (const uid of entry?.uids ?? []) this.#byUid.delete(uid);
+    for (const id of entry?.containers ?? []) this.#byContainer.delete(id);
+    this.#entries.delete(key);
+    this.#deleted.delete(key);
+  }
+}
+
+function keyOf(pod: PodObject): string {
+  return pod.metadata.uid ?? `${pod.metadata.namespace}/${pod.metadata.name}`;
+}

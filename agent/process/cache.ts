@@ -1,0 +1,278 @@
+/** Process images by pid, built from exec, fork and exit records in stream order and from /proc. */
+import type { ExecRecord } from "../events/decode.ts";
+import { joinWords } from "../events/decode.ts";
+import type { WallClock } from "../events/wall-clock.ts";
+import { execId } from "./exec-id.ts";
+import { execFacts, forkFacts, kernelFacts, scannedFacts, unknownFacts } from "./facts.ts";
+import { Image, type ImageIdentity, type ProcessFacts, SEQ_UNKNOWN } from "./image.ts";
+import { ImageTable } from "./image-table.ts";
+import { TICK_NS } from "./proc-files.ts";
+import type { ScannedProcess } from "./scan.ts";
+
+/** Where the cache looks up what the records do not tell. */
+export interface ProcLookup {
+  read(pid: number): ScannedProcess | undefined;
+  isAlive(pid: number, startNs: bigint): boolean;
+}
+
+/** What the cache needs. */
+export interface ProcessCacheOptions {
+  nodeName: string;
+  clock: WallClock;
+  proc: ProcLookup;
+  /** Upper bound of images with a pid; beyond it the oldest goes. */
+  capacity?: number;
+  /** How long an image outlives its end, for records that come late. */
+  graceMs?: number;
+  keepCredentials?: boolean;
+  keepNamespaces?: boolean;
+}
+
+/** A process by pid and start, and the image of it by exec_seq, as every record's header has them. */
+export interface RecordIdentity {
+  pid: number;
+  startLow: number;
+  startHigh: number;
+  seq: number;
+  ktimeNs: bigint;
+  uid: number;
+}
+
+/** The fields of a fork record; the identity is the child's. */
+export interface ForkIdentity extends RecordIdentity {
+  nspid: number;
+  parentPid: number;
+  parentStartLow: number;
+  parentStartHigh: number;
+}
+
+/** What went wrong or was dropped, since the start. */
+export interface CacheStats {
+  evictions: number;
+  /** Records of a process that no record or scan had told of. */
+  processMisses: number;
+  /** Records of an image whose exec record is missing. */
+  execMisses: number;
+  /** Misses that /proc could not fill. */
+  unknown: number;
+  /** Images dropped because their process was gone without an exit record. */
+  exitMisses: number;
+}
+
+/** A lookup in /proc costs as much as dozens of events: a storm of losses must not make us lose more. */
+const LOOKUPS_PER_SECOND = 200;
+
+/** Answers which image a record belongs to; never another process's. */
+export class ProcessCache {
+  readonly #options: ProcessCacheOptions;
+  readonly #images: ImageTable;
+  readonly #counts = { processMisses: 0, execMisses: 0, unknown: 0 };
+  #lookupsLeft = LOOKUPS_PER_SECOND;
+
+  /** Upper bound of `size`. */
+  readonly capacity: number;
+  /** Parent of pid 1 and of kernel threads that the boot code made. */
+  readonly kernel: Image;
+
+  constructor(options: ProcessCacheOptions) {
+    this.#options = options;
+    this.capacity = options.capacity ?? 65_536;
+    const isAlive = (image: Image) => options.proc.isAlive(image.pid, ticks(image));
+    this.#images = new ImageTable(
+      { capacity: this.capacity, graceMs: options.graceMs ?? 10_000, isAlive },
+      this.#bootMs(),
+    );
+    const identity = { pid: 0, startLow: 1, startHigh: 0, startExact: true, seq: 0 };
+    this.kernel = this.#make(identity, { ktimeNs: 1n, forked: false }, kernelFacts(), undefined);
+  }
+
+  /** Images with a pid, ended ones in their grace time included. */
+  get size(): number {
+    return this.#images.size;
+  }
+
+  /** Counts since the start. */
+  get stats(): CacheStats {
+    const { evictions, lostExits } = this.#images;
+    return { evictions, exitMisses: lostExits, ...this.#counts };
+  }
+
+  /** The image that a header names exactly; the hot path. */
+  find(pid: number, startLow: number, startHigh: number, seq: number): Image | undefined {
+    const image = this.#images.get(pid);
+    if (image === undefined) return undefined;
+    if (image.seq === seq && image.startLow === startLow && image.startHigh === startHigh) return image;
+    return undefined;
+  }
+
+  /**
+   * The image of this process whose exec is under way or whose exec record is lost: what the kernel does between
+   * counting an exec and reporting it (commit_creds, for one) still belongs to the earlier image.
+   */
+  executing(record: RecordIdentity): Image | undefined {
+    const image = this.#images.get(record.pid);
+    if (image === undefined || image.seq === SEQ_UNKNOWN || !sameProcess(image, record)) return undefined;
+    return ((record.seq - image.seq) | 0) === 1 ? image : undefined;
+  }
+
+  /** The image of a record that find() does not know: takes over a scanned one, or makes one from /proc, or an unknown one. */
+  resolve(record: RecordIdentity): Image {
+    const image = this.#images.get(record.pid);
+    if (image === undefined || !sameProcess(image, record)) {
+      this.#counts.processMisses++;
+      return this.#images.put(this.#fromProc(record, undefined));
+    }
+    if (image.seq === SEQ_UNKNOWN) return adopt(image, record);
+    if (image.seq === record.seq) return adopt(image, record);
+    if (((record.seq - image.seq) | 0) < 0) return this.#earlier(image, record);
+    this.#counts.execMisses++;
+    return this.#images.put(this.#fromProc(record, image));
+  }
+
+  /** A new image from an exec record. */
+  exec(record: ExecRecord): Image {
+    const identity = { ...record, seq: record.execSeq, startExact: true };
+    const known = this.#images.get(record.pid);
+    const same = known !== undefined && sameProcess(known, record) ? known : undefined;
+    // /proc was read after this exec: the scanned image is this one or a later one, not the earlier one
+    const stale = same?.scannedAtNs !== undefined && same.scannedAtNs > record.ktimeNs;
+    const previous = stale ? undefined : same;
+    const afterFork = previous === undefined || previous.forked;
+    const parent = afterFork ? (this.#parentOf(record) ?? previous?.parent) : previous;
+    const inherited = same ?? parent;
+    const facts = execFacts(record, {
+      clone: afterFork,
+      inInitTree: inherited?.facts.inInitTree === true,
+      ...this.#options,
+    });
+    return this.#images.put(this.#make(identity, { ktimeNs: record.ktimeNs, forked: false }, facts, parent));
+  }
+
+  /** A child that runs what its parent runs. */
+  fork(record: ForkIdentity): Image {
+    const parent = this.#process(record.parentPid, record.parentStartLow, record.parentStartHigh);
+    const facts = forkFacts(parent.facts, record.nspid, record.pid);
+    const birth = { ktimeNs: record.ktimeNs, forked: true };
+    const image = this.#make({ ...record, startExact: true }, birth, facts, parent);
+    return this.#images.put(image);
+  }
+
+  /** The process has exited; its image stays for late records. */
+  end(image: Image): void {
+    this.#images.end(image);
+  }
+
+  /** An image from the /proc scan, unless records have told more of this pid already. */
+  addScanned(scanned: ScannedProcess): Image | undefined {
+    const startLow = Number(scanned.startNs & 0xffffffffn);
+    const startHigh = Number(scanned.startNs >> 32n);
+    const known = this.#images.get(scanned.pid);
+    if (known !== undefined && ticks(known) >= scanned.startNs) return undefined;
+    const parent = this.#scannedParent(scanned);
+    const identity = { pid: scanned.pid, startLow, startHigh, startExact: false, seq: SEQ_UNKNOWN };
+    const birth = { ktimeNs: scanned.startNs, forked: false, scannedAtNs: this.#options.clock.bootTimeNs() };
+    return this.#images.put(this.#make(identity, birth, scannedFacts(scanned, parent), parent));
+  }
+
+  /** To be called about once a second: lets go of ended images and finds those whose exit record was lost. */
+  sweep(): void {
+    this.#lookupsLeft = LOOKUPS_PER_SECOND;
+    this.#images.sweep(this.#bootMs());
+  }
+
+  /** The current image of a process that is only named as somebody's parent. */
+  #process(pid: number, startLow: number, startHigh: number): Image {
+    if (pid === 0) return this.kernel;
+    const record = { pid, startLow, startHigh, seq: SEQ_UNKNOWN, ktimeNs: joinWords(startLow, startHigh) };
+    const image = this.#images.get(pid);
+    if (image !== undefined && sameProcess(image, record)) return image;
+    this.#counts.processMisses++;
+    return this.#images.put(this.#fromProc(record, undefined));
+  }
+
+  #parentOf(record: ExecRecord): Image | undefined {
+    const { parentPid, parentStartLow, parentStartHigh } = record;
+    if (parentPid === record.pid) return undefined;
+    return this.#process(parentPid, parentStartLow, parentStartHigh);
+  }
+
+  #scannedParent(scanned: ScannedProcess): Image {
+    const parent = this.#images.get(scanned.parentPid);
+    return parent !== undefined && ticks(parent) <= scanned.startNs ? parent : this.kernel;
+  }
+
+  /** `previous` is the image of the same process whose successor's exec record is lost. */
+  #fromProc(record: Omit<RecordIdentity, "uid"> & { uid?: number }, previous: Image | undefined): Image {
+    const scanned = this.#lookup(record);
+    const identity: ImageIdentity = { ...record, startExact: true };
+    const afterFork = previous === undefined || previous.forked;
+    const known = scanned === undefined ? undefined : this.#images.get(scanned.parentPid);
+    const parent = afterFork ? (previous?.parent ?? known) : previous;
+    const facts =
+      scanned === undefined ? unknownFacts(record.uid, previous) : scannedFacts(scanned, previous ?? parent);
+    if (scanned === undefined) this.#counts.unknown++;
+    // the first image is named by the start of its process, as a scan would; a later one by what told of it
+    const startNs = ticks(identity);
+    const birth = {
+      ktimeNs: previous === undefined ? startNs : record.ktimeNs,
+      forked: false,
+      ...(scanned !== undefined && { scannedAtNs: this.#options.clock.bootTimeNs() }),
+    };
+    return this.#make(identity, birth, facts, parent);
+  }
+
+  #lookup(record: { pid: number; startLow: number; startHigh: number }): ScannedProcess | undefined {
+    if (this.#lookupsLeft <= 0) return undefined;
+    this.#lookupsLeft--;
+    const scanned = this.#options.proc.read(record.pid);
+    return scanned?.startNs === ticks(record) ? scanned : undefined;
+  }
+
+  /** An image before the current one of the same process. */
+  #earlier(image: Image, record: RecordIdentity): Image {
+    const parent = image.parent;
+    if (parent?.pid === record.pid && parent.seq === record.seq && sameProcess(parent, record)) return parent;
+    this.#counts.unknown++;
+    return this.#make(
+      { ...record, startExact: true },
+      { ktimeNs: record.ktimeNs, forked: false },
+      unknownFacts(record.uid, image),
+      undefined,
+    );
+  }
+
+  #make(
+    identity: ImageIdentity,
+    birth: { ktimeNs: bigint; forked: boolean; scannedAtNs?: bigint },
+    facts: ProcessFacts,
+    parent: Image | undefined,
+  ): Image {
+    const startTime = this.#options.clock.text(birth.ktimeNs);
+    const id = execId(this.#options.nodeName, birth.ktimeNs, identity.pid);
+    return new Image(identity, { ...birth, startTime, execId: id }, facts, parent);
+  }
+
+  #bootMs(): number {
+    return Number(this.#options.clock.bootTimeNs() / 1_000_000n);
+  }
+}
+
+/** Takes over what only records know exactly. */
+function adopt(image: Image, record: RecordIdentity): Image {
+  image.seq = record.seq;
+  image.startLow = record.startLow;
+  image.startHigh = record.startHigh;
+  image.startExact = true;
+  return image;
+}
+
+/** Start of the process rounded down to a clock tick. */
+function ticks(of: { startLow: number; startHigh: number }): bigint {
+  const ns = joinWords(of.startLow, of.startHigh);
+  return ns - (ns % TICK_NS);
+}
+
+function sameProcess(image: Image, record: { startLow: number; startHigh: number }): boolean {
+  if (image.startLow === record.startLow && image.startHigh === record.startHigh) return true;
+  return !image.startExact && ticks(image) === ticks(record);
+}

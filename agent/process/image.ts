@@ -1,0 +1,110 @@
+/** A process image: what a pid runs from one exec, or from its fork, to the next. */
+import type { Credentials, Namespaces } from "../events/decode.ts";
+import type { ContainerRef } from "../pods/container-id.ts";
+import type { PodContext } from "../pods/pod-context.ts";
+
+/** exec_seq of an image that was found in /proc: the first record of the image tells. */
+export const SEQ_UNKNOWN = -1;
+
+/** What does not change while the image runs; a forked child shares its parent's. */
+export interface ProcessFacts {
+  /** Effective uid at exec; absent when it could not be read. */
+  uid?: number;
+  /** Login uid; 4294967295 when unset. */
+  auid: number;
+  cwd: string;
+  binary: string;
+  /** argv[0], which `arguments` leaves out. */
+  argv0: string;
+  arguments: string;
+  flags: number;
+  /** pid in the innermost pid namespace; 0 when not known. */
+  nspid: number;
+  inInitTree: boolean;
+  /** The container that its cgroup names. */
+  container?: ContainerRef;
+  credentials?: Credentials;
+  namespaces?: Namespaces;
+  /** Inode and link count of an executed file that has no name any more. */
+  unlinkedInode?: bigint;
+}
+
+/** Bytes that an encoder keeps for an image. */
+export interface EncodedProcess {
+  /** The process up to its reference count, from there to the thread id, and from there to the end. */
+  head: Uint8Array;
+  middle: Uint8Array;
+  tail: Uint8Array;
+  /** The same end in a process_exec, which says more. */
+  execTail: Uint8Array;
+  /** The process as it stands in events of its children. */
+  asParent: Uint8Array;
+  /** The process and its parent, as hook events of the thread group leader begin. */
+  pair: Uint8Array | undefined;
+  /** The parent's pod that `pair` shows. */
+  pairPod: PodContext | undefined;
+}
+
+/** How a process is told from another one with the same pid, and an image from the next one. */
+export interface ImageIdentity {
+  pid: number;
+  /** start_boottime of the thread group leader as two words. */
+  startLow: number;
+  startHigh: number;
+  /** False: rounded down to a clock tick, as /proc shows it. */
+  startExact: boolean;
+  seq: number;
+}
+
+/** One image; encoders and the pod resolver hang what they know on it. */
+export class Image {
+  readonly pid: number;
+  startLow: number;
+  startHigh: number;
+  startExact: boolean;
+  seq: number;
+  /** When the image began: of its exec record, its fork, or the start of the process. */
+  readonly ktimeNs: bigint;
+  readonly startTime: string;
+  readonly execId: string;
+  readonly parentExecId: string;
+  readonly facts: ProcessFacts;
+  /** Forked and not executed since. */
+  readonly forked: boolean;
+  /** Boot time at which /proc was read, for images that come from there. */
+  readonly scannedAtNs: bigint | undefined;
+  /** The image that forked or executed this one; let go a while after this image has ended. */
+  parent: Image | undefined;
+  ended = false;
+  /** Set by the resolver; bytes encoded before are void. */
+  pod: PodContext | undefined = undefined;
+  /** Events need not wait for the pod: there is none, it is known, or the wait is over. */
+  podSettled: boolean;
+  /** The wait ended without a full answer, at this state of the pods. */
+  podRetryAfter: number | undefined = undefined;
+  json: EncodedProcess | undefined = undefined;
+  /** Key of the metric labels that come from the process. */
+  metricKey: string | undefined = undefined;
+
+  constructor(
+    identity: ImageIdentity,
+    birth: { ktimeNs: bigint; startTime: string; execId: string; forked: boolean; scannedAtNs?: bigint },
+    facts: ProcessFacts,
+    parent: Image | undefined,
+  ) {
+    this.pid = identity.pid;
+    this.startLow = identity.startLow;
+    this.startHigh = identity.startHigh;
+    this.startExact = identity.startExact;
+    this.seq = identity.seq;
+    this.ktimeNs = birth.ktimeNs;
+    this.startTime = birth.startTime;
+    this.execId = birth.execId;
+    this.forked = birth.forked;
+    this.scannedAtNs = birth.scannedAtNs;
+    this.parentExecId = parent?.execId ?? "";
+    this.facts = facts;
+    this.parent = parent;
+    this.podSettled = facts.container === undefined;
+  }
+}
