@@ -53,6 +53,7 @@ class FakeKernel {
 
   readonly counted: number[] = [];
   beforeDetach = (_policy: unknown, hook: AttachedHook) => void this.counted.push(hook.id);
+  policyGone = () => {};
   bootTimeNs = (): bigint => ++this.#clock;
   nodeLabels = () => this.labels;
 

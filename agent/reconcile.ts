@@ -12,6 +12,8 @@ import { isTransient, type PolicyOutcome, type Verdict } from "./state/outcome.t
 export interface ReconcilerDeps extends HookDeps {
   /** Labels of this node; undefined when they are not known. */
   nodeLabels(): Labels | undefined;
+  /** A policy is gone, and with it what was counted for it. */
+  policyGone(policy: PolicyRef): void;
   logger: Logger;
 }
 
@@ -133,6 +135,7 @@ export class Reconciler {
     if (!before) return false;
     detachHooks(this.#deps, before.outcome.ref, before.running?.hooks ?? []);
     this.#entries.delete(key);
+    this.#deps.policyGone(before.outcome.ref);
     this.#deps.logger.info(`${key}: removed`);
     return true;
   }

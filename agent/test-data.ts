@@ -1,5 +1,7 @@
 /** Hook specs for the agent's tests. */
+
 import { HOOK_SPEC_VERSION, type HookDef, type HookSpec } from "../crds/hook-spec.ts";
+import type { AttachedHook, HookStats } from "./hooks/engine.ts";
 
 /** A hook on a system call that reads one integer and has no selector. */
 export function makeHookDef(call: string, position: number, changes: Partial<HookDef> = {}): HookDef {
@@ -22,5 +24,23 @@ export function makeHookSpec(name: string, calls: string[], changes: Partial<Hoo
     policy: { kind: "TracingPolicy", name },
     hooks: calls.map((call, position) => makeHookDef(call, position)),
     ...changes,
+  };
+}
+
+/** A hook as the engine returns it, attached by fentry, that counts nothing by itself. */
+export function makeAttachedHook(
+  call: string,
+  options: { id?: number; stats?: Partial<HookStats> } = {},
+): AttachedHook {
+  const def = makeHookDef(call, 0);
+  const stats = { hits: 0, posted: 0, lost: 0, rateLimited: 0, errors: 0, missed: 0, ...options.stats };
+  return {
+    id: options.id ?? 1,
+    def,
+    status: { path: def.path, call, state: "Attached", attach: "fentry", function: `__x64_${call}` },
+    functionName: `__x64_${call}`,
+    stats: () => stats,
+    memoryBytes: () => 4096,
+    detach: () => {},
   };
 }

@@ -1,0 +1,60 @@
+import { beforeEach, expect, test } from "vitest";
+import type { PolicyRef } from "../crds/names.ts";
+import { HookTotals } from "./hook-totals.ts";
+import { makeAttachedHook } from "./test-data.ts";
+
+const policy: PolicyRef = { kind: "TracingPolicy", name: "p" };
+const other: PolicyRef = { kind: "TracingPolicyNamespaced", namespace: "n", name: "p" };
+let totals: HookTotals;
+beforeEach(() => {
+  totals = new HookTotals();
+});
+
+test("a hook's counts are the kernel's", () => {
+  const hook = makeAttachedHook("sys_setuid", { stats: { hits: 5, lost: 2 } });
+  expect(totals.read([{ policy, hook }])).toEqual([
+    {
+      policy,
+      hook: "kprobe:__x64_sys_setuid",
+      hits: 5,
+      posted: 0,
+      lost: 2,
+      rateLimited: 0,
+      errors: 0,
+      missed: 0,
+    },
+  ]);
+});
+
+test("a hook goes on where the one that it replaces ended", () => {
+  totals.settle(policy, makeAttachedHook("sys_setuid", { stats: { hits: 5 } }));
+  totals.settle(policy, makeAttachedHook("sys_setuid", { stats: { hits: 3 } }));
+  const hook = makeAttachedHook("sys_setuid", { stats: { hits: 1 } });
+  expect(totals.read([{ policy, hook }])[0]?.hits).toBe(9);
+  expect(totals.read([{ policy, hook }])[0]?.hits).toBe(9);
+});
+
+test("two hooks of a policy on one function are counted together", () => {
+  const hook = makeAttachedHook("sys_setuid", { stats: { hits: 2 } });
+  totals.settle(policy, hook);
+  const live = [
+    { policy, hook },
+    { policy, hook },
+  ];
+  expect(totals.read(live).map(({ hits }) => hits)).toEqual([6]);
+});
+
+test("policies of one name are told apart by kind and namespace, and forgotten one by one", () => {
+  const hook = makeAttachedHook("sys_setuid", { stats: { hits: 1 } });
+  totals.settle(policy, hook);
+  totals.settle(other, hook);
+  totals.forget(policy);
+  expect(
+    totals
+      .read([
+        { policy, hook },
+        { policy: other, hook },
+      ])
+      .map(({ hits }) => hits),
+  ).toEqual([1, 2]);
+});
