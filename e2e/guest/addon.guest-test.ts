@@ -75,12 +75,11 @@ function makeSettings(tag: number): BpfMap {
 }
 
 function makeCounter(): BpfMap {
-  return bpf.createMap({ name: "hits", type: "percpu_array", keySize: 4, valueSize: 8, maxEntries: 1 });
+  return bpf.createMap({ name: "hits", type: "array", keySize: 4, valueSize: 8, maxEntries: 1 });
 }
 
 function countOf(map: BpfMap): number {
-  const perCpu = new BigUint64Array(map.lookup(new Uint8Array(4))?.buffer as ArrayBuffer);
-  return Number(perCpu.reduce((sum, value) => sum + value, 0n));
+  return Number(new DataView(map.lookup(new Uint8Array(4))?.buffer as ArrayBuffer).getBigUint64(0, true));
 }
 
 /** Clones a template with settings and a counter of its own, attaches it, and closes all but the link. */

@@ -91,7 +91,7 @@ void KernelBtf::IndexType(uint32_t id) {
   std::string_view name = btf__name_by_offset(types_.get(), type->name_off);
   if (name.empty()) return;
   if (btf_is_func(type)) functions_.emplace(name, id);
-  if (btf_is_composite(type)) structs_[name] = structs_.contains(name) ? structs_[name] : id;
+  if (btf_is_composite(type)) structs_.emplace(name, id);
   if (btf_is_any_enum(type)) enums_.emplace(name, id);
   if (btf_is_typedef(type)) {
     const btf_type* target = btf__type_by_id(types_.get(), type->type);

@@ -66,7 +66,7 @@ void RingReader::Start(Napi::Env env, UniqueFd ring, const std::string& map, Nap
   thread_ = std::move(thread);
   on_batch_ = Napi::Persistent(on_batch);
   // The thread must be gone before the environment is.
-  on_exit_ = env.AddCleanupHook(&RingReader::OnExit, this);
+  napi_add_env_cleanup_hook(env, &RingReader::OnExit, this);
 }
 
 void RingReader::OnReady(Napi::Env env, Napi::Function on_batch, Thread* thread, void*) {
@@ -102,5 +102,5 @@ void RingReader::Stop() {
   thread_.reset();
   queue_.Release();
   on_batch_.Reset();
-  on_exit_.Remove(Env());
+  napi_remove_env_cleanup_hook(Env(), &RingReader::OnExit, this);
 }

@@ -29,10 +29,9 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
   void Flush(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
   void Stop();
-  static void OnExit(RingReader* reader) { reader->Stop(); }
+  static void OnExit(void* reader) { static_cast<RingReader*>(reader)->Stop(); }
 
   Thread thread_;  // null: closed
   Queue queue_;
-  Napi::Env::CleanupHook<void (*)(RingReader*), RingReader> on_exit_;
   Napi::FunctionReference on_batch_;
 };

@@ -58,6 +58,7 @@ void RingThread::Stop() {
   taken_.notify_one();
   eventfd_write(stop_event_.get(), 1);
   thread_.join();
+  ready_ = Batch();
   ring_.reset();
 }
 

@@ -37,11 +37,6 @@ std::string Qualified(const btf* types, const btf_type* type, const char* qualif
   return std::string(qualifier) + " " + Declare(types, type->type, declarator);
 }
 
-std::string Pointer(const btf* types, const btf_type* type, const std::string& declarator) {
-  bool to_qualifier = !declarator.empty() && declarator[0] != '*' && declarator[0] != '[' && declarator[0] != '(';
-  return Declare(types, type->type, to_qualifier ? "* " + declarator : "*" + declarator);
-}
-
 std::string Declare(const btf* types, uint32_t type_id, const std::string& declarator) {
   if (type_id == 0) return Joined("void", declarator);
   const btf_type* type = btf__type_by_id(types, type_id);
@@ -58,7 +53,7 @@ std::string Declare(const btf* types, uint32_t type_id, const std::string& decla
     case BTF_KIND_FWD:
       return Joined(Named(types, type, btf_kflag(type) ? "union " : "struct "), declarator);
     case BTF_KIND_PTR:
-      return Pointer(types, type, declarator);
+      return Declare(types, type->type, "*" + declarator);
     case BTF_KIND_CONST:
       return Qualified(types, type, "const", declarator);
     case BTF_KIND_VOLATILE:

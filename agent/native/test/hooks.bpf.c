@@ -34,6 +34,7 @@ struct hook_config {
 
 const volatile __u32 target_pid = 0;
 const volatile __u32 target_tag = 7;
+const volatile __u32 target_big = 0; /* bytes of a record; 0: a struct record */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -48,7 +49,7 @@ struct {
 } settings SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, __u64);
@@ -109,7 +110,10 @@ int on_getuid(struct bpf_raw_tracepoint_args *ctx)
 {
 	if (ctx->args[1] != SYS_GETUID || bpf_get_current_pid_tgid() >> 32 != target_pid)
 		return 0;
-	post(target_tag, count());
+	if (target_big)
+		post_big(target_tag, target_big);
+	else
+		post(target_tag, count());
 	return 0;
 }
 

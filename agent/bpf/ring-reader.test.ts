@@ -1,0 +1,162 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, test, vi } from "vitest";
+import type { RingReader } from "./binding.ts";
+import { bpf, Collector, describeBpf, GetuidRecorder, makeMap, thrownBy } from "./test-support.ts";
+
+/** The numbers that arrive of `count` recorded ones: every fifth record is discarded by the program. */
+function kept(from: number, to: number): number[] {
+  return Array.from({ length: to - from }, (_, i) => from + i).filter((number) => number % 5 !== 4);
+}
+
+/** Blocks this thread, not the reader's. */
+function block(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+describeBpf("a ring reader", () => {
+  test("delivers records that asked for no wake-up, in order and without the discarded ones", async () => {
+    const recorder = new GetuidRecorder();
+    const collector = new Collector();
+    const reader = collector.read(recorder.events, { pollMs: 5 });
+    recorder.record(10);
+    await vi.waitFor(() => expect(collector.numbers.length).toBeGreaterThanOrEqual(8));
+    expect(collector.numbers).toEqual(kept(0, 10));
+    reader.close();
+    recorder.close();
+  });
+
+  test("delivers all that is in the ring before flush() returns", () => {
+    const recorder = new GetuidRecorder();
+    const collector = new Collector();
+    const reader = collector.read(recorder.events, { pollMs: 60_000 });
+    recorder.record(20);
+    reader.flush();
+    expect(collector.numbers).toEqual(kept(0, 20));
+    reader.flush();
+    expect(collector.batchSizes).toHaveLength(1);
+    reader.close();
+    recorder.close();
+  });
+
+  test("delivers a batch that waits for the main thread once, and before what came later", async () => {
+    const recorder = new GetuidRecorder();
+    const collector = new Collector();
+    const reader = collector.read(recorder.events, { pollMs: 1 });
+    recorder.record(10);
+    block(50); // the reader's thread has them by now
+    recorder.record(10);
+    reader.flush();
+    expect(collector.batchSizes).toEqual([8 * 16, 8 * 16]);
+    await sleep(30);
+    expect(collector.batchSizes).toHaveLength(2);
+    expect(collector.numbers).toEqual(kept(0, 20));
+    reader.close();
+    recorder.close();
+  });
+
+  test("never splits a record and never exceeds the size of a batch", () => {
+    const recorder = new GetuidRecorder();
+    const collector = new Collector();
+    const reader = collector.read(recorder.events, { pollMs: 60_000, batchBytes: 40 });
+    recorder.record(10);
+    reader.flush();
+    expect(collector.batchSizes).toEqual([32, 32, 32, 32]);
+    expect(collector.numbers).toEqual(kept(0, 10));
+    reader.close();
+    recorder.close();
+  });
+
+  test("pads records to 8 and gives one that is larger than a batch a batch of its own", () => {
+    const recorder = new GetuidRecorder({ bigRecordBytes: 101 });
+    const collector = new Collector();
+    const reader = collector.read(recorder.events, { pollMs: 60_000, batchBytes: 40 });
+    recorder.record(3);
+    reader.flush();
+    expect(collector.batchSizes).toEqual([104, 104, 104]);
+    expect(collector.numbers).toEqual([0, 1, 2]);
+    reader.close();
+    recorder.close();
+  });
+
+  test("leaves records in the ring while the main thread is busy: the ring bounds what waits", async () => {
+    const recorder = new GetuidRecorder({ bigRecordBytes: 1000 });
+    const collector = new Collector();
+    const reader = collector.read(recorder.events, { pollMs: 1, batchBytes: 16_384 });
+    for (let i = 0; i < 20; i++) {
+      recorder.record(20);
+      block(5);
+    }
+    reader.flush();
+    // 64 KiB of ring and one batch, of records with a header of 8 bytes each.
+    expect(collector.numbers.length).toBeGreaterThan(60);
+    expect(collector.numbers.length).toBeLessThanOrEqual(
+      Math.floor(65_536 / 1008) + Math.floor(16_384 / 1000),
+    );
+    recorder.record(5);
+    await vi.waitFor(() => expect(collector.numbers.at(-1)).toBeGreaterThan(200));
+    reader.close();
+    recorder.close();
+  });
+
+  test("passes what onBatch throws on to the caller of flush(), and goes on", () => {
+    const recorder = new GetuidRecorder();
+    const failure = new Error("no room");
+    const onBatch = vi.fn<(batch: ArrayBuffer) => void>().mockImplementationOnce(() => {
+      throw failure;
+    });
+    const reader = bpf.readRing(recorder.events, { onBatch, pollMs: 60_000 });
+    recorder.record(1);
+    expect(thrownBy(() => reader.flush())).toBe(failure);
+    recorder.record(1);
+    reader.flush();
+    expect(onBatch).toHaveBeenCalledTimes(2);
+    reader.close();
+    recorder.close();
+  });
+
+  test("may be closed and flushed from inside of onBatch", () => {
+    const recorder = new GetuidRecorder();
+    const sizes: number[] = [];
+    const onBatch = (batch: ArrayBuffer) => {
+      sizes.push(batch.byteLength);
+      if (sizes.length === 1) reader.flush();
+      else reader.close();
+    };
+    const reader: RingReader = bpf.readRing(recorder.events, { onBatch, pollMs: 60_000, batchBytes: 16 });
+    recorder.record(4);
+    reader.flush();
+    expect(sizes).toEqual([16, 16]);
+    expect(thrownBy(() => reader.flush())).toMatchObject({ code: "EBADF" });
+    recorder.close();
+  });
+
+  test("delivers nothing after close(), not even what waited", async () => {
+    const recorder = new GetuidRecorder();
+    const collector = new Collector();
+    const reader = collector.read(recorder.events, { pollMs: 1 });
+    recorder.record(5);
+    block(30);
+    reader.close();
+    reader.close();
+    await sleep(30);
+    expect(collector.numbers).toEqual([]);
+    recorder.close();
+  });
+
+  test("outlives the map's handle", () => {
+    const recorder = new GetuidRecorder();
+    const collector = new Collector();
+    const reader = collector.read(recorder.events);
+    recorder.record(1);
+    recorder.close();
+    reader.flush();
+    expect(collector.numbers).toEqual([0]);
+    reader.close();
+  });
+
+  test("reads nothing but ring buffers", () => {
+    const error = thrownBy(() => bpf.readRing(makeMap({ name: "no_ring" }), { onBatch: () => {} }));
+    expect(error).toMatchObject({ name: "BpfError", code: "EINVAL", step: "read ring", subject: "no_ring" });
+    expect(error.libbpfLog).toMatch(/not BPF_MAP_TYPE_RINGBUF/);
+  });
+});
