@@ -36,9 +36,8 @@ export function refOf(policy: Policy): PolicyRef {
 
 function withDefaults(object: object, kind: PolicyKind, matching: KeyMatching, problems: Problems): unknown {
   const schema = POLICY_SCHEMAS[kind];
-  const policy = normaliseKeys(object, schema, matching, problems) as Record<string, unknown>;
-  const { status: _, ...intent } = policy; // the operator's own words: not the user's to get right
-  return applyDefaults(intent, schema);
+  const { status: _, ...intent } = object as Record<string, unknown>; // the operator's words, not the user's to get right
+  return applyDefaults(normaliseKeys(intent, schema, matching, problems), schema);
 }
 
 function kindOf(object: object, matching: KeyMatching, problems: Problems): PolicyKind | undefined {

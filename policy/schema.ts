@@ -53,7 +53,8 @@ function toJsonSchema(root: Structural): Record<string, unknown> {
       names.set(schema, name);
       definitions[name] = convertMembers(schema);
     }
-    return { $ref: `#/definitions/${name}` };
+    const help = schema.description === undefined ? {} : { help: schema.description };
+    return { $ref: `#/definitions/${name}`, ...help };
   };
   const convertMembers = (schema: Structural): Record<string, unknown> => {
     const { description, properties, items, additionalProperties, default: _, ...rest } = schema;
