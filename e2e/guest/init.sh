@@ -51,7 +51,7 @@ mkdir -p "/root/lib/modules/$release"
 mount --bind "/root$modules/lib/modules/$release" "/root/lib/modules/$release" || fail "cannot show the modules"
 cp "/lower$(cat /session/config)" "/root/boot/config-$release"
 
-cp /session/* /root/run/trigon/
+cp /session/* /bin/busybox /root/run/trigon/
 mount --move /dev /root/dev
 mount --move /proc /root/proc
 mount --move /sys /root/sys

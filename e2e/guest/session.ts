@@ -22,6 +22,10 @@ export function sessionScript(options: GuestOptions, projectDir: string, endMark
   return `# Process 1 of the guest.
 exec </dev/null >/dev/console 2>&1
 cd /
+# A static program in memory: what is started from the host's root costs ten times as long.
+bb() {
+	/run/trigon/busybox "$@"
+}
 ${exports.join("\n")}
 
 ${mounts(options)}
@@ -43,23 +47,29 @@ finish $?
 
 function mounts({ tmpfs = [], shares = [] }: GuestOptions): string {
   const lines = [
-    "mkdir -p /dev/pts /dev/shm /dev/mqueue",
-    "mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts",
-    "mount -t tmpfs -o mode=1777 shm /dev/shm",
-    "mount -t mqueue mqueue /dev/mqueue",
-    "mount -t cgroup2 cgroup2 /sys/fs/cgroup",
-    "mount -t bpf bpf /sys/fs/bpf",
-    "mount -t securityfs securityfs /sys/kernel/security",
-    "mount -t debugfs debugfs /sys/kernel/debug",
-    "mount -t tracefs tracefs /sys/kernel/tracing",
-    "ln -sfn /proc/self/fd /dev/fd",
-    "for n in 0 1 2; do ln -sfn /proc/self/fd/$n /dev/$(echo stdin stdout stderr | cut -d' ' -f$((n + 1))); done",
+    "bb mkdir -p /dev/pts /dev/shm /dev/mqueue",
+    "bb mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts",
+    "bb mount -t tmpfs -o mode=1777 shm /dev/shm",
+    "bb mount -t mqueue mqueue /dev/mqueue",
+    "bb mount -t cgroup2 cgroup2 /sys/fs/cgroup",
+    "bb mount -t bpf bpf /sys/fs/bpf",
+    "bb mount -t securityfs securityfs /sys/kernel/security",
+    "bb mount -t debugfs debugfs /sys/kernel/debug",
+    "bb mount -t tracefs tracefs /sys/kernel/tracing",
+    "bb ln -sfn /proc/self/fd /dev/fd",
+    "bb ln -sfn /proc/self/fd/0 /dev/stdin",
+    "bb ln -sfn /proc/self/fd/1 /dev/stdout",
+    "bb ln -sfn /proc/self/fd/2 /dev/stderr",
   ];
-  for (const path of tmpfs) lines.push(`mkdir -p ${quote(path)}`, `mount -t tmpfs tmpfs ${quote(path)}`);
+  for (const path of tmpfs)
+    lines.push(`bb mkdir -p ${quote(path)}`, `bb mount -t tmpfs tmpfs ${quote(path)}`);
   for (const [index, { guestPath, readOnly }] of shares.entries()) {
     // Without a cache both sides see each other's writes at once.
     const mode = `trans=virtio,version=9p2000.L,msize=262144,cache=none,${readOnly ? "ro" : "rw"}`;
-    lines.push(`mkdir -p ${quote(guestPath)}`, `mount -t 9p -o ${mode} share${index} ${quote(guestPath)}`);
+    lines.push(
+      `bb mkdir -p ${quote(guestPath)}`,
+      `bb mount -t 9p -o ${mode} share${index} ${quote(guestPath)}`,
+    );
   }
   return lines.join("\n");
 }
@@ -69,9 +79,9 @@ function identity(hostname: string): string {
   return `echo ${quote(hostname)} >/proc/sys/kernel/hostname
 echo ${quote(hostname)} >/etc/hostname
 printf '127.0.0.1 localhost %s\\n::1 localhost\\n' ${quote(hostname)} >/etc/hosts
-rm -f /etc/resolv.conf
+bb rm -f /etc/resolv.conf
 : >/etc/resolv.conf
-ip link set lo up`;
+bb ip link set lo up`;
 }
 
 /**
@@ -81,27 +91,30 @@ ip link set lo up`;
 function streams(withStdin: boolean): string {
   return `port() {
 	for entry in /sys/class/virtio-ports/*; do
-		if [ "$(cat "$entry/name")" = "trigon.$1" ]; then echo "/dev/\${entry##*/}"; fi
+		read -r name <"$entry/name"
+		if [ "$name" = "trigon.$1" ]; then echo "/dev/\${entry##*/}"; fi
 	done
 }
 finish() {
 	trap '' TERM
 	for entry in /proc/[0-9]*; do
-		pid=\${entry#/proc/}
-		case " $$ $stdout_relay $stderr_relay " in *" $pid "*) continue ;; esac
-		if readlink "$entry/exe" >/dev/null 2>&1; then kill -KILL "$pid" 2>/dev/null; fi
+		read -r stat 2>/dev/null <"$entry/stat" || continue
+		# Behind the name in parentheses: state, parent. Kernel threads are children of process 2.
+		set -- "$1" \${stat##*) }
+		case " 1 2 $stdout_relay $stderr_relay " in *" \${entry#/proc/} "*) continue ;; esac
+		if [ "$3" != 2 ]; then kill -KILL "\${entry#/proc/}" 2>/dev/null; fi
 	done
 	wait $stdout_relay $stderr_relay
 	printf %s @END@ >&5
 	printf %s @END@ >&6
 	echo "exit $1" >&7
-	while :; do sleep 1000; done
+	while :; do bb sleep 1000; done
 }
-mkfifo /run/trigon/stdout /run/trigon/stderr
+bb mkfifo /run/trigon/stdout /run/trigon/stderr
 exec 5>"$(port stdout)" 6>"$(port stderr)" 7>"$(port control)" 8<${withStdin ? `"$(port stdin)"` : "/dev/null"}
-cat /run/trigon/stdout >&5 &
+/run/trigon/busybox cat /run/trigon/stdout >&5 &
 stdout_relay=$!
-cat /run/trigon/stderr >&6 &
+/run/trigon/busybox cat /run/trigon/stderr >&6 &
 stderr_relay=$!
-${withStdin ? "mkfifo /run/trigon/stdin\ncat <&8 >/run/trigon/stdin &" : "ln -s /dev/null /run/trigon/stdin"}`;
+${withStdin ? "bb mkfifo /run/trigon/stdin\n/run/trigon/busybox cat <&8 >/run/trigon/stdin &" : "bb ln -s /dev/null /run/trigon/stdin"}`;
 }
