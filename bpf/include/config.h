@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * What makes a template a hook: one struct hook_config per hook, in a frozen map. The verifier treats it as constants
+ * and removes what the hook does not use. agent/hooks/config-image.ts writes it, byte for byte.
+ */
+#ifndef TRIGON_CONFIG_H
+#define TRIGON_CONFIG_H
+
+#include "core.h"
+
+#define MAX_ARGS 5
+#define MAX_SELECTORS 5
+#define MAX_FILTERS 96
+#define INLINE_RANGES 64
+#define MAX_STRING 4096
+#define EXE_PATH 256
+#define EXE_TAIL 128
+
+/* How an argument is read; the types of policies that differ in name only share one. */
+enum value_kind {
+	VALUE_NOP = 0,
+	VALUE_INTEGER = 1,	/* the parameter itself, `width` bytes of it */
+	VALUE_CAPABILITY_SET = 2, /* the 8 bytes it points to */
+	VALUE_CRED = 3,
+	VALUE_USER_NS = 4,
+	VALUE_STRING = 5,
+};
+
+enum value_flags {
+	VALUE_SIGNED = 1 << 0,
+	VALUE_USER = 1 << 1,	/* the string is in user memory */
+};
+
+struct value_config {
+	__u8 kind;		/* enum value_kind */
+	__u8 parameter;		/* of the function or system call, from 0 */
+	__u8 width;		/* bytes of an integer: 1, 2, 4, 8 */
+	__u8 flags;		/* enum value_flags */
+	__u32 reserved;
+};
+
+/* What a filter looks at. */
+enum filter_operand {
+	OPERAND_PID = 0,	/* tgid */
+	OPERAND_NAMESPACE_PID = 1, /* tgid in the innermost pid namespace */
+	OPERAND_PID_OR_ANCESTOR = 2, /* tgid, or that of a process it descends from */
+	OPERAND_NAMESPACE_PID_OR_ANCESTOR = 3,
+	OPERAND_NAMESPACE = 4,	/* inode number of namespace `index` (enum namespace_kind) */
+	OPERAND_ARG = 5,	/* value of argument `index` */
+	OPERAND_EXE = 6,	/* path of the executed file */
+};
+
+enum filter_compare {
+	COMPARE_RANGES = 0,	/* in ranges[first..first+count] of the config */
+	COMPARE_MANY_RANGES = 1, /* in the same of the map hook_ranges, sorted and disjoint */
+	COMPARE_MASKS = 2,	/* a bit in common with a range's `low` */
+	COMPARE_PATHS = 3,	/* in hook_paths with bit `first` */
+	COMPARE_PATTERNS = 4,	/* like one of hook_patterns[first..first+count], from the start of the path */
+	COMPARE_TAIL_PATTERNS = 5, /* the same from its end */
+};
+
+enum namespace_kind {
+	NAMESPACE_UTS = 0,
+	NAMESPACE_IPC = 1,
+	NAMESPACE_MNT = 2,
+	NAMESPACE_PID = 3,
+	NAMESPACE_PID_FOR_CHILDREN = 4,
+	NAMESPACE_NET = 5,
+	NAMESPACE_TIME = 6,
+	NAMESPACE_TIME_FOR_CHILDREN = 7,
+	NAMESPACE_CGROUP = 8,
+	NAMESPACE_USER = 9,
+};
+
+struct filter_config {
+	__u8 operand;		/* enum filter_operand */
+	__u8 index;
+	__u8 compare;		/* enum filter_compare */
+	__u8 negate;
+	__u32 first;
+	__u32 count;
+};
+
+/* Both ends included. Signed values have their top bit flipped, so that they compare as unsigned ones. */
+struct value_range {
+	__u64 low;
+	__u64 high;
+};
+
+enum selector_flags {
+	SELECTOR_NO_POST = 1 << 0,
+};
+
+enum limit_scope {
+	LIMIT_NONE = 0,
+	LIMIT_THREAD = 1,
+	LIMIT_PROCESS = 2,
+	LIMIT_GLOBAL = 3,
+};
+
+struct selector_config {
+	__u16 first_filter;
+	__u16 filters;
+	__u16 flags;		/* enum selector_flags */
+	__u16 limit_scope;	/* enum limit_scope */
+	__u64 limit_ns;
+};
+
+enum hook_flags {
+	HOOK_SYSCALL = 1 << 0,	/* the first parameter is the struct pt_regs that holds the arguments */
+	HOOK_SCRATCH = 1 << 1,	/* build the record aside: its size varies, or it may be held back */
+};
+
+struct hook_config {
+	__u32 hook_id;
+	__u32 flags;		/* enum hook_flags */
+	__u32 record_size;	/* of a record that is built in place */
+	__u16 args;
+	__u16 selectors;
+	__u64 limit_seed[2];	/* random: keys of the rate limit cannot be made to collide */
+	struct value_config arg[MAX_ARGS];
+	struct selector_config selector[MAX_SELECTORS];
+	struct filter_config filter[MAX_FILTERS];
+	struct value_range range[INLINE_RANGES];
+};
+
+/* Key of hook_limits. The digest covers selector and argument bytes. */
+struct limit_key {
+	__u64 digest[2];
+	__u64 start_ns;		/* of the process: tells pid reuse apart */
+	__u32 id;		/* thread or process; 0 for the global scope */
+	__u32 reserved;
+};
+
+/* An element of hook_patterns: matches when (path & mask) == data over all words. */
+struct path_pattern {
+	__u64 mask[EXE_PATH / 8];
+	__u64 data[EXE_PATH / 8];
+};
+
+/* What the kernel side knows of a process: value of process_images, by tgid. */
+struct process_image {
+	char tail[EXE_TAIL];	/* the end of the path, flush right, zeros before it */
+	char path[EXE_PATH];	/* its beginning, zeros after it */
+	__u32 path_size;	/* of the whole path; paths longer than EXE_PATH - 1 equal no other */
+	__u32 reserved;
+};
+
+#endif

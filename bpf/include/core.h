@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* What every program starts from: kernel types, libbpf's macros, and reads that differ between kernels. */
+#ifndef TRIGON_CORE_H
+#define TRIGON_CORE_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "event.h"
+
+#define NOT_UNROLLED _Pragma("clang loop unroll(disable)")
+
+/* Hides a value's history from the compiler, so that the bounds just checked are those that the verifier sees. */
+#define OPAQUE(value) asm volatile("" : "+r"(value))
+
+/* kernfs_node.parent was renamed to __parent in 6.15. */
+struct kernfs_node___before_6_15 {
+	struct kernfs_node *parent;
+} __attribute__((preserve_access_index));
+
+/*
+ * At most `max`, in a way that the verifier can follow: 64 bits wide (a shift would part the checked copy from the used
+ * one), and not undone by the compiler, which may know better.
+ */
+static __always_inline __u64 at_most(__u64 value, __u64 max)
+{
+	OPAQUE(value);
+	if (value > max)
+		value = max;
+	OPAQUE(value);
+	return value;
+}
+
+/* bpf_get_current_task_btf: since 5.11, so this goes once 5.10 does. Resolved at load: one of the branches is dead. */
+#define HAS_CURRENT_TASK_BTF bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)
+
+/* The current task: a pointer that can be followed by loads (HAS_CURRENT_TASK_BTF), or else only by probe reads. */
+static __always_inline struct task_struct *current_task(void)
+{
+	if (HAS_CURRENT_TASK_BTF)
+		return bpf_get_current_task_btf();
+	return (struct task_struct *)bpf_get_current_task();
+}
+
+#define FOLLOW1(p, a) (p)->a
+#define FOLLOW2(p, a, b) (p)->a->b
+#define FOLLOW3(p, a, b, c) (p)->a->b->c
+#define FOLLOW4(p, a, b, c, d) (p)->a->b->c->d
+#define FOLLOW_BY_COUNT(_1, _2, _3, _4, NAME, ...) NAME
+#define FOLLOW(p, ...) FOLLOW_BY_COUNT(__VA_ARGS__, FOLLOW4, FOLLOW3, FOLLOW2, FOLLOW1)(p, __VA_ARGS__)
+
+/*
+ * TASK_READ(task, group_leader, start_boottime) is task->group_leader->start_boottime. `task` is from current_task() or
+ * was reached from it by TASK_READ. Where a pointer on the way is bad, the value is 0.
+ */
+#define TASK_READ(p, ...) (HAS_CURRENT_TASK_BTF ? FOLLOW(p, __VA_ARGS__) : BPF_CORE_READ(p, __VA_ARGS__))
+
+#endif

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Filters: is the operand in a set, and should it be? What cannot be read matches neither In nor NotIn. */
+#ifndef TRIGON_FILTER_H
+#define TRIGON_FILTER_H
+
+#include "namespaces.h"
+#include "values.h"
+
+#define MAX_ANCESTORS 32
+#define SEARCH_STEPS 17 /* for 65536 ranges */
+#define MAX_PATTERNS 256
+
+/* What a filter may look at. */
+struct hit {
+	void *context;
+	struct task_struct *task;
+	__u64 nothing; /* 0, which the verifier does not know */
+};
+
+static __always_inline bool in_ranges(__u32 first, __u32 count, __u64 value)
+{
+	__u32 i;
+
+	NOT_UNROLLED
+	for (i = 0; i < INLINE_RANGES && i < count; i++) {
+		__u64 low = hook_config.range[first + i].low;
+
+		if (value - low <= hook_config.range[first + i].high - low)
+			return true;
+	}
+	return false;
+}
+
+/* Binary search. With bounds that it knew, the verifier would walk through every range. */
+static __always_inline bool in_many_ranges(const struct hit *hit, __u32 first, __u32 count, __u64 value)
+{
+	__u32 low = first + hit->nothing;
+	__u32 high = low + count;
+	int step;
+
+	NOT_UNROLLED
+	for (step = 0; step < SEARCH_STEPS && low < high; step++) {
+		__u32 middle = low + (high - low) / 2;
+		struct value_range *range = bpf_map_lookup_elem(&hook_ranges, &middle);
+
+		if (!range)
+			return false;
+		if (value < range->low)
+			high = middle;
+		else if (value > range->high)
+			low = middle + 1;
+		else
+			return true;
+	}
+	return false;
+}
+
+static __always_inline bool has_mask(__u32 first, __u32 count, __u64 value)
+{
+	__u64 masks = 0;
+	__u32 i;
+
+	NOT_UNROLLED
+	for (i = 0; i < INLINE_RANGES && i < count; i++)
+		masks |= hook_config.range[first + i].low;
+	return value & masks;
+}
+
+static __always_inline bool in_set(const struct hit *hit, const volatile struct filter_config *filter, __u64 value)
+{
+	__u8 compare = filter->compare;
+
+	if (compare == COMPARE_RANGES)
+		return in_ranges(filter->first, filter->count, value);
+	if (compare == COMPARE_MANY_RANGES)
+		return in_many_ranges(hit, filter->first, filter->count, value);
+	return has_mask(filter->first, filter->count, value);
+}
+
+static __always_inline bool is_like(const __u64 *path, const struct path_pattern *pattern, __u32 words)
+{
+	__u64 differences = 0;
+	__u32 i;
+
+	NOT_UNROLLED
+	for (i = 0; i < words; i++)
+		differences |= (path[i] & pattern->mask[i]) ^ pattern->data[i];
+	return !differences;
+}
+
+static __always_inline bool is_like_any(const struct process_image *image, const volatile struct filter_config *filter)
+{
+	__u32 first = filter->first, count = filter->count, i;
+
+	NOT_UNROLLED
+	for (i = 0; i < MAX_PATTERNS && i < count; i++) {
+		__u32 index = first + i;
+		struct path_pattern *pattern = bpf_map_lookup_elem(&hook_patterns, &index);
+
+		if (!pattern)
+			return false;
+		if (filter->compare == COMPARE_PATTERNS) {
+			if (is_like((const __u64 *)image->path, pattern, EXE_PATH / 8))
+				return true;
+		} else if (is_like((const __u64 *)image->tail, pattern, EXE_TAIL / 8)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static __always_inline bool exe_matches(const volatile struct filter_config *filter)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct process_image *image = bpf_map_lookup_elem(&process_images, &pid);
+	bool found = false;
+
+	if (!image) /* a kernel thread, or the map is full */
+		return false;
+	if (filter->compare == COMPARE_PATHS) {
+		__u64 *filters = bpf_map_lookup_elem(&hook_paths, image->path);
+
+		/* A longer path has only its beginning here. */
+		if (filters && image->path_size < EXE_PATH)
+			found = *filters >> filter->first & 1;
+	} else {
+		found = is_like_any(image, filter);
+	}
+	return found != !!filter->negate;
+}
+
+/* Processes know the process that created them, or who adopted them since. */
+static __always_inline bool pid_or_ancestor_in_set(const struct hit *hit, const volatile struct filter_config *filter)
+{
+	struct task_struct *task = hit->task;
+	int i;
+
+	NOT_UNROLLED
+	for (i = 0; i < MAX_ANCESTORS; i++) {
+		__u32 pid = TASK_READ(task, tgid);
+		__u64 value = pid;
+
+		if (filter->operand == OPERAND_NAMESPACE_PID_OR_ANCESTOR)
+			value = namespace_pid(task);
+		if (in_set(hit, filter, value))
+			return true;
+		if (pid <= 1)
+			return false;
+		task = TASK_READ(task, real_parent);
+	}
+	return false;
+}
+
+static __always_inline bool read_operand(const struct hit *hit, const volatile struct filter_config *filter, __u64 *value)
+{
+	__u8 operand = filter->operand;
+	__u8 index = filter->index;
+
+	if (operand == OPERAND_PID) {
+		*value = bpf_get_current_pid_tgid() >> 32;
+		return true;
+	}
+	if (operand == OPERAND_NAMESPACE_PID) {
+		*value = namespace_pid(hit->task);
+		return *value;
+	}
+	if (operand == OPERAND_NAMESPACE) {
+		*value = namespace_inum(hit->task, index);
+		return *value;
+	}
+	if (operand == OPERAND_ARG && read_number(hit->context, index, value)) {
+		if (hook_config.arg[index].flags & VALUE_SIGNED)
+			*value ^= 1ULL << 63;
+		return true;
+	}
+	return false;
+}
+
+static __always_inline bool filter_matches(const struct hit *hit, const volatile struct filter_config *filter)
+{
+	__u8 operand = filter->operand;
+	__u64 value;
+
+	if (operand == OPERAND_EXE)
+		return exe_matches(filter);
+	if (operand == OPERAND_PID_OR_ANCESTOR || operand == OPERAND_NAMESPACE_PID_OR_ANCESTOR)
+		return pid_or_ancestor_in_set(hit, filter) != !!filter->negate;
+	return read_operand(hit, filter, &value) && in_set(hit, filter, value) != !!filter->negate;
+}
+
+static __always_inline bool selector_matches(const struct hit *hit, const volatile struct selector_config *selector)
+{
+	__u32 first = selector->first_filter, count = selector->filters, i;
+
+	NOT_UNROLLED
+	for (i = 0; i < MAX_FILTERS && i < count; i++) {
+		if (!filter_matches(hit, &hook_config.filter[first + i]))
+			return false;
+	}
+	return true;
+}
+
+#define NO_SELECTOR 0xffff
+#define NO_MATCH MAX_SELECTORS
+
+/* Index of the first selector that matches, NO_SELECTOR where the hook has none, else NO_MATCH. */
+static __always_inline __u32 choose_selector(const struct hit *hit)
+{
+	__u32 count = hook_config.selectors, i;
+
+	if (!count)
+		return NO_SELECTOR;
+	NOT_UNROLLED
+	for (i = 0; i < MAX_SELECTORS && i < count; i++) {
+		if (selector_matches(hit, &hook_config.selector[i]))
+			return i;
+	}
+	return NO_MATCH;
+}
+
+#endif

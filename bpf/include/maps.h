@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The maps. maps.bpf.c defines them, other files refer to them. Those called hook_* are stand-ins: each hook has its
+ * own instead, or, where it needs none, keeps the stand-in of one element.
+ */
+#ifndef TRIGON_MAPS_H
+#define TRIGON_MAPS_H
+
+#include "config.h"
+
+#ifdef TRIGON_DEFINE_MAPS
+#define MAP
+#else
+#define MAP extern
+#endif
+
+#define BPF_F_NO_PREALLOC 1
+
+/* All records of all hooks and sensors: one ring keeps an exec before what the process does next. */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+} events SEC(".maps");
+
+/* Counters of the sensors, by record kind. */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, RECORD_EXIT + 1);
+	__type(key, __u32);
+	__type(value, struct hook_stats);
+} sensor_stats SEC(".maps");
+
+/* What matchBinaries needs to know of a process, by tgid. */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct process_image);
+} process_images SEC(".maps");
+
+MAP const volatile struct hook_config hook_config
+#ifdef TRIGON_DEFINE_MAPS
+	SEC(".rodata.hook")
+#endif
+;
+
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct hook_stats);
+} hook_stats SEC(".maps");
+
+/* Where a record is built that does not go straight into the ring. */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} hook_scratch SEC(".maps");
+
+/* When a record with this key was last posted. */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct limit_key);
+	__type(value, __u64);
+} hook_limits SEC(".maps");
+
+/* Ranges that do not fit the config. */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct value_range);
+} hook_ranges SEC(".maps");
+
+/* Whole paths of matchBinaries: a bit for each filter that lists the path. */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__uint(key_size, EXE_PATH);
+	__uint(value_size, sizeof(__u64));
+} hook_paths SEC(".maps");
+
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct path_pattern);
+} hook_patterns SEC(".maps");
+
+#endif

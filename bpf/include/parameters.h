@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Parameters of the function or system call that a hook stands on. A template says how its context holds them before it
+ * includes this: PARAMETER_OFFSET(index) in the context, and whether the pointers among them can be followed by loads
+ * (TYPED_PARAMETERS).
+ */
+#ifndef TRIGON_PARAMETERS_H
+#define TRIGON_PARAMETERS_H
+
+#include "maps.h"
+
+/* The layout of struct pt_regs is the architecture's ABI: its offsets need no relocation. */
+#define REGISTER(name) __builtin_offsetof(struct pt_regs, name)
+
+/* A system call's wrapper gets them in a struct pt_regs, the fourth in r10. */
+#define SYSCALL_OFFSET(index)               \
+	((index) == 0   ? REGISTER(di)  \
+	 : (index) == 1 ? REGISTER(si)  \
+	 : (index) == 2 ? REGISTER(dx)  \
+	 : (index) == 3 ? REGISTER(r10) \
+			: REGISTER(r8))
+
+/* In assembler, or the compiler merges loads of different offsets into one of a computed address. */
+#define LOAD_AT(base, offset)                                                                                \
+	({                                                                                                   \
+		__u64 loaded;                                                                                \
+		asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(loaded) : "r"(base), "i"(offset) : "memory"); \
+		loaded;                                                                                      \
+	})
+
+/* The index is a constant to the verifier, which so sees one load, of a value with that parameter's type. */
+#define LOAD_BY_INDEX(base, index, OFFSET)                   \
+	({                                                  \
+		__u64 selected;                             \
+		if ((index) == 0)                           \
+			selected = LOAD_AT(base, OFFSET(0)); \
+		else if ((index) == 1)                      \
+			selected = LOAD_AT(base, OFFSET(1)); \
+		else if ((index) == 2)                      \
+			selected = LOAD_AT(base, OFFSET(2)); \
+		else if ((index) == 3)                      \
+			selected = LOAD_AT(base, OFFSET(3)); \
+		else                                        \
+			selected = LOAD_AT(base, OFFSET(4)); \
+		selected;                                   \
+	})
+
+static __always_inline __u32 syscall_offset(__u8 index)
+{
+	return SYSCALL_OFFSET(index);
+}
+
+/* Parameter `index`; false when it cannot be read. */
+static __always_inline bool read_parameter(void *context, __u8 index, __u64 *value)
+{
+	__u64 regs;
+
+	if (!(hook_config.flags & HOOK_SYSCALL)) {
+		*value = LOAD_BY_INDEX(context, index, PARAMETER_OFFSET);
+		return true;
+	}
+	regs = LOAD_AT(context, PARAMETER_OFFSET(0));
+	if (TYPED_PARAMETERS) {
+		*value = LOAD_BY_INDEX(regs, index, SYSCALL_OFFSET);
+		return true;
+	}
+	return !bpf_probe_read_kernel(value, sizeof(*value), (const char *)regs + syscall_offset(index));
+}
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Paths by a bounded walk from dentry to root; bpf_d_path is refused in most places that need one. */
+#ifndef TRIGON_PATH_H
+#define TRIGON_PATH_H
+
+#include "core.h"
+
+#define PATH_BYTES 4096
+#define NAME_BYTES 256
+#define MAX_STEPS 128 /* components and mount points */
+
+enum walk_flags {
+	WALK_TRUNCATED = 1 << 0,	/* the beginning is missing */
+	WALK_FAILED = 1 << 1,
+};
+
+struct path_buffer {
+	/* Filled from the end of PATH_BYTES; the rest is slack, which the verifier wants behind a masked offset. */
+	char bytes[PATH_BYTES + NAME_BYTES];
+	/*
+	 * The walk's state is here and not in registers: what comes from memory is unknown to the verifier, so that its
+	 * states after 1, 2, 3 ... steps are one and the same.
+	 */
+	__u64 start;	/* the path goes from here to PATH_BYTES */
+	__u32 flags;	/* enum walk_flags */
+	__u32 reserved;
+};
+
+/* Puts a name and the slash before it in front of what is there. */
+static __always_inline bool prepend_name(struct path_buffer *buffer, const struct qstr *name)
+{
+	__u64 length = at_most(name->len, NAME_BYTES - 1);
+	__u64 start = buffer->start;
+
+	if (start < length + 1) {
+		buffer->flags |= WALK_TRUNCATED;
+		return false;
+	}
+	start -= length;
+	if (bpf_probe_read_kernel(&buffer->bytes[start & (PATH_BYTES - 1)], length, name->name)) {
+		buffer->flags |= WALK_FAILED;
+		return false;
+	}
+	start -= 1;
+	buffer->bytes[start & (PATH_BYTES - 1)] = '/';
+	buffer->start = start;
+	return true;
+}
+
+static __always_inline struct vfsmount *mount_above(struct vfsmount *mount, struct dentry **mountpoint)
+{
+	struct mount *here = (void *)mount - bpf_core_field_offset(struct mount, mnt);
+	struct mount *above = BPF_CORE_READ(here, mnt_parent);
+
+	if (!above || above == here) /* the root of everything */
+		return NULL;
+	*mountpoint = BPF_CORE_READ(here, mnt_mountpoint);
+	return (void *)above + bpf_core_field_offset(struct mount, mnt);
+}
+
+/* Leaves the path of `path` as seen from `root`, both in kernel memory, in the buffer. A path at the root is "/". */
+static __always_inline void walk_path(struct path_buffer *buffer, const struct path *path, const struct path *root)
+{
+	struct dentry *dentry = BPF_CORE_READ(path, dentry);
+	struct vfsmount *mount = BPF_CORE_READ(path, mnt);
+	struct dentry *root_dentry = BPF_CORE_READ(root, dentry);
+	struct vfsmount *root_mount = BPF_CORE_READ(root, mnt);
+	struct dentry *mount_root = BPF_CORE_READ(mount, mnt_root);
+	int step;
+
+	buffer->start = PATH_BYTES;
+	buffer->flags = dentry && mount ? 0 : WALK_FAILED;
+	NOT_UNROLLED
+	for (step = 0; step < MAX_STEPS; step++) {
+		struct dentry *parent;
+		struct qstr name;
+
+		if (dentry == root_dentry && mount == root_mount)
+			break;
+		parent = BPF_CORE_READ(dentry, d_parent);
+		if (dentry == mount_root || dentry == parent) {
+			mount = mount_above(mount, &dentry);
+			if (!mount)
+				break;
+			mount_root = BPF_CORE_READ(mount, mnt_root);
+			continue;
+		}
+		bpf_core_read(&name, sizeof(name), &dentry->d_name);
+		if (!prepend_name(buffer, &name))
+			break;
+		dentry = parent;
+	}
+	if (step == MAX_STEPS)
+		buffer->flags |= WALK_TRUNCATED;
+	if (buffer->start == PATH_BYTES) {
+		buffer->start = PATH_BYTES - 1;
+		buffer->bytes[PATH_BYTES - 1] = '/';
+	}
+}
+
+static __always_inline __u64 path_size(const struct path_buffer *buffer)
+{
+	return at_most(PATH_BYTES - buffer->start, PATH_BYTES);
+}
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Who a task is: ids, namespaces, cgroup. */
+#ifndef TRIGON_PROCESS_H
+#define TRIGON_PROCESS_H
+
+#include "core.h"
+
+/* The innermost pid namespace's view of a process; false when it cannot be read. */
+static __always_inline bool read_innermost_upid(struct pid *pid, __u32 level, struct upid *upid)
+{
+	/* The index varies, which typed loads do not allow. */
+	return !bpf_probe_read_kernel(upid, sizeof(*upid), (char *)pid + bpf_core_field_offset(struct pid, numbers) +
+								    level * sizeof(*upid));
+}
+
+/* tgid of a process, reached from current_task(), in its innermost pid namespace; 0 when it cannot be read. */
+static __always_inline __u32 namespace_pid(struct task_struct *task)
+{
+	struct pid *pid = TASK_READ(task, group_leader, thread_pid);
+	struct upid upid = {};
+
+	if (!pid || !read_innermost_upid(pid, TASK_READ(pid, level), &upid)) /* !pid: the task is being reaped */
+		return 0;
+	return upid.nr;
+}
+
+static __always_inline __u32 pid_ns_inum(struct task_struct *task)
+{
+	struct pid *pid = TASK_READ(task, thread_pid);
+	struct upid upid = {};
+
+	if (!pid)
+		return 0;
+	/* Most hits on a node are by processes of the host: spare them the helper. */
+	if (HAS_CURRENT_TASK_BTF && pid->level == 0)
+		return pid->numbers[0].ns->ns.inum;
+	if (!read_innermost_upid(pid, TASK_READ(pid, level), &upid))
+		return 0;
+	return BPF_CORE_READ(upid.ns, ns.inum);
+}
+
+static __always_inline __u64 cgroup_id_of_current(struct task_struct *task)
+{
+	if (HAS_CURRENT_TASK_BTF)
+		return task->cgroups->dfl_cgrp->kn->id;
+	return bpf_get_current_cgroup_id();
+}
+
+/* Everything of the header but kind, flags and size. `task` is from current_task(). */
+static __always_inline void identify_current(struct record_header *header, struct task_struct *task)
+{
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+
+	header->ktime_ns = bpf_ktime_get_boot_ns();
+	header->pid = pid_tgid >> 32;
+	header->tid = (__u32)pid_tgid;
+	header->leader_start_ns = TASK_READ(task, group_leader, start_boottime);
+	header->exec_seq = (__u32)TASK_READ(task, self_exec_id);
+	header->uid = TASK_READ(task, cred, euid.val);
+}
+
+#endif

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* A new thread group comes to be: one fork_record; the child runs its creator's file. */
+#include "maps.h"
+#include "process.h"
+#include "ring.h"
+#include "stats.h"
+
+static __always_inline void copy_image(__u32 creator, __u32 child)
+{
+	struct process_image *image = bpf_map_lookup_elem(&process_images, &creator);
+
+	if (image)
+		bpf_map_update_elem(&process_images, &child, image, BPF_ANY);
+}
+
+/* The child has not run yet and current is its creator: what is read here is the child's own, by probe reads. */
+static __always_inline void describe_child(struct fork_record *record, struct task_struct *child)
+{
+	struct task_struct *parent = BPF_CORE_READ(child, real_parent);
+	struct pid *pid = BPF_CORE_READ(child, thread_pid);
+	struct upid upid = {};
+
+	record->header.kind = RECORD_FORK;
+	record->header.flags = 0;
+	record->header.size = sizeof(*record);
+	record->header.ktime_ns = bpf_ktime_get_boot_ns();
+	record->header.pid = BPF_CORE_READ(child, tgid);
+	record->header.tid = BPF_CORE_READ(child, pid);
+	record->header.leader_start_ns = BPF_CORE_READ(child, start_boottime);
+	record->header.exec_seq = (__u32)BPF_CORE_READ(child, self_exec_id);
+	record->header.uid = BPF_CORE_READ(child, cred, euid.val);
+	record->parent_pid = BPF_CORE_READ(parent, tgid);
+	record->parent_start_ns = BPF_CORE_READ(parent, group_leader, start_boottime);
+	if (!read_innermost_upid(pid, BPF_CORE_READ(pid, level), &upid))
+		record->header.flags |= RECORD_NS_FAILED;
+	record->nspid = upid.nr;
+	record->cgroup_id = BPF_CORE_READ(child, cgroups, dfl_cgrp, kn, id);
+}
+
+SEC("raw_tp/sched_process_fork")
+int process_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *child = (struct task_struct *)ctx->args[1];
+	struct hook_stats *stats;
+	struct fork_record *record;
+	__u32 pid = BPF_CORE_READ(child, tgid);
+
+	if ((__u32)BPF_CORE_READ(child, pid) != pid) /* a thread */
+		return 0;
+	stats = count_sensor_hit(RECORD_FORK);
+	if (!stats)
+		return 0;
+	copy_image(bpf_get_current_pid_tgid() >> 32, pid);
+	record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
+	if (!record) {
+		stats->lost++;
+		return 0;
+	}
+	describe_child(record, child);
+	bpf_ringbuf_submit(record, wake_up_flags());
+	stats->posted++;
+	return 0;
+}
