@@ -6,7 +6,9 @@ export const HOOK_SPEC_LIMITS = {
   args: 5,
   argIndex: 4,
   selectors: 5,
+  /** Of one selector, and of all selectors of a hook. */
   filters: 32,
+  hookFilters: 96,
   actions: 3,
   pids: 64,
   namespaces: 32,
@@ -15,7 +17,8 @@ export const HOOK_SPEC_LIMITS = {
   pathBytes: 255,
   postfixBytes: 127,
   ranges: 64,
-  masks: 16,
+  /** Several masks of a filter are one: their bits together. */
+  masks: 1,
   messageLength: 256,
   tags: 16,
   tagLength: 128,

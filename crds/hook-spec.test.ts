@@ -156,6 +156,14 @@ const refused: Record<string, [text: string, path: string, message: string]> = {
     "hooks[0].selectors[0].filters[4].masks[0]",
     "must match pattern",
   ],
+  "more filters than a hook can have": [
+    changed(
+      [...HOOK, "selectors"],
+      Array(4).fill({ filters: Array(25).fill(FULL.hooks[0]?.selectors[0]?.filters[0]), actions: [] }),
+    ),
+    "hooks[0].selectors",
+    "have 100 filters, at most 96 are allowed",
+  ],
   "too many hooks": [
     changed(["hooks"], Array(HOOK_SPEC_LIMITS.hooks + 1).fill(FULL.hooks[0])),
     "hooks",

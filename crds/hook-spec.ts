@@ -182,6 +182,11 @@ function checkHookSpec(value: unknown): HookSpecResult {
 /** What a schema cannot say: filters refer to arguments that exist, and ranges are not empty. */
 function checkArguments(hook: HookDef, path: string): HookSpecError[] {
   const errors: HookSpecError[] = [];
+  const filters = hook.selectors.reduce((sum, selector) => sum + selector.filters.length, 0);
+  if (filters > HOOK_SPEC_LIMITS.hookFilters) {
+    const message = `have ${filters} filters, at most ${HOOK_SPEC_LIMITS.hookFilters} are allowed`;
+    errors.push({ path: `${path}.selectors`, message });
+  }
   for (const [s, selector] of hook.selectors.entries()) {
     for (const [f, filter] of selector.filters.entries()) {
       if (filter.match !== "arg") continue;

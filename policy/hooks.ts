@@ -1,5 +1,5 @@
 /** The hooks of a policy: entries of kprobes and fentries. */
-import type { HookDef } from "../crds/hook-spec.ts";
+import type { HookDef, SelectorDef } from "../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../crds/hook-spec-schema.ts";
 import { checkArgsOfCall, compileArgs } from "./args.ts";
 import { resolveCalls } from "./calls.ts";
@@ -54,17 +54,31 @@ function compileProbe(
     problems.error(`${path}.selectors`, `has ${selectors.length} entries: at most ${most} are allowed`);
   }
   const scope = { args, lists, macros: spec.selectorsMacros };
+  const compiled = selectors.map((s, index) =>
+    compileSelector(s, child(`${path}.selectors`, index), scope, problems),
+  );
+  checkFilterCount(compiled, `${path}.selectors`, problems);
   const message = compileMessage(probe.message, `${path}.message`, problems);
   checkTags(probe.tags ?? [], `${path}.tags`, problems);
   return {
     ignoreCallNotFound: probe.ignore?.callNotFound ?? false,
     args,
-    selectors: selectors.map((s, index) =>
-      compileSelector(s, child(`${path}.selectors`, index), scope, problems),
-    ),
+    selectors: compiled,
     ...(message ? { message } : {}),
     ...(probe.tags?.length ? { tags: probe.tags } : {}),
   };
+}
+
+function checkFilterCount(selectors: SelectorDef[], path: string, problems: Problems): void {
+  const { filters, hookFilters } = HOOK_SPEC_LIMITS;
+  let sum = 0;
+  for (const [index, selector] of selectors.entries()) {
+    const count = selector.filters.length;
+    sum += count;
+    if (count > filters)
+      problems.error(child(path, index), `has ${count} filters: at most ${filters} are allowed`);
+  }
+  if (sum > hookFilters) problems.error(path, `have ${sum} filters: at most ${hookFilters} are allowed`);
 }
 
 function compileMessage(message: string | undefined, path: string, problems: Problems): string | undefined {

@@ -178,6 +178,7 @@ function halfLine(text: string, above: boolean, type: IntegerType): Parsed<[bigi
   return { value: [span] };
 }
 
+/** A bit in common with any of the values: with all their bits together. */
 function maskFilter(
   position: number,
   type: IntegerType | undefined,
@@ -185,17 +186,14 @@ function maskFilter(
   where: Where,
 ): FilterDef | undefined {
   const { problems } = where;
-  const masks = new Set<string>();
+  let bits = 0n;
   for (const { value, path } of expandLists(values, where)) {
     const mask = type ? parseInteger(value, type) : parseCapabilitySet(value);
     if ("error" in mask) problems.error(path, mask.error);
     else if (mask.value === 0n) problems.error(path, `${value} has no bits: it never matches`);
-    else masks.add(String(BigInt.asUintN(type?.bits ?? 64, mask.value)));
+    else bits |= BigInt.asUintN(type?.bits ?? 64, mask.value);
   }
-  if (masks.size > HOOK_SPEC_LIMITS.masks) {
-    problems.error(where.path, `has ${masks.size} masks: at most ${HOOK_SPEC_LIMITS.masks} are allowed`);
-  }
-  return { match: "arg", arg: position, negate: false, compare: "mask", masks: [...masks] };
+  return { match: "arg", arg: position, negate: false, compare: "mask", masks: [String(bits)] };
 }
 
 /** Replaces `list:NAME`, which InMap and NotInMap take, by the entries of the list. */

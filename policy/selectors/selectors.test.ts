@@ -190,7 +190,7 @@ const ranges = (...list: [string, string][]) => ({
   ranges: list,
 });
 const notRanges = (...list: [string, string][]) => ({ ...ranges(...list), negate: true });
-const masks = (...list: string[]) => ({ match: "arg", arg: 0, negate: false, compare: "mask", masks: list });
+const masks = (bits: string) => ({ match: "arg", arg: 0, negate: false, compare: "mask", masks: [bits] });
 
 const MAX32 = "4294967295";
 const MAX64 = "18446744073709551615";
@@ -264,7 +264,7 @@ describe("matchArgs on integers", () => {
     ["NotInRange", "uint8", "NotInRange", ["1:2", "4:255"], notRanges(["1", "2"], ["4", "255"])],
     ["InMap takes numbers and ranges", "ulong", "InMap", ["7", "1:3"], ranges(["1", "3"], ["7", "7"])],
     ["NotInMap", "long", "NotInMap", ["-1"], notRanges(["-1", "-1"])],
-    ["Mask", "uint64", "Mask", ["0x10000000", "1"], masks("268435456", "1")],
+    ["Mask", "uint64", "Mask", ["0x10000000", "1"], masks("268435457")],
     ["Mask of a signed type has its width", "int", "Mask", ["-1"], masks(MAX32)],
     ["Mask above 2^31", "int", "Mask", ["0x80000000"], masks("2147483648")],
     ["the largest value", "uint64", "Equal", [MAX64], ranges([MAX64, MAX64])],
@@ -403,13 +403,6 @@ describe("matchArgs on integers", () => {
       "Equal",
       Array.from({ length: 65 }, (_, n) => String(2 * n)),
       ["values: makes 65 ranges: at most 64 are allowed"],
-    ],
-    [
-      "too many masks",
-      "uint32",
-      "Mask",
-      Array.from({ length: 17 }, (_, n) => String(2 ** n)),
-      ["values: has 17 masks: at most 16 are allowed"],
     ],
     [
       "every wrong value, each at its place",
@@ -813,6 +806,15 @@ describe("matchActions", () => {
       `${AT}.matchActions: has 4 entries: at most 3 are allowed`,
     );
   });
+});
+
+test("more filters than a hook can have are refused, per selector and in all", () => {
+  const matchPIDs = Array(33).fill({ operator: "In", values: [1] });
+  const selectors = [{ matchPIDs }, ...Array(4).fill({ matchPIDs: matchPIDs.slice(1) })];
+  expect(errorsOf(makePolicy({ kprobes: [makeProbe({ selectors })] }))).toEqual([
+    `${AT}: has 33 filters: at most 32 are allowed`,
+    "spec.kprobes[0].selectors: have 161 filters: at most 96 are allowed",
+  ]);
 });
 
 describe("order and macros", () => {
