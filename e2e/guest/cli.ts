@@ -19,6 +19,16 @@ Files that it writes stay in the guest. Use \`npm run --silent guest\` to keep n
 Exit status: that of COMMAND; 124 after a timeout; 125 if the guest failed; 2 for wrong usage.
 `;
 
+const OPTIONS = {
+  kernel: { type: "string", default: "6.1" },
+  timeout: { type: "string" },
+  memory: { type: "string", default: "2048" },
+  cpus: { type: "string", default: "2" },
+  share: { type: "string", multiple: true, default: [] as string[] },
+  verbose: { type: "boolean", default: false },
+  help: { type: "boolean", default: false },
+} as const;
+
 process.exitCode = await main(process.argv.slice(2));
 // A terminal or pipe on stdin would keep the process alive.
 process.stdin.unref?.();
@@ -39,26 +49,15 @@ async function main(args: string[]): Promise<number> {
 
 function parseOptions(args: string[]): (GuestOptions & { verbose: boolean }) | string {
   try {
-    const { values, positionals } = parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        kernel: { type: "string", default: "6.1" },
-        timeout: { type: "string" },
-        memory: { type: "string", default: "2048" },
-        cpus: { type: "string", default: "2" },
-        share: { type: "string", multiple: true, default: [] },
-        verbose: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    });
+    const { own, command } = splitCommand(args);
+    const { values } = parseArgs({ args: own, options: OPTIONS });
     if (values.help) return "";
-    if (positionals.length === 0) return "COMMAND is missing";
+    if (command.length === 0) return "COMMAND is missing";
     if (!isKernelName(values.kernel)) return `--kernel ${values.kernel}: one of ${KERNEL_NAMES.join(", ")}`;
     return {
       kernel: values.kernel,
       cacheDir: cacheDirectory(process.env),
-      command: positionals,
+      command,
       cwd: process.cwd(),
       stdin: process.stdin,
       stdout: process.stdout,
@@ -73,6 +72,21 @@ function parseOptions(args: string[]): (GuestOptions & { verbose: boolean }) | s
   } catch (error) {
     return (error as Error).message;
   }
+}
+
+/** The command begins behind `--` or at the first word that is no option: npm swallows the first `--`. */
+function splitCommand(args: string[]): { own: string[]; command: string[] } {
+  const { tokens } = parseArgs({
+    args,
+    options: OPTIONS,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  const first = tokens.find(({ kind }) => kind === "positional" || kind === "option-terminator");
+  if (!first) return { own: args, command: [] };
+  const skip = first.kind === "option-terminator" ? 1 : 0;
+  return { own: args.slice(0, first.index), command: args.slice(first.index + skip) };
 }
 
 function positive(option: string, text: string): number {

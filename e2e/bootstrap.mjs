@@ -1,0 +1,202 @@
+/**
+ * The one entry point of package.json's scripts. Runs on the machine's own Node, before node_modules exists: makes sure
+ * that Debian packages, npm packages and builds are there, then hands over to the project's Node. Everything that it
+ * says goes to stderr, and it says nothing when there is nothing to do.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const NODE = join(ROOT, "node_modules/.bin/node");
+
+/** @type {Record<string, { why: string, packages: string[] }>} */
+const PACKAGES = {
+  build: {
+    why: "to compile the BPF programs and the addon",
+    packages: ["g++", "make", "clang", "llvm", "libbpf-dev", "libelf-dev", "zlib1g-dev", "bpftool"],
+  },
+  guests: {
+    why: "to boot Linux kernels in QEMU",
+    packages: ["qemu-system-x86", "busybox-static", "cpio", "kmod", "xz-utils"],
+  },
+  cluster: {
+    why: "to build the container image and to run Kubernetes nodes",
+    packages: [
+      "buildah",
+      "runc",
+      "containernetworking-plugins",
+      "mmdebstrap",
+      "uidmap",
+      "iproute2",
+      "ca-certificates",
+    ],
+  },
+};
+
+/**
+ * `packages` must be there. `wanted` ones are installed where possible; the tests skip what they lack, by name.
+ * @typedef {{ entry?: string[], packages?: string[], wanted?: string[], build?: boolean }} Command
+ * @type {Record<string, Command>}
+ */
+const COMMANDS = {
+  quickstart: { entry: ["e2e/quickstart.ts"], packages: ["build", "guests", "cluster"], build: true },
+  test: { entry: ["e2e/test.ts"], wanted: ["build", "guests", "cluster"] },
+  "test:unit": { entry: ["e2e/test.ts", "unit"], wanted: ["build"] },
+  "test:kernel": { entry: ["e2e/test.ts", "kernel"], wanted: ["build", "guests"] },
+  "test:cluster": { entry: ["e2e/test.ts", "cluster"], wanted: ["build", "guests", "cluster"] },
+  guest: { entry: ["e2e/guest/cli.ts"], packages: ["build", "guests"], build: true },
+  cluster: { entry: ["e2e/control-plane/cli.ts"], packages: ["build", "guests", "cluster"], build: true },
+  bench: { entry: ["bench/main.ts"], packages: ["build", "guests"], build: true },
+  build: { packages: ["build"], build: true },
+  generate: { entry: ["e2e/generate.ts"], packages: ["build"] },
+};
+
+const MAKEFILES = {
+  bpf: "the BPF object",
+  "agent/native": "the addon",
+  "e2e/guest/programs": "the test programs",
+};
+
+const [name = "", ...args] = process.argv.slice(2);
+if (name === "--prepare") await prepare(COMMANDS[args[0] ?? ""] ?? {});
+else await main(name, args);
+
+/** @param {string} name @param {string[]} args */
+async function main(name, args) {
+  const command = COMMANDS[name];
+  if (!command)
+    return fail(`usage: node e2e/bootstrap.mjs ${Object.keys(COMMANDS).join("|")} [ARGUMENT…]`, 2);
+  mkdirSync(join(ROOT, "build"), { recursive: true });
+  // Two commands that start at once must not both install and build.
+  const lock = [
+    join(ROOT, "build/bootstrap.lock"),
+    process.execPath,
+    fileURLToPath(import.meta.url),
+    "--prepare",
+    name,
+  ];
+  const prepared = spawnSync("flock", lock, { stdio: ["ignore", 2, 2] });
+  if (prepared.status !== 0) return fail(`preparing \`npm run ${name}\` failed`, prepared.status ?? 1);
+  if (command.entry) handOver([...command.entry, ...args]);
+}
+
+/** @param {Command} command */
+async function prepare(command) {
+  installPackages(command.packages ?? [], true);
+  installPackages(command.wanted ?? [], false);
+  installModules();
+  if (command.build) await Promise.all(Object.entries(MAKEFILES).map(([path, what]) => make(path, what)));
+}
+
+/** @param {string[]} groups @param {boolean} required */
+function installPackages(groups, required) {
+  const missing = groups.flatMap((group) => {
+    const packages = missingPackages(PACKAGES[group]?.packages ?? []);
+    if (packages.length > 0) say(`installing Debian packages ${PACKAGES[group]?.why}: ${packages.join(" ")}`);
+    return packages;
+  });
+  if (missing.length === 0) return;
+  // An archive of some other vendor that is unreachable fails the update, yet not the installation.
+  apt("update");
+  if (apt("install", "--yes", "--no-install-recommends", ...missing)) return;
+  const advice = `install them yourself: apt-get install ${missing.join(" ")}`;
+  if (required) fail(`apt-get could not install the packages; ${advice}`, 1);
+  say(`apt-get could not install the packages: what needs them is skipped; ${advice}`);
+}
+
+/** @param {string[]} packages */
+function missingPackages(packages) {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholders
+  const query = ["--show", "--showformat=${binary:Package} ${db:Status-Status}\n", ...packages];
+  const { stdout } = spawnSync("dpkg-query", query, { encoding: "utf8" });
+  const installed = (stdout ?? "").matchAll(/^(\S+?)(?::\S+)? installed$/gm);
+  const names = new Set([...installed].map((match) => match[1]));
+  return packages.filter((each) => !names.has(each));
+}
+
+/** @param {string[]} args */
+function apt(...args) {
+  const sudo = process.getuid?.() === 0 ? [] : ["sudo"];
+  const line = [...sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", ...args];
+  return run(/** @type {string} */ (line[0]), line.slice(1));
+}
+
+/** The npm package `node` brings the Node that runs TypeScript. */
+function installModules() {
+  if (modulesAreCurrent()) return;
+  say("installing npm packages, Node 24 among them");
+  if (!run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"])) fail("npm ci failed", 1);
+}
+
+/** Compares contents, not times: a checkout gives every file a new time. */
+function modulesAreCurrent() {
+  const installed = readLock("node_modules/.package-lock.json");
+  if (!installed || !existsSync(NODE)) return false;
+  const wanted = Object.entries(readLock("package-lock.json") ?? {}).filter(([path]) => path !== "");
+  return wanted.every(([path, { version, optional }]) => {
+    const found = installed[path];
+    return found ? found.version === version : optional === true;
+  });
+}
+
+/**
+ * @param {string} path
+ * @returns {Record<string, { version?: string, optional?: boolean }> | undefined}
+ */
+function readLock(path) {
+  const file = join(ROOT, path);
+  return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")).packages : undefined;
+}
+
+/** Speaks up only if it takes a while or fails. @param {string} path @param {string} what */
+function make(path, what) {
+  const child = spawn("make", ["-C", join(ROOT, path), `-j${availableParallelism()}`], { stdio: "pipe" });
+  let output = "";
+  child.stdout.on("data", (/** @type {Buffer} */ chunk) => (output += chunk));
+  child.stderr.on("data", (/** @type {Buffer} */ chunk) => (output += chunk));
+  const slow = setTimeout(() => say(`building ${what}`), 1000);
+  return new Promise((resolve) => {
+    child.once("error", (error) => fail(`make: ${error.message}`, 1));
+    child.once("close", (status) => {
+      clearTimeout(slow);
+      if (status !== 0) fail(`${output}building ${what} failed: make -C ${path}`, 1);
+      resolve(undefined);
+    });
+  });
+}
+
+/** Becomes the command as far as its caller can tell: stdio, signals and exit status are its own. @param {string[]} args */
+function handOver(args) {
+  // The kernel ends the command when this process is killed in a way that it cannot pass on.
+  const line = ["--pdeathsig", "TERM", NODE, join(ROOT, /** @type {string} */ (args[0])), ...args.slice(1)];
+  const child = spawn("setpriv", line, { stdio: "inherit" });
+  child.once("error", (error) => fail(`start ${args[0]}: ${error.message}`, 1));
+  for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {
+    // Ctrl-C on a terminal reaches the whole process group: the command has it already.
+    process.on(signal, () => (signal === "SIGINT" && process.stdin.isTTY) || child.kill(signal));
+  }
+  child.once("exit", (status, signal) => {
+    if (!signal) process.exit(status ?? 1);
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+  });
+}
+
+/** @param {string} program @param {string[]} args */
+function run(program, args) {
+  return spawnSync(program, args, { cwd: ROOT, stdio: ["ignore", 2, 2] }).status === 0;
+}
+
+/** @param {string} line */
+function say(line) {
+  process.stderr.write(`trigon: ${line}\n`);
+}
+
+/** @param {string} line @param {number} status */
+function fail(line, status) {
+  say(line);
+  process.exit(status);
+}
