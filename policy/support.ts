@@ -13,7 +13,8 @@ const outside = (what: string, why: string): string => `${what} is not supported
 const USER_SPACE = "Trigon watches the kernel, not functions of user-space programs";
 const SOCKETS = "Trigon does not follow sockets";
 
-const UNSUPPORTED = {
+/** Feature to reason; `later` comes with one of the next steps, `outside` is no part of the subject. */
+export const UNSUPPORTED = {
   TracingPolicyNamespaced: later("TracingPolicyNamespaced (a policy for the pods of one namespace)"),
   podSelector: later("podSelector"),
   containerSelector: later("containerSelector"),

@@ -1,0 +1,228 @@
+import { describe, expect, test } from "vitest";
+import { compileParsed } from "./compile.ts";
+import { parsePolicies } from "./parse.ts";
+import type { PolicyError } from "./problems.ts";
+
+const POLICY = `apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata:
+  name: NAME
+spec:
+  kprobes:
+    - call: sys_setuid
+      args:
+        - index: 0
+          type: int
+`;
+
+const named = (name: string): string => POLICY.replace("NAME", name);
+
+function print({ path, message, line, column }: PolicyError): string {
+  return `${line}:${column} ${path}: ${message}`;
+}
+
+/** Names of the policies and the errors, one line each. */
+function parse(text: string): { names: unknown[]; errors: string[]; invalid: number } {
+  const { policies, errors, invalid } = parsePolicies(text, "file.yaml");
+  const names = policies.map(({ object }) => (object.metadata as { name?: unknown }).name);
+  return { names, errors: errors.map(print), invalid };
+}
+
+describe("documents", () => {
+  test("several in one file, with comments and empty ones between them", () => {
+    const text = `# first\n---\n${named("a")}---\n# nothing here\n---\n${named("b")}...\n---\n`;
+    expect(parse(text)).toEqual({ names: ["a", "b"], errors: [], invalid: 0 });
+  });
+
+  test("a broken one does not hide the others, and lines count from the start of the file", () => {
+    const text = `${named("a")}---\n${named("b").replace("call:", "cal:")}---\n${named("c")}`;
+    expect(parse(text)).toEqual({
+      names: ["a", "c"],
+      errors: [
+        `18:7 spec.kprobes[0].cal: unknown field "cal": did you mean "call"?`,
+        `18:7 spec.kprobes[0].call: "call" is missing: Function name, sys_NAME for a system call, or list:NAME.`,
+      ],
+      invalid: 1,
+    });
+  });
+
+  const empty = "1:1 : is empty: there is no policy in it";
+  const refused: Record<string, [text: string, errors: string[]]> = {
+    "an empty file": ["", [empty]],
+    "a file of comments": ["# nothing\n\n# more\n", [empty]],
+    "a file of separators": ["---\n---\n", [empty]],
+    "a file that says null": ["null\n", [empty]],
+    "a plain text": [
+      "hello\n",
+      ["1:1 : is not a policy: expected apiVersion, kind, metadata and spec, found a plain text"],
+    ],
+    "a list": [
+      "- a\n",
+      ["1:1 : is not a policy: expected apiVersion, kind, metadata and spec, found a list"],
+    ],
+    "a number": [
+      "5\n",
+      ["1:1 : is not a policy: expected an object with apiVersion, kind, metadata and spec"],
+    ],
+    "binary data": ["\u0000\u0001\u0002", [expect.stringMatching(/^1:1 : is not /) as string]],
+    "a tab as indentation": [
+      "a:\n\tb: 1\n",
+      [expect.stringMatching(/^2:1 : is not YAML: Tabs are not allowed/) as string],
+    ],
+    "an unclosed quote": [
+      `a: "b\n`,
+      [expect.stringMatching(/^2:1 : is not YAML: Missing closing/) as string],
+    ],
+    "a key twice": ["a: 1\na: 2\n", [`2:1 a: "a" stands here a second time`]],
+    "a key that is a list": ["[a]: 1\n", ["1:1 : has a key that is not a text"]],
+    "an alias of nothing": ["a: *b\n", [expect.stringMatching(/b/) as string]],
+    "another kind": [
+      "apiVersion: v1\nkind: Pod\n",
+      [`2:1 kind: kind "Pod" is not a policy: must be TracingPolicy or TracingPolicyNamespaced`],
+    ],
+  };
+
+  test.each(Object.entries(refused))("%s is refused", (_name, [text, errors]) => {
+    expect(parse(text)).toEqual({ names: [], errors, invalid: 1 });
+  });
+
+  test("aliases are followed", () => {
+    const text = named("a")
+      .replace("args:", "args: &args")
+      .concat("    - call: sys_setgid\n      args: *args\n");
+    const { policies, errors } = parsePolicies(text, "f");
+    expect(errors).toEqual([]);
+    expect(policies[0]?.object.spec.kprobes?.map(({ args }) => args?.length)).toEqual([1, 1]);
+  });
+
+  test("an alias inside of itself is refused", () => {
+    expect(parse(`${named("a")}  lists: &l\n    - *l\n`).invalid).toBe(1);
+  });
+
+  test("a small text that unfolds to a large one is refused quickly", () => {
+    const levels = Array.from(
+      { length: 12 },
+      (_, n) => `l${n + 1}: &l${n + 1} [${Array(10).fill(`*l${n}`).join(", ")}]`,
+    );
+    const { errors } = parsePolicies(`l0: &l0 [a]\n${levels.join("\n")}\n`, "f");
+    expect(errors.map(({ message }) => message)).toEqual(["has more than 100000 values"]);
+  });
+
+  test("a text that nests without end is refused", () => {
+    expect(parsePolicies("[".repeat(20_000), "f").invalid).toBe(1);
+    expect(
+      parsePolicies(`a:\n${Array.from({ length: 3000 }, (_, n) => `${" ".repeat(n + 1)}a:\n`).join("")}`, "f")
+        .invalid,
+    ).toBe(1);
+  });
+
+  test("JSON is YAML", () => {
+    const text = JSON.stringify({
+      apiVersion: "cilium.io/v1alpha1",
+      kind: "TracingPolicy",
+      metadata: { name: "json" },
+      spec: { kprobes: [{ call: "sys_setuid" }] },
+    });
+    expect(parse(text)).toEqual({ names: ["json"], errors: [], invalid: 0 });
+  });
+
+  test("Windows line ends and a byte order mark are fine", () => {
+    expect(parse(`\uFEFF${named("a").replaceAll("\n", "\r\n")}`)).toEqual({
+      names: ["a"],
+      errors: [],
+      invalid: 0,
+    });
+  });
+});
+
+describe("keys and values", () => {
+  test("keys match in any case, and come out in the schema's", () => {
+    const text = named("a")
+      .replace("kind:", "Kind:")
+      .replace("kprobes:", "KProbes:")
+      .concat(
+        "      Selectors:\n        - matchPids:\n            - OPERATOR: In\n              followforks: true\n              values: [1]\n",
+      );
+    const { policies, errors } = parsePolicies(text, "f");
+    expect(errors).toEqual([]);
+    expect(policies[0]?.object.spec.kprobes?.[0]?.selectors).toEqual([
+      { matchPIDs: [{ operator: "In", followForks: true, values: [1], isNamespacePID: false }] },
+    ]);
+  });
+
+  test("an error below such a key has the place in the file", () => {
+    const text = named("a").concat(
+      "      Selectors:\n        - matchPids:\n            - operator: In\n              values: [1, -1]\n",
+    );
+    const [policy] = parsePolicies(text, "f").policies;
+    const result = policy && compileParsed(policy);
+    expect(result?.ok === false && result.errors.map(print)).toEqual([
+      "14:27 spec.kprobes[0].selectors[0].matchPIDs[0].values[1]: is -1: a process id is 0 or more",
+    ]);
+  });
+
+  test("one field in two spellings is refused", () => {
+    expect(parse(named("a").concat("      Call: sys_setgid\n")).errors).toEqual([
+      `11:7 spec.kprobes[0].Call: "Call" sets "call" a second time`,
+    ]);
+  });
+
+  test("defaults are applied", () => {
+    const [policy] = parsePolicies(named("a"), "f").policies;
+    expect(policy?.object.spec.kprobes?.[0]).toMatchObject({
+      syscall: true,
+      return: false,
+      args: [{ index: 0, type: "int", maxData: false, resolve: "", returnCopy: false }],
+    });
+  });
+
+  test("the booleans of YAML 1.1 are booleans, as for kubectl", () => {
+    const text = named("a")
+      .replace("call: sys_setuid", "call: commit_creds\n      syscall: no")
+      .replace("type: int", "type: cred");
+    const [policy] = parsePolicies(text, "f").policies;
+    expect(policy?.object.spec.kprobes?.[0]?.syscall).toBe(false);
+  });
+
+  test("a field without a value counts as absent", () => {
+    expect(parse(named("a").concat("      selectors:\n      message: ~\n")).errors).toEqual([]);
+  });
+
+  test("a word that YAML takes for a boolean or a number is named", () => {
+    expect(parse(named("a").replace("sys_setuid", "on")).errors).toEqual([
+      `7:7 spec.kprobes[0].call: must be a text, is true: write it in quotes, "true"`,
+    ]);
+    expect(parse(named("a").replace("index: 0", `index: "0"`)).errors).toEqual([
+      "9:11 spec.kprobes[0].args[0].index: must be an integer, is a text: write 0 without quotes",
+    ]);
+  });
+
+  test("labels may have dots, slashes and any case", () => {
+    const text = named("a").concat(
+      `  nodeSelector:\n    matchLabels:\n      Example.com/Zone: "b"\n      example.com/zone: "c d"\n`,
+    );
+    expect(parse(text).errors).toEqual([
+      expect.stringMatching(
+        /^14:7 spec\.nodeSelector\.matchLabels\["example\.com\/zone"\]: "c d" is not a label value/,
+      ),
+    ]);
+  });
+
+  test("__proto__ is a key like any other", () => {
+    expect(parse(named("a").concat("  __proto__:\n    kprobes: []\n")).errors).toEqual([
+      expect.stringMatching(/^11:3 spec\.__proto__: unknown field "__proto__"/),
+    ]);
+    expect(parse(named("a").concat("  selectorsMacros:\n    __proto__:\n      label: x\n")).errors).toEqual(
+      [],
+    );
+  });
+
+  test("an integer that does not fit is refused", () => {
+    expect(parse(named("a").replace("index: 0", "index: 99999999999")).errors).toEqual([
+      "9:11 spec.kprobes[0].args[0].index: 99999999999 does not fit a 32-bit integer",
+    ]);
+    expect(parse(named("a").replace("index: 0", "index: 1.5")).errors).toEqual([
+      "9:11 spec.kprobes[0].args[0].index: must be an integer, is a number",
+    ]);
+  });
+});
