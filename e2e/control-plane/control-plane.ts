@@ -38,6 +38,8 @@ export interface ControlPlaneOptions {
 /** A control plane that is up. */
 export interface ControlPlane {
   readonly url: string;
+  /** For tests that reach behind the API server. */
+  readonly etcdUrl: string;
   /** PEM file to verify the server with. */
   readonly caFile: string;
   readonly directory: string;
@@ -93,6 +95,7 @@ async function choosePorts({ bindAddress = "127.0.0.1", port }: ControlPlaneOpti
 
 class RunningControlPlane implements ControlPlane {
   readonly url: string;
+  readonly etcdUrl: string;
   readonly caFile: string;
   readonly directory: string;
   readonly kubeconfigPath: string;
@@ -111,6 +114,7 @@ class RunningControlPlane implements ControlPlane {
     this.binaries = binaries;
     this.binDirectory = dirname(binaries.kubectl);
     this.url = `https://${address}:${ports.apiServer}`;
+    this.etcdUrl = `http://127.0.0.1:${ports.etcd}`;
     this.caFile = join(directory, "ca.crt");
     this.kubeconfigPath = join(directory, "kubeconfig");
     this.#etcd = this.#daemon("etcd", etcdArgs(directory, ports));

@@ -31,6 +31,8 @@ export class Daemon {
     const log = await open(logFile, "a");
     const child = spawn("setpriv", ["--pdeathsig", "KILL", program, ...args], {
       stdio: ["ignore", log.fd, log.fd],
+      // Ctrl-C in a terminal is meant for the command that uses the cluster.
+      detached: true,
       ...(environment ? { env: environment } : {}),
     });
     this.#process = child;

@@ -1,0 +1,111 @@
+/** Configuration of a node: containerd, its network plugin, kubelet, and the script that starts them. Pure. */
+import { NETWORK, type NodeAddresses } from "./network.ts";
+
+/** What differs between nodes and machines. */
+export interface NodeSettings {
+  name: string;
+  addresses: NodeAddresses;
+  /** Directory of this node as the guest sees it; it is writable and logs go there. */
+  directory: string;
+  /** Directory with containerd, its shim and ctr. */
+  containerdDirectory: string;
+  kubelet: string;
+  /** A containerd root that already has the images. */
+  imageStore: string;
+  pauseImage: string;
+}
+
+/** File name -> text, to be written into the node's directory. */
+export function nodeFiles(settings: NodeSettings): Record<string, string> {
+  return {
+    "containerd.toml": containerdConfig(settings),
+    "cni/10-bridge.conflist": json(networkConfig(settings.addresses)),
+    "kubelet.yaml": json(kubeletConfig(settings)),
+    "node.sh": nodeScript(settings),
+  };
+}
+
+const json = (value: unknown) => `${JSON.stringify(value, undefined, 2)}\n`;
+
+function containerdConfig({ directory, imageStore, pauseImage }: NodeSettings): string {
+  return `version = 3
+root = '${imageStore}'
+state = '/run/containerd'
+[grpc]
+  address = '/run/containerd/containerd.sock'
+[plugins.'io.containerd.cri.v1.images']
+  snapshotter = 'overlayfs'
+[plugins.'io.containerd.cri.v1.images'.pinned_images]
+  sandbox = '${pauseImage}'
+[plugins.'io.containerd.cri.v1.runtime'.cni]
+  bin_dirs = ['/usr/lib/cni']
+  conf_dir = '${directory}/cni'
+`;
+}
+
+function networkConfig({ podCidr }: NodeAddresses) {
+  return {
+    cniVersion: "1.0.0",
+    name: "pods",
+    plugins: [
+      {
+        type: "bridge",
+        bridge: "cni0",
+        isGateway: true,
+        ipam: { type: "host-local", ranges: [[{ subnet: podCidr }]], routes: [{ dst: "0.0.0.0/0" }] },
+      },
+    ],
+  };
+}
+
+function kubeletConfig({ directory }: NodeSettings) {
+  return {
+    apiVersion: "kubelet.config.k8s.io/v1beta1",
+    kind: "KubeletConfiguration",
+    containerRuntimeEndpoint: "unix:///run/containerd/containerd.sock",
+    cgroupDriver: "cgroupfs",
+    failSwapOn: false,
+    enforceNodeAllocatable: [],
+    makeIPTablesUtilChains: false,
+    resolvConf: "/etc/resolv.conf",
+    staticPodPath: `${directory}/static-pods`,
+    authentication: { anonymous: { enabled: true }, webhook: { enabled: false } },
+    authorization: { mode: "AlwaysAllow" },
+    // The root file system is a RAM disk that cannot fill up by other people's files.
+    imageGCHighThresholdPercent: 100,
+    evictionHard: { "memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%" },
+    // Seconds matter more than API calls in a test.
+    nodeStatusUpdateFrequency: "5s",
+    syncFrequency: "10s",
+    registryPullQPS: 0,
+  };
+}
+
+/**
+ * The image store is read through the guest's root: only the snapshots that containers write to need a file system
+ * that overlayfs accepts as an upper layer, so the ready ones are linked into a RAM disk.
+ */
+function nodeScript(settings: NodeSettings): string {
+  const { name, addresses, directory, containerdDirectory, kubelet, imageStore } = settings;
+  const snapshots = `${imageStore}/io.containerd.snapshotter.v1.overlayfs/snapshots`;
+  return `set -e
+export PATH=${containerdDirectory}:$PATH
+ip addr add ${addresses.address}/24 dev eth0
+ip link set eth0 up
+ip route add default via ${NETWORK.hostAddress}
+echo 1 >/proc/sys/net/ipv4/ip_forward
+# Pods see the node's own /sys only where they mount it; runc wants cgroups shared.
+mount --make-rshared /
+
+mkdir -p /run/ready-snapshots
+mount --bind ${snapshots} /run/ready-snapshots
+mount -t tmpfs -o size=75% snapshots ${snapshots}
+for snapshot in /run/ready-snapshots/*; do ln -s "$snapshot" ${snapshots}/; done
+
+containerd --config ${directory}/containerd.toml >>${directory}/containerd.log 2>&1 &
+while ! [ -S /run/containerd/containerd.sock ]; do sleep 0.1; done
+exec ${kubelet} --config ${directory}/kubelet.yaml --kubeconfig ${directory}/kubeconfig \\
+  --root-dir /var/lib/kubelet --hostname-override ${name} --node-ip ${addresses.address} \\
+  >>${directory}/kubelet.log 2>&1
+`;
+}

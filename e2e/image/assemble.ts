@@ -1,0 +1,77 @@
+/** Makes the image's root directory out of a built checkout: `node assemble.ts CHECKOUT TARGET`, in the Dockerfile. */
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { keepInImage, productionPackages, sharedLibraries } from "./contents.ts";
+
+const ROOMS = ["crds", "policy", "lib", "operator", "agent", "cli"];
+/** Comes as /usr/local/bin/node. */
+const NODE_PACKAGES = ["node_modules/node", "node_modules/node/"];
+
+const [checkout, target] = process.argv.slice(2);
+if (!checkout || !target) throw new Error("usage: node assemble.ts CHECKOUT TARGET");
+const app = join(target, "app");
+
+copy("package.json", "build/bpf/trigon.bpf.o", "build/bpf.node");
+for (const room of ROOMS) copyTree(room);
+const lock = JSON.parse(readFileSync(join(checkout, "package-lock.json"), "utf8"));
+for (const path of productionPackages(lock)) {
+  if (!NODE_PACKAGES.some((prefix) => path === prefix || path.startsWith(prefix))) copyTree(path);
+}
+installNode();
+copyLibraries(join(target, "usr/local/bin/node"), join(app, "build/bpf.node"));
+writeAccounts();
+
+function copy(...files: string[]): void {
+  for (const file of files) {
+    mkdirSync(dirname(join(app, file)), { recursive: true });
+    copyFileSync(join(checkout as string, file), join(app, file));
+  }
+}
+
+function copyTree(path: string): void {
+  const from = join(checkout as string, path);
+  const filter = (source: string) => source === from || keepInImage(source.slice(from.length + 1), path);
+  cpSync(from, join(app, path), { recursive: true, filter });
+}
+
+/** Symbol tables are a fifth of Node's binary; the dynamic symbols that addons link to stay. */
+function installNode(): void {
+  const binary = join(target as string, "usr/local/bin/node");
+  mkdirSync(dirname(binary), { recursive: true });
+  copyFileSync(join(checkout as string, "node_modules/node/bin/node"), binary);
+  execFileSync("strip", ["--strip-all", binary]);
+  chmodSync(binary, 0o755);
+}
+
+function copyLibraries(...binaries: string[]): void {
+  for (const library of new Set(binaries.flatMap((path) => sharedLibraries(ldd(path))))) {
+    const copyTo = join(target as string, library);
+    mkdirSync(dirname(copyTo), { recursive: true });
+    copyFileSync(realpathSync(library), copyTo);
+    chmodSync(copyTo, 0o755);
+  }
+}
+
+function ldd(path: string): string {
+  return execFileSync("ldd", [path], { encoding: "utf8" });
+}
+
+function writeAccounts(): void {
+  mkdirSync(join(target as string, "etc"), { recursive: true });
+  mkdirSync(join(target as string, "tmp"));
+  chmodSync(join(target as string, "tmp"), 0o1777);
+  writeFileSync(
+    join(target as string, "etc/passwd"),
+    "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n",
+  );
+  writeFileSync(join(target as string, "etc/group"), "root:x:0:\nnonroot:x:65532:\n");
+}

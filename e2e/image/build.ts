@@ -1,0 +1,135 @@
+/** Builds the container images of a test cluster and puts them into a containerd image store, once per content. */
+import { readdir, rename, rm, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { type Binaries, findBinaries } from "../control-plane/binaries.ts";
+import { runProgram } from "../guest/program.ts";
+import { withLock } from "../lock.ts";
+import { type Progress, step } from "../progress.ts";
+import { prepareBases, SLIM_BASE, TOOLCHAIN_BASE } from "./base.ts";
+import { Buildah } from "./buildah.ts";
+import { contentHash } from "./content-hash.ts";
+
+/** The image of operator and agent, as the manifests name it. */
+export const TRIGON_IMAGE = "trigon.dev/trigon:dev";
+/** The sandbox of every pod. */
+export const PAUSE_IMAGE = "docker.io/local/pause:1";
+/** A small Debian with su, setpriv, unshare, and copies of id that are setuid (suid-id) and setgid (sgid-id). */
+export const WORKLOAD_IMAGE = "docker.io/local/workload:1";
+
+const PROJECT = resolve(import.meta.dirname, "../..");
+
+interface ImageRecipe {
+  image: string;
+  context: string;
+  base: string;
+  /** What the image is made of, below the context. */
+  inputs: string[];
+}
+
+const RECIPES: ImageRecipe[] = [
+  {
+    image: TRIGON_IMAGE,
+    context: PROJECT,
+    base: TOOLCHAIN_BASE,
+    inputs: [
+      "Dockerfile",
+      ".dockerignore",
+      "package.json",
+      "package-lock.json",
+      "e2e/image",
+      "bpf",
+      "crds",
+      "policy",
+    ].concat(["lib", "operator", "agent", "cli"]),
+  },
+  {
+    image: PAUSE_IMAGE,
+    context: join(import.meta.dirname, "pause"),
+    base: TOOLCHAIN_BASE,
+    inputs: ["Dockerfile", "pause.c"],
+  },
+  {
+    image: WORKLOAD_IMAGE,
+    context: join(import.meta.dirname, "workload"),
+    base: SLIM_BASE,
+    inputs: ["Dockerfile"],
+  },
+];
+
+/** Returns the directory of a containerd root that has every image unpacked, for nodes to start from. */
+export async function prepareImages(
+  cacheDir: string,
+  environment: NodeJS.ProcessEnv,
+  progress: Progress,
+): Promise<string> {
+  const directory = join(cacheDir, "images");
+  const containerd = await findBinaries(["containerd", "ctr"], environment, progress);
+  return withLock(join(directory, "lock"), async () => {
+    const buildah = await Buildah.open(join(directory, "buildah"));
+    const archives: string[] = [];
+    for (const recipe of RECIPES) archives.push(await prepareArchive(recipe, directory, buildah, progress));
+    return prepareStore(archives, directory, containerd, progress);
+  });
+}
+
+async function prepareArchive(
+  recipe: ImageRecipe,
+  directory: string,
+  buildah: Buildah,
+  progress: Progress,
+): Promise<string> {
+  const hash = await contentHash(recipe.context, recipe.inputs, /\.test\.ts$|\/native\/test\//);
+  const kind = recipe.image.replaceAll(/[/:]/g, "-");
+  const archive = join(directory, `${kind}.${hash}.tar`);
+  if (await exists(archive)) return archive;
+  await prepareBases(buildah, PROJECT, progress);
+  await step(progress, `build image ${recipe.image}`, async () => {
+    await buildah.build(recipe.image, recipe.context, { BASE: recipe.base });
+    await buildah.export(recipe.image, `${archive}.part`);
+    await buildah.remove(recipe.image);
+    await rename(`${archive}.part`, archive);
+  });
+  await removeOld(directory, `${kind}.`);
+  return archive;
+}
+
+/** Imported here instead of on each node: under emulation an import takes half a minute, and each node repeats it. */
+async function prepareStore(
+  archives: string[],
+  directory: string,
+  binaries: Binaries<"containerd" | "ctr">,
+  progress: Progress,
+): Promise<string> {
+  const hash = archives.map((path) => path.split(".").at(-2)).join("-");
+  const store = join(directory, `store.${hash}`);
+  if (await exists(store)) return store;
+  const script = join(import.meta.dirname, "import.sh");
+  await step(progress, "unpack the images for the nodes", async () => {
+    const args = ["--mount", "sh", script, binaries.containerd, binaries.ctr, `${store}.part`, ...archives];
+    await runProgram("unshare", args);
+    await rename(`${store}.part`, store);
+  });
+  await removeOld(directory, "store.");
+  return store;
+}
+
+const DAY_MS = 86_400_000;
+const KEPT = 2;
+
+/** Running clusters use what was made a short while ago; older things go, except for the newest. */
+async function removeOld(directory: string, prefix: string): Promise<void> {
+  const names = (await readdir(directory)).filter((name) => name.startsWith(prefix));
+  const times = await Promise.all(
+    names.map(async (name) => ({ name, time: (await stat(join(directory, name))).mtimeMs })),
+  );
+  const old = times.sort((a, b) => b.time - a.time).slice(KEPT);
+  for (const { name, time } of old) {
+    if (time < Date.now() - DAY_MS) await rm(join(directory, name), { recursive: true, force: true });
+  }
+}
+
+const exists = (path: string) =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );

@@ -1,0 +1,71 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { runProgram } from "../guest/program.ts";
+
+/**
+ * Builds images with a store of its own, without a daemon and without anything from the kernel but chroot: vfs copies
+ * layers instead of mounting overlays, which works nested in a container too.
+ */
+export class Buildah {
+  /** For the store and for files on the way into it. */
+  readonly directory: string;
+
+  private constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  static async open(directory: string): Promise<Buildah> {
+    await mkdir(directory, { recursive: true });
+    return new Buildah(directory);
+  }
+
+  async has(image: string): Promise<boolean> {
+    return this.#run(["inspect", "--type", "image", image]).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Builds CONTEXT/Dockerfile; the image replaces one of the same name. */
+  async build(
+    image: string,
+    context: string,
+    buildArgs: Record<string, string>,
+    options: string[] = [],
+  ): Promise<void> {
+    const args = Object.entries(buildArgs).flatMap(([key, value]) => ["--build-arg", `${key}=${value}`]);
+    await this.#run([
+      "build",
+      "--isolation",
+      "chroot",
+      "--squash",
+      ...args,
+      ...options,
+      "-t",
+      image,
+      context,
+    ]);
+    await this.#run(["rmi", "--prune", "--force"]);
+  }
+
+  /** Makes an image of a tar file of a root directory. */
+  async importRoot(image: string, tarFile: string): Promise<void> {
+    const container = (await this.#run(["from", "scratch"])).trim();
+    await this.#run(["add", "-q", container, tarFile, "/"]);
+    await this.#run(["commit", "-q", "--disable-compression", "--rm", container, image]);
+  }
+
+  /** Writes an OCI archive with uncompressed layers. */
+  async export(image: string, file: string): Promise<void> {
+    await this.#run(["push", "-q", "--disable-compression", image, `oci-archive:${file}:${image}`]);
+  }
+
+  async remove(image: string): Promise<void> {
+    await this.#run(["rmi", "--force", image]);
+  }
+
+  #run(args: string[]): Promise<string> {
+    const store = ["--root", join(this.directory, "root"), "--runroot", join(this.directory, "run")];
+    return runProgram("buildah", [...store, "--storage-driver", "vfs", ...args]);
+  }
+}
