@@ -1,0 +1,138 @@
+/**
+ * What quickstart shows, against the cluster in KUBECONFIG: two policies applied, Ready on every node, credentials
+ * changed in a pod of each node, seen as events and as counts. Exit status 0 only if all of that was seen.
+ */
+import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { parse } from "yaml";
+import { readFile } from "node:fs/promises";
+import { type CompactEvent, compactLine } from "../cli/compact.ts";
+import { step } from "./progress.ts";
+import { type AgentPod, agentPods, events, metrics, policyReady, type TrigonEvent } from "./stories/cluster-view.ts";
+import { CHANGES, change, startDemoPod } from "./stories/demo.ts";
+import { kubectl, until } from "./stories/kubectl.ts";
+
+const EXAMPLES = fileURLToPath(new URL("../crds/examples/valid/", import.meta.url));
+const OWN_POLICIES = ["process.credentials.changes.at.syscalls.yaml", "process-creds-installed.yaml"];
+const LINES_SHOWN = 40;
+
+const progress = (line: string) => process.stderr.write(`${line}\n`);
+const print = (line = "") => process.stdout.write(`${line}\n`);
+
+interface Policy {
+  file: string;
+  name: string;
+  /** One of ours: its events must be seen on every node. */
+  mustFire: boolean;
+}
+
+/** What was seen of one policy on one node. */
+interface Sighting {
+  policy: string;
+  node: string;
+  events: number;
+  counted: number;
+}
+
+await main();
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { policy: { type: "string", multiple: true, default: [] } } });
+  const policies = [
+    ...(await Promise.all(OWN_POLICIES.map((file) => readPolicy(EXAMPLES + file, true)))),
+    ...(await Promise.all(values.policy.map((file) => readPolicy(file, false)))),
+  ];
+  const agents = await agentPods();
+  await step(progress, "policies applied and Ready on every node", () => applyAll(policies));
+  const pods = await step(progress, `a pod on each of ${agents.length} nodes`, () =>
+    Promise.all(agents.map((agent) => startDemoPod(agent.node))),
+  );
+  const seen = await step(progress, `credentials changed in the pods (${Object.keys(CHANGES).join(", ")})`, async () => {
+    for (const pod of pods) await changeAll(pod);
+    return allSeen(policies, agents);
+  });
+  await report(policies, seen);
+  await step(progress, "counts", async () => {
+    const counts = await until("counts equal to events", () => allCounted(policies, agents));
+    printCounts(counts);
+  });
+  for (const pod of pods) await kubectl(["delete", "pod", pod, "--now", "--wait=false"]);
+}
+
+async function readPolicy(file: string, mustFire: boolean): Promise<Policy> {
+  const { metadata } = parse(await readFile(file, "utf8")) as { metadata?: { name?: string } };
+  if (!metadata?.name) throw new Error(`${file}: metadata.name is missing`);
+  return { file, name: metadata.name, mustFire };
+}
+
+async function applyAll(policies: readonly Policy[]): Promise<void> {
+  for (const { file } of policies) await kubectl(["apply", "-f", file]);
+  for (const { name, file } of policies) {
+    await policyReady(name).catch(async (error: unknown) => {
+      print(await kubectl(["get", "tracingpolicies", "-o", "wide"]));
+      throw new Error(`${basename(file)} is not Ready`, { cause: error });
+    });
+  }
+}
+
+async function changeAll(pod: string): Promise<void> {
+  for (const what of Object.keys(CHANGES) as (keyof typeof CHANGES)[]) await change(pod, what);
+}
+
+/** Waits until each of our policies has posted on each node; the events of the demo pods. */
+async function allSeen(policies: readonly Policy[], agents: readonly AgentPod[]): Promise<TrigonEvent[]> {
+  return until("events of both policies from every node", async () => {
+    const found = await events();
+    const missing = policies
+      .filter((policy) => policy.mustFire)
+      .flatMap(({ name }) => agents.filter(({ node }) => !found.some((event) => isOf(event, name, node) && demoPod(event))));
+    return missing.length === 0 && found;
+  });
+}
+
+async function report(policies: readonly Policy[], all: readonly TrigonEvent[]): Promise<void> {
+  print("\n$ kubectl get tracingpolicies");
+  print(await kubectl(["get", "tracingpolicies"]));
+  const ours = all.filter((event) => demoPod(event) && policies.some(({ name }) => isOf(event, name)));
+  print(`${ours.length} detections in the demo pods${ours.length > LINES_SHOWN ? `, the last ${LINES_SHOWN}` : ""}:`);
+  for (const event of ours.slice(-LINES_SHOWN)) print(compactLine(event as CompactEvent));
+  print("\none of them in full:");
+  print(JSON.stringify(ours.at(-1)));
+}
+
+/** Counts of /metrics beside those of the event stream; undefined while they differ. */
+async function allCounted(policies: readonly Policy[], agents: readonly AgentPod[]): Promise<Sighting[] | undefined> {
+  const sightings: Sighting[] = [];
+  for (const agent of agents) {
+    const text = await metrics(agent);
+    const stream = await events();
+    for (const { name } of policies) {
+      const counted = sumOf(text, name);
+      sightings.push({ policy: name, node: agent.node, counted, events: stream.filter((event) => isOf(event, name, agent.node)).length });
+    }
+  }
+  return sightings.every(({ counted, events }) => counted === events) ? sightings : undefined;
+}
+
+function printCounts(sightings: readonly Sighting[]): void {
+  print("\ndetections counted in each agent's /metrics (trigon_policy_events_total):");
+  for (const { node, policy, counted } of sightings) print(`  ${node.padEnd(12)} ${policy.padEnd(44)} ${counted}`);
+}
+
+function isOf(event: TrigonEvent, policy: string, node?: string): boolean {
+  const kprobe = event.process_kprobe as { policy_name?: string } | undefined;
+  return kprobe?.policy_name === policy && (node === undefined || event.node_name === node);
+}
+
+function demoPod(event: TrigonEvent): boolean {
+  const kprobe = event.process_kprobe as { process?: { pod?: { name?: string } } } | undefined;
+  return kprobe?.process?.pod?.name?.startsWith("demo-") ?? false;
+}
+
+function sumOf(text: string, policy: string): number {
+  return text
+    .split("\n")
+    .filter((line) => line.startsWith("trigon_policy_events_total{") && line.includes(`policy="${policy}"`))
+    .reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
+}
