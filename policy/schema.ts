@@ -17,6 +17,7 @@ export function checkSchema(policy: unknown, kind: PolicyKind, problems: Problem
   const validate = validatorOf(kind);
   if (validate(policy)) return;
   for (const error of validate.errors ?? []) {
+    if (error.keyword === "enum" && typeof error.data !== "string") continue; // its type is the error
     const { path, name } = locate(policy, error);
     problems.error(path, describe(error, name));
   }

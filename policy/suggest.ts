@@ -19,9 +19,10 @@ export function didYouMean(written: string, words: Iterable<string>): string {
   return word === undefined ? "" : `: did you mean ${JSON.stringify(word)}?`;
 }
 
-/** A text of the user's in quotes, cut when long. */
+/** What the user wrote, in quotes, cut when long; for anything but a text or a number its kind. */
 export function quote(written: unknown): string {
-  const text = JSON.stringify(written) ?? String(written);
+  if (typeof written === "object" && written !== null) return Array.isArray(written) ? "a list" : "an object";
+  const text = typeof written === "string" ? JSON.stringify(written) : String(written);
   return text.length <= 80 ? text : `${text.slice(0, 76)}..."`;
 }
 

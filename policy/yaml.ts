@@ -31,6 +31,9 @@ export interface YamlDocument {
 /** Values that a document may unfold to; aliases make small texts large. */
 const MAX_NODES = 100_000;
 
+/** A broken text breaks again and again: the first errors are those that help. */
+const MAX_SYNTAX_ERRORS = 5;
+
 /** kubectl reads YAML 1.1, where these words are booleans too. */
 const YAML_1_1_BOOLEAN: ScalarTag = {
   tag: "tag:yaml.org,2002:bool",
@@ -62,7 +65,7 @@ function readDocument(document: Document.Parsed, lines: LineCounter): YamlDocume
   };
   const start = at(document.contents?.range?.[0] ?? document.range[0]);
   const locate = (path: string): Position => find(positions, path) ?? start;
-  const syntax = [...document.errors].map((error) => ({
+  const syntax = document.errors.slice(0, MAX_SYNTAX_ERRORS).map((error) => ({
     path: "",
     message: syntaxMessage(error.message),
     ...at(error.pos[0]),
