@@ -2,14 +2,22 @@
  * What quickstart shows, against the cluster in KUBECONFIG: two policies applied, Ready on every node, credentials
  * changed in a pod of each node, seen as events and as counts. Exit status 0 only if all of that was seen.
  */
+
+import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { parse } from "yaml";
-import { readFile } from "node:fs/promises";
 import { type CompactEvent, compactLine } from "../cli/compact.ts";
 import { step } from "./progress.ts";
-import { type AgentPod, agentPods, events, metrics, policyReady, type TrigonEvent } from "./stories/cluster-view.ts";
+import {
+  type AgentPod,
+  agentPods,
+  events,
+  metrics,
+  policyReady,
+  type TrigonEvent,
+} from "./stories/cluster-view.ts";
 import { CHANGES, change, startDemoPod } from "./stories/demo.ts";
 import { kubectl, until } from "./stories/kubectl.ts";
 
@@ -48,10 +56,14 @@ async function main(): Promise<void> {
   const pods = await step(progress, `a pod on each of ${agents.length} nodes`, () =>
     Promise.all(agents.map((agent) => startDemoPod(agent.node))),
   );
-  const seen = await step(progress, `credentials changed in the pods (${Object.keys(CHANGES).join(", ")})`, async () => {
-    for (const pod of pods) await changeAll(pod);
-    return allSeen(policies, agents);
-  });
+  const seen = await step(
+    progress,
+    `credentials changed in the pods (${Object.keys(CHANGES).join(", ")})`,
+    async () => {
+      for (const pod of pods) await changeAll(pod);
+      return allSeen(policies, agents);
+    },
+  );
   await report(policies, seen);
   await step(progress, "counts", async () => {
     const counts = await until("counts equal to events", () => allCounted(policies, agents));
@@ -86,7 +98,9 @@ async function allSeen(policies: readonly Policy[], agents: readonly AgentPod[])
     const found = await events();
     const missing = policies
       .filter((policy) => policy.mustFire)
-      .flatMap(({ name }) => agents.filter(({ node }) => !found.some((event) => isOf(event, name, node) && demoPod(event))));
+      .flatMap(({ name }) =>
+        agents.filter(({ node }) => !found.some((event) => isOf(event, name, node) && demoPod(event))),
+      );
     return missing.length === 0 && found;
   });
 }
@@ -95,21 +109,31 @@ async function report(policies: readonly Policy[], all: readonly TrigonEvent[]):
   print("\n$ kubectl get tracingpolicies");
   print(await kubectl(["get", "tracingpolicies"]));
   const ours = all.filter((event) => demoPod(event) && policies.some(({ name }) => isOf(event, name)));
-  print(`${ours.length} detections in the demo pods${ours.length > LINES_SHOWN ? `, the last ${LINES_SHOWN}` : ""}:`);
+  print(
+    `${ours.length} detections in the demo pods${ours.length > LINES_SHOWN ? `, the last ${LINES_SHOWN}` : ""}:`,
+  );
   for (const event of ours.slice(-LINES_SHOWN)) print(compactLine(event as CompactEvent));
   print("\none of them in full:");
   print(JSON.stringify(ours.at(-1)));
 }
 
 /** Counts of /metrics beside those of the event stream; undefined while they differ. */
-async function allCounted(policies: readonly Policy[], agents: readonly AgentPod[]): Promise<Sighting[] | undefined> {
+async function allCounted(
+  policies: readonly Policy[],
+  agents: readonly AgentPod[],
+): Promise<Sighting[] | undefined> {
   const sightings: Sighting[] = [];
   for (const agent of agents) {
     const text = await metrics(agent);
     const stream = await events();
     for (const { name } of policies) {
       const counted = sumOf(text, name);
-      sightings.push({ policy: name, node: agent.node, counted, events: stream.filter((event) => isOf(event, name, agent.node)).length });
+      sightings.push({
+        policy: name,
+        node: agent.node,
+        counted,
+        events: stream.filter((event) => isOf(event, name, agent.node)).length,
+      });
     }
   }
   return sightings.every(({ counted, events }) => counted === events) ? sightings : undefined;
@@ -117,7 +141,8 @@ async function allCounted(policies: readonly Policy[], agents: readonly AgentPod
 
 function printCounts(sightings: readonly Sighting[]): void {
   print("\ndetections counted in each agent's /metrics (trigon_policy_events_total):");
-  for (const { node, policy, counted } of sightings) print(`  ${node.padEnd(12)} ${policy.padEnd(44)} ${counted}`);
+  for (const { node, policy, counted } of sightings)
+    print(`  ${node.padEnd(12)} ${policy.padEnd(44)} ${counted}`);
 }
 
 function isOf(event: TrigonEvent, policy: string, node?: string): boolean {
