@@ -22,6 +22,7 @@ export const HOOK_SPEC_LIMITS = {
   messageLength: 256,
   tags: 16,
   tagLength: 128,
+  labelLength: 256,
   functionNameLength: 255,
   /** UTF-8 bytes of the whole spec. */
   textBytes: 4 * 1024 * 1024,
@@ -155,7 +156,7 @@ const NO_POST = {
 const SELECTOR = {
   type: "object",
   properties: {
-    label: TEXT,
+    label: { type: "string", maxLength: L.labelLength },
     filters: {
       type: "array",
       items: { anyOf: [PID_FILTER, NAMESPACE_FILTER, BINARY_FILTER, RANGE_FILTER, MASK_FILTER] },
@@ -200,7 +201,7 @@ const ARG = {
         "nop",
       ],
     },
-    label: TEXT,
+    label: { type: "string", maxLength: L.labelLength },
   },
   required: ["index", "type"],
   additionalProperties: false,

@@ -55,6 +55,7 @@ function compileArg(arg: ProbeArgument, path: string, problems: Problems): ArgDe
     problems.error(`${path}.index`, `is ${arg.index}, out of bounds: 0 to ${HOOK_SPEC_LIMITS.argIndex}`);
   }
   checkType(arg.type, `${path}.type`, problems);
+  checkLabel(arg.label, `${path}.label`, problems);
   if (arg.source) problems.error(`${path}.source`, "belongs to entries of data: an argument has no source");
   if (arg.sizeArgIndex)
     problems.error(`${path}.sizeArgIndex`, `fits char_buf and char_iovec only, not ${arg.type}`);
@@ -64,6 +65,13 @@ function compileArg(arg: ProbeArgument, path: string, problems: Problems): ArgDe
   if (arg.btfType) refuse("btfType", `${path}.btfType`, problems);
   if (arg.btfTypeModule) refuse("btfType", `${path}.btfTypeModule`, problems);
   return { index: arg.index, type: arg.type as ArgType, ...(arg.label ? { label: arg.label } : {}) };
+}
+
+/** Reports a label that is longer than events carry. */
+export function checkLabel(label: string | undefined, path: string, problems: Problems): void {
+  const most = HOOK_SPEC_LIMITS.labelLength;
+  if (label !== undefined && [...label].length > most)
+    problems.error(path, `is longer than ${most} characters`);
 }
 
 function checkType(type: string, path: string, problems: Problems): void {

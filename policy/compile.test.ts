@@ -355,6 +355,14 @@ describe("messages, tags and labels", () => {
       "tags[0]: must have 2 to 128 characters, has 129",
     ],
     "17 tags": [{ tags: Array(17).fill("tag") }, "tags: has 17 entries, at most 16 are allowed"],
+    "a long label of an argument": [
+      { args: [{ index: 0, type: "int", label: "x".repeat(257) }] },
+      "args[0].label: is longer than 256 characters",
+    ],
+    "a long label of a selector": [
+      { selectors: [{ label: "x".repeat(257) }] },
+      "selectors[0].label: is longer than 256 characters",
+    ],
     "six selectors": [{ selectors: Array(6).fill({}) }, "selectors: has 6 entries: at most 5 are allowed"],
     "a return value that is not asked for": [
       { returnArg: { index: 0, type: "int" } },

@@ -1,5 +1,6 @@
 /** One selector: its filters in the order in which they are evaluated, and its actions. */
 import type { ArgDef, FilterDef, SelectorDef } from "../../crds/hook-spec.ts";
+import { checkLabel } from "../args.ts";
 import type { Lists } from "../lists.ts";
 import type { Problems } from "../problems.ts";
 import { refuse } from "../support.ts";
@@ -46,6 +47,7 @@ export function compileSelector(
     problems,
   );
   const label = parts.get("label")?.value;
+  checkLabel(label, parts.get("label")?.path ?? path, problems);
   return { ...(label ? { label } : {}), filters, actions };
 }
 
