@@ -172,7 +172,9 @@ function make(path, what) {
 function handOver(args) {
   // The kernel ends the command when this process is killed in a way that it cannot pass on.
   const line = ["--pdeathsig", "TERM", NODE, join(ROOT, /** @type {string} */ (args[0])), ...args.slice(1)];
-  const child = spawn("setpriv", line, { stdio: "inherit" });
+  // Whatever the command starts as `node` is the project's Node, too.
+  const PATH = `${dirname(NODE)}:${process.env.PATH}`;
+  const child = spawn("setpriv", line, { stdio: "inherit", env: { ...process.env, PATH } });
   child.once("error", (error) => fail(`start ${args[0]}: ${error.message}`, 1));
   for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {
     // Ctrl-C on a terminal reaches the whole process group: the command has it already.

@@ -1,0 +1,90 @@
+/** Keeps count of all tests and tells people how they go. */
+import type { TestReport } from "./protocol.ts";
+
+const DETAIL_LINES = 40;
+const LOG_LINES = 200;
+
+type Entry = TestReport & { suite: string };
+
+/** Results of a whole run, printed as they come. */
+export class ConsoleReport {
+  readonly #print: (line: string) => void;
+  readonly #entries: Entry[] = [];
+  #log: string[] = [];
+  #suite = "";
+  #start = 0;
+
+  constructor(print: (line: string) => void) {
+    this.#print = print;
+  }
+
+  get failed(): number {
+    return this.#count("failed");
+  }
+
+  startSuite(name: string): void {
+    this.#suite = name;
+    this.#start = Date.now();
+    this.#log = [];
+    this.#print(`\n== ${name}`);
+  }
+
+  /** Passes are shown where tests take long enough to wait for them. */
+  add(report: TestReport): void {
+    this.#entries.push({ ...report, suite: this.#suite });
+    const where = `${report.file}: ${report.name}`;
+    if (report.state === "failed") this.#print(`  FAILED   ${where}\n${indent(report.detail ?? "")}`);
+    else if (report.state === "skipped") this.#print(`  skipped  ${where}${because(report)}`);
+    else if (report.ms >= 1000) this.#print(`  passed   ${where} (${seconds(report.ms)})`);
+  }
+
+  log(line: string): void {
+    this.#log.push(line);
+    if (this.#log.length > LOG_LINES) this.#log.shift();
+  }
+
+  note(line: string): void {
+    this.#print(`  ${line}`);
+  }
+
+  endSuite(): void {
+    const mine = this.#entries.filter(({ suite }) => suite === this.#suite);
+    const count = (state: TestReport["state"]) => mine.filter((entry) => entry.state === state).length;
+    const failed = count("failed");
+    if (failed > 0 && this.#log.length > 0)
+      this.#print(`  output:\n${indent(this.#log.join("\n"), LOG_LINES)}`);
+    const parts = [`${count("passed")} passed`, `${failed} failed`, `${count("skipped")} skipped`];
+    this.#print(`-- ${this.#suite}: ${parts.join(", ")} (${seconds(Date.now() - this.#start)})`);
+  }
+
+  /** All that did not pass once more, and the totals alone on the last line. */
+  finish(): void {
+    this.#list("skipped", (entry) => `${entry.suite}: ${entry.file}: ${entry.name}${because(entry)}`);
+    this.#list("failed", ({ suite, file, name }) => `${suite}: ${file}: ${name}`);
+    this.#print(`\n${this.#count("passed")} passed, ${this.failed} failed`);
+  }
+
+  #list(state: TestReport["state"], describe: (entry: Entry) => string): void {
+    const entries = this.#entries.filter((entry) => entry.state === state);
+    if (entries.length > 0) this.#print(`\n${state}:`);
+    for (const entry of entries) this.#print(`  ${describe(entry)}`);
+  }
+
+  #count(state: TestReport["state"]): number {
+    return this.#entries.filter((entry) => entry.state === state).length;
+  }
+}
+
+/** A test may name the missing thing in its own title. */
+function because({ detail }: TestReport): string {
+  return detail ? `: ${detail}` : "";
+}
+
+const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
+
+function indent(text: string, limit = DETAIL_LINES): string {
+  const lines = text.trimEnd().split("\n");
+  const kept =
+    lines.length > limit ? [`… ${lines.length - limit} lines before`, ...lines.slice(-limit)] : lines;
+  return kept.map((line) => `           ${line}`).join("\n");
+}

@@ -1,0 +1,27 @@
+import type { Capability } from "./capabilities.ts";
+import type { TestReport } from "./protocol.ts";
+
+/** What `npm run test:GROUP` selects. */
+export type Group = "unit" | "kernel" | "cluster";
+
+/** Tests that run together and need the same things of the machine. */
+export interface Suite {
+  name: string;
+  group: Group;
+  needs: Capability[];
+  run(context: SuiteContext): Promise<void>;
+}
+
+/** What a suite gets from the runner. */
+export interface SuiteContext {
+  /** Takes each test as soon as it has ended. */
+  report(report: TestReport): void;
+  /** Takes what the tests print besides; shown if the suite fails. */
+  log(line: string): void;
+  /** Tells people what is going on now. */
+  progress(line: string): void;
+  /** Aborted when the runner is told to stop. */
+  signal: AbortSignal;
+  environment: NodeJS.ProcessEnv;
+  cacheDir: string;
+}

@@ -1,0 +1,83 @@
+/** All suites, in the order in which they run: what is quick and tells most comes first. */
+import { KERNEL_NAMES } from "./guest/kernels.ts";
+import { gitCheckout, networkNamespaces, programs, root, x86 } from "./runner/capabilities.ts";
+import { guestSuite } from "./runner/guest-tests.ts";
+import { findTests, nodeTestArguments, PROJECT, runCheck, runTestProcess } from "./runner/run-tests.ts";
+import type { Suite } from "./runner/suite.ts";
+
+const COMPILERS = programs("make", "clang", "g++", "bpftool");
+const GUESTS = [x86, programs("qemu-system-x86_64", "busybox", "cpio", "modprobe", "xz", "setpriv")];
+const NODES = [root, networkNamespaces, programs("buildah", "runc", "mmdebstrap", "go", "ip")];
+const GENERATED = ["crds"];
+
+const tool = (name: string) => `${PROJECT}/node_modules/.bin/${name}`;
+
+export const SUITES: Suite[] = [
+  {
+    name: "build",
+    group: "unit",
+    needs: [COMPILERS],
+    async run(context) {
+      for (const directory of ["bpf", "agent/native", "e2e/guest/programs"]) {
+        await runCheck(context, `builds ${directory}`, "make", ["-C", directory, "-j2"]);
+      }
+    },
+  },
+  {
+    name: "format and lint",
+    group: "unit",
+    needs: [],
+    run: (context) =>
+      runCheck(context, "is formatted and free of lint", tool("biome"), ["check", "--colors=off", "."]),
+  },
+  {
+    name: "types",
+    group: "unit",
+    needs: [],
+    run: (context) => runCheck(context, "type-checks", tool("tsc"), ["--noEmit", "--pretty", "false"]),
+  },
+  {
+    name: "generated files",
+    group: "unit",
+    needs: [gitCheckout],
+    async run(context) {
+      await runCheck(context, "can be generated", tool("node"), ["e2e/generate.ts"]);
+      await runCheck(context, "are the committed ones", "git", [
+        "diff",
+        "--exit-code",
+        "--stat",
+        "--",
+        ...GENERATED,
+      ]);
+    },
+  },
+  {
+    name: "unit tests",
+    group: "unit",
+    needs: [],
+    run(context) {
+      const args = ["run", "--reporter=./e2e/runner/vitest-reporter.ts"];
+      return runTestProcess(context, { program: tool("vitest"), args });
+    },
+  },
+  ...KERNEL_NAMES.map((kernel) => guestSuite(kernel, GUESTS)),
+  {
+    name: "API server",
+    group: "cluster",
+    needs: [programs("go")],
+    run(context) {
+      const args = nodeTestArguments(findTests("e2e/api-server/*.api-test.ts"));
+      return runTestProcess(context, { program: process.execPath, args });
+    },
+  },
+  {
+    name: "cluster",
+    group: "cluster",
+    needs: [...GUESTS, ...NODES],
+    run(context) {
+      const tests = [process.execPath, ...nodeTestArguments(findTests("e2e/stories/*.story.ts"))];
+      const args = ["e2e/control-plane/cli.ts", "--nodes", "2", "--kernel", "6.1,6.12", "--", ...tests];
+      return runTestProcess(context, { program: process.execPath, args });
+    },
+  },
+];

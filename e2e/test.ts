@@ -1,0 +1,70 @@
+/** `npm test`: runs all suites, or those that are named, and ends with `N passed, N failed`. */
+import { parseArgs } from "node:util";
+import { cacheDirectory } from "./cache.ts";
+import { ConsoleReport } from "./runner/console-report.ts";
+import type { Suite, SuiteContext } from "./runner/suite.ts";
+import { SUITES } from "./suites.ts";
+
+const USAGE = `npm test -- [NAME…]
+
+Runs the suites whose group or name is given, or all of them:
+${SUITES.map(({ group, name }) => `  ${group.padEnd(8)} ${name}`).join("\n")}
+`;
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(args: string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { help: { type: "boolean" } },
+  });
+  const unknown = positionals.filter((word) => !SUITES.some((suite) => isNamed(suite, word)));
+  if (values.help || unknown.length > 0) {
+    process.stderr.write(unknown.length > 0 ? `no suite is called ${unknown.join(", ")}\n\n${USAGE}` : USAGE);
+    return unknown.length > 0 ? 2 : 0;
+  }
+  const chosen = SUITES.filter(
+    (suite) => positionals.length === 0 || positionals.some((word) => isNamed(suite, word)),
+  );
+  return runSuites(chosen);
+}
+
+function isNamed({ group, name }: Suite, word: string): boolean {
+  return word === group || word === name;
+}
+
+async function runSuites(suites: Suite[]): Promise<number> {
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop.abort());
+  const report = new ConsoleReport((line) => process.stdout.write(`${line}\n`));
+  const context: SuiteContext = {
+    report: (test) => report.add(test),
+    log: (line) => report.log(line),
+    progress: (line) => report.note(line),
+    signal: stop.signal,
+    environment: process.env,
+    cacheDir: cacheDirectory(process.env),
+  };
+  for (const suite of suites) {
+    if (stop.signal.aborted) break;
+    report.startSuite(suite.name);
+    await runSuite(suite, context);
+    report.endSuite();
+  }
+  report.finish();
+  return report.failed > 0 || stop.signal.aborted ? 1 : 0;
+}
+
+async function runSuite(suite: Suite, context: SuiteContext): Promise<void> {
+  const missing = suite.needs
+    .map((need) => need(context.environment))
+    .filter((answer) => answer !== undefined);
+  const whole = { file: suite.name, name: "the whole suite", ms: 0 };
+  if (missing.length > 0) return context.report({ ...whole, state: "skipped", detail: missing.join("; ") });
+  try {
+    await suite.run(context);
+  } catch (error) {
+    context.report({ ...whole, state: "failed", detail: (error as Error).message });
+  }
+}
