@@ -11,7 +11,7 @@
 #define MAX_ARGS 5
 #define MAX_SELECTORS 5
 #define MAX_FILTERS 96
-#define INLINE_RANGES 64
+#define INLINE_RANGES 160 /* room for a mask per filter, and then for small sets */
 #define MAX_STRING 4096
 #define EXE_PATH 256
 #define EXE_TAIL 128

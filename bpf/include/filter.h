@@ -169,8 +169,8 @@ static __always_inline bool read_operand(const struct hit *hit, const volatile s
 		return *value;
 	}
 	if (operand == OPERAND_ARG && read_number(hit->context, index, value)) {
-		if (hook_config.arg[index].flags & VALUE_SIGNED)
-			*value ^= 1ULL << 63;
+		if (hook_config.arg[index].flags & VALUE_SIGNED && filter->compare != COMPARE_MASKS)
+			*value ^= 1ULL << 63; /* as the ranges have it */
 		return true;
 	}
 	return false;

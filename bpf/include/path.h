@@ -32,7 +32,7 @@ static __always_inline bool prepend_name(struct path_buffer *buffer, const struc
 	__u64 length = at_most(name->len, NAME_BYTES - 1);
 	__u64 start = buffer->start;
 
-	if (start < length + 1) {
+	if (start <= length) { /* not `< length + 1`: 6.12 then forgets the bounds of length */
 		buffer->flags |= WALK_TRUNCATED;
 		return false;
 	}

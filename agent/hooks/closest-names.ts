@@ -1,0 +1,30 @@
+/** Suggests what was meant by a name that does not exist. */
+
+const MAX_DISTANCE = 3;
+
+/** At most `limit` names within three edits, nearest first. */
+export function closestNames(name: string, candidates: Iterable<string>, limit = 3): string[] {
+  const found: { candidate: string; distance: number }[] = [];
+  for (const candidate of candidates) {
+    if (Math.abs(candidate.length - name.length) > MAX_DISTANCE) continue;
+    const distance = editDistance(name, candidate, MAX_DISTANCE);
+    if (distance <= MAX_DISTANCE) found.push({ candidate, distance });
+  }
+  found.sort((a, b) => a.distance - b.distance || a.candidate.localeCompare(b.candidate));
+  return found.slice(0, limit).map(({ candidate }) => candidate);
+}
+
+/** Levenshtein distance; anything above `bound` where it is larger than that. */
+export function editDistance(a: string, b: string, bound: number): number {
+  let above = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (above[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min(replaced, (above[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1));
+    }
+    if (Math.min(...row) > bound) return bound + 1;
+    above = row;
+  }
+  return above[b.length] ?? 0;
+}

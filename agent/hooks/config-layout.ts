@@ -1,0 +1,109 @@
+/**
+ * The structs and enumerators of bpf/include/config.h that TypeScript writes. A test compares offsets with the BTF of
+ * the object, and enumerators with the header.
+ */
+
+export const MAX_ARGS = 5;
+export const MAX_SELECTORS = 5;
+export const MAX_FILTERS = 96;
+export const INLINE_RANGES = 160;
+export const EXE_PATH = 256;
+export const EXE_TAIL = 128;
+/** Patterns of one hook, bpf/include/filter.h. */
+export const MAX_PATTERNS = 256;
+
+/** struct hook_config. */
+export const HOOK_CONFIG = {
+  size: 3864,
+  members: {
+    hook_id: 0,
+    flags: 4,
+    record_size: 8,
+    args: 12,
+    selectors: 14,
+    limit_seed: 16,
+    arg: 32,
+    selector: 72,
+    filter: 152,
+    range: 1304,
+  },
+} as const;
+
+/** struct value_config. */
+export const VALUE_CONFIG = {
+  size: 8,
+  members: { kind: 0, parameter: 1, width: 2, flags: 3, reserved: 4 },
+} as const;
+
+/** struct selector_config. */
+export const SELECTOR_CONFIG = {
+  size: 16,
+  members: { first_filter: 0, filters: 2, flags: 4, limit_scope: 6, limit_ns: 8 },
+} as const;
+
+/** struct filter_config. */
+export const FILTER_CONFIG = {
+  size: 12,
+  members: { operand: 0, index: 1, compare: 2, negate: 3, first: 4, count: 8 },
+} as const;
+
+/** struct value_range. */
+export const VALUE_RANGE = { size: 16, members: { low: 0, high: 8 } } as const;
+
+/** struct path_pattern. */
+export const PATH_PATTERN = { size: 512, members: { mask: 0, data: 256 } } as const;
+
+/** struct process_image. */
+export const PROCESS_IMAGE = {
+  size: 392,
+  members: { tail: 0, path: 128, path_size: 384, reserved: 388 },
+} as const;
+
+/** struct limit_key. */
+export const LIMIT_KEY = { size: 32, members: { digest: 0, start_ns: 16, id: 24, reserved: 28 } } as const;
+
+/** struct hook_stats of bpf/include/event.h. */
+export const HOOK_STATS = {
+  size: 40,
+  members: { hits: 0, posted: 8, lost: 16, rate_limited: 24, errors: 32 },
+} as const;
+
+/** Sizes of struct hook_record and struct arg_slot of bpf/include/event.h. */
+export const HOOK_RECORD_BYTES = 56;
+export const ARG_SLOT_BYTES = 8;
+
+/** Enumerators, by their names in C. */
+export const ENUMERATORS = {
+  VALUE_SIGNED: 1 << 0,
+  VALUE_USER: 1 << 1,
+  OPERAND_PID: 0,
+  OPERAND_NAMESPACE_PID: 1,
+  OPERAND_PID_OR_ANCESTOR: 2,
+  OPERAND_NAMESPACE_PID_OR_ANCESTOR: 3,
+  OPERAND_NAMESPACE: 4,
+  OPERAND_ARG: 5,
+  OPERAND_EXE: 6,
+  COMPARE_RANGES: 0,
+  COMPARE_MANY_RANGES: 1,
+  COMPARE_MASKS: 2,
+  COMPARE_PATHS: 3,
+  COMPARE_PATTERNS: 4,
+  COMPARE_TAIL_PATTERNS: 5,
+  NAMESPACE_UTS: 0,
+  NAMESPACE_IPC: 1,
+  NAMESPACE_MNT: 2,
+  NAMESPACE_PID: 3,
+  NAMESPACE_PID_FOR_CHILDREN: 4,
+  NAMESPACE_NET: 5,
+  NAMESPACE_TIME: 6,
+  NAMESPACE_TIME_FOR_CHILDREN: 7,
+  NAMESPACE_CGROUP: 8,
+  NAMESPACE_USER: 9,
+  SELECTOR_NO_POST: 1 << 0,
+  LIMIT_NONE: 0,
+  LIMIT_THREAD: 1,
+  LIMIT_PROCESS: 2,
+  LIMIT_GLOBAL: 3,
+  HOOK_SYSCALL: 1 << 0,
+  HOOK_SCRATCH: 1 << 1,
+} as const;

@@ -1,0 +1,73 @@
+/** Does a policy's argument list fit the function? Only where BTF knows the prototype. Pure. */
+import type { ArgDef, ArgType, HookDef } from "../../crds/hook-spec.ts";
+import type { BtfParam, FuncProto } from "../bpf/binding.ts";
+import { HookError } from "./hook-error.ts";
+
+const CAPABILITY_SET = /^(const )?(kernel_cap_t|struct kernel_cap_struct) \*$/;
+
+/** What a parameter must be to be read as a type that is a structure. */
+const WANTED: Partial<Record<ArgType, RegExp>> = {
+  cred: /^(const )?struct cred \*$/,
+  user_namespace: /^(const )?struct user_namespace \*$/,
+  kernel_cap_t: CAPABILITY_SET,
+  cap_inheritable: CAPABILITY_SET,
+  cap_permitted: CAPABILITY_SET,
+  cap_effective: CAPABILITY_SET,
+  string: /^(const )?(unsigned |signed )?(char|u8|__u8) \*$/,
+};
+
+/** Types whose structures live in kernel memory: no system call takes them. */
+const KERNEL_ONLY: ReadonlySet<ArgType> = new Set([
+  "cred",
+  "user_namespace",
+  "kernel_cap_t",
+  "cap_inheritable",
+  "cap_permitted",
+  "cap_effective",
+]);
+
+/** Throws a HookError that shows the prototype. `proto` is that of the function, or of a system call's body. */
+export function checkArguments(def: HookDef, name: string, proto: FuncProto | undefined): void {
+  def.args.forEach((arg, position) => {
+    const at = `args[${position}]`;
+    if (def.syscall && KERNEL_ONLY.has(arg.type)) {
+      throw new HookError("InvalidArgument", `${at}: a system call has no argument of type ${arg.type}`);
+    }
+    if (!proto) return;
+    const parameter = proto.params[arg.index];
+    const shown = formatPrototype(name, proto);
+    if (!parameter) throw new HookError("InvalidArgument", `${at}: no parameter ${arg.index} in ${shown}`);
+    if (parameter.type === "...") {
+      throw new HookError("InvalidArgument", `${at}: parameter ${arg.index} is variable in ${shown}`);
+    }
+    if (!fits(arg, parameter)) {
+      throw new HookError(
+        "InvalidArgument",
+        `${at}: type ${arg.type} does not fit parameter ${arg.index} of ${shown}`,
+      );
+    }
+  });
+}
+
+/** As C would declare it. */
+export function formatPrototype(name: string, proto: FuncProto): string {
+  const parameters = proto.params.map((parameter) => declare(parameter)).join(", ");
+  return `${declare({ type: proto.returnType, name })}(${parameters || "void"})`;
+}
+
+/** A typed load reads pointers as pointers: their bits are for a probe to read. */
+export function readsPointerAsInteger(args: readonly ArgDef[], proto: FuncProto): boolean {
+  return args.some((arg) => {
+    const type = proto.params[arg.index]?.type ?? "";
+    return arg.type !== "nop" && arg.type !== "string" && !WANTED[arg.type] && type.endsWith("*");
+  });
+}
+
+function fits(arg: ArgDef, parameter: BtfParam): boolean {
+  return WANTED[arg.type]?.test(parameter.type) ?? true;
+}
+
+function declare({ type, name }: BtfParam): string {
+  if (name === "") return type;
+  return type.endsWith("*") ? `${type}${name}` : `${type} ${name}`;
+}

@@ -1,0 +1,74 @@
+/** How the kernel side reads each argument type, and how much room it takes in a record. */
+import type { ArgType } from "../../crds/hook-spec.ts";
+
+/** enum value_kind of bpf/include/config.h. */
+export const VALUE_KINDS = {
+  VALUE_NOP: 0,
+  VALUE_INTEGER: 1,
+  VALUE_CAPABILITY_SET: 2,
+  VALUE_CRED: 3,
+  VALUE_USER_NS: 4,
+  VALUE_STRING: 5,
+} as const;
+
+/** Longest string that is read, without its NUL. */
+export const MAX_STRING_BYTES = 4096;
+
+/** How a value of a type is read and written. */
+export interface ValueType {
+  kind: number;
+  /** Bytes of an integer in its register; 0 for other kinds. */
+  width: 0 | 1 | 2 | 4 | 8;
+  signed: boolean;
+  /** Bytes of payload behind the slot's header; the most for a type whose size varies. */
+  room: number;
+  /** The payload is as long as the value. */
+  varies: boolean;
+}
+
+const integer = (width: 1 | 2 | 4 | 8, signed: boolean): ValueType => ({
+  kind: VALUE_KINDS.VALUE_INTEGER,
+  width,
+  signed,
+  room: 8,
+  varies: false,
+});
+
+const fixed = (kind: number, room: number): ValueType => ({
+  kind,
+  width: 0,
+  signed: false,
+  room,
+  varies: false,
+});
+
+const CAPABILITY_SET = fixed(VALUE_KINDS.VALUE_CAPABILITY_SET, 8);
+
+/** Every argument type that hooks can read. */
+export const VALUE_TYPES: Readonly<Record<ArgType, ValueType>> = {
+  int: integer(4, true),
+  sint32: integer(4, true),
+  int32: integer(4, true),
+  sint8: integer(1, true),
+  int8: integer(1, true),
+  sint16: integer(2, true),
+  int16: integer(2, true),
+  uint8: integer(1, false),
+  uint16: integer(2, false),
+  uint32: integer(4, false),
+  long: integer(8, true),
+  sint64: integer(8, true),
+  int64: integer(8, true),
+  ulong: integer(8, false),
+  uint64: integer(8, false),
+  size_t: integer(8, false),
+  capability: integer(4, true),
+  kernel_cap_t: CAPABILITY_SET,
+  cap_inheritable: CAPABILITY_SET,
+  cap_permitted: CAPABILITY_SET,
+  cap_effective: CAPABILITY_SET,
+  cred: fixed(VALUE_KINDS.VALUE_CRED, 80),
+  user_namespace: fixed(VALUE_KINDS.VALUE_USER_NS, 16),
+  string: { kind: VALUE_KINDS.VALUE_STRING, width: 0, signed: false, room: MAX_STRING_BYTES, varies: true },
+  nop: fixed(VALUE_KINDS.VALUE_NOP, 0),
+};
