@@ -10,11 +10,11 @@
 
 static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)
 {
-	struct kernfs_node___before_6_15 *old = (void *)node;
+	struct kernfs_node___since_6_15 *renamed = (void *)node;
 
-	if (bpf_core_field_exists(old->parent))
-		return BPF_CORE_READ(old, parent);
-	return BPF_CORE_READ(node, __parent);
+	if (bpf_core_field_exists(renamed->__parent))
+		return BPF_CORE_READ(renamed, __parent);
+	return BPF_CORE_READ(node, parent);
 }
 
 /*

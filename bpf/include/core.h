@@ -15,8 +15,8 @@
 #define OPAQUE(value) asm volatile("" : "+r"(value))
 
 /* kernfs_node.parent was renamed to __parent in 6.15. */
-struct kernfs_node___before_6_15 {
-	struct kernfs_node *parent;
+struct kernfs_node___since_6_15 {
+	struct kernfs_node *__parent;
 } __attribute__((preserve_access_index));
 
 /*
