@@ -128,7 +128,7 @@ function replaceAnything(random: Random, place: Node, places: Node[]): void {
   const change = random(5);
   if (change === 0) delete place[key];
   else if (change === 1) place[key] = structuredClone(pick(random, places));
-  else if (change === 2 && !Array.isArray(place)) place[`${key}s`] = place[key];
+  else if (change === 2 && Object.hasOwn(place, key)) place[`${key}s`] = place[key];
   else place[key] = structuredClone(pick(random, PIECES));
 }
 

@@ -1,0 +1,189 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { validate } from "./validate.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+const EXAMPLES = join(ROOT, "crds/examples");
+const VALID = join(EXAMPLES, "valid/process-creds-installed.yaml");
+const INVALID = join(EXAMPLES, "invalid/list-does-not-exist.yaml");
+
+interface Run {
+  status: number;
+  out: string[];
+  err: string[];
+}
+
+async function run(args: string[], stdin = ""): Promise<Run> {
+  const out: string[] = [];
+  const err: string[] = [];
+  const streams = {
+    out: (line: string) => void out.push(line),
+    err: (line: string) => void err.push(line),
+    stdin: () => Promise.resolve(stdin),
+  };
+  return { status: await validate(args, streams), out, err };
+}
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "trigon-validate-"));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+/** A file below the test's directory. */
+function write(name: string, text: string): string {
+  const path = join(directory, name);
+  mkdirSync(join(path, ".."), { recursive: true });
+  writeFileSync(path, text);
+  return path;
+}
+
+describe("trigon validate", () => {
+  test("says nothing on standard output about a valid file, and exits with 0", async () => {
+    expect(await run([VALID])).toEqual({
+      status: 0,
+      out: [],
+      err: ["1 file: 1 valid, 0 invalid, 0 warnings"],
+    });
+  });
+
+  test("prints each error as FILE:LINE:COLUMN: FIELD: MESSAGE and exits with 1", async () => {
+    expect(await run([INVALID])).toEqual({
+      status: 1,
+      out: [
+        `${INVALID}:12:7: spec.kprobes[0].call: list "uid-call" does not exist: did you mean "uid-calls"?`,
+      ],
+      err: ["1 file: 0 valid, 1 invalid, 0 warnings"],
+    });
+  });
+
+  test("a warning is marked and does not change the exit status", async () => {
+    const text = readFileSync(VALID, "utf8").replace("rateLimit", "# rateLimit");
+    const path = write("noisy.yaml", text);
+    const { status, out, err } = await run([path]);
+    expect({ status, err }).toEqual({ status: 0, err: ["1 file: 1 valid, 0 invalid, 1 warning"] });
+    expect(out).toEqual([
+      expect.stringMatching(
+        /noisy\.yaml:\d+:\d+: spec\.kprobes\[0\]\.call: warning: commit_creds runs at every exec/,
+      ),
+    ]);
+  });
+
+  test("an error of the whole document has no field", async () => {
+    expect((await run([write("empty.yaml", "")])).out).toEqual([
+      `${join(directory, "empty.yaml")}:1:1: is empty: there is no policy in it`,
+    ]);
+  });
+
+  test("reads standard input", async () => {
+    expect(await run(["-"], readFileSync(INVALID, "utf8"))).toMatchObject({
+      status: 1,
+      out: [expect.stringMatching(/^stdin:12:7: spec\.kprobes\[0\]\.call: list/)],
+    });
+  });
+
+  test("reads all policy files below a directory, in order", async () => {
+    write("tree/b/two.yml", "a: [");
+    write("tree/a/one.json", "{}");
+    write("tree/c.txt", "not read");
+    const { status, out, err } = await run([join(directory, "tree")]);
+    expect(out.map((line) => relative(directory, line.split(":", 1)[0] ?? ""))).toEqual([
+      "tree/a/one.json",
+      "tree/b/two.yml",
+    ]);
+    expect({ status, err }).toEqual({ status: 1, err: ["2 files: 0 valid, 2 invalid, 0 warnings"] });
+  });
+
+  test("the valid examples are valid, and each invalid one is not", async () => {
+    expect(await run([join(EXAMPLES, "valid")])).toMatchObject({ status: 0, out: [] });
+    const names = readdirSync(join(EXAMPLES, "invalid")).filter(
+      (name) => name !== "function-not-in-kernel.yaml",
+    );
+    expect(names.length).toBeGreaterThan(30);
+    for (const name of names)
+      expect([name, (await run([join(EXAMPLES, "invalid", name)])).status]).toEqual([name, 1]);
+  });
+
+  test("warns when two files have a policy of the same name", async () => {
+    const copy = write("copy.yaml", readFileSync(VALID, "utf8"));
+    const { status, out } = await run([VALID, copy]);
+    expect(status).toBe(0);
+    expect(out).toEqual([
+      `${copy}:7:3: metadata.name: warning: ${VALID} has a policy of this name too: the one that is applied later replaces the other`,
+    ]);
+  });
+
+  test("one broken document among several is counted alone", async () => {
+    const good = readFileSync(VALID, "utf8");
+    const { status, err } = await run([
+      write("three.yaml", `${good}---\nkind: Pod\n---\n${good.replace("process-creds-changed", "other")}`),
+    ]);
+    expect({ status, err }).toEqual({ status: 1, err: ["1 file: 2 valid, 1 invalid, 0 warnings"] });
+  });
+
+  test.each([
+    ["no file", [], "trigon validate: no file given"],
+    ["an unknown option", ["--colour", VALID], "trigon validate: unknown option --colour"],
+    [
+      "a file that is not there",
+      [VALID, "/nonexistent.yaml"],
+      "trigon validate: ENOENT: no such file or directory",
+    ],
+    ["a directory without policies", [join(ROOT, "LICENSES-nowhere"), VALID], "trigon validate: ENOENT"],
+  ])("%s: exit status 2, and why on standard error", async (_name, args, message) => {
+    const { status, out, err } = await run(args);
+    expect({ status, out }).toEqual({ status: 2, out: [] });
+    expect(err[0]).toContain(message);
+  });
+
+  test("an empty directory is no success", async () => {
+    mkdirSync(join(directory, "nothing"));
+    const path = join(directory, "nothing");
+    expect(await run([path])).toEqual({
+      status: 2,
+      out: [],
+      err: [`trigon validate: no *.yaml, *.yml or *.json file below ${path}`],
+    });
+  });
+
+  test.each([["--help"], ["-h"]])("%s explains", async (option) => {
+    const { status, out } = await run([VALID, option]);
+    expect(status).toBe(0);
+    expect(out.join("\n")).toContain("Exit status: 0 all policies are valid, 1 some are not, 2 usage error");
+  });
+});
+
+describe("the command", { timeout: 60_000 }, () => {
+  const trigon = (args: string[], input = "") =>
+    spawnSync(process.execPath, [join(ROOT, "cli/trigon.mjs"), ...args], { encoding: "utf8", input });
+
+  test.each([
+    ["a valid file", ["validate", VALID], 0],
+    ["an invalid file", ["validate", INVALID], 1],
+    ["no file", ["validate"], 2],
+    ["no command", [], 2],
+    ["an unknown command", ["valdate"], 2],
+    ["--help", ["--help"], 0],
+    ["--version", ["--version"], 0],
+  ])("passes the exit status on: %s", (_name, args, status) => {
+    expect(trigon(args).status).toBe(status);
+  });
+
+  test("reads standard input and writes standard output", () => {
+    const { stdout, stderr, status } = trigon(["validate", "-"], "kind: Pod\n");
+    expect({ stdout, stderr, status }).toEqual({
+      stdout:
+        'stdin:1:1: kind: kind "Pod" is not a policy: must be TracingPolicy or TracingPolicyNamespaced\n',
+      stderr: "1 file: 0 valid, 1 invalid, 0 warnings\n",
+      status: 1,
+    });
+  });
+
+  test("npx runs it in a checkout", () => {
+    const out = execFileSync("npx", ["--offline", "trigon", "--version"], { cwd: ROOT, encoding: "utf8" });
+    expect(out).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
