@@ -15,11 +15,26 @@ export interface WatchStreamOptions extends Selection {
   resourceVersion: string;
   /** The server ends the watch after this time. */
   timeoutSeconds: number;
-  /** No byte for this long, bookmarks included, means that nobody is at the other end. */
-  idleTimeoutMs: number;
+  /** How long the stream may be silent before it counts as dead. */
+  patience: Patience;
   signal: AbortSignal;
   /** Called when the server has accepted the watch. */
   onOpen(): void;
+}
+
+/**
+ * Limits of silence. The API server sends a bookmark each minute, but none before the resource has changed since the
+ * watch began, unless etcd notifies it of progress: until the first one, only the end that it promised by
+ * `timeoutSeconds` can be relied on. A peer that is gone from the network ends the connection earlier, by TCP
+ * keep-alive.
+ */
+export interface Patience {
+  /** Until the answer begins. */
+  answerMs: number;
+  /** From the first bookmark on. */
+  bookmarkMs: number;
+  /** Beyond `timeoutSeconds`. */
+  graceMs: number;
 }
 
 /** The peer has fallen silent: a half-open connection. */
@@ -34,7 +49,8 @@ export async function* watchStream(
   resource: Resource,
   options: WatchStreamOptions,
 ): AsyncGenerator<WatchEvent> {
-  const idle = new IdleTimer(options.idleTimeoutMs);
+  const { patience } = options;
+  const idle = new IdleTimer(patience.answerMs);
   const signal = AbortSignal.any([options.signal, idle.signal]);
   let response: IncomingMessage | undefined;
   try {
@@ -48,7 +64,12 @@ export async function* watchStream(
       throw new KubeError(step, response.statusCode ?? 0, parseStatus(await firstKilobytes(response)));
     }
     options.onOpen();
-    for await (const line of readLines(idle.resetBy(response))) yield parseEvent(step, line);
+    idle.allow(options.timeoutSeconds * 1000 + patience.graceMs);
+    for await (const line of readLines(idle.resetBy(response))) {
+      const event = parseEvent(step, line);
+      if (event.type === "BOOKMARK") idle.allow(patience.bookmarkMs);
+      yield event;
+    }
   } catch (error) {
     throw idle.signal.aborted && !options.signal.aborted ? idle.signal.reason : error;
   } finally {
@@ -101,15 +122,20 @@ async function firstKilobytes(response: IncomingMessage): Promise<string> {
 
 class IdleTimer {
   readonly #controller = new AbortController();
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout;
 
   constructor(timeoutMs: number) {
-    const error = new IdleError(`nothing came for ${timeoutMs / 1000} s, the connection is dead`);
-    this.#timer = setTimeout(() => this.#controller.abort(error), timeoutMs);
+    this.#timer = this.#arm(timeoutMs);
   }
 
   get signal(): AbortSignal {
     return this.#controller.signal;
+  }
+
+  /** From now on, this much silence. */
+  allow(timeoutMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = this.#arm(timeoutMs);
   }
 
   async *resetBy(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
@@ -121,5 +147,10 @@ class IdleTimer {
 
   stop(): void {
     clearTimeout(this.#timer);
+  }
+
+  #arm(timeoutMs: number): NodeJS.Timeout {
+    const error = new IdleError(`nothing came for ${timeoutMs / 1000} s, the connection is dead`);
+    return setTimeout(() => this.#controller.abort(error), timeoutMs);
   }
 }

@@ -11,6 +11,7 @@ import {
   startScriptedServer,
 } from "./test-data.ts";
 import { ResourceWatch, type ResourceWatchOptions } from "./watch.ts";
+import type { Patience } from "./watch-stream.ts";
 
 let server: ScriptedServer;
 let watch: ResourceWatch<KubeObject>;
@@ -175,26 +176,37 @@ test("asks for bookmarks, a time limit and the selection", async () => {
   expect(Number(url?.searchParams.get("timeoutSeconds"))).toBeGreaterThanOrEqual(300);
 });
 
-test("a silent connection is given up and replaced by exactly one other", async () => {
-  await start(
-    {
-      lists: [page([], "7")],
-      watches: [events([], "silence"), events([["ADDED", makeObject("a", "8")]], "silence")],
-    },
-    { idleTimeoutMs: 100 },
-  );
-  await until(() => expect(seen).toEqual(["sync", "add a@8"]));
-  await until(() => expect(server.open()).toBe(1));
-});
+const silences: Record<string, { first: Script; patience: Partial<Patience>; watchSeconds?: number }> = {
+  "a server that accepts and never answers": { first: () => undefined, patience: { answerMs: 100 } },
+  "a watch that was quiet beyond its promised end": {
+    first: events([], "silence"),
+    patience: { graceMs: 100 },
+    watchSeconds: 0,
+  },
+  "a watch that had bookmarks and has none any more": {
+    first: events([bookmark("7")], "silence"),
+    patience: { bookmarkMs: 100 },
+  },
+};
+test.each(Object.entries(silences))(
+  "%s is given up and replaced by exactly one other",
+  async (_name, one) => {
+    const patience = { answerMs: 60_000, bookmarkMs: 60_000, graceMs: 60_000, ...one.patience };
+    const seconds = one.watchSeconds ?? 60;
+    await start(
+      { lists: [page([], "7")], watches: [one.first, events([["ADDED", makeObject("a", "8")]], "silence")] },
+      { patience, watchSeconds: { min: seconds, max: seconds } },
+    );
+    await until(() => expect(seen).toEqual(["sync", "add a@8"]));
+    await until(() => expect(server.open()).toBe(1));
+  },
+);
 
-test("a server that accepts and never answers is given up, too", async () => {
-  const never: Script = () => undefined;
-  await start(
-    { lists: [page([], "7")], watches: [never, events([["ADDED", makeObject("a", "8")]], "silence")] },
-    { idleTimeoutMs: 100 },
-  );
-  await until(() => expect(seen).toEqual(["sync", "add a@8"]));
-  await until(() => expect(server.open()).toBe(1));
+test("a quiet watch without bookmarks is left alone: some servers send none before the first change", async () => {
+  const patience = { answerMs: 50, bookmarkMs: 50, graceMs: 60_000 };
+  await start({ lists: [page([], "7")], watches: [events([], "silence")] }, { patience });
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(server.watches).toHaveLength(1);
 });
 
 test("stop closes the connection and nothing is told any more", async () => {

@@ -10,7 +10,7 @@ import { isExpired, KubeError } from "./kube-error.ts";
 import { errorText, type Logger } from "./logger.ts";
 import type { WatchMetrics } from "./metrics.ts";
 import { type KubeObject, objectKey, type Resource } from "./resources.ts";
-import { IdleError, type WatchEvent, watchStream } from "./watch-stream.ts";
+import { IdleError, type Patience, type WatchEvent, watchStream } from "./watch-stream.ts";
 
 /** What to watch and how. */
 export interface ResourceWatchOptions<T> extends Selection {
@@ -21,8 +21,9 @@ export interface ResourceWatchOptions<T> extends Selection {
   /** What is kept of each object; absent: all of it. Must keep the metadata. */
   parse?: (object: KubeObject) => T;
   pageSize?: number;
-  /** Longer than the minute between two bookmarks. */
-  idleTimeoutMs?: number;
+  patience?: Patience;
+  /** The server ends a watch after a random time between these. */
+  watchSeconds?: { min: number; max: number };
   backoff?: BackoffOptions;
   random?: () => number;
 }
@@ -39,6 +40,8 @@ export interface WatchHandlers<T> {
 /** A watch that lived this long was healthy: the next try needs no delay. */
 const HEALTHY_MS = 5_000;
 const WATCH_SECONDS = { min: 300, max: 600 };
+/** Bookmarks come once a minute. */
+const PATIENCE: Patience = { answerMs: 30_000, bookmarkMs: 90_000, graceMs: 30_000 };
 
 /** Keeps `store` equal to what the API server has, with never more than one open watch. */
 export class ResourceWatch<T extends KubeObject> {
@@ -122,13 +125,17 @@ export class ResourceWatch<T extends KubeObject> {
   }
 
   #stream(onOpen: () => void): AsyncGenerator<WatchEvent> {
-    const { client, resource, idleTimeoutMs = 90_000 } = this.#options;
-    const spread = WATCH_SECONDS.max - WATCH_SECONDS.min;
+    const {
+      client,
+      resource,
+      patience = PATIENCE,
+      watchSeconds: { min, max } = WATCH_SECONDS,
+    } = this.#options;
     return watchStream(client, resource, {
       ...this.#selection(),
       resourceVersion: this.#resourceVersion ?? "",
-      timeoutSeconds: Math.round(WATCH_SECONDS.min + spread * this.#random()),
-      idleTimeoutMs,
+      timeoutSeconds: Math.round(min + (max - min) * this.#random()),
+      patience,
       signal: this.#stopped.signal,
       onOpen,
     });

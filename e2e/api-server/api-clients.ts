@@ -6,7 +6,7 @@ import { runProgram } from "../guest/program.ts";
 
 /** A client with this bearer token. */
 export async function clientWith(
-  plane: ControlPlane,
+  plane: Pick<ControlPlane, "url" | "caFile">,
   bearer: string,
   userAgent: string,
 ): Promise<KubeClient> {

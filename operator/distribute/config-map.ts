@@ -50,7 +50,7 @@ export function encodeSpec(spec: HookSpec): EncodedSpec {
   const compressed = gzipSync(json, { level: 9 });
   if (compressed.length > MAX_DATA_BYTES) {
     const kib = (bytes: number) => Math.ceil(bytes / 1024);
-    const message = `the compiled policy has ${kib(compressed.length)} KiB compressed, a ConfigMap holds ${kib(MAX_DATA_BYTES)}; split the policy or shorten its value lists`;
+    const message = `the compiled policy has ${kib(compressed.length)} KiB compressed, a ConfigMap holds ${kib(MAX_DATA_BYTES)} KiB; split the policy or shorten its value lists`;
     return { ok: false, message };
   }
   return { ok: true, data: { binaryData: { [HOOK_SPEC_KEYS.gzip]: compressed.toString("base64") } } };

@@ -33,7 +33,8 @@ export interface ListedNode extends StateOnNode {
 const MAX_FAILING_NODES = 20;
 /** Clusters of up to this size have every node listed. */
 const MAX_NODE_LINES = 50;
-const MAX_NODE_MESSAGE = 300;
+/** Twenty of them and the conditions stay below 8 KiB. */
+const MAX_NODE_MESSAGE = 220;
 
 const COUNTER: Record<NodeState, Exclude<keyof NodeCounts, "total">> = {
   Attached: "attached",
@@ -91,17 +92,15 @@ function nodesIn(judged: readonly Judged[], state: NodeState): ListedNode[] {
     .filter((one) => one.state === state)
     .map(({ node, ...rest }) => ({ node: node.name, ...rest }))
     .sort(byNode)
-    .slice(0, MAX_FAILING_NODES);
-}
-
-function listFailing(summary: NodeSummary): FailingNode[] {
-  return [...summary.failed, ...summary.unavailable]
-    .sort(byNode)
     .slice(0, MAX_FAILING_NODES)
     .map(({ message, ...rest }) => ({
       ...rest,
       ...(message && { message: shorten(message, MAX_NODE_MESSAGE) }),
     }));
+}
+
+function listFailing(summary: NodeSummary): FailingNode[] {
+  return [...summary.failed, ...summary.unavailable].sort(byNode).slice(0, MAX_FAILING_NODES);
 }
 
 function listNodes(judged: readonly Judged[]): NodeLine[] {

@@ -1,0 +1,59 @@
+import { describe, expect, test } from "vitest";
+import { parseCommand } from "./config.ts";
+
+const POD = {
+  KUBERNETES_SERVICE_HOST: "10.0.0.1",
+  KUBERNETES_SERVICE_PORT: "443",
+  POD_NAMESPACE: "security",
+};
+
+describe("parseCommand", () => {
+  test("takes everything from the Pod by default", () => {
+    expect(parseCommand([], POD, "trigon-operator-x")).toEqual({
+      kind: "run",
+      config: {
+        namespace: "security",
+        metricsServer: { port: 2113 },
+        logLevel: "info",
+        logFormat: "text",
+        inCluster: { host: "10.0.0.1", port: "443" },
+        instance: "trigon-operator-x",
+      },
+    });
+  });
+
+  test("lets flags win over the environment", () => {
+    const argv = [
+      "--namespace",
+      "n",
+      "--kubeconfig",
+      "/k",
+      "--metrics-server",
+      "[::1]:9",
+      "--log-level",
+      "debug",
+    ];
+    expect(parseCommand(argv, { ...POD, KUBECONFIG: "/other" }, "h")).toMatchObject({
+      config: {
+        namespace: "n",
+        kubeconfig: "/k",
+        metricsServer: { host: "::1", port: 9 },
+        logLevel: "debug",
+      },
+    });
+  });
+
+  const errors: Record<string, { argv: string[]; env?: Record<string, string>; message: RegExp }> = {
+    "names an unknown flag": { argv: ["--nmespace", "x"], message: /--nmespace/ },
+    "names a wrong level": {
+      argv: ["--log-level", "loud"],
+      message: /--log-level: "loud" is not one of error/,
+    },
+    "says how an address looks": { argv: ["--metrics-server", "2113"], message: /HOST:PORT or :PORT/ },
+    "says that there is no way to the API server": { argv: [], env: {}, message: /no kubeconfig is given/ },
+  };
+  test.each(Object.entries(errors))("%s", (_name, { argv, env = POD, message }) => {
+    const command = parseCommand(argv, env, "h");
+    expect(command.kind === "error" && command.message).toMatch(message);
+  });
+});

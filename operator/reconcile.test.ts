@@ -1,0 +1,84 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import type { Compiled } from "./compiler.ts";
+import type { WantedSpec } from "./distribute/plan.ts";
+import { type ReconcileDeps, reconcile } from "./reconcile.ts";
+import type { PolicyObject } from "./resources.ts";
+import { makePolicy, makeWanted } from "./test-data.ts";
+
+const REF = { kind: "TracingPolicy", name: "p" } as const;
+const newest = makeWanted(2, "sys_setgid");
+const lastGood = makeWanted(1, "sys_setuid");
+
+let said: string[];
+let distributed: string[];
+beforeEach(() => {
+  said = [];
+  distributed = [];
+});
+
+interface World {
+  policy?: PolicyObject;
+  compiled?: Compiled;
+  lastGood?: WantedSpec;
+  applyFails?: boolean;
+}
+
+function makeDeps(world: World): ReconcileDeps {
+  return {
+    findPolicy: () => world.policy,
+    compile: () => world.compiled ?? { ok: true, ...newest, warnings: [] },
+    isInUse: () => false,
+    specs: {
+      apply: async (wanted) => {
+        if (world.applyFails) throw new Error("POST /api/v1/configmaps: 403");
+        distributed.push(`apply ${wanted.hash}`);
+      },
+      remove: async () => void distributed.push("remove"),
+      lastGood: async () => world.lastGood,
+      distributed: () => world.lastGood,
+    },
+    reporter: {
+      accept: (_policy, wanted) => said.push(`accept ${wanted.hash} of generation ${wanted.generation}`),
+      reject: (_policy, message, running) => said.push(`reject ${message} ${running?.hash}`),
+      fail: (_policy, message, running) => said.push(`fail ${message} ${running?.hash}`),
+      forget: (key) => said.push(`forget ${key}`),
+    },
+  };
+}
+
+const policy = makePolicy({ metadata: { name: "p", uid: "u", generation: 2 } });
+const invalid: Compiled = { ok: false, errors: [{ path: "spec.kprobes", message: "is empty" }] };
+const cases: Record<string, { world: World; said: string[]; distributed: string[] }> = {
+  "distributes what compiles": {
+    world: { policy },
+    said: [`accept ${newest.hash} of generation 2`],
+    distributed: [`apply ${newest.hash}`],
+  },
+  "removes the specs of a policy that is gone": {
+    world: {},
+    said: ["forget TracingPolicy/p"],
+    distributed: ["remove"],
+  },
+  "keeps the last good spec of an invalid policy distributed": {
+    world: { policy, compiled: invalid, lastGood },
+    said: [`reject spec.kprobes: is empty ${lastGood.hash}`],
+    distributed: [`apply ${lastGood.hash}`],
+  },
+  "distributes nothing for a policy that never was valid": {
+    world: { policy, compiled: invalid },
+    said: ["reject spec.kprobes: is empty undefined"],
+    distributed: [],
+  },
+};
+describe("reconcile", () => {
+  test.each(Object.entries(cases))("%s", async (_name, one) => {
+    await reconcile(makeDeps(one.world), REF);
+    expect(said).toEqual(one.said);
+    expect(distributed).toEqual(one.distributed);
+  });
+
+  test("says that the spec could not be written, what still runs, and lets the queue try again", async () => {
+    await expect(reconcile(makeDeps({ policy, applyFails: true, lastGood }), REF)).rejects.toThrow("403");
+    expect(said).toEqual([`fail POST /api/v1/configmaps: 403 ${lastGood.hash}`]);
+  });
+});

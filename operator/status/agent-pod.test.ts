@@ -1,0 +1,88 @@
+import { describe, expect, test } from "vitest";
+import type { KubeObject } from "../../lib/resources.ts";
+import { parseAgentPod, preferredPod } from "./agent-pod.ts";
+
+function makePod(status: object, metadata: object = {}): KubeObject {
+  return { metadata: { name: "pod-1", ...metadata }, spec: { nodeName: "node-1" }, status } as KubeObject;
+}
+
+const terminated = { exitCode: 1, reason: "Error", message: "bpf(BPF_PROG_LOAD): EPERM\n" };
+const cases: Record<string, { status: object; state: string; message?: string }> = {
+  "is ready by its condition": {
+    status: { conditions: [{ type: "Ready", status: "True" }] },
+    state: "ready",
+  },
+  "is starting before the kubelet has said anything": {
+    status: { phase: "Pending" },
+    state: "starting",
+    message: "agent pod pod-1 is not ready yet",
+  },
+  "is starting while its container is created": {
+    status: { containerStatuses: [{ state: { waiting: { reason: "ContainerCreating" } } }] },
+    state: "starting",
+  },
+  "is starting while it runs for the first time": {
+    status: {
+      conditions: [{ type: "Ready", status: "False" }],
+      containerStatuses: [{ restartCount: 0, state: { running: {} } }],
+    },
+    state: "starting",
+  },
+  "is unavailable when its image cannot be had": {
+    status: {
+      containerStatuses: [{ state: { waiting: { reason: "ImagePullBackOff", message: "not found" } } }],
+    },
+    state: "unavailable",
+    message: "agent pod pod-1 is in ImagePullBackOff: not found",
+  },
+  "is unavailable in a crash loop, with what it said last": {
+    status: {
+      containerStatuses: [
+        { restartCount: 2, state: { waiting: { reason: "CrashLoopBackOff" } }, lastState: { terminated } },
+      ],
+    },
+    state: "unavailable",
+    message: "agent pod pod-1 is in CrashLoopBackOff: ended with Error 1: bpf(BPF_PROG_LOAD): EPERM",
+  },
+  "is unavailable right after it ended": {
+    status: { containerStatuses: [{ state: { terminated } }] },
+    state: "unavailable",
+    message: "agent pod pod-1 ended with Error 1: bpf(BPF_PROG_LOAD): EPERM",
+  },
+  "is unavailable when it was restarted and is not ready": {
+    status: { containerStatuses: [{ restartCount: 1, state: { running: {} }, lastState: { terminated } }] },
+    state: "unavailable",
+    message: "agent pod pod-1 was restarted and is not ready: ended with Error 1: bpf(BPF_PROG_LOAD): EPERM",
+  },
+  "is unavailable when it was evicted": {
+    status: { phase: "Failed", reason: "Evicted", message: "disk pressure" },
+    state: "unavailable",
+    message: "agent pod pod-1 failed (Evicted): disk pressure",
+  },
+};
+describe("an agent", () => {
+  test.each(Object.entries(cases))("%s", (_name, { status, state, message }) => {
+    const pod = parseAgentPod(makePod(status));
+    expect(pod.nodeName).toBe("node-1");
+    expect(pod.health.state).toBe(state);
+    if (message !== undefined) expect(pod.health.message).toBe(message);
+  });
+
+  test("says little even when its container says much", () => {
+    const pod = parseAgentPod(
+      makePod({
+        containerStatuses: [{ state: { terminated: { ...terminated, message: "x".repeat(9_000) } } }],
+      }),
+    );
+    expect(pod.health.message?.length).toBeLessThanOrEqual(400);
+  });
+});
+
+test("of two Pods on a node the one that stays speaks, else the newer", () => {
+  const old = parseAgentPod(makePod({}, { name: "old", creationTimestamp: "2026-01-01T00:00:00Z" }));
+  const young = parseAgentPod(makePod({}, { name: "young", creationTimestamp: "2026-01-02T00:00:00Z" }));
+  const leaving = { ...young, metadata: { ...young.metadata, deletionTimestamp: "2026-01-03T00:00:00Z" } };
+  expect(preferredPod([young, old])?.metadata.name).toBe("young");
+  expect(preferredPod([leaving, old])?.metadata.name).toBe("old");
+  expect(preferredPod([])).toBeUndefined();
+});

@@ -1,0 +1,115 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import type { AgentPod } from "./agent-pod.ts";
+import { NodeIndex } from "./node-index.ts";
+import { NodeReportParser } from "./node-report.ts";
+
+const parser = new NodeReportParser();
+const KEY = "TracingPolicy/p";
+
+let told: (readonly string[] | "all")[];
+let index: NodeIndex;
+beforeEach(() => {
+  told = [];
+  index = new NodeIndex((keys) => told.push(keys));
+});
+
+function makePod(node: string, state: "ready" | "unavailable" = "ready", name = `agent-${node}`): AgentPod {
+  return { metadata: { name }, nodeName: node, health: { state } };
+}
+
+function makeReport(node: string, ...policies: { name: string; state?: string; attachedHash?: string }[]) {
+  const wire = policies.map((policy) => ({
+    kind: "TracingPolicy",
+    specHash: "h",
+    state: "Attached",
+    ...policy,
+  }));
+  return parser.parse({ metadata: { name: node }, status: { policies: wire } } as never);
+}
+
+const nodesOf = (key: string) => [...index.nodesOf(key)].map(({ name, entry }) => [name, entry?.state]);
+
+test("a node counts from its agent Pod on, with and without a report", () => {
+  index.setReport(makeReport("b", { name: "p" }));
+  expect(nodesOf(KEY)).toEqual([]);
+  index.setPod(makePod("a"));
+  index.setPod(makePod("b"));
+  expect(nodesOf(KEY)).toEqual([
+    ["a", undefined],
+    ["b", "Attached"],
+  ]);
+});
+
+test("a node without an agent Pod does not count any more, and counts again with a new one", () => {
+  index.setPod(makePod("a"));
+  index.setReport(makeReport("a", { name: "p" }));
+  index.removePod(makePod("a"));
+  expect(nodesOf(KEY)).toEqual([]);
+  index.setPod(makePod("a", "ready", "other"));
+  expect(nodesOf(KEY)).toEqual([["a", "Attached"]]);
+});
+
+test("a Pod that replaces another on its node leaves the node where it was", () => {
+  index.setPod(makePod("a", "ready", "old"));
+  index.setPod(makePod("a", "ready", "new"));
+  index.removePod(makePod("a", "ready", "old"));
+  expect(index.size).toBe(1);
+});
+
+describe("tells", () => {
+  beforeEach(() => {
+    index.setPod(makePod("a"));
+    index.setReport(makeReport("a", { name: "p" }, { name: "q" }));
+    told = [];
+  });
+
+  test("only the policies whose state changed on the node", () => {
+    index.setReport(makeReport("a", { name: "p", state: "Failed" }, { name: "q" }));
+    expect(told).toEqual([[KEY]]);
+  });
+  test("nothing when a report says the same again", () => {
+    index.setReport(makeReport("a", { name: "p" }, { name: "q" }));
+    expect(told).toEqual([]);
+  });
+  test("of a policy that left the node", () => {
+    index.setReport(makeReport("a", { name: "q" }));
+    expect(told).toEqual([[KEY]]);
+  });
+  test("all policies when an agent falls silent", () => {
+    index.setPod(makePod("a", "unavailable"));
+    expect(told).toEqual(["all"]);
+  });
+  test("nothing when a Pod changes in what nobody looks at", () => {
+    index.setPod(makePod("a"));
+    expect(told).toEqual([]);
+  });
+});
+
+test("knows who runs a spec, nodes without an agent Pod included", () => {
+  index.setReport(makeReport("gone", { name: "p", attachedHash: "old" }));
+  expect(index.runs(KEY, (hash) => hash === "old")).toBe(true);
+  expect(index.runs(KEY, (hash) => hash === "older")).toBe(false);
+  index.removeReport(makeReport("gone"));
+  expect(index.runs(KEY, (hash) => hash === "old")).toBe(false);
+});
+
+test("equal entries of different nodes are one object: 5,000 nodes share them", () => {
+  const [one, other] = [makeReport("a", { name: "p" }), makeReport("b", { name: "p" })];
+  expect(one.policies.get(KEY)).toBe(other.policies.get(KEY));
+});
+
+test("hooks are counted by how they are attached", () => {
+  const hooks = [
+    { state: "Attached", attach: "fentry" },
+    { state: "Attached", attach: "kprobe" },
+    { state: "Attached", attach: "fentry" },
+    { state: "NotFound" },
+  ];
+  const policies = [{ kind: "TracingPolicy", name: "p", specHash: "h", state: "PartiallyAttached", hooks }];
+  const report = parser.parse({ metadata: { name: "a" }, status: { policies } } as never);
+  expect(report.policies.get(KEY)).toMatchObject({ hooksAttached: 3, attach: "fentry×2 kprobe×1" });
+});
+
+test("a TracingNode without a status is a node that has reported nothing", () => {
+  expect(parser.parse({ metadata: { name: "a" } }).policies.size).toBe(0);
+});
