@@ -1,0 +1,385 @@
+/**
+ * The definitions on a real API server: they install, keep every field, apply the same defaults and refuse the same
+ * policies as the compiler does offline, and show the columns.
+ *
+ *   node --test e2e/api-server/crds.api-test.ts
+ */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { parse } from "yaml";
+import { PLURALS, POLICY_API, type PolicyKind, TRIGON_API } from "../../crds/names.ts";
+import { TRACING_NODE } from "../../crds/schema/node.ts";
+import { POLICY_STATUS } from "../../crds/schema/status.ts";
+import type { Structural } from "../../crds/schema/structural.ts";
+import { ARGUMENT_TYPES } from "../../crds/schema/words.ts";
+import type { KubeClient } from "../../lib/kube.ts";
+import { type KubeObject, type Resource, resourcePath } from "../../lib/resources.ts";
+import { checkPolicy } from "../../policy/check.ts";
+import { compileParsed, compilePolicy } from "../../policy/compile.ts";
+import { makeRandom, mutate, pick } from "../../policy/mutations.ts";
+import { parsePolicies } from "../../policy/parse.ts";
+import { Problems } from "../../policy/problems.ts";
+import { POLICY_SCHEMAS } from "../../policy/schema.ts";
+import { type ControlPlane, startControlPlane } from "../control-plane/control-plane.ts";
+import { clientWith } from "./api-clients.ts";
+import { makeMaximal, settablePaths } from "./maximal-policy.ts";
+
+const CRDS = join(import.meta.dirname, "../../crds");
+const WRITER = { fieldManager: "crds-test" };
+const RESOURCES: Record<PolicyKind | "TracingNode", Resource> = {
+  TracingPolicy: { ...POLICY_API, plural: PLURALS.TracingPolicy, kind: "TracingPolicy", namespaced: false },
+  TracingPolicyNamespaced: {
+    ...POLICY_API,
+    plural: PLURALS.TracingPolicyNamespaced,
+    kind: "TracingPolicyNamespaced",
+    namespaced: true,
+  },
+  TracingNode: { ...TRIGON_API, plural: PLURALS.TracingNode, kind: "TracingNode", namespaced: false },
+};
+const KINDS = ["TracingPolicy", "TracingPolicyNamespaced"] as const;
+
+type Any = KubeObject & { spec?: unknown; status?: unknown };
+
+let plane: ControlPlane;
+let client: KubeClient;
+
+/** Runs kubectl as admin; never throws. */
+function kubectl(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  const { status, stdout, stderr } = spawnSync(
+    plane.binaries.kubectl,
+    ["--kubeconfig", plane.kubeconfigPath, ...args],
+    {
+      encoding: "utf8",
+    },
+  );
+  return { status, stdout, stderr };
+}
+
+function succeed(...args: string[]): string {
+  const { status, stdout, stderr } = kubectl(...args);
+  assert.equal(status, 0, `kubectl ${args.join(" ")}: ${stderr}`);
+  return stdout;
+}
+
+function examples(directory: string): { name: string; file: string; text: string }[] {
+  return readdirSync(join(CRDS, "examples", directory)).map((name) => {
+    const file = join(CRDS, "examples", directory, name);
+    return { name, file, text: readFileSync(file, "utf8") };
+  });
+}
+
+before(async () => {
+  plane = await startControlPlane();
+  client = await clientWith(plane, plane.adminToken, "crds-test");
+});
+after(() => plane?.stop());
+
+test("kubectl apply installs every definition without a warning, twice", () => {
+  const files = ["tracingpolicies", "tracingpoliciesnamespaced", "tracingnodes"].flatMap((name) => [
+    "-f",
+    join(CRDS, `${name}.yaml`),
+  ]);
+  for (const verb of ["created", "unchanged"]) {
+    const { status, stdout, stderr } = kubectl("apply", "--warnings-as-errors", ...files);
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: "" });
+    assert.equal(stdout.split(verb).length - 1, 3, stdout);
+  }
+  succeed("wait", "--for=condition=Established", "--timeout=30s", ...files);
+  for (const plural of [
+    "tracingpolicies.cilium.io",
+    "tracingpoliciesnamespaced.cilium.io",
+    "tracingnodes.trigon.dev",
+  ]) {
+    const crd = JSON.parse(succeed("get", "crd", plural, "-o", "json")) as {
+      status: { conditions: { type: string; status: string; message: string }[] };
+    };
+    const bad = crd.status.conditions.filter(
+      ({ type, status }) => type === "NonStructuralSchema" && status === "True",
+    );
+    assert.deepEqual(bad, []);
+  }
+});
+
+/** What kubectl says where it does not name the field. */
+const KUBECTL_WORDS: Record<string, string> = {
+  "empty-file.yaml": "no objects passed to apply",
+  "other-api-version.yaml": 'no matches for kind "TracingPolicy" in version "cilium.io/v1"',
+  "return-without-return-arg.yaml":
+    "spec.kprobes[0]: Invalid value: ReturnArg not specified with Return=true.",
+};
+
+describe("examples", () => {
+  for (const { name, file, text } of examples("valid")) {
+    test(`${name} is applied, and compiles to the same spec as the file`, async () => {
+      const [parsed] = parsePolicies(text, file).policies;
+      assert.ok(parsed);
+      const fromFile = compileParsed(parsed);
+      assert.ok(fromFile.ok);
+      succeed("apply", "--warnings-as-errors", "-f", file);
+      const live = await client.get<Any>(RESOURCES.TracingPolicy, { name: fromFile.spec.policy.name });
+      assert.deepEqual(
+        live.spec,
+        parsed.object.spec,
+        "the API server and the parser apply different defaults",
+      );
+      const fromCluster = compilePolicy(live);
+      assert.deepEqual(fromCluster.ok && fromCluster.hash, fromFile.hash);
+    });
+  }
+
+  for (const { name, file, text } of examples("invalid")) {
+    const [, who, path] = /^# Refused by (.*?), at \S+ ([^:\s]+): /.exec(text) ?? [];
+    if (who === "the operator") {
+      test(`${name} is applied, and refused by the compiler at ${path}`, async () => {
+        succeed("apply", "--warnings-as-errors", "-f", file);
+        const live = await client.get<Any>(RESOURCES.TracingPolicy, nameOf(text));
+        const result = compilePolicy(live);
+        assert.equal(result.ok ? "compiles" : result.errors[0]?.path, path);
+      });
+    } else if (text.startsWith("# Refused by kubectl") || text === "") {
+      test(`${name} is refused by kubectl apply`, () => {
+        const { status, stderr } = kubectl("apply", "-f", file);
+        assert.equal(status, 1, stderr);
+        const field = /(\w+)(?:\[\d+\])?$/.exec(path ?? "")?.[1];
+        const expected = KUBECTL_WORDS[name] ?? field ?? "error converting YAML to JSON";
+        assert.ok(stderr.includes(expected), `${stderr} does not name ${expected}`);
+      });
+    } else {
+      test(`${name} is applied: what is wrong is not the API server's to know`, () => {
+        succeed("apply", "--warnings-as-errors", "-f", file);
+      });
+    }
+  }
+});
+
+function nameOf(text: string): { name: string } {
+  return (parse(text) as { metadata: { name: string } }).metadata;
+}
+
+describe("every field of the schema is kept", () => {
+  for (const kind of KINDS) {
+    test(kind, async () => {
+      const specSchema = specOf(kind);
+      const resource = RESOURCES[kind];
+      const set = new Set<string>();
+      for (let number = 0; number < ARGUMENT_TYPES.length; number++) {
+        const metadata = {
+          name: `maximal-${number}`,
+          ...(resource.namespaced ? { namespace: "default" } : {}),
+        };
+        const spec = makeMaximal(specSchema, number, set) as Record<string, unknown>;
+        const object = await createStrictly(resource, { metadata, spec });
+        assert.deepEqual(object.spec, spec);
+        const read = await client.get<Any>(resource, metadata);
+        assert.deepEqual(read.spec, spec);
+        await client.delete(resource, metadata);
+      }
+      assert.deepEqual(
+        settablePaths(specSchema).filter((path) => !set.has(path)),
+        [],
+      );
+      assert.ok(set.size > 1200, `only ${set.size} fields and words`);
+    });
+  }
+
+  const statuses: [kind: keyof typeof RESOURCES, schema: Structural, spec: object][] = [
+    ["TracingPolicy", POLICY_STATUS, { spec: {} }],
+    ["TracingNode", TRACING_NODE.properties?.status ?? {}, {}],
+  ];
+  for (const [kind, schema, spec] of statuses) {
+    test(`the status of ${kind}`, async () => {
+      const name = "status-of-all";
+      const status = withDates(makeMaximal(schema, 0, new Set()));
+      await client.create<Any>(RESOURCES[kind], { metadata: { name }, ...spec, status }, WRITER);
+      assert.equal(
+        (await client.get<Any>(RESOURCES[kind], { name })).status,
+        undefined,
+        "only the subresource writes it",
+      );
+      await client.applyStatus<Any>(RESOURCES[kind], { metadata: { name }, status }, WRITER);
+      assert.deepEqual((await client.get<Any>(RESOURCES[kind], { name })).status, status);
+      await client.delete(RESOURCES[kind], { name });
+    });
+  }
+});
+
+/** Namespaced policies may not have a host selector at all. */
+function specOf(kind: PolicyKind): Structural {
+  const spec = POLICY_SCHEMAS[kind].properties?.spec ?? {};
+  if (kind === "TracingPolicy") return spec;
+  const { hostSelector: _, ...properties } = spec.properties ?? {};
+  return { ...spec, properties };
+}
+
+/** Replaces what stands for a date by one, and makes what has a pattern fit it. */
+function withDates(status: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(status, (key, value: unknown) =>
+      ["lastTransitionTime", "bootTime"].includes(key)
+        ? "2026-11-24T20:00:00Z"
+        : key === "reason"
+          ? "Reason"
+          : uniqueTypes(key, value),
+    ),
+  );
+}
+
+function uniqueTypes(key: string, value: unknown): unknown {
+  if (key !== "conditions" || !Array.isArray(value)) return value;
+  return value.map((condition: object, index) => ({ ...condition, type: `Type${index}` }));
+}
+
+interface Answer {
+  status: number;
+  body: Any & { message?: string };
+}
+
+/** Creates without pruning: an unknown field is an error. */
+async function post(resource: Resource, object: Any, dryRun: boolean): Promise<Answer> {
+  const { namespace } = object.metadata;
+  const { status, text } = await client.transport.send({
+    method: "POST",
+    path: resourcePath(resource, namespace === undefined ? {} : { namespace }),
+    query: { fieldValidation: "Strict", ...(dryRun ? { dryRun: "All" } : {}) },
+    body: { apiVersion: `${resource.group}/${resource.version}`, kind: resource.kind, ...object },
+  });
+  return { status, body: JSON.parse(text) as Answer["body"] };
+}
+
+async function createStrictly(resource: Resource, object: Any): Promise<Any> {
+  const { status, body } = await post(resource, object, false);
+  assert.equal(status, 201, body.message);
+  return body;
+}
+
+test("TracingPolicyNamespaced refuses a hostSelector, as upstream's rule says", async () => {
+  const metadata = { name: "host", namespace: "default" };
+  const { status, body } = await post(
+    RESOURCES.TracingPolicyNamespaced,
+    { metadata, spec: { hostSelector: {} } },
+    true,
+  );
+  assert.equal(status, 422);
+  assert.match(body.message ?? "", /TracingPolicyNamespaced should have a null spec\.hostSelector/);
+  const cluster = await post(
+    RESOURCES.TracingPolicy,
+    { metadata: { name: "host" }, spec: { hostSelector: {} } },
+    true,
+  );
+  assert.equal(cluster.status, 201, cluster.body.message);
+});
+
+/**
+ * The same 400 mutated policies to the API server and to the offline check: whoever accepts must not be alone. Nulls
+ * are left out, which the two see differently on purpose: in a file they count as absent.
+ */
+test("the compiler's schema check refuses what the API server refuses, and nothing else", async () => {
+  const objects = examples("valid").map(({ text }) => parse(text) as Any);
+  const random = makeRandom(99);
+  const tally = { accepted: 0, refused: 0 };
+  for (let round = 0; round < 400; round++) {
+    const original = pick(random, objects);
+    const { spec } = mutate(random, { spec: original.spec }) as { spec: unknown };
+    const sent = withoutNulls({ metadata: { name: "mutated" }, spec }) as Any;
+    const problems = new Problems();
+    checkPolicy({ apiVersion: POLICY_API.apiVersion, kind: "TracingPolicy", ...sent }, "exact", problems);
+    const { status, body } = await post(RESOURCES.TracingPolicy, sent, true);
+    assert.ok([201, 400, 422].includes(status), `${status} ${body.message}`);
+    const theirs = status === 201 ? "accepted" : "refused";
+    const ours = problems.errors.length === 0 ? "accepted" : "refused";
+    const details = `${JSON.stringify(sent)}\nAPI server: ${body.message}\nours: ${JSON.stringify(problems.errors)}`;
+    assert.equal(ours, theirs, details);
+    tally[theirs]++;
+  }
+  assert.ok(tally.accepted > 40 && tally.refused > 40, JSON.stringify(tally));
+});
+
+/** What JSON transports, without null. */
+function withoutNulls(value: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(value, (_key, member: unknown) => {
+      if (member === null) return undefined;
+      return Array.isArray(member) ? member.filter((item) => item !== null && item !== undefined) : member;
+    }),
+    (_key, member: unknown) =>
+      Array.isArray(member) ? member.filter((item) => item !== null) : (member ?? undefined),
+  );
+}
+
+describe("kubectl get", () => {
+  const metadata = { name: "columns" };
+  const status = {
+    nodesSummary: "2/3",
+    hooksSummary: "7/8",
+    conditions: [
+      {
+        type: "Ready",
+        status: "False",
+        reason: "AttachFailed",
+        message: "node b: attach fentry",
+        lastTransitionTime: "2026-11-24T20:00:00Z",
+      },
+    ],
+  };
+  before(async () => {
+    const kprobes = [{ call: "sys_setuid" }];
+    await client.create<Any>(RESOURCES.TracingPolicy, { metadata, spec: { kprobes } }, WRITER);
+    await client.applyStatus<Any>(RESOURCES.TracingPolicy, { metadata, status }, WRITER);
+    const namespaced = { ...metadata, namespace: "default" };
+    await client.create<Any>(
+      RESOURCES.TracingPolicyNamespaced,
+      { metadata: namespaced, spec: { kprobes } },
+      WRITER,
+    );
+  });
+
+  const cells = (line = "") => line.trim().split(/\s{2,}/);
+
+  test("shows READY, NODES, HOOKS, REASON and AGE", () => {
+    const [header, row] = succeed("get", "tracingpolicies", "columns").trimEnd().split("\n");
+    assert.deepEqual(cells(header), ["NAME", "READY", "NODES", "HOOKS", "REASON", "AGE"]);
+    assert.deepEqual(cells(row).slice(0, 5), ["columns", "False", "2/3", "7/8", "AttachFailed"]);
+  });
+
+  test("-o wide adds MESSAGE", () => {
+    const [header, row] = succeed("get", "tgtp", "columns", "-o", "wide").trimEnd().split("\n");
+    assert.deepEqual(cells(header).slice(-2), ["AGE", "MESSAGE"]);
+    assert.equal(cells(row).at(-1), "node b: attach fentry");
+  });
+
+  test("knows upstream's short names and category", () => {
+    assert.match(succeed("get", "tgtpn", "columns"), /^NAME +READY/);
+    const all = succeed("get", "tetragon", "--all-namespaces", "-o", "name");
+    assert.match(all, /^tracingpolicy\.cilium\.io\/columns$/m);
+    assert.match(all, /^tracingpolicynamespaced\.cilium\.io\/columns$/m);
+  });
+
+  test("a change of the status does not change the generation, a change of the spec does", async () => {
+    const generation = async () =>
+      (await client.get<Any>(RESOURCES.TracingPolicy, metadata)).metadata.generation;
+    assert.equal(await generation(), 1);
+    await client.applyStatus<Any>(
+      RESOURCES.TracingPolicy,
+      { metadata, status: { ...status, nodesSummary: "3/3" } },
+      WRITER,
+    );
+    assert.equal(await generation(), 1);
+    await client.mergePatch<Any>(
+      RESOURCES.TracingPolicy,
+      metadata,
+      { spec: { kprobes: [{ call: "sys_setgid" }] } },
+      WRITER,
+    );
+    assert.equal(await generation(), 2);
+  });
+
+  test("kubectl explain knows every field", () => {
+    assert.match(
+      succeed("explain", "tracingpolicy.spec.kprobes.selectors.matchActions.rateLimit"),
+      /Drops repetitions/,
+    );
+  });
+});
