@@ -60,6 +60,15 @@ export const SUITES: Suite[] = [
       return runTestProcess(context, { program: tool("vitest"), args });
     },
   },
+  {
+    name: "guest command",
+    group: "kernel",
+    needs: GUESTS,
+    run(context) {
+      const args = nodeTestArguments(findTests("e2e/guest/*.host-test.ts"));
+      return runTestProcess(context, { program: process.execPath, args });
+    },
+  },
   ...KERNEL_NAMES.map((kernel) => guestSuite(kernel, GUESTS)),
   {
     name: "API server",

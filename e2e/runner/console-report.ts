@@ -11,6 +11,7 @@ export class ConsoleReport {
   readonly #print: (line: string) => void;
   readonly #entries: Entry[] = [];
   #log: string[] = [];
+  #lastDetail = "";
   #suite = "";
   #start = 0;
 
@@ -33,9 +34,17 @@ export class ConsoleReport {
   add(report: TestReport): void {
     this.#entries.push({ ...report, suite: this.#suite });
     const where = `${report.file}: ${report.name}`;
-    if (report.state === "failed") this.#print(`  FAILED   ${where}\n${indent(report.detail ?? "")}`);
+    if (report.state === "failed")
+      this.#print(`  FAILED   ${where}\n${indent(this.#unlessRepeated(report.detail))}`);
     else if (report.state === "skipped") this.#print(`  skipped  ${where}${because(report)}`);
     else if (report.ms >= 1000) this.#print(`  passed   ${where} (${seconds(report.ms)})`);
+  }
+
+  /** All tests of a hook that failed have the same to say. */
+  #unlessRepeated(detail = ""): string {
+    const repeated = detail !== "" && detail === this.#lastDetail;
+    this.#lastDetail = detail;
+    return repeated ? "as above" : detail;
   }
 
   log(line: string): void {

@@ -1,0 +1,58 @@
+import { expect, test } from "vitest";
+import { type AptSource, type Mirrors, parseDeb822, parseSourcesList, pickMirrors } from "./apt.ts";
+
+test("one-line entries may have options; comments and source packages do not count", () => {
+  const text = `
+# deb http://old.example/debian bookworm main
+deb http://mirror.example/debian bookworm main contrib
+deb [arch=amd64 signed-by=/usr/share/keyrings/a.gpg] https://mirror.example/security bookworm-security main
+deb-src http://mirror.example/debian bookworm main
+`;
+  expect(parseSourcesList(text)).toEqual([
+    { uri: "http://mirror.example/debian", suites: ["bookworm"] },
+    { uri: "https://mirror.example/security", suites: ["bookworm-security"] },
+  ]);
+});
+
+test("stanzas list several suites and mirrors; disabled ones do not count", () => {
+  const text = `Types: deb
+# a comment within the stanza
+URIs: http://one.example/debian http://two.example/debian
+Suites: bookworm bookworm-updates
+Components: main
+
+Types: deb deb-src
+Enabled: no
+URIs: http://three.example/debian
+Suites: bookworm
+`;
+  const suites = ["bookworm", "bookworm-updates"];
+  expect(parseDeb822(text)).toEqual([
+    { uri: "http://one.example/debian", suites },
+    { uri: "http://two.example/debian", suites },
+  ]);
+});
+
+const DEBIAN: AptSource = { uri: "http://mirror.example/debian", suites: ["bookworm", "bookworm-updates"] };
+const SECURITY: AptSource = { uri: "http://mirror.example/security", suites: ["bookworm-security"] };
+const VENDOR: AptSource = { uri: "http://vendor.example/apt", suites: ["vendor-bookworm"] };
+
+const cases: Record<string, { sources: AptSource[]; want: Mirrors | undefined }> = {
+  "the main and the security archive are told apart by suite": {
+    sources: [VENDOR, SECURITY, DEBIAN],
+    want: { main: DEBIAN.uri, security: SECURITY.uri },
+  },
+  "a machine without security updates has the main archive": {
+    sources: [DEBIAN],
+    want: { main: DEBIAN.uri },
+  },
+  "a machine may follow stable by that name": {
+    sources: [{ uri: "http://mirror.example/debian", suites: ["stable"] }],
+    want: { main: DEBIAN.uri },
+  },
+  "another vendor's archive is no Debian mirror": { sources: [VENDOR], want: undefined },
+};
+
+test.each(Object.entries(cases))("%s", (_name, { sources, want }) => {
+  expect(pickMirrors(sources, "bookworm")).toEqual(want);
+});

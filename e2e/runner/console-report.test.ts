@@ -1,0 +1,50 @@
+import { expect, test } from "vitest";
+import { ConsoleReport } from "./console-report.ts";
+import type { TestReport } from "./protocol.ts";
+
+function makeReport(state: TestReport["state"], name: string, detail?: string): TestReport {
+  return { file: "a.test.ts", name, state, ms: 1, ...(detail ? { detail } : {}) };
+}
+
+function print(suites: Record<string, TestReport[]>, logs: string[] = []): string {
+  const lines: string[] = [];
+  const report = new ConsoleReport((line) => lines.push(line));
+  for (const [suite, tests] of Object.entries(suites)) {
+    report.startSuite(suite);
+    for (const line of logs) report.log(line);
+    for (const each of tests) report.add(each);
+    report.endSuite();
+  }
+  report.finish();
+  return lines.join("\n");
+}
+
+test("the last line has the totals of all suites and nothing else", () => {
+  const text = print({
+    one: [
+      makeReport("passed", "a"),
+      makeReport("failed", "b", "why"),
+      makeReport("skipped", "c", "no kernel"),
+    ],
+    two: [makeReport("passed", "d")],
+  });
+  expect(text.split("\n").at(-1)).toBe("2 passed, 1 failed");
+});
+
+test("skips are listed with the missing capability, failures by name", () => {
+  const text = print({ one: [makeReport("failed", "b"), makeReport("skipped", "c", "no kernel")] });
+  expect(text).toContain("skipped:\n  one: a.test.ts: c: no kernel\n");
+  expect(text).toContain("failed:\n  one: a.test.ts: b\n");
+});
+
+test("what tests print is shown only where one failed", () => {
+  expect(print({ one: [makeReport("passed", "a")] }, ["some output"])).not.toContain("some output");
+  expect(print({ one: [makeReport("failed", "a")] }, ["some output"])).toContain("some output");
+});
+
+test("a detail that repeats is shown once", () => {
+  const text = print({
+    one: [makeReport("failed", "a", "the hook failed"), makeReport("failed", "b", "the hook failed")],
+  });
+  expect(text.match(/the hook failed/g)).toHaveLength(1);
+});
