@@ -142,7 +142,8 @@ static __always_inline void keep_image(struct image_scratch *scratch, __u32 pid)
 	__u64 tail = at_most(size, EXE_TAIL);
 
 	__builtin_memset(image, 0, sizeof(*image));
-	bpf_probe_read_kernel(image->path, head, end - size);
+	if (!(scratch->path.flags & WALK_TRUNCATED)) /* else the beginning is not known */
+		bpf_probe_read_kernel(image->path, head, end - size);
 	bpf_probe_read_kernel(image->tail + at_most(EXE_TAIL - tail, EXE_TAIL), tail, end - tail);
 	image->path_size = scratch->path.flags & WALK_TRUNCATED ? PATH_BYTES : size;
 	bpf_map_update_elem(&process_images, &pid, image, BPF_ANY);

@@ -114,7 +114,7 @@ enum hook_flags {
 struct hook_config {
 	__u32 hook_id;
 	__u32 flags;		/* enum hook_flags */
-	__u32 record_size;	/* of a record that is built in place */
+	__u32 record_size;	/* the most that a record takes; exactly what one takes that is built in place */
 	__u16 args;
 	__u16 selectors;
 	__u64 limit_seed[2];	/* random: keys of the rate limit cannot be made to collide */

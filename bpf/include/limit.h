@@ -19,11 +19,15 @@ static __always_inline void digest_word(__u64 digest[2], __u64 word)
 
 static __always_inline void digest_arguments(__u64 digest[2], const void *record, __u32 size)
 {
-	__u32 at;
+	__u64 end = size, at;
 
 	NOT_UNROLLED
-	for (at = sizeof(struct hook_record); at < MAX_RECORD && at < size; at += 8)
+	for (at = sizeof(struct hook_record); at < MAX_RECORD && at < hook_config.record_size; at += 8) {
+		OPAQUE(at); /* or the compiler compares pointers, whose bounds 6.12 loses */
+		if (at >= end)
+			break;
 		digest_word(digest, *(const __u64 *)((const char *)record + at));
+	}
 }
 
 /* True if a record with the same key was posted within the interval; else the interval starts now. */

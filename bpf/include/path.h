@@ -19,9 +19,12 @@ struct path_buffer {
 	char bytes[PATH_BYTES + NAME_BYTES];
 	/*
 	 * The walk's state is here and not in registers: what comes from memory is unknown to the verifier, so that its
-	 * states after 1, 2, 3 ... steps are one and the same.
+	 * states after 1, 2, 3 ... steps, and after each way to make one, are one and the same.
 	 */
 	__u64 start;	/* the path goes from here to PATH_BYTES */
+	struct dentry *dentry;
+	struct vfsmount *mount;
+	struct dentry *mount_root;
 	__u32 flags;	/* enum walk_flags */
 	__u32 reserved;
 };
@@ -47,48 +50,55 @@ static __always_inline bool prepend_name(struct path_buffer *buffer, const struc
 	return true;
 }
 
-static __always_inline struct vfsmount *mount_above(struct vfsmount *mount, struct dentry **mountpoint)
+static __always_inline void enter_mount(struct path_buffer *buffer, struct vfsmount *mount, struct dentry *dentry)
 {
-	struct mount *here = (void *)mount - bpf_core_field_offset(struct mount, mnt);
+	buffer->mount = mount;
+	buffer->mount_root = BPF_CORE_READ(mount, mnt_root);
+	buffer->dentry = dentry;
+}
+
+/* From the root of a mount to where it is mounted; false at the root of everything. */
+static __always_inline bool leave_mount(struct path_buffer *buffer)
+{
+	struct mount *here = (void *)buffer->mount - bpf_core_field_offset(struct mount, mnt);
 	struct mount *above = BPF_CORE_READ(here, mnt_parent);
 
-	if (!above || above == here) /* the root of everything */
-		return NULL;
-	*mountpoint = BPF_CORE_READ(here, mnt_mountpoint);
-	return (void *)above + bpf_core_field_offset(struct mount, mnt);
+	if (!above || above == here)
+		return false;
+	enter_mount(buffer, (void *)above + bpf_core_field_offset(struct mount, mnt), BPF_CORE_READ(here, mnt_mountpoint));
+	return true;
+}
+
+/* Goes one step up; false at the end. */
+static __always_inline bool step_up(struct path_buffer *buffer)
+{
+	struct dentry *dentry = buffer->dentry;
+	struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+	struct qstr name;
+
+	if (dentry == buffer->mount_root || dentry == parent)
+		return leave_mount(buffer);
+	bpf_core_read(&name, sizeof(name), &dentry->d_name);
+	buffer->dentry = parent;
+	return prepend_name(buffer, &name);
 }
 
 /* Leaves the path of `path` as seen from `root`, both in kernel memory, in the buffer. A path at the root is "/". */
 static __always_inline void walk_path(struct path_buffer *buffer, const struct path *path, const struct path *root)
 {
-	struct dentry *dentry = BPF_CORE_READ(path, dentry);
-	struct vfsmount *mount = BPF_CORE_READ(path, mnt);
 	struct dentry *root_dentry = BPF_CORE_READ(root, dentry);
 	struct vfsmount *root_mount = BPF_CORE_READ(root, mnt);
-	struct dentry *mount_root = BPF_CORE_READ(mount, mnt_root);
 	int step;
 
+	enter_mount(buffer, BPF_CORE_READ(path, mnt), BPF_CORE_READ(path, dentry));
 	buffer->start = PATH_BYTES;
-	buffer->flags = dentry && mount ? 0 : WALK_FAILED;
+	buffer->flags = buffer->dentry && buffer->mount ? 0 : WALK_FAILED;
 	NOT_UNROLLED
 	for (step = 0; step < MAX_STEPS; step++) {
-		struct dentry *parent;
-		struct qstr name;
-
-		if (dentry == root_dentry && mount == root_mount)
+		if (buffer->dentry == root_dentry && buffer->mount == root_mount)
 			break;
-		parent = BPF_CORE_READ(dentry, d_parent);
-		if (dentry == mount_root || dentry == parent) {
-			mount = mount_above(mount, &dentry);
-			if (!mount)
-				break;
-			mount_root = BPF_CORE_READ(mount, mnt_root);
-			continue;
-		}
-		bpf_core_read(&name, sizeof(name), &dentry->d_name);
-		if (!prepend_name(buffer, &name))
+		if (!step_up(buffer))
 			break;
-		dentry = parent;
 	}
 	if (step == MAX_STEPS)
 		buffer->flags |= WALK_TRUNCATED;
