@@ -88,19 +88,19 @@ function kubeletConfig({ directory }: NodeSettings) {
 function nodeScript(settings: NodeSettings): string {
   const { name, addresses, directory, containerdDirectory, kubelet, imageStore } = settings;
   const snapshots = `${imageStore}/io.containerd.snapshotter.v1.overlayfs/snapshots`;
-  return `set -e
+  return `exec >>${directory}/node.log 2>&1
+set -e
 export PATH=${containerdDirectory}:$PATH
 ip addr add ${addresses.address}/24 dev eth0
 ip link set eth0 up
 ip route add default via ${NETWORK.hostAddress}
 echo 1 >/proc/sys/net/ipv4/ip_forward
-# Pods see the node's own /sys only where they mount it; runc wants cgroups shared.
-mount --make-rshared /
-
 mkdir -p /run/ready-snapshots
 mount --bind ${snapshots} /run/ready-snapshots
 mount -t tmpfs -o size=75% snapshots ${snapshots}
 for snapshot in /run/ready-snapshots/*; do ln -s "$snapshot" ${snapshots}/; done
+# Kubernetes wants a shared root; not before, or the RAM disk would cover the ready snapshots too.
+mount --make-rshared /
 
 containerd --config ${directory}/containerd.toml >>${directory}/containerd.log 2>&1 &
 while ! [ -S /run/containerd/containerd.sock ]; do sleep 0.1; done

@@ -12,9 +12,9 @@ import { contentHash } from "./content-hash.ts";
 /** The image of operator and agent, as the manifests name it. */
 export const TRIGON_IMAGE = "trigon.dev/trigon:dev";
 /** The sandbox of every pod. */
-export const PAUSE_IMAGE = "docker.io/local/pause:1";
+export const PAUSE_IMAGE = "trigon.dev/pause:1";
 /** A small Debian with su, setpriv, unshare, and copies of id that are setuid (suid-id) and setgid (sgid-id). */
-export const WORKLOAD_IMAGE = "docker.io/local/workload:1";
+export const WORKLOAD_IMAGE = "trigon.dev/workload:dev";
 
 const PROJECT = resolve(import.meta.dirname, "../..");
 

@@ -1,0 +1,58 @@
+/** Trigon in a test cluster, installed as a user does it. */
+import { resolve } from "node:path";
+import { DEFAULT_NAMESPACE } from "../../crds/names.ts";
+import { type Progress, step } from "../progress.ts";
+import type { Cluster } from "./cluster.ts";
+import { waitFor } from "./daemon.ts";
+
+const OVERLAY = resolve(import.meta.dirname, "../../manifests/overlays/default");
+const READY_MS = 240_000;
+
+/** Applies manifests/overlays/default and resolves when the operator and an agent on every node are ready. */
+export async function installTrigon(cluster: Cluster, progress: Progress): Promise<void> {
+  await step(progress, "install Trigon (kubectl apply -k manifests/overlays/default)", () => apply(cluster));
+  await step(progress, "operator and agents ready", () =>
+    waitFor("operator and agents ready", READY_MS, async () => {
+      const [operator, agents] = await Promise.all([readyOperators(cluster), readyAgents(cluster)]);
+      return operator >= 1 && agents === cluster.nodes.length;
+    }),
+  );
+}
+
+/** The first attempt may be refused: an object of a kind whose CRD was created a moment ago is not known yet. */
+async function apply(cluster: Cluster): Promise<void> {
+  const attempt = () => cluster.kubectl("apply", "--server-side", "-k", OVERLAY);
+  await attempt().catch(attempt);
+}
+
+function readyOperators(cluster: Cluster): Promise<number> {
+  return count(cluster, "deployment/trigon-operator", "{.status.readyReplicas}");
+}
+
+function readyAgents(cluster: Cluster): Promise<number> {
+  return count(cluster, "daemonset/trigon-agent", "{.status.numberReady}");
+}
+
+async function count(cluster: Cluster, object: string, path: string): Promise<number> {
+  const args = ["get", "-n", DEFAULT_NAMESPACE, object, "-o", `jsonpath=${path}`];
+  return Number(await cluster.kubectl(...args).catch(() => "0"));
+}
+
+/** Pods, their events and the ends of their logs, for people who ask why something did not work. */
+export async function describeTrigon(cluster: Cluster, lines: number): Promise<string> {
+  const show = (...args: string[]) => cluster.kubectl(...args).catch((error: Error) => `${error.message}\n`);
+  const namespace = ["-n", DEFAULT_NAMESPACE];
+  const names = (await show("get", "pods", ...namespace, "-o", "jsonpath={.items[*].metadata.name}")).split(
+    " ",
+  );
+  const parts = [
+    await show("get", "nodes,pods", "-A", "-o", "wide"),
+    await show("get", "events", "-A", "--sort-by=.lastTimestamp"),
+    await show("get", "tracingpolicies,tracingpoliciesnamespaced", "-A", "-o", "wide"),
+  ];
+  for (const name of names.filter(Boolean)) {
+    parts.push(`--- ${name}\n`, await show("logs", ...namespace, name, "--tail", String(lines)));
+    parts.push(await show("logs", ...namespace, name, "--previous", "--tail", String(lines)).catch(() => ""));
+  }
+  return parts.join("");
+}

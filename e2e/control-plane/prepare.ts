@@ -1,0 +1,33 @@
+/** What a cluster needs on this machine's disk; the only part that uses the network outside of the machine. */
+import { cacheDirectory } from "../cache.ts";
+import { type KernelName, prepareKernel } from "../guest/kernels.ts";
+import { prepareImages } from "../image/build.ts";
+import type { Progress } from "../progress.ts";
+import { type Binaries, CLUSTER_PROGRAMS, findBinaries } from "./binaries.ts";
+
+/** Paths of what was prepared; plain data, so that it can be handed to another process. */
+export interface Prepared {
+  cacheDir: string;
+  binaries: Binaries;
+  imageStore: string;
+}
+
+/** Kernels are downloaded while the rest keeps the processors busy. */
+export async function prepareCluster(
+  kernels: KernelName[],
+  environment: NodeJS.ProcessEnv,
+  progress: Progress,
+): Promise<Prepared> {
+  const cacheDir = cacheDirectory(environment);
+  const downloads = prepareKernels(kernels, cacheDir, progress);
+  // Reported below; a failure before that must not count as unhandled.
+  downloads.catch(() => {});
+  const imageStore = await prepareImages(cacheDir, environment, progress);
+  const binaries = await findBinaries(CLUSTER_PROGRAMS, environment, progress);
+  await downloads;
+  return { cacheDir, binaries, imageStore };
+}
+
+async function prepareKernels(kernels: KernelName[], cacheDir: string, progress: Progress): Promise<void> {
+  for (const kernel of new Set(kernels)) await prepareKernel(kernel, cacheDir, progress);
+}
