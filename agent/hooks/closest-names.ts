@@ -1,12 +1,18 @@
 /** Suggests what was meant by a name that does not exist. */
 
 const MAX_DISTANCE = 3;
+/** Of what was meant, the beginning or the end is right: comparing with all of a kernel's functions takes seconds. */
+const SURE_START = 3;
+const SURE_END = 4;
 
-/** At most `limit` names within three edits, nearest first. */
+/** At most `limit` names within three edits that begin or end as `name` does, nearest first. */
 export function closestNames(name: string, candidates: Iterable<string>, limit = 3): string[] {
   const found: { candidate: string; distance: number }[] = [];
+  const start = name.slice(0, SURE_START);
+  const end = name.slice(-SURE_END);
   for (const candidate of candidates) {
     if (Math.abs(candidate.length - name.length) > MAX_DISTANCE) continue;
+    if (!candidate.startsWith(start) && !candidate.endsWith(end)) continue;
     const distance = editDistance(name, candidate, MAX_DISTANCE);
     if (distance <= MAX_DISTANCE) found.push({ candidate, distance });
   }

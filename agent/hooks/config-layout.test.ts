@@ -1,0 +1,70 @@
+import { existsSync, readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type BpfObject, loadBinding } from "../bpf/binding.ts";
+import * as layout from "./config-layout.ts";
+import { VALUE_KINDS, VALUE_TYPES } from "./values.ts";
+
+const root = new URL("../../", import.meta.url).pathname;
+const objectPath = `${root}build/bpf/trigon.bpf.o`;
+const built = existsSync(objectPath) && existsSync(`${root}build/bpf.node`);
+
+const STRUCTS = {
+  hook_config: layout.HOOK_CONFIG,
+  value_config: layout.VALUE_CONFIG,
+  selector_config: layout.SELECTOR_CONFIG,
+  filter_config: layout.FILTER_CONFIG,
+  value_range: layout.VALUE_RANGE,
+  path_pattern: layout.PATH_PATTERN,
+  process_image: layout.PROCESS_IMAGE,
+  limit_key: layout.LIMIT_KEY,
+  hook_stats: layout.HOOK_STATS,
+};
+
+describe.skipIf(!built)(
+  "config layout against the BTF of the object (skipped without `npm run build`)",
+  () => {
+    let object: BpfObject;
+    beforeAll(() => {
+      object = loadBinding().openObject(objectPath);
+    });
+    afterAll(() => object.close());
+
+    test.each(Object.entries(STRUCTS))(
+      "struct %s has the object's size and offsets",
+      (name, { size, members }) => {
+        const found = object.structLayout(name);
+        const offsets = Object.fromEntries(
+          Object.entries(found.members).map(([member, { offset }]) => [member, offset]),
+        );
+        expect({ size, members }).toEqual({ size: found.size, members: offsets });
+      },
+    );
+
+    test("records and payloads have the sizes that records are laid out with", () => {
+      expect(object.structLayout("hook_record").size).toBe(layout.HOOK_RECORD_BYTES);
+      expect(object.structLayout("arg_slot").size).toBe(layout.ARG_SLOT_BYTES);
+      expect(object.structLayout("cred_value").size).toBe(VALUE_TYPES.cred.room);
+      expect(object.structLayout("user_ns_value").size).toBe(VALUE_TYPES.user_namespace.room);
+    });
+  },
+);
+
+describe("config layout against the headers", () => {
+  const header = ["config.h", "filter.h"]
+    .map((name) => readFileSync(`${root}bpf/include/${name}`, "utf8"))
+    .join("\n");
+  const headerValue = (name: string): number | undefined => {
+    const text =
+      new RegExp(`\\t${name} = ([0-9 <]+),`).exec(header)?.[1] ??
+      new RegExp(`#define ${name} (\\d+)`).exec(header)?.[1];
+    const [base = "", shift = "0"] = text?.split("<<") ?? [];
+    return text === undefined ? undefined : Number(base) << Number(shift);
+  };
+  const { MAX_ARGS, MAX_SELECTORS, MAX_FILTERS, INLINE_RANGES, EXE_PATH, EXE_TAIL, MAX_PATTERNS } = layout;
+  const limits = { MAX_ARGS, MAX_SELECTORS, MAX_FILTERS, INLINE_RANGES, EXE_PATH, EXE_TAIL, MAX_PATTERNS };
+  const constants = { ...layout.ENUMERATORS, ...VALUE_KINDS, ...limits, MAX_STRING: VALUE_TYPES.string.room };
+
+  test.each(Object.entries(constants))("%s has the header's value", (name, value) => {
+    expect(headerValue(name)).toBe(value);
+  });
+});

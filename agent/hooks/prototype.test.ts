@@ -1,0 +1,68 @@
+import { describe, expect, test } from "vitest";
+import type { HookDef } from "../../crds/hook-spec.ts";
+import type { FuncProto } from "../bpf/binding.ts";
+import { checkArguments, formatPrototype, readsPointerAsInteger } from "./prototype.ts";
+import { makeArgs, makeHook } from "./test-hooks.ts";
+
+function makeProto(...params: [type: string, name: string][]): FuncProto {
+  return { btfId: 1, params: params.map(([type, name]) => ({ type, name })), returnType: "int" };
+}
+
+const COMMIT_CREDS = makeProto(["struct cred *", "new"]);
+const CAPSET = makeProto(
+  ["struct cred *", "new"],
+  ["const struct cred *", "old"],
+  ["const kernel_cap_t *", "effective"],
+);
+
+describe("arguments fit", () => {
+  const cases: Record<string, { args: HookDef["args"]; proto: FuncProto | undefined }> = {
+    "credentials, constant or not": { args: makeArgs("cred", "cred", "cap_effective"), proto: CAPSET },
+    "anything where the prototype is not known": { args: makeArgs("cred", "string"), proto: undefined },
+    "nop on anything": { args: makeArgs("nop"), proto: COMMIT_CREDS },
+    "an integer on a pointer": { args: makeArgs("uint64"), proto: COMMIT_CREDS },
+    "a string": { args: makeArgs("string"), proto: makeProto(["const char *", "name"]) },
+  };
+  test.each(Object.entries(cases))("%s", (_name, { args, proto }) => {
+    expect(() => checkArguments(makeHook({ args }), "f", proto)).not.toThrow();
+  });
+});
+
+describe("arguments are refused", () => {
+  const cases: Record<string, { def: Partial<HookDef>; proto?: FuncProto; message: string }> = {
+    "beyond the prototype": {
+      def: { args: [{ index: 1, type: "int" }] },
+      proto: COMMIT_CREDS,
+      message: "args[0]: no parameter 1 in int commit_creds(struct cred *new)",
+    },
+    "when a structure is read from something else": {
+      def: { args: makeArgs("cred") },
+      proto: makeProto(["struct user_namespace *", "ns"]),
+      message: "args[0]: type cred does not fit parameter 0 of int commit_creds(struct user_namespace *ns)",
+    },
+    "when they are variable": {
+      def: { args: makeArgs("int") },
+      proto: makeProto(["...", ""]),
+      message: "args[0]: parameter 0 is variable in int commit_creds(...)",
+    },
+    "when a system call should pass kernel memory": {
+      def: { args: makeArgs("cred"), syscall: true },
+      message: "args[0]: a system call has no argument of type cred",
+    },
+  };
+  test.each(Object.entries(cases))("%s", (_name, { def, proto, message }) => {
+    expect(() => checkArguments(makeHook(def), "commit_creds", proto)).toThrow(message);
+  });
+});
+
+test("a prototype without parameters says void", () => {
+  expect(formatPrototype("f", { btfId: 1, params: [], returnType: "struct cred *" })).toBe(
+    "struct cred *f(void)",
+  );
+});
+
+test("a pointer read as a number is told from one read as what it is", () => {
+  expect(readsPointerAsInteger(makeArgs("ulong"), COMMIT_CREDS)).toBe(true);
+  expect(readsPointerAsInteger(makeArgs("cred"), COMMIT_CREDS)).toBe(false);
+  expect(readsPointerAsInteger(makeArgs("nop"), COMMIT_CREDS)).toBe(false);
+});

@@ -1,0 +1,26 @@
+/** Hook definitions for tests. */
+import type { ArgDef, FilterDef, HookDef, SelectorDef } from "../../crds/hook-spec.ts";
+
+/** A hook with what is given and nothing else. */
+export function makeHook(parts: Partial<HookDef> = {}): HookDef {
+  return {
+    path: "spec.kprobes[0]",
+    section: "kprobes",
+    call: "commit_creds",
+    syscall: false,
+    ignoreCallNotFound: false,
+    args: [],
+    selectors: [],
+    ...parts,
+  };
+}
+
+/** Arguments 0, 1, 2 ... of the given types. */
+export function makeArgs(...types: ArgDef["type"][]): ArgDef[] {
+  return types.map((type, index) => ({ index, type }));
+}
+
+/** A selector of these filters that posts. */
+export function makeSelector(...filters: FilterDef[]): SelectorDef {
+  return { filters, actions: [{ action: "Post" }] };
+}
