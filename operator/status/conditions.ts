@@ -1,8 +1,9 @@
 /** Ready, Reconciling and Stalled of a policy, and the sentences in them. Pure. */
 import { CONDITIONS } from "../../crds/conditions.ts";
-import type { ListedNode, NodeSummary, PolicyFacts } from "./aggregate.ts";
+import type { PolicyFacts } from "./aggregate.ts";
 import type { Condition, NewCondition } from "./policy-status.ts";
 import { conditionOf } from "./policy-status.ts";
+import type { ListedNode, NodeSummary } from "./tally.ts";
 
 type Verdict = Pick<NewCondition, "status" | "reason" | "message">;
 

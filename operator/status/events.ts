@@ -5,7 +5,7 @@ import { hasStatus } from "../../lib/kube-error.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { EVENTS, type KubeObject } from "../../lib/resources.ts";
 import { type PolicyObject, policyRefOf } from "../resources.ts";
-import { shorten } from "./aggregate.ts";
+import { shorten } from "./tally.ts";
 
 /** What happened. */
 export interface Happening {
