@@ -1,4 +1,5 @@
 /** Arguments of a hook. */
+import { isDeepStrictEqual } from "node:util";
 import type { ArgDef, ArgType } from "../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS, HOOK_SPEC_SCHEMA } from "../crds/hook-spec-schema.ts";
 import type { Call } from "./calls.ts";
@@ -30,6 +31,7 @@ export function compileArgs(probe: FunctionProbe, path: string, problems: Proble
       `has ${args.length} entries${more}: at most ${HOOK_SPEC_LIMITS.args} can be read`,
     );
   }
+  warnOfDoubles(args, path, problems);
   return args.map((arg, index) => compileArg(arg, child(`${path}.args`, index), problems));
 }
 
@@ -47,6 +49,14 @@ export function checkArgsOfCall(args: ArgDef[], path: string, call: Call, proble
     if (call.syscall && KERNEL_STRUCTURES.includes(arg.type)) {
       problems.error(`${at}.type`, `${arg.type} is a structure of the kernel: no system call takes one`);
     }
+  }
+}
+
+/** A parameter may be read several times, as different types; the same twice only costs. */
+function warnOfDoubles(args: ProbeArgument[], path: string, problems: Problems): void {
+  for (const [position, arg] of args.entries()) {
+    const earlier = args.findIndex((other) => isDeepStrictEqual(other, arg));
+    if (earlier < position) problems.warn(child(`${path}.args`, position), `is the same as args[${earlier}]`);
   }
 }
 

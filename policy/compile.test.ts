@@ -499,6 +499,14 @@ describe("warnings", () => {
       creds({ call: "override_creds", ignore: { callNotFound: true } }),
       [],
     ],
+    "an argument that is read twice": [
+      makeProbePolicy({ args: Array(2).fill({ index: 0, type: "int" }) }),
+      [`${PROBE}.args[1]: is the same as args[0]`],
+    ],
+    "but not one that is read as two types": [
+      makeProbePolicy({ args: ["int", "uint32"].map((type) => ({ index: 0, type })) }),
+      [],
+    ],
     "a list that claims to be validated": [
       makePolicy({ lists: [{ name: "l", values: ["a"], validated: true }], kprobes: [makeProbe()] }),
       ["spec.lists[0].validated: has no effect: every node checks every entry"],
