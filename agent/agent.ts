@@ -1,0 +1,208 @@
+/** The agent put together: engine, processes, events, sources, reconciler, status. Everything it needs comes in. */
+import { arch } from "node:os";
+import type { Registry } from "prom-client";
+import type { ClusterAccess } from "../lib/cluster-access.ts";
+import { type HealthServer, startHealthServer } from "../lib/health.ts";
+import { KubeClient } from "../lib/kube.ts";
+import type { Logger } from "../lib/logger.ts";
+import { createWatchMetrics } from "../lib/metrics.ts";
+import type { Binding } from "./bpf/binding.ts";
+import { Cluster } from "./cluster.ts";
+import type { Config } from "./config.ts";
+import type { EventSink } from "./events/export/sink.ts";
+import { EventMetrics } from "./events/metrics.ts";
+import { EventPipeline } from "./events/pipeline.ts";
+import { WallClock } from "./events/wall-clock.ts";
+import { registerHookMetrics } from "./hook-metrics.ts";
+import { HookTotals } from "./hook-totals.ts";
+import { HookEngine } from "./hooks/engine.ts";
+import { PodStore } from "./pods/pod-store.ts";
+import { PodResolver } from "./pods/resolver.ts";
+import { PolicyLoop } from "./policy-loop.ts";
+import { ProcessCache } from "./process/cache.ts";
+import { ProcScanner } from "./process/scan.ts";
+import { Reconciler } from "./reconcile.ts";
+import type { SpecSource } from "./sources/source.ts";
+import { makeTracingNodeStatus, type NodeFacts } from "./state/tracing-node.ts";
+
+/** What main.ts makes from environment and flags. */
+export interface AgentDeps {
+  config: Config;
+  version: string;
+  bpf: Binding;
+  sink: EventSink;
+  /** Policies from files. */
+  files: SpecSource;
+  /** How to reach the API server; absent outside of Kubernetes. */
+  access: ClusterAccess | undefined;
+  logger: Logger;
+  registry: Registry;
+}
+
+/** An agent that runs; the order in which its parts start and stop is the point of this class. */
+export class Agent {
+  readonly #deps: AgentDeps;
+  readonly #pipeline: EventPipeline;
+  readonly #processes: ProcessCache;
+  readonly #scanner: ProcScanner;
+  readonly #metrics: EventMetrics;
+  readonly #totals = new HookTotals();
+  readonly #client: KubeClient | undefined;
+  readonly #cluster: Cluster | undefined;
+  readonly #clock: WallClock;
+  #engine: HookEngine | undefined;
+  #reconciler: Reconciler | undefined;
+  #loop: PolicyLoop | undefined;
+  #server: HealthServer | undefined;
+
+  constructor(deps: AgentDeps) {
+    const { config, bpf, registry, sink } = deps;
+    const { nodeName, procfs, enableProcessCred: credentials, enableProcessNs: namespaces } = config;
+    this.#deps = deps;
+    this.#clock = new WallClock({ bootTimeNs: () => bpf.bootTimeNs(), wallMs: Date.now });
+    this.#scanner = new ProcScanner(procfs, { credentials, namespaces });
+    this.#processes = new ProcessCache({
+      nodeName,
+      clock: this.#clock,
+      proc: this.#scanner,
+      keepCredentials: credentials,
+      keepNamespaces: namespaces,
+    });
+    this.#metrics = new EventMetrics(registry);
+    this.#metrics.watchProcesses(this.#processes);
+    this.#metrics.watchExport(sink);
+
+    const podStore = deps.access && new PodStore();
+    this.#client = deps.access && new KubeClient(deps.access, { userAgent: `trigon-agent/${deps.version}` });
+    this.#cluster =
+      this.#client &&
+      podStore &&
+      new Cluster({
+        client: this.#client,
+        nodeName,
+        namespace: config.namespace,
+        podStore,
+        logger: deps.logger,
+        metrics: createWatchMetrics(registry),
+      });
+    this.#pipeline = new EventPipeline({
+      nodeName,
+      processes: this.#processes,
+      pods: new PodResolver(podStore),
+      sink,
+      metrics: this.#metrics,
+      clock: this.#clock,
+      processFields: {
+        credentials,
+        namespaces,
+        ...(namespaces && { hostNamespaces: this.#scanner.namespaces(1) }),
+      },
+    });
+  }
+
+  /** Resolves when every policy that is known at the start has been tried; rejects when the node cannot trace. */
+  async start(): Promise<void> {
+    const { config, logger } = this.#deps;
+    await this.#serve();
+    const engine = this.#startEngine();
+    this.#cluster?.start();
+    const loop = this.#startLoop(engine);
+    await loop.initialSetTried;
+    logger.info("ready", { node: config.nodeName, kernel: engine.features.release });
+  }
+
+  /** Detaches everything and exports what has been seen. */
+  async stop(): Promise<void> {
+    await this.#loop?.stop();
+    await this.#cluster?.stop();
+    this.#engine?.flush();
+    await this.#pipeline.stop();
+    this.#engine?.close();
+    await this.#deps.sink.close();
+    this.#client?.transport.close();
+    await this.#server?.close();
+  }
+
+  async #serve(): Promise<void> {
+    const { config, registry } = this.#deps;
+    if (config.metricsServer === undefined) return;
+    this.#server = await startHealthServer({
+      ...config.metricsServer,
+      registry,
+      live: {},
+      ready: {
+        engine: () => (this.#engine ? undefined : "not started yet"),
+        policies: () => (this.#loop ? this.#loop.problem : "not read yet"),
+        ...(this.#cluster && { watches: () => this.#cluster?.problem }),
+      },
+    });
+  }
+
+  /** Sensors first, then /proc: a process that starts in between is told of by its record, which wins. */
+  #startEngine(): HookEngine {
+    const { config, bpf, logger } = this.#deps;
+    const engine = HookEngine.start({
+      objectPath: config.bpfObject,
+      bpf,
+      procfs: config.procfs,
+      logger,
+      onBatch: (batch) => this.#pipeline.handleBatch(batch),
+      ...(config.ringBytes !== undefined && { ringBytes: config.ringBytes }),
+    });
+    this.#engine = engine;
+    engine.flush();
+    for (const scanned of this.#scanner.scan()) {
+      this.#pipeline.addScanned(scanned);
+      if (scanned.exe !== "") engine.seedImage(scanned.pid, scanned.exe);
+    }
+    this.#pipeline.start();
+    return engine;
+  }
+
+  #startLoop(engine: HookEngine): PolicyLoop {
+    const { bpf, logger, files, registry } = this.#deps;
+    const reconciler = new Reconciler({
+      engine,
+      pipeline: this.#pipeline,
+      bootTimeNs: () => bpf.bootTimeNs(),
+      beforeDetach: (policy, hook) => this.#totals.settle(policy, hook),
+      policyGone: (policy) => {
+        this.#totals.forget(policy);
+        this.#metrics.forgetPolicy(policy);
+      },
+      nodeLabels: () => this.#cluster?.labels(),
+      logger,
+    });
+    this.#reconciler = reconciler;
+    this.#metrics.watchHooks(() => [
+      ...this.#totals.read(reconciler.attachedHooks()),
+      { hook: "process", ...engine.processStats() },
+    ]);
+    registerHookMetrics(registry, reconciler);
+    const loop = new PolicyLoop({
+      sources: this.#cluster ? [files, this.#cluster.source] : [files],
+      reconciler,
+      logger,
+      onOutcome: () => this.#publish(),
+    });
+    this.#loop = loop;
+    this.#cluster?.onLabels(() => loop.trigger());
+    loop.start();
+    void loop.initialSetTried.then(() => this.#publish());
+    return loop;
+  }
+
+  #publish(): void {
+    if (!this.#cluster || !this.#engine || !this.#reconciler) return;
+    const outcomes = this.#reconciler.outcomes();
+    this.#cluster.publisher.publish(makeTracingNodeStatus(this.#facts(this.#engine), outcomes));
+  }
+
+  #facts({ features }: HookEngine): NodeFacts {
+    const { release, architecture, reasons, ...flags } = features;
+    return {
+      agentVersion: this.#deps.version,
+      kernel: { release, architecture: architecture || arch(), features: flags, reasons },
+    };
+  }
+}

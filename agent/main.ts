@@ -1,0 +1,138 @@
+/** Composition root of the agent: the only file here that reads the environment, handles signals or exits. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { hostname, release } from "node:os";
+import { type ClusterAccess, inClusterAccess, kubeconfigAccess } from "../lib/cluster-access.ts";
+import { createLogger, errorText, type Logger } from "../lib/logger.ts";
+import { createRegistry } from "../lib/metrics.ts";
+import packageJson from "../package.json" with { type: "json" };
+import { Agent } from "./agent.ts";
+import { loadBinding } from "./bpf/binding.ts";
+import { type Config, parseCommand } from "./config.ts";
+import { FileSink } from "./events/export/file.ts";
+import type { EventSink } from "./events/export/sink.ts";
+import { StdoutSink } from "./events/export/stdout.ts";
+import { helpText } from "./options.ts";
+import { PolicyFileError, readPolicyFiles } from "./sources/files.ts";
+import { describeStartFailure } from "./start-failure.ts";
+
+/** Exit statuses, also in `--help`. */
+const EXIT = { failed: 1, usage: 2, cannotTrace: 3 } as const;
+/** The kubelet shows what stands here as the reason of the container's end. */
+const TERMINATION_LOG = "/dev/termination-log";
+
+const command = parseCommand(process.argv.slice(2), process.env, hostname());
+switch (command.kind) {
+  case "help":
+    process.stdout.write(helpText());
+    break;
+  case "version":
+    process.stdout.write(`trigon-agent ${packageJson.version}\n`);
+    break;
+  case "error":
+    process.stderr.write(`${command.message}\n`);
+    process.exitCode = EXIT.usage;
+    break;
+  case "run":
+    await run(command.config);
+}
+
+async function run(config: Config): Promise<void> {
+  const logger = createLogger({ component: "agent", level: config.logLevel, format: config.logFormat });
+  process.on("uncaughtException", (error) => end(logger, EXIT.failed, `unexpected: ${error.stack ?? error}`));
+  try {
+    const agent = await makeAgent(config, logger);
+    const stopped = stopOnSignal(agent, logger);
+    await Promise.race([agent.start().catch((error: unknown) => endOfStart(logger, error)), stopped]);
+  } catch (error) {
+    const lines = error instanceof PolicyFileError ? error.lines : [`cannot start: ${errorText(error)}`];
+    end(logger, EXIT.failed, ...lines);
+  }
+}
+
+async function makeAgent(config: Config, logger: Logger): Promise<Agent> {
+  const { policyFiles, policyDir, nodeName } = config;
+  const files = await readPolicyFiles(
+    { files: policyFiles, ...(policyDir !== undefined && { dir: policyDir }) },
+    logger,
+  );
+  const access = await connect(config);
+  const registry = createRegistry({ component: "agent", version: packageJson.version });
+  logger.info(`trigon-agent ${packageJson.version}`, { node: nodeName, kernel: release() });
+  return new Agent({
+    config,
+    version: packageJson.version,
+    bpf: loadBinding(),
+    sink: openSink(config, logger),
+    files,
+    access,
+    logger,
+    registry,
+  });
+}
+
+async function connect(config: Config): Promise<ClusterAccess | undefined> {
+  if (!config.kubernetes) return undefined;
+  if (config.kubeconfig !== undefined) return kubeconfigAccess(config.kubeconfig);
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = process.env;
+  if (!host || !port) throw new Error("--kubernetes outside of a pod needs --kubeconfig FILE");
+  return inClusterAccess({ host, port });
+}
+
+function openSink({ exportFilename }: Config, logger: Logger): EventSink {
+  const options = {
+    now: Date.now,
+    onError: (error: Error) => logger.warn(`export: ${errorText(error)}`),
+  };
+  return exportFilename === undefined ? new StdoutSink(options) : new FileSink(exportFilename, options);
+}
+
+/** Resolves when a signal has ended the agent in an orderly way. */
+function stopOnSignal(agent: Agent, logger: Logger): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      process.once(signal, () => {
+        logger.info(`${signal}: stopping`);
+        agent
+          .stop()
+          .catch((error: unknown) => end(logger, EXIT.failed, `stop: ${errorText(error)}`))
+          .finally(() => {
+            resolve();
+            process.exit();
+          });
+      });
+    }
+  });
+}
+
+function endOfStart(logger: Logger, error: unknown): void {
+  const reason = describeStartFailure(error, {
+    effectiveCapabilities: effectiveCapabilities(),
+    lockdown: readText("/sys/kernel/security/lockdown"),
+    release: release(),
+  });
+  end(logger, EXIT.cannotTrace, reason);
+}
+
+function end(logger: Logger, status: number, ...lines: string[]): void {
+  for (const line of lines) logger.error(line);
+  try {
+    if (process.env.KUBERNETES_SERVICE_HOST) writeFileSync(TERMINATION_LOG, `${lines.join("\n")}\n`);
+  } catch {
+    // read-only or absent: the log has it
+  }
+  logger.once("finish", () => process.exit(status));
+  logger.end();
+}
+
+function effectiveCapabilities(): bigint {
+  const digits = /^CapEff:\s*([0-9a-f]+)/m.exec(readText("/proc/self/status") ?? "")?.[1];
+  return BigInt(`0x${digits ?? "0"}`);
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
