@@ -180,6 +180,9 @@ function handOver(args) {
     // Ctrl-C on a terminal reaches the whole process group: the command has it already.
     process.on(signal, () => (signal === "SIGINT" && process.stdin.isTTY) || child.kill(signal));
   }
+  // A caller that was killed cannot say so; nothing that it started may outlive it.
+  const caller = process.ppid;
+  setInterval(() => process.ppid !== caller && child.kill("SIGTERM"), 500).unref();
   child.once("exit", (status, signal) => {
     if (!signal) process.exit(status ?? 1);
     process.removeAllListeners(signal);
