@@ -254,3 +254,27 @@ test("keeps of each object only what parse keeps", async () => {
   await until(() => expect(watch.store.get("default/a")?.metadata.labels).toEqual({ kept: "1" }));
   expect(watch.store.get("default/a")?.kind).toBeUndefined();
 });
+
+test("5,000 objects are listed in pages and compared after an expired watch", async () => {
+  const objects = Array.from({ length: 5_000 }, (_, i) => makeObject(`node-${i}`, String(i + 1)));
+  const pages = (all: KubeObject[], resourceVersion: string) =>
+    Array.from({ length: Math.ceil(all.length / 500) }, (_, i) =>
+      page(
+        all.slice(i * 500, (i + 1) * 500),
+        resourceVersion,
+        (i + 1) * 500 < all.length ? `page-${i + 1}` : undefined,
+      ),
+    );
+  const changed = [...objects.slice(1), makeObject("new", "9001")].map((object) =>
+    object.metadata.name === "node-7" ? makeObject("node-7", "9000") : object,
+  );
+  await start({
+    lists: [...pages(objects, "8000"), ...pages(changed, "9100")],
+    watches: [events([expired], "end")],
+  });
+  await until(() =>
+    expect(seen.slice(5_000)).toEqual(["sync", "update node-7@9000", "add new@9001", "delete node-0@1"]),
+  );
+  expect(watch.store.size).toBe(5_000);
+  expect(server.lists).toHaveLength(20);
+});

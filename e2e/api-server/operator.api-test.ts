@@ -600,3 +600,27 @@ test("everything goes on after a restart of the API server", async () => {
     ),
   );
 });
+
+describe("the operator's rights", () => {
+  const answers: Record<string, "yes" | "no"> = {
+    "list tracingpolicies.cilium.io --all-namespaces": "yes",
+    "patch tracingpolicies.cilium.io --subresource=status": "yes",
+    "patch tracingpolicies.cilium.io": "no",
+    "patch tracingnodes.trigon.dev": "no",
+    "get secrets --all-namespaces": "no",
+    [`list secrets --namespace=${NAMESPACE}`]: "no",
+    "list configmaps --namespace=default": "no",
+    "list pods --all-namespaces": "no",
+    "list nodes": "no",
+  };
+  for (const [question, answer] of Object.entries(answers)) {
+    test(`${answer}: ${question}`, async () => {
+      const account = `system:serviceaccount:${NAMESPACE}:trigon-operator`;
+      // can-i answers by its exit status, too.
+      const said = await kubectl(plane, "auth", "can-i", ...question.split(" "), "--as", account).catch(
+        () => "no",
+      );
+      assert.equal(said.trim(), answer);
+    });
+  }
+});
