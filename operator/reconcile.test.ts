@@ -59,6 +59,15 @@ const cases: Record<string, { world: World; said: string[]; distributed: string[
     said: ["forget TracingPolicy/p"],
     distributed: ["remove"],
   },
+  "removes the specs of a policy that is being deleted and waits for a finalizer": {
+    world: {
+      policy: makePolicy({
+        metadata: { name: "p", generation: 3, deletionTimestamp: "2026-01-01T00:00:00Z" },
+      }),
+    },
+    said: ["forget TracingPolicy/p"],
+    distributed: ["remove"],
+  },
   "keeps the last good spec of an invalid policy distributed": {
     world: { policy, compiled: invalid, lastGood },
     said: [`reject spec.kprobes: is empty ${lastGood.hash}`],

@@ -37,7 +37,8 @@ export interface ReconcileDeps {
 /** Reads everything it needs each time; running it twice changes nothing. Throws what a repetition may help. */
 export async function reconcile(deps: ReconcileDeps, ref: PolicyRef): Promise<void> {
   const policy = deps.findPolicy(ref);
-  if (policy === undefined) {
+  // A finalizer of somebody else keeps the object; what its user wanted is that it ends.
+  if (policy === undefined || policy.metadata.deletionTimestamp !== undefined) {
     deps.reporter.forget(policyKey(ref));
     return deps.specs.remove(ref);
   }
