@@ -5,7 +5,7 @@ import { type Binaries, findBinaries } from "../control-plane/binaries.ts";
 import { runProgram } from "../guest/program.ts";
 import { withLock } from "../lock.ts";
 import { type Progress, step } from "../progress.ts";
-import { prepareBases, SLIM_BASE, TOOLCHAIN_BASE } from "./base.ts";
+import { type Bases, prepareBases, SLIM_BASE } from "./base.ts";
 import { Buildah } from "./buildah.ts";
 import { contentHash } from "./content-hash.ts";
 
@@ -21,7 +21,7 @@ const PROJECT = resolve(import.meta.dirname, "../..");
 interface ImageRecipe {
   image: string;
   context: string;
-  base: string;
+  buildArgs(bases: Bases): Record<string, string>;
   /** What the image is made of, below the context. */
   inputs: string[];
 }
@@ -30,7 +30,7 @@ const RECIPES: ImageRecipe[] = [
   {
     image: TRIGON_IMAGE,
     context: PROJECT,
-    base: TOOLCHAIN_BASE,
+    buildArgs: ({ toolchain, compiled }) => ({ BASE: toolchain, COMPILED: compiled }),
     inputs: [
       "Dockerfile",
       ".dockerignore",
@@ -45,13 +45,13 @@ const RECIPES: ImageRecipe[] = [
   {
     image: PAUSE_IMAGE,
     context: join(import.meta.dirname, "pause"),
-    base: TOOLCHAIN_BASE,
+    buildArgs: ({ toolchain }) => ({ BASE: toolchain }),
     inputs: ["Dockerfile", "pause.c"],
   },
   {
     image: WORKLOAD_IMAGE,
     context: join(import.meta.dirname, "workload"),
-    base: SLIM_BASE,
+    buildArgs: () => ({ BASE: SLIM_BASE }),
     inputs: ["Dockerfile"],
   },
 ];
@@ -82,9 +82,9 @@ async function prepareArchive(
   const kind = recipe.image.replaceAll(/[/:]/g, "-");
   const archive = join(directory, `${kind}.${hash}.tar`);
   if (await exists(archive)) return archive;
-  await prepareBases(buildah, PROJECT, progress);
+  const bases = await prepareBases(buildah, PROJECT, progress);
   await step(progress, `build image ${recipe.image}`, async () => {
-    await buildah.build(recipe.image, recipe.context, { BASE: recipe.base });
+    await buildah.build(recipe.image, recipe.context, recipe.buildArgs(bases));
     await buildah.export(recipe.image, `${archive}.part`);
     await buildah.remove(recipe.image);
     await rename(`${archive}.part`, archive);

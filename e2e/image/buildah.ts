@@ -64,6 +64,13 @@ export class Buildah {
     await this.#run(["rmi", "--force", image]);
   }
 
+  /** Removes the images of a repository but for one. */
+  async removeOthers(repository: string, kept: string): Promise<void> {
+    const names = await this.#run(["images", "--format", "{{.Name}}:{{.Tag}}"]);
+    const others = names.split("\n").filter((name) => name.startsWith(`${repository}:`) && name !== kept);
+    for (const name of others) await this.remove(name);
+  }
+
   #run(args: string[]): Promise<string> {
     const store = ["--root", join(this.directory, "root"), "--runroot", join(this.directory, "run")];
     return runProgram("buildah", [...store, "--storage-driver", "vfs", ...args]);
