@@ -60,6 +60,7 @@ void RingReader::Start(Napi::Env env, UniqueFd ring, const std::string& map, Nap
   auto on_ready = [queue = queue_] { queue.NonBlockingCall(); };
   int error = thread->Start(std::move(ring), {.poll_ms = poll_ms, .batch_bytes = batch_bytes, .on_ready = on_ready});
   if (error) {
+    thread->Stop();  // now: the queue keeps it until the event loop turns
     queue_.Release();
     throw BpfFailure(env, error, "read ring", map, log);
   }

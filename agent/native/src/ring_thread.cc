@@ -50,16 +50,18 @@ int RingThread::Start(UniqueFd ring, Options options) {
 }
 
 void RingThread::Stop() {
-  if (!thread_.joinable()) return;
-  {
-    std::lock_guard lock(mutex_);
-    stopping_ = true;
+  if (thread_.joinable()) {
+    {
+      std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    taken_.notify_one();
+    eventfd_write(stop_event_.get(), 1);
+    thread_.join();
   }
-  taken_.notify_one();
-  eventfd_write(stop_event_.get(), 1);
-  thread_.join();
   ready_ = Batch();
   ring_.reset();
+  for (UniqueFd* fd : {&epoll_, &stop_event_, &ring_fd_}) fd->Reset();
 }
 
 void RingThread::Run() {

@@ -24,7 +24,7 @@ class RingThread {
 
   // A positive errno on failure.
   int Start(UniqueFd ring, Options options);
-  // Returns when the thread has ended. Idempotent.
+  // Returns when the thread has ended, with nothing left open. Idempotent.
   void Stop();
   ~RingThread() { Stop(); }
 
