@@ -185,7 +185,9 @@ export class EventPipeline implements RecordVisitor {
     const identity = readIdentity(batch, at);
     const parentPid = word(FORK.parent_pid);
     // a process does not fork while it executes: what waits for the parent's exec waits in vain
-    this.#settleExec(String(parentPid), "lost");
+    if (this.#execWait.first(String(parentPid))?.identity.seq === identity.seq) {
+      this.#settleExec(String(parentPid), "lost");
+    }
     this.#settleExec(String(identity.pid), "lost");
     this.#deps.processes.fork({
       ...identity,

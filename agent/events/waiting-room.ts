@@ -22,10 +22,6 @@ export class WaitingRoom<T> {
     return this.#count;
   }
 
-  has(key: string): boolean {
-    return this.#queues.has(key);
-  }
-
   /** False when there is no room. The deadline is that of the queue's first item. */
   add(key: string, item: T, deadlineMs: number): boolean {
     if (this.#count >= this.#maxItems) return false;
@@ -46,6 +42,11 @@ export class WaitingRoom<T> {
     this.#queues.delete(key);
     this.#count -= queue.items.length;
     return queue.items;
+  }
+
+  /** The item that has waited longest in a queue. */
+  first(key: string): T | undefined {
+    return this.#queues.get(key)?.items[0];
   }
 
   /** The first item of each queue. */

@@ -148,13 +148,16 @@ export class ProcessCache {
     return this.#images.put(this.#make(identity, { ktimeNs: record.ktimeNs, forked: false }, facts, parent));
   }
 
-  /** A child that runs what its parent runs. */
+  /** A child that runs what its creator runs, which is its parent unless it was cloned as a sibling (CLONE_PARENT). */
   fork(record: ForkIdentity): Image {
     const parent = this.#process(record.parentPid, record.parentStartLow, record.parentStartHigh);
-    const facts = forkFacts(parent.facts, record.nspid, record.pid);
+    // a child has its creator's exec_seq: another one means another creator, or that we have missed an exec
+    const isCreator = parent.seq === SEQ_UNKNOWN || parent.seq === record.seq || parent === this.kernel;
+    const facts = isCreator
+      ? forkFacts(parent.facts, record.nspid, record.pid)
+      : this.#factsOfSibling(record, parent);
     const birth = { ktimeNs: record.ktimeNs, forked: true };
-    const image = this.#make({ ...record, startExact: true }, birth, facts, parent);
-    return this.#images.put(image);
+    return this.#images.put(this.#make({ ...record, startExact: true }, birth, facts, parent));
   }
 
   /** The process has exited; its image stays for late records. */
@@ -219,6 +222,13 @@ export class ProcessCache {
       ...(scanned !== undefined && { scannedAtNs: this.#options.clock.bootTimeNs() }),
     };
     return this.#make(identity, birth, facts, parent);
+  }
+
+  #factsOfSibling(record: ForkIdentity, parent: Image): ProcessFacts {
+    const scanned = this.#lookup(record);
+    if (scanned !== undefined) return forkFacts(scannedFacts(scanned, parent), record.nspid, record.pid);
+    this.#counts.unknown++;
+    return unknownFacts(record.uid, parent);
   }
 
   #lookup(record: { pid: number; startLow: number; startHigh: number }): ScannedProcess | undefined {
