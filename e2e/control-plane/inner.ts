@@ -7,7 +7,7 @@ import { step } from "../progress.ts";
 import { Cluster } from "./cluster.ts";
 import { describeTrigon, installTrigon } from "./install.ts";
 import { NETWORK } from "./network.ts";
-import type { FromInner, InnerPlan, ToInner } from "./session.ts";
+import { type FromInner, type InnerPlan, REPORT, type ToInner } from "./session.ts";
 
 const plan = JSON.parse(process.argv[2] ?? "") as InnerPlan;
 const progress = (line: string) => process.stderr.write(`${line}\n`);
@@ -118,7 +118,7 @@ async function finish(status: number): Promise<void> {
 }
 
 async function dump(failed: Cluster, why: string): Promise<void> {
-  const file = join(plan.directory, "report.txt");
+  const file = join(plan.directory, REPORT);
   await writeFile(file, `${await describeTrigon(failed, 2000)}${await failed.logs(500)}`);
   progress(`\n${await describeTrigon(failed, 25)}${await failed.logs(15)}`);
   progress(`cluster: ${why}; the report above in full: ${file}`);

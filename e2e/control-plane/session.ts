@@ -1,6 +1,6 @@
 /** Runs a command with a cluster of its own: the half that stays outside of the cluster's namespaces. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -29,6 +29,9 @@ export interface InnerPlan extends Prepared {
   hostPort?: number;
 }
 
+/** In the session's directory: what the inner half writes when something failed. */
+export const REPORT = "report.txt";
+
 /** To the inner half. The listening socket of the host's network travels with `forward`. */
 export type ToInner = { kind: "signal"; signal: NodeJS.Signals } | { kind: "forward" };
 
@@ -45,10 +48,21 @@ export async function runInCluster(options: SessionOptions): Promise<number> {
   const inner = startInner(plan, options.environment);
   if (server) inner.send({ kind: "forward" } satisfies ToInner, server);
   const stopForwarding = forwardSignals(inner, keep);
-  const status = await Promise.race([exitStatus(inner), whenKept(inner, server, options.progress)]);
+  const ended = exitStatus(inner).then((status) => ({ status, kept: false }));
+  const stays = whenKept(inner, server, options.progress).then((status) => ({ status, kept: true }));
+  const { status, kept } = await Promise.race([ended, stays]);
   stopForwarding();
-  if (status === 0 && !keep) await rm(directory, { recursive: true, force: true });
+  if (!kept) await removeAllButReport(directory);
   return status;
+}
+
+/** Why something failed stays readable; keys and data go. */
+async function removeAllButReport(directory: string): Promise<void> {
+  const names = await readdir(directory).catch((): string[] => []);
+  for (const name of names.filter((each) => each !== REPORT)) {
+    await rm(join(directory, name), { recursive: true, force: true });
+  }
+  if (!names.includes(REPORT)) await rm(directory, { recursive: true, force: true });
 }
 
 function hostPort(server: Server | undefined): { hostPort?: number } {
