@@ -1,6 +1,7 @@
 /** Debian's kernels, fetched once and kept in the cache: what each guest boots. */
 import { access, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { type Progress, step } from "../progress.ts";
 import { AptSuite, findMirrors, type Package } from "./apt.ts";
 import { extractKernel } from "./kernel-image.ts";
 import { runProgram } from "./program.ts";
@@ -27,9 +28,6 @@ export interface Kernel {
   /** Path of the kernel's configuration below `root`. */
   config: string;
 }
-
-/** Where progress of long steps is told, one line each. */
-export type Progress = (line: string) => void;
 
 /** True for the names that `--kernel` takes. */
 export function isKernelName(name: string): name is KernelName {
@@ -59,11 +57,10 @@ async function fetchKernel(name: KernelName, directory: string, progress: Progre
   const work = await mkdtemp(`${directory}.${process.pid}.`);
   try {
     const { version, files } = await downloadKernel(name, work, progress);
-    progress(`kernel ${name}: unpacking`);
-    const facts = { name, version, ...(await unpackKernel(files, work)) };
+    const unpacked = await step(progress, `kernel ${name}: unpacking`, () => unpackKernel(files, work));
+    const facts = { name, version, ...unpacked };
     await writeFile(join(work, "kernel.json"), `${JSON.stringify(facts, null, 2)}\n`);
     await publish(work, directory);
-    progress(`kernel ${name}: ${facts.release} (${version}) is ready`);
     return locate(facts, directory);
   } finally {
     await rm(work, { recursive: true, force: true });
@@ -83,12 +80,17 @@ async function removeLeftovers(directory: string): Promise<void> {
 
 async function downloadKernel(name: KernelName, work: string, progress: Progress) {
   const suite = new AptSuite(join(work, "apt"), SUITES[name]);
-  progress(`kernel ${name}: reading the package lists of ${SUITES[name]}`);
-  await suite.update(await findMirrors());
+  const mirrors = await findMirrors();
+  await step(progress, `kernel ${name}: package lists of Debian ${SUITES[name]}`, () =>
+    suite.update(mirrors),
+  );
   const packages = await kernelPackages(suite);
   const image = packages.find((each) => each.name.startsWith("linux-image")) as Package;
-  progress(`kernel ${name}: downloading ${packages.map((each) => each.name).join(", ")} (${image.version})`);
-  return { version: image.version, files: await suite.download(packages, join(work, "deb")) };
+  const what = `kernel ${name}: download of ${image.name} ${image.version}`;
+  return {
+    version: image.version,
+    files: await step(progress, what, () => suite.download(packages, join(work, "deb"))),
+  };
 }
 
 /** Before 7.2 one package has the kernel and its modules; later ones split it into linux-binary, linux-modules and linux-base. */
