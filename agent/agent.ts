@@ -1,6 +1,7 @@
 /** The agent put together: engine, processes, events, sources, reconciler, status. Everything it needs comes in. */
 import { arch } from "node:os";
 import type { Registry } from "prom-client";
+import { policyKey } from "../crds/names.ts";
 import type { ClusterAccess } from "../lib/cluster-access.ts";
 import { type HealthServer, startHealthServer } from "../lib/health.ts";
 import { KubeClient } from "../lib/kube.ts";
@@ -22,7 +23,10 @@ import { PolicyLoop } from "./policy-loop.ts";
 import { ProcessCache } from "./process/cache.ts";
 import { ProcScanner } from "./process/scan.ts";
 import { Reconciler } from "./reconcile.ts";
+import { RingHealth } from "./ring-health.ts";
 import type { SpecSource } from "./sources/source.ts";
+import { readBootTime } from "./state/boot-time.ts";
+import { isTransient } from "./state/outcome.ts";
 import { makeTracingNodeStatus, type NodeFacts } from "./state/tracing-node.ts";
 
 /** What main.ts makes from environment and flags. */
@@ -39,6 +43,22 @@ export interface AgentDeps {
   registry: Registry;
 }
 
+/** Thrown when this kernel, or what the agent may do on it, does not allow tracing at all. */
+export class CannotTraceError extends Error {
+  override readonly name = "CannotTraceError";
+}
+
+/** Thrown when a policy from a file does not attach and nobody but the caller is there to be told. */
+export class PolicyAttachError extends Error {
+  override readonly name = "PolicyAttachError";
+  readonly lines: readonly string[];
+
+  constructor(lines: readonly string[]) {
+    super(lines.join("\n"));
+    this.lines = lines;
+  }
+}
+
 /** An agent that runs; the order in which its parts start and stop is the point of this class. */
 export class Agent {
   readonly #deps: AgentDeps;
@@ -50,16 +70,20 @@ export class Agent {
   readonly #client: KubeClient | undefined;
   readonly #cluster: Cluster | undefined;
   readonly #clock: WallClock;
+  readonly #ringHealth = new RingHealth(() => performance.now());
+  readonly #bootTime: string | undefined;
   #engine: HookEngine | undefined;
   #reconciler: Reconciler | undefined;
   #loop: PolicyLoop | undefined;
   #server: HealthServer | undefined;
+  #isReady = false;
 
   constructor(deps: AgentDeps) {
     const { config, bpf, registry, sink } = deps;
     const { nodeName, procfs, enableProcessCred: credentials, enableProcessNs: namespaces } = config;
     this.#deps = deps;
     this.#clock = new WallClock({ bootTimeNs: () => bpf.bootTimeNs(), wallMs: Date.now });
+    this.#bootTime = readBootTime(procfs);
     this.#scanner = new ProcScanner(procfs, { credentials, namespaces });
     this.#processes = new ProcessCache({
       nodeName,
@@ -100,7 +124,7 @@ export class Agent {
     });
   }
 
-  /** Resolves when every policy that is known at the start has been tried; rejects when the node cannot trace. */
+  /** Resolves when every policy that is known at the start has been tried; rejects with CannotTraceError or PolicyAttachError. */
   async start(): Promise<void> {
     const { config, logger } = this.#deps;
     await this.#serve();
@@ -108,13 +132,17 @@ export class Agent {
     this.#cluster?.start();
     const loop = this.#startLoop(engine);
     await loop.initialSetTried;
+    if (!this.#cluster) this.#refuseFailedPolicies();
+    this.#isReady = true;
+    this.#publish();
     logger.info("ready", { node: config.nodeName, kernel: engine.features.release });
   }
 
-  /** Detaches everything and exports what has been seen. */
+  /** Detaches everything, then exports what was seen until then. */
   async stop(): Promise<void> {
     await this.#loop?.stop();
     await this.#cluster?.stop();
+    this.#reconciler?.close();
     this.#engine?.flush();
     await this.#pipeline.stop();
     this.#engine?.close();
@@ -129,26 +157,34 @@ export class Agent {
     this.#server = await startHealthServer({
       ...config.metricsServer,
       registry,
-      live: {},
+      live: { ring: () => this.#checkRing() },
       ready: {
         engine: () => (this.#engine ? undefined : "not started yet"),
         policies: () => (this.#loop ? this.#loop.problem : "not read yet"),
-        ...(this.#cluster && { watches: () => this.#cluster?.problem }),
+        ...(this.#cluster && { watches: () => this.#cluster?.lastingProblem(performance.now()) }),
       },
     });
   }
 
+  /** In a cluster the status of the policy says so, and the other policies go on. */
+  #refuseFailedPolicies(): void {
+    const failed = this.#reconciler
+      ?.outcomes()
+      .filter(({ state, hooks }) => state === "Failed" && !isTransient(hooks));
+    const lines = failed?.map(({ ref, message }) => `${policyKey(ref)}: ${message}`) ?? [];
+    if (lines.length > 0) throw new PolicyAttachError(lines);
+  }
+
+  #checkRing(): string | undefined {
+    if (!this.#engine) return undefined;
+    const hooks = this.#totals.read(this.#reconciler?.attachedHooks() ?? []);
+    const posted = hooks.reduce((sum, hook) => sum + hook.posted, this.#engine.processStats().posted);
+    return this.#ringHealth.check({ posted, read: this.#metrics.ringBytes });
+  }
+
   /** Sensors first, then /proc: a process that starts in between is told of by its record, which wins. */
   #startEngine(): HookEngine {
-    const { config, bpf, logger } = this.#deps;
-    const engine = HookEngine.start({
-      objectPath: config.bpfObject,
-      bpf,
-      procfs: config.procfs,
-      logger,
-      onBatch: (batch) => this.#pipeline.handleBatch(batch),
-      ...(config.ringBytes !== undefined && { ringBytes: config.ringBytes }),
-    });
+    const engine = this.#openEngine();
     this.#engine = engine;
     engine.flush();
     for (const scanned of this.#scanner.scan()) {
@@ -157,6 +193,22 @@ export class Agent {
     }
     this.#pipeline.start();
     return engine;
+  }
+
+  #openEngine(): HookEngine {
+    const { config, bpf, logger } = this.#deps;
+    try {
+      return HookEngine.start({
+        objectPath: config.bpfObject,
+        bpf,
+        procfs: config.procfs,
+        logger,
+        onBatch: (batch) => this.#pipeline.handleBatch(batch),
+        ...(config.ringBytes !== undefined && { ringBytes: config.ringBytes }),
+      });
+    } catch (cause) {
+      throw new CannotTraceError("this node cannot trace", { cause });
+    }
   }
 
   #startLoop(engine: HookEngine): PolicyLoop {
@@ -188,12 +240,12 @@ export class Agent {
     this.#loop = loop;
     this.#cluster?.onLabels(() => loop.trigger());
     loop.start();
-    void loop.initialSetTried.then(() => this.#publish());
     return loop;
   }
 
+  /** Not before all is known: what an earlier agent wrote must not flicker while this one starts. */
   #publish(): void {
-    if (!this.#cluster || !this.#engine || !this.#reconciler) return;
+    if (!this.#isReady || !this.#cluster || !this.#engine || !this.#reconciler) return;
     const outcomes = this.#reconciler.outcomes();
     this.#cluster.publisher.publish(makeTracingNodeStatus(this.#facts(this.#engine), outcomes));
   }
@@ -202,6 +254,7 @@ export class Agent {
     const { release, architecture, reasons, ...flags } = features;
     return {
       agentVersion: this.#deps.version,
+      ...(this.#bootTime !== undefined && { bootTime: this.#bootTime }),
       kernel: { release, architecture: architecture || arch(), features: flags, reasons },
     };
   }

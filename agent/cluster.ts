@@ -24,6 +24,8 @@ export interface ClusterDeps {
   metrics: WatchMetrics;
 }
 
+const LASTING_SECONDS = 300;
+
 /** Hook specs, labels and pods come in, the TracingNode goes out; nothing is asked before start(). */
 export class Cluster {
   readonly source: ConfigMapSource;
@@ -31,6 +33,7 @@ export class Cluster {
   readonly #watches: Pick<ResourceWatch<KubeObject>, "start" | "stop" | "problem">[];
   readonly #nodes: ResourceWatch<KubeObject>;
   readonly #nodeName: string;
+  #problemSince: number | undefined;
   #onLabels: () => void = () => {};
 
   constructor(deps: ClusterDeps) {
@@ -64,6 +67,18 @@ export class Cluster {
   /** What keeps the watches from being current; undefined when they are. */
   get problem(): string | undefined {
     return this.#watches.map((watch) => watch.problem).find((problem) => problem !== undefined);
+  }
+
+  /**
+   * A problem that lasts, for /readyz; to be asked from time to time. Hooks stay attached while the API server is away:
+   * a short absence is no reason to call every agent of the cluster unready.
+   */
+  lastingProblem(nowMs: number): string | undefined {
+    const { problem } = this;
+    this.#problemSince = problem === undefined ? undefined : (this.#problemSince ?? nowMs);
+    if (this.#problemSince === undefined) return undefined;
+    const seconds = Math.round((nowMs - this.#problemSince) / 1000);
+    return seconds < LASTING_SECONDS ? undefined : `for ${seconds} s: ${problem}`;
   }
 
   start(): void {

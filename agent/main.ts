@@ -5,7 +5,7 @@ import { type ClusterAccess, inClusterAccess, kubeconfigAccess } from "../lib/cl
 import { createLogger, errorText, type Logger } from "../lib/logger.ts";
 import { createRegistry } from "../lib/metrics.ts";
 import packageJson from "../package.json" with { type: "json" };
-import { Agent } from "./agent.ts";
+import { Agent, CannotTraceError, PolicyAttachError } from "./agent.ts";
 import { loadBinding } from "./bpf/binding.ts";
 import { type Config, parseCommand } from "./config.ts";
 import { FileSink } from "./events/export/file.ts";
@@ -19,6 +19,8 @@ import { describeStartFailure } from "./start-failure.ts";
 const EXIT = { failed: 1, usage: 2, cannotTrace: 3 } as const;
 /** The kubelet shows what stands here as the reason of the container's end. */
 const TERMINATION_LOG = "/dev/termination-log";
+/** Less than the grace period of manifests/base/agent-daemonset.yaml. */
+const STOP_SECONDS = 8;
 
 const command = parseCommand(process.argv.slice(2), process.env, hostname());
 switch (command.kind) {
@@ -39,13 +41,18 @@ switch (command.kind) {
 async function run(config: Config): Promise<void> {
   const logger = createLogger({ component: "agent", level: config.logLevel, format: config.logFormat });
   process.on("uncaughtException", (error) => end(logger, EXIT.failed, `unexpected: ${error.stack ?? error}`));
+  // Neither the ring's reader nor a signal handler keeps a process alive.
+  const alive = setInterval(() => {}, 1 << 30);
   try {
     const agent = await makeAgent(config, logger);
-    const stopped = stopOnSignal(agent, logger);
-    await Promise.race([agent.start().catch((error: unknown) => endOfStart(logger, error)), stopped]);
+    stopOnSignal(agent, logger);
+    await agent.start();
   } catch (error) {
-    const lines = error instanceof PolicyFileError ? error.lines : [`cannot start: ${errorText(error)}`];
-    end(logger, EXIT.failed, ...lines);
+    clearInterval(alive);
+    const isPolicy = error instanceof PolicyFileError || error instanceof PolicyAttachError;
+    if (isPolicy) end(logger, EXIT.failed, ...error.lines);
+    else if (error instanceof CannotTraceError) end(logger, EXIT.cannotTrace, describeStart(error));
+    else end(logger, EXIT.failed, `cannot start: ${errorText(error)}`);
   }
 }
 
@@ -86,31 +93,29 @@ function openSink({ exportFilename }: Config, logger: Logger): EventSink {
   return exportFilename === undefined ? new StdoutSink(options) : new FileSink(exportFilename, options);
 }
 
-/** Resolves when a signal has ended the agent in an orderly way. */
-function stopOnSignal(agent: Agent, logger: Logger): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      process.once(signal, () => {
-        logger.info(`${signal}: stopping`);
-        agent
-          .stop()
-          .catch((error: unknown) => end(logger, EXIT.failed, `stop: ${errorText(error)}`))
-          .finally(() => {
-            resolve();
-            process.exit();
-          });
-      });
-    }
-  });
+/** The first signal ends the agent in an orderly way, within a time; a second one at once. */
+function stopOnSignal(agent: Agent, logger: Logger): void {
+  let isStopping = false;
+  const stop = (signal: NodeJS.Signals) => {
+    if (isStopping) process.exit(EXIT.failed);
+    isStopping = true;
+    logger.info(`${signal}: stopping`);
+    const late = `not stopped within ${STOP_SECONDS} s: events may be missing from the export`;
+    setTimeout(() => end(logger, EXIT.failed, late), STOP_SECONDS * 1000).unref();
+    agent.stop().then(
+      () => process.exit(),
+      (error: unknown) => end(logger, EXIT.failed, `stop: ${errorText(error)}`),
+    );
+  };
+  process.on("SIGTERM", stop).on("SIGINT", stop);
 }
 
-function endOfStart(logger: Logger, error: unknown): void {
-  const reason = describeStartFailure(error, {
+function describeStart(error: CannotTraceError): string {
+  return describeStartFailure(error.cause, {
     effectiveCapabilities: effectiveCapabilities(),
     lockdown: readText("/sys/kernel/security/lockdown"),
     release: release(),
   });
-  end(logger, EXIT.cannotTrace, reason);
 }
 
 function end(logger: Logger, status: number, ...lines: string[]): void {

@@ -94,7 +94,7 @@ export function helpText(): string {
     "",
     "Each flag but the last two can also stand in the environment: --log-level is TRIGON_LOG_LEVEL.",
     "",
-    "Exit status: 0 after SIGTERM or SIGINT; 1 for a policy that does not compile or an unexpected error;",
+    "Exit status: 0 after SIGTERM or SIGINT; 1 for a policy file that does not compile or attach, or an unexpected error;",
     "2 for wrong flags; 3 if this kernel or the agent's privileges do not allow tracing.",
     "",
   ].join("\n");

@@ -30,7 +30,7 @@ export interface AgentEnd {
   stderr: string;
 }
 
-/** Starts an agent and resolves when it is ready; rejects with its log when it is not within a minute. */
+/** Starts an agent and resolves when it is ready; rejects with its log when it does not get so far. */
 export async function startAgent(exportFile: string, flags: readonly string[]): Promise<AgentProcess> {
   const child = spawnAgent([...flags, "--export-filename", exportFile, "--metrics-server", SERVER]);
   const output = collectOutput(child);
@@ -40,7 +40,7 @@ export async function startAgent(exportFile: string, flags: readonly string[]): 
     get: async (path) => (await fetch(`http://${SERVER}${path}`)).text(),
     stop: (signal = "SIGTERM") => stopChild(child, signal),
   };
-  await waitUntilReady(child, () => output.stderr);
+  await until(child, () => output.stderr, answersReady);
   return agent;
 }
 
@@ -65,18 +65,50 @@ function collectOutput(child: ChildProcess): { stdout: string; stderr: string } 
   return output;
 }
 
-async function waitUntilReady(child: ChildProcess, log: () => string): Promise<void> {
-  for (let tries = 0; tries < 600; tries++) {
+/** Starts an agent with these flags only; resolves when its log says that it is ready. */
+export async function startBareAgent(flags: readonly string[]): Promise<BareAgent> {
+  const child = spawnAgent(flags);
+  const output = collectOutput(child);
+  await until(
+    child,
+    () => output.stderr,
+    async () => / ready /.test(output.stderr),
+  );
+  return {
+    isRunning: () => child.exitCode === null,
+    end: async (signal) => {
+      child.kill(signal);
+      const [status] = (await once(child, "close")) as [number | null];
+      return { status, ...output };
+    },
+  };
+}
+
+/** An agent without a server. */
+export interface BareAgent {
+  isRunning(): boolean;
+  end(signal: NodeJS.Signals): Promise<AgentEnd>;
+}
+
+/** Starting Node takes half a minute in an emulated guest on a busy machine. */
+const START_MS = 180_000;
+
+async function until(child: ChildProcess, log: () => string, isReady: () => Promise<boolean>): Promise<void> {
+  const end = Date.now() + START_MS;
+  while (Date.now() < end) {
     if (child.exitCode !== null) throw new Error(`the agent ended with status ${child.exitCode}:\n${log()}`);
-    const ready = await fetch(`http://${SERVER}/readyz`).then(
-      (response) => response.ok,
-      () => false,
-    );
-    if (ready) return;
+    if (await isReady()) return;
     await delay(100);
   }
   child.kill("SIGKILL");
-  throw new Error(`the agent is not ready after a minute:\n${log()}`);
+  throw new Error(`the agent is not ready after ${START_MS / 1000} s:\n${log()}`);
+}
+
+function answersReady(): Promise<boolean> {
+  return fetch(`http://${SERVER}/readyz`).then(
+    (response) => response.ok,
+    () => false,
+  );
 }
 
 async function stopChild(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {

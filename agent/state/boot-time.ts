@@ -1,0 +1,17 @@
+/** When the kernel booted. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** RFC 3339 in whole seconds, as the kernel itself puts it; undefined when procfs does not say. */
+export function readBootTime(procfs: string): string | undefined {
+  let text: string;
+  try {
+    text = readFileSync(join(procfs, "stat"), "utf8");
+  } catch {
+    return undefined;
+  }
+  const seconds = /^btime (\d+)$/m.exec(text)?.[1];
+  return seconds === undefined
+    ? undefined
+    : `${new Date(Number(seconds) * 1000).toISOString().slice(0, 19)}Z`;
+}

@@ -1,0 +1,95 @@
+/**
+ * The agent as a command: what it says and how it ends.
+ *
+ *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/agent.guest-test.ts
+ */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { before, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { runAgent, startBareAgent } from "./agent-process.ts";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+const EXAMPLES = join(ROOT, "crds/examples");
+const POLICY = join(EXAMPLES, "valid/process.credentials.changes.at.syscalls.yaml");
+
+let directory: string;
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), "trigon-agent-"));
+});
+
+test("without a policy that compiles it ends with status 1 and names file, line and field", async () => {
+  const { status, stderr, stdout } = await runAgent([
+    "--tracing-policy",
+    join(EXAMPLES, "invalid/wrong-argument-type.yaml"),
+  ]);
+  assert.equal(status, 1);
+  assert.match(stderr, /invalid\/wrong-argument-type\.yaml:\d+:\d+: spec\.kprobes\[0\]\.args\[0\]\.type: /);
+  assert.equal(stdout, "");
+});
+
+test("with a function that the kernel does not have it ends with status 1 and names hook and function", async () => {
+  const { status, stderr } = await runAgent([
+    "--tracing-policy",
+    join(EXAMPLES, "invalid/function-not-in-kernel.yaml"),
+  ]);
+  assert.equal(status, 1);
+  assert.match(stderr, /TracingPolicy\/\S+: spec\.kprobes\[\d\] \w+: /);
+});
+
+test("with a wrong flag it ends with status 2", async () => {
+  const { status, stderr } = await runAgent(["--tracing-polcy", POLICY]);
+  assert.equal(status, 2);
+  assert.match(stderr, /--tracing-polcy/);
+});
+
+test("without privileges it ends with status 3 and names the missing capabilities", async () => {
+  const command = ["setpriv", "--bounding-set=-bpf,-perfmon,-sys_admin", "--inh-caps=-all"];
+  const { status, stderr } = await runAgent(["--tracing-policy", POLICY], command);
+  assert.equal(status, 3, stderr);
+  assert.match(stderr, /this node cannot trace: .*EPERM.*missing capabilities: PERFMON, BPF/);
+});
+
+test("on a kernel without BTF it ends with status 3 and names the kernel option", async () => {
+  const script = 'mount -t tmpfs none /sys/kernel/btf && exec "$@"';
+  const { status, stderr } = await runAgent(
+    ["--tracing-policy", POLICY],
+    ["unshare", "--mount", "sh", "-c", script, "sh"],
+  );
+  assert.equal(status, 3, stderr);
+  assert.match(stderr, /this node cannot trace: .*CONFIG_DEBUG_INFO_BTF=y/);
+});
+
+test("with flags for neither files nor servers it runs until it is told to stop, and writes events to stdout", async () => {
+  const agent = await startBareAgent([]);
+  await once(spawn("true"), "exit");
+  await delay(1000);
+  assert.ok(agent.isRunning());
+  const { status, stdout, stderr } = await agent.end("SIGINT");
+  assert.equal(status, 0, stderr);
+  const lines = stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  assert.ok(lines.some((event) => event.process_exec?.process.flags.includes("procFS")));
+  assert.ok(lines.some((event) => event.process_exec?.process.binary === "/usr/bin/true"));
+});
+
+test("policies of a directory are attached in the order of their names", async () => {
+  const policy = (name: string) => `apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: { name: ${name} }
+spec: { kprobes: [{ call: commit_creds, syscall: false, args: [{ index: 0, type: cred }] }] }
+`;
+  await writeFile(join(directory, "20.yaml"), policy("second"));
+  await writeFile(join(directory, "10.yml"), policy("first"));
+  await writeFile(join(directory, "notes.txt"), "not a policy");
+  const agent = await startBareAgent(["--tracing-policy-dir", directory, "--export-filename", "/dev/null"]);
+  const { status, stderr } = await agent.end("SIGTERM");
+  assert.equal(status, 0, stderr);
+  assert.match(stderr, /TracingPolicy\/first: Attached[\s\S]*TracingPolicy\/second: Attached/);
+});
