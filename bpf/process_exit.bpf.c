@@ -7,6 +7,31 @@
 
 #define SIGNAL_GROUP_EXIT 0x4
 
+struct exit_key {
+	__u64 start_ns;
+	__u32 pid;
+	__u32 reserved;
+};
+
+/*
+ * Processes whose end was reported a moment ago. Two threads that exit at once can both find that none is left; since
+ * 6.16 the tracepoint itself says which one was last.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct exit_key);
+	__type(value, __u8);
+} reported_exits SEC(".maps");
+
+static __always_inline bool is_first_report(struct task_struct *task, __u32 pid)
+{
+	struct exit_key key = {.start_ns = TASK_READ(task, group_leader, start_boottime), .pid = pid};
+	__u8 reported = 1;
+
+	return !bpf_map_update_elem(&reported_exits, &key, &reported, BPF_NOEXIST);
+}
+
 /* What wait(2) will report: the group's code where it was ended as a group, else that of its leader. */
 static __always_inline __u32 wait_status(struct task_struct *task)
 {
@@ -25,12 +50,9 @@ int process_exit(struct bpf_raw_tracepoint_args *ctx)
 
 	if (TASK_READ(task, signal, live.counter)) /* other threads go on */
 		return 0;
-	/*
-	 * Two threads that exit at once can both see 0; the one that removes the entry reports. Without an entry (the map
-	 * was full) both may.
-	 */
-	if (bpf_map_lookup_elem(&process_images, &pid) && bpf_map_delete_elem(&process_images, &pid))
+	if (!is_first_report(task, pid))
 		return 0;
+	bpf_map_delete_elem(&process_images, &pid);
 	stats = count_sensor_hit(RECORD_EXIT);
 	if (!stats)
 		return 0;

@@ -35,6 +35,8 @@ static __always_inline void describe_child(struct fork_record *record, struct ta
 		record->header.flags |= RECORD_NS_FAILED;
 	record->nspid = upid.nr;
 	record->cgroup_id = BPF_CORE_READ(child, cgroups, dfl_cgrp, kn, id);
+	record->creator_pid = bpf_get_current_pid_tgid() >> 32;
+	record->reserved = 0;
 }
 
 SEC("raw_tp/sched_process_fork")

@@ -88,6 +88,8 @@ struct fork_record {
 	__u32 nspid;		/* of the child */
 	__u64 parent_start_ns;
 	__u64 cgroup_id;
+	__u32 creator_pid;	/* tgid of the task that forked: not the parent's with CLONE_PARENT */
+	__u32 reserved;
 };
 
 /* sched_process_exit of the last thread of a group. */

@@ -1,0 +1,145 @@
+/** A hook engine for tests: attaches hooks, lets `act` do something, and gives back the records of it. */
+import assert from "node:assert/strict";
+import { type SpawnSyncOptions, spawnSync } from "node:child_process";
+import { resolve } from "node:path";
+import { loadBinding } from "../../agent/bpf/binding.ts";
+import { type AttachedHook, type EngineOptions, HookEngine } from "../../agent/hooks/engine.ts";
+import type { ArgDef, FilterDef, HookDef, SelectorDef } from "../../crds/hook-spec.ts";
+import { createLogger } from "../../lib/logger.ts";
+import { argumentValue, decodeBatch, type TestRecord, type Value } from "./records.ts";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+
+/** The program of programs/act.c. */
+export const ACT = resolve(ROOT, "build/guest/act");
+
+/** Numbers of system calls on this architecture. */
+export const NR = {
+  getpid: 39,
+  setuid: 105,
+  setresuid: 117,
+  setfsuid: 122,
+  capset: 126,
+  prctl: 157,
+  openat: 257,
+};
+
+/** A hit: which hook, by whom, and the arguments' values by the types of the definition. */
+export interface Hit {
+  hook: number;
+  selector: number;
+  pid: number;
+  tid: number;
+  uid: number;
+  values: Value[];
+  statuses: number[];
+}
+
+/** How a program ended and the pid it had. */
+export interface Ran {
+  pid: number;
+  status: number | null;
+  stdout: string;
+}
+
+/** Runs a program to its end. */
+export function run(program: string, args: readonly string[], options: SpawnSyncOptions = {}): Ran {
+  const { pid, status, stdout, stderr, error } = spawnSync(program, args, { ...options, encoding: "utf8" });
+  if (error) throw error;
+  if (status === 126 || status === 127) assert.fail(`${program} ${args.join(" ")}: ${stderr}`);
+  return { pid, status, stdout: String(stdout) };
+}
+
+/** `act` with its steps as one text: "call 39 exit 3". */
+export function act(steps: string, options: SpawnSyncOptions = {}): Ran {
+  return run(ACT, steps.split(" "), options);
+}
+
+/** A definition with what is given and nothing else. */
+export function makeHook(call: string, parts: Partial<HookDef> = {}): HookDef {
+  return {
+    path: "spec.kprobes[0]",
+    section: "kprobes",
+    call,
+    syscall: call.startsWith("sys_"),
+    ignoreCallNotFound: false,
+    args: [],
+    selectors: [],
+    ...parts,
+  };
+}
+
+/** Arguments 0, 1, 2 ... of the given types. */
+export function makeArgs(...types: ArgDef["type"][]): ArgDef[] {
+  return types.map((type, index) => ({ index, type }));
+}
+
+/** A selector of these filters that posts. */
+export function makeSelector(...filters: FilterDef[]): SelectorDef {
+  return { filters, actions: [{ action: "Post" }] };
+}
+
+/** One engine and everything it has told since the last look. */
+export class TestEngine {
+  readonly engine: HookEngine;
+  #records: TestRecord[] = [];
+
+  constructor(options: Partial<EngineOptions> = {}) {
+    this.engine = HookEngine.start({
+      objectPath: resolve(ROOT, "build/bpf/trigon.bpf.o"),
+      bpf: loadBinding(),
+      procfs: "/proc",
+      logger: createLogger({ component: "test", level: "error" }),
+      onBatch: (batch) => void this.#records.push(...decodeBatch(batch)),
+      ...options,
+    });
+  }
+
+  /** Everything since the last call. */
+  takeRecords(): TestRecord[] {
+    this.engine.flush();
+    const records = this.#records;
+    this.#records = [];
+    return records;
+  }
+
+  /** Attaches, and fails the test with the reason where that fails. */
+  attach(def: HookDef): AttachedHook {
+    const hook = this.engine.attach(def);
+    assert.equal(hook.status.state, "Attached", `${def.call}: ${hook.status.message}`);
+    return hook;
+  }
+
+  /** The hits of these hooks while `trigger` ran; they are detached afterwards. */
+  watch(defs: readonly HookDef[], trigger: () => unknown): Hit[] {
+    const hooks = defs.map((def) => this.attach(def));
+    try {
+      this.takeRecords();
+      trigger();
+      return this.takeRecords().flatMap((record) => toHit(record, hooks));
+    } finally {
+      for (const hook of hooks) hook.detach();
+    }
+  }
+
+  close(): void {
+    this.engine.close();
+  }
+}
+
+function toHit(record: TestRecord, hooks: readonly AttachedHook[]): Hit[] {
+  const index = hooks.findIndex((hook) => record.kind === "hook" && hook.id === record.fields.hook_id);
+  const def = hooks[index]?.def;
+  if (!def) return [];
+  return [
+    {
+      hook: index,
+      selector: record.fields.selector as number,
+      pid: record.pid,
+      tid: record.tid,
+      uid: record.uid,
+      values: record.slots.map((slot, position) => argumentValue(slot, def.args[position]?.type ?? "nop")),
+      statuses: record.slots.map((slot) => slot.status),
+    },
+  ];
+}
