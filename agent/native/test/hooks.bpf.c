@@ -77,7 +77,7 @@ static __always_inline __u64 count(void)
 	return counter ? (*counter)++ : 0;
 }
 
-static __always_inline void post(__u32 tag, __u64 number)
+static __always_inline void post(__u32 tag, __u64 number, bool discard)
 {
 	struct record *r = bpf_ringbuf_reserve(&events, sizeof(*r), 0);
 
@@ -86,10 +86,18 @@ static __always_inline void post(__u32 tag, __u64 number)
 	r->size = sizeof(*r);
 	r->tag = tag;
 	r->number = number;
-	if (number % 5 == 4)
-		bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP); /* readers must skip it */
+	if (discard)
+		bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
 	else
 		bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+}
+
+/* Of five records one is discarded: readers must skip it. */
+static __always_inline void post_counted(__u32 tag)
+{
+	__u64 number = count();
+
+	post(tag, number, number % 5 == 4);
 }
 
 static __always_inline void post_big(__u32 tag, __u32 size)
@@ -113,7 +121,7 @@ int on_getuid(struct bpf_raw_tracepoint_args *ctx)
 	if (target_big)
 		post_big(target_tag, target_big);
 	else
-		post(target_tag, count());
+		post_counted(target_tag);
 	return 0;
 }
 
@@ -130,7 +138,7 @@ static __always_inline int hook(void)
 	if (c->big)
 		post_big(c->tag, c->big);
 	else
-		post(c->tag, count());
+		post_counted(c->tag);
 	return 0;
 }
 
@@ -168,7 +176,7 @@ int hook_task(void *ctx)
 
 	if (!c || bpf_get_current_pid_tgid() >> 32 != c->pid)
 		return 0;
-	post(c->tag, BPF_CORE_READ(task, real_parent, tgid));
+	post(c->tag, BPF_CORE_READ(task, real_parent, tgid), false);
 	return 0;
 }
 
