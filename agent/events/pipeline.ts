@@ -195,6 +195,7 @@ export class EventPipeline implements RecordVisitor {
       parentPid,
       parentStartLow: word(FORK.parent_start_ns),
       parentStartHigh: word(FORK.parent_start_ns + 4),
+      creatorPid: word(FORK.creator_pid),
     });
   }
 

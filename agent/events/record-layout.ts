@@ -106,8 +106,16 @@ export const EXEC = {
 export const EXEC_SIZE = 216;
 
 /** struct fork_record. */
-export const FORK = { header: 0, parent_pid: 40, nspid: 44, parent_start_ns: 48, cgroup_id: 56 } as const;
-export const FORK_SIZE = 64;
+export const FORK = {
+  header: 0,
+  parent_pid: 40,
+  nspid: 44,
+  parent_start_ns: 48,
+  cgroup_id: 56,
+  creator_pid: 64,
+  reserved: 68,
+} as const;
+export const FORK_SIZE = 72;
 
 /** struct exit_record. */
 export const EXIT = { header: 0, code: 40, reserved: 44 } as const;

@@ -59,6 +59,7 @@ export interface ExecFields extends HeaderFields {
 
 /** A fork record; the header is the child's. */
 export interface ForkFields extends HeaderFields {
+  creatorPid?: number;
   parentPid: number;
   parentStartNs?: bigint;
   nspid?: number;
@@ -123,6 +124,7 @@ export function makeFork(fields: ForkFields): Uint8Array {
   const view = new DataView(record.buffer);
   view.setUint32(FORK.parent_pid, fields.parentPid, true);
   view.setUint32(FORK.nspid, fields.nspid ?? fields.pid, true);
+  view.setUint32(FORK.creator_pid, fields.creatorPid ?? fields.parentPid, true);
   view.setBigUint64(FORK.parent_start_ns, fields.parentStartNs ?? defaultStartNs(fields.parentPid), true);
   return record;
 }

@@ -19,6 +19,7 @@ const NANOS = 1_000_000_000;
 const HIGH_NANOS = 294_967_296;
 /** Spinning for a tick of the millisecond clock longer than this means that somebody stopped us: take what is there. */
 const MAX_SPIN_NS = 5_000_000n;
+const MAX_SPINS = 50_000;
 /** Beyond this much the wall clock was stepped or has drifted: the offset is taken again. */
 const TOLERANCE_NS = 2_000_000n;
 
@@ -101,13 +102,14 @@ export class WallClock {
   #measure(): bigint {
     const begin = this.#source.bootTimeNs();
     const first = this.#source.wallMs();
-    for (;;) {
+    let boot = begin;
+    for (let i = 0; i < MAX_SPINS && boot - begin < MAX_SPIN_NS; i++) {
       const wall = this.#source.wallMs();
-      const boot = this.#source.bootTimeNs();
-      // no tick: the middle of the millisecond
-      if (boot - begin > MAX_SPIN_NS) return BigInt(wall) * 1_000_000n + 500_000n - boot;
+      boot = this.#source.bootTimeNs();
       if (wall !== first) return BigInt(wall) * 1_000_000n - boot;
     }
+    // no tick was seen: the middle of the millisecond
+    return BigInt(this.#source.wallMs()) * 1_000_000n + 500_000n - this.#source.bootTimeNs();
   }
 }
 

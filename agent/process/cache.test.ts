@@ -174,7 +174,26 @@ describe("identity and parents", () => {
     expect(events.at(-1).process_kprobe.process).toMatchObject({ exec_id: id(777, 11), binary: "/bin/sh" });
   });
 
-  test("a child cloned as a sibling does not run what its parent runs: /proc tells", () => {
+  test("a child cloned as a sibling runs what its creator runs, where /proc says", () => {
+    const container = { id: "c".repeat(64) };
+    const clone = scanned(12, "/", 10, { startNs: 10n * MS });
+    const proc = new Map([[12, { ...clone, facts: { ...clone.facts, container } }]]);
+    const { feed } = setup({ proc });
+    const events = feed(
+      exec(10, 5, 100, "/bin/shim"),
+      exec(11, 8, 110, "/proc/self/exe", { parentPid: 10, argv: ["runc", "init"] }),
+      makeFork({ pid: 12, seq: 8, ktimeNs: 120n * MS, parentPid: 10, creatorPid: 11 }),
+      hook(12, 8, 130),
+    );
+    expect(events.at(-1).process_kprobe.process).toMatchObject({
+      binary: "/proc/self/exe",
+      arguments: "init",
+      docker: "c".repeat(31),
+      parent_exec_id: id(100, 10),
+    });
+  });
+
+  test("a child cloned as a sibling of an unknown creator runs what /proc tells", () => {
     const proc = new Map([[12, scanned(12, "/usr/sbin/runc", 10, { startNs: 10n * MS })]]);
     const { feed } = setup({ proc });
     const events = feed(exec(10, 5, 100, "/bin/shim"), fork(12, 10, 8, 120), hook(12, 8, 130));

@@ -44,6 +44,8 @@ export interface ForkIdentity extends RecordIdentity {
   parentPid: number;
   parentStartLow: number;
   parentStartHigh: number;
+  /** Not the parent with CLONE_PARENT. */
+  creatorPid: number;
 }
 
 /** What went wrong or was dropped, since the start. */
@@ -224,8 +226,14 @@ export class ProcessCache {
     return this.#make(identity, birth, facts, parent);
   }
 
+  /** The creator tells what the child runs; /proc tells where, for a container runtime clones on its way into one. */
   #factsOfSibling(record: ForkIdentity, parent: Image): ProcessFacts {
+    const creator = this.#images.get(record.creatorPid);
     const scanned = this.#lookup(record);
+    if (creator?.seq === record.seq) {
+      const { container } = scanned?.facts ?? creator.facts;
+      return { ...forkFacts(creator.facts, record.nspid, record.pid), ...(container && { container }) };
+    }
     if (scanned !== undefined) return forkFacts(scannedFacts(scanned, parent), record.nspid, record.pid);
     this.#counts.unknown++;
     return unknownFacts(record.uid, parent);

@@ -1,0 +1,143 @@
+import { mkdtempSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { FileSink } from "./file.ts";
+import { StdoutSink } from "./stdout.ts";
+import { WriteQueue, type WriteTarget } from "./write-queue.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "export-"));
+afterAll(() => rmSync(directory, { recursive: true }));
+let path = "";
+let nowMs = 0;
+let counter = 0;
+beforeEach(() => {
+  path = join(directory, `events-${counter++}.jsonl`);
+  nowMs += 10_000;
+});
+const options = { now: () => nowMs };
+const line = (text: string) => Buffer.from(`${text}\n`);
+
+/** A destination that a test opens and shuts. */
+class SlowTarget implements WriteTarget {
+  readonly written: string[] = [];
+  #gate = Promise.withResolvers<void>();
+  failure: Error | undefined;
+
+  async write(bytes: Uint8Array): Promise<void> {
+    await this.#gate.promise;
+    if (this.failure) throw this.failure;
+    this.written.push(Buffer.from(bytes).toString());
+  }
+
+  open(): void {
+    this.#gate.resolve();
+  }
+
+  async close(): Promise<void> {}
+}
+
+describe("write queue", () => {
+  test("writes in order and puts what has piled up into one write", async () => {
+    const target = new SlowTarget();
+    const queue = new WriteQueue(target, options);
+    for (const text of ["a", "b", "c"]) queue.write(line(text), 1);
+    target.open();
+    await queue.flush();
+    expect(target.written).toEqual(["a\n", "b\nc\n"]);
+    expect(queue.stats).toMatchObject({ events: 3, bytes: 6, lastExportSeconds: nowMs / 1000 });
+  });
+
+  test("drops and counts beyond its bound, and takes events again afterwards", async () => {
+    const target = new SlowTarget();
+    const queue = new WriteQueue(target, { ...options, maxBytes: 10 });
+    queue.write(line("1234567"), 2);
+    queue.write(line("89"), 3);
+    queue.write(line("x"), 1);
+    target.open();
+    await queue.flush();
+    queue.write(line("later"), 1);
+    await queue.flush();
+    expect(target.written.join("")).toBe("1234567\nx\nlater\n");
+    expect(queue.stats).toMatchObject({ events: 4, overflowedEvents: 3 });
+  });
+
+  test("counts what the destination refuses and goes on", async () => {
+    const target = new SlowTarget();
+    const errors: string[] = [];
+    const queue = new WriteQueue(target, { ...options, onError: (error) => errors.push(error.message) });
+    target.open();
+    target.failure = new Error("ENOSPC");
+    queue.write(line("lost"), 2);
+    await queue.flush();
+    target.failure = undefined;
+    queue.write(line("kept"), 1);
+    await queue.flush();
+    expect(target.written).toEqual(["kept\n"]);
+    expect(queue.stats).toMatchObject({ events: 1, failedEvents: 2, errors: 1 });
+    expect(errors).toEqual(["ENOSPC"]);
+  });
+});
+
+describe("file", () => {
+  test("appends, readable by its owner only", async () => {
+    writeFileSync(path, "old\n", { mode: 0o600 });
+    const sink = new FileSink(path, options);
+    sink.write(line("new"), 1);
+    await sink.close();
+    expect(readFileSync(path, "utf8")).toBe("old\nnew\n");
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  test("does not append to a line that a crash has cut", async () => {
+    writeFileSync(path, '{"cut":');
+    const sink = new FileSink(path, options);
+    sink.write(line("new"), 1);
+    await sink.close();
+    expect(readFileSync(path, "utf8")).toBe('{"cut":\nnew\n');
+  });
+
+  test("a removed file comes back within a second", async () => {
+    const sink = new FileSink(path, options);
+    sink.write(line("one"), 1);
+    await sink.flush();
+    rmSync(path);
+    nowMs += 1_001;
+    sink.write(line("two"), 1);
+    await sink.close();
+    expect(readFileSync(path, "utf8")).toBe("two\n");
+  });
+
+  test("reopens on demand: a rotated file gets nothing more", async () => {
+    const sink = new FileSink(path, options);
+    sink.write(line("one"), 1);
+    await sink.flush();
+    renameSync(path, `${path}.1`);
+    sink.reopen();
+    sink.write(line("two"), 1);
+    await sink.close();
+    expect([readFileSync(`${path}.1`, "utf8"), readFileSync(path, "utf8")]).toEqual(["one\n", "two\n"]);
+  });
+
+  test("a full disk is survived and counted", async () => {
+    const sink = new FileSink("/dev/full", options);
+    sink.write(line("lost"), 3);
+    await sink.flush();
+    sink.write(line("lost"), 1);
+    await sink.close();
+    expect(sink.stats).toMatchObject({ events: 0, failedEvents: 4, errors: 2 });
+  });
+
+  test("says so when it cannot be opened", () => {
+    expect(() => new FileSink(join(directory, "missing", "events"), options)).toThrow("ENOENT");
+  });
+});
+
+test("standard output: everything goes to the descriptor", async () => {
+  const sink = new StdoutSink({ ...options, fd: openSync(path, "w") });
+  sink.write(line("a".repeat(100_000)), 1);
+  sink.write(line("b"), 1);
+  await sink.close();
+  expect(readFileSync(path, "utf8")).toBe(`${"a".repeat(100_000)}\nb\n`);
+  expect(sink.stats.events).toBe(2);
+});
