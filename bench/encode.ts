@@ -1,0 +1,149 @@
+/**
+ * CPU per event of the agent's data path, from a batch of records to the bytes of JSON lines; prints a table.
+ *
+ *   node bench/encode.ts
+ */
+import { Registry } from "prom-client";
+import { EventMetrics } from "../agent/events/metrics.ts";
+import { EventPipeline } from "../agent/events/pipeline.ts";
+import { makeHookDef } from "../agent/events/test-pipeline.ts";
+import {
+  credSlot,
+  type HookFields,
+  integerSlot,
+  makeBatch,
+  makeExec,
+  makeExit,
+  makeFork,
+  makeHook,
+} from "../agent/events/test-records.ts";
+import { WallClock } from "../agent/events/wall-clock.ts";
+import { PodStore } from "../agent/pods/pod-store.ts";
+import { PodResolver } from "../agent/pods/resolver.ts";
+import { ProcessCache } from "../agent/process/cache.ts";
+
+const CONTAINER = "0123456789abcdef".repeat(4);
+const PROCESSES = 200;
+const EVENTS_PER_BATCH = 400;
+const SECONDS = 2;
+
+/** Counts bytes and keeps nothing. */
+class NullSink {
+  readonly stats = {
+    events: 0,
+    bytes: 0,
+    overflowedEvents: 0,
+    failedEvents: 0,
+    errors: 0,
+    lastExportSeconds: 0,
+  };
+
+  write(chunk: Uint8Array, events: number): void {
+    this.stats.events += events;
+    this.stats.bytes += chunk.length;
+  }
+
+  async flush(): Promise<void> {}
+
+  async close(): Promise<void> {}
+}
+
+function makeParts() {
+  const clock = new WallClock({ bootTimeNs: () => process.hrtime.bigint(), wallMs: Date.now });
+  const store = new PodStore();
+  store.put({
+    metadata: {
+      name: "web-7d4b9c-abcde",
+      namespace: "shop",
+      uid: "u",
+      labels: { app: "web", "pod-template-hash": "7d4b9c" },
+    },
+    status: {
+      containerStatuses: [
+        {
+          name: "web",
+          containerID: `containerd://${CONTAINER}`,
+          image: "docker.io/library/web:1",
+          imageID: `web@sha256:${CONTAINER}`,
+        },
+      ],
+    },
+  });
+  const proc = { read: () => undefined, isAlive: () => true };
+  const processes = new ProcessCache({ nodeName: "node-1", clock, proc });
+  const sink = new NullSink();
+  const metrics = new EventMetrics(new Registry());
+  const pods = new PodResolver(store);
+  const pipeline = new EventPipeline({ nodeName: "node-1", processes, pods, sink, metrics, clock });
+  const policy = { kind: "TracingPolicy", name: "bench" } as const;
+  pipeline.registerHook(1, { policy, def: makeHookDef(), functionName: "commit_creds" });
+  const args = [{ index: 0, type: "int" as const }];
+  pipeline.registerHook(2, { policy, def: makeHookDef({ args }), functionName: "__x64_sys_setuid" });
+  return { pipeline, sink };
+}
+
+const cred = credSlot({
+  cap_permitted: 0x1ff_ffff_ffffn,
+  cap_effective: 0x1ff_ffff_ffffn,
+  user_ns_inum: 4026531837,
+});
+
+function exec(pid: number, seq: number): Uint8Array {
+  const argv = ["app", "--config", "/etc/app/config.yaml", "--verbose"];
+  return makeExec({
+    pid,
+    seq,
+    ktimeNs: BigInt(seq),
+    filename: "/usr/bin/app",
+    argv,
+    cwd: "/srv",
+    parentPid: 0,
+    cgroup: CONTAINER,
+  });
+}
+
+/** One batch of hits spread over the processes. */
+function hits(make: (i: number) => Partial<HookFields>): ArrayBuffer {
+  const records = Array.from({ length: EVENTS_PER_BATCH }, (_, i) =>
+    makeHook({ pid: 100 + (i % PROCESSES), seq: 1, ktimeNs: BigInt(i) * 1_000_003n, hookId: 1, ...make(i) }),
+  );
+  return makeBatch(...records);
+}
+
+/** A fork, an exec and an exit each. */
+function shortLived(): ArrayBuffer {
+  const records = Array.from({ length: EVENTS_PER_BATCH / 2 }, (_, i) => {
+    const child = { pid: 10_000 + i, seq: 1, ktimeNs: BigInt(i + 5) };
+    return [makeFork({ ...child, parentPid: 100 }), exec(child.pid, 2), makeExit({ ...child, seq: 2 })];
+  });
+  return makeBatch(...records.flat());
+}
+
+const loads: Record<string, ArrayBuffer> = {
+  "commit_creds, all capabilities": hits(() => ({ slots: [cred] })),
+  "commit_creds, threads": hits((i) => ({ slots: [cred], tid: 50_000 + i })),
+  "setuid, one int": hits(() => ({ hookId: 2, slots: [integerSlot(0)] })),
+  "exec and exit": shortLived(),
+};
+
+console.log("load                              ns/event   bytes/event   MB/s");
+for (const [name, batch] of Object.entries(loads)) {
+  const { pipeline, sink } = makeParts();
+  pipeline.handleBatch(makeBatch(...Array.from({ length: PROCESSES }, (_, i) => exec(100 + i, 1))));
+  const warm = performance.now();
+  while (performance.now() - warm < 500) pipeline.handleBatch(batch);
+  const before = { ...sink.stats };
+  const cpu = process.cpuUsage();
+  const start = performance.now();
+  while (performance.now() - start < SECONDS * 1000) pipeline.handleBatch(batch);
+  const used = process.cpuUsage(cpu);
+  const events = sink.stats.events - before.events;
+  const bytes = sink.stats.bytes - before.bytes;
+  const nanos = ((used.user + used.system) * 1000) / events;
+  const columns = [
+    nanos.toFixed(0).padStart(8),
+    (bytes / events).toFixed(0).padStart(14),
+    ((bytes / events / nanos) * 1000).toFixed(0).padStart(7),
+  ];
+  console.log(name.padEnd(34) + columns.join(""));
+}
