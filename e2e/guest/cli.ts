@@ -1,6 +1,7 @@
 /** `npm run guest`: runs a command as root in a guest; stdout, stderr, stdin and the exit status are the command's. */
 import { parseArgs } from "node:util";
 import { cacheDirectory } from "../cache.ts";
+import { splitCommand } from "../command-line.ts";
 import { type Guest, type GuestEnd, type GuestOptions, startGuest } from "./guest.ts";
 import { isKernelName, KERNEL_NAMES } from "./kernels.ts";
 
@@ -49,7 +50,7 @@ async function main(args: string[]): Promise<number> {
 
 function parseOptions(args: string[]): (GuestOptions & { verbose: boolean }) | string {
   try {
-    const { own, command } = splitCommand(args);
+    const { own, command } = splitCommand(args, OPTIONS);
     const { values } = parseArgs({ args: own, options: OPTIONS });
     if (values.help) return "";
     if (command.length === 0) return "COMMAND is missing";
@@ -72,21 +73,6 @@ function parseOptions(args: string[]): (GuestOptions & { verbose: boolean }) | s
   } catch (error) {
     return (error as Error).message;
   }
-}
-
-/** The command begins behind `--` or at the first word that is no option: npm swallows the first `--`. */
-function splitCommand(args: string[]): { own: string[]; command: string[] } {
-  const { tokens } = parseArgs({
-    args,
-    options: OPTIONS,
-    strict: false,
-    allowPositionals: true,
-    tokens: true,
-  });
-  const first = tokens.find(({ kind }) => kind === "positional" || kind === "option-terminator");
-  if (!first) return { own: args, command: [] };
-  const skip = first.kind === "option-terminator" ? 1 : 0;
-  return { own: args.slice(0, first.index), command: args.slice(first.index + skip) };
 }
 
 function positive(option: string, text: string): number {

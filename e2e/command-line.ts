@@ -1,0 +1,16 @@
+import { type ParseArgsConfig, parseArgs } from "node:util";
+
+/**
+ * Parts `[OPTIONS] [--] COMMAND…` into our own arguments and the command, which begins behind `--` or at the first word
+ * that is no option: npm swallows the `--` of `npm run NAME -- COMMAND`.
+ */
+export function splitCommand(
+  args: string[],
+  options: NonNullable<ParseArgsConfig["options"]>,
+): { own: string[]; command: string[] } {
+  const { tokens } = parseArgs({ args, options, strict: false, allowPositionals: true, tokens: true });
+  const first = tokens.find(({ kind }) => kind === "positional" || kind === "option-terminator");
+  if (!first) return { own: args, command: [] };
+  const skip = first.kind === "option-terminator" ? 1 : 0;
+  return { own: args.slice(0, first.index), command: args.slice(first.index + skip) };
+}
