@@ -1,5 +1,7 @@
 /** One growing output buffer with hand-written formatting: what encoders copy fragments and numbers into. */
 
+const encoder = new TextEncoder();
+
 const INITIAL_BYTES = 128 << 10;
 /** Below this a loop is faster than TypedArray.set(). */
 const LOOP_COPY_BYTES = 24;
@@ -28,7 +30,7 @@ function decimalTable(): Uint8Array {
 
 /** Bytes of a constant or cached fragment. */
 export function utf8(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
+  return encoder.encode(text);
 }
 
 /** Appends to a buffer that is reused batch after batch. */

@@ -218,6 +218,17 @@ function decodeCredentials(words: Uint32Array, at: number): Credentials {
 }
 
 function decodeNamespaces(words: Uint32Array, at: number): Namespaces {
-  const entries = Object.entries(NS).map(([name, offset]) => [name, words[at + (offset >> 2)] as number]);
-  return Object.fromEntries(entries) as Namespaces;
+  const word = (offset: number) => words[at + (offset >> 2)] as number;
+  return {
+    uts: word(NS.uts),
+    ipc: word(NS.ipc),
+    mnt: word(NS.mnt),
+    pid: word(NS.pid),
+    pid_for_children: word(NS.pid_for_children),
+    net: word(NS.net),
+    time: word(NS.time),
+    time_for_children: word(NS.time_for_children),
+    cgroup: word(NS.cgroup),
+    user: word(NS.user),
+  };
 }

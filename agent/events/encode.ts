@@ -112,7 +112,7 @@ export class JsonEncoder implements EventEncoder {
 
   #makePair(image: Image): Uint8Array {
     const { head, middle, tail } = this.#encoded(image);
-    const parent = image.parent === undefined ? [] : [PARENT, this.#encoded(image.parent).asParent];
+    const parent = image.parent === undefined ? [] : [PARENT, this.#asParent(image.parent)];
     return Buffer.concat([PROCESS, head, REFCNT, middle, utf8(String(image.pid)), tail, ...parent]);
   }
 
@@ -135,7 +135,20 @@ export class JsonEncoder implements EventEncoder {
   #parent(out: ByteWriter, parent: Image | undefined): void {
     if (parent === undefined) return;
     out.bytes(PARENT);
-    out.bytes(this.#encoded(parent).asParent);
+    out.bytes(this.#asParent(parent));
+  }
+
+  /** Parents are shown by their leader; upstream counts a reference of those that have not executed. */
+  #asParent(parent: Image): Uint8Array {
+    const json = this.#encoded(parent);
+    json.asParent ??= Buffer.concat([
+      json.head,
+      ...(parent.forked ? [REFCNT] : []),
+      json.middle,
+      utf8(String(parent.pid)),
+      json.tail,
+    ]);
+    return json.asParent;
   }
 
   #encoded(image: Image): NonNullable<Image["json"]> {

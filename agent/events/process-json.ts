@@ -23,18 +23,16 @@ const DOCKER_LENGTH = 31;
 /** Everything of an image but its reference count and thread id. Fields stand in the order of upstream's message. */
 export function encodeProcess(image: Image, options: ProcessJsonOptions): EncodedProcess {
   const { facts } = image;
-  const head = `{${headFields(image)}`;
-  const middle = `${middleFields(facts, options)},"tid":`;
   const credentials = options.credentials && facts.credentials ? credentialFields(facts.credentials) : "";
   const binary = options.credentials ? binaryProperties(facts) : "";
   const end = `,"in_init_tree":${facts.inInitTree}}`;
-  const refcnt = image.forked ? ',"refcnt":1' : "";
+  const tail = utf8(credentials + end);
   return {
-    head: utf8(head),
-    middle: utf8(middle),
-    tail: utf8(credentials + end),
-    execTail: utf8(credentials + binary + end),
-    asParent: utf8(`${head}${refcnt}${middle}${image.pid}${credentials}${end}`),
+    head: utf8(`{${headFields(image)}`),
+    middle: utf8(`${middleFields(facts, options)},"tid":`),
+    tail,
+    execTail: binary === "" ? tail : utf8(credentials + binary + end),
+    asParent: undefined,
     pair: undefined,
     pairPod: undefined,
   };

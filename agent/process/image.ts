@@ -37,8 +37,8 @@ export interface EncodedProcess {
   tail: Uint8Array;
   /** The same end in a process_exec, which says more. */
   execTail: Uint8Array;
-  /** The process as it stands in events of its children. */
-  asParent: Uint8Array;
+  /** The process as it stands in events of its children; made when there is one. */
+  asParent: Uint8Array | undefined;
   /** The process and its parent, as hook events of the thread group leader begin. */
   pair: Uint8Array | undefined;
   /** The parent's pod that `pair` shows. */
