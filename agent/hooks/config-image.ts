@@ -42,7 +42,7 @@ export interface ConfigImage {
   rateLimited: boolean;
 }
 
-/** Room behind the last string: one byte more is read to see whether it was cut, and 8 zeros end it. */
+/** Room behind the last string: two bytes more are read to see whether it was cut, and 8 zeros end it. */
 const SCRATCH_SLACK = 16;
 
 const NAMESPACES: Record<NamespaceName, number> = {

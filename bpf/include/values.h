@@ -7,6 +7,7 @@
 #include "parameters.h"
 
 #define SLOT_BYTES sizeof(struct arg_slot)
+#define STRING_ROOM (MAX_STRING + 2) /* with its NUL, and one byte more that tells whether it goes on */
 
 /* Cuts a register to the width of its type and extends the sign. */
 static __always_inline __u64 narrow(__u64 value, __u8 width, __u8 flags)
@@ -74,29 +75,25 @@ static __always_inline __u32 write_string(void *context, __u8 parameter, __u8 fl
 	char *text = (char *)slot + SLOT_BYTES;
 	__u64 address;
 	long size = -1;
-	__u32 length;
+	__u64 length;
 
 	if (read_parameter(context, parameter, &address)) {
 		/* A kernel function may get a string that still lies in user memory: the upper half tells. */
 		if (flags & VALUE_USER || (__s64)address >= 0)
-			size = bpf_probe_read_user_str(text, MAX_STRING + 1, (const void *)address);
+			size = bpf_probe_read_user_str(text, STRING_ROOM, (const void *)address);
 		else
-			size = bpf_probe_read_kernel_str(text, MAX_STRING + 1, (const void *)address);
+			size = bpf_probe_read_kernel_str(text, STRING_ROOM, (const void *)address);
 	}
 	slot->status = ARG_OK;
-	if (size < 1 || size > MAX_STRING + 1) {
+	if (size < 0)
 		slot->status = ARG_READ_FAILED;
-		size = 1;
-	} else if (size > MAX_STRING) {
+	else if (size == STRING_ROOM)
 		slot->status = ARG_TRUNCATED;
-	}
-	length = size - 1;
-	OPAQUE(length);
-	if (length > MAX_STRING)
-		return 0;
+	/* The size counts the NUL, except that an empty string of user memory has size 0. */
+	length = size > 0 ? at_most(size - 1, MAX_STRING) : 0;
 	__builtin_memset(text + length, 0, 8);
 	slot->size = length;
-	length = (length + 7) & ~7U;
+	length = (length + 7) & ~7ULL;
 	slot->room = length;
 	return length;
 }

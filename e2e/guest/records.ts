@@ -56,7 +56,7 @@ export function decodeBatch(batch: ArrayBuffer): TestRecord[] {
 
 /** A slot's bytes as the value of a type. */
 export function argumentValue(slot: { status: number; bytes: Uint8Array } | undefined, type: string): Value {
-  if (!slot || slot.status === 1) return undefined;
+  if (!slot || slot.status === 1 || type === "nop") return undefined;
   const view = new DataView(slot.bytes.buffer, slot.bytes.byteOffset, slot.bytes.byteLength);
   if (type === "string") return Buffer.from(slot.bytes).toString("latin1");
   if (type === "cred") return decodeCred(view);

@@ -10,6 +10,9 @@ import { argumentValue, decodeBatch, type TestRecord, type Value } from "./recor
 
 const ROOT = resolve(import.meta.dirname, "../..");
 
+/** What the engine loads. */
+export const OBJECT = resolve(ROOT, "build/bpf/trigon.bpf.o");
+
 /** The program of programs/act.c. */
 export const ACT = resolve(ROOT, "build/guest/act");
 
@@ -86,7 +89,7 @@ export class TestEngine {
 
   constructor(options: Partial<EngineOptions> = {}) {
     this.engine = HookEngine.start({
-      objectPath: resolve(ROOT, "build/bpf/trigon.bpf.o"),
+      objectPath: OBJECT,
       bpf: loadBinding(),
       procfs: "/proc",
       logger: createLogger({ component: "test", level: "error" }),
@@ -127,7 +130,12 @@ export class TestEngine {
   }
 }
 
-function toHit(record: TestRecord, hooks: readonly AttachedHook[]): Hit[] {
+/** The hits among some batches of a hook that was attached by hand, under id 1. */
+export function hitsIn(batches: readonly ArrayBuffer[], def: HookDef): Hit[] {
+  return batches.flatMap(decodeBatch).flatMap((record) => toHit(record, [{ id: 1, def }]));
+}
+
+function toHit(record: TestRecord, hooks: readonly Pick<AttachedHook, "id" | "def">[]): Hit[] {
   const index = hooks.findIndex((hook) => record.kind === "hook" && hook.id === record.fields.hook_id);
   const def = hooks[index]?.def;
   if (!def) return [];
