@@ -125,14 +125,46 @@ function groupByProcess(events: Event[]): Event[][] {
   return [...groups.values()];
 }
 
-/** Processes in the order of their first events, which one load keeps from run to run. */
+/** One load starts its processes in one order; one that only one of the files has must not shift the others. */
 function pairProcesses(want: Event[][], got: Event[][]): [name: string, want: Event[], got: Event[]][] {
-  const length = Math.max(want.length, got.length);
-  return Array.from({ length }, (_, i) => {
-    const wantGroup = want[i] ?? [];
-    const gotGroup = got[i] ?? [];
-    return [`process ${i} (${(wantGroup[0] ?? gotGroup[0])?.binary})`, wantGroup, gotGroup];
-  });
+  const pairs: [string, Event[], Event[]][] = [];
+  const rows = commonLengths(want.map(signature), got.map(signature));
+  let [w, g] = [0, 0];
+  while (w < want.length || g < got.length) {
+    const [wantGroup = [], gotGroup = []] = [want[w], got[g]];
+    const lengthAt = (i: number, j: number) => rows[i]?.[j] ?? 0;
+    const isPair =
+      w < want.length &&
+      g < got.length &&
+      (signature(wantGroup) === signature(gotGroup) || lengthAt(w + 1, g + 1) === lengthAt(w, g));
+    const skipsWant =
+      !isPair && w < want.length && (g >= got.length || lengthAt(w + 1, g) >= lengthAt(w, g + 1));
+    const shown = skipsWant || isPair ? wantGroup : gotGroup;
+    const number = skipsWant || isPair ? w : g;
+    const name = `process ${number} (${shown[0]?.binary})`;
+    pairs.push([name, skipsWant || isPair ? wantGroup : [], skipsWant ? [] : gotGroup]);
+    if (skipsWant || isPair) w++;
+    if (!skipsWant) g++;
+  }
+  return pairs;
+}
+
+/** What a process executes. */
+function signature(group: Event[]): string {
+  return [...new Set(group.map(({ binary }) => binary))].join(" ");
+}
+
+/** Length of the longest common subsequence of what follows positions i and j. */
+function commonLengths(want: string[], got: string[]): number[][] {
+  const rows = Array.from({ length: want.length + 1 }, () => new Array<number>(got.length + 1).fill(0));
+  const at = (i: number, j: number) => rows[i]?.[j] ?? 0;
+  for (let i = want.length - 1; i >= 0; i--) {
+    for (let j = got.length - 1; j >= 0; j--) {
+      const row = rows[i] as number[];
+      row[j] = want[i] === got[j] ? at(i + 1, j + 1) + 1 : Math.max(at(i + 1, j), at(i, j + 1));
+    }
+  }
+  return rows;
 }
 
 function describeDifference(want: Event | undefined, got: Event | undefined): string | undefined {
