@@ -1,9 +1,10 @@
 /** What the agent counts about events. Values live in plain objects and reach prom-client when they are scraped. */
-import { Counter, Gauge, type Registry } from "prom-client";
+import type { Registry } from "prom-client";
 import type { HookSection } from "../../crds/hook-spec.ts";
 import type { PolicyRef } from "../../crds/names.ts";
 import type { ProcessCache } from "../process/cache.ts";
 import type { EventSink } from "./export/sink.ts";
+import { type Labels, type Sample, scrapedCounter, scrapedGauge, sumByLabels } from "./scraped.ts";
 import { SeriesCounter } from "./series.ts";
 
 /** Kernel-side counters of one attached hook or process sensor. */
@@ -22,9 +23,6 @@ export interface HookCounts {
 
 /** Event types as upstream's metric spells them. */
 export type EventType = "PROCESS_EXEC" | "PROCESS_EXIT" | "PROCESS_KPROBE" | "PROCESS_LSM";
-
-type Labels = Record<string, string>;
-type Sample = [labels: Labels, value: number];
 
 const PROCESS_LABELS = ["namespace", "workload", "pod", "binary"];
 const POLICY_LABELS = ["policy", "policy_namespace", "hook"];
@@ -103,7 +101,7 @@ export class EventMetrics {
       ],
     ];
     for (const [figure, name, help] of figures) {
-      this.#counter(`trigon_hook_${name}_total`, help, POLICY_LABELS, () =>
+      scrapedCounter(this.#registry, `trigon_hook_${name}_total`, help, POLICY_LABELS, () =>
         sumByLabels(
           read().map((counts) => [policyLabels(counts.policy, counts.hook), counts[figure] as number]),
         ),
@@ -113,15 +111,29 @@ export class EventMetrics {
 
   /** Shows the process cache. */
   watchProcesses(cache: ProcessCache): void {
-    this.#gauge("trigon_process_cache_size", "Process images in the cache.", () => cache.size);
-    this.#gauge("trigon_process_cache_capacity", "Upper bound of the process cache.", () => cache.capacity);
+    scrapedGauge(
+      this.#registry,
+      "trigon_process_cache_size",
+      "Process images in the cache.",
+      () => cache.size,
+    );
+    scrapedGauge(
+      this.#registry,
+      "trigon_process_cache_capacity",
+      "Upper bound of the process cache.",
+      () => cache.capacity,
+    );
     const evictions = () => cache.stats.evictions;
-    this.#counter("trigon_process_cache_evictions_total", "Images dropped for want of room.", [], () => [
-      [{}, evictions()],
-    ]);
+    scrapedCounter(
+      this.#registry,
+      "trigon_process_cache_evictions_total",
+      "Images dropped for want of room.",
+      [],
+      () => [[{}, evictions()]],
+    );
     const help =
       "Records of processes, execs or exits that were not told of, and lookups that stayed without an answer.";
-    this.#counter("trigon_process_cache_misses_total", help, ["operation"], () => {
+    scrapedCounter(this.#registry, "trigon_process_cache_misses_total", help, ["operation"], () => {
       const { processMisses, execMisses, exitMisses, unknown } = cache.stats;
       const counts = { process: processMisses, exec: execMisses, exit: exitMisses, lookup: unknown };
       return Object.entries(counts).map(([operation, count]): Sample => [{ operation }, count]);
@@ -130,13 +142,22 @@ export class EventMetrics {
 
   /** Shows what became of exported events. */
   watchExport({ stats }: EventSink): void {
-    this.#counter("trigon_events_exported_total", "Events written to the export.", [], () => [
-      [{}, stats.events],
-    ]);
-    this.#counter("trigon_events_exported_bytes_total", "Bytes written to the export.", [], () => [
-      [{}, stats.bytes],
-    ]);
-    this.#counter(
+    scrapedCounter(
+      this.#registry,
+      "trigon_events_exported_total",
+      "Events written to the export.",
+      [],
+      () => [[{}, stats.events]],
+    );
+    scrapedCounter(
+      this.#registry,
+      "trigon_events_exported_bytes_total",
+      "Bytes written to the export.",
+      [],
+      () => [[{}, stats.bytes]],
+    );
+    scrapedCounter(
+      this.#registry,
       "trigon_export_lost_events_total",
       "Events that did not reach the export.",
       ["reason"],
@@ -145,18 +166,32 @@ export class EventMetrics {
         [{ reason: "write_failed" }, stats.failedEvents],
       ],
     );
-    this.#counter("trigon_export_errors_total", "Writes that the export's destination refused.", [], () => [
-      [{}, stats.errors],
-    ]);
+    scrapedCounter(
+      this.#registry,
+      "trigon_export_errors_total",
+      "Writes that the export's destination refused.",
+      [],
+      () => [[{}, stats.errors]],
+    );
     const seconds = "When the last event was exported, in seconds since the epoch.";
-    this.#gauge("trigon_events_last_exported_timestamp_seconds", seconds, () => stats.lastExportSeconds);
+    scrapedGauge(
+      this.#registry,
+      "trigon_events_last_exported_timestamp_seconds",
+      seconds,
+      () => stats.lastExportSeconds,
+    );
   }
 
   #registerEvents(): void {
-    this.#counter("trigon_events_total", "Events by type.", ["type", ...PROCESS_LABELS], () =>
-      [...this.#types].flatMap(([type, series]) => samples(series, { type })),
+    scrapedCounter(
+      this.#registry,
+      "trigon_events_total",
+      "Events by type.",
+      ["type", ...PROCESS_LABELS],
+      () => [...this.#types].flatMap(([type, series]) => samples(series, { type })),
     );
-    this.#counter(
+    scrapedCounter(
+      this.#registry,
       "trigon_policy_events_total",
       "Events of policies: detections.",
       [...POLICY_LABELS, ...PROCESS_LABELS],
@@ -194,51 +229,19 @@ export class EventMetrics {
         () => this.waitOverflows,
       ],
     ];
-    for (const [name, help, read] of counters) this.#counter(name, help, [], () => [[{}, read()]]);
-    this.#gauge("trigon_events_waiting", "Events held until their process or pod is known.", () =>
-      this.waitingEvents(),
+    for (const [name, help, read] of counters)
+      scrapedCounter(this.#registry, name, help, [], () => [[{}, read()]]);
+    scrapedGauge(
+      this.#registry,
+      "trigon_events_waiting",
+      "Events held until their process or pod is known.",
+      () => this.waitingEvents(),
     );
-  }
-
-  #counter(name: string, help: string, labelNames: string[], read: () => Sample[]): void {
-    new Counter({
-      name,
-      help,
-      labelNames,
-      registers: [this.#registry],
-      collect() {
-        this.reset();
-        for (const [labels, value] of read()) this.inc(labels, value);
-      },
-    });
-  }
-
-  #gauge(name: string, help: string, read: () => number): void {
-    new Gauge({
-      name,
-      help,
-      registers: [this.#registry],
-      collect() {
-        this.set(read());
-      },
-    });
   }
 }
 
 function samples(series: SeriesCounter, labels: Labels): Sample[] {
   return [...series.entries()].map((entry) => [{ ...labels, ...entry.labels }, entry.count]);
-}
-
-/** While a hook is replaced two of them have the same labels. */
-function sumByLabels(counts: Sample[]): Sample[] {
-  const sums = new Map<string, Sample>();
-  for (const [labels, value] of counts) {
-    const key = JSON.stringify(labels);
-    const known = sums.get(key);
-    if (known === undefined) sums.set(key, [labels, value]);
-    else known[1] += value;
-  }
-  return [...sums.values()];
 }
 
 function policyLabels(policy: PolicyRef | undefined, hook: string): Labels {

@@ -1,12 +1,12 @@
 /** Batches of the ring buffer -> events in the export: the agent's data path. */
 import type { PodResolver } from "../pods/resolver.ts";
-import type { ProcessCache, RecordIdentity } from "../process/cache.ts";
+import type { ProcessCache } from "../process/cache.ts";
+import type { RecordIdentity } from "../process/identity.ts";
 import type { Image } from "../process/image.ts";
 import type { ScannedProcess } from "../process/scan.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import {
   decodeBatch,
-  decodeExec,
   joinWords,
   RecordBatch,
   type RecordVisitor,
@@ -18,14 +18,16 @@ import {
   W_TID,
   W_UID,
 } from "./decode.ts";
+import { decodeExec } from "./decode-exec.ts";
 import { JsonEncoder } from "./encode.ts";
-import type { EventEncoder, ExitEvent, HookEvent } from "./encoder.ts";
+import type { EventEncoder, HookEvent } from "./encoder.ts";
+import { ExecHold } from "./exec-hold.ts";
 import type { EventSink } from "./export/sink.ts";
 import { type HookEntry, type HookInfo, HookRegistry, inWindow } from "./hooks.ts";
 import type { EventMetrics } from "./metrics.ts";
+import { type Event, PodHold } from "./pod-hold.ts";
 import type { ProcessJsonOptions } from "./process-json.ts";
 import { EXIT, FORK, HOOK } from "./record-layout.ts";
-import { WaitingRoom } from "./waiting-room.ts";
 import type { WallClock } from "./wall-clock.ts";
 
 /** What the pipeline is built from. */
@@ -44,16 +46,6 @@ export interface PipelineDeps {
   execWaitMs?: number;
 }
 
-/** An event whose image is known and which may have to wait for its pod. */
-type Event = ({ kind: "hook"; hook: HookEntry } & HookEvent) | ({ kind: "exec" | "exit" } & ExitEvent);
-
-/** A copy of a hook record from within an exec. */
-interface HeldRecord {
-  batch: RecordBatch;
-  hook: HookEntry;
-  identity: RecordIdentity;
-}
-
 const CHUNK_BYTES = 64 << 10;
 const MAX_WAITING = 20_000;
 const TICK_MS = 100;
@@ -67,12 +59,8 @@ export class EventPipeline implements RecordVisitor {
   readonly #hooks: HookRegistry;
   readonly #out = new ByteWriter();
   #outEvents = 0;
-  /** By container id. */
-  readonly #podWait = new WaitingRoom<Event>(MAX_WAITING);
-  /** Container id whose queue has events of the pid. */
-  readonly #waitingPids = new Map<number, string>();
-  /** By pid. */
-  readonly #execWait = new WaitingRoom<HeldRecord>(MAX_WAITING);
+  readonly #podHold: PodHold;
+  readonly #execHold: ExecHold;
   #ticker: NodeJS.Timeout | undefined;
   #nextSweepMs = 0;
 
@@ -84,8 +72,25 @@ export class EventPipeline implements RecordVisitor {
       clock: deps.clock,
       ...(deps.processFields !== undefined && { process: deps.processFields }),
     });
-    deps.metrics.waitingEvents = () => this.#podWait.count + this.#execWait.count;
-    deps.pods.onChange(() => this.#releaseKnown());
+    const { metrics, pods, processes } = deps;
+    const nowMs = () => this.#nowMs();
+    this.#podHold = new PodHold({
+      pods,
+      metrics,
+      nowMs,
+      waitMs: deps.podWaitMs ?? 5_000,
+      maxEvents: MAX_WAITING,
+      write: (event) => this.#write(event),
+    });
+    this.#execHold = new ExecHold({
+      processes,
+      nowMs,
+      waitMs: deps.execWaitMs ?? 500,
+      maxRecords: MAX_WAITING,
+      emit: ({ batch, hook }, image) => this.#emitHook(batch, 0, hook, image),
+    });
+    pods.onChange(() => this.#writeChunk(0)); // after the hold's own listener
+    metrics.waitingEvents = () => this.#podHold.count + this.#execHold.count;
   }
 
   /** Begins to look after deadlines; without it, tick() must be called. */
@@ -131,8 +136,8 @@ export class EventPipeline implements RecordVisitor {
 
   /** Writes out everything, waiting or not. */
   async flush(): Promise<void> {
-    for (const pid of this.#execWait.keys()) this.#settleExec(pid, "lost");
-    for (const container of this.#podWait.keys()) this.#release(container, true);
+    this.#execHold.releaseAll();
+    this.#podHold.releaseAll();
     this.#writeChunk(0);
     await this.#deps.sink.flush();
   }
@@ -140,8 +145,8 @@ export class EventPipeline implements RecordVisitor {
   /** Ends waits that are over; once a second also forgets what is no longer needed. */
   tick(): void {
     const nowMs = this.#nowMs();
-    for (const pid of this.#execWait.overdue(nowMs)) this.#settleExec(pid, "lost");
-    for (const container of this.#podWait.overdue(nowMs)) this.#release(container, true);
+    this.#execHold.tick();
+    this.#podHold.tick();
     this.#writeChunk(0);
     if (nowMs < this.#nextSweepMs) return;
     this.#nextSweepMs = nowMs + SWEEP_MS;
@@ -173,7 +178,7 @@ export class EventPipeline implements RecordVisitor {
 
   exec(batch: RecordBatch, at: number): void {
     const record = decodeExec(batch, at);
-    this.#settleExec(String(record.pid), "done", record.execSeq);
+    this.#execHold.done(record.pid, record.execSeq);
     const image = this.#deps.processes.exec(record);
     const timeLow = batch.words[at + W_KTIME] as number;
     const timeHigh = batch.words[at + W_KTIME + 1] as number;
@@ -183,19 +188,16 @@ export class EventPipeline implements RecordVisitor {
   fork(batch: RecordBatch, at: number): void {
     const word = (offset: number) => batch.words[at + (offset >> 2)] as number;
     const identity = readIdentity(batch, at);
-    const parentPid = word(FORK.parent_pid);
-    // a process does not fork while it executes: what waits for the parent's exec waits in vain
-    if (this.#execWait.first(String(parentPid))?.identity.seq === identity.seq) {
-      this.#settleExec(String(parentPid), "lost");
-    }
-    this.#settleExec(String(identity.pid), "lost");
+    const creatorPid = word(FORK.creator_pid);
+    this.#execHold.forked(creatorPid, identity.seq);
+    this.#execHold.lost(identity.pid);
     this.#deps.processes.fork({
       ...identity,
       nspid: word(FORK.nspid),
-      parentPid,
+      parentPid: word(FORK.parent_pid),
       parentStartLow: word(FORK.parent_start_ns),
       parentStartHigh: word(FORK.parent_start_ns + 4),
-      creatorPid: word(FORK.creator_pid),
+      creatorPid,
     });
   }
 
@@ -205,7 +207,8 @@ export class EventPipeline implements RecordVisitor {
     const code = batch.words[at + (EXIT.code >> 2)] as number;
     // an exec that fails beyond the point of no return ends in a signal and never has a record
     const isKilled = (code & 0x7f) !== 0;
-    this.#settleExec(String(identity.pid), isKilled ? "done" : "lost", identity.seq);
+    if (isKilled) this.#execHold.done(identity.pid, identity.seq);
+    else this.#execHold.lost(identity.pid);
     const known = processes.find(identity.pid, identity.startLow, identity.startHigh, identity.seq);
     const image =
       known ?? (isKilled ? processes.executing(identity) : undefined) ?? processes.resolve(identity);
@@ -221,81 +224,24 @@ export class EventPipeline implements RecordVisitor {
 
   /** From within an exec, or of an image that nobody told of. */
   #hookOfUnknown(batch: RecordBatch, at: number, hook: HookEntry): void {
+    const { processes, metrics } = this.#deps;
     const identity = readIdentity(batch, at);
-    const key = String(identity.pid);
-    if (this.#deps.processes.executing(identity) !== undefined) {
-      const deadline = this.#nowMs() + (this.#deps.execWaitMs ?? 500);
-      if (this.#execWait.add(key, { batch: copyRecord(batch, at), hook, identity }, deadline)) return;
-      this.#deps.metrics.waitOverflows++;
+    if (processes.executing(identity) !== undefined) {
+      if (this.#execHold.hold({ batch: copyRecord(batch, at), hook, identity })) return;
+      metrics.waitOverflows++;
     }
-    this.#settleExec(key, "lost");
-    this.#emitHook(batch, at, hook, this.#deps.processes.resolve(identity));
-  }
-
-  /**
-   * Ends the wait of records from within an exec. "done": its record is here (or its failure), so they belong to the
-   * image before it; "lost": its record will not come, so they belong to an image that nobody told of.
-   */
-  #settleExec(pid: string, outcome: "done" | "lost", seq?: number): void {
-    if (this.#execWait.count === 0) return;
-    for (const { batch, hook, identity } of this.#execWait.take(pid)) {
-      const isWithin = outcome === "done" && identity.seq === seq;
-      const earlier = isWithin ? this.#deps.processes.executing(identity) : undefined;
-      this.#emitHook(batch, 0, hook, earlier ?? this.#deps.processes.resolve(identity));
-    }
+    this.#execHold.lost(identity.pid);
+    this.#emitHook(batch, at, hook, processes.resolve(identity));
   }
 
   #emitHook(batch: RecordBatch, at: number, hook: HookEntry, image: Image): void {
-    if (this.#isReady(image)) this.#writeHook({ batch, at, hook, image });
-    else this.#hold({ kind: "hook", batch: copyRecord(batch, at), at: 0, hook, image });
+    if (this.#podHold.isReady(image)) this.#writeHook({ batch, at, hook, image });
+    else this.#podHold.hold({ kind: "hook", batch: copyRecord(batch, at), at: 0, hook, image });
   }
 
   #emit(event: Event): void {
-    if (this.#isReady(event.image)) this.#write(event);
-    else this.#hold(event);
-  }
-
-  /** Whether an event of the image may go out now. */
-  #isReady(image: Image): boolean {
-    if (this.#waitingPids.size > 0 && this.#waitingPids.has(image.pid)) return false;
-    const { pods } = this.#deps;
-    if (!image.podSettled) return pods.settle(image);
-    if (image.podRetryAfter !== undefined) pods.retry(image);
-    return true;
-  }
-
-  #hold(event: Event): void {
-    const { image } = event;
-    const container = this.#waitingPids.get(image.pid) ?? image.facts.container?.id ?? "";
-    const deadline = this.#nowMs() + (this.#deps.podWaitMs ?? 5_000);
-    if (this.#podWait.add(container, event, deadline)) {
-      this.#waitingPids.set(image.pid, container);
-      return;
-    }
-    // no room: this container's events go out as they are, in order
-    this.#deps.metrics.waitOverflows++;
-    this.#release(container, true);
-    if (!image.podSettled) this.#deps.pods.giveUp(image);
-    this.#write(event);
-  }
-
-  /** Lets a container's events go: complete, or as they are when the wait is over. */
-  #release(container: string, isOver: boolean): void {
-    const events = this.#podWait.take(container);
-    for (const { image } of events) this.#waitingPids.delete(image.pid);
-    for (const event of events) {
-      const { image } = event;
-      if (isOver && !image.podSettled && !this.#deps.pods.settle(image)) this.#deps.pods.giveUp(image);
-      if (isOver && image.pod === undefined) this.#deps.metrics.unresolvedPodEvents++;
-      this.#emit(event); // holds again what belongs to another container
-    }
-  }
-
-  #releaseKnown(): void {
-    for (const { key, first } of this.#podWait.heads()) {
-      if (first.image.podSettled || this.#deps.pods.settle(first.image)) this.#release(key, false);
-    }
-    this.#writeChunk(0);
+    if (this.#podHold.isReady(event.image)) this.#write(event);
+    else this.#podHold.hold(event);
   }
 
   #write(event: Event): void {

@@ -5,7 +5,7 @@ import { flagNames } from "../process/flags.ts";
 import type { EncodedProcess, Image, ProcessFacts } from "../process/image.ts";
 import { utf8 } from "./byte-writer.ts";
 import { capabilityList, securebitList } from "./capabilities.ts";
-import type { Credentials, Namespaces } from "./decode.ts";
+import type { Credentials, Namespaces } from "./decode-exec.ts";
 
 /** What processes show beside the basics. */
 export interface ProcessJsonOptions {

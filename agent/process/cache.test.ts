@@ -196,7 +196,8 @@ describe("identity and parents", () => {
   test("a child cloned as a sibling of an unknown creator runs what /proc tells", () => {
     const proc = new Map([[12, scanned(12, "/usr/sbin/runc", 10, { startNs: 10n * MS })]]);
     const { feed } = setup({ proc });
-    const events = feed(exec(10, 5, 100, "/bin/shim"), fork(12, 10, 8, 120), hook(12, 8, 130));
+    const clone = makeFork({ pid: 12, seq: 8, ktimeNs: 120n * MS, parentPid: 10, creatorPid: 99 });
+    const events = feed(exec(10, 5, 100, "/bin/shim"), clone, hook(12, 8, 130));
     expect(events.at(-1).process_kprobe.process).toMatchObject({
       binary: "/usr/sbin/runc",
       parent_exec_id: id(100, 10),
@@ -282,6 +283,21 @@ describe("lost records", () => {
     );
     const kprobes = events.slice(1).map((event) => event.process_kprobe.process.binary);
     expect(kprobes).toEqual(["/usr/bin/su", "/usr/bin/su"]);
+  });
+
+  test("a child whose creator's exec record is lost is not of the creator's earlier image", () => {
+    const proc = new Map([[10, scanned(10, "/usr/bin/su", 0, su)]]);
+    const { feed, processes } = setup({ proc });
+    const events = feed(
+      exec(10, 1, 100, "/bin/sh"),
+      fork(11, 10, 2, 130),
+      hook(11, 2, 140),
+      hook(10, 2, 150),
+    );
+    const kprobes = events.slice(1).map((event) => event.process_kprobe.process.binary);
+    expect(kprobes).toEqual(["/usr/bin/su", "/usr/bin/su"]);
+    expect(events[1].process_kprobe.parent.exec_id).toBe(events[2].process_kprobe.process.exec_id);
+    expect(processes.stats.execMisses).toBe(1);
   });
 
   test("a lost fork record: exec still finds its parent", () => {

@@ -1,19 +1,13 @@
 /** Process images by pid, built from exec, fork and exit records in stream order and from /proc. */
-import type { ExecRecord } from "../events/decode.ts";
 import { joinWords } from "../events/decode.ts";
+import type { ExecRecord } from "../events/decode-exec.ts";
 import type { WallClock } from "../events/wall-clock.ts";
-import { execId } from "./exec-id.ts";
-import { execFacts, forkFacts, kernelFacts, scannedFacts, unknownFacts } from "./facts.ts";
-import { Image, type ImageIdentity, type ProcessFacts, SEQ_UNKNOWN } from "./image.ts";
+import { execFacts, forkFacts, kernelFacts, scannedFacts } from "./facts.ts";
+import { adopt, type ForkIdentity, processOf, type RecordIdentity, sameProcess, ticks } from "./identity.ts";
+import { type Image, SEQ_UNKNOWN } from "./image.ts";
+import { ImageMaker, type ProcLookup } from "./image-maker.ts";
 import { ImageTable } from "./image-table.ts";
-import { TICK_NS } from "./proc-files.ts";
 import type { ScannedProcess } from "./scan.ts";
-
-/** Where the cache looks up what the records do not tell. */
-export interface ProcLookup {
-  read(pid: number): ScannedProcess | undefined;
-  isAlive(pid: number, startNs: bigint): boolean;
-}
 
 /** What the cache needs. */
 export interface ProcessCacheOptions {
@@ -26,26 +20,6 @@ export interface ProcessCacheOptions {
   graceMs?: number;
   keepCredentials?: boolean;
   keepNamespaces?: boolean;
-}
-
-/** A process by pid and start, and the image of it by exec_seq, as every record's header has them. */
-export interface RecordIdentity {
-  pid: number;
-  startLow: number;
-  startHigh: number;
-  seq: number;
-  ktimeNs: bigint;
-  uid: number;
-}
-
-/** The fields of a fork record; the identity is the child's. */
-export interface ForkIdentity extends RecordIdentity {
-  nspid: number;
-  parentPid: number;
-  parentStartLow: number;
-  parentStartHigh: number;
-  /** Not the parent with CLONE_PARENT. */
-  creatorPid: number;
 }
 
 /** What went wrong or was dropped, since the start. */
@@ -61,15 +35,12 @@ export interface CacheStats {
   exitMisses: number;
 }
 
-/** A lookup in /proc costs as much as dozens of events: a storm of losses must not make us lose more. */
-const LOOKUPS_PER_SECOND = 200;
-
 /** Answers which image a record belongs to; never another process's. */
 export class ProcessCache {
   readonly #options: ProcessCacheOptions;
   readonly #images: ImageTable;
-  readonly #counts = { processMisses: 0, execMisses: 0, unknown: 0 };
-  #lookupsLeft = LOOKUPS_PER_SECOND;
+  readonly #counts = { processMisses: 0, execMisses: 0 };
+  readonly #maker: ImageMaker;
 
   /** Upper bound of `size`. */
   readonly capacity: number;
@@ -78,6 +49,7 @@ export class ProcessCache {
 
   constructor(options: ProcessCacheOptions) {
     this.#options = options;
+    this.#maker = new ImageMaker(options);
     this.capacity = options.capacity ?? 65_536;
     const isAlive = (image: Image) => options.proc.isAlive(image.pid, ticks(image));
     this.#images = new ImageTable(
@@ -85,7 +57,7 @@ export class ProcessCache {
       this.#bootMs(),
     );
     const identity = { pid: 0, startLow: 1, startHigh: 0, startExact: true, seq: 0 };
-    this.kernel = this.#make(identity, { ktimeNs: 1n, forked: false }, kernelFacts(), undefined);
+    this.kernel = this.#maker.make(identity, { ktimeNs: 1n, forked: false }, kernelFacts(), undefined);
   }
 
   /** Images with a pid, ended ones in their grace time included. */
@@ -96,7 +68,7 @@ export class ProcessCache {
   /** Counts since the start. */
   get stats(): CacheStats {
     const { evictions, lostExits } = this.#images;
-    return { evictions, exitMisses: lostExits, ...this.#counts };
+    return { evictions, exitMisses: lostExits, unknown: this.#maker.unknown, ...this.#counts };
   }
 
   /** The image that a header names exactly; the hot path. */
@@ -147,19 +119,22 @@ export class ProcessCache {
       inInitTree: inherited?.facts.inInitTree === true,
       ...this.#options,
     });
-    return this.#images.put(this.#make(identity, { ktimeNs: record.ktimeNs, forked: false }, facts, parent));
+    return this.#images.put(
+      this.#maker.make(identity, { ktimeNs: record.ktimeNs, forked: false }, facts, parent),
+    );
   }
 
   /** A child that runs what its creator runs, which is its parent unless it was cloned as a sibling (CLONE_PARENT). */
   fork(record: ForkIdentity): Image {
-    const parent = this.#process(record.parentPid, record.parentStartLow, record.parentStartHigh);
-    // a child has its creator's exec_seq: another one means another creator, or that we have missed an exec
-    const isCreator = parent.seq === SEQ_UNKNOWN || parent.seq === record.seq || parent === this.kernel;
-    const facts = isCreator
-      ? forkFacts(parent.facts, record.nspid, record.pid)
-      : this.#factsOfSibling(record, parent);
+    let parent = this.#process(record.parentPid, record.parentStartLow, record.parentStartHigh);
+    const creator = record.creatorPid === parent.pid ? parent : this.#images.get(record.creatorPid);
+    const image = creator === undefined ? undefined : this.#imageWithSeq(creator, record);
+    if (record.creatorPid === parent.pid) parent = image ?? parent;
+    let facts = image && forkFacts(image.facts, record.nspid, record.pid);
+    if (facts === undefined || record.creatorPid !== parent.pid)
+      facts = this.#maker.factsOfSibling(record, parent, facts);
     const birth = { ktimeNs: record.ktimeNs, forked: true };
-    return this.#images.put(this.#make({ ...record, startExact: true }, birth, facts, parent));
+    return this.#images.put(this.#maker.make({ ...record, startExact: true }, birth, facts, parent));
   }
 
   /** The process has exited; its image stays for late records. */
@@ -176,12 +151,12 @@ export class ProcessCache {
     const parent = this.#scannedParent(scanned);
     const identity = { pid: scanned.pid, startLow, startHigh, startExact: false, seq: SEQ_UNKNOWN };
     const birth = { ktimeNs: scanned.startNs, forked: false, scannedAtNs: this.#options.clock.bootTimeNs() };
-    return this.#images.put(this.#make(identity, birth, scannedFacts(scanned, parent), parent));
+    return this.#images.put(this.#maker.make(identity, birth, scannedFacts(scanned, parent), parent));
   }
 
   /** To be called about once a second: lets go of ended images and finds those whose exit record was lost. */
   sweep(): void {
-    this.#lookupsLeft = LOOKUPS_PER_SECOND;
+    this.#maker.refill();
     this.#images.sweep(this.#bootMs());
   }
 
@@ -206,91 +181,24 @@ export class ProcessCache {
     return parent !== undefined && ticks(parent) <= scanned.startNs ? parent : this.kernel;
   }
 
-  /** `previous` is the image of the same process whose successor's exec record is lost. */
-  #fromProc(record: Omit<RecordIdentity, "uid"> & { uid?: number }, previous: Image | undefined): Image {
-    const scanned = this.#lookup(record);
-    const identity: ImageIdentity = { ...record, startExact: true };
-    const afterFork = previous === undefined || previous.forked;
-    const known = scanned === undefined ? undefined : this.#images.get(scanned.parentPid);
-    const parent = afterFork ? (previous?.parent ?? known) : previous;
-    const facts =
-      scanned === undefined ? unknownFacts(record.uid, previous) : scannedFacts(scanned, previous ?? parent);
-    if (scanned === undefined) this.#counts.unknown++;
-    // the first image is named by the start of its process, as a scan would; a later one by what told of it
-    const startNs = ticks(identity);
-    const birth = {
-      ktimeNs: previous === undefined ? startNs : record.ktimeNs,
-      forked: false,
-      ...(scanned !== undefined && { scannedAtNs: this.#options.clock.bootTimeNs() }),
-    };
-    return this.#make(identity, birth, facts, parent);
-  }
-
-  /** The creator tells what the child runs; /proc tells where, for a container runtime clones on its way into one. */
-  #factsOfSibling(record: ForkIdentity, parent: Image): ProcessFacts {
-    const creator = this.#images.get(record.creatorPid);
-    const scanned = this.#lookup(record);
-    if (creator?.seq === record.seq) {
-      const { container } = scanned?.facts ?? creator.facts;
-      return { ...forkFacts(creator.facts, record.nspid, record.pid), ...(container && { container }) };
-    }
-    if (scanned !== undefined) return forkFacts(scannedFacts(scanned, parent), record.nspid, record.pid);
-    this.#counts.unknown++;
-    return unknownFacts(record.uid, parent);
-  }
-
-  #lookup(record: { pid: number; startLow: number; startHigh: number }): ScannedProcess | undefined {
-    if (this.#lookupsLeft <= 0) return undefined;
-    this.#lookupsLeft--;
-    const scanned = this.#options.proc.read(record.pid);
-    return scanned?.startNs === ticks(record) ? scanned : undefined;
+  /** The creator's image at the fork: a child has its exec_seq, so another one means that we have missed an exec. */
+  #imageWithSeq(creator: Image, { seq, ktimeNs, uid }: ForkIdentity): Image {
+    const isKnown = creator === this.kernel || creator.seq === SEQ_UNKNOWN || creator.seq === seq;
+    return isKnown ? creator : this.resolve({ ...processOf(creator), seq, ktimeNs, uid });
   }
 
   /** An image before the current one of the same process. */
   #earlier(image: Image, record: RecordIdentity): Image {
     const parent = image.parent;
     if (parent?.pid === record.pid && parent.seq === record.seq && sameProcess(parent, record)) return parent;
-    this.#counts.unknown++;
-    return this.#make(
-      { ...record, startExact: true },
-      { ktimeNs: record.ktimeNs, forked: false },
-      unknownFacts(record.uid, image),
-      undefined,
-    );
+    return this.#maker.makeUnknown(record, image);
   }
 
-  #make(
-    identity: ImageIdentity,
-    birth: { ktimeNs: bigint; forked: boolean; scannedAtNs?: bigint },
-    facts: ProcessFacts,
-    parent: Image | undefined,
-  ): Image {
-    const startTime = this.#options.clock.text(birth.ktimeNs);
-    const id = execId(this.#options.nodeName, birth.ktimeNs, identity.pid);
-    return new Image(identity, { ...birth, startTime, execId: id }, facts, parent);
+  #fromProc(record: Omit<RecordIdentity, "uid"> & { uid?: number }, previous: Image | undefined): Image {
+    return this.#maker.fromProc(record, previous, (pid) => this.#images.get(pid));
   }
 
   #bootMs(): number {
     return Number(this.#options.clock.bootTimeNs() / 1_000_000n);
   }
-}
-
-/** Takes over what only records know exactly. */
-function adopt(image: Image, record: RecordIdentity): Image {
-  image.seq = record.seq;
-  image.startLow = record.startLow;
-  image.startHigh = record.startHigh;
-  image.startExact = true;
-  return image;
-}
-
-/** Start of the process rounded down to a clock tick. */
-function ticks(of: { startLow: number; startHigh: number }): bigint {
-  const ns = joinWords(of.startLow, of.startHigh);
-  return ns - (ns % TICK_NS);
-}
-
-function sameProcess(image: Image, record: { startLow: number; startHigh: number }): boolean {
-  if (image.startLow === record.startLow && image.startHigh === record.startHigh) return true;
-  return !image.startExact && ticks(image) === ticks(record);
 }

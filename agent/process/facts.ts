@@ -1,5 +1,5 @@
 /** What is known of an image, by the way it came to be known. */
-import type { ExecRecord } from "../events/decode.ts";
+import type { ExecRecord } from "../events/decode-exec.ts";
 import {
   RECORD_ARGS_FAILED,
   RECORD_ARGS_TRUNCATED,

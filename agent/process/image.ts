@@ -1,5 +1,5 @@
 /** A process image: what a pid runs from one exec, or from its fork, to the next. */
-import type { Credentials, Namespaces } from "../events/decode.ts";
+import type { Credentials, Namespaces } from "../events/decode-exec.ts";
 import type { ContainerRef } from "../pods/container-id.ts";
 import type { PodContext } from "../pods/pod-context.ts";
 

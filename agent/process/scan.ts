@@ -1,8 +1,8 @@
 /** What /proc knows about processes that started before the agent, or whose exec record was lost. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import type { Credentials, Mask, Namespaces } from "../events/decode.ts";
-import { splitArguments } from "../events/decode.ts";
+import type { Credentials, Mask, Namespaces } from "../events/decode-exec.ts";
+import { splitArguments } from "../events/decode-exec.ts";
 import { parseContainerRef } from "../pods/container-id.ts";
 import { joinArguments } from "./command-line.ts";
 import { FLAG_CWD_FAILED, FLAG_PROCFS, FLAG_ROOT_CWD } from "./flags.ts";
