@@ -148,9 +148,10 @@ describeBpf("a process with an open ring reader", () => {
 
   test("is told the errno where BPF is not allowed", async () => {
     const script = `
+      const opened = bpf.openObject(${JSON.stringify(testObject("hooks"))});
       process.setgid(65534); process.setuid(65534);
       for (const attempt of [
-        () => { const o = bpf.openObject(${JSON.stringify(testObject("hooks"))}); o.load(); },
+        () => opened.load(),
         () => object.program("on_getuid").clone({ name: "c", type: "raw_tracepoint", expectedAttachType: "none" }),
         () => bpf.createMap({ name: "m", type: "hash", keySize: 4, valueSize: 4, maxEntries: 1 }),
       ]) try { attempt(); console.log("allowed"); } catch (error) { console.log(error.name, error.step, error.code); }`;
