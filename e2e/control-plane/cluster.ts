@@ -25,7 +25,7 @@ export interface ClusterOptions {
   progress: Progress;
 }
 
-const NODE_READY_MS = 180_000;
+const NODE_READY_MS = 300_000;
 
 /** A cluster with all nodes Ready. */
 export class Cluster {

@@ -6,7 +6,7 @@ import type { Cluster } from "./cluster.ts";
 import { waitFor } from "./daemon.ts";
 
 const OVERLAY = resolve(import.meta.dirname, "../../manifests/overlays/default");
-const READY_MS = 240_000;
+const READY_MS = 600_000;
 
 /** Applies manifests/overlays/default and resolves when the operator and an agent on every node are ready. */
 export async function installTrigon(cluster: Cluster, progress: Progress): Promise<void> {
