@@ -1,0 +1,25 @@
+/** `npm run bench [-- NAME…]`: what speed means here; without names, everything. Only measures, never judges. */
+
+const BENCHES: Record<string, { what: string; run: () => Promise<unknown> }> = {
+  encode: {
+    what: "CPU per event of the agent's data path, from records to JSON lines",
+    run: () => import("./encode.ts"),
+  },
+};
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(names: string[]): Promise<number> {
+  const unknown = names.find((name) => !(name in BENCHES));
+  if (unknown !== undefined) {
+    const known = Object.entries(BENCHES).map(([name, { what }]) => `  ${name}  ${what}`);
+    console.error(`npm run bench [-- NAME…]\n${known.join("\n")}`);
+    return unknown === "--help" ? 0 : 2;
+  }
+  for (const [name, { what, run }] of Object.entries(BENCHES)) {
+    if (names.length > 0 && !names.includes(name)) continue;
+    console.log(`${name}: ${what}`);
+    await run();
+  }
+  return 0;
+}
