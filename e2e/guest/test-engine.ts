@@ -85,6 +85,7 @@ export function makeSelector(...filters: FilterDef[]): SelectorDef {
 /** One engine and everything it has told since the last look. */
 export class TestEngine {
   readonly engine: HookEngine;
+  readonly logger = createLogger({ component: "test", level: "error" });
   #records: TestRecord[] = [];
 
   constructor(options: Partial<EngineOptions> = {}) {
@@ -92,7 +93,7 @@ export class TestEngine {
       objectPath: OBJECT,
       bpf: loadBinding(),
       procfs: "/proc",
-      logger: createLogger({ component: "test", level: "error" }),
+      logger: this.logger,
       onBatch: (batch) => void this.#records.push(...decodeBatch(batch)),
       ...options,
     });
