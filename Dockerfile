@@ -24,4 +24,4 @@ COPY --from=assemble /image /
 ENV PATH=/usr/local/bin NODE_ENV=production
 WORKDIR /app
 USER 65532:65532
-CMD ["node", "/app/operator/main.ts"]
+CMD ["node", "/app/operator/main.js"]

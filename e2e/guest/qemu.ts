@@ -45,12 +45,14 @@ function machine({ cpus = 2, memoryMb = 2048, qemuArgs = [] }: GuestOptions): st
   ];
 }
 
-/** Later words win: a caller's own `lsm=` replaces ours. */
+/**
+ * Later words win: a caller's own `lsm=` replaces ours. The kernel takes QEMU's TSC for unsynchronized and would read
+ * the HPET instead, which leaves the emulated processor at each look at the clock; QEMU's TSC is one for all of them.
+ */
 function kernelCommandLine(boot: Boot, { kernelArgs = [] }: GuestOptions): string {
+  const fixed = ["console=ttyS0", "quiet", "panic=-1", "tsc=reliable"];
   const lsm = "lsm=lockdown,capability,yama,apparmor,bpf";
-  return ["console=ttyS0", "quiet", "panic=-1", lsm, ...kernelArgs, `trigon.session=${boot.session}`].join(
-    " ",
-  );
+  return [...fixed, lsm, ...kernelArgs, `trigon.session=${boot.session}`].join(" ");
 }
 
 function share({ hostPath, readOnly }: { hostPath: string; readOnly?: boolean }, index: number): string[] {

@@ -5,12 +5,15 @@ import {
   copyFileSync,
   cpSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   realpathSync,
+  rmSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { keepInImage, productionPackages, sharedLibraries } from "./contents.ts";
+import { toJavaScript } from "./strip-types.ts";
 
 const ROOMS = ["crds", "policy", "lib", "operator", "agent", "cli"];
 /** Comes as /usr/local/bin/node. */
@@ -21,7 +24,10 @@ if (!checkout || !target) throw new Error("usage: node assemble.ts CHECKOUT TARG
 const app = join(target, "app");
 
 copy("package.json", "build/bpf/trigon.bpf.o", "build/bpf.node");
-for (const room of ROOMS) copyTree(room);
+for (const room of ROOMS) {
+  copyTree(room);
+  compileTree(join(app, room));
+}
 const lock = JSON.parse(readFileSync(join(checkout, "package-lock.json"), "utf8"));
 for (const path of productionPackages(lock)) {
   if (!NODE_PACKAGES.some((prefix) => path === prefix || path.startsWith(prefix))) copyTree(path);
@@ -41,6 +47,15 @@ function copyTree(path: string): void {
   const from = join(checkout as string, path);
   const filter = (source: string) => source === from || keepInImage(source.slice(from.length + 1), path);
   cpSync(from, join(app, path), { recursive: true, filter });
+}
+
+function compileTree(directory: string): void {
+  for (const name of readdirSync(directory, { recursive: true, encoding: "utf8" })) {
+    if (!name.endsWith(".ts")) continue;
+    const source = join(directory, name);
+    writeFileSync(source.replace(/\.ts$/, ".js"), toJavaScript(readFileSync(source, "utf8")));
+    rmSync(source);
+  }
 }
 
 /** Symbol tables are a fifth of Node's binary; the dynamic symbols that addons link to stay. */

@@ -20,6 +20,8 @@ export function keepInImage(path: string, root: string): boolean {
   const parts = path.split("/");
   if (DEVELOPMENT_FILES.test(path)) return false;
   if (root === "agent") return parts[0] !== "native";
+  // Starts the command from a checkout, with types and all.
+  if (root === "cli") return path !== "trigon.mjs";
   if (!root.startsWith("node_modules/")) return true;
   // Nested packages have their own entry in the lock file.
   if (parts.includes("node_modules")) return false;
