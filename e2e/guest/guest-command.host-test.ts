@@ -70,7 +70,7 @@ test("passes megabytes of binary data through both ways, to the last byte", asyn
   const data = randomBytes(3_000_000);
   const { status, stdout } = await end(start(["tee", "/dev/stderr"]), data);
   assert.equal(status, 0);
-  assert.ok(stdout.equals(data));
+  assert.ok(stdout.equals(data), `${stdout.length} of ${data.length} bytes`);
 });
 
 test("ends with the command, whatever that has left running", async () => {
@@ -89,19 +89,21 @@ test("runs in the same directory; only a share keeps what is written", async () 
 });
 
 test("says what a shell says of a command that does not exist or was killed", async () => {
-  assert.equal((await end(start(["/no/such/command"]))).status, 127);
-  assert.equal((await end(start(["sh", "-c", "kill -KILL $$"]))).status, 137);
+  const missing = await end(start(["/no/such/command"]));
+  assert.equal(missing.status, 127, missing.stderr);
+  const killed = await end(start(["sh", "-c", "kill -KILL $$"]));
+  assert.equal(killed.status, 137, killed.stderr);
 });
 
 test("shows the console after a panic", async () => {
   const { status, stderr } = await end(start(["sh", "-c", "echo c >/proc/sysrq-trigger"]));
-  assert.equal(status, 125);
+  assert.equal(status, 125, stderr);
   assert.match(stderr, /Kernel panic - not syncing: sysrq triggered crash/);
 });
 
 test("ends a command that takes too long", async () => {
   const { status, stderr } = await end(start(["--timeout", "10", "--", "sleep", "1000"]));
-  assert.equal(status, 124);
+  assert.equal(status, 124, stderr);
   assert.match(stderr, /still running after 10 s/);
 });
 

@@ -188,7 +188,9 @@ class RunningGuest implements Guest {
     this.#qemu = qemu;
     this.#console.read(qemu.stdout as Readable);
     this.#console.read(qemu.stderr as Readable);
-    const gone = new Promise<void>((resolve) => qemu.once("close", () => resolve()));
+    const gone = new Promise<string>((resolve) =>
+      qemu.once("close", (...how) => resolve(describeEnd(...how))),
+    );
     const output = Promise.all([
       ports.stdout.copyTo(options.stdout, marker),
       ports.stderr.copyTo(options.stderr, marker),
@@ -196,12 +198,12 @@ class RunningGuest implements Guest {
     this.started = this.#watchControl(ports.control, output);
     void forwardStdin(ports.stdin, options.stdin);
     const timer = this.#limit(options.timeoutMs);
-    this.ended = gone.then(async () => {
+    this.ended = gone.then(async (how) => {
       clearTimeout(timer);
       options.stdin?.unpipe();
       mapPorts(ports, (port) => port.close());
       await rm(session, { recursive: true, force: true });
-      return this.#end ?? { kind: "failed", message: "the guest went down before the command ended" };
+      return this.#end ?? { kind: "failed", message: `the guest went down before the command ended: ${how}` };
     });
   }
 
@@ -235,6 +237,11 @@ class RunningGuest implements Guest {
     const message = `the command was still running after ${timeoutMs / 1000} s`;
     return setTimeout(() => this.#finish({ kind: "timeout", message }), timeoutMs);
   }
+}
+
+function describeEnd(status: number | null, signal: NodeJS.Signals | null): string {
+  if (signal) return `somebody killed QEMU (${signal})`;
+  return status === 0 ? "power off, reboot or panic" : `QEMU ended with status ${status}`;
 }
 
 /** The guest sees the end of stdin when the host's end of the port is closed. */

@@ -1,5 +1,16 @@
 /** Debian's kernels, fetched once and kept in the cache: what each guest boots. */
-import { access, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
+import {
+  access,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type Progress, step } from "../progress.ts";
 import { AptSuite, findMirrors, type Package } from "./apt.ts";
@@ -7,6 +18,8 @@ import { extractKernel } from "./kernel-image.ts";
 import { runProgram } from "./program.ts";
 
 const SUITES = { "5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", latest: "sid" } as const;
+
+const WORK_SUFFIX = ".fetch-";
 
 /** Names that `--kernel` takes; each is the newest kernel of one Debian release. */
 export type KernelName = keyof typeof SUITES;
@@ -54,7 +67,7 @@ function locate(facts: KernelFacts, directory: string): Kernel {
 async function fetchKernel(name: KernelName, directory: string, progress: Progress): Promise<Kernel> {
   if (process.arch !== "x64") throw new Error(`guests need an x86_64 machine, this one is ${process.arch}`);
   await removeLeftovers(directory);
-  const work = await mkdtemp(`${directory}.${process.pid}.`);
+  const work = await mkdtemp(`${directory}${WORK_SUFFIX}`);
   try {
     const { version, files } = await downloadKernel(name, work, progress);
     const unpacked = await step(progress, `kernel ${name}: unpacking`, () => unpackKernel(files, work));
@@ -67,14 +80,14 @@ async function fetchKernel(name: KernelName, directory: string, progress: Progre
   }
 }
 
-/** What runs that were killed have left behind. */
+/** What runs that were killed have left behind. A fetch takes a minute: what is older than an hour is dead. */
 async function removeLeftovers(directory: string): Promise<void> {
   const parent = dirname(directory);
   await mkdir(parent, { recursive: true });
   for (const entry of await readdir(parent)) {
-    const pid = new RegExp(`^${basename(directory).replace(".", "\\.")}\\.(\\d+)\\.\\w{6}$`).exec(entry)?.[1];
-    if (pid && !(await exists(`/proc/${pid}`)))
-      await rm(join(parent, entry), { recursive: true, force: true });
+    if (!entry.startsWith(`${basename(directory)}${WORK_SUFFIX}`)) continue;
+    const path = join(parent, entry);
+    if (Date.now() - (await stat(path)).mtimeMs > 3_600_000) await rm(path, { recursive: true, force: true });
   }
 }
 
