@@ -6,7 +6,7 @@ import { ReportStream } from "./protocol.ts";
 import { countReports, expectSoundEnd, findTests, nodeTestArguments } from "./run-tests.ts";
 import type { Suite, SuiteContext } from "./suite.ts";
 
-const TIMEOUT_MS = 20 * 60_000;
+const TIMEOUT_MS = 40 * 60_000;
 
 /** The guest tests on one kernel, as a suite. */
 export function guestSuite(kernel: KernelName, needs: Suite["needs"]): Suite {
