@@ -1,5 +1,6 @@
 /** Debian base images without a container registry, from the machine's own mirror. */
-import { rm } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { findMirrors } from "../guest/apt.ts";
 import { runProgram } from "../guest/program.ts";
@@ -24,9 +25,10 @@ export interface Bases {
 
 /** Makes the base images that are not there yet; the project's directory has the Dockerfile. */
 export async function prepareBases(buildah: Buildah, project: string, progress: Progress): Promise<Bases> {
-  const toolchain = `${TOOLCHAIN}:${await contentHash(project, ["Dockerfile"], NOTHING)}`;
-  const sources = ["Dockerfile", "bpf", "agent/native", "node_modules/node-addon-api/package.json"];
-  const compiled = `${COMPILED}:${await contentHash(project, sources, /\/native\/test\//)}`;
+  const dockerfile = await readFile(join(project, "Dockerfile"), "utf8");
+  const sources = await contentHash(project, COMPILE_INPUTS, /\/native\/test\//);
+  const toolchain = `${TOOLCHAIN}:${shortHash(stagesBefore(dockerfile, "compile"))}`;
+  const compiled = `${COMPILED}:${shortHash(stagesBefore(dockerfile, "assemble") + sources)}`;
   const stage = (name: string, image: string, base: string) =>
     buildah.build(image, project, { BASE: base }, ["--target", name]);
   if (!(await buildah.has(SLIM_BASE))) {
@@ -47,7 +49,18 @@ export async function prepareBases(buildah: Buildah, project: string, progress: 
   return { toolchain, compiled };
 }
 
-const NOTHING = /^$/;
+const COMPILE_INPUTS = ["bpf", "agent/native", "node_modules/node-addon-api/package.json"];
+
+/** The part of a Dockerfile that a stage's base depends on; throws when there is no such stage. */
+export function stagesBefore(dockerfile: string, stage: string): string {
+  const end = new RegExp(`^FROM .* AS ${stage}$`, "m").exec(dockerfile)?.index;
+  if (end === undefined) throw new Error(`Dockerfile: no stage ${stage}`);
+  return dockerfile.slice(0, end);
+}
+
+function shortHash(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+}
 
 async function bootstrapDebian(buildah: Buildah): Promise<void> {
   const tar = join(buildah.directory, "base.tar");
