@@ -133,7 +133,7 @@ static __always_inline void add_cgroup(struct exec_scratch *scratch, struct task
 }
 
 /* Remembers the path that was just walked as that of the process. */
-static __always_inline void keep_image(struct image_scratch *scratch, __u32 pid)
+static __always_inline void keep_image(struct image_scratch *scratch, __u32 pid, struct hook_stats *stats)
 {
 	struct process_image *image = &scratch->image;
 	const char *end = scratch->path.bytes + PATH_BYTES;
@@ -146,11 +146,12 @@ static __always_inline void keep_image(struct image_scratch *scratch, __u32 pid)
 		bpf_probe_read_kernel(image->path, head, end - size);
 	bpf_probe_read_kernel(image->tail + at_most(EXE_TAIL - tail, EXE_TAIL), tail, end - tail);
 	image->path_size = scratch->path.flags & WALK_TRUNCATED ? PATH_BYTES : size;
-	bpf_map_update_elem(&process_images, &pid, image, BPF_ANY);
+	if (bpf_map_update_elem(&process_images, &pid, image, BPF_ANY))
+		stats->errors++;
 }
 
 static __always_inline void add_exe(struct exec_scratch *scratch, struct image_scratch *image, struct mm_struct *mm,
-				    struct fs_struct *fs)
+				    struct fs_struct *fs, struct hook_stats *stats)
 {
 	struct file *file = BPF_CORE_READ(mm, exe_file);
 
@@ -160,7 +161,7 @@ static __always_inline void add_exe(struct exec_scratch *scratch, struct image_s
 	scratch->record.exe_inode = BPF_CORE_READ(file, f_inode, i_ino);
 	if (image->path.flags & WALK_FAILED)
 		return;
-	keep_image(image, scratch->record.header.pid);
+	keep_image(image, scratch->record.header.pid, stats);
 	if (image->path.flags & WALK_TRUNCATED)
 		return;
 	add_path(scratch, at_most(scratch->used, EXE_AT), &image->path, &scratch->record.exe_size);
@@ -197,7 +198,7 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx)
 	add_arguments(scratch, mm);
 	add_cwd(scratch, &image->path, fs);
 	add_cgroup(scratch, task);
-	add_exe(scratch, image, mm, fs);
+	add_exe(scratch, image, mm, fs, stats);
 	size = at_most((scratch->used + 7) & ~7ULL, EXEC_BYTES);
 	__builtin_memset(scratch->record.reserved16, 0, sizeof(scratch->record.reserved16));
 	scratch->record.header.size = size;

@@ -1,9 +1,8 @@
 /** What a hook's definition becomes in the kernel: the bytes of struct hook_config and of the hook's maps. Pure. */
-import type { FilterDef, HookDef, NamespaceName, SelectorDef } from "../../crds/hook-spec.ts";
+import type { HookDef, SelectorDef } from "../../crds/hook-spec.ts";
 import {
   ARG_SLOT_BYTES,
   ENUMERATORS as E,
-  FILTER_CONFIG,
   HOOK_CONFIG,
   HOOK_RECORD_BYTES,
   MAX_ARGS,
@@ -13,19 +12,11 @@ import {
   VALUE_CONFIG,
   VALUE_RANGE,
 } from "./config-layout.ts";
+import { encodeFilter, type Resolution, type Tables } from "./filter-config.ts";
 import { HookError } from "./hook-error.ts";
 import { PathTables } from "./path-tables.ts";
-import { biased, RangeTables, type UnsignedRange } from "./ranges.ts";
+import { RangeTables, type UnsignedRange } from "./ranges.ts";
 import { VALUE_TYPES, type ValueType } from "./values.ts";
-
-/** What differs between nodes and between attachments of the same definition. */
-export interface Resolution {
-  hookId: number;
-  /** Random: a process that could predict it could hide behind another key of the rate limit. */
-  limitSeed: [bigint, bigint];
-  /** Inode number of the host's namespace. */
-  hostNamespace(name: NamespaceName): number;
-}
 
 /** Everything that the hook's own maps hold. */
 export interface ConfigImage {
@@ -44,19 +35,6 @@ export interface ConfigImage {
 
 /** Room behind the last string: two bytes more are read to see whether it was cut, and 8 zeros end it. */
 const SCRATCH_SLACK = 16;
-
-const NAMESPACES: Record<NamespaceName, number> = {
-  Uts: E.NAMESPACE_UTS,
-  Ipc: E.NAMESPACE_IPC,
-  Mnt: E.NAMESPACE_MNT,
-  Pid: E.NAMESPACE_PID,
-  PidForChildren: E.NAMESPACE_PID_FOR_CHILDREN,
-  Net: E.NAMESPACE_NET,
-  Time: E.NAMESPACE_TIME,
-  TimeForChildren: E.NAMESPACE_TIME_FOR_CHILDREN,
-  Cgroup: E.NAMESPACE_CGROUP,
-  User: E.NAMESPACE_USER,
-};
 
 const SCOPES = { thread: E.LIMIT_THREAD, process: E.LIMIT_PROCESS, global: E.LIMIT_GLOBAL } as const;
 
@@ -104,11 +82,6 @@ export function encodeConfig(def: HookDef, resolution: Resolution): ConfigImage 
   };
 }
 
-interface Tables {
-  ranges: RangeTables;
-  paths: PathTables;
-}
-
 function argTypes(def: HookDef): ValueType[] {
   return def.args.map((arg) => VALUE_TYPES[arg.type]);
 }
@@ -136,110 +109,8 @@ function encodeSelectors(view: DataView, def: HookDef, resolution: Resolution, t
     view.setUint16(base + flags, isSilent(selector) ? E.SELECTOR_NO_POST : 0, true);
     view.setUint16(base + limit_scope, limit ? SCOPES[limit.scope] : E.LIMIT_NONE, true);
     view.setBigUint64(base + limit_ns, BigInt(limit?.intervalMs ?? 0) * 1_000_000n, true);
-    for (const filter of selector.filters)
-      encodeFilter(view, next++, describeFilter(filter, def, resolution, tables));
+    for (const filter of selector.filters) encodeFilter(view, next++, filter, { def, resolution, tables });
   });
-}
-
-interface FilterConfig {
-  operand: number;
-  index: number;
-  compare: number;
-  negate: boolean;
-  first: number;
-  count: number;
-}
-
-function encodeFilter(view: DataView, index: number, filter: FilterConfig): void {
-  const base = HOOK_CONFIG.members.filter + index * FILTER_CONFIG.size;
-  const at = FILTER_CONFIG.members;
-  view.setUint8(base + at.operand, filter.operand);
-  view.setUint8(base + at.index, filter.index);
-  view.setUint8(base + at.compare, filter.compare);
-  view.setUint8(base + at.negate, filter.negate ? 1 : 0);
-  view.setUint32(base + at.first, filter.first, true);
-  view.setUint32(base + at.count, filter.count, true);
-}
-
-function describeFilter(
-  filter: FilterDef,
-  def: HookDef,
-  resolution: Resolution,
-  tables: Tables,
-): FilterConfig {
-  const { negate } = filter;
-  switch (filter.match) {
-    case "pid":
-      return { operand: pidOperand(filter), index: 0, negate, ...numbers(filter.values, tables) };
-    case "namespace": {
-      const values = filter.values.map((value) =>
-        value === "host_ns" ? resolution.hostNamespace(filter.namespace) : value,
-      );
-      return {
-        operand: E.OPERAND_NAMESPACE,
-        index: NAMESPACES[filter.namespace],
-        negate,
-        ...numbers(values, tables),
-      };
-    }
-    case "binary":
-      return { operand: E.OPERAND_EXE, index: 0, negate, ...describePaths(filter, tables) };
-    case "arg":
-      return { operand: E.OPERAND_ARG, index: filter.arg, negate, ...describeValues(filter, def, tables) };
-  }
-}
-
-function pidOperand(filter: Extract<FilterDef, { match: "pid" }>): number {
-  if (filter.followForks) {
-    return filter.namespacePid ? E.OPERAND_NAMESPACE_PID_OR_ANCESTOR : E.OPERAND_PID_OR_ANCESTOR;
-  }
-  return filter.namespacePid ? E.OPERAND_NAMESPACE_PID : E.OPERAND_PID;
-}
-
-type Comparison = Pick<FilterConfig, "compare" | "first" | "count">;
-
-function numbers(values: readonly number[], tables: Tables): Comparison {
-  return ranges(
-    values.map((value): UnsignedRange => [BigInt(value), BigInt(value)]),
-    tables,
-  );
-}
-
-function ranges(set: readonly UnsignedRange[], tables: Tables): Comparison {
-  const { many, first, count } = tables.ranges.add(set);
-  return { compare: many ? E.COMPARE_MANY_RANGES : E.COMPARE_RANGES, first, count };
-}
-
-function describeValues(
-  filter: Extract<FilterDef, { match: "arg" }>,
-  def: HookDef,
-  tables: Tables,
-): Comparison {
-  const arg = def.args[filter.arg];
-  if (!arg)
-    throw new HookError("InvalidArgument", `a filter names argument ${filter.arg} of ${def.args.length}`);
-  const { kind, signed } = VALUE_TYPES[arg.type];
-  if (kind !== VALUE_TYPES.int.kind && kind !== VALUE_TYPES.kernel_cap_t.kind) {
-    throw new HookError("InvalidArgument", `an argument of type ${arg.type} has no number to compare`);
-  }
-  if (filter.compare === "range") {
-    const set = filter.ranges.map(
-      ([low, high]): UnsignedRange => [biased(BigInt(low), signed), biased(BigInt(high), signed)],
-    );
-    return ranges(set, tables);
-  }
-  // A value has a bit in common with one of several masks exactly if it has one with their union.
-  const mask = filter.masks.reduce((union, text) => union | biased(BigInt(text), false), 0n);
-  return { compare: E.COMPARE_MASKS, first: tables.ranges.addMask(mask), count: 1 };
-}
-
-function describePaths(filter: Extract<FilterDef, { match: "binary" }>, tables: Tables): Comparison {
-  if (filter.compare === "equal") {
-    return { compare: E.COMPARE_PATHS, first: tables.paths.addPaths(filter.values), count: 0 };
-  }
-  const end = filter.compare === "postfix";
-  const compare = end ? E.COMPARE_TAIL_PATTERNS : E.COMPARE_PATTERNS;
-  return { compare, ...tables.paths.addPatterns(filter.values, end) };
 }
 
 function isSilent(selector: SelectorDef): boolean {

@@ -54,35 +54,41 @@ static __always_inline void write_head(struct hook_record *record, __u32 size, _
 	record->cgroup_id = cgroup_id_of_current(task);
 }
 
-static __always_inline void finish_record(void *record, __u32 size, struct hook_stats *stats)
+static __always_inline bool finish_record(void *record, __u32 size, struct hook_stats *stats)
 {
 	if (hook_config.flags & HOOK_SCRATCH) {
-		OPAQUE(size);
-		if (size > MAX_RECORD || bpf_ringbuf_output(&events, record, size, wake_up_flags())) {
+		if (bpf_ringbuf_output(&events, record, at_most(size, MAX_RECORD), wake_up_flags())) {
 			stats->lost++;
-			return;
+			return false;
 		}
 	} else {
 		bpf_ringbuf_submit(record, wake_up_flags());
 	}
 	stats->posted++;
+	return true;
 }
 
 static __always_inline void post(const struct hit *hit, __u32 selector, struct hook_stats *stats)
 {
+	bool limited = selector != NO_SELECTOR && hook_config.selector[selector].limit_scope != LIMIT_NONE;
 	void *record = start_record(stats);
+	struct limit_key key = {};
 	__u32 size;
 
 	if (!record)
 		return;
 	size = write_arguments(hit->context, record);
-	if (selector != NO_SELECTOR && hook_config.selector[selector].limit_scope != LIMIT_NONE &&
-	    is_limited(record, size, selector, hit->task)) {
-		stats->rate_limited++;
-		return;
+	if (limited) {
+		make_limit_key(&key, record, size, selector, hit->task);
+		if (is_limited(&key, selector)) {
+			stats->rate_limited++;
+			return;
+		}
 	}
 	write_head(record, size, selector, hit->task);
-	finish_record(record, size, stats);
+	/* A record that got lost must not hold back the next. */
+	if (!finish_record(record, size, stats) && limited)
+		bpf_map_delete_elem(&hook_limits, &key);
 }
 
 static __always_inline int run_hook(void *context)

@@ -137,7 +137,7 @@ struct hook_stats {
 	__u64 posted;		/* records written */
 	__u64 lost;		/* records that found the ring full */
 	__u64 rate_limited;	/* hits that matched and were inside the window */
-	__u64 errors;		/* helper failures that cost a record */
+	__u64 errors;		/* helper failures that cost a record, or an exec its entry for matchBinaries */
 };
 
 #endif

@@ -30,29 +30,32 @@ static __always_inline void digest_arguments(__u64 digest[2], const void *record
 	}
 }
 
-/* True if a record with the same key was posted within the interval; else the interval starts now. */
-static __always_inline bool is_limited(const void *record, __u32 size, __u32 selector, struct task_struct *task)
+static __always_inline void make_limit_key(struct limit_key *key, const void *record, __u32 size, __u32 selector,
+					    struct task_struct *task)
 {
-	const volatile struct selector_config *config = &hook_config.selector[selector];
-	__u64 pid_tgid = bpf_get_current_pid_tgid();
-	__u64 now = bpf_ktime_get_boot_ns();
-	__u16 scope = config->limit_scope;
-	struct limit_key key = {};
+	__u16 scope = hook_config.selector[selector].limit_scope;
 	__u64 digest[2] = {hook_config.limit_seed[0], hook_config.limit_seed[1]};
-	__u64 *posted;
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
 
 	digest_word(digest, selector);
 	digest_arguments(digest, record, size);
-	key.digest[0] = digest[0];
-	key.digest[1] = digest[1];
+	key->digest[0] = digest[0];
+	key->digest[1] = digest[1];
 	if (scope != LIMIT_GLOBAL) {
-		key.start_ns = TASK_READ(task, group_leader, start_boottime);
-		key.id = scope == LIMIT_THREAD ? (__u32)pid_tgid : pid_tgid >> 32;
+		key->start_ns = TASK_READ(task, group_leader, start_boottime);
+		key->id = scope == LIMIT_THREAD ? (__u32)pid_tgid : pid_tgid >> 32;
 	}
-	posted = bpf_map_lookup_elem(&hook_limits, &key);
-	if (posted && now - *posted < config->limit_ns)
+}
+
+/* True if a record with the same key was posted within the interval; else the interval starts now. */
+static __always_inline bool is_limited(const struct limit_key *key, __u32 selector)
+{
+	__u64 now = bpf_ktime_get_boot_ns();
+	__u64 *posted = bpf_map_lookup_elem(&hook_limits, key);
+
+	if (posted && now - *posted < hook_config.selector[selector].limit_ns)
 		return true;
-	bpf_map_update_elem(&hook_limits, &key, &now, BPF_ANY);
+	bpf_map_update_elem(&hook_limits, key, &now, BPF_ANY);
 	return false;
 }
 

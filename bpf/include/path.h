@@ -76,11 +76,11 @@ static __always_inline bool step_up(struct path_buffer *buffer)
 	struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
 	struct qstr name;
 
-	if (dentry == buffer->mount_root || dentry == parent)
+	if (dentry == buffer->mount_root)
 		return leave_mount(buffer);
 	bpf_core_read(&name, sizeof(name), &dentry->d_name);
 	buffer->dentry = parent;
-	return prepend_name(buffer, &name);
+	return prepend_name(buffer, &name) && dentry != parent; /* memfd files are in no directory */
 }
 
 /* Leaves the path of `path` as seen from `root`, both in kernel memory, in the buffer. A path at the root is "/". */

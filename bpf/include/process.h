@@ -49,11 +49,16 @@ static __always_inline __u64 cgroup_id_of_current(struct task_struct *task)
 /* Everything of the header but kind, flags and size. `task` is from current_task(). */
 static __always_inline void identify_current(struct record_header *header, struct task_struct *task)
 {
-	__u64 pid_tgid = bpf_get_current_pid_tgid();
-
 	header->ktime_ns = bpf_ktime_get_boot_ns();
-	header->pid = pid_tgid >> 32;
-	header->tid = (__u32)pid_tgid;
+	if (HAS_CURRENT_TASK_BTF) {
+		header->pid = task->tgid;
+		header->tid = task->pid;
+	} else {
+		__u64 pid_tgid = bpf_get_current_pid_tgid();
+
+		header->pid = pid_tgid >> 32;
+		header->tid = (__u32)pid_tgid;
+	}
 	header->leader_start_ns = TASK_READ(task, group_leader, start_boottime);
 	header->exec_seq = (__u32)TASK_READ(task, self_exec_id);
 	header->uid = TASK_READ(task, cred, euid.val);

@@ -22,6 +22,13 @@ before(() => {
 });
 after(() => engine.close());
 
+const startOptions = () => ({
+  objectPath: OBJECT,
+  bpf: loadBinding(),
+  procfs: "/proc",
+  logger: engine.logger,
+});
+
 const notOfHost: SelectorDef = makeSelector({
   match: "namespace",
   negate: true,
@@ -176,6 +183,26 @@ describe("rateLimit", () => {
     assert.equal(told.length, 2);
   });
 
+  test("does not begin with a record that got lost", () => {
+    const records: number[] = [];
+    const onBatch = (batch: ArrayBuffer) => void records.push(batch.byteLength);
+    const tiny = HookEngine.start({ ...startOptions(), ringBytes: 4096, onBatch });
+    try {
+      const flood = tiny.attach(makeHook("sys_setfsgid", { args: makeArgs("int") }));
+      const hook = tiny.attach(makeHook("security_task_prctl", { args, selectors: [limited("global")] }));
+      // The flood fills the ring before this thread can empty it; the limited record comes in its midst, then again.
+      act(`repeat 3000 ${NR.setfsgid}:-1 ${prctl("1:1")} repeat 3000 ${NR.setfsgid}:-1`);
+      for (let turn = 0; turn < 20 && hook.stats().posted === 0; turn++) {
+        tiny.flush();
+        act(prctl("1:1"));
+      }
+      assert.ok(flood.stats().lost > 0);
+      assert.equal(hook.stats().posted, 1);
+    } finally {
+      tiny.close();
+    }
+  });
+
   test("covers all of a string", () => {
     const open = (path: string) => `call ${NR.openat}:-100:@${path}:0`;
     const long = `/${"x".repeat(3000)}`;
@@ -240,14 +267,8 @@ describe("counters", () => {
 
   test("what finds the ring full is counted where it is lost, and nothing else is", () => {
     const records: number[] = [];
-    const tiny = HookEngine.start({
-      objectPath: OBJECT,
-      bpf: loadBinding(),
-      procfs: "/proc",
-      logger: engine.logger,
-      ringBytes: 4096,
-      onBatch: (batch) => void records.push(batch.byteLength),
-    });
+    const onBatch = (batch: ArrayBuffer) => void records.push(batch.byteLength);
+    const tiny = HookEngine.start({ ...startOptions(), ringBytes: 4096, onBatch });
     try {
       const first = tiny.attach(makeHook("sys_setfsuid", { args: makeArgs("int") }));
       const second = tiny.attach(makeHook("sys_setfsgid", { args: makeArgs("int") }));
@@ -281,15 +302,7 @@ describe("the start fails with a reason", () => {
 
   test("without BTF", () => {
     assert.throws(
-      () =>
-        HookEngine.start({
-          objectPath: OBJECT,
-          bpf: loadBinding(),
-          procfs: "/proc",
-          logger: engine.logger,
-          btfPath: "/no/such/btf",
-          onBatch: () => {},
-        }),
+      () => HookEngine.start({ ...startOptions(), btfPath: "/no/such/btf", onBatch: () => {} }),
       /BTF of \/no\/such\/btf: ENOENT/,
     );
   });

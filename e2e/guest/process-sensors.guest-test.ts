@@ -121,6 +121,16 @@ describe("an exec", () => {
     assert.deepEqual({ filename, exe }, { filename: join(directory, "soft"), exe: ACT });
   });
 
+  test("of a file in memory names it, and has no links", () => {
+    engine.takeRecords();
+    const { pid } = act("memfd exit 0");
+    const { exe, exe_links, args } = take("exec", pid)[1]?.fields ?? {};
+    assert.deepEqual(
+      { exe, exe_links, args },
+      { exe: "/memfd:copy-of-act", exe_links: 0, args: "act\0exit\x000\0" },
+    );
+  });
+
   test("of a relative path keeps it relative", () => {
     const { filename, cwd, exe } = execOf(() => run("./act", ["exit", "0"], { cwd: join(ACT, "..") })).fields;
     assert.deepEqual({ filename, cwd, exe }, { filename: "./act", cwd: join(ACT, ".."), exe: ACT });

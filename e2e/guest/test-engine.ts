@@ -22,6 +22,7 @@ export const NR = {
   setuid: 105,
   setresuid: 117,
   setfsuid: 122,
+  setfsgid: 123,
   capset: 126,
   prctl: 157,
   openat: 257,

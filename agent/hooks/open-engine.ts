@@ -1,0 +1,62 @@
+/** Everything that the engine opens once: object, ring reader and process sensors. */
+import { release } from "node:os";
+import type { Logger } from "../../lib/logger.ts";
+import type { Binding, BpfLink, BpfMap, BpfObject, KernelBtf, RingReader } from "../bpf/binding.ts";
+import { HookError } from "./hook-error.ts";
+
+/** What the engine is started with. */
+export interface EngineOptions {
+  /** build/bpf/trigon.bpf.o. */
+  objectPath: string;
+  bpf: Binding;
+  /** The host's procfs; `host_ns` is what its process 1 has. */
+  procfs: string;
+  logger: Logger;
+  /** Records of bpf/include/event.h, one after the other, each padded to 8. */
+  onBatch(batch: ArrayBuffer): void;
+  /** Size of the ring, a power of two of pages; 4 MiB by default. */
+  ringBytes?: number;
+  /** Kernel BTF; /sys/kernel/btf/vmlinux by default. */
+  btfPath?: string;
+  /** Where `lsm` is read; /sys/kernel/security by default. */
+  securityfs?: string;
+}
+
+const SENSORS = { exec: "process_exec", fork: "process_fork", exit: "process_exit" } as const;
+
+/** Open until the engine is closed. */
+export interface Handles {
+  object: BpfObject;
+  btf: KernelBtf;
+  reader: RingReader;
+  maps: { sensorStats: BpfMap; processImages: BpfMap };
+  links: BpfLink[];
+}
+
+/** Passes every handle to `keep` as it opens it, so that the caller can close what was open when it throws. */
+export function openHandles(
+  options: EngineOptions,
+  keep: <T extends { close(): void }>(handle: T) => T,
+): Handles {
+  const { bpf } = options;
+  const btf = keep(bpf.loadKernelBtf(options.btfPath));
+  if (btf.enumValue("bpf_func_id", "BPF_FUNC_ringbuf_output") === undefined) {
+    throw new HookError(
+      "KernelUnsupported",
+      `kernel ${release()} has no BPF ring buffer: 5.8 or newer is needed`,
+    );
+  }
+  const object = keep(bpf.openObject(options.objectPath));
+  if (options.ringBytes !== undefined) object.setMaxEntries("events", options.ringBytes);
+  object.load();
+  // The reader comes first: what the sensors tell from their first moment on is read.
+  const reader = keep(bpf.readRing(object.map("events"), { onBatch: options.onBatch }));
+  const links = Object.entries(SENSORS).map(([event, program]) =>
+    keep(object.program(program).attachRawTracepoint(`sched_process_${event}`)),
+  );
+  const maps = {
+    sensorStats: keep(object.map("sensor_stats")),
+    processImages: keep(object.map("process_images")),
+  };
+  return { object, btf, reader, maps, links };
+}
