@@ -1,6 +1,6 @@
 /** A Kubernetes cluster with real nodes; runs in a network namespace of its own (see namespace.ts). */
 import { mkdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { KernelName } from "../guest/kernels.ts";
 import { runProgram } from "../guest/program.ts";
 import { PAUSE_IMAGE } from "../image/build.ts";
@@ -25,6 +25,8 @@ export interface ClusterOptions {
   progress: Progress;
 }
 
+/** The project's Node, which runs TypeScript. */
+const NODE_DIRECTORY = dirname(process.execPath);
 const NODE_READY_MS = 300_000;
 
 /** A cluster with all nodes Ready. */
@@ -59,7 +61,7 @@ export class Cluster {
 
   /** Variables for programs that use the cluster. */
   get environment(): NodeJS.ProcessEnv {
-    const path = `${this.plane.binDirectory}:${this.#options.environment.PATH}`;
+    const path = `${this.plane.binDirectory}:${NODE_DIRECTORY}:${this.#options.environment.PATH}`;
     return { ...this.#options.environment, KUBECONFIG: this.plane.kubeconfigPath, PATH: path };
   }
 

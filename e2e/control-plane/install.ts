@@ -51,8 +51,15 @@ export async function describeTrigon(cluster: Cluster, lines: number): Promise<s
     await show("get", "tracingpolicies,tracingpoliciesnamespaced", "-A", "-o", "wide"),
   ];
   for (const name of names.filter(Boolean)) {
-    parts.push(`--- ${name}\n`, await show("logs", ...namespace, name, "--tail", String(lines)));
-    parts.push(await show("logs", ...namespace, name, "--previous", "--tail", String(lines)).catch(() => ""));
+    const logs = (...options: string[]) => cluster.kubectl("logs", ...namespace, name, ...options);
+    parts.push(`--- ${name}\n`, await logs().catch((error: Error) => `${error.message}\n`));
+    parts.push(await logs("--previous").catch(() => ""));
   }
-  return parts.join("");
+  return parts.map((text) => lastLines(text, lines)).join("");
+}
+
+/** Events of the agents are for machines, and many. */
+function lastLines(text: string, count: number): string {
+  const lines = text.split("\n").filter((line) => !line.startsWith('{"process_'));
+  return lines.slice(-count - 1).join("\n");
 }
