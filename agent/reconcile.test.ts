@@ -215,6 +215,15 @@ describe("a changed policy", () => {
   });
 });
 
+test("the end of the agent detaches every hook", () => {
+  reconciler.reconcile(KEY, want(["sys_setuid"]));
+  reconciler.reconcile("TracingPolicy/q", want(["sys_setgid"]));
+  reconciler.close();
+  expect(kernel.attachedIds.size).toBe(0);
+  expect(kernel.counted).toEqual([1, 2]);
+  expect(reconciler.attachedHooks()).toEqual([]);
+});
+
 describe("a spec that cannot be read", () => {
   const broken: BrokenPolicy = {
     ref: { kind: "TracingPolicy", name: "p" },

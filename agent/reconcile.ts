@@ -128,7 +128,10 @@ export class Reconciler {
 
   /** Detaches every hook, for the end of the agent. */
   close(): void {
-    for (const key of this.keys()) this.#remove(key, this.#entries.get(key));
+    for (const { outcome, running } of this.#entries.values()) {
+      detachHooks(this.#deps, outcome.ref, running?.hooks ?? []);
+    }
+    this.#entries.clear();
   }
 
   #remove(key: string, before: Entry | undefined): boolean {
