@@ -49,9 +49,10 @@ export async function runInCluster(options: SessionOptions): Promise<number> {
   if (server) inner.send({ kind: "forward" } satisfies ToInner, server);
   const stopForwarding = forwardSignals(inner, keep);
   const ended = exitStatus(inner).then((status) => ({ status, kept: false }));
-  const stays = whenKept(inner, server, options.progress).then((status) => ({ status, kept: true }));
+  const stays = whenKept(inner, options.progress).then((status) => ({ status, kept: true }));
   const { status, kept } = await Promise.race([ended, stays]);
   stopForwarding();
+  server?.close();
   if (!kept) await removeAllButReport(directory);
   return status;
 }
@@ -116,7 +117,7 @@ function exitStatus(inner: ChildProcess): Promise<number> {
   });
 }
 
-function whenKept(inner: ChildProcess, server: Server | undefined, progress: Progress): Promise<number> {
+function whenKept(inner: ChildProcess, progress: Progress): Promise<number> {
   return new Promise((resolve) => {
     inner.once("message", async ({ kubeconfig, kubectl, status }: FromInner) => {
       progress(
@@ -128,7 +129,6 @@ function whenKept(inner: ChildProcess, server: Server | undefined, progress: Pro
           `End it: kill ${await innerPid(inner)}`,
         ].join("\n"),
       );
-      server?.close();
       inner.disconnect();
       inner.unref();
       for (const stream of [inner.stdout, inner.stderr]) stream?.destroy();
