@@ -79,6 +79,16 @@ export type ArgType =
   | "cap_effective"
   | "nop";
 
+/** Types whose structures live in kernel memory: no system call takes them. */
+export const KERNEL_STRUCTURE_TYPES: ReadonlySet<string> = new Set<ArgType>([
+  "cred",
+  "user_namespace",
+  "kernel_cap_t",
+  "cap_inheritable",
+  "cap_permitted",
+  "cap_effective",
+]);
+
 /** One value to read at the hook. */
 export interface ArgDef {
   /** Position in the function's or syscall's parameters, 0 to 4. */

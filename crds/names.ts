@@ -25,6 +25,15 @@ export const PLURALS = {
   TracingNode: "tracingnodes",
 } as const;
 
+/** The agents' reports as a resource of the API. */
+export const TRACING_NODES = {
+  group: TRIGON_API.group,
+  version: TRIGON_API.version,
+  plural: PLURALS.TracingNode,
+  kind: "TracingNode",
+  namespaced: false,
+} as const;
+
 /** Labels and annotations on what Trigon writes. */
 export const LABELS = {
   managedBy: "app.kubernetes.io/managed-by",

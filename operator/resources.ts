@@ -1,5 +1,5 @@
 /** The custom resources as the operator reads them. */
-import { PLURALS, POLICY_API, type PolicyKind, type PolicyRef, TRIGON_API } from "../crds/names.ts";
+import { PLURALS, POLICY_API, type PolicyKind, type PolicyRef } from "../crds/names.ts";
 import type { KubeObject, ObjectMeta, Resource } from "../lib/resources.ts";
 import type { PolicyStatus } from "./status/policy-status.ts";
 
@@ -7,15 +7,6 @@ import type { PolicyStatus } from "./status/policy-status.ts";
 export const POLICY_RESOURCES: Record<PolicyKind, Resource> = {
   TracingPolicy: policyResource("TracingPolicy", false),
   TracingPolicyNamespaced: policyResource("TracingPolicyNamespaced", true),
-};
-
-/** What the agents report. */
-export const TRACING_NODES: Resource = {
-  group: TRIGON_API.group,
-  version: TRIGON_API.version,
-  plural: PLURALS.TracingNode,
-  kind: "TracingNode",
-  namespaced: false,
 };
 
 /** A policy as the API server has it; its spec is for the compiler. */

@@ -5,6 +5,7 @@ import {
   type PolicyKind,
   type PolicyRef,
   policyKey,
+  TRACING_NODES,
 } from "../crds/names.ts";
 import type { KubeClient } from "../lib/kube.ts";
 import type { Logger } from "../lib/logger.ts";
@@ -12,7 +13,7 @@ import type { WatchMetrics } from "../lib/metrics.ts";
 import { CONFIG_MAPS, objectKey, PODS } from "../lib/resources.ts";
 import { ResourceWatch, type WatchHandlers } from "../lib/watch.ts";
 import { parseSpecObject, type SpecObject } from "./distribute/config-map.ts";
-import { POLICY_RESOURCES, type PolicyObject, parsePolicyObject, TRACING_NODES } from "./resources.ts";
+import { POLICY_RESOURCES, type PolicyObject, parsePolicyObject } from "./resources.ts";
 import { type AgentPod, parseAgentPod } from "./status/agent-pod.ts";
 import { type NodeReport, NodeReportParser } from "./status/node-report.ts";
 

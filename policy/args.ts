@@ -1,6 +1,6 @@
 /** Arguments of a hook. */
 import { isDeepStrictEqual } from "node:util";
-import type { ArgDef, ArgType } from "../crds/hook-spec.ts";
+import { type ArgDef, type ArgType, KERNEL_STRUCTURE_TYPES } from "../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS, HOOK_SPEC_SCHEMA } from "../crds/hook-spec-schema.ts";
 import type { Call } from "./calls.ts";
 import { child, type Problems } from "./problems.ts";
@@ -10,14 +10,6 @@ import type { FunctionProbe, ProbeArgument } from "./types.ts";
 
 const READABLE: readonly string[] =
   HOOK_SPEC_SCHEMA.properties.hooks.items.properties.args.items.properties.type.enum;
-const KERNEL_STRUCTURES: readonly string[] = [
-  "cred",
-  "user_namespace",
-  "kernel_cap_t",
-  "cap_inheritable",
-  "cap_permitted",
-  "cap_effective",
-];
 
 /** The arguments of a probe; entries that are wrong keep their position so that filters still find their own. */
 export function compileArgs(probe: FunctionProbe, path: string, problems: Problems): ArgDef[] {
@@ -46,7 +38,7 @@ export function checkArgsOfCall(args: ArgDef[], path: string, call: Call, proble
       const right = last < 0 ? "it has no parameters" : `the last index is ${last}`;
       problems.error(`${at}.index`, `is ${arg.index}, beyond the parameters of ${prototype}: ${right}`);
     }
-    if (call.syscall && KERNEL_STRUCTURES.includes(arg.type)) {
+    if (call.syscall && KERNEL_STRUCTURE_TYPES.has(arg.type)) {
       problems.error(`${at}.type`, `${arg.type} is a structure of the kernel: no system call takes one`);
     }
   }

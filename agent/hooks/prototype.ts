@@ -1,5 +1,5 @@
 /** Does a policy's argument list fit the function? Only where BTF knows the prototype. Pure. */
-import type { ArgDef, ArgType, HookDef } from "../../crds/hook-spec.ts";
+import { type ArgDef, type ArgType, type HookDef, KERNEL_STRUCTURE_TYPES } from "../../crds/hook-spec.ts";
 import type { BtfParam, FuncProto } from "../bpf/binding.ts";
 import { HookError } from "./hook-error.ts";
 
@@ -16,21 +16,11 @@ const WANTED: Partial<Record<ArgType, RegExp>> = {
   string: /^(const )?(unsigned |signed )?(char|u8|__u8) \*$/,
 };
 
-/** Types whose structures live in kernel memory: no system call takes them. */
-const KERNEL_ONLY: ReadonlySet<ArgType> = new Set([
-  "cred",
-  "user_namespace",
-  "kernel_cap_t",
-  "cap_inheritable",
-  "cap_permitted",
-  "cap_effective",
-]);
-
 /** Throws a HookError that shows the prototype. `proto` is that of the function, or of a system call's body. */
 export function checkArguments(def: HookDef, name: string, proto: FuncProto | undefined): void {
   def.args.forEach((arg, position) => {
     const at = `args[${position}]`;
-    if (def.syscall && KERNEL_ONLY.has(arg.type)) {
+    if (def.syscall && KERNEL_STRUCTURE_TYPES.has(arg.type)) {
       throw new HookError("InvalidArgument", `${at}: a system call has no argument of type ${arg.type}`);
     }
     if (!proto) return;

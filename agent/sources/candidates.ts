@@ -6,8 +6,8 @@ import {
   HOOK_SPEC_KEYS,
   hookSpecConfigMapName,
   LABELS,
-  type PolicyKind,
   type PolicyRef,
+  parsePolicyKey,
   policyKey,
 } from "../../crds/names.ts";
 import type { KubeObject } from "../../lib/resources.ts";
@@ -38,7 +38,7 @@ export function parseCandidate(configMap: ConfigMap): Candidate | undefined {
   const { name, namespace = "", labels = {}, annotations = {} } = configMap.metadata;
   const hash = name.slice(hookSpecConfigMapName("").length);
   const content = readContent(configMap, name);
-  const ref = "spec" in content ? content.spec.policy : parsePolicyKey(annotations[LABELS.policyKey]);
+  const ref = "spec" in content ? content.spec.policy : parsePolicyKey(annotations[LABELS.policyKey] ?? "");
   if (!ref) return undefined;
   return {
     configMap: name,
@@ -97,11 +97,4 @@ function readText(configMap: ConfigMap): { json: string } | { problem: string } 
   } catch (error) {
     return { problem: `ConfigMap ${name}: unpack ${HOOK_SPEC_KEYS.gzip}: ${(error as Error).message}` };
   }
-}
-
-function parsePolicyKey(key: string | undefined): PolicyRef | undefined {
-  const [, kind, namespace, name] =
-    /^(TracingPolicy|TracingPolicyNamespaced)\/(?:([^/]+)\/)?([^/]+)$/.exec(key ?? "") ?? [];
-  if (kind === undefined || name === undefined) return undefined;
-  return { kind: kind as PolicyKind, ...(namespace !== undefined && { namespace }), name };
 }

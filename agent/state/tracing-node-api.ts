@@ -1,19 +1,10 @@
 /** The TracingNode of this node at the API server. */
-import { FIELD_MANAGERS, PLURALS, TRIGON_API } from "../../crds/names.ts";
+import { FIELD_MANAGERS, TRACING_NODES } from "../../crds/names.ts";
 import type { KubeClient } from "../../lib/kube.ts";
 import { hasStatus } from "../../lib/kube-error.ts";
-import { type KubeObject, NODES, type Resource } from "../../lib/resources.ts";
+import { type KubeObject, NODES } from "../../lib/resources.ts";
 import type { TracingNodeApi } from "./publish.ts";
 import type { TracingNodeStatus } from "./tracing-node.ts";
-
-/** The resource in URLs. */
-export const TRACING_NODES: Resource = {
-  group: TRIGON_API.group,
-  version: TRIGON_API.version,
-  plural: PLURALS.TracingNode,
-  kind: "TracingNode",
-  namespaced: false,
-};
 
 interface TracingNode extends KubeObject {
   status?: TracingNodeStatus;

@@ -12,7 +12,6 @@ import { Cluster } from "../../agent/cluster.ts";
 import { PodStore } from "../../agent/pods/pod-store.ts";
 import type { ConfigMap } from "../../agent/sources/candidates.ts";
 import { makeTracingNodeStatus, type TracingNodeStatus } from "../../agent/state/tracing-node.ts";
-import { TRACING_NODES } from "../../agent/state/tracing-node-api.ts";
 import { makeHookSpec } from "../../agent/test-data.ts";
 import { encodeHookSpec, type HookSpec, hookSpecHash } from "../../crds/hook-spec.ts";
 import {
@@ -23,6 +22,7 @@ import {
   MANAGED_BY_OPERATOR,
   policyKey,
   policyLabelValue,
+  TRACING_NODES,
 } from "../../crds/names.ts";
 import type { ClusterAccess } from "../../lib/cluster-access.ts";
 import { KubeClient } from "../../lib/kube.ts";

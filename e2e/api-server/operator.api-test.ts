@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { resolve } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
-import { hookSpecConfigMapName, LABELS, type PolicyRef } from "../../crds/names.ts";
+import { hookSpecConfigMapName, LABELS, type PolicyRef, TRACING_NODES } from "../../crds/names.ts";
 import type { KubeClient } from "../../lib/kube.ts";
 import { createLogger } from "../../lib/logger.ts";
 import { createRegistry } from "../../lib/metrics.ts";
@@ -15,7 +15,7 @@ import { CONFIG_MAPS, EVENTS, type KubeObject, PODS } from "../../lib/resources.
 import { ResourceWatch } from "../../lib/watch.ts";
 import type { ConfigMap } from "../../operator/distribute/config-map.ts";
 import { Operator } from "../../operator/operator.ts";
-import { POLICY_RESOURCES, type PolicyObject, TRACING_NODES } from "../../operator/resources.ts";
+import { POLICY_RESOURCES, type PolicyObject } from "../../operator/resources.ts";
 import { conditionOf, type PolicyStatus } from "../../operator/status/policy-status.ts";
 import { compilePolicy } from "../../policy/compile.ts";
 import { type ControlPlane, startControlPlane } from "../control-plane/control-plane.ts";

@@ -1,9 +1,8 @@
 /** An agent as the API server sees it: a Pod on a node and a TracingNode, written as the real one writes them. */
 import type { NodePolicyState } from "../../crds/conditions.ts";
-import { AGENT_COMPONENT, FIELD_MANAGERS, LABELS, type PolicyRef } from "../../crds/names.ts";
+import { AGENT_COMPONENT, FIELD_MANAGERS, LABELS, type PolicyRef, TRACING_NODES } from "../../crds/names.ts";
 import type { KubeClient } from "../../lib/kube.ts";
 import { type KubeObject, PODS } from "../../lib/resources.ts";
-import { TRACING_NODES } from "../../operator/resources.ts";
 
 const WRITER = { fieldManager: FIELD_MANAGERS.agent };
 const KUBELET = { fieldManager: "kubelet" };
