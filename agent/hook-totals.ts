@@ -1,7 +1,8 @@
 /** Counts per policy and hook that go on when a hook is replaced by its next version. */
 import { type PolicyRef, policyKey } from "../crds/names.ts";
 import { type HookCounts, hookLabel } from "./events/metrics.ts";
-import type { AttachedHook, HookStats } from "./hooks/engine.ts";
+import type { AttachedHook } from "./hooks/engine.ts";
+import { addStats, type HookStats, NO_STATS } from "./hooks/hook-stats.ts";
 
 /** A hook that is attached now. */
 export interface LiveHook {
@@ -18,7 +19,7 @@ export class HookTotals {
     const ofPolicy = this.#settled.get(policyKey(policy)) ?? new Map<string, HookStats>();
     this.#settled.set(policyKey(policy), ofPolicy);
     const label = labelOf(hook);
-    ofPolicy.set(label, add(ofPolicy.get(label) ?? ZERO, hook.stats()));
+    ofPolicy.set(label, addStats(ofPolicy.get(label) ?? NO_STATS, hook.stats()));
   }
 
   /** Counts of the hooks that are attached, together with those of the hooks that they replaced. */
@@ -27,8 +28,8 @@ export class HookTotals {
     for (const { policy, hook } of live) {
       const label = labelOf(hook);
       const key = `${policyKey(policy)} ${label}`;
-      const before = sums.get(key) ?? this.#settled.get(policyKey(policy))?.get(label) ?? ZERO;
-      sums.set(key, { policy, hook: label, ...add(before, hook.stats()) });
+      const before = sums.get(key) ?? this.#settled.get(policyKey(policy))?.get(label) ?? NO_STATS;
+      sums.set(key, { policy, hook: label, ...addStats(before, hook.stats()) });
     }
     return [...sums.values()];
   }
@@ -37,19 +38,6 @@ export class HookTotals {
   forget(policy: PolicyRef): void {
     this.#settled.delete(policyKey(policy));
   }
-}
-
-const ZERO: HookStats = { hits: 0, posted: 0, lost: 0, rateLimited: 0, errors: 0, missed: 0 };
-
-function add(a: HookStats, b: HookStats): HookStats {
-  return {
-    hits: a.hits + b.hits,
-    posted: a.posted + b.posted,
-    lost: a.lost + b.lost,
-    rateLimited: a.rateLimited + b.rateLimited,
-    errors: a.errors + b.errors,
-    missed: a.missed + b.missed,
-  };
 }
 
 function labelOf(hook: AttachedHook): string {
