@@ -9,9 +9,10 @@ import { after, before, describe, test } from "node:test";
 import { loadBinding } from "../../agent/bpf/binding.ts";
 import { attachEntry, closeAttachment } from "../../agent/hooks/attach-entry.ts";
 import { encodeConfig } from "../../agent/hooks/config-image.ts";
+import { makeArgs } from "../../agent/hooks/test-hooks.ts";
 import type { ArgDef, ArgType, HookDef } from "../../crds/hook-spec.ts";
 import type { CredFields, Value } from "./records.ts";
-import { act, type Hit, hitsIn, makeArgs, makeHook, NR, OBJECT, run, TestEngine } from "./test-engine.ts";
+import { act, type Hit, hitsIn, makeHookOn, NR, OBJECT, run, TestEngine } from "./test-engine.ts";
 
 const READ_FAILED = 1;
 const TRUNCATED = 2;
@@ -63,7 +64,7 @@ function hitsBy(
   object.load();
   const records: ArrayBuffer[] = [];
   const reader = bpf.readRing(object.map("events"), { onBatch: (batch) => void records.push(batch) });
-  const def = makeHook(call, { args });
+  const def = makeHookOn(call, { args });
   const name = def.syscall ? `__x64_${call}` : call;
   const proto = btf.funcProto(name);
   const image = encodeConfig(def, { hookId: 1, limitSeed: [1n, 2n], hostNamespace: () => 0 });
@@ -104,7 +105,7 @@ describe("integers have the width and the sign of their type", () => {
     const args = part.map(([type]): ArgDef => ({ index: 1, type }));
     for (const call of ["sys_prctl", "security_task_prctl"]) {
       test(`${part.map(([type]) => type).join(", ")} of ${call}`, () => {
-        const hit = hitOf(makeHook(call, { args }), () => act(`call ${NR.prctl}:${PRCTL}:${PATTERN}`));
+        const hit = hitOf(makeHookOn(call, { args }), () => act(`call ${NR.prctl}:${PRCTL}:${PATTERN}`));
         assert.deepEqual(
           hit.values,
           part.map(([, value]) => value),
@@ -144,7 +145,7 @@ describe("credentials", () => {
   }
 
   test("of a user namespace tell its level and who made it", () => {
-    const hits = engine.watch([makeHook("commit_creds", { args: makeArgs("cred") })], () => {
+    const hits = engine.watch([makeHookOn("commit_creds", { args: makeArgs("cred") })], () => {
       run("setpriv", ["--reuid=1000", "--regid=1001", "--clear-groups", "unshare", "-U", "true"]);
     });
     const inside = hits.map((hit) => hit.values[0] as CredFields).find((cred) => cred.user_ns_level === 1);
@@ -202,7 +203,7 @@ describe("strings", () => {
 
   test("of user memory are read to their end", () => {
     let pid = 0;
-    const hits = engine.watch([makeHook("sys_openat", { args: arg })], () => {
+    const hits = engine.watch([makeHookOn("sys_openat", { args: arg })], () => {
       pid = openat("/some/where").pid;
     });
     assert.ok(opened(hits, pid).includes("/some/where"));
@@ -217,7 +218,7 @@ describe("strings", () => {
       ...arg,
       { index: 3, type: "nop" },
     ];
-    const hits = engine.watch([makeHook("sys_openat", { args })], () => {
+    const hits = engine.watch([makeHookOn("sys_openat", { args })], () => {
       pid = act(`call ${NR.openat}:-100:@/odd-name:5`).pid;
     });
     const hit = hits.find((each) => each.pid === pid && each.values[1] === "/odd-name");
@@ -226,7 +227,7 @@ describe("strings", () => {
 
   test("of kernel memory are read by whichever kind the kernel allows", () => {
     // kern_path(name, flags, path): looks up what mount(2) has copied from user space
-    const hits = engine.watch([makeHook("kern_path", { args: makeArgs("string") })], () => {
+    const hits = engine.watch([makeHookOn("kern_path", { args: makeArgs("string") })], () => {
       run("mount", ["--bind", "/dev/shm", "/mnt"]);
       run("umount", ["/mnt"]);
     });
@@ -240,7 +241,7 @@ describe("strings", () => {
       [9000, TRUNCATED],
     ] as const) {
       let pid = 0;
-      const hits = engine.watch([makeHook("sys_openat", { args: arg })], () => {
+      const hits = engine.watch([makeHookOn("sys_openat", { args: arg })], () => {
         pid = openat(`/${"x".repeat(length - 1)}`).pid;
       });
       const hit = hits.find((each) => each.pid === pid && String(each.values[0]).startsWith("/xxx"));
@@ -250,7 +251,7 @@ describe("strings", () => {
 
   test("that are empty are empty, and those behind a bad pointer are errors", () => {
     let pid = 0;
-    const hits = engine.watch([makeHook("sys_openat", { args: arg })], () => {
+    const hits = engine.watch([makeHookOn("sys_openat", { args: arg })], () => {
       pid = act(`call ${NR.openat}:-100:@:0 call ${NR.openat}:-100:0:0 call ${NR.openat}:-100:1:0`).pid;
     });
     const own = hits.filter((hit) => hit.pid === pid).slice(-3);
@@ -282,15 +283,15 @@ describe("what cannot be read is an error", () => {
 describe("an argument list that does not fit is refused with the prototype", () => {
   const cases: Record<string, { def: HookDef; message: RegExp }> = {
     "an index beyond it": {
-      def: makeHook("commit_creds", { args: [{ index: 1, type: "int" }] }),
+      def: makeHookOn("commit_creds", { args: [{ index: 1, type: "int" }] }),
       message: /args\[0\]: no parameter 1 in int commit_creds\(struct cred \*new\)/,
     },
     "credentials from something else": {
-      def: makeHook("security_task_prctl", { args: makeArgs("cred") }),
+      def: makeHookOn("security_task_prctl", { args: makeArgs("cred") }),
       message: /args\[0\]: type cred does not fit parameter 0 of int security_task_prctl\(int option, /,
     },
     "credentials from a system call": {
-      def: makeHook("sys_setuid", { args: makeArgs("cred") }),
+      def: makeHookOn("sys_setuid", { args: makeArgs("cred") }),
       message: /a system call has no argument of type cred/,
     },
   };

@@ -8,8 +8,9 @@ import { release } from "node:os";
 import { after, before, describe, test } from "node:test";
 import { loadBinding } from "../../agent/bpf/binding.ts";
 import { HookEngine } from "../../agent/hooks/engine.ts";
+import { makeArgs, makeSelector } from "../../agent/hooks/test-hooks.ts";
 import type { ActionDef, HookDef, SelectorDef } from "../../crds/hook-spec.ts";
-import { act, makeArgs, makeHook, makeSelector, NR, OBJECT, run, TestEngine } from "./test-engine.ts";
+import { act, makeHookOn, NR, OBJECT, run, TestEngine } from "./test-engine.ts";
 
 const KIB = 1024;
 const [major = 0, minor = 0] = release().split(".").map(Number);
@@ -47,12 +48,12 @@ const setIds: HookDef[] = (
     ["sys_setfsgid", 1],
   ] as const
 ).map(([call, args]) =>
-  makeHook(call, { args: makeArgs(...Array(args).fill("int")), selectors: [notOfHost] }),
+  makeHookOn(call, { args: makeArgs(...Array(args).fill("int")), selectors: [notOfHost] }),
 );
 
 describe("the choice of the attach kind", () => {
   test("commit_creds and the eight set*id calls get fentry, each within 256 KiB", () => {
-    const defs = [...setIds, makeHook("commit_creds", { args: makeArgs("cred"), selectors: [notOfHost] })];
+    const defs = [...setIds, makeHookOn("commit_creds", { args: makeArgs("cred"), selectors: [notOfHost] })];
     const hooks = defs.map((def) => engine.attach(def));
     for (const hook of hooks) {
       assert.equal(hook.status.attach, "fentry", hook.status.message);
@@ -62,13 +63,13 @@ describe("the choice of the attach kind", () => {
   });
 
   test("names the function that was resolved", () => {
-    const hook = engine.attach(makeHook("sys_setuid"));
+    const hook = engine.attach(makeHookOn("sys_setuid"));
     assert.deepEqual([hook.functionName, hook.status.function], ["__x64_sys_setuid", "__x64_sys_setuid"]);
     hook.detach();
   });
 
   test("sys_setgroups gets a kprobe on 5.10, which refuses fentry, and the reason is kept", () => {
-    const hook = engine.attach(makeHook("sys_setgroups", { args: makeArgs("int") }));
+    const hook = engine.attach(makeHookOn("sys_setgroups", { args: makeArgs("int") }));
     assert.equal(hook.status.attach, isBefore(5, 11) ? "kprobe" : "fentry");
     if (isBefore(5, 11)) assert.match(hook.status.message ?? "", /^fentry: load program hook_fentry: EACCES/);
     else assert.equal(hook.status.message, undefined);
@@ -76,7 +77,7 @@ describe("the choice of the attach kind", () => {
   });
 
   test("a pointer that is read as a number gets a kprobe, and the reason is kept", () => {
-    const hook = engine.attach(makeHook("commit_creds", { args: makeArgs("uint64") }));
+    const hook = engine.attach(makeHookOn("commit_creds", { args: makeArgs("uint64") }));
     assert.deepEqual(
       [hook.status.attach, hook.status.message],
       ["kprobe", "fentry: it would see a pointer where the policy reads a number"],
@@ -86,7 +87,7 @@ describe("the choice of the attach kind", () => {
 
   test("a hook of fentries is never a kprobe", () => {
     const { status } = engine.engine.attach(
-      makeHook("commit_creds", { section: "fentries", args: makeArgs("uint64") }),
+      makeHookOn("commit_creds", { section: "fentries", args: makeArgs("uint64") }),
     );
     assert.deepEqual([status.state, status.reason], ["Failed", "KernelUnsupported"]);
     assert.match(
@@ -109,23 +110,23 @@ describe("the choice of the attach kind", () => {
 
 describe("a function that is not there", () => {
   test("is NotFound, with what is close to it", () => {
-    const { status } = engine.engine.attach(makeHook("comit_creds"));
+    const { status } = engine.engine.attach(makeHookOn("comit_creds"));
     assert.deepEqual([status.state, status.reason], ["NotFound", "FunctionNotFound"]);
     assert.match(status.message ?? "", /no function comit_creds; close to it: commit_creds/);
   });
 
   test("is Skipped where the policy allows it", () => {
-    const { status } = engine.engine.attach(makeHook("no_such_thing", { ignoreCallNotFound: true }));
+    const { status } = engine.engine.attach(makeHookOn("no_such_thing", { ignoreCallNotFound: true }));
     assert.deepEqual([status.state, status.reason], ["Skipped", "FunctionNotFound"]);
   });
 
   test("is told apart from a wrong `syscall`", () => {
-    const { status } = engine.engine.attach(makeHook("commit_creds", { syscall: true }));
+    const { status } = engine.engine.attach(makeHookOn("commit_creds", { syscall: true }));
     assert.match(status.message ?? "", /commit_creds exists: write syscall: false/);
   });
 
   test("override_creds is inlined since 6.14, and says so", () => {
-    const hook = engine.engine.attach(makeHook("override_creds", { args: makeArgs("cred") }));
+    const hook = engine.engine.attach(makeHookOn("override_creds", { args: makeArgs("cred") }));
     if (isBefore(6, 14)) assert.equal(hook.status.state, "Attached");
     else assert.match(hook.status.message ?? "", /no function override_creds \(inlined since 6.14\)/);
     hook.detach();
@@ -145,7 +146,7 @@ describe("rateLimit", () => {
     pairs.map((pair) => `call ${NR.prctl}:${0x7000_0001}:${pair}`).join(" ");
   const posted = (selectors: SelectorDef[], trigger: () => unknown, parts: Partial<HookDef> = {}) =>
     engine
-      .watch([makeHook("security_task_prctl", { args, selectors, ...parts })], trigger)
+      .watch([makeHookOn("security_task_prctl", { args, selectors, ...parts })], trigger)
       .map((hit) => `${hit.selector}:${hit.values.join(":")}`);
 
   test("tells equal arguments once, different ones each", () => {
@@ -188,8 +189,8 @@ describe("rateLimit", () => {
     const onBatch = (batch: ArrayBuffer) => void records.push(batch.byteLength);
     const tiny = HookEngine.start({ ...startOptions(), ringBytes: 4096, onBatch });
     try {
-      const flood = tiny.attach(makeHook("sys_setfsgid", { args: makeArgs("int") }));
-      const hook = tiny.attach(makeHook("security_task_prctl", { args, selectors: [limited("global")] }));
+      const flood = tiny.attach(makeHookOn("sys_setfsgid", { args: makeArgs("int") }));
+      const hook = tiny.attach(makeHookOn("security_task_prctl", { args, selectors: [limited("global")] }));
       // The flood fills the ring before this thread can empty it; the limited record comes in its midst, then again.
       act(`repeat 3000 ${NR.setfsgid}:-1 ${prctl("1:1")} repeat 3000 ${NR.setfsgid}:-1`);
       for (let turn = 0; turn < 20 && hook.stats().posted === 0; turn++) {
@@ -206,7 +207,7 @@ describe("rateLimit", () => {
   test("covers all of a string", () => {
     const open = (path: string) => `call ${NR.openat}:-100:@${path}:0`;
     const long = `/${"x".repeat(3000)}`;
-    const def = makeHook("sys_openat", {
+    const def = makeHookOn("sys_openat", {
       args: [{ index: 1, type: "string" }],
       selectors: [limited("thread")],
     });
@@ -218,7 +219,7 @@ describe("rateLimit", () => {
 
   test("lets a change of nothing but capabilities through, and counts what it held back", () => {
     const hook = engine.attach(
-      makeHook("commit_creds", { args: makeArgs("cred"), selectors: [limited("thread")] }),
+      makeHookOn("commit_creds", { args: makeArgs("cred"), selectors: [limited("thread")] }),
     );
     engine.takeRecords();
     const { pid } = act(`drop 30 drop 31 call ${NR.setuid}:0`);
@@ -242,7 +243,7 @@ describe("counters", () => {
   });
 
   test("tell hits that the filters dropped, and stay after the hook is gone", () => {
-    const hook = engine.attach(makeHook("sys_setfsuid", { selectors: [silent] }));
+    const hook = engine.attach(makeHookOn("sys_setfsuid", { selectors: [silent] }));
     act(`repeat 50 ${NR.setfsuid}:-1`);
     hook.detach();
     const { hits, posted, lost, errors } = hook.stats();
@@ -254,7 +255,7 @@ describe("counters", () => {
   });
 
   test("two hooks on one function count for themselves", () => {
-    const [all, none] = [makeHook("sys_setfsuid"), makeHook("sys_setfsuid", { selectors: [silent] })].map(
+    const [all, none] = [makeHookOn("sys_setfsuid"), makeHookOn("sys_setfsuid", { selectors: [silent] })].map(
       (def) => engine.attach(def),
     );
     act(`repeat 10 ${NR.setfsuid}:-1`);
@@ -270,8 +271,8 @@ describe("counters", () => {
     const onBatch = (batch: ArrayBuffer) => void records.push(batch.byteLength);
     const tiny = HookEngine.start({ ...startOptions(), ringBytes: 4096, onBatch });
     try {
-      const first = tiny.attach(makeHook("sys_setfsuid", { args: makeArgs("int") }));
-      const second = tiny.attach(makeHook("sys_setfsgid", { args: makeArgs("int") }));
+      const first = tiny.attach(makeHookOn("sys_setfsuid", { args: makeArgs("int") }));
+      const second = tiny.attach(makeHookOn("sys_setfsgid", { args: makeArgs("int") }));
       act(`repeat 20000 ${NR.setfsuid}:-1`);
       tiny.flush();
       const { hits, posted, lost } = first.stats();

@@ -9,8 +9,9 @@ import { copyFileSync, mkdtempSync, readlinkSync } from "node:fs";
 import { getPriority, setPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { makeArgs, makeSelector } from "../../agent/hooks/test-hooks.ts";
 import type { ArgType, FilterDef, HookDef, NamespaceName } from "../../crds/hook-spec.ts";
-import { ACT, act, type Hit, makeArgs, makeHook, makeSelector, NR, run, TestEngine } from "./test-engine.ts";
+import { ACT, act, type Hit, makeHookOn, NR, run, TestEngine } from "./test-engine.ts";
 
 let engine: TestEngine;
 before(() => {
@@ -24,7 +25,8 @@ const UNKNOWN_PRCTL = 0x7000_0001;
 
 /** How often a hook of setfsuid with one selector of these filters posts while `trigger` runs. */
 function count(filters: FilterDef[], trigger: () => unknown): number {
-  return engine.watch([makeHook("sys_setfsuid", { selectors: [makeSelector(...filters)] })], trigger).length;
+  return engine.watch([makeHookOn("sys_setfsuid", { selectors: [makeSelector(...filters)] })], trigger)
+    .length;
 }
 
 /** Both kinds of program must agree: the second hook's arguments suit a kprobe only. */
@@ -32,9 +34,9 @@ function countByBothKinds(filters: FilterDef[], trigger: () => unknown): [fentry
   const selectors = [makeSelector(...filters)];
   const hits = engine.watch(
     [
-      makeHook("security_task_prctl", { selectors }),
+      makeHookOn("security_task_prctl", { selectors }),
       // `struct cred *` as a number: fentry would see a pointer
-      makeHook("commit_creds", { args: makeArgs("uint64"), selectors }),
+      makeHookOn("commit_creds", { args: makeArgs("uint64"), selectors }),
     ],
     trigger,
   );
@@ -64,7 +66,7 @@ describe("matchPIDs", () => {
       pid([waiting.pid as number], { negate: true }),
       pid([...pids, waiting.pid as number]),
       pid(pids),
-    ].map((filter) => makeHook("sys_setfsuid", { selectors: [makeSelector(filter)] }));
+    ].map((filter) => makeHookOn("sys_setfsuid", { selectors: [makeSelector(filter)] }));
     const hooks = defs.map((def) => engine.attach(def));
     const ended = new Promise((resolve) => waiting.once("exit", resolve));
     waiting.stdin.end("go\n");
@@ -126,7 +128,7 @@ describe("matchNamespaces", () => {
       const inside = () => run("unshare", [...options, ACT, ...QUIET.split(" ")]);
       const counts = (trigger: () => unknown) => {
         const defs = [false, true].map((negate) =>
-          makeHook("sys_setfsuid", { selectors: [makeSelector(ns(name, ["host_ns"], negate))] }),
+          makeHookOn("sys_setfsuid", { selectors: [makeSelector(ns(name, ["host_ns"], negate))] }),
         );
         const hits = engine.watch(defs, trigger);
         return [0, 1].map((hook) => hits.filter((hit) => hit.hook === hook).length);
@@ -225,7 +227,7 @@ describe("matchBinaries", () => {
 
   test("a process that ran before is known once it is told", () => {
     const told = binary("equal", ["/told/by/scan"]);
-    const setNice = makeHook("security_task_setnice", { selectors: [makeSelector(told)] });
+    const setNice = makeHookOn("security_task_setnice", { selectors: [makeSelector(told)] });
     const renice = () => setPriority(getPriority());
     assert.equal(engine.watch([setNice], renice).length, 0);
     engine.engine.seedImage(process.pid, "/told/by/scan");
@@ -234,7 +236,7 @@ describe("matchBinaries", () => {
 
   test("what an exec tells replaces what the scan told", async () => {
     const told = (path: string) =>
-      makeHook("sys_setfsuid", { selectors: [makeSelector(binary("equal", [path]))] });
+      makeHookOn("sys_setfsuid", { selectors: [makeSelector(binary("equal", [path]))] });
     const waiting = spawn("sh", ["-c", `read go; exec ${ACT} ${QUIET}`], {
       stdio: ["pipe", "ignore", "inherit"],
     });
@@ -272,7 +274,7 @@ describe("matchArgs on integers", () => {
 
   /** Which of the values pass a filter on the second argument of prctl(). */
   function passing(type: ArgType, filter: FilterDef, values: string[], call = "sys_prctl"): string[] {
-    const def: HookDef = makeHook(call, { args: [{ index: 1, type }], selectors: [makeSelector(filter)] });
+    const def: HookDef = makeHookOn(call, { args: [{ index: 1, type }], selectors: [makeSelector(filter)] });
     const steps = values.map((value) => `call ${NR.prctl}:${UNKNOWN_PRCTL}:${value}`).join(" ");
     return engine.watch([def], () => act(steps)).map((hit) => String(hit.values[0]));
   }
@@ -368,7 +370,7 @@ describe("matchArgs on integers", () => {
     const setpcap = String(1 << 8);
     const args = [{ index: 2, type: "cap_effective" as const }];
     const hook = (filter: FilterDef) =>
-      makeHook("security_capset", { args, selectors: [makeSelector(filter)] });
+      makeHookOn("security_capset", { args, selectors: [makeSelector(filter)] });
     const countCapset = (filter: FilterDef) => engine.watch([hook(filter)], () => act("drop 0")).length;
     assert.equal(countCapset(mask(["1"])), 0);
     assert.equal(countCapset(mask([setpcap])), 1);
@@ -397,7 +399,7 @@ describe("selectors", () => {
       makeSelector(equals(1)),
       makeSelector(equals(3)),
     ];
-    const hits = engine.watch([makeHook("sys_prctl", { args, selectors })], () => prctl(3, 1, 4, 2));
+    const hits = engine.watch([makeHookOn("sys_prctl", { args, selectors })], () => prctl(3, 1, 4, 2));
     assert.deepEqual(told(hits), [
       [3, 3],
       [0, 1],
@@ -406,7 +408,7 @@ describe("selectors", () => {
   });
 
   test("a hook without selectors tells every hit", () => {
-    const hits = engine.watch([makeHook("sys_prctl", { args })], () => prctl(3, 1));
+    const hits = engine.watch([makeHookOn("sys_prctl", { args })], () => prctl(3, 1));
     assert.deepEqual(told(hits), [
       [0xffff, 3],
       [0xffff, 1],
@@ -415,7 +417,7 @@ describe("selectors", () => {
 
   test("NoPost ends the search without a record", () => {
     const selectors = [{ filters: [equals(1)], actions: [{ action: "NoPost" as const }] }, makeSelector()];
-    const hits = engine.watch([makeHook("sys_prctl", { args, selectors })], () => prctl(1, 2));
+    const hits = engine.watch([makeHookOn("sys_prctl", { args, selectors })], () => prctl(1, 2));
     assert.deepEqual(told(hits), [[1, 2]]);
   });
 });

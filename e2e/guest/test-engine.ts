@@ -4,7 +4,8 @@ import { type SpawnSyncOptions, spawnSync } from "node:child_process";
 import { resolve } from "node:path";
 import { loadBinding } from "../../agent/bpf/binding.ts";
 import { type AttachedHook, type EngineOptions, HookEngine } from "../../agent/hooks/engine.ts";
-import type { ArgDef, FilterDef, HookDef, SelectorDef } from "../../crds/hook-spec.ts";
+import { makeHook } from "../../agent/hooks/test-hooks.ts";
+import type { HookDef } from "../../crds/hook-spec.ts";
 import { createLogger } from "../../lib/logger.ts";
 import { argumentValue, decodeBatch, type TestRecord, type Value } from "./records.ts";
 
@@ -59,28 +60,9 @@ export function act(steps: string, options: SpawnSyncOptions = {}): Ran {
   return run(ACT, steps.split(" "), options);
 }
 
-/** A definition with what is given and nothing else. */
-export function makeHook(call: string, parts: Partial<HookDef> = {}): HookDef {
-  return {
-    path: "spec.kprobes[0]",
-    section: "kprobes",
-    call,
-    syscall: call.startsWith("sys_"),
-    ignoreCallNotFound: false,
-    args: [],
-    selectors: [],
-    ...parts,
-  };
-}
-
-/** Arguments 0, 1, 2 ... of the given types. */
-export function makeArgs(...types: ArgDef["type"][]): ArgDef[] {
-  return types.map((type, index) => ({ index, type }));
-}
-
-/** A selector of these filters that posts. */
-export function makeSelector(...filters: FilterDef[]): SelectorDef {
-  return { filters, actions: [{ action: "Post" }] };
+/** A hook on a call; one named sys_* is a system call. */
+export function makeHookOn(call: string, parts: Partial<HookDef> = {}): HookDef {
+  return makeHook({ call, syscall: call.startsWith("sys_"), ...parts });
 }
 
 /** One engine and everything it has told since the last look. */
