@@ -13,7 +13,9 @@ import { step } from "./progress.ts";
 import {
   type AgentPod,
   agentPods,
+  countedDetections,
   events,
+  isDetection,
   metrics,
   policyReady,
   type TrigonEvent,
@@ -99,7 +101,7 @@ async function allSeen(policies: readonly Policy[], agents: readonly AgentPod[])
     const missing = policies
       .filter((policy) => policy.mustFire)
       .flatMap(({ name }) =>
-        agents.filter(({ node }) => !found.some((event) => isOf(event, name, node) && demoPod(event))),
+        agents.filter(({ node }) => !found.some((event) => isDetection(event, name, node) && demoPod(event))),
       );
     return missing.length === 0 && found;
   });
@@ -108,7 +110,7 @@ async function allSeen(policies: readonly Policy[], agents: readonly AgentPod[])
 async function report(policies: readonly Policy[], all: readonly TrigonEvent[]): Promise<void> {
   print("\n$ kubectl get tracingpolicies");
   print(await kubectl(["get", "tracingpolicies"]));
-  const ours = all.filter((event) => demoPod(event) && policies.some(({ name }) => isOf(event, name)));
+  const ours = all.filter((event) => demoPod(event) && policies.some(({ name }) => isDetection(event, name)));
   print(
     `${ours.length} detections in the demo pods${ours.length > LINES_SHOWN ? `, the last ${LINES_SHOWN}` : ""}:`,
   );
@@ -122,20 +124,16 @@ async function allCounted(
   policies: readonly Policy[],
   agents: readonly AgentPod[],
 ): Promise<Sighting[] | undefined> {
-  const sightings: Sighting[] = [];
-  for (const agent of agents) {
-    const text = await metrics(agent);
-    const stream = await events();
-    for (const { name } of policies) {
-      const counted = sumOf(text, name);
-      sightings.push({
-        policy: name,
-        node: agent.node,
-        counted,
-        events: stream.filter((event) => isOf(event, name, agent.node)).length,
-      });
-    }
-  }
+  const counts = await Promise.all(agents.map(metrics));
+  const stream = await events();
+  const sightings = agents.flatMap(({ node }, index) =>
+    policies.map(({ name: policy }) => ({
+      policy,
+      node,
+      counted: countedDetections(counts[index] ?? "", policy),
+      events: stream.filter((event) => isDetection(event, policy, node)).length,
+    })),
+  );
   return sightings.every(({ counted, events }) => counted === events) ? sightings : undefined;
 }
 
@@ -145,19 +143,7 @@ function printCounts(sightings: readonly Sighting[]): void {
     print(`  ${node.padEnd(12)} ${policy.padEnd(44)} ${counted}`);
 }
 
-function isOf(event: TrigonEvent, policy: string, node?: string): boolean {
-  const kprobe = event.process_kprobe as { policy_name?: string } | undefined;
-  return kprobe?.policy_name === policy && (node === undefined || event.node_name === node);
-}
-
 function demoPod(event: TrigonEvent): boolean {
   const kprobe = event.process_kprobe as { process?: { pod?: { name?: string } } } | undefined;
   return kprobe?.process?.pod?.name?.startsWith("demo-") ?? false;
-}
-
-function sumOf(text: string, policy: string): number {
-  return text
-    .split("\n")
-    .filter((line) => line.startsWith("trigon_policy_events_total{") && line.includes(`policy="${policy}"`))
-    .reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
 }

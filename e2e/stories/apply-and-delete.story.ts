@@ -1,7 +1,16 @@
 /** A platform engineer applies a policy, sees that it runs everywhere, deletes it, and applies it again. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { type AgentPod, agentPods, events, metrics, policyReady, type TrigonEvent } from "./cluster-view.ts";
+import {
+  type AgentPod,
+  agentPods,
+  countedDetections,
+  events,
+  isDetection,
+  metrics,
+  policyReady,
+  type TrigonEvent,
+} from "./cluster-view.ts";
 import { change, startDemoPod } from "./demo.ts";
 import { getObject, kubectl, until } from "./kubectl.ts";
 
@@ -62,7 +71,7 @@ test("a change of credentials in a pod is an event with the pod's name, and a co
 test("the counts in /metrics are those of the event stream", async () => {
   for (const agent of agents) {
     const counted = await until(`counts of ${agent.node}`, async () => {
-      const inMetrics = sumOf(await metrics(agent), "trigon_policy_events_total", POLICY);
+      const inMetrics = countedDetections(await metrics(agent), POLICY);
       const inStream = (await events()).filter(
         (event) => ofPolicy(event) && event.node_name === agent.node,
       ).length;
@@ -98,7 +107,7 @@ test("applied again it is Ready again and sees again", async () => {
 });
 
 function ofPolicy(event: TrigonEvent): boolean {
-  return (event.process_kprobe as { policy_name?: string } | undefined)?.policy_name === POLICY;
+  return isDetection(event, POLICY);
 }
 
 function binaryOf(event: TrigonEvent, kind: string): string | undefined {
@@ -129,12 +138,4 @@ async function specsOf(policy: string): Promise<number> {
   return (list?.items ?? []).filter((item) =>
     Object.values(item.metadata.annotations ?? {}).includes(`TracingPolicy/${policy}`),
   ).length;
-}
-
-/** Sum of a counter's samples with this policy label. */
-function sumOf(text: string, metric: string, policy: string): number {
-  return text
-    .split("\n")
-    .filter((line) => line.startsWith(`${metric}{`) && line.includes(`policy="${policy}"`))
-    .reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
 }

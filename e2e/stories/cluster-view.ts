@@ -78,3 +78,17 @@ export function metrics(pod: AgentPod): Promise<string> {
     }).on("error", reject);
   });
 }
+
+/** Whether an event is a detection of a policy. */
+export function isDetection(event: TrigonEvent, policy: string, node = event.node_name): boolean {
+  const kprobe = event.process_kprobe as { policy_name?: string } | undefined;
+  return kprobe?.policy_name === policy && event.node_name === node;
+}
+
+/** Detections of a policy that an agent's /metrics counts, all pods and hooks together. */
+export function countedDetections(text: string, policy: string): number {
+  return text
+    .split("\n")
+    .filter((line) => line.startsWith("trigon_policy_events_total{") && line.includes(`policy="${policy}"`))
+    .reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
+}
