@@ -17,6 +17,8 @@ export const HOOK_SPEC_LIMITS = {
   pathBytes: 255,
   postfixBytes: 127,
   ranges: 64,
+  texts: 64,
+  resolveLength: 255,
   /** Several masks of a filter are one: their bits together. */
   masks: 1,
   messageLength: 256,
@@ -35,6 +37,8 @@ const UNSIGNED32 = { type: "integer", minimum: 0, maximum: 4294967295 } as const
 const DECIMAL = { type: "string", pattern: "^(0|-?[1-9][0-9]{0,19})$" } as const;
 const FLAG = { type: "boolean" } as const;
 
+const LABEL = { type: "string", maxLength: L.labelLength } as const;
+
 const PID_FILTER = {
   type: "object",
   properties: {
@@ -48,25 +52,16 @@ const PID_FILTER = {
   additionalProperties: false,
 } as const;
 
+const NAMESPACE = {
+  enum: ["Uts", "Ipc", "Mnt", "Pid", "PidForChildren", "Net", "Time", "TimeForChildren", "Cgroup", "User"],
+} as const;
+
 const NAMESPACE_FILTER = {
   type: "object",
   properties: {
     match: { const: "namespace" },
     negate: FLAG,
-    namespace: {
-      enum: [
-        "Uts",
-        "Ipc",
-        "Mnt",
-        "Pid",
-        "PidForChildren",
-        "Net",
-        "Time",
-        "TimeForChildren",
-        "Cgroup",
-        "User",
-      ],
-    },
+    namespace: NAMESPACE,
     values: {
       type: "array",
       items: { anyOf: [UNSIGNED32, { const: "host_ns" }] },
@@ -75,6 +70,38 @@ const NAMESPACE_FILTER = {
     },
   },
   required: ["match", "negate", "namespace", "values"],
+  additionalProperties: false,
+} as const;
+
+const NAMESPACE_CHANGE_FILTER = {
+  type: "object",
+  properties: {
+    match: { const: "namespaceChange" },
+    negate: FLAG,
+    namespaces: { type: "array", items: NAMESPACE, minItems: 1, maxItems: 10 },
+  },
+  required: ["match", "negate", "namespaces"],
+  additionalProperties: false,
+} as const;
+
+const CAPABILITY_SET = {
+  negate: FLAG,
+  set: { enum: ["Effective", "Inheritable", "Permitted"] },
+  mask: DECIMAL,
+  inNamespace: FLAG,
+} as const;
+
+const CAPABILITY_FILTER = {
+  type: "object",
+  properties: { match: { const: "capability" }, ...CAPABILITY_SET },
+  required: ["match", "negate", "set", "mask", "inNamespace"],
+  additionalProperties: false,
+} as const;
+
+const CAPABILITY_CHANGE_FILTER = {
+  type: "object",
+  properties: { match: { const: "capabilityChange" }, ...CAPABILITY_SET },
+  required: ["match", "negate", "set", "mask", "inNamespace"],
   additionalProperties: false,
 } as const;
 
@@ -90,12 +117,86 @@ const BINARY_FILTER = {
       minItems: 1,
       maxItems: L.binaries,
     },
+    of: { enum: ["self", "parent"] },
+    followChildren: FLAG,
   },
   required: ["match", "negate", "compare", "values"],
   additionalProperties: false,
 } as const;
 
 const ARG_POSITION = { type: "integer", minimum: 0, maximum: L.args - 1 } as const;
+
+const RANGES = {
+  type: "array",
+  items: { type: "array", items: [DECIMAL, DECIMAL], minItems: 2, maxItems: 2, additionalItems: false },
+  minItems: 1,
+  maxItems: L.ranges,
+} as const;
+
+const MASKS = { type: "array", items: DECIMAL, minItems: 1, maxItems: L.masks } as const;
+
+const CURRENT_CRED_FILTER = {
+  type: "object",
+  properties: {
+    match: { const: "currentCred" },
+    negate: FLAG,
+    field: {
+      enum: [
+        "uid",
+        "euid",
+        "suid",
+        "fsuid",
+        "gid",
+        "egid",
+        "sgid",
+        "fsgid",
+        "auid",
+        "securebits",
+        "noNewPrivs",
+        "userNamespaceLevel",
+      ],
+    },
+    ranges: RANGES,
+  },
+  required: ["match", "negate", "field", "ranges"],
+  additionalProperties: false,
+} as const;
+
+const CRED_CHANGE_FILTER = {
+  type: "object",
+  properties: {
+    match: { const: "credChange" },
+    fields: {
+      type: "array",
+      items: {
+        enum: [
+          "uid",
+          "gid",
+          "suid",
+          "sgid",
+          "euid",
+          "egid",
+          "fsuid",
+          "fsgid",
+          "capPermitted",
+          "capEffective",
+          "capInheritable",
+          "capBounding",
+          "capAmbient",
+          "securebits",
+          "userNamespace",
+          "groups",
+          "noNewPrivs",
+        ],
+      },
+      minItems: 1,
+      maxItems: 17,
+    },
+    change: { enum: ["Changed", "Raised", "Dropped"] },
+  },
+  required: ["match", "fields", "change"],
+  additionalProperties: false,
+} as const;
 
 const RANGE_FILTER = {
   type: "object",
@@ -104,12 +205,7 @@ const RANGE_FILTER = {
     arg: ARG_POSITION,
     negate: FLAG,
     compare: { const: "range" },
-    ranges: {
-      type: "array",
-      items: { type: "array", items: [DECIMAL, DECIMAL], minItems: 2, maxItems: 2, additionalItems: false },
-      minItems: 1,
-      maxItems: L.ranges,
-    },
+    ranges: RANGES,
   },
   required: ["match", "arg", "negate", "compare", "ranges"],
   additionalProperties: false,
@@ -122,9 +218,72 @@ const MASK_FILTER = {
     arg: ARG_POSITION,
     negate: FLAG,
     compare: { const: "mask" },
-    masks: { type: "array", items: DECIMAL, minItems: 1, maxItems: L.masks },
+    masks: MASKS,
   },
   required: ["match", "arg", "negate", "compare", "masks"],
+  additionalProperties: false,
+} as const;
+
+const TEXT_FILTER = {
+  type: "object",
+  properties: {
+    match: { const: "arg" },
+    arg: ARG_POSITION,
+    negate: FLAG,
+    compare: { const: "text" },
+    how: { enum: ["equal", "prefix", "postfix", "substring", "substringIgnoreCase"] },
+    values: {
+      type: "array",
+      items: { type: "string", minLength: 1, maxLength: L.pathBytes },
+      minItems: 1,
+      maxItems: L.texts,
+    },
+  },
+  required: ["match", "arg", "negate", "compare", "how", "values"],
+  additionalProperties: false,
+} as const;
+
+const GAINED_FILTER = {
+  type: "object",
+  properties: {
+    match: { const: "arg" },
+    arg: ARG_POSITION,
+    newArg: ARG_POSITION,
+    compare: { const: "gained" },
+  },
+  required: ["match", "arg", "newArg", "compare"],
+  additionalProperties: false,
+} as const;
+
+const FILE_TYPE_FILTER = {
+  type: "object",
+  properties: {
+    match: { const: "arg" },
+    arg: ARG_POSITION,
+    negate: FLAG,
+    compare: { const: "fileType" },
+    types: {
+      type: "array",
+      items: { enum: ["regular", "directory", "symlink", "socket", "fifo", "block", "character"] },
+      minItems: 1,
+      maxItems: 7,
+    },
+  },
+  required: ["match", "arg", "negate", "compare", "types"],
+  additionalProperties: false,
+} as const;
+
+const RETURN_RANGE_FILTER = {
+  type: "object",
+  properties: { match: { const: "return" }, negate: FLAG, compare: { const: "range" }, ranges: RANGES },
+  required: ["match", "negate", "compare", "ranges"],
+  additionalProperties: false,
+} as const;
+
+const RETURN_MASK_FILTER = {
+  type: "object",
+  properties: { match: { const: "return" }, negate: FLAG, compare: { const: "mask" }, masks: MASKS },
+  required: ["match", "negate", "compare", "masks"],
   additionalProperties: false,
 } as const;
 
@@ -141,6 +300,9 @@ const POST = {
       required: ["intervalMs", "scope"],
       additionalProperties: false,
     },
+    kernelStackTrace: FLAG,
+    userStackTrace: FLAG,
+    imaHash: FLAG,
   },
   required: ["action"],
   additionalProperties: false,
@@ -153,57 +315,134 @@ const NO_POST = {
   additionalProperties: false,
 } as const;
 
+const SIGKILL = {
+  type: "object",
+  properties: { action: { const: "Sigkill" } },
+  required: ["action"],
+  additionalProperties: false,
+} as const;
+
+const SIGNAL = {
+  type: "object",
+  properties: { action: { const: "Signal" }, signal: { type: "integer", minimum: 1, maximum: 64 } },
+  required: ["action", "signal"],
+  additionalProperties: false,
+} as const;
+
+const OVERRIDE = {
+  type: "object",
+  properties: { action: { const: "Override" }, error: { type: "integer", minimum: -4095, maximum: 0 } },
+  required: ["action", "error"],
+  additionalProperties: false,
+} as const;
+
+const ACTIONS = {
+  type: "array",
+  items: { anyOf: [POST, NO_POST, SIGKILL, SIGNAL, OVERRIDE] },
+  maxItems: L.actions,
+} as const;
+
 const SELECTOR = {
   type: "object",
   properties: {
-    label: { type: "string", maxLength: L.labelLength },
+    label: LABEL,
     filters: {
       type: "array",
-      items: { anyOf: [PID_FILTER, NAMESPACE_FILTER, BINARY_FILTER, RANGE_FILTER, MASK_FILTER] },
+      items: {
+        anyOf: [
+          PID_FILTER,
+          NAMESPACE_FILTER,
+          NAMESPACE_CHANGE_FILTER,
+          CAPABILITY_FILTER,
+          CAPABILITY_CHANGE_FILTER,
+          BINARY_FILTER,
+          CURRENT_CRED_FILTER,
+          CRED_CHANGE_FILTER,
+          RANGE_FILTER,
+          MASK_FILTER,
+          TEXT_FILTER,
+          GAINED_FILTER,
+          FILE_TYPE_FILTER,
+        ],
+      },
       maxItems: L.filters,
     },
-    actions: { type: "array", items: { anyOf: [POST, NO_POST] }, maxItems: L.actions },
+    actions: ACTIONS,
+    returnFilters: {
+      type: "array",
+      items: { anyOf: [RETURN_RANGE_FILTER, RETURN_MASK_FILTER] },
+      maxItems: L.args,
+    },
+    returnActions: ACTIONS,
   },
   required: ["filters", "actions"],
   additionalProperties: false,
+} as const;
+
+const ARG_TYPE = {
+  enum: [
+    "int",
+    "sint8",
+    "int8",
+    "uint8",
+    "sint16",
+    "int16",
+    "uint16",
+    "uint32",
+    "sint32",
+    "int32",
+    "ulong",
+    "uint64",
+    "size_t",
+    "long",
+    "sint64",
+    "int64",
+    "string",
+    "cred",
+    "user_namespace",
+    "capability",
+    "kernel_cap_t",
+    "cap_inheritable",
+    "cap_permitted",
+    "cap_effective",
+    "char_buf",
+    "const_buf",
+    "filename",
+    "fd",
+    "file",
+    "path",
+    "dentry",
+    "linux_binprm",
+    "module",
+    "load_info",
+    "syscall64",
+    "auto",
+    "nop",
+  ],
 } as const;
 
 const ARG = {
   type: "object",
   properties: {
     index: { type: "integer", minimum: 0, maximum: L.argIndex },
-    type: {
-      enum: [
-        "int",
-        "sint8",
-        "int8",
-        "uint8",
-        "sint16",
-        "int16",
-        "uint16",
-        "uint32",
-        "sint32",
-        "int32",
-        "ulong",
-        "uint64",
-        "size_t",
-        "long",
-        "sint64",
-        "int64",
-        "string",
-        "cred",
-        "user_namespace",
-        "capability",
-        "kernel_cap_t",
-        "cap_inheritable",
-        "cap_permitted",
-        "cap_effective",
-        "nop",
-      ],
-    },
-    label: { type: "string", maxLength: L.labelLength },
+    type: ARG_TYPE,
+    label: LABEL,
+    source: { enum: ["current_task", "pt_regs"] },
+    resolve: { type: "string", minLength: 1, maxLength: L.resolveLength },
+    btfType: { type: "string", minLength: 1, maxLength: L.functionNameLength },
+    btfTypeModule: { type: "string", minLength: 1, maxLength: L.functionNameLength },
+    returnCopy: FLAG,
+    maxData: FLAG,
+    sizeArgIndex: { type: "integer", minimum: 1, maximum: 15 },
   },
   required: ["index", "type"],
+  additionalProperties: false,
+} as const;
+
+const RETURN = {
+  type: "object",
+  properties: { type: ARG_TYPE, label: LABEL },
+  required: ["type"],
   additionalProperties: false,
 } as const;
 
@@ -213,8 +452,19 @@ const HOOK = {
     path: { ...TEXT, minLength: 1 },
     section: { enum: ["kprobes", "fentries", "tracepoints", "lsmhooks"] },
     call: { type: "string", minLength: 1, maxLength: L.functionNameLength },
+    tracepoint: {
+      type: "object",
+      properties: {
+        subsystem: { type: "string", minLength: 1, maxLength: L.functionNameLength },
+        event: { type: "string", minLength: 1, maxLength: L.functionNameLength },
+        raw: FLAG,
+      },
+      required: ["subsystem", "event", "raw"],
+      additionalProperties: false,
+    },
     syscall: FLAG,
     ignoreCallNotFound: FLAG,
+    returnArg: RETURN,
     args: { type: "array", items: ARG, maxItems: L.args },
     selectors: { type: "array", items: SELECTOR, maxItems: L.selectors },
     message: { type: "string", maxLength: L.messageLength },
@@ -262,6 +512,7 @@ export const HOOK_SPEC_SCHEMA = {
       additionalProperties: false,
     },
     hooks: { type: "array", items: HOOK, minItems: 1, maxItems: L.hooks },
+    mode: { enum: ["enforce", "monitor"] },
     nodeSelector: LABEL_SELECTOR,
   },
   required: ["version", "policy", "hooks"],

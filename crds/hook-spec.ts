@@ -14,6 +14,8 @@ export interface HookSpec {
   version: typeof HOOK_SPEC_VERSION;
   policy: PolicyRef;
   hooks: HookDef[];
+  /** Whether enforcing actions are done or only counted; `enforce` when absent. */
+  mode?: "enforce" | "monitor";
   /** Nodes that run the policy; absent means every node. */
   nodeSelector?: LabelSelector;
 }
@@ -36,14 +38,21 @@ export interface HookDef {
   /** Where it stands in the policy, for messages and status: `spec.kprobes[0]`. */
   path: string;
   section: HookSection;
-  /** Kernel function as written (`commit_creds`, `sys_setuid`); for a list one hook per entry. */
+  /**
+   * Kernel function as written (`commit_creds`, `sys_setuid`), for a list one hook per entry; name of the LSM hook
+   * (`bprm_check_security`); `SUBSYSTEM/EVENT` of a tracepoint.
+   */
   call: string;
+  /** Tracepoints only. Raw: arguments are those of the tracepoint itself, else fields of its trace event. */
+  tracepoint?: { subsystem: string; event: string; raw: boolean };
   /** True: `call` is a system call; the agent adds the architecture's prefix (`__x64_sys_setuid`). */
   syscall: boolean;
   /** True: a function that the kernel does not have is skipped instead of failing the policy. */
   ignoreCallNotFound: boolean;
-  /** Arguments in the order of the policy. */
+  /** `args` in the order of the policy, then `data`. */
   args: ArgDef[];
+  /** The event is posted when the function returns, and carries this value. */
+  returnArg?: ReturnDef;
   /** Selectors in order, OR between them, first match wins; empty: every hit posts. */
   selectors: SelectorDef[];
   /** Shown with each event. */
@@ -77,6 +86,18 @@ export type ArgType =
   | "cap_inheritable"
   | "cap_permitted"
   | "cap_effective"
+  | "char_buf"
+  | "const_buf"
+  | "filename"
+  | "fd"
+  | "file"
+  | "path"
+  | "dentry"
+  | "linux_binprm"
+  | "module"
+  | "load_info"
+  | "syscall64"
+  | "auto"
   | "nop";
 
 /** Types whose structures live in kernel memory: no system call takes them. */
@@ -96,6 +117,26 @@ export interface ArgDef {
   type: ArgType;
   /** Echoed on the argument of the event. */
   label?: string;
+  /** An entry of `data`: where the walk of `resolve` starts instead of at the parameter. */
+  source?: "current_task" | "pt_regs";
+  /** Members to follow from the value: `cred.euid.val`, `group[2]`; at most 10 levels. */
+  resolve?: string;
+  /** Type that the value has instead of the one in its prototype. */
+  btfType?: string;
+  /** Kernel module whose BTF has btfType. */
+  btfTypeModule?: string;
+  /** Read when the function returns. */
+  returnCopy?: boolean;
+  /** char_buf: more bytes than usual. */
+  maxData?: boolean;
+  /** char_buf: the parameter that holds the size, from 1. */
+  sizeArgIndex?: number;
+}
+
+/** The value that a function returns. */
+export interface ReturnDef {
+  type: ArgType;
+  label?: string;
 }
 
 /** Filters in a selector are AND. */
@@ -103,6 +144,10 @@ export interface SelectorDef {
   label?: string;
   filters: FilterDef[];
   actions: ActionDef[];
+  /** On the return value, evaluated at return; a hit that does not match them is not posted. */
+  returnFilters?: ReturnFilterDef[];
+  /** Done at return. */
+  returnActions?: ActionDef[];
 }
 
 /** A number as a decimal string (64-bit values do not fit a JSON number); negative for signed types. */
@@ -115,11 +160,99 @@ export type Range = [low: Decimal, high: Decimal];
 export type FilterDef =
   | { match: "pid"; negate: boolean; values: number[]; namespacePid: boolean; followForks: boolean }
   | { match: "namespace"; negate: boolean; namespace: NamespaceName; values: (number | "host_ns")[] }
-  | { match: "binary"; negate: boolean; compare: "equal" | "prefix" | "postfix"; values: string[] }
+  /** A namespace differs from what it was at exec, or when it was last found different. */
+  | { match: "namespaceChange"; negate: boolean; namespaces: NamespaceName[] }
+  /** The set has a bit of the mask; `inNamespace`: only in a user namespace other than the initial one. */
+  | { match: "capability"; negate: boolean; set: CapabilitySetName; mask: Decimal; inNamespace: boolean }
+  /** A bit of the mask differs from what it was at exec, or when it was last found different. */
+  | {
+      match: "capabilityChange";
+      negate: boolean;
+      set: CapabilitySetName;
+      mask: Decimal;
+      inNamespace: boolean;
+    }
+  /** `of`: the process itself (when absent) or its parent; followChildren: also what a process of the list started. */
+  | {
+      match: "binary";
+      negate: boolean;
+      compare: "equal" | "prefix" | "postfix";
+      values: string[];
+      of?: "self" | "parent";
+      followChildren?: boolean;
+    }
+  /** On the credentials of the caller at the time of the call. */
+  | { match: "currentCred"; negate: boolean; field: CurrentCredField; ranges: Range[] }
+  /** On hooks that receive new credentials (cred-hooks.ts): one of the fields changed in this way. */
+  | { match: "credChange"; fields: CredChangeField[]; change: CredChange }
   /** `arg` is the position in HookDef.args. Equal, GT, LT, InRange and InMap all compile to ranges. */
   | { match: "arg"; arg: number; negate: boolean; compare: "range"; ranges: Range[] }
   /** True if any of the masks has a bit in common with the value. */
-  | { match: "arg"; arg: number; negate: boolean; compare: "mask"; masks: Decimal[] };
+  | { match: "arg"; arg: number; negate: boolean; compare: "mask"; masks: Decimal[] }
+  | { match: "arg"; arg: number; negate: boolean; compare: "text"; how: TextComparison; values: string[] }
+  /** `arg` holds the old set, `newArg` the new one: a bit is in the new one only. */
+  | { match: "arg"; arg: number; newArg: number; compare: "gained" }
+  /** S_IFMT of the file's mode. */
+  | { match: "arg"; arg: number; negate: boolean; compare: "fileType"; types: FileType[] };
+
+/** A filter on the return value. */
+export type ReturnFilterDef =
+  | { match: "return"; negate: boolean; compare: "range"; ranges: Range[] }
+  | { match: "return"; negate: boolean; compare: "mask"; masks: Decimal[] };
+
+/** How a text is compared: as a whole, at its beginning, at its end, anywhere. */
+export type TextComparison = "equal" | "prefix" | "postfix" | "substring" | "substringIgnoreCase";
+
+/** Kinds of files. */
+export type FileType = "regular" | "directory" | "symlink" | "socket" | "fifo" | "block" | "character";
+
+/** Capability sets in the policy's spelling. */
+export type CapabilitySetName = "Effective" | "Inheritable" | "Permitted";
+
+/** Fields of matchCurrentCred. */
+export type CurrentCredField =
+  | "uid"
+  | "euid"
+  | "suid"
+  | "fsuid"
+  | "gid"
+  | "egid"
+  | "sgid"
+  | "fsgid"
+  | "auid"
+  | "securebits"
+  | "noNewPrivs"
+  | "userNamespaceLevel";
+
+/** Fields of matchCredChanges, in the order of enum cred_field of bpf/include/event.h. */
+export const CRED_CHANGE_FIELDS = [
+  "uid",
+  "gid",
+  "suid",
+  "sgid",
+  "euid",
+  "egid",
+  "fsuid",
+  "fsgid",
+  "capPermitted",
+  "capEffective",
+  "capInheritable",
+  "capBounding",
+  "capAmbient",
+  "securebits",
+  "userNamespace",
+  "groups",
+  "noNewPrivs",
+] as const;
+
+/** A field of credentials that can change. */
+export type CredChangeField = (typeof CRED_CHANGE_FIELDS)[number];
+
+/**
+ * Raised: an id became 0 or left the unprivileged range, a capability was gained, a lock of the securebits was
+ * removed, the user namespace became an ancestor, a group was added. Dropped: the opposite.
+ */
+export type CredChange = "Changed" | "Raised" | "Dropped";
 
 /** Namespace kinds in the policy's spelling. */
 export type NamespaceName =
@@ -134,10 +267,20 @@ export type NamespaceName =
   | "Cgroup"
   | "User";
 
-/** What a matching selector does. Post is implicit unless NoPost stands in the list. */
+/** What a matching selector does, in order. Post is implicit unless NoPost stands in the list. */
 export type ActionDef =
-  | { action: "Post"; rateLimit?: { intervalMs: number; scope: "thread" | "process" | "global" } }
-  | { action: "NoPost" };
+  | {
+      action: "Post";
+      rateLimit?: { intervalMs: number; scope: "thread" | "process" | "global" };
+      kernelStackTrace?: boolean;
+      userStackTrace?: boolean;
+      imaHash?: boolean;
+    }
+  | { action: "NoPost" }
+  | { action: "Sigkill" }
+  | { action: "Signal"; signal: number }
+  /** The call is not made and returns `error`, -4095 to 0. */
+  | { action: "Override"; error: number };
 
 /** What is wrong with a text that should be a hook spec, and where: `hooks[0].args[1].type`. */
 export interface HookSpecError {

@@ -39,6 +39,11 @@ enum record_flags {
 	RECORD_CWD_ROOT = 1 << 7,	/* cwd is the root directory of the process */
 	RECORD_EXEC_SECURE = 1 << 8,	/* the kernel set AT_SECURE: privileges changed at exec */
 	RECORD_NS_FAILED = 1 << 9,
+	/* Of hook records: what follows the arguments. */
+	RECORD_RETURN = 1 << 10,	/* one slot with the return value */
+	RECORD_CRED_CHANGE = 1 << 11,	/* struct cred_change_value */
+	RECORD_KERNEL_STACK = 1 << 12,	/* one slot of addresses, innermost first */
+	RECORD_USER_STACK = 1 << 13,	/* the same */
 };
 
 /* A struct cred. Ids are kuids: as the initial user namespace sees them. */
@@ -99,15 +104,76 @@ struct exit_record {
 	__u32 reserved;
 };
 
+/* Bits of cred_change_value.changed and of filters on changes, in the order of CRED_CHANGE_FIELDS. */
+enum cred_field {
+	CRED_FIELD_UID = 0,
+	CRED_FIELD_GID = 1,
+	CRED_FIELD_SUID = 2,
+	CRED_FIELD_SGID = 3,
+	CRED_FIELD_EUID = 4,
+	CRED_FIELD_EGID = 5,
+	CRED_FIELD_FSUID = 6,
+	CRED_FIELD_FSGID = 7,
+	CRED_FIELD_CAP_PERMITTED = 8,
+	CRED_FIELD_CAP_EFFECTIVE = 9,
+	CRED_FIELD_CAP_INHERITABLE = 10,
+	CRED_FIELD_CAP_BOUNDING = 11,
+	CRED_FIELD_CAP_AMBIENT = 12,
+	CRED_FIELD_SECUREBITS = 13,
+	CRED_FIELD_USER_NS = 14,
+	CRED_FIELD_GROUPS = 15,
+	CRED_FIELD_NO_NEW_PRIVS = 16,
+};
+
+#define MAX_GROUPS 32
+
+/* What struct cred_value leaves out of credentials. */
+struct cred_rest_value {
+	__u64 cap_bounding, cap_ambient;
+	__u32 no_new_privs;	/* of the task: 0 or 1 */
+	__u32 groups_count;	/* of all supplementary groups */
+	__u32 groups[MAX_GROUPS]; /* the first of them, as kgids; zeros behind the last */
+	__u32 thread_keyring, process_keyring, session_keyring; /* serials; 0: none */
+	__u32 reserved;
+};
+
+/* Old and new credentials where a function replaces ones by the others. */
+struct cred_change_value {
+	__u32 changed;		/* 1 << enum cred_field */
+	__u32 reserved;
+	struct cred_value old;
+	struct cred_value new;
+	struct cred_rest_value old_rest;
+	struct cred_rest_value new_rest;
+};
+
+/* Payload of file, path, dentry, fd and linux_binprm; the path's bytes follow. */
+struct path_value {
+	__u32 flags;		/* enum walk_flags of path.h: truncated, failed */
+	__u32 mode;		/* i_mode */
+};
+
+/* Payload of char_buf and const_buf; the bytes that were read follow. */
+struct buffer_value {
+	__u64 size;		/* of the whole buffer */
+};
+
+/* Payload of module and load_info; the name's bytes follow. */
+struct module_value {
+	__u64 taints;		/* bits of struct module.taints; 0 for load_info */
+	__u32 signature_ok;	/* 0 or 1; 2: the kernel does not say */
+	__u32 reserved;
+};
+
 /*
- * A hit of a hook. After the struct: one struct arg_slot per argument in the order of the policy, each followed by
- * its payload, padded to 8. `nop` arguments have a slot with size 0.
+ * A hit of a hook. After the struct: one struct arg_slot per argument in the order of the policy (args, then data),
+ * each followed by its payload, padded to 8; then what the flags say. `nop` arguments have a slot with size 0.
  */
 struct hook_record {
 	struct record_header header;
 	__u32 hook_id;		/* given by the agent when it attached the hook */
 	__u16 selector;		/* index of the selector that matched; 0xffff: the hook has none */
-	__u8 action;		/* KprobeAction number: 1 post */
+	__u8 action;		/* KprobeAction number: 1 post, or the enforcing one that was done: 3 sigkill, 5 override, 10 signal */
 	__u8 args;		/* number of slots */
 	__u64 cgroup_id;
 };
@@ -126,7 +192,7 @@ enum arg_status {
  */
 struct arg_slot {
 	__u16 status;		/* enum arg_status */
-	__u16 reserved;
+	__u16 depth;		/* of a failed read in a walk of members, from 1; 0: the value itself */
 	__u16 room;
 	__u16 size;
 };
