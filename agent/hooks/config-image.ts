@@ -16,7 +16,7 @@ import { encodeFilter, type Resolution, type Tables } from "./filter-config.ts";
 import { HookError } from "./hook-error.ts";
 import { PathTables } from "./path-tables.ts";
 import { RangeTables, type UnsignedRange } from "./ranges.ts";
-import { VALUE_TYPES, type ValueType } from "./values.ts";
+import { type ValueType, valueType } from "./values.ts";
 
 /** Everything that the hook's own maps hold. */
 export interface ConfigImage {
@@ -83,12 +83,12 @@ export function encodeConfig(def: HookDef, resolution: Resolution): ConfigImage 
 }
 
 function argTypes(def: HookDef): ValueType[] {
-  return def.args.map((arg) => VALUE_TYPES[arg.type]);
+  return def.args.map((arg) => valueType(arg.type));
 }
 
 function encodeArgs(view: DataView, def: HookDef): void {
   def.args.forEach((arg, index) => {
-    const type = VALUE_TYPES[arg.type];
+    const type = valueType(arg.type);
     const base = HOOK_CONFIG.members.arg + index * VALUE_CONFIG.size;
     const { kind, parameter, width, flags } = VALUE_CONFIG.members;
     view.setUint8(base + kind, type.kind);

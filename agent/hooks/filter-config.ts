@@ -4,7 +4,7 @@ import { ENUMERATORS as E, FILTER_CONFIG, HOOK_CONFIG } from "./config-layout.ts
 import { HookError } from "./hook-error.ts";
 import type { PathTables } from "./path-tables.ts";
 import { biased, type RangeTables, type UnsignedRange } from "./ranges.ts";
-import { VALUE_TYPES } from "./values.ts";
+import { VALUE_TYPES, valueType } from "./values.ts";
 
 /** What differs between nodes and between attachments of the same definition. */
 export interface Resolution {
@@ -66,6 +66,7 @@ function describeFilter(
   filter: FilterDef,
   { def, resolution, tables }: { def: HookDef; resolution: Resolution; tables: Tables },
 ): FilterConfig {
+  if (!("negate" in filter)) throw unsupported(filter);
   const { negate } = filter;
   switch (filter.match) {
     case "pid":
@@ -85,7 +86,14 @@ function describeFilter(
       return { operand: E.OPERAND_EXE, index: 0, negate, ...describePaths(filter, tables) };
     case "arg":
       return { operand: E.OPERAND_ARG, index: filter.arg, negate, ...describeValues(filter, def, tables) };
+    default:
+      throw unsupported(filter);
   }
+}
+
+function unsupported(filter: FilterDef): HookError {
+  const what = filter.match === "arg" ? `${filter.compare} on arguments` : filter.match;
+  return new HookError("KernelUnsupported", `filters of ${what} are not supported`);
 }
 
 function pidOperand(filter: Extract<FilterDef, { match: "pid" }>): number {
@@ -110,14 +118,14 @@ function ranges(set: readonly UnsignedRange[], tables: Tables): Comparison {
 }
 
 function describeValues(
-  filter: Extract<FilterDef, { match: "arg" }>,
+  filter: Extract<FilterDef, { match: "arg"; negate: boolean }>,
   def: HookDef,
   tables: Tables,
 ): Comparison {
   const arg = def.args[filter.arg];
   if (!arg)
     throw new HookError("InvalidArgument", `a filter names argument ${filter.arg} of ${def.args.length}`);
-  const { kind, signed } = VALUE_TYPES[arg.type];
+  const { kind, signed } = valueType(arg.type);
   if (kind !== VALUE_TYPES.int.kind && kind !== VALUE_TYPES.kernel_cap_t.kind) {
     throw new HookError("InvalidArgument", `an argument of type ${arg.type} has no number to compare`);
   }
@@ -127,6 +135,7 @@ function describeValues(
     );
     return ranges(set, tables);
   }
+  if (filter.compare !== "mask") throw unsupported(filter);
   // A value has a bit in common with one of several masks exactly if it has one with their union.
   const mask = filter.masks.reduce((union, text) => union | biased(BigInt(text), false), 0n);
   return { compare: E.COMPARE_MASKS, first: tables.ranges.addMask(mask), count: 1 };

@@ -1,5 +1,6 @@
 /** How the kernel side reads each argument type, and how much room it takes in a record. */
 import type { ArgType } from "../../crds/hook-spec.ts";
+import { HookError } from "./hook-error.ts";
 
 /** enum value_kind of bpf/include/config.h. */
 export const VALUE_KINDS = {
@@ -42,10 +43,26 @@ const fixed = (kind: number, room: number): ValueType => ({
   varies: false,
 });
 
+/** Types that no hook reads yet. */
+type UnsupportedType =
+  | "auto"
+  | "char_buf"
+  | "const_buf"
+  | "dentry"
+  | "fd"
+  | "file"
+  | "filename"
+  | "linux_binprm"
+  | "load_info"
+  | "module"
+  | "path"
+  | "syscall64";
+type SupportedType = Exclude<ArgType, UnsupportedType>;
+
 const CAPABILITY_SET = fixed(VALUE_KINDS.VALUE_CAPABILITY_SET, 8);
 
 /** Every argument type that hooks can read. */
-export const VALUE_TYPES: Readonly<Record<ArgType, ValueType>> = {
+export const VALUE_TYPES: Readonly<Record<SupportedType, ValueType>> = {
   int: integer(4, true),
   sint32: integer(4, true),
   int32: integer(4, true),
@@ -72,3 +89,10 @@ export const VALUE_TYPES: Readonly<Record<ArgType, ValueType>> = {
   string: { kind: VALUE_KINDS.VALUE_STRING, width: 0, signed: false, room: MAX_STRING_BYTES, varies: true },
   nop: fixed(VALUE_KINDS.VALUE_NOP, 0),
 };
+
+/** How a type is read; throws a HookError for one that is not. */
+export function valueType(type: ArgType): ValueType {
+  const found = (VALUE_TYPES as Partial<Record<ArgType, ValueType>>)[type];
+  if (!found) throw new HookError("KernelUnsupported", `arguments of type ${type} are not supported`);
+  return found;
+}
