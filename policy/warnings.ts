@@ -26,7 +26,10 @@ function isRateLimited(hook: HookDef): boolean {
   return (
     hook.selectors.length > 0 &&
     hook.selectors.every(({ actions }) =>
-      actions.some((action) => action.action === "NoPost" || action.rateLimit !== undefined),
+      actions.some(
+        (action) =>
+          action.action === "NoPost" || (action.action === "Post" && action.rateLimit !== undefined),
+      ),
     )
   );
 }
