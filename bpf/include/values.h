@@ -107,7 +107,7 @@ static __always_inline __u32 write_argument(void *context, __u32 arg, struct arg
 	__u16 size = 0;
 	bool read = true;
 
-	slot->reserved = 0;
+	slot->depth = 0;
 	if (kind == VALUE_INTEGER || kind == VALUE_CAPABILITY_SET) {
 		read = write_number(context, arg, payload);
 		size = sizeof(__u64);
