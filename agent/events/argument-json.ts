@@ -39,6 +39,18 @@ export const ARGUMENT_WRITERS: Record<ArgType, ArgumentWriter | undefined> = {
   cap_permitted: hex64("cap_permitted_arg"),
   cap_effective: hex64("cap_effective_arg"),
   nop: undefined,
+  char_buf: undefined,
+  const_buf: undefined,
+  filename: text("string_arg"),
+  fd: undefined,
+  file: undefined,
+  path: undefined,
+  dentry: undefined,
+  linux_binprm: undefined,
+  module: undefined,
+  load_info: undefined,
+  syscall64: undefined,
+  auto: undefined,
 };
 
 /** Payload bytes without which a type's writer must not run. */

@@ -61,8 +61,10 @@ describe.skipIf(compiler === undefined)("record layout against a C compiler", ()
   });
 
   test("enumerators have the compiler's values", () => {
-    const constants = Object.entries(layout).filter(([name]) => /^(RECORD|ARG)_/.test(name));
-    expect(constants.length).toBeGreaterThan(15);
+    const fields = layout.CRED_FIELD_NAMES.map((name, i) => [`CRED_FIELD_${name.toUpperCase()}`, i] as const);
+    const named = Object.entries(layout).filter(([name]) => /^(RECORD|ARG|MAX)_/.test(name));
+    const constants = [...named, ...fields];
+    expect(constants.length).toBeGreaterThan(35);
     const values = evaluate(Object.fromEntries(constants.map(([name]) => [name, name])));
     expect(Object.fromEntries(constants)).toEqual(values);
   });

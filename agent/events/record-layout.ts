@@ -20,6 +20,11 @@ export const RECORD_CWD_TRUNCATED = 1 << 6;
 export const RECORD_CWD_ROOT = 1 << 7;
 export const RECORD_EXEC_SECURE = 1 << 8;
 export const RECORD_NS_FAILED = 1 << 9;
+/** Bits of a hook record's flags: what follows its arguments, in this order. */
+export const RECORD_RETURN = 1 << 10;
+export const RECORD_CRED_CHANGE = 1 << 11;
+export const RECORD_KERNEL_STACK = 1 << 12;
+export const RECORD_USER_STACK = 1 << 13;
 
 /** Status of an argument slot, enum arg_status. */
 export const ARG_OK = 0;
@@ -125,8 +130,69 @@ export const EXIT_SIZE = 48;
 export const HOOK = { header: 0, hook_id: 40, selector: 44, action: 46, args: 47, cgroup_id: 48 } as const;
 export const HOOK_SIZE = 56;
 
+/** enum cred_field by number, as events name what changed. */
+export const CRED_FIELD_NAMES = [
+  "uid",
+  "gid",
+  "suid",
+  "sgid",
+  "euid",
+  "egid",
+  "fsuid",
+  "fsgid",
+  "cap_permitted",
+  "cap_effective",
+  "cap_inheritable",
+  "cap_bounding",
+  "cap_ambient",
+  "securebits",
+  "user_ns",
+  "groups",
+  "no_new_privs",
+] as const;
+
+/** Supplementary groups that a record has room for. */
+export const MAX_GROUPS = 32;
+
+/** struct cred_rest_value. */
+export const CRED_REST = {
+  cap_bounding: 0,
+  cap_ambient: 8,
+  no_new_privs: 16,
+  groups_count: 20,
+  groups: 24,
+  thread_keyring: 152,
+  process_keyring: 156,
+  session_keyring: 160,
+  reserved: 164,
+} as const;
+export const CRED_REST_SIZE = 168;
+
+/** struct cred_change_value. */
+export const CRED_CHANGE = {
+  changed: 0,
+  reserved: 4,
+  old: 8,
+  new: 88,
+  old_rest: 168,
+  new_rest: 336,
+} as const;
+export const CRED_CHANGE_SIZE = 504;
+
+/** struct path_value; the path follows. */
+export const PATH = { flags: 0, mode: 4 } as const;
+export const PATH_SIZE = 8;
+
+/** struct buffer_value; the bytes that were read follow. */
+export const BUFFER = { size: 0 } as const;
+export const BUFFER_SIZE = 8;
+
+/** struct module_value; the name follows. */
+export const MODULE = { taints: 0, signature_ok: 8, reserved: 12 } as const;
+export const MODULE_SIZE = 16;
+
 /** struct arg_slot; `room` bytes of payload follow. */
-export const SLOT = { status: 0, reserved: 2, room: 4, size: 6 } as const;
+export const SLOT = { status: 0, depth: 2, room: 4, size: 6 } as const;
 export const SLOT_SIZE = 8;
 
 /** Every struct of the contract by its C name, for the check against the compiler's layout. */
@@ -139,5 +205,10 @@ export const STRUCTS: Record<string, { size: number; members: Record<string, num
   fork_record: { size: FORK_SIZE, members: FORK },
   exit_record: { size: EXIT_SIZE, members: EXIT },
   hook_record: { size: HOOK_SIZE, members: HOOK },
+  cred_rest_value: { size: CRED_REST_SIZE, members: CRED_REST },
+  cred_change_value: { size: CRED_CHANGE_SIZE, members: CRED_CHANGE },
+  path_value: { size: PATH_SIZE, members: PATH },
+  buffer_value: { size: BUFFER_SIZE, members: BUFFER },
+  module_value: { size: MODULE_SIZE, members: MODULE },
   arg_slot: { size: SLOT_SIZE, members: SLOT },
 };
