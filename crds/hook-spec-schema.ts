@@ -5,6 +5,8 @@ export const HOOK_SPEC_LIMITS = {
   hooks: 512,
   args: 5,
   argIndex: 4,
+  /** Of a perf tracepoint: position of the field in its format, the common ones included. */
+  fieldIndex: 63,
   selectors: 5,
   /** Of one selector, and of all selectors of a hook. */
   filters: 32,
@@ -18,6 +20,7 @@ export const HOOK_SPEC_LIMITS = {
   postfixBytes: 127,
   ranges: 64,
   texts: 64,
+  substringBytes: 99,
   resolveLength: 255,
   /** Several masks of a filter are one: their bits together. */
   masks: 1,
@@ -424,7 +427,7 @@ const ARG_TYPE = {
 const ARG = {
   type: "object",
   properties: {
-    index: { type: "integer", minimum: 0, maximum: L.argIndex },
+    index: { type: "integer", minimum: 0, maximum: L.fieldIndex },
     type: ARG_TYPE,
     label: LABEL,
     source: { enum: ["current_task", "pt_regs"] },

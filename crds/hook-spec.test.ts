@@ -56,6 +56,7 @@ const FULL: HookSpec = {
         { index: 0, type: "cred", label: "new" },
         { index: 1, type: "int" },
       ],
+      returnArg: { type: "int", label: "error" },
       selectors: [
         {
           label: "s",
@@ -65,7 +66,12 @@ const FULL: HookSpec = {
             { match: "binary", negate: false, compare: "postfix", values: ["/su"] },
             { match: "arg", arg: 1, negate: false, compare: "range", ranges: [["-2147483648", "-1"]] },
             { match: "arg", arg: 1, negate: false, compare: "mask", masks: ["18446744073709551615"] },
+            { match: "currentCred", negate: false, field: "auid", ranges: [["4294967295", "4294967295"]] },
+            { match: "credChange", fields: ["uid", "noNewPrivs"], change: "Raised" },
+            { match: "arg", arg: 0, newArg: 1, compare: "gained" },
           ],
+          returnFilters: [{ match: "return", negate: true, compare: "range", ranges: [["0", "0"]] }],
+          returnActions: [{ action: "Signal", signal: 9 }],
           actions: [
             { action: "Post", rateLimit: { intervalMs: 60000, scope: "thread" } },
             { action: "NoPost" },
@@ -130,6 +136,49 @@ const refused: Record<string, [text: string, path: string, message: string]> = {
     changed([...HOOK, "args", 0, "index"], 5),
     "hooks[0].args[0].index",
     "must be <= 4",
+  ],
+  "a field index of a function": [
+    changed([...HOOK, "args", 0, "index"], 64),
+    "hooks[0].args[0].index",
+    "must be <= 63",
+  ],
+  "a hook of tracepoints that is none": [
+    changed([...HOOK, "section"], "tracepoints"),
+    "hooks[0].tracepoint",
+    "belongs to hooks of tracepoints",
+  ],
+  "a return value of an LSM hook": [
+    changed([...HOOK, "section"], "lsmhooks"),
+    "hooks[0].returnArg",
+    "does not fit lsmhooks",
+  ],
+  "a system call among LSM hooks": [
+    JSON.stringify({
+      ...FULL,
+      hooks: FULL.hooks.map((hook) => ({ ...hook, section: "lsmhooks", syscall: true })),
+    }),
+    "hooks[0].syscall",
+    "does not fit lsmhooks",
+  ],
+  "a filter on new credentials where there are none": [
+    changed([...HOOK, "call"], "create_user_ns"),
+    "hooks[0].selectors[0].filters[6]",
+    "create_user_ns receives no new credentials",
+  ],
+  "a second set that is not there": [
+    changed([...FILTER, 7, "newArg"], 2),
+    "hooks[0].selectors[0].filters[7].newArg",
+    "is 2, the hook has 2 arguments",
+  ],
+  "a filter on a return value that is not read": [
+    changed([...HOOK, "returnArg"], undefined),
+    "hooks[0].selectors[0].returnFilters",
+    "need a returnArg",
+  ],
+  "an empty range of a return value": [
+    changed([...HOOK, "selectors", 0, "returnFilters", 0, "ranges", 0], ["1", "0"]),
+    "hooks[0].selectors[0].returnFilters[0].ranges[0]",
+    "is empty: 1 is above 0",
   ],
   "an unknown filter": [
     changed([...FILTER, 0], { match: "moon" }),

@@ -3,6 +3,7 @@
  * between nodes: symbols are not resolved to addresses, `host_ns` is not resolved to an inode number.
  */
 import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
+import { checkHook } from "./hook-spec-checks.ts";
 import { HOOK_SPEC_LIMITS, HOOK_SPEC_SCHEMA } from "./hook-spec-schema.ts";
 import { type PolicyRef, sha256Hex } from "./names.ts";
 
@@ -51,7 +52,7 @@ export interface HookDef {
   ignoreCallNotFound: boolean;
   /** `args` in the order of the policy, then `data`. */
   args: ArgDef[];
-  /** The event is posted when the function returns, and carries this value. */
+  /** The event is posted when the function returns, and carries this value; of type nop: only some argument is read then. */
   returnArg?: ReturnDef;
   /** Selectors in order, OR between them, first match wins; empty: every hit posts. */
   selectors: SelectorDef[];
@@ -108,11 +109,21 @@ export const KERNEL_STRUCTURE_TYPES: ReadonlySet<string> = new Set<ArgType>([
   "cap_inheritable",
   "cap_permitted",
   "cap_effective",
+  "file",
+  "filename",
+  "path",
+  "dentry",
+  "linux_binprm",
+  "module",
+  "load_info",
 ]);
 
 /** One value to read at the hook. */
 export interface ArgDef {
-  /** Position in the function's or syscall's parameters, 0 to 4. */
+  /**
+   * Position in the parameters of the function, system call, LSM hook or raw tracepoint, 0 to 4. Of a perf tracepoint:
+   * position of the field in its format, the common ones included. Without meaning, 0, where there is a source.
+   */
   index: number;
   type: ArgType;
   /** Echoed on the argument of the event. */
@@ -328,37 +339,8 @@ function checkHookSpec(value: unknown): HookSpecResult {
   }
   validator ??= new Ajv({ allErrors: true, allowUnionTypes: true }).compile<HookSpec>(HOOK_SPEC_SCHEMA);
   if (!validator(value)) return { ok: false, errors: describeErrors(validator.errors ?? []) };
-  const errors = value.hooks.flatMap((hook, index) => checkArguments(hook, `hooks[${index}]`));
+  const errors = value.hooks.flatMap((hook, index) => checkHook(hook, `hooks[${index}]`));
   return errors.length > 0 ? { ok: false, errors } : { ok: true, spec: value };
-}
-
-/** What a schema cannot say: filters refer to arguments that exist, and ranges are not empty. */
-function checkArguments(hook: HookDef, path: string): HookSpecError[] {
-  const errors: HookSpecError[] = [];
-  const filters = hook.selectors.reduce((sum, selector) => sum + selector.filters.length, 0);
-  if (filters > HOOK_SPEC_LIMITS.hookFilters) {
-    const message = `have ${filters} filters, at most ${HOOK_SPEC_LIMITS.hookFilters} are allowed`;
-    errors.push({ path: `${path}.selectors`, message });
-  }
-  for (const [s, selector] of hook.selectors.entries()) {
-    for (const [f, filter] of selector.filters.entries()) {
-      if (filter.match !== "arg") continue;
-      const at = `${path}.selectors[${s}].filters[${f}]`;
-      if (filter.arg >= hook.args.length) {
-        errors.push({
-          path: `${at}.arg`,
-          message: `is ${filter.arg}, the hook has ${hook.args.length} arguments`,
-        });
-      }
-      if (filter.compare !== "range") continue;
-      for (const [r, [low, high]] of filter.ranges.entries()) {
-        if (BigInt(low) > BigInt(high)) {
-          errors.push({ path: `${at}.ranges[${r}]`, message: `is empty: ${low} is above ${high}` });
-        }
-      }
-    }
-  }
-  return errors;
 }
 
 function failed(path: string, message: string): HookSpecResult {

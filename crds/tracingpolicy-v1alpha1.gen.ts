@@ -371,6 +371,14 @@ export interface FentrySelector {
    */
   matchCapabilityChanges?: PurpleMatchCapabilityChange[];
   /**
+   * Conditions on how credentials change.
+   */
+  matchCredChanges?: PurpleMatchCredChange[];
+  /**
+   * Conditions on the caller's credentials.
+   */
+  matchCurrentCred?: PurpleMatchCurrentCred[];
+  /**
    * Conditions on entries of data, by position.
    */
   matchData?: PurpleMatchDatum[];
@@ -592,6 +600,55 @@ export interface PurpleMatchCapabilityChange {
    */
   values: string[];
 }
+
+/**
+ * A change of credentials to match, on hooks that receive new ones.
+ */
+export interface PurpleMatchCredChange {
+  /**
+   * Changed, or only Raised or Dropped: more or fewer privileges.
+   */
+  change: Change;
+  /**
+   * Fields to look at; one of them must have changed.
+   */
+  fields: FieldElement[];
+}
+
+/**
+ * Changed, or only Raised or Dropped: more or fewer privileges.
+ */
+export type Change = "Changed" | "Dropped" | "Raised";
+
+export type FieldElement = "any" | "capAmbient" | "capBounding" | "capEffective" | "capInheritable" | "capPermitted" | "egid" | "euid" | "fsgid" | "fsuid" | "gid" | "groups" | "noNewPrivs" | "securebits" | "sgid" | "suid" | "uid" | "userNamespace";
+
+/**
+ * A field of the caller's credentials at the time of the call to match.
+ */
+export interface PurpleMatchCurrentCred {
+  /**
+   * Field of the credentials.
+   */
+  field: MatchCurrentCredField;
+  /**
+   * Comparison of the field with the values.
+   */
+  operator: MatchCurrentCredOperator;
+  /**
+   * Numbers, min:max, or words: root for the id 0, unset for auid, names of securebits.
+   */
+  values: string[];
+}
+
+/**
+ * Field of the credentials.
+ */
+export type MatchCurrentCredField = "auid" | "egid" | "euid" | "fsgid" | "fsuid" | "gid" | "noNewPrivs" | "securebits" | "sgid" | "suid" | "uid" | "userNamespaceLevel";
+
+/**
+ * Comparison of the field with the values.
+ */
+export type MatchCurrentCredOperator = "Equal" | "InRange" | "NotEqual" | "NotInRange";
 
 /**
  * Comparison of an argument.
@@ -1165,6 +1222,14 @@ export interface KprobeSelector {
    */
   matchCapabilityChanges?: FluffyMatchCapabilityChange[];
   /**
+   * Conditions on how credentials change.
+   */
+  matchCredChanges?: FluffyMatchCredChange[];
+  /**
+   * Conditions on the caller's credentials.
+   */
+  matchCurrentCred?: FluffyMatchCurrentCred[];
+  /**
    * Conditions on entries of data, by position.
    */
   matchData?: FluffyMatchDatum[];
@@ -1352,6 +1417,38 @@ export interface FluffyMatchCapabilityChange {
   type?: MatchCapabilityType;
   /**
    * Capability names, such as CAP_SYS_ADMIN.
+   */
+  values: string[];
+}
+
+/**
+ * A change of credentials to match, on hooks that receive new ones.
+ */
+export interface FluffyMatchCredChange {
+  /**
+   * Changed, or only Raised or Dropped: more or fewer privileges.
+   */
+  change: Change;
+  /**
+   * Fields to look at; one of them must have changed.
+   */
+  fields: FieldElement[];
+}
+
+/**
+ * A field of the caller's credentials at the time of the call to match.
+ */
+export interface FluffyMatchCurrentCred {
+  /**
+   * Field of the credentials.
+   */
+  field: MatchCurrentCredField;
+  /**
+   * Comparison of the field with the values.
+   */
+  operator: MatchCurrentCredOperator;
+  /**
+   * Numbers, min:max, or words: root for the id 0, unset for auid, names of securebits.
    */
   values: string[];
 }
@@ -1796,6 +1893,14 @@ export interface LsmhookSelector {
    */
   matchCapabilityChanges?: TentacledMatchCapabilityChange[];
   /**
+   * Conditions on how credentials change.
+   */
+  matchCredChanges?: TentacledMatchCredChange[];
+  /**
+   * Conditions on the caller's credentials.
+   */
+  matchCurrentCred?: TentacledMatchCurrentCred[];
+  /**
    * Conditions on entries of data, by position.
    */
   matchData?: TentacledMatchDatum[];
@@ -1983,6 +2088,38 @@ export interface TentacledMatchCapabilityChange {
   type?: MatchCapabilityType;
   /**
    * Capability names, such as CAP_SYS_ADMIN.
+   */
+  values: string[];
+}
+
+/**
+ * A change of credentials to match, on hooks that receive new ones.
+ */
+export interface TentacledMatchCredChange {
+  /**
+   * Changed, or only Raised or Dropped: more or fewer privileges.
+   */
+  change: Change;
+  /**
+   * Fields to look at; one of them must have changed.
+   */
+  fields: FieldElement[];
+}
+
+/**
+ * A field of the caller's credentials at the time of the call to match.
+ */
+export interface TentacledMatchCurrentCred {
+  /**
+   * Field of the credentials.
+   */
+  field: MatchCurrentCredField;
+  /**
+   * Comparison of the field with the values.
+   */
+  operator: MatchCurrentCredOperator;
+  /**
+   * Numbers, min:max, or words: root for the id 0, unset for auid, names of securebits.
    */
   values: string[];
 }
@@ -2402,6 +2539,14 @@ export interface SelectorsMacro {
    */
   matchCapabilityChanges?: SelectorsMacroMatchCapabilityChange[];
   /**
+   * Conditions on how credentials change.
+   */
+  matchCredChanges?: SelectorsMacroMatchCredChange[];
+  /**
+   * Conditions on the caller's credentials.
+   */
+  matchCurrentCred?: SelectorsMacroMatchCurrentCred[];
+  /**
    * Conditions on entries of data, by position.
    */
   matchData?: SelectorsMacroMatchDatum[];
@@ -2589,6 +2734,38 @@ export interface SelectorsMacroMatchCapabilityChange {
   type?: MatchCapabilityType;
   /**
    * Capability names, such as CAP_SYS_ADMIN.
+   */
+  values: string[];
+}
+
+/**
+ * A change of credentials to match, on hooks that receive new ones.
+ */
+export interface SelectorsMacroMatchCredChange {
+  /**
+   * Changed, or only Raised or Dropped: more or fewer privileges.
+   */
+  change: Change;
+  /**
+   * Fields to look at; one of them must have changed.
+   */
+  fields: FieldElement[];
+}
+
+/**
+ * A field of the caller's credentials at the time of the call to match.
+ */
+export interface SelectorsMacroMatchCurrentCred {
+  /**
+   * Field of the credentials.
+   */
+  field: MatchCurrentCredField;
+  /**
+   * Comparison of the field with the values.
+   */
+  operator: MatchCurrentCredOperator;
+  /**
+   * Numbers, min:max, or words: root for the id 0, unset for auid, names of securebits.
    */
   values: string[];
 }
@@ -3010,6 +3187,14 @@ export interface TracepointSelector {
    */
   matchCapabilityChanges?: StickyMatchCapabilityChange[];
   /**
+   * Conditions on how credentials change.
+   */
+  matchCredChanges?: StickyMatchCredChange[];
+  /**
+   * Conditions on the caller's credentials.
+   */
+  matchCurrentCred?: StickyMatchCurrentCred[];
+  /**
    * Conditions on entries of data, by position.
    */
   matchData?: StickyMatchDatum[];
@@ -3197,6 +3382,38 @@ export interface StickyMatchCapabilityChange {
   type?: MatchCapabilityType;
   /**
    * Capability names, such as CAP_SYS_ADMIN.
+   */
+  values: string[];
+}
+
+/**
+ * A change of credentials to match, on hooks that receive new ones.
+ */
+export interface StickyMatchCredChange {
+  /**
+   * Changed, or only Raised or Dropped: more or fewer privileges.
+   */
+  change: Change;
+  /**
+   * Fields to look at; one of them must have changed.
+   */
+  fields: FieldElement[];
+}
+
+/**
+ * A field of the caller's credentials at the time of the call to match.
+ */
+export interface StickyMatchCurrentCred {
+  /**
+   * Field of the credentials.
+   */
+  field: MatchCurrentCredField;
+  /**
+   * Comparison of the field with the values.
+   */
+  operator: MatchCurrentCredOperator;
+  /**
+   * Numbers, min:max, or words: root for the id 0, unset for auid, names of securebits.
    */
   values: string[];
 }
@@ -3752,6 +3969,14 @@ export interface UprobeSelector {
    */
   matchCapabilityChanges?: IndigoMatchCapabilityChange[];
   /**
+   * Conditions on how credentials change.
+   */
+  matchCredChanges?: IndigoMatchCredChange[];
+  /**
+   * Conditions on the caller's credentials.
+   */
+  matchCurrentCred?: IndigoMatchCurrentCred[];
+  /**
    * Conditions on entries of data, by position.
    */
   matchData?: IndigoMatchDatum[];
@@ -3939,6 +4164,38 @@ export interface IndigoMatchCapabilityChange {
   type?: MatchCapabilityType;
   /**
    * Capability names, such as CAP_SYS_ADMIN.
+   */
+  values: string[];
+}
+
+/**
+ * A change of credentials to match, on hooks that receive new ones.
+ */
+export interface IndigoMatchCredChange {
+  /**
+   * Changed, or only Raised or Dropped: more or fewer privileges.
+   */
+  change: Change;
+  /**
+   * Fields to look at; one of them must have changed.
+   */
+  fields: FieldElement[];
+}
+
+/**
+ * A field of the caller's credentials at the time of the call to match.
+ */
+export interface IndigoMatchCurrentCred {
+  /**
+   * Field of the credentials.
+   */
+  field: MatchCurrentCredField;
+  /**
+   * Comparison of the field with the values.
+   */
+  operator: MatchCurrentCredOperator;
+  /**
+   * Numbers, min:max, or words: root for the id 0, unset for auid, names of securebits.
    */
   values: string[];
 }
@@ -4364,6 +4621,14 @@ export interface UsdtSelector {
    */
   matchCapabilityChanges?: IndecentMatchCapabilityChange[];
   /**
+   * Conditions on how credentials change.
+   */
+  matchCredChanges?: IndecentMatchCredChange[];
+  /**
+   * Conditions on the caller's credentials.
+   */
+  matchCurrentCred?: IndecentMatchCurrentCred[];
+  /**
    * Conditions on entries of data, by position.
    */
   matchData?: IndecentMatchDatum[];
@@ -4551,6 +4816,38 @@ export interface IndecentMatchCapabilityChange {
   type?: MatchCapabilityType;
   /**
    * Capability names, such as CAP_SYS_ADMIN.
+   */
+  values: string[];
+}
+
+/**
+ * A change of credentials to match, on hooks that receive new ones.
+ */
+export interface IndecentMatchCredChange {
+  /**
+   * Changed, or only Raised or Dropped: more or fewer privileges.
+   */
+  change: Change;
+  /**
+   * Fields to look at; one of them must have changed.
+   */
+  fields: FieldElement[];
+}
+
+/**
+ * A field of the caller's credentials at the time of the call to match.
+ */
+export interface IndecentMatchCurrentCred {
+  /**
+   * Field of the credentials.
+   */
+  field: MatchCurrentCredField;
+  /**
+   * Comparison of the field with the values.
+   */
+  operator: MatchCurrentCredOperator;
+  /**
+   * Numbers, min:max, or words: root for the id 0, unset for auid, names of securebits.
    */
   values: string[];
 }

@@ -5,6 +5,10 @@ import {
   ACTIONS,
   ARGUMENT_OPERATORS,
   CAPABILITY_SETS,
+  CRED_CHANGE_WORDS,
+  CRED_CHANGES,
+  CRED_OPERATORS,
+  CURRENT_CRED_FIELDS,
   NAMESPACES,
   PATH_OPERATORS,
   SET_OPERATORS,
@@ -49,6 +53,28 @@ const CAPABILITIES = object(
     values: texts("Capability names, such as CAP_SYS_ADMIN."),
   },
   ["operator", "values"],
+);
+
+const CURRENT_CRED = object(
+  "A field of the caller's credentials at the time of the call to match.",
+  {
+    field: word("Field of the credentials.", CURRENT_CRED_FIELDS),
+    operator: word("Comparison of the field with the values.", CRED_OPERATORS),
+    values: texts("Numbers, min:max, or words: root for the id 0, unset for auid, names of securebits."),
+  },
+  ["field", "operator", "values"],
+);
+
+const CRED_CHANGE = object(
+  "A change of credentials to match, on hooks that receive new ones.",
+  {
+    change: word("Changed, or only Raised or Dropped: more or fewer privileges.", CRED_CHANGES),
+    fields: list("Fields to look at; one of them must have changed.", {
+      enum: CRED_CHANGE_WORDS,
+      type: "string",
+    }),
+  },
+  ["change", "fields"],
 );
 
 const BINARIES = object(
@@ -125,6 +151,8 @@ export const SELECTOR: Structural = object("Conditions that must all hold, and w
   matchBinaries: list("Condition on the executed file.", BINARIES, { maxItems: 1 }),
   matchCapabilities: list("Conditions on capabilities.", CAPABILITIES),
   matchCapabilityChanges: list("Conditions on capabilities that changed since exec.", CAPABILITIES),
+  matchCredChanges: list("Conditions on how credentials change.", CRED_CHANGE),
+  matchCurrentCred: list("Conditions on the caller's credentials.", CURRENT_CRED),
   matchData: list("Conditions on entries of data, by position.", ARGUMENT),
   matchNamespaceChanges: list("Conditions on namespaces that changed since exec.", NAMESPACE_CHANGE),
   matchNamespaces: list("Conditions on namespaces.", NAMESPACE),

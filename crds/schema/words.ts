@@ -1,5 +1,7 @@
 /** The closed vocabularies of policies, in the order in which messages list them. */
 
+import { CRED_CHANGE_FIELDS } from "../hook-spec.ts";
+
 /** Argument types. */
 export const ARGUMENT_TYPES = [
   "auto",
@@ -137,3 +139,28 @@ export const CAPABILITY_SETS = ["Effective", "Inheritable", "Permitted"] as cons
 
 /** Kinds of lists. */
 export const LIST_TYPES = ["syscalls", "generated_syscalls", "generated_ftrace"] as const;
+
+/** Fields of the caller's credentials that selectors can look at; ours. */
+export const CURRENT_CRED_FIELDS = [
+  "uid",
+  "euid",
+  "suid",
+  "fsuid",
+  "gid",
+  "egid",
+  "sgid",
+  "fsgid",
+  "auid",
+  "securebits",
+  "noNewPrivs",
+  "userNamespaceLevel",
+] as const;
+
+/** Comparisons of those fields; ours. */
+export const CRED_OPERATORS = ["Equal", "NotEqual", "InRange", "NotInRange"] as const;
+
+/** How credentials can change; ours. */
+export const CRED_CHANGES = ["Changed", "Raised", "Dropped"] as const;
+
+/** Fields of credentials that can change, and the word for all of them; ours. */
+export const CRED_CHANGE_WORDS = ["any", ...CRED_CHANGE_FIELDS] as const;

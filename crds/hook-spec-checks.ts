@@ -1,0 +1,68 @@
+/** What the schema of a hook spec cannot say: what filters refer to exists, ranges are not empty, parts fit the section. */
+import { credHookOf } from "./cred-hooks.ts";
+import type { FilterDef, HookDef, HookSpecError, Range, ReturnFilterDef } from "./hook-spec.ts";
+import { HOOK_SPEC_LIMITS } from "./hook-spec-schema.ts";
+
+/** Everything that is wrong with a hook that fits the schema. */
+export function checkHook(hook: HookDef, path: string): HookSpecError[] {
+  const errors: HookSpecError[] = [];
+  const report = (at: string, message: string): void => void errors.push({ path: `${path}.${at}`, message });
+  checkSection(hook, report);
+  checkIndices(hook, report);
+  const filters = hook.selectors.reduce((sum, selector) => sum + selector.filters.length, 0);
+  if (filters > HOOK_SPEC_LIMITS.hookFilters) {
+    report("selectors", `have ${filters} filters, at most ${HOOK_SPEC_LIMITS.hookFilters} are allowed`);
+  }
+  for (const [s, selector] of hook.selectors.entries()) {
+    const at = `selectors[${s}]`;
+    for (const [f, filter] of selector.filters.entries())
+      checkFilter(filter, hook, `${at}.filters[${f}]`, report);
+    const { returnFilters = [], returnActions = [] } = selector;
+    if (!hook.returnArg && returnFilters.length > 0) report(`${at}.returnFilters`, "need a returnArg");
+    if (!hook.returnArg && returnActions.length > 0) report(`${at}.returnActions`, "need a returnArg");
+    for (const [f, filter] of returnFilters.entries())
+      checkRanges(filter, `${at}.returnFilters[${f}]`, report);
+  }
+  return errors;
+}
+
+type Report = (at: string, message: string) => void;
+
+function checkSection(hook: HookDef, report: Report): void {
+  const isFunction = hook.section === "kprobes" || hook.section === "fentries";
+  if ((hook.section === "tracepoints") !== (hook.tracepoint !== undefined)) {
+    report("tracepoint", "belongs to hooks of tracepoints, and to each of them");
+  }
+  if (hook.syscall && !isFunction) report("syscall", `does not fit ${hook.section}`);
+  if (hook.returnArg && !isFunction) report("returnArg", `does not fit ${hook.section}`);
+}
+
+function checkIndices(hook: HookDef, report: Report): void {
+  const most = hook.tracepoint?.raw === false ? HOOK_SPEC_LIMITS.fieldIndex : HOOK_SPEC_LIMITS.argIndex;
+  for (const [position, { index }] of hook.args.entries()) {
+    if (index > most) report(`args[${position}].index`, `must be <= ${most}`);
+  }
+}
+
+function checkFilter(filter: FilterDef, hook: HookDef, at: string, report: Report): void {
+  if (filter.match === "credChange" && !credHookOf(hook)) {
+    report(at, `${hook.call} receives no new credentials`);
+  }
+  if (filter.match === "arg") {
+    checkPosition(filter.arg, "arg", hook, at, report);
+    if (filter.compare === "gained") checkPosition(filter.newArg, "newArg", hook, at, report);
+  }
+  checkRanges(filter, at, report);
+}
+
+function checkPosition(position: number, name: string, hook: HookDef, at: string, report: Report): void {
+  if (position < hook.args.length) return;
+  report(`${at}.${name}`, `is ${position}, the hook has ${hook.args.length} arguments`);
+}
+
+function checkRanges(filter: FilterDef | ReturnFilterDef, at: string, report: Report): void {
+  const ranges: Range[] = "ranges" in filter ? filter.ranges : [];
+  for (const [r, [low, high]] of ranges.entries()) {
+    if (BigInt(low) > BigInt(high)) report(`${at}.ranges[${r}]`, `is empty: ${low} is above ${high}`);
+  }
+}
