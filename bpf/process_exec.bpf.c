@@ -200,6 +200,7 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx)
 	add_cgroup(scratch, task);
 	add_exe(scratch, image, mm, fs, stats);
 	size = at_most((scratch->used + 7) & ~7ULL, EXEC_BYTES);
+	scratch->record.privileges = 0;
 	__builtin_memset(scratch->record.reserved16, 0, sizeof(scratch->record.reserved16));
 	scratch->record.header.size = size;
 	if (bpf_ringbuf_output(&events, scratch, size, wake_up_flags()))

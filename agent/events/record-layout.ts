@@ -106,7 +106,8 @@ export const EXEC = {
   cwd_size: 204,
   cgroup_size: 206,
   exe_size: 208,
-  reserved16: 210,
+  privileges: 210,
+  reserved16: 212,
 } as const;
 export const EXEC_SIZE = 216;
 

@@ -83,7 +83,19 @@ struct exec_record {
 	__u64 parent_start_ns;	/* start_boottime of the parent's leader */
 	__u64 exe_inode;
 	__u64 cgroup_id;
-	__u16 filename_size, args_size, cwd_size, cgroup_size, exe_size, reserved16[3];
+	__u16 filename_size, args_size, cwd_size, cgroup_size, exe_size;
+	__u16 privileges;	/* enum exec_privileges */
+	__u16 reserved16[2];
+};
+
+/* What an exec gained. */
+enum exec_privileges {
+	EXEC_SETUID = 1 << 0,		/* by the file's setuid bit another effective uid than the caller's uid */
+	EXEC_SETGID = 1 << 1,
+	EXEC_FILE_CAPS = 1 << 2,	/* permitted capabilities by the file's own */
+	EXEC_SETUID_ROOT = 1 << 3,	/* the setuid bit made it root of its user namespace, or of the initial one */
+	EXEC_SETGID_ROOT = 1 << 4,
+	EXEC_PRIVILEGES_KNOWN = 1 << 15, /* else nobody looked: the kernel refuses such programs */
 };
 
 /* sched_process_fork of a new thread group; header.pid and tid are the child's, ktime_ns the fork. */
