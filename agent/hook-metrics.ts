@@ -24,7 +24,7 @@ export function registerHookMetrics(registry: Registry, view: PolicyView): void 
         const labels = { policy: policy.name, policy_namespace: policy.namespace ?? "" };
         this.inc({
           ...labels,
-          hook: hookLabel(hook.def.section, hook.functionName),
+          hook: hookLabel(hook),
           attach: hook.status.attach ?? "",
         });
       }

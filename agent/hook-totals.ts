@@ -41,5 +41,5 @@ export class HookTotals {
 }
 
 function labelOf(hook: AttachedHook): string {
-  return hookLabel(hook.def.section, hook.functionName);
+  return hookLabel(hook);
 }

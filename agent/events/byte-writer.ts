@@ -14,6 +14,10 @@ const ESCAPES = Array.from({ length: 128 }, (_, code) => {
   const inside = JSON.stringify(character).slice(1, -1);
   return inside === character ? null : utf8(inside);
 });
+const BASE64 = Uint8Array.from("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", (digit) =>
+  digit.charCodeAt(0),
+);
+const PADDING = 0x3d;
 const POINT = 0x2e;
 const MINUS = 0x2d;
 const ZERO = 0x30;
@@ -158,6 +162,22 @@ export class ByteWriter {
     if (nanos % 1000 === 0) this.length -= nanos % 1_000_000 === 0 ? 6 : 3;
   }
 
+  /** Bytes in base64, padded. */
+  base64(content: Uint8Array): void {
+    this.#reserve(Math.ceil(content.length / 3) * 4);
+    const whole = content.length - (content.length % 3);
+    for (let i = 0; i < whole; i += 3) {
+      this.#sextets(
+        ((content[i] as number) << 16) | ((content[i + 1] as number) << 8) | (content[i + 2] as number),
+        4,
+      );
+    }
+    if (whole === content.length) return;
+    const last = content.length - whole;
+    this.#sextets(((content[whole] as number) << 16) | ((content[whole + 1] ?? 0) << 8), last + 1);
+    for (let i = last; i < 3; i++) this.#bytes[this.length++] = PADDING;
+  }
+
   /** Text as the inside of a JSON string; invalid UTF-8 becomes U+FFFD. */
   jsonText(text: Uint8Array): void {
     this.#reserve(text.length * 6);
@@ -211,6 +231,12 @@ export class ByteWriter {
     target[at + 2] = DIGITS_10000[from + 2] as number;
     target[at + 3] = DIGITS_10000[from + 3] as number;
     this.length = at + 4;
+  }
+
+  /** The first of the four base64 digits of 24 bits. */
+  #sextets(bits: number, digits: number): void {
+    for (let i = 0; i < digits; i++)
+      this.#bytes[this.length++] = BASE64[(bits >>> (18 - 6 * i)) & 63] as number;
   }
 
   #hex32(word: number): void {

@@ -40,3 +40,21 @@ function makeFragment(masks: Uint32Array): Uint8Array {
   });
   return utf8(`,"caps":{${sets.filter((set) => set !== undefined).join(",")}}`);
 }
+
+/** A direct-mapped cache of capability lists, `["CAP_CHOWN"]`, by mask. */
+export class CapabilityLists {
+  readonly #lows = new Uint32Array(SLOTS);
+  readonly #highs = new Uint32Array(SLOTS);
+  readonly #lists: Uint8Array[] = new Array<Uint8Array>(SLOTS).fill(utf8("[]"));
+
+  /** A mask as two words. */
+  get(low: number, high: number): Uint8Array {
+    const index = (Math.imul(low ^ Math.imul(high, 0x85eb_ca6b), 0x9e37_79b1) >>> 16) & (SLOTS - 1);
+    if (this.#lows[index] !== low || this.#highs[index] !== high) {
+      this.#lows[index] = low;
+      this.#highs[index] = high;
+      this.#lists[index] = utf8(JSON.stringify(capabilityList(low, high)));
+    }
+    return this.#lists[index] as Uint8Array;
+  }
+}

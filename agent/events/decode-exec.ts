@@ -44,6 +44,8 @@ export interface ExecRecord {
   exeLinks: number;
   exeInode: bigint;
   cgroupId: bigint;
+  /** Bits EXEC_* of record-layout.ts. */
+  privileges: number;
   filename: string;
   /** argv, argv[0] included. */
   argv: string[];
@@ -84,6 +86,7 @@ export function decodeExec(batch: RecordBatch, at: number): ExecRecord {
     exeLinks: word(EXEC.exe_links),
     exeInode: joinWords(word(EXEC.exe_inode), word(EXEC.exe_inode + 4)),
     cgroupId: joinWords(word(EXEC.cgroup_id), word(EXEC.cgroup_id + 4)),
+    privileges: half(words, at, EXEC.privileges),
     ...decodeExecTexts(batch, at),
   };
 }
@@ -92,10 +95,7 @@ type ExecTexts = Pick<ExecRecord, "filename" | "argv" | "cwd" | "cgroup" | "exe"
 
 function decodeExecTexts(batch: RecordBatch, at: number): ExecTexts {
   const { words, bytes } = batch;
-  const size = (offset: number) => {
-    const word = words[at + (offset >> 2)] as number;
-    return (offset & 2) === 0 ? word & 0xffff : word >>> 16;
-  };
+  const size = (offset: number) => half(words, at, offset);
   const end = at * 4 + (words[at + W_SIZE] as number);
   let start = at * 4 + EXEC_SIZE;
   const take = (length: number): [number, number] => {
@@ -111,6 +111,12 @@ function decodeExecTexts(batch: RecordBatch, at: number): ExecTexts {
   return { filename, argv, cwd, cgroup, exe };
 }
 
+/** A 16-bit field of the record at a word index. */
+function half(words: Uint32Array, at: number, offset: number): number {
+  const word = words[at + (offset >> 2)] as number;
+  return (offset & 2) === 0 ? word & 0xffff : word >>> 16;
+}
+
 /** argv from its NUL-separated bytes; the NUL of the last argument may be there or not. */
 export function splitArguments(bytes: Uint8Array, start: number, end: number): string[] {
   if (start >= end) return [];
@@ -118,7 +124,8 @@ export function splitArguments(bytes: Uint8Array, start: number, end: number): s
   return decoder.decode(bytes.subarray(start, stop)).split("\0");
 }
 
-function decodeCredentials(words: Uint32Array, at: number): Credentials {
+/** Reads the struct cred_value at a word index. */
+export function decodeCredentials(words: Uint32Array, at: number): Credentials {
   const word = (offset: number) => words[at + (offset >> 2)] as number;
   const mask = (offset: number): Mask => [word(offset), word(offset + 4)];
   return {

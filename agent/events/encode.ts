@@ -4,8 +4,10 @@ import type { Image } from "../process/image.ts";
 import { type ByteWriter, utf8 } from "./byte-writer.ts";
 import { W_KTIME, W_SIZE, W_TID } from "./decode.ts";
 import type { EventEncoder, ExitEvent, HookEvent, ProcessEvent } from "./encoder.ts";
+import { EXTRA_FLAGS, writeExtended } from "./hook-extras.ts";
 import { makeHookFragments, recordAction, writeArguments } from "./hook-json.ts";
 import { encodeProcess, type ProcessJsonOptions } from "./process-json.ts";
+import { type StackOptions, StackWriter } from "./stack-json.ts";
 import type { WallClock } from "./wall-clock.ts";
 
 const PROCESS = utf8('"process":');
@@ -32,6 +34,7 @@ export class JsonEncoder implements EventEncoder {
   readonly #clock: WallClock;
   readonly #nodeName: string;
   readonly #options: ProcessJsonOptions;
+  readonly #stacks: StackWriter;
   /** Ends an exec or exit event and begins its time. */
   readonly #nodeAndTime: Uint8Array;
   readonly #time = { seconds: 0, nanos: 0 };
@@ -39,10 +42,16 @@ export class JsonEncoder implements EventEncoder {
   #second = -1;
   #secondText: Uint8Array = new Uint8Array(0);
 
-  constructor(options: { nodeName: string; clock: WallClock; process?: ProcessJsonOptions }) {
+  constructor(options: {
+    nodeName: string;
+    clock: WallClock;
+    process?: ProcessJsonOptions;
+    stacks?: StackOptions;
+  }) {
     this.#nodeName = options.nodeName;
     this.#clock = options.clock;
     this.#options = options.process ?? {};
+    this.#stacks = new StackWriter(options.stacks);
     this.#nodeAndTime = utf8(`},"node_name":${JSON.stringify(options.nodeName)},"time":"`);
   }
 
@@ -56,9 +65,14 @@ export class JsonEncoder implements EventEncoder {
     if (tid === image.pid) out.bytes(this.#pair(image));
     else this.#processAndParent(out, image, tid);
     out.bytes(fragments.beforeArguments);
-    writeArguments(out, batch, at, at + ((words[at + W_SIZE] as number) >>> 2), fragments.arguments);
-    const action = recordAction(words, at);
-    out.bytes(fragments.afterArguments[action] ?? fragments.makeAfter(action));
+    const end = at + ((words[at + W_SIZE] as number) >>> 2);
+    if ((((words[at] as number) >>> 16) & EXTRA_FLAGS) === 0 && fragments.data.length === 0) {
+      writeArguments(out, batch, at, end, fragments.arguments);
+      const action = recordAction(words, at);
+      out.bytes((fragments.byAction[action] ?? fragments.makeAction(action)).whole);
+    } else {
+      writeExtended(out, batch, at, end, image, fragments, this.#stacks);
+    }
     this.#writeTime(out, words[at + W_KTIME] as number, words[at + W_KTIME + 1] as number);
     out.bytes(LINE_END);
   }
@@ -99,13 +113,13 @@ export class JsonEncoder implements EventEncoder {
     out.uint32(status);
   }
 
-  /** Cached until the image's or its parent's pod becomes known. */
+  /** Cached until more becomes known of the image or its parent, which voids its bytes. */
   #pair(image: Image): Uint8Array {
     const json = this.#encoded(image);
     const { parent } = image;
-    if (json.pair === undefined || (parent !== undefined && json.pairPod !== parent.pod)) {
+    if (json.pair === undefined || json.pairParent !== parent?.json) {
       json.pair = this.#makePair(image);
-      json.pairPod = parent?.pod;
+      json.pairParent = parent?.json;
     }
     return json.pair;
   }

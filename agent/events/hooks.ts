@@ -2,7 +2,7 @@
 import type { HookDef } from "../../crds/hook-spec.ts";
 import type { PolicyRef } from "../../crds/names.ts";
 import type { RegisteredHook } from "./encoder.ts";
-import { type EventMetrics, type EventType, hookLabel } from "./metrics.ts";
+import { type EventMetrics, eventType, hookLabel } from "./metrics.ts";
 import type { SeriesCounter } from "./series.ts";
 
 /** What the pipeline is told about an attached hook. */
@@ -47,15 +47,14 @@ export class HookRegistry {
 
   register(id: number, info: HookInfo): void {
     const { policy, def, functionName, fromKtimeNs } = info;
-    const type: EventType = def.section === "lsmhooks" ? "PROCESS_LSM" : "PROCESS_KPROBE";
     this.#entries.set(id, {
       id,
       policy,
       def,
       functionName,
       json: undefined,
-      events: this.#metrics.ofHook(policy, hookLabel(def.section, functionName)),
-      typeEvents: this.#metrics.ofType(type),
+      events: this.#metrics.ofHook(policy, hookLabel(info)),
+      typeEvents: this.#metrics.ofType(eventType(def.section)),
       bounded: fromKtimeNs !== undefined,
       fromLow: Number((fromKtimeNs ?? 0n) & 0xffffffffn),
       fromHigh: Number((fromKtimeNs ?? 0n) >> 32n),

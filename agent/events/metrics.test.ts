@@ -1,7 +1,7 @@
 import { Registry } from "prom-client";
 import { expect, test } from "vitest";
 import { PodStore } from "../pods/pod-store.ts";
-import { EventMetrics, hookLabel } from "./metrics.ts";
+import { EventMetrics, eventType, hookLabel } from "./metrics.ts";
 import { makeHookDef, makePipeline } from "./test-pipeline.ts";
 import { credSlot, makeBatch, makeExec, makeExit, makeHook } from "./test-records.ts";
 
@@ -60,10 +60,30 @@ test("label sets are bounded", async () => {
   expect(lines.at(-1)).toBe('{type="PROCESS_EXEC",namespace="",workload="",pod="",binary=""} 2000');
 });
 
+test.each([
+  ["kprobes", "sys_setuid", "__x64_sys_setuid", "kprobe:__x64_sys_setuid", "PROCESS_KPROBE"],
+  ["fentries", "commit_creds", "commit_creds", "fentry:commit_creds", "PROCESS_KPROBE"],
+  ["lsmhooks", "capset", "bpf_lsm_capset", "lsm:capset", "PROCESS_LSM"],
+  [
+    "tracepoints",
+    "syscalls/sys_enter_setuid",
+    "x",
+    "tracepoint:syscalls/sys_enter_setuid",
+    "PROCESS_TRACEPOINT",
+  ],
+] as const)(
+  "hooks of %s are labelled by what the policy names",
+  (section, call, functionName, label, type) => {
+    expect(hookLabel({ def: { section, call }, functionName })).toBe(label);
+    expect(eventType(section)).toBe(type);
+  },
+);
+
 test("a replaced hook goes on counting, a policy that is gone leaves the registry", async () => {
   const registry = new Registry();
   const metrics = new EventMetrics(registry);
-  const label = hookLabel("lsmhooks", "capset");
+  const def = { section: "lsmhooks", call: "capset" } as const;
+  const label = hookLabel({ def, functionName: "bpf_lsm_capset" });
   expect(metrics.ofHook(policy, label)).toBe(metrics.ofHook({ ...policy }, "lsm:capset"));
   metrics.forgetPolicy(policy);
   expect(await samples(registry, "trigon_policy_events_total")).toEqual([]);

@@ -1,6 +1,6 @@
 /** What the agent counts about events. Values live in plain objects and reach prom-client when they are scraped. */
 import type { Registry } from "prom-client";
-import type { HookSection } from "../../crds/hook-spec.ts";
+import type { HookDef, HookSection } from "../../crds/hook-spec.ts";
 import type { PolicyRef } from "../../crds/names.ts";
 import type { ProcessCache } from "../process/cache.ts";
 import type { EventSink } from "./export/sink.ts";
@@ -22,15 +22,29 @@ export interface HookCounts {
 }
 
 /** Event types as upstream's metric spells them. */
-export type EventType = "PROCESS_EXEC" | "PROCESS_EXIT" | "PROCESS_KPROBE" | "PROCESS_LSM";
+export type EventType =
+  | "PROCESS_EXEC"
+  | "PROCESS_EXIT"
+  | "PROCESS_KPROBE"
+  | "PROCESS_TRACEPOINT"
+  | "PROCESS_LSM";
+
+/** Type of the events of a section's hooks. */
+export function eventType(section: HookSection): EventType {
+  if (section === "lsmhooks") return "PROCESS_LSM";
+  return section === "tracepoints" ? "PROCESS_TRACEPOINT" : "PROCESS_KPROBE";
+}
 
 const PROCESS_LABELS = ["namespace", "workload", "pod", "binary"];
 const POLICY_LABELS = ["policy", "policy_namespace", "hook"];
 
-/** Value of the label `hook`: the section's singular and the function, as upstream has it. */
-export function hookLabel(section: HookSection, functionName: string): string {
-  const kinds = { kprobes: "kprobe", fentries: "fentry", tracepoints: "tracepoint", lsmhooks: "lsm" };
-  return `${kinds[section]}:${functionName}`;
+const KINDS = { kprobes: "kprobe", fentries: "fentry", tracepoints: "tracepoint", lsmhooks: "lsm" };
+
+/** Value of the label `hook`: the section's singular and the function or what else the policy names, as upstream has it. */
+export function hookLabel(hook: { def: Pick<HookDef, "section" | "call">; functionName: string }): string {
+  const { section, call } = hook.def;
+  const isFunction = section === "kprobes" || section === "fentries";
+  return `${KINDS[section]}:${isFunction ? hook.functionName : call}`;
 }
 
 /** The pipeline's counters and the metrics that show them. */

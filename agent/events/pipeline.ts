@@ -1,6 +1,7 @@
 /** Batches of the ring buffer -> events in the export: the agent's data path. */
 import type { PodResolver } from "../pods/resolver.ts";
 import type { ProcessCache } from "../process/cache.ts";
+import type { CurrentCredentials } from "../process/current-credentials.ts";
 import type { RecordIdentity } from "../process/identity.ts";
 import type { Image } from "../process/image.ts";
 import type { ScannedProcess } from "../process/scan.ts";
@@ -28,6 +29,7 @@ import type { EventMetrics } from "./metrics.ts";
 import { type Event, PodHold } from "./pod-hold.ts";
 import type { ProcessJsonOptions } from "./process-json.ts";
 import { EXIT, FORK, HOOK } from "./record-layout.ts";
+import type { StackOptions } from "./stack-json.ts";
 import type { WallClock } from "./wall-clock.ts";
 
 /** What the pipeline is built from. */
@@ -40,6 +42,10 @@ export interface PipelineDeps {
   clock: WallClock;
   /** Which parts of processes events show. */
   processFields?: ProcessJsonOptions;
+  /** How stacks are named. */
+  stacks?: StackOptions;
+  /** Absent: events show the credentials that a process had at exec, as upstream's do. */
+  currentCredentials?: CurrentCredentials;
   /** How long events wait for the pod of their container. */
   podWaitMs?: number;
   /** How long records from within an exec wait for its record. */
@@ -71,6 +77,7 @@ export class EventPipeline implements RecordVisitor {
       nodeName: deps.nodeName,
       clock: deps.clock,
       ...(deps.processFields !== undefined && { process: deps.processFields }),
+      ...(deps.stacks !== undefined && { stacks: deps.stacks }),
     });
     const { metrics, pods, processes } = deps;
     const nowMs = () => this.#nowMs();
@@ -191,7 +198,7 @@ export class EventPipeline implements RecordVisitor {
     const creatorPid = word(FORK.creator_pid);
     this.#execHold.forked(creatorPid, identity.seq);
     this.#execHold.lost(identity.pid);
-    this.#deps.processes.fork({
+    const child = this.#deps.processes.fork({
       ...identity,
       nspid: word(FORK.nspid),
       parentPid: word(FORK.parent_pid),
@@ -199,6 +206,7 @@ export class EventPipeline implements RecordVisitor {
       parentStartHigh: word(FORK.parent_start_ns + 4),
       creatorPid,
     });
+    this.#deps.currentCredentials?.seen(child, batch, at);
   }
 
   exit(batch: RecordBatch, at: number): void {
@@ -214,6 +222,7 @@ export class EventPipeline implements RecordVisitor {
       known ?? (isKilled ? processes.executing(identity) : undefined) ?? processes.resolve(identity);
     const timeLow = batch.words[at + W_KTIME] as number;
     const timeHigh = batch.words[at + W_KTIME + 1] as number;
+    this.#deps.currentCredentials?.seen(image, batch, at);
     this.#emit({ kind: "exit", image, tid: batch.words[at + W_TID] as number, timeLow, timeHigh, code });
     processes.end(image);
   }
@@ -256,7 +265,10 @@ export class EventPipeline implements RecordVisitor {
   }
 
   #writeHook(event: HookEvent & { hook: HookEntry }): void {
+    const { currentCredentials } = this.#deps;
+    currentCredentials?.seen(event.image, event.batch, event.at);
     this.#encoder.hook(this.#out, event);
+    currentCredentials?.done(event);
     event.hook.events.add(event.image);
     event.hook.typeEvents.add(event.image);
     this.#wrote();

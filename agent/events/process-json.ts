@@ -6,6 +6,13 @@ import type { EncodedProcess, Image, ProcessFacts } from "../process/image.ts";
 import { utf8 } from "./byte-writer.ts";
 import { capabilityList, securebitList } from "./capabilities.ts";
 import type { Credentials, Namespaces } from "./decode-exec.ts";
+import {
+  EXEC_FILE_CAPS,
+  EXEC_SETGID,
+  EXEC_SETGID_ROOT,
+  EXEC_SETUID,
+  EXEC_SETUID_ROOT,
+} from "./record-layout.ts";
 
 /** What processes show beside the basics. */
 export interface ProcessJsonOptions {
@@ -25,16 +32,18 @@ export function encodeProcess(image: Image, options: ProcessJsonOptions): Encode
   const { facts } = image;
   const credentials = options.credentials && facts.credentials ? credentialFields(facts.credentials) : "";
   const binary = options.credentials ? binaryProperties(facts) : "";
-  const end = `,"in_init_tree":${facts.inInitTree}}`;
-  const tail = utf8(credentials + end);
+  const end = `,"in_init_tree":${facts.inInitTree}`;
+  const label =
+    facts.securityLabel === undefined ? "" : `,"security_label":${JSON.stringify(facts.securityLabel)}`;
+  const tail = utf8(`${credentials}${end}}`);
   return {
     head: utf8(`{${headFields(image)}`),
     middle: utf8(`${middleFields(facts, options)},"tid":`),
     tail,
-    execTail: binary === "" ? tail : utf8(credentials + binary + end),
+    execTail: binary + label === "" ? tail : utf8(`${credentials}${binary}${end}${label}}`),
     asParent: undefined,
     pair: undefined,
-    pairPod: undefined,
+    pairParent: undefined,
   };
 }
 
@@ -138,9 +147,22 @@ function credentialFields(credentials: Credentials): string {
   return `,"process_credentials":${JSON.stringify(fields)}`;
 }
 
-/** Only a file without a name is told yet: which privileges an exec raised, its record does not say. */
-function binaryProperties(facts: ProcessFacts): string {
-  if (facts.unlinkedInode === undefined) return "";
-  const file = { inode: { number: String(facts.unlinkedInode), links: 0 } };
-  return `,"binary_properties":${JSON.stringify({ file })}`;
+/** In the order of upstream's list, which is that of its enum. */
+const RAISES: readonly (readonly [bit: number, name: string])[] = [
+  [EXEC_FILE_CAPS, "PRIVILEGES_RAISED_EXEC_FILE_CAP"],
+  [EXEC_SETUID_ROOT, "PRIVILEGES_RAISED_EXEC_FILE_SETUID"],
+  [EXEC_SETGID_ROOT, "PRIVILEGES_RAISED_EXEC_FILE_SETGID"],
+];
+
+/** What the executed file gave the process, and which file it is if it has no name any more. */
+function binaryProperties({ execPrivileges = 0, credentials, unlinkedInode }: ProcessFacts): string {
+  const changes = RAISES.filter(([bit]) => (execPrivileges & bit) !== 0).map(([, name]) => name);
+  const fields = {
+    setuid: (execPrivileges & EXEC_SETUID) !== 0 ? credentials?.euid : undefined,
+    setgid: (execPrivileges & EXEC_SETGID) !== 0 ? credentials?.egid : undefined,
+    privileges_changed: changes.length > 0 ? changes : undefined,
+    file: unlinkedInode === undefined ? undefined : { inode: { number: String(unlinkedInode), links: 0 } },
+  };
+  const shown = JSON.stringify(fields);
+  return shown === "{}" ? "" : `,"binary_properties":${shown}`;
 }

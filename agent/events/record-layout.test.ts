@@ -62,10 +62,24 @@ describe.skipIf(compiler === undefined)("record layout against a C compiler", ()
 
   test("enumerators have the compiler's values", () => {
     const fields = layout.CRED_FIELD_NAMES.map((name, i) => [`CRED_FIELD_${name.toUpperCase()}`, i] as const);
-    const named = Object.entries(layout).filter(([name]) => /^(RECORD|ARG|MAX)_/.test(name));
+    const named = Object.entries(layout).filter(
+      ([name]) => /^(RECORD|ARG|MAX|EXEC)_/.test(name) && name !== "EXEC_SIZE",
+    );
     const constants = [...named, ...fields];
-    expect(constants.length).toBeGreaterThan(35);
+    expect(constants.length).toBeGreaterThan(40);
     const values = evaluate(Object.fromEntries(constants.map(([name]) => [name, name])));
     expect(Object.fromEntries(constants)).toEqual(values);
+  });
+});
+
+test("flags of a path are those of its walk", () => {
+  const source = readFileSync(new URL("../../bpf/include/path.h", import.meta.url), "utf8");
+  const declared = [...source.matchAll(/(WALK_[A-Z]+) = 1 << (\d)/g)].map(([, name, bit]) => [
+    name,
+    1 << Number(bit),
+  ]);
+  expect(Object.fromEntries(declared)).toEqual({
+    WALK_TRUNCATED: layout.WALK_TRUNCATED,
+    WALK_FAILED: layout.WALK_FAILED,
   });
 });

@@ -111,6 +111,14 @@ export const EXEC = {
 } as const;
 export const EXEC_SIZE = 216;
 
+/** Bits of exec_record.privileges, enum exec_privileges. */
+export const EXEC_SETUID = 1 << 0;
+export const EXEC_SETGID = 1 << 1;
+export const EXEC_FILE_CAPS = 1 << 2;
+export const EXEC_SETUID_ROOT = 1 << 3;
+export const EXEC_SETGID_ROOT = 1 << 4;
+export const EXEC_PRIVILEGES_KNOWN = 1 << 15;
+
 /** struct fork_record. */
 export const FORK = {
   header: 0,
@@ -183,6 +191,9 @@ export const CRED_CHANGE_SIZE = 504;
 /** struct path_value; the path follows. */
 export const PATH = { flags: 0, mode: 4 } as const;
 export const PATH_SIZE = 8;
+/** Bits of path_value.flags, enum walk_flags of bpf/include/path.h: what is missing of the path. */
+export const WALK_TRUNCATED = 1 << 0;
+export const WALK_FAILED = 1 << 1;
 
 /** struct buffer_value; the bytes that were read follow. */
 export const BUFFER = { size: 0 } as const;

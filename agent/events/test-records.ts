@@ -55,6 +55,8 @@ export interface ExecFields extends HeaderFields {
   namespaces?: Partial<Record<keyof typeof NS, number>>;
   exeLinks?: number;
   exeInode?: bigint;
+  /** Bits EXEC_* of record-layout.ts. */
+  privileges?: number;
 }
 
 /** A fork record; the header is the child's. */
@@ -114,6 +116,7 @@ export function makeExec(fields: ExecFields): Uint8Array {
   view.setBigUint64(EXEC.parent_start_ns, fields.parentStartNs ?? defaultStartNs(fields.parentPid), true);
   view.setUint32(EXEC.exe_links, fields.exeLinks ?? 1, true);
   view.setBigUint64(EXEC.exe_inode, fields.exeInode ?? 4711n, true);
+  view.setUint16(EXEC.privileges, fields.privileges ?? 0, true);
   const sizes = [EXEC.filename_size, EXEC.args_size, EXEC.cwd_size, EXEC.cgroup_size, EXEC.exe_size];
   for (const [i, offset] of sizes.entries()) view.setUint16(offset, texts[i]?.length ?? 0, true);
   return record;

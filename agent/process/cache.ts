@@ -117,6 +117,7 @@ export class ProcessCache {
     const facts = execFacts(record, {
       clone: afterFork,
       inInitTree: inherited?.facts.inInitTree === true,
+      securityLabel: this.#securityLabel(record),
       ...this.#options,
     });
     return this.#images.put(
@@ -135,6 +136,12 @@ export class ProcessCache {
       facts = this.#maker.factsOfSibling(record, parent, facts);
     const birth = { ktimeNs: record.ktimeNs, forked: true };
     return this.#images.put(this.#maker.make({ ...record, startExact: true }, birth, facts, parent));
+  }
+
+  /** Whether the process still runs this image, unless it has executed since without a record of that. */
+  isCurrent(image: Image): boolean {
+    if (image.ended || this.#images.get(image.pid) !== image) return false;
+    return this.#options.proc.isAlive(image.pid, ticks(image));
   }
 
   /** The process has exited; its image stays for late records. */
@@ -168,6 +175,13 @@ export class ProcessCache {
     if (image !== undefined && sameProcess(image, record)) return image;
     this.#counts.processMisses++;
     return this.#images.put(this.#fromProc(record, undefined));
+  }
+
+  /** Read before it is asked whether the process is still the one of the record. */
+  #securityLabel(record: ExecRecord): string | undefined {
+    const { proc } = this.#options;
+    const label = proc.securityLabel?.(record.pid);
+    return label !== undefined && proc.isAlive(record.pid, ticks(record)) ? label : undefined;
   }
 
   #parentOf(record: ExecRecord): Image | undefined {

@@ -1,6 +1,7 @@
 /** What is known of an image, by the way it came to be known. */
 import type { ExecRecord } from "../events/decode-exec.ts";
 import {
+  EXEC_PRIVILEGES_KNOWN,
   RECORD_ARGS_FAILED,
   RECORD_ARGS_TRUNCATED,
   RECORD_CGROUP_FAILED,
@@ -44,12 +45,19 @@ const RECORD_TO_IMAGE: readonly [record: number, image: number][] = [
 /** Of an exec record. `inInitTree` is what the image inherits. */
 export function execFacts(
   record: ExecRecord,
-  options: { clone: boolean; inInitTree: boolean; keepCredentials?: boolean; keepNamespaces?: boolean },
+  options: {
+    clone: boolean;
+    inInitTree: boolean;
+    keepCredentials?: boolean;
+    keepNamespaces?: boolean;
+    securityLabel?: string | undefined;
+  },
 ): ProcessFacts {
   const credentialsRead = (record.flags & RECORD_CRED_FAILED) === 0;
   const namespacesRead = (record.flags & RECORD_NS_FAILED) === 0;
   const inInitTree = options.inInitTree || isNamespaceInit(record.nspid, record.pid);
   const container = parseContainerRef(record.cgroup);
+  const privilegesKnown = (record.privileges & EXEC_PRIVILEGES_KNOWN) !== 0;
   return {
     ...(credentialsRead && { uid: record.credentials.euid }),
     auid: record.auid,
@@ -63,6 +71,8 @@ export function execFacts(
     ...(container !== undefined && { container }),
     ...(options.keepCredentials && credentialsRead && { credentials: record.credentials }),
     ...(options.keepNamespaces && namespacesRead && { namespaces: record.namespaces }),
+    ...(privilegesKnown && { execPrivileges: record.privileges }),
+    ...(options.securityLabel !== undefined && { securityLabel: options.securityLabel }),
     ...(record.exeLinks === 0 && record.exeInode !== 0n && { unlinkedInode: record.exeInode }),
   };
 }

@@ -10,6 +10,8 @@ import type { ScannedProcess } from "./scan.ts";
 export interface ProcLookup {
   read(pid: number): ScannedProcess | undefined;
   isAlive(pid: number, startNs: bigint): boolean;
+  /** What the Linux Security Modules call a process; undefined when they, or the process, do not tell, or nobody asked. */
+  securityLabel?(pid: number): string | undefined;
 }
 
 /** What the maker needs. */

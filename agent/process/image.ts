@@ -6,7 +6,7 @@ import type { PodContext } from "../pods/pod-context.ts";
 /** exec_seq of an image that was found in /proc: the first record of the image tells. */
 export const SEQ_UNKNOWN = -1;
 
-/** What does not change while the image runs; a forked child shares its parent's. */
+/** What an image is from its beginning on; a forked child shares its parent's. */
 export interface ProcessFacts {
   /** Effective uid at exec; absent when it could not be read. */
   uid?: number;
@@ -25,8 +25,12 @@ export interface ProcessFacts {
   container?: ContainerRef;
   credentials?: Credentials;
   namespaces?: Namespaces;
-  /** Inode and link count of an executed file that has no name any more. */
+  /** What the exec gained, bits EXEC_* of record-layout.ts; absent where nobody looked. */
+  execPrivileges?: number;
+  /** Inode of an executed file that has no name any more. */
   unlinkedInode?: bigint;
+  /** What the Linux Security Modules call the process, as /proc showed it at exec. */
+  securityLabel?: string;
 }
 
 /** Bytes that an encoder keeps for an image. */
@@ -41,8 +45,8 @@ export interface EncodedProcess {
   asParent: Uint8Array | undefined;
   /** The process and its parent, as hook events of the thread group leader begin. */
   pair: Uint8Array | undefined;
-  /** The parent's pod that `pair` shows. */
-  pairPod: PodContext | undefined;
+  /** The parent's bytes that `pair` shows. */
+  pairParent: EncodedProcess | undefined;
 }
 
 /** How a process is told from another one with the same pid, and an image from the next one. */
@@ -68,7 +72,8 @@ export class Image {
   readonly startTime: string;
   readonly execId: string;
   readonly parentExecId: string;
-  readonly facts: ProcessFacts;
+  /** Replaced as a whole where events show current credentials; bytes encoded before are then void. */
+  facts: ProcessFacts;
   /** Forked and not executed since. */
   readonly forked: boolean;
   /** Boot time at which /proc was read, for images that come from there. */

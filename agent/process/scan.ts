@@ -24,6 +24,7 @@ export interface ScannedProcess {
 export interface ScanOptions {
   credentials?: boolean;
   namespaces?: boolean;
+  securityLabels?: boolean;
 }
 
 const AUID_UNSET = 4_294_967_295;
@@ -82,6 +83,13 @@ export class ProcScanner {
     };
   }
 
+  /** What the Linux Security Modules call a process, when the options ask for it. */
+  securityLabel(pid: number): string | undefined {
+    if (!this.#options.securityLabels) return undefined;
+    const text = this.#text(pid, "attr/current")?.replace(/[\0\n]+$/, "");
+    return text === "" ? undefined : text;
+  }
+
   #facts(pid: number, stat: ProcStat, status: Map<string, string>, exe: string): ProcessFacts {
     const argv = this.#argv(pid);
     const cwd = this.#link(pid, "cwd");
@@ -89,6 +97,7 @@ export class ProcScanner {
     const nspid = Number(status.get("NSpid")?.split("\t").at(-1) ?? 0);
     const uid = status.get("Uid")?.split("\t")[1];
     const container = parseContainerRef(parseCgroup(this.#text(pid, "cgroup") ?? ""));
+    const securityLabel = this.securityLabel(pid);
     return {
       ...(uid !== undefined && { uid: Number(uid) }),
       auid: Number(this.#text(pid, "loginuid")?.trim() || AUID_UNSET),
@@ -101,6 +110,7 @@ export class ProcScanner {
       inInitTree: nspid === 1 && pid !== 1,
       ...(container !== undefined && { container }),
       ...(this.#options.credentials && { credentials: parseCredentials(status) }),
+      ...(securityLabel !== undefined && { securityLabel }),
       ...(this.#options.namespaces && { namespaces: this.namespaces(pid) }),
     };
   }
