@@ -11,8 +11,10 @@ import type { Binding } from "./bpf/binding.ts";
 import { Cluster } from "./cluster.ts";
 import type { Config } from "./config.ts";
 import type { EventSink } from "./events/export/sink.ts";
+import { KernelSymbolTable } from "./events/kernel-code.ts";
 import { EventMetrics } from "./events/metrics.ts";
 import { EventPipeline } from "./events/pipeline.ts";
+import type { StackOptions } from "./events/stack-json.ts";
 import { WallClock } from "./events/wall-clock.ts";
 import { registerHookMetrics } from "./hook-metrics.ts";
 import { HookTotals } from "./hook-totals.ts";
@@ -21,6 +23,9 @@ import { PodStore } from "./pods/pod-store.ts";
 import { PodResolver } from "./pods/resolver.ts";
 import { PolicyLoop } from "./policy-loop.ts";
 import { ProcessCache } from "./process/cache.ts";
+import { CurrentCredentials } from "./process/current-credentials.ts";
+import type { Image } from "./process/image.ts";
+import { MappedCode } from "./process/mapped-code.ts";
 import { ProcScanner } from "./process/scan.ts";
 import { Reconciler } from "./reconcile.ts";
 import { RingHealth } from "./ring-health.ts";
@@ -84,7 +89,8 @@ export class Agent {
     this.#deps = deps;
     this.#clock = new WallClock({ bootTimeNs: () => bpf.bootTimeNs(), wallMs: Date.now });
     this.#bootTime = readBootTime(procfs);
-    this.#scanner = new ProcScanner(procfs, { credentials, namespaces });
+    const securityLabels = config.enableProcessSecurityLabel;
+    this.#scanner = new ProcScanner(procfs, { credentials, namespaces, securityLabels });
     this.#processes = new ProcessCache({
       nodeName,
       clock: this.#clock,
@@ -121,7 +127,23 @@ export class Agent {
         namespaces,
         ...(namespaces && { hostNamespaces: this.#scanner.namespaces(1) }),
       },
+      stacks: this.#stacks(),
+      ...(config.processCredentialsView === "current" && {
+        currentCredentials: new CurrentCredentials({ keepCredentials: credentials }),
+      }),
     });
+  }
+
+  /** Symbols and mappings are read when the first stack asks for them. */
+  #stacks(): StackOptions {
+    const { procfs, exposeStackAddresses } = this.#deps.config;
+    const nowMs = () => performance.now();
+    const isCurrent = (image: Image) => this.#processes.isCurrent(image);
+    return {
+      kernel: new KernelSymbolTable(procfs, nowMs),
+      user: new MappedCode({ procfs, isCurrent, nowMs }),
+      exposeAddresses: exposeStackAddresses,
+    };
   }
 
   /** Resolves when every policy that is known at the start has been tried; rejects with CannotTraceError or PolicyAttachError. */

@@ -22,6 +22,11 @@ const accepted: Record<string, { argv?: string[]; env?: Record<string, string>; 
       namespace: "trigon-system",
       logLevel: "info",
       logFormat: "text",
+      enableProcessCred: false,
+      enableProcessNs: false,
+      enableProcessSecurityLabel: false,
+      processCredentialsView: "exec",
+      exposeStackAddresses: false,
     },
   },
   "a policy file may be given more than once, in order": {
@@ -67,6 +72,14 @@ const accepted: Record<string, { argv?: string[]; env?: Record<string, string>; 
     argv: ["--enable-process-cred=true"],
     want: { enableProcessCred: true },
   },
+  "credentials may be shown as they are now": {
+    argv: ["--process-credentials-view", "current"],
+    want: { processCredentialsView: "current" },
+  },
+  "labels and addresses are shown when asked for": {
+    argv: ["--enable-process-security-label", "--expose-stack-addresses"],
+    want: { enableProcessSecurityLabel: true, exposeStackAddresses: true },
+  },
   "a ring size takes a suffix": { argv: ["--rb-size", "2m"], want: { ringBytes: 2 << 20 } },
 };
 
@@ -96,6 +109,14 @@ const refused: Record<string, { argv?: string[]; env?: Record<string, string>; s
   "an unknown log level lists the known ones": {
     argv: ["--log-level", "loud"],
     says: /"loud".*error, warn, info, debug/,
+  },
+  "an unknown view of credentials lists the known ones": {
+    argv: ["--process-credentials-view", "fork"],
+    says: /"fork".*exec, current/,
+  },
+  "environment variables of processes are not collected": {
+    argv: ["--enable-process-environment-variables"],
+    says: /--enable-process-environment-variables/,
   },
   "an address without a port": {
     argv: ["--metrics-server", "localhost"],

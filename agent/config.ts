@@ -22,6 +22,9 @@ export interface Config {
   logFormat: (typeof LOG_FORMATS)[number];
   enableProcessCred: boolean;
   enableProcessNs: boolean;
+  enableProcessSecurityLabel: boolean;
+  processCredentialsView: (typeof CREDENTIALS_VIEWS)[number];
+  exposeStackAddresses: boolean;
   /** Absent: the engine chooses by the number of CPUs. */
   ringBytes?: number;
 }
@@ -41,6 +44,7 @@ export type Command =
 
 const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
 const LOG_FORMATS = ["text", "json"] as const;
+const CREDENTIALS_VIEWS = ["exec", "current"] as const;
 const MIN_RING_BYTES = 64 << 10;
 const MAX_RING_BYTES = 1 << 30;
 
@@ -84,6 +88,13 @@ function makeConfig(values: Values, env: Environment, hostname: string): Config 
     logFormat: oneOf(LOG_FORMATS, "log-format", text("log-format") ?? "text"),
     enableProcessCred: values["enable-process-cred"] === true,
     enableProcessNs: values["enable-process-ns"] === true,
+    enableProcessSecurityLabel: values["enable-process-security-label"] === true,
+    processCredentialsView: oneOf(
+      CREDENTIALS_VIEWS,
+      "process-credentials-view",
+      text("process-credentials-view") ?? "exec",
+    ),
+    exposeStackAddresses: values["expose-stack-addresses"] === true,
     ...(ringSize !== undefined && ringSize !== "0" && { ringBytes: parseRingSize(ringSize) }),
   };
 }

@@ -62,6 +62,19 @@ export const OPTIONS = {
   "log-format": { type: "string", value: "FORMAT", help: "text or json, on standard error. Default: text." },
   "enable-process-cred": { type: "boolean", help: "Show the credentials that a process had at exec." },
   "enable-process-ns": { type: "boolean", help: "Show the namespaces that a process had at exec." },
+  "enable-process-security-label": {
+    type: "boolean",
+    help: "Show in process_exec what AppArmor, SELinux or another security module calls the process.",
+  },
+  "process-credentials-view": {
+    type: "string",
+    value: "VIEW",
+    help: "Which credentials a process shows: exec, those that it had at exec, or current. Default: exec.",
+  },
+  "expose-stack-addresses": {
+    type: "boolean",
+    help: "Show addresses in stack traces: whoever reads events then knows where the kernel lies.",
+  },
   "rb-size": {
     type: "string",
     value: "BYTES",
@@ -83,7 +96,7 @@ export function environmentName(option: string): string {
 export function helpText(): string {
   const rows = Object.entries<Option>(OPTIONS).map(([name, option]) => {
     const flag = option.value === undefined ? `--${name}` : `--${name} ${option.value}`;
-    return `  ${flag.padEnd(30)} ${option.help}`;
+    return `  ${flag.padEnd(32)} ${option.help}`;
   });
   return [
     "Usage: node agent/main.ts [FLAGS]",

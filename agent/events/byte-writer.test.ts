@@ -85,3 +85,8 @@ test("a taken chunk does not change with later writes", () => {
   expect(new TextDecoder().decode(chunk)).toBe("first");
   expect(writer.length).toBe(5);
 });
+
+test.each([0, 1, 2, 3, 4, 5, 254])("base64 of %i bytes is padded", (length) => {
+  const content = Uint8Array.from({ length }, (_, i) => (i * 83 + 7) & 0xff);
+  expect(written((writer) => writer.base64(content))).toBe(Buffer.from(content).toString("base64"));
+});

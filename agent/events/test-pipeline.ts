@@ -8,6 +8,7 @@ import type { ScannedProcess } from "../process/scan.ts";
 import type { EventSink } from "./export/sink.ts";
 import { EventMetrics } from "./metrics.ts";
 import { EventPipeline, type PipelineDeps } from "./pipeline.ts";
+import { type HookFields, makeBatch, makeExec, makeHook, type SlotFields } from "./test-records.ts";
 import { WallClock } from "./wall-clock.ts";
 
 /** A clock that stands still until it is moved; boot was at WALL_AT_BOOT_MS. */
@@ -113,6 +114,27 @@ export function makeHookDef(changes: Partial<HookDef> = {}): HookDef {
     selectors: [],
     ...changes,
   };
+}
+
+/** Policy of setupShell's hook. */
+export const TEST_POLICY = { kind: "TracingPolicy", name: "creds" } as const;
+
+/** The exec of setupShell's process: /bin/sh, pid 10, 20 ms after boot. */
+export const SHELL_EXEC = { pid: 10, ktimeNs: 20_000_000n, filename: "/bin/sh", parentPid: 0, seq: 1 };
+
+/** A pipeline with one hook, id 7, and one process; its process_exec is taken already. */
+export function setupShell(def = makeHookDef(), options: Parameters<typeof makePipeline>[0] = {}) {
+  const parts = makePipeline(options);
+  const functionName = def.syscall ? `__x64_${def.call}` : def.call;
+  parts.pipeline.registerHook(7, { policy: TEST_POLICY, def, functionName });
+  parts.pipeline.handleBatch(makeBatch(makeExec(SHELL_EXEC)));
+  parts.sink.takeLines();
+  return parts;
+}
+
+/** A hit of setupShell's hook by its process, 30 ms after boot. */
+export function makeHit(slots: SlotFields[], changes: Partial<HookFields> = {}): Uint8Array {
+  return makeHook({ pid: 10, ktimeNs: 30_000_000n, seq: 1, hookId: 7, slots, ...changes });
 }
 
 /** Parsed lines. */

@@ -1,6 +1,12 @@
 /** Records as the kernel would write them, for tests and benchmarks. */
 import {
+  BUFFER,
+  BUFFER_SIZE,
   CRED,
+  CRED_CHANGE,
+  CRED_CHANGE_SIZE,
+  CRED_FIELD_NAMES,
+  CRED_REST,
   CRED_SIZE,
   EXEC,
   EXEC_SIZE,
@@ -11,13 +17,22 @@ import {
   HEADER,
   HOOK,
   HOOK_SIZE,
+  MAX_GROUPS,
+  MODULE,
+  MODULE_SIZE,
   NO_SELECTOR,
   NS,
+  PATH,
+  PATH_SIZE,
+  RECORD_CRED_CHANGE,
   RECORD_CWD_ROOT,
   RECORD_EXEC,
   RECORD_EXIT,
   RECORD_FORK,
   RECORD_HOOK,
+  RECORD_KERNEL_STACK,
+  RECORD_RETURN,
+  RECORD_USER_STACK,
   SLOT_SIZE,
   USER_NS,
   USER_NS_SIZE,
@@ -70,6 +85,8 @@ export interface ForkFields extends HeaderFields {
 /** One argument slot. */
 export interface SlotFields {
   status?: number;
+  /** Of a failed read in a walk of members. */
+  depth?: number;
   payload: Uint8Array;
 }
 
@@ -78,6 +95,24 @@ export interface HookFields extends HeaderFields {
   hookId: number;
   action?: number;
   slots?: SlotFields[];
+  returned?: SlotFields;
+  credChange?: CredChangeFields;
+  kernelStack?: bigint[];
+  userStack?: bigint[];
+}
+
+/** What a struct cred leaves out of credentials; what is left out here is 0. */
+export type CredRestFields = Partial<Record<Exclude<keyof typeof CRED_REST, "groups">, number | bigint>> & {
+  groups?: number[];
+};
+
+/** Old and new credentials. */
+export interface CredChangeFields {
+  changed?: (typeof CRED_FIELD_NAMES)[number][];
+  old?: CredFields;
+  new?: CredFields;
+  oldRest?: CredRestFields;
+  newRest?: CredRestFields;
 }
 
 const AUID_UNSET = 4_294_967_295;
@@ -140,7 +175,17 @@ export function makeExit(fields: HeaderFields & { code?: number }): Uint8Array {
 
 export function makeHook(fields: HookFields): Uint8Array {
   const slots = fields.slots ?? [];
-  const record = makeRecord(RECORD_HOOK, HOOK_SIZE, fields, Buffer.concat(slots.map(makeSlot)));
+  const { returned, credChange, kernelStack, userStack } = fields;
+  const extras: [flag: number, part: Uint8Array | undefined][] = [
+    [RECORD_RETURN, returned && makeSlot(returned)],
+    [RECORD_CRED_CHANGE, credChange && makeCredChange(credChange)],
+    [RECORD_KERNEL_STACK, kernelStack && makeSlot(stackSlot(kernelStack))],
+    [RECORD_USER_STACK, userStack && makeSlot(stackSlot(userStack))],
+  ];
+  const present = extras.filter(([, part]) => part !== undefined);
+  const flags = present.reduce((all, [flag]) => all | flag, fields.flags ?? 0);
+  const rest = Buffer.concat([...slots.map(makeSlot), ...present.map(([, part]) => part as Uint8Array)]);
+  const record = makeRecord(RECORD_HOOK, HOOK_SIZE, { ...fields, flags }, rest);
   const view = new DataView(record.buffer);
   view.setUint32(HOOK.hook_id, fields.hookId, true);
   view.setUint16(HOOK.selector, NO_SELECTOR, true);
@@ -171,11 +216,68 @@ export function userNamespaceSlot(fields: Record<keyof typeof USER_NS, number>):
   return { payload };
 }
 
-function makeSlot({ status, payload }: SlotFields): Uint8Array {
+/** Payload of file, path, dentry, fd and linux_binprm; `flags` are those of the walk. */
+export function pathSlot(path: string, mode: number, flags = 0): SlotFields {
+  const head = new Uint8Array(PATH_SIZE);
+  const view = new DataView(head.buffer);
+  view.setUint32(PATH.flags, flags, true);
+  view.setUint32(PATH.mode, mode, true);
+  return { payload: Buffer.concat([head, Buffer.from(path)]) };
+}
+
+/** Payload of char_buf and const_buf; `size` is that of the whole buffer. */
+export function bufferSlot(content: Uint8Array, size: number | bigint = content.length): SlotFields {
+  const head = new Uint8Array(BUFFER_SIZE);
+  new DataView(head.buffer).setBigUint64(BUFFER.size, BigInt(size), true);
+  return { payload: Buffer.concat([head, content]) };
+}
+
+/** Payload of module and load_info. */
+export function moduleSlot(name: string, fields: { taints?: bigint; signatureOk?: number } = {}): SlotFields {
+  const head = new Uint8Array(MODULE_SIZE);
+  const view = new DataView(head.buffer);
+  view.setBigUint64(MODULE.taints, fields.taints ?? 0n, true);
+  view.setUint32(MODULE.signature_ok, fields.signatureOk ?? 2, true);
+  return { payload: Buffer.concat([head, Buffer.from(name)]) };
+}
+
+function stackSlot(addresses: bigint[]): SlotFields {
+  return { payload: new Uint8Array(BigUint64Array.from(addresses).buffer) };
+}
+
+function makeCredChange(fields: CredChangeFields): Uint8Array {
+  const change = new Uint8Array(CRED_CHANGE_SIZE);
+  const view = new DataView(change.buffer);
+  const changed = (fields.changed ?? []).reduce(
+    (mask, name) => mask | (1 << CRED_FIELD_NAMES.indexOf(name)),
+    0,
+  );
+  view.setUint32(CRED_CHANGE.changed, changed, true);
+  writeCred(view, CRED_CHANGE.old, fields.old ?? {});
+  writeCred(view, CRED_CHANGE.new, fields.new ?? {});
+  writeCredRest(view, CRED_CHANGE.old_rest, fields.oldRest ?? {});
+  writeCredRest(view, CRED_CHANGE.new_rest, fields.newRest ?? {});
+  return change;
+}
+
+function writeCredRest(view: DataView, at: number, { groups = [], ...fields }: CredRestFields): void {
+  view.setUint32(at + CRED_REST.groups_count, groups.length, true);
+  for (const [i, group] of groups.slice(0, MAX_GROUPS).entries()) {
+    view.setUint32(at + CRED_REST.groups + 4 * i, group, true);
+  }
+  for (const [name, value] of Object.entries(fields)) {
+    const offset = at + CRED_REST[name as keyof typeof CRED_REST];
+    if (name.startsWith("cap_")) view.setBigUint64(offset, BigInt(value), true);
+    else view.setUint32(offset, Number(value), true);
+  }
+}
+
+function makeSlot({ status, depth, payload }: SlotFields): Uint8Array {
   const room = (payload.length + 7) & ~7;
   const slot = new Uint8Array(SLOT_SIZE + room);
   const view = new DataView(slot.buffer);
   view.setUint16(0, status ?? 0, true);
+  view.setUint16(2, depth ?? 0, true);
   view.setUint16(4, room, true);
   view.setUint16(6, payload.length, true);
   slot.set(payload, SLOT_SIZE);
