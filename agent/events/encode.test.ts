@@ -1,5 +1,13 @@
 import { describe, expect, test } from "vitest";
 import type { ArgDef } from "../../crds/hook-spec.ts";
+import {
+  EXEC_FILE_CAPS,
+  EXEC_PRIVILEGES_KNOWN,
+  EXEC_SETGID,
+  EXEC_SETGID_ROOT,
+  EXEC_SETUID,
+  EXEC_SETUID_ROOT,
+} from "./record-layout.ts";
 import { makeHit, makeHookDef, parseLines, SHELL_EXEC, setupShell, TEST_POLICY } from "./test-pipeline.ts";
 import { credSlot, integerSlot, makeBatch, makeExec, makeExit, makeFork } from "./test-records.ts";
 
@@ -165,6 +173,91 @@ describe("process events", () => {
       securebits: ["SecBitKeepCaps"],
     });
     expect(process.binary_properties).toEqual({ file: { inode: { number: "4711", links: 0 } } });
+  });
+
+  const privileges: Record<string, { bits: number; exeLinks?: number; want: unknown }> = {
+    "a set-user-id root program": {
+      bits: EXEC_SETUID | EXEC_SETUID_ROOT,
+      want: { setuid: 0, privileges_changed: ["PRIVILEGES_RAISED_EXEC_FILE_SETUID"] },
+    },
+    "a set-user-id program of somebody": { bits: EXEC_SETUID, want: { setuid: 0 } },
+    "a set-group-id program": {
+      bits: EXEC_SETGID | EXEC_SETGID_ROOT,
+      want: { setgid: 42, privileges_changed: ["PRIVILEGES_RAISED_EXEC_FILE_SETGID"] },
+    },
+    "a program with everything": {
+      bits: EXEC_SETUID | EXEC_SETUID_ROOT | EXEC_SETGID | EXEC_SETGID_ROOT | EXEC_FILE_CAPS,
+      exeLinks: 0,
+      want: {
+        setuid: 0,
+        setgid: 42,
+        privileges_changed: [
+          "PRIVILEGES_RAISED_EXEC_FILE_CAP",
+          "PRIVILEGES_RAISED_EXEC_FILE_SETUID",
+          "PRIVILEGES_RAISED_EXEC_FILE_SETGID",
+        ],
+        file: { inode: { number: "4711", links: 0 } },
+      },
+    },
+    "a program that gives nothing": { bits: 0, want: undefined },
+  };
+
+  test.each(Object.entries(privileges))("%s is told in process_exec, and only there", (_name, row) => {
+    const { pipeline, sink } = setupShell(makeHookDef(), {
+      cache: { keepCredentials: true },
+      processFields: { credentials: true },
+    });
+    const suid = { pid: 11, seq: 1, ktimeNs: 25n * MS };
+    const child = { pid: 12, seq: 1, ktimeNs: 27n * MS };
+    const { bits, exeLinks = 1 } = row;
+    pipeline.handleBatch(
+      makeBatch(
+        makeExec({
+          ...SHELL_EXEC,
+          ...suid,
+          cred: { uid: 1000, egid: 42 },
+          privileges: bits | EXEC_PRIVILEGES_KNOWN,
+          exeLinks,
+        }),
+        makeHit([credSlot({})], suid),
+        makeFork({ ...child, parentPid: 11 }),
+        makeHit([credSlot({})], child),
+        makeExit({ ...suid, ktimeNs: 40n * MS }),
+      ),
+    );
+    const [exec, ...others] = parseLines(sink.takeLines());
+    expect(exec.process_exec.process.binary_properties).toEqual(row.want);
+    expect(JSON.stringify(others)).not.toContain("binary_properties");
+  });
+
+  test("without the flag for credentials nothing of them is told", () => {
+    const { pipeline, sink } = setupShell();
+    const exec = { ...SHELL_EXEC, pid: 11, privileges: EXEC_SETUID | EXEC_PRIVILEGES_KNOWN, exeLinks: 0 };
+    pipeline.handleBatch(makeBatch(makeExec(exec)));
+    const [event] = parseLines(sink.takeLines());
+    for (const key of ["binary_properties", "cap", "process_credentials", "ns"])
+      expect(event.process_exec.process).not.toHaveProperty(key);
+    expect(event.process_exec.process.in_init_tree).toBe(false);
+  });
+
+  test("what a security module calls a process is told in its process_exec, last", () => {
+    const labels = new Map([[11, "docker-default (enforce)"]]);
+    const proc = {
+      read: () => undefined,
+      isAlive: (pid: number) => pid !== 13,
+      securityLabel: (pid: number) => labels.get(pid),
+    };
+    const { pipeline, sink } = setupShell(makeHookDef(), { cache: { proc } });
+    labels.set(13, "of the next process with this pid");
+    const execs = [11, 12, 13].map((pid) => makeExec({ ...SHELL_EXEC, pid }));
+    pipeline.handleBatch(makeBatch(...execs, makeHit([credSlot({})], { pid: 11 })));
+    const [labelled, unlabelled, reused, kprobe] = parseLines(sink.takeLines());
+    expect(Object.entries(labelled.process_exec.process).at(-1)).toEqual([
+      "security_label",
+      "docker-default (enforce)",
+    ]);
+    for (const { process } of [unlabelled.process_exec, reused.process_exec, kprobe.process_kprobe])
+      expect(process).not.toHaveProperty("security_label");
   });
 
   test("a process that forked and has not executed shows what its parent runs, and a reference", () => {

@@ -19,6 +19,7 @@ interface FakeProcess {
   cgroup?: string;
   loginuid?: string;
   pidNamespace?: number;
+  label?: string;
 }
 
 function add(process: FakeProcess): void {
@@ -29,6 +30,10 @@ function add(process: FakeProcess): void {
   writeFileSync(join(directory, "cmdline"), process.cmdline ?? "");
   writeFileSync(join(directory, "cgroup"), process.cgroup ?? "0::/\n");
   if (process.loginuid !== undefined) writeFileSync(join(directory, "loginuid"), process.loginuid);
+  if (process.label !== undefined) {
+    mkdirSync(join(directory, "attr"));
+    writeFileSync(join(directory, "attr", "current"), process.label);
+  }
   if (process.exe !== undefined) symlinkSync(process.exe, join(directory, "exe"));
   if (process.cwd !== undefined) symlinkSync(process.cwd, join(directory, "cwd"));
   symlinkSync(`pid:[${process.pidNamespace ?? 4026531836}]`, join(directory, "ns", "pid"));
@@ -52,6 +57,7 @@ add({
   stat: stat(1, "systemd", 0, 50),
   status: "Uid:\t0\t0\t0\t0\nNSpid:\t1\n",
   cmdline: "/sbin/init\0splash\0",
+  label: "unconfined\n",
   exe: "/usr/lib/systemd/systemd",
   cwd: "/",
 });
@@ -78,6 +84,7 @@ add({
   stat: stat(40, "shim", 1, 1000),
   status: "Uid:\t0\t0\t0\t0\nNSpid:\t40\n",
   cmdline: "shim\0",
+  label: "system_u:system_r:container_runtime_t:s0\0",
   exe: "/bin/shim",
   cwd: "/",
 });
@@ -126,6 +133,18 @@ test("tells a process from its successor by the start", () => {
   expect(scanner.isAlive(300, 14_930_000_000n)).toBe(false);
   expect(scanner.isAlive(41, 10_000_000_000n)).toBe(false);
   expect(scanner.isAlive(12345, 0n)).toBe(false);
+});
+
+test.each([
+  ["AppArmor", 1, "unconfined"],
+  ["SELinux", 40, "system_u:system_r:container_runtime_t:s0"],
+  ["no security module", 300, undefined],
+])("the label of %s, only when it is asked for", (_name, pid, want) => {
+  const labelled = new ProcScanner(procfs, { securityLabels: true });
+  expect(labelled.securityLabel(pid)).toBe(want);
+  expect(labelled.read(pid)?.facts.securityLabel).toBe(want);
+  expect(new ProcScanner(procfs).securityLabel(pid)).toBeUndefined();
+  expect(find(pid)?.facts.securityLabel).toBeUndefined();
 });
 
 test("reads the real /proc", () => {
