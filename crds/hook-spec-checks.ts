@@ -50,6 +50,9 @@ function checkFilter(filter: FilterDef, hook: HookDef, at: string, report: Repor
   }
   if (filter.match === "arg") {
     checkPosition(filter.arg, "arg", hook, at, report);
+    if (filter.compare === "range" && filter.ranges.length === 0 && !filter.syscalls) {
+      report(`${at}.ranges`, "must NOT have fewer than 1 items");
+    }
     if (filter.compare === "gained") checkPosition(filter.newArg, "newArg", hook, at, report);
   }
   checkRanges(filter, at, report);

@@ -196,8 +196,11 @@ export type FilterDef =
   | { match: "currentCred"; negate: boolean; field: CurrentCredField; ranges: Range[] }
   /** On hooks that receive new credentials (cred-hooks.ts): one of the fields changed in this way. */
   | { match: "credChange"; fields: CredChangeField[]; change: CredChange }
-  /** `arg` is the position in HookDef.args. Equal, GT, LT, InRange and InMap all compile to ranges. */
-  | { match: "arg"; arg: number; negate: boolean; compare: "range"; ranges: Range[] }
+  /**
+   * `arg` is the position in HookDef.args. Equal, GT, LT, InRange and InMap all compile to ranges. syscalls: the numbers
+   * of these system calls on the node count as values, too; ranges may be empty then.
+   */
+  | { match: "arg"; arg: number; negate: boolean; compare: "range"; ranges: Range[]; syscalls?: string[] }
   /** True if any of the masks has a bit in common with the value. */
   | { match: "arg"; arg: number; negate: boolean; compare: "mask"; masks: Decimal[] }
   | { match: "arg"; arg: number; negate: boolean; compare: "text"; how: TextComparison; values: string[] }

@@ -1,72 +1,85 @@
-/** Arguments of a hook. */
+/** Values that a hook reads: args and data. */
 import { isDeepStrictEqual } from "node:util";
-import { type ArgDef, type ArgType, KERNEL_STRUCTURE_TYPES } from "../crds/hook-spec.ts";
+import { type ArgDef, type ArgType, type HookSection, KERNEL_STRUCTURE_TYPES } from "../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS, HOOK_SPEC_SCHEMA } from "../crds/hook-spec-schema.ts";
+import { compileBuffer } from "./buffers.ts";
 import type { Call } from "./calls.ts";
+import { compileMembers } from "./members.ts";
+import type { ProbeContext } from "./probe.ts";
 import { child, type Problems } from "./problems.ts";
-import { LATER_ARGUMENT_TYPES, refuse } from "./support.ts";
-import { parametersOf, prototypeOf } from "./syscalls.ts";
-import type { FunctionProbe, ProbeArgument } from "./types.ts";
+import { parametersOf, prototypeOf } from "./prototypes.ts";
+import { quote } from "./suggest.ts";
+import type { ProbeArgument } from "./types.ts";
 
 const READABLE: readonly string[] =
   HOOK_SPEC_SCHEMA.properties.hooks.items.properties.args.items.properties.type.enum;
+const SOURCES = ["current_task", "pt_regs"] as const;
 
-/** The arguments of a probe; entries that are wrong keep their position so that filters still find their own. */
-export function compileArgs(probe: FunctionProbe, path: string, problems: Problems): ArgDef[] {
-  const args = probe.args ?? [];
-  const data = probe.data ?? [];
-  if (data.length > 0) refuse("data", `${path}.data`, problems);
-  if (args.length + data.length > HOOK_SPEC_LIMITS.args) {
-    const more = data.length > 0 ? ` and ${data.length} data` : "";
-    problems.error(
-      `${path}.args`,
-      `has ${args.length} entries${more}: at most ${HOOK_SPEC_LIMITS.args} can be read`,
-    );
-  }
-  warnOfDoubles(args, path, problems);
-  return args.map((arg, index) => compileArg(arg, child(`${path}.args`, index), problems));
+/** What the kind of hook says about its values. */
+export interface ArgRules {
+  section: HookSection;
+  syscall: boolean;
+  /** A tracepoint whose values are fields of its trace event, not parameters. */
+  fields: boolean;
+}
+
+interface Values {
+  args?: ProbeArgument[];
+  data?: ProbeArgument[];
+  syscall?: boolean;
+}
+
+/** args and data of a probe; entries that are wrong keep their position so that filters still find their own. */
+export function compileArgs(
+  probe: Values,
+  { section, path, problems }: Pick<ProbeContext, "section" | "path" | "problems">,
+  raw = true,
+): ArgDef[] {
+  const { args = [], data = [] } = probe;
+  const isFunction = section === "kprobes" || section === "fentries";
+  const rules = { section, syscall: isFunction && (probe.syscall ?? true), fields: !raw };
+  checkCount(args.length, data.length, path, problems);
+  warnOfDoubles(args, `${path}.args`, problems);
+  warnOfDoubles(data, `${path}.data`, problems);
+  return [
+    ...args.map((arg, index) => compileArg(arg, child(`${path}.args`, index), rules, problems)),
+    ...data.map((arg, index) => compileData(arg, child(`${path}.data`, index), rules, problems)),
+  ];
 }
 
 /** What only the function can tell: an index beyond its parameters, a kernel structure passed by user space. */
 export function checkArgsOfCall(args: ArgDef[], path: string, call: Call, problems: Problems): void {
-  const parameters = parametersOf(call.name, call.syscall);
+  const parameters = parametersOf(call);
   for (const [position, arg] of args.entries()) {
     const at = child(`${path}.args`, position);
-    if (parameters && arg.index >= parameters.length && arg.index <= HOOK_SPEC_LIMITS.argIndex) {
-      const prototype = prototypeOf(call.name, call.syscall);
-      const last = parameters.length - 1;
-      const right = last < 0 ? "it has no parameters" : `the last index is ${last}`;
-      problems.error(`${at}.index`, `is ${arg.index}, beyond the parameters of ${prototype}: ${right}`);
-    }
+    if (parameters) checkParameter(arg, parameters, at, call, problems);
     if (call.syscall && KERNEL_STRUCTURE_TYPES.has(arg.type)) {
-      problems.error(`${at}.type`, `${arg.type} is a structure of the kernel: no system call takes one`);
+      const instead = arg.type === "filename" ? "write string" : "no system call takes one";
+      problems.error(`${at}.type`, `${arg.type} is a structure of the kernel: ${instead}`);
     }
   }
 }
 
-/** A parameter may be read several times, as different types; the same twice only costs. */
-function warnOfDoubles(args: ProbeArgument[], path: string, problems: Problems): void {
-  for (const [position, arg] of args.entries()) {
-    const earlier = args.findIndex((other) => isDeepStrictEqual(other, arg));
-    if (earlier < position) problems.warn(child(`${path}.args`, position), `is the same as args[${earlier}]`);
+function checkParameter(arg: ArgDef, parameters: string[], at: string, call: Call, problems: Problems): void {
+  const last = parameters.length - 1;
+  const right = last < 0 ? "it has no parameters" : `the last index is ${last}`;
+  if (arg.index > last && arg.index <= HOOK_SPEC_LIMITS.argIndex) {
+    problems.error(`${at}.index`, `is ${arg.index}, beyond the parameters of ${prototypeOf(call)}: ${right}`);
+  }
+  if (arg.sizeArgIndex !== undefined && arg.sizeArgIndex > parameters.length) {
+    const message = `is ${arg.sizeArgIndex}, from 1, beyond the parameters of ${prototypeOf(call)}`;
+    problems.error(`${at}.sizeArgIndex`, message);
   }
 }
 
-function compileArg(arg: ProbeArgument, path: string, problems: Problems): ArgDef {
-  if (arg.index > HOOK_SPEC_LIMITS.argIndex) {
-    problems.error(`${path}.index`, `is ${arg.index}, out of bounds: 0 to ${HOOK_SPEC_LIMITS.argIndex}`);
-  }
-  checkType(arg.type, `${path}.type`, problems);
-  checkLabel(arg.label, `${path}.label`, problems);
-  if (arg.source) problems.error(`${path}.source`, "belongs to entries of data: an argument has no source");
-  if (arg.sizeArgIndex)
-    problems.error(`${path}.sizeArgIndex`, `fits char_buf and char_iovec only, not ${arg.type}`);
-  if (arg.maxData) problems.error(`${path}.maxData`, `fits char_buf and char_iovec only, not ${arg.type}`);
-  if (arg.returnCopy) refuse("returnCopy", `${path}.returnCopy`, problems);
-  if (arg.resolve) refuse("resolve", `${path}.resolve`, problems);
-  if (arg.btfType) refuse("btfType", `${path}.btfType`, problems);
-  if (arg.btfTypeModule) refuse("btfType", `${path}.btfTypeModule`, problems);
-  return { index: arg.index, type: arg.type as ArgType, ...(arg.label ? { label: arg.label } : {}) };
+/** True for a type that hooks can read. */
+export function isReadable(type: string): type is ArgType {
+  return READABLE.includes(type);
+}
+
+/** Reports a type that no hook reads. */
+export function refuseType(type: string, path: string, problems: Problems): void {
+  problems.error(path, `the argument type ${type} is not supported: Trigon watches credentials`);
 }
 
 /** Reports a label that is longer than events carry. */
@@ -76,12 +89,71 @@ export function checkLabel(label: string | undefined, path: string, problems: Pr
     problems.error(path, `is longer than ${most} characters`);
 }
 
-function checkType(type: string, path: string, problems: Problems): void {
-  if (READABLE.includes(type)) return;
-  if (type === "auto")
-    problems.error(path, `auto does not fit a kernel function: name the type, for example int`);
-  else if (type === "syscall64") problems.error(path, "syscall64 fits tracepoints only");
-  else if (LATER_ARGUMENT_TYPES.has(type))
-    problems.error(path, `the argument type ${type} is not supported yet`);
-  else problems.error(path, `the argument type ${type} is not supported: Trigon watches credentials`);
+function checkCount(args: number, data: number, path: string, problems: Problems): void {
+  if (args + data <= HOOK_SPEC_LIMITS.args) return;
+  const more = data > 0 ? ` and ${data} data` : "";
+  problems.error(
+    args > 0 ? `${path}.args` : `${path}.data`,
+    `has ${args} entries${more}: at most ${HOOK_SPEC_LIMITS.args} can be read`,
+  );
+}
+
+/** A parameter may be read several times, as different types; the same twice only costs. */
+function warnOfDoubles(args: ProbeArgument[], path: string, problems: Problems): void {
+  for (const [position, arg] of args.entries()) {
+    const earlier = args.findIndex((other) => isDeepStrictEqual(other, arg));
+    const list = path.slice(path.lastIndexOf(".") + 1);
+    if (earlier < position) problems.warn(child(path, position), `is the same as ${list}[${earlier}]`);
+  }
+}
+
+function compileArg(arg: ProbeArgument, path: string, rules: ArgRules, problems: Problems): ArgDef {
+  const most = rules.fields ? HOOK_SPEC_LIMITS.fieldIndex : HOOK_SPEC_LIMITS.argIndex;
+  if (arg.index > most) problems.error(`${path}.index`, `is ${arg.index}, out of bounds: 0 to ${most}`);
+  if (arg.source) problems.error(`${path}.source`, "belongs to entries of data: an argument has no source");
+  return { index: arg.index, ...compileValue(arg, path, rules, problems) };
+}
+
+/** An entry of data starts at its source; its index says nothing. */
+function compileData(arg: ProbeArgument, path: string, rules: ArgRules, problems: Problems): ArgDef {
+  const source = SOURCES.find((known) => known === arg.source);
+  if (!source) {
+    const found = arg.source
+      ? `${quote(arg.source)} is not a source`
+      : "is missing: an entry of data needs it";
+    problems.error(`${path}.source`, `${found}: must be ${SOURCES.join(" or ")}`);
+  }
+  if (!arg.resolve) {
+    problems.error(`${path}.resolve`, "is missing: an entry of data needs it, for example cred.uid.val");
+  }
+  return {
+    index: 0,
+    ...(source ? { source } : {}),
+    ...compileValue(arg, path, { ...rules, syscall: false }, problems),
+  };
+}
+
+function compileValue(
+  arg: ProbeArgument,
+  path: string,
+  rules: ArgRules,
+  problems: Problems,
+): Omit<ArgDef, "index" | "source"> {
+  checkType(arg.type, `${path}.type`, rules.section, problems);
+  checkLabel(arg.label, `${path}.label`, problems);
+  return {
+    type: arg.type as ArgType,
+    ...(arg.label ? { label: arg.label } : {}),
+    ...compileMembers(arg, path, rules, problems),
+    ...compileBuffer(arg, path, rules, problems),
+  };
+}
+
+function checkType(type: string, path: string, section: HookSection, problems: Problems): void {
+  const isTracepoint = section === "tracepoints";
+  if (type === "auto" && !isTracepoint) {
+    const what = section === "lsmhooks" ? "an LSM hook" : "a kernel function";
+    problems.error(path, `auto does not fit ${what}: name the type, for example int`);
+  } else if (type === "syscall64" && !isTracepoint) problems.error(path, "syscall64 fits tracepoints only");
+  else if (!isReadable(type)) refuseType(type, path, problems);
 }

@@ -2,8 +2,9 @@
 import { HOOK_SPEC_LIMITS } from "../crds/hook-spec-schema.ts";
 import { findList, type Lists, listName } from "./lists.ts";
 import { child, type Problems } from "./problems.ts";
+import { functionHint } from "./prototypes.ts";
 import { quote } from "./suggest.ts";
-import { functionHint } from "./syscalls.ts";
+import { SYSCALL_NAMES } from "./syscall-table.ts";
 import type { FunctionProbe } from "./types.ts";
 
 /** A function to attach to. */
@@ -12,6 +13,10 @@ export interface Call {
   syscall: boolean;
   /** Where the name stands. */
   path: string;
+  /** True: a hook of the Linux Security Modules. */
+  lsm?: boolean;
+  /** True: an entry of a generated list, which not every kernel has. */
+  mayBeMissing?: boolean;
 }
 
 const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_.$]*$/;
@@ -25,13 +30,24 @@ export function resolveCalls(probe: FunctionProbe, path: string, lists: Lists, p
   if (name === undefined) return callOf(probe.call, syscall, `${path}.call`, problems);
   const found = findList(name, `${path}.call`, lists, problems);
   if (!found) return [];
-  if (found.list.type === "syscalls" && !syscall) {
+  const { type, values = [] } = found.list;
+  if ((type === "syscalls" || type === "generated_syscalls") && !syscall) {
     problems.error(`${path}.syscall`, `must be true: list ${quote(name)} holds system calls`);
     return [];
   }
-  return (found.list.values ?? []).flatMap((value, index) =>
+  if (type === "generated_syscalls") return everySyscall(`${path}.call`, problems);
+  return values.flatMap((value, index) =>
     callOf(value, syscall, child(`${found.path}.values`, index), problems),
   );
+}
+
+/** No kernel has them all. */
+function everySyscall(path: string, problems: Problems): Call[] {
+  problems.warn(
+    path,
+    `makes ${SYSCALL_NAMES.length} hooks, one for each system call: list those that matter`,
+  );
+  return SYSCALL_NAMES.map((name) => ({ name: `sys_${name}`, syscall: true, path, mayBeMissing: true }));
 }
 
 function callOf(name: string, syscall: boolean, path: string, problems: Problems): Call[] {

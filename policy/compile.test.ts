@@ -43,10 +43,10 @@ describe("a policy as a whole", () => {
         `spec: "spec" is missing: What to watch: one kind of probes, what to read there and when to report it.`,
       ],
     ],
-    "no hooks": [makePolicy({}), ["spec: has no hooks: add kprobes or fentries"]],
+    "no hooks": [makePolicy({}), ["spec: has no hooks: add kprobes, fentries, tracepoints or lsmhooks"]],
     "empty sections": [
       makePolicy({ kprobes: [], fentries: [] }),
-      ["spec: has no hooks: add kprobes or fentries"],
+      ["spec: has no hooks: add kprobes, fentries, tracepoints or lsmhooks"],
     ],
     "kprobes and fentries together": [
       makePolicy({ kprobes: [makeProbe()], fentries: [makeProbe()] }),
@@ -175,7 +175,22 @@ describe("lists", () => {
     expect(functions.map(({ call }) => call)).toEqual(["commit_creds", "create_user_ns"]);
   });
 
+  test("a generated list has every system call, none of which a kernel must have", () => {
+    const policy = withList({ type: "generated_syscalls" }, { args: [] });
+    const hooks = hooksOf(policy);
+    expect(hooks.length).toBeGreaterThan(350);
+    expect(hooks.every(({ syscall, ignoreCallNotFound }) => syscall && ignoreCallNotFound)).toBe(true);
+    expect(hooks.map(({ call }) => call)).toContain("sys_setresuid");
+    expect(warningsOf(policy)).toEqual([
+      `${PROBE}.call: makes ${hooks.length} hooks, one for each system call: list those that matter`,
+    ]);
+  });
+
   const refused: Record<string, [policy: Loose, errors: string[]]> = {
+    "a pattern of a list that has all": [
+      withList({ type: "generated_syscalls", pattern: "set*" }, { args: [] }),
+      ["spec.lists[0].pattern: does not fit generated_syscalls: it has all system calls"],
+    ],
     "a list that does not exist": [
       makePolicy({
         lists: [{ name: "uids", values: ["sys_setuid"] }],
@@ -296,9 +311,13 @@ describe("arguments", () => {
       argument({ type: "syscall64" }),
       "args[0].type: syscall64 fits tracepoints only",
     ],
-    "a type that will come": [
-      argument({ type: "file" }),
-      "args[0].type: the argument type file is not supported yet",
+    "a file in a system call": [
+      makeProbePolicy({ args: [{ index: 0, type: "file" }] }),
+      "args[0].type: file is a structure of the kernel: no system call takes one",
+    ],
+    "the kernel's copy of a file name in a system call": [
+      makeProbePolicy({ args: [{ index: 0, type: "filename" }] }),
+      "args[0].type: filename is a structure of the kernel: write string",
     ],
     "a type that is outside of the subject": [
       argument({ type: "skb" }),
@@ -382,16 +401,31 @@ describe("options", () => {
     ["disable-kprobe-multi", "1"],
     ["disable-kprobe-multi", "False"],
     ["disable-uprobe-multi", "true"],
-    ["policy-mode", "enforce"],
-    ["policy-mode", "monitor"],
-  ])("takes %s: %s", (name, value) => {
-    expect(errorsOf(withOptions({ name, value }))).toEqual([]);
+  ])("takes %s: %s, which changes nothing", (name, value) => {
+    expect(compilePolicy(withOptions({ name, value }))).toEqual(compilePolicy(withOptions()));
+  });
+
+  test.each(["enforce", "monitor"])("policy-mode: %s stands in the spec", (value) => {
+    expect(compilePolicy(withOptions({ name: "policy-mode", value }))).toMatchObject({
+      ok: true,
+      spec: { mode: value },
+      warnings: [],
+    });
+    expect(compilePolicy(withOptions())).not.toHaveProperty("spec.mode");
+  });
+
+  test.each(["fmod-ret", "override-return"])("override-method: %s is taken with a warning", (value) => {
+    const policy = withOptions({ name: "override-method", value });
+    expect(errorsOf(policy)).toEqual([]);
+    expect(warningsOf(policy)).toEqual([
+      "spec.options[0].value: has no effect: each node takes the method that fits the hook",
+    ]);
   });
 
   const refused: Record<string, [options: Loose[], error: string]> = {
     "an unknown one": [
       [{ name: "colour", value: "red" }],
-      `spec.options[0].name: unknown option "colour": known are disable-kprobe-multi, disable-uprobe-multi, policy-mode`,
+      `spec.options[0].name: unknown option "colour": known are disable-kprobe-multi, disable-uprobe-multi, override-method, policy-mode`,
     ],
     "a misspelt one": [
       [{ name: "policymode", value: "enforce" }],
@@ -399,11 +433,15 @@ describe("options", () => {
     ],
     "a name of every object": [
       [{ name: "constructor" }],
-      `spec.options[0].name: unknown option "constructor": known are disable-kprobe-multi, disable-uprobe-multi, policy-mode`,
+      `spec.options[0].name: unknown option "constructor": known are disable-kprobe-multi, disable-uprobe-multi, override-method, policy-mode`,
     ],
     "a value that does not fit": [
       [{ name: "policy-mode", value: "on" }],
       `spec.options[0].value: "on" does not fit policy-mode: must be enforce or monitor`,
+    ],
+    "a method that there is not": [
+      [{ name: "override-method", value: "kill" }],
+      `spec.options[0].value: "kill" does not fit override-method: must be fmod-ret or override-return`,
     ],
     "no value": [
       [{ name: "disable-kprobe-multi" }],
@@ -479,7 +517,7 @@ describe("node selectors", () => {
 
 describe("warnings", () => {
   const creds = (more: Loose) => makeProbePolicy({ call: "commit_creds", syscall: false, args: [], ...more });
-  const noisy = `${PROBE}.call: commit_creds runs at every exec, also when no credential changes: add a rateLimit to Post`;
+  const noisy = `${PROBE}.call: commit_creds runs at every exec, also when no credential changes: add matchCredChanges, or a rateLimit to Post`;
   const limited = { matchActions: [{ action: "Post", rateLimit: "1m" }] };
   const gone =
     "does not exist in kernels from 6.14 on: the policy fails there unless ignore.callNotFound is true";
@@ -490,6 +528,16 @@ describe("warnings", () => {
     "commit_creds with limits is not": [
       creds({ selectors: [limited, { matchActions: [{ action: "NoPost" }] }] }),
       [],
+    ],
+    "commit_creds that posts changes only is not": [
+      creds({ selectors: [{ matchCredChanges: [{ fields: ["any"], change: "Raised" }] }] }),
+      [],
+    ],
+    "a tracepoint of every system call": [
+      makePolicy({ tracepoints: [{ subsystem: "raw_syscalls", event: "sys_enter" }] }),
+      [
+        "spec.tracepoints[0].event: raw_syscalls/sys_enter costs time in every system call of the node: hook the system calls that matter",
+      ],
     ],
     "a function that newer kernels do not have": [
       creds({ call: "override_creds" }),

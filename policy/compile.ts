@@ -4,7 +4,7 @@ import { checkPolicy, refOf } from "./check.ts";
 import { compileHooks } from "./hooks.ts";
 import { readLists } from "./lists.ts";
 import { compileNodeSelector } from "./node-selector.ts";
-import { checkOptions } from "./options.ts";
+import { compileOptions } from "./options.ts";
 import { type ParsedPolicy, placeErrors } from "./parse.ts";
 import { type PolicyError, Problems } from "./problems.ts";
 import { checkMacros } from "./selectors/parts.ts";
@@ -42,7 +42,7 @@ function compileChecked(policy: Policy, problems: Problems): CompileResult {
   const { spec } = policy;
   if (policy.kind === "TracingPolicyNamespaced") refuse("TracingPolicyNamespaced", "kind", problems);
   refuseTopLevel(spec, problems);
-  checkOptions(spec, problems);
+  const options = compileOptions(spec, problems);
   checkMacros(spec.selectorsMacros, problems);
   const nodeSelector = compileNodeSelector(spec, problems);
   const hooks = compileSections(spec, problems);
@@ -54,6 +54,7 @@ function compileChecked(policy: Policy, problems: Problems): CompileResult {
     version: HOOK_SPEC_VERSION,
     policy: refOf(policy),
     hooks,
+    ...options,
     ...(nodeSelector ? { nodeSelector } : {}),
   };
   return { ok: true, spec: result, hash: hookSpecHash(result), warnings: withoutDoubles(warnings) };
@@ -64,7 +65,7 @@ function compileSections(spec: PolicySpec, problems: Problems): HookDef[] {
   const lists = readLists(spec, problems);
   const [first, second] = used;
   if (first === undefined) {
-    problems.error("spec", `has no hooks: add kprobes or fentries`);
+    problems.error("spec", `has no hooks: add kprobes, fentries, tracepoints or lsmhooks`);
     return [];
   }
   if (second !== undefined) {
@@ -74,7 +75,7 @@ function compileSections(spec: PolicySpec, problems: Problems): HookDef[] {
     );
   }
   return used.flatMap((section) => {
-    if (section === "kprobes" || section === "fentries") return compileHooks(spec, section, lists, problems);
+    if (section !== "uprobes" && section !== "usdts") return compileHooks(spec, section, lists, problems);
     refuse(section, `spec.${section}`, problems);
     return [];
   });

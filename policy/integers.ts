@@ -25,6 +25,7 @@ const INTEGERS: Partial<Record<ArgType, IntegerType>> = {
   ulong: { bits: 64, signed: false },
   uint64: { bits: 64, signed: false },
   size_t: { bits: 64, signed: false },
+  syscall64: { bits: 64, signed: false },
 };
 
 /** Width and sign, or undefined for a type that is no integer. */

@@ -2,7 +2,10 @@
 import { child, type Problems } from "./problems.ts";
 import { didYouMean, quote } from "./suggest.ts";
 import { refuse } from "./support.ts";
+import { isSyscall, SYSCALL_NAMES } from "./syscall-table.ts";
 import type { PolicyList, PolicySpec } from "./types.ts";
+
+const SYSCALL_PREFIX = /^(?:__(?:x64|arm64)_)?sys_/;
 
 /** A list of the policy with the place it stands at. */
 export interface NamedList {
@@ -47,10 +50,36 @@ export function findList(
   return found;
 }
 
+/** Names without `sys_` of a list of system calls; entries that are none are errors. */
+export function syscallsOf({ list, path }: NamedList, problems: Problems): string[] {
+  if (list.type === "generated_syscalls") return [...SYSCALL_NAMES];
+  return (list.values ?? []).flatMap((value, index) => {
+    const name = value.replace(SYSCALL_PREFIX, "");
+    if (isSyscall(name)) return [name];
+    const hint = didYouMean(name, SYSCALL_NAMES) || ": write sys_NAME";
+    problems.error(
+      child(`${path}.values`, index),
+      `${quote(value)} is not a system call with a number${hint}`,
+    );
+    return [];
+  });
+}
+
+function checkGenerated(list: PolicyList, path: string, problems: Problems): void {
+  for (const name of ["values", "pattern"] as const) {
+    if (list[name]?.length)
+      problems.error(`${path}.${name}`, "does not fit generated_syscalls: it has all system calls");
+  }
+}
+
 function checkList(list: PolicyList, path: string, problems: Problems): void {
   if (list.name === "") problems.error(`${path}.name`, "is empty");
-  if (list.type === "generated_syscalls" || list.type === "generated_ftrace") {
-    refuse("generatedList", `${path}.type`, problems);
+  if (list.type === "generated_ftrace") {
+    refuse("generated_ftrace", `${path}.type`, problems);
+    return;
+  }
+  if (list.type === "generated_syscalls") {
+    checkGenerated(list, path, problems);
     return;
   }
   if (list.pattern)

@@ -1,4 +1,5 @@
 /** Settings of a policy; upstream ignores names that it does not know, here they are errors. */
+import type { HookSpec } from "../crds/hook-spec.ts";
 import type { Problems } from "./problems.ts";
 import { didYouMean, quote } from "./suggest.ts";
 import { refuse } from "./support.ts";
@@ -6,17 +7,33 @@ import type { PolicySpec } from "./types.ts";
 
 const BOOLEAN = /^(?:1|t|true|0|f|false)$/i;
 
-/** Options that are taken, with a test of the value and what it must be. None changes a hook spec. */
-const OPTIONS: Record<string, { fits: (value: string) => boolean; allowed: string }> = {
-  "disable-kprobe-multi": { fits: (value) => BOOLEAN.test(value), allowed: "true or false" },
-  "disable-uprobe-multi": { fits: (value) => BOOLEAN.test(value), allowed: "true or false" },
-  "policy-mode": { fits: (value) => ["enforce", "monitor"].includes(value), allowed: "enforce or monitor" },
+const oneOf = (...words: string[]) => ({
+  fits: (value: string) => words.includes(value),
+  allowed: words.join(" or "),
+});
+const FLAG = { fits: (value: string) => BOOLEAN.test(value), allowed: "true or false" };
+
+/** Options that are taken, with a test of the value and what it must be. */
+const OPTIONS: Record<string, { fits: (value: string) => boolean; allowed: string; noEffect?: string }> = {
+  "disable-kprobe-multi": FLAG,
+  "disable-uprobe-multi": FLAG,
+  "override-method": {
+    ...oneOf("fmod-ret", "override-return"),
+    noEffect: "each node takes the method that fits the hook",
+  },
+  "policy-mode": oneOf("enforce", "monitor"),
 };
 
-const REFUSED = ["override-method", "sleepable-preload-size"] as const;
+const REFUSED = ["sleepable-preload-size"] as const;
 
-/** Reports options that are unknown, set twice, or have a value that does not fit. */
-export function checkOptions(spec: PolicySpec, problems: Problems): void {
+/** The options that change the hook spec; reports those that are unknown, set twice, or have a value that does not fit. */
+export function compileOptions(spec: PolicySpec, problems: Problems): Pick<HookSpec, "mode"> {
+  checkOptions(spec, problems);
+  const mode = spec.options?.find(({ name }) => name === "policy-mode")?.value;
+  return mode === "enforce" || mode === "monitor" ? { mode } : {};
+}
+
+function checkOptions(spec: PolicySpec, problems: Problems): void {
   const seen = new Set<string>();
   for (const [index, { name, value }] of (spec.options ?? []).entries()) {
     const path = `spec.options[${index}]`;
@@ -39,5 +56,7 @@ function checkOption(name: string, value: string, path: string, problems: Proble
     problems.error(`${path}.name`, `unknown option ${quote(name)}${hint}`);
   } else if (!option.fits(value)) {
     problems.error(`${path}.value`, `${quote(value)} does not fit ${name}: must be ${option.allowed}`);
+  } else if (option.noEffect !== undefined) {
+    problems.warn(`${path}.value`, `has no effect: ${option.noEffect}`);
   }
 }

@@ -15,18 +15,7 @@ const SELECTOR = `${PROBE}.selectors[0]`;
 const action = (name: string, more: Loose = {}) =>
   makeSelectorPolicy({ matchActions: [{ action: name, ...more }] });
 const withSpec = (more: Loose) => makePolicy({ kprobes: [makeProbe()], ...more });
-const capabilities = [{ operator: "In", values: ["CAP_SYS_ADMIN"] }];
-const onString = { args: [{ index: 0, type: "string" }] };
 const option = (name: string) => withSpec({ options: [{ name, value: "x" }] });
-const capabilitySets = {
-  call: "security_capset",
-  syscall: false,
-  args: [
-    { index: 2, type: "cap_effective" },
-    { index: 3, type: "cap_effective" },
-  ],
-};
-
 /** A policy that uses the feature, valid upstream, and the path where it is refused. */
 const cases: Record<keyof typeof UNSUPPORTED, [policy: Loose, path: string]> = {
   TracingPolicyNamespaced: [makePolicy({ kprobes: [makeProbe()] }, "TracingPolicyNamespaced"), "kind"],
@@ -36,96 +25,27 @@ const cases: Record<keyof typeof UNSUPPORTED, [policy: Loose, path: string]> = {
     "spec.containerSelector",
   ],
   hostSelector: [withSpec({ hostSelector: {} }), "spec.hostSelector"],
-  tracepoints: [makePolicy({ tracepoints: [{ subsystem: "a", event: "b" }] }), "spec.tracepoints"],
-  lsmhooks: [makePolicy({ lsmhooks: [{ hook: "capset" }] }), "spec.lsmhooks"],
   uprobes: [makePolicy({ uprobes: [{ path: "/bin/su", symbols: ["main"] }] }), "spec.uprobes"],
   usdts: [makePolicy({ usdts: [{ path: "/bin/su", provider: "p", name: "n" }] }), "spec.usdts"],
   loader: [withSpec({ loader: true }), "spec.loader"],
   enforcers: [withSpec({ enforcers: [{ calls: ["sys_setuid"] }] }), "spec.enforcers"],
-  return: [makeProbePolicy({ return: true, returnArg: { index: 0, type: "int" } }), `${PROBE}.return`],
   returnArgAction: [makeProbePolicy({ returnArgAction: "TrackSock" }), `${PROBE}.returnArgAction`],
-  data: [
-    makeProbePolicy({ data: [{ index: 0, type: "int", source: "current_task", resolve: "pid" }] }),
-    `${PROBE}.data`,
+  generated_ftrace: [
+    withSpec({ lists: [{ name: "l", type: "generated_ftrace", pattern: "sys_*" }] }),
+    "spec.lists[0].type",
   ],
-  returnCopy: [
-    makeProbePolicy({ args: [{ index: 0, type: "int", returnCopy: true }] }),
-    `${PROBE}.args[0].returnCopy`,
-  ],
-  resolve: [
-    makeProbePolicy({ args: [{ index: 0, type: "int", resolve: "a.b" }] }),
-    `${PROBE}.args[0].resolve`,
-  ],
-  btfType: [
-    makeProbePolicy({ args: [{ index: 0, type: "int", btfType: "cred" }] }),
-    `${PROBE}.args[0].btfType`,
-  ],
-  generatedList: [withSpec({ lists: [{ name: "l", type: "generated_syscalls" }] }), "spec.lists[0].type"],
-  syscallNumbers: [
+  imaHash: [
     makePolicy({
-      lists: [{ name: "l", type: "syscalls", values: ["sys_setuid"] }],
-      kprobes: [
-        makeProbe({ selectors: [{ matchArgs: [{ index: 0, operator: "InMap", values: ["list:l"] }] }] }),
-      ],
+      lsmhooks: [{ hook: "capset", selectors: [{ matchActions: [{ action: "Post", imaHash: true }] }] }],
     }),
-    `${SELECTOR}.matchArgs[0].values[0]`,
+    "spec.lsmhooks[0].selectors[0].matchActions[0].imaHash",
   ],
-  "option override-method": [option("override-method"), "spec.options[0].name"],
   "option sleepable-preload-size": [option("sleepable-preload-size"), "spec.options[0].name"],
-  matchParentBinaries: [
-    makeSelectorPolicy({ matchParentBinaries: [{ operator: "In", values: ["/bin/sh"] }] }),
-    `${SELECTOR}.matchParentBinaries`,
-  ],
-  matchCapabilities: [
-    makeSelectorPolicy({ matchCapabilities: capabilities }),
-    `${SELECTOR}.matchCapabilities`,
-  ],
-  matchCapabilityChanges: [
-    makeSelectorPolicy({ matchCapabilityChanges: capabilities }),
-    `${SELECTOR}.matchCapabilityChanges`,
-  ],
-  matchNamespaceChanges: [
-    makeSelectorPolicy({ matchNamespaceChanges: [{ operator: "In", values: ["Uts"] }] }),
-    `${SELECTOR}.matchNamespaceChanges`,
-  ],
-  matchData: [
-    makeSelectorPolicy({ matchData: [{ index: 0, operator: "Equal", values: ["0"] }] }),
-    `${SELECTOR}.matchData`,
-  ],
-  matchReturnArgs: [
-    makeSelectorPolicy({ matchReturnArgs: [{ index: 0, operator: "Equal", values: ["0"] }] }),
-    `${SELECTOR}.matchReturnArgs`,
-  ],
-  matchReturnActions: [
-    makeSelectorPolicy({ matchReturnActions: [{ action: "Post" }] }),
-    `${SELECTOR}.matchReturnActions`,
-  ],
   matchWorkloads: [makeSelectorPolicy({ matchWorkloads: { podSelector: {} } }), `${SELECTOR}.matchWorkloads`],
-  followChildren: [
-    makeSelectorPolicy({ matchBinaries: [{ operator: "In", values: ["/bin/sh"], followChildren: true }] }),
-    `${SELECTOR}.matchBinaries[0].followChildren`,
-  ],
-  stringOperators: [
-    makeSelectorPolicy({ matchArgs: [{ index: 0, operator: "Prefix", values: ["/etc"] }] }, onString),
-    `${SELECTOR}.matchArgs[0].operator`,
-  ],
-  CapabilitiesGained: [
-    makeSelectorPolicy({ matchArgs: [{ args: [0, 1], operator: "CapabilitiesGained" }] }, capabilitySets),
-    `${SELECTOR}.matchArgs[0].operator`,
-  ],
   CelExpr: [
     makeSelectorPolicy({ matchArgs: [{ index: 0, operator: "CelExpr", values: ["arg0 == 1"] }] }),
     `${SELECTOR}.matchArgs[0].operator`,
   ],
-  kernelStackTrace: [
-    action("Post", { kernelStackTrace: true }),
-    `${SELECTOR}.matchActions[0].kernelStackTrace`,
-  ],
-  userStackTrace: [action("Post", { userStackTrace: true }), `${SELECTOR}.matchActions[0].userStackTrace`],
-  imaHash: [action("Post", { imaHash: true }), `${SELECTOR}.matchActions[0].imaHash`],
-  Sigkill: [action("Sigkill", { argError: -1 }), `${SELECTOR}.matchActions[0].action`],
-  Signal: [action("Signal", { argSig: 9 }), `${SELECTOR}.matchActions[0].action`],
-  Override: [action("Override", { argError: -1 }), `${SELECTOR}.matchActions[0].action`],
   NotifyEnforcer: [action("NotifyEnforcer"), `${SELECTOR}.matchActions[0].action`],
   CleanupEnforcerNotification: [action("CleanupEnforcerNotification"), `${SELECTOR}.matchActions[0].action`],
   Set: [action("Set"), `${SELECTOR}.matchActions[0].action`],
@@ -147,7 +67,11 @@ describe("what upstream has and Trigon does not is refused once, with the reason
 
 test.each(ARGUMENT_TYPES)("the argument type %s is read, or refused with a reason", (type) => {
   const errors = errorsOf(
-    makeProbePolicy({ call: "some_function", syscall: false, args: [{ index: 0, type }] }),
+    makeProbePolicy({
+      call: "some_function",
+      syscall: false,
+      args: [{ index: 0, type, ...(type === "char_buf" ? { sizeArgIndex: 2 } : {}) }],
+    }),
   );
   if (errors.length === 0) return;
   expect(errors).toHaveLength(1);
@@ -173,6 +97,10 @@ test("what is switched off is not refused", () => {
     {
       matchActions: [{ action: "Post", kernelStackTrace: false, imaHash: false }],
       matchCapabilities: [],
+      matchCurrentCred: [],
+      matchCredChanges: [],
+      matchReturnArgs: [],
+      matchReturnActions: [],
       matchBinaries: [{ operator: "In", values: ["/a"], followChildren: false }],
     },
   ];

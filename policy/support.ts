@@ -12,6 +12,8 @@ const outside = (what: string, why: string): string => `${what} is not supported
 
 const USER_SPACE = "Trigon watches the kernel, not functions of user-space programs";
 const SOCKETS = "Trigon does not follow sockets";
+const ENFORCERS = "put Override, Sigkill or Signal into the selector that decides";
+const REQUESTS = "an agent makes no requests on behalf of a policy";
 
 /** Feature to reason; `later` comes with one of the next steps, `outside` is no part of the subject. */
 export const UNSUPPORTED = {
@@ -19,63 +21,30 @@ export const UNSUPPORTED = {
   podSelector: later("podSelector"),
   containerSelector: later("containerSelector"),
   hostSelector: later("hostSelector"),
-  tracepoints: later("a policy with tracepoints"),
-  lsmhooks: later("a policy with lsmhooks"),
+  matchWorkloads: later("matchWorkloads"),
   uprobes: outside("a policy with uprobes", USER_SPACE),
   usdts: outside("a policy with usdts", USER_SPACE),
   loader: outside("loader", "Trigon does not report the loading of files"),
-  enforcers: later("enforcers"),
-  return: later("return (the return value of a function)"),
+  enforcers: outside("enforcers", ENFORCERS),
   returnArgAction: outside("returnArgAction", SOCKETS),
-  data: later("data (values that are not arguments)"),
-  returnCopy: later("returnCopy (an argument read at return)"),
-  resolve: later("resolve (following struct members)"),
-  btfType: later("btfType"),
-  generatedList: later("a generated list"),
-  syscallNumbers: later("a list of system calls as values"),
-  "option override-method": later("the option override-method"),
+  generated_ftrace: outside(
+    "a list of the type generated_ftrace",
+    "what its pattern stands for differs between kernels; list the functions",
+  ),
   "option sleepable-preload-size": outside("the option sleepable-preload-size", USER_SPACE),
-  matchParentBinaries: later("matchParentBinaries"),
-  matchCapabilities: later("matchCapabilities"),
-  matchCapabilityChanges: later("matchCapabilityChanges"),
-  matchNamespaceChanges: later("matchNamespaceChanges"),
-  matchData: later("matchData"),
-  matchReturnArgs: later("matchReturnArgs"),
-  matchReturnActions: later("matchReturnActions"),
-  matchWorkloads: later("matchWorkloads"),
-  followChildren: later("followChildren"),
-  stringOperators: later("comparing strings"),
-  CapabilitiesGained: later("the operator CapabilitiesGained"),
-  CelExpr: later("the operator CelExpr"),
-  kernelStackTrace: later("kernelStackTrace"),
-  userStackTrace: later("userStackTrace"),
-  imaHash: later("imaHash"),
-  Sigkill: later("the action Sigkill"),
-  Signal: later("the action Signal"),
-  Override: later("the action Override"),
-  NotifyEnforcer: later("the action NotifyEnforcer"),
-  CleanupEnforcerNotification: later("the action CleanupEnforcerNotification"),
+  CelExpr: outside(
+    "the operator CelExpr",
+    "write an entry of matchArgs for each condition (AND), a selector for each alternative (OR)",
+  ),
+  imaHash: outside("imaHash", "the kernel computes it only where a program may sleep, which hooks may not"),
+  NotifyEnforcer: outside("the action NotifyEnforcer", ENFORCERS),
+  CleanupEnforcerNotification: outside("the action CleanupEnforcerNotification", ENFORCERS),
   Set: outside("the action Set", USER_SPACE),
-  GetUrl: outside("the action GetUrl", "an agent makes no requests on behalf of a policy"),
-  DnsLookup: outside("the action DnsLookup", "an agent makes no requests on behalf of a policy"),
+  GetUrl: outside("the action GetUrl", REQUESTS),
+  DnsLookup: outside("the action DnsLookup", REQUESTS),
   TrackSock: outside("the action TrackSock", SOCKETS),
   UntrackSock: outside("the action UntrackSock", SOCKETS),
 } as const;
-
-/** Argument types that the schema knows and hooks cannot read; those about files and programs will come. */
-export const LATER_ARGUMENT_TYPES: ReadonlySet<string> = new Set([
-  "char_buf",
-  "char_iovec",
-  "const_buf",
-  "fd",
-  "file",
-  "filename",
-  "path",
-  "dentry",
-  "linux_binprm",
-  "load_info",
-  "module",
-]);
 
 /** Reports a feature that the policy uses and Trigon does not have. */
 export function refuse(feature: Unsupported, path: string, problems: Problems): void {

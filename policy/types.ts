@@ -8,6 +8,10 @@ export type Policy = TracingPolicy | TracingPolicyNamespaced;
 export type PolicySpec = TracingPolicy["spec"];
 /** An entry of kprobes or fentries. */
 export type FunctionProbe = Item<"kprobes">;
+/** An entry of tracepoints. */
+export type TracepointProbe = Item<"tracepoints">;
+/** An entry of lsmhooks. */
+export type LsmProbe = Item<"lsmhooks">;
 /** An entry of args, data or returnArg. */
 export type ProbeArgument = Elements<FunctionProbe["args"]>;
 /** An entry of lists. */
@@ -18,11 +22,19 @@ export type Selector = Elements<FunctionProbe["selectors"]>;
 export type PidMatch = Elements<Selector["matchPIDs"]>;
 /** An entry of matchNamespaces. */
 export type NamespaceMatch = Elements<Selector["matchNamespaces"]>;
-/** An entry of matchBinaries. */
+/** An entry of matchNamespaceChanges. */
+export type NamespaceChangeMatch = Elements<Selector["matchNamespaceChanges"]>;
+/** An entry of matchCapabilities or matchCapabilityChanges. */
+export type CapabilityMatch = Elements<Selector["matchCapabilities"]>;
+/** An entry of matchCurrentCred. */
+export type CurrentCredMatch = Elements<Selector["matchCurrentCred"]>;
+/** An entry of matchCredChanges. */
+export type CredChangeMatch = Elements<Selector["matchCredChanges"]>;
+/** An entry of matchBinaries or matchParentBinaries. */
 export type BinaryMatch = Elements<Selector["matchBinaries"]>;
-/** An entry of matchArgs. */
+/** An entry of matchArgs, matchData or matchReturnArgs. */
 export type ArgumentMatch = Elements<Selector["matchArgs"]>;
-/** An entry of matchActions. */
+/** An entry of matchActions or matchReturnActions. */
 export type Action = Elements<Selector["matchActions"]>;
 
 type Elements<T> = NonNullable<T> extends (infer E)[] ? E : never;

@@ -1,108 +1,95 @@
-/** What a selector does when it matches: matchActions. */
+/** What a selector does when it matches: matchActions, matchReturnActions. */
 import type { ActionDef } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import { child, type Problems } from "../problems.ts";
-import { didYouMean, quote } from "../suggest.ts";
 import { isUnsupported, refuse } from "../support.ts";
 import type { Action } from "../types.ts";
+import { overrideAction, signalAction } from "./enforcement.ts";
+import { compilePost } from "./post.ts";
+import type { SelectorScope } from "./scope.ts";
 
-const SCOPES = ["thread", "process", "global"] as const;
-const UNIT_MS: Record<string, number> = { "": 1000, s: 1000, m: 60_000, h: 3_600_000 };
-const MAX_INTERVAL_MS = 2 ** 32 - 1;
+/** Members that only some actions have. */
+const MEMBERS: Partial<Record<keyof Action, readonly string[]>> = {
+  argError: ["Override", "NotifyEnforcer"],
+  argSig: ["Signal", "NotifyEnforcer"],
+  argFqdn: ["DnsLookup"],
+  argIndex: ["Set"],
+  argNewAddr: [],
+  argNewOffset: [],
+  argNewSymbol: [],
+  argRegs: [],
+  argSock: ["TrackSock", "UntrackSock"],
+  argUrl: ["GetUrl"],
+  argValue: ["Set"],
+};
+/** Members of Post that change what an event has; on other actions they would be lost in silence. */
+const OF_POST = ["kernelStackTrace", "userStackTrace", "imaHash", "rateLimit", "rateLimitScope"] as const;
 
-/** Members of an action that are about other actions than Post. */
-const OF_OTHER_ACTIONS = [
-  "argError",
-  "argFqdn",
-  "argIndex",
-  "argNewAddr",
-  "argNewOffset",
-  "argNewSymbol",
-  "argRegs",
-  "argSig",
-  "argSock",
-  "argUrl",
-  "argValue",
-] as const;
+/** Where a list of actions stands. */
+export interface ActionPlace {
+  path: string;
+  /** True: the actions are done when the function returns. */
+  atReturn: boolean;
+}
 
 /** The actions of a selector; Post and NoPost exclude each other. */
 export function compileActions(
   actions: { value: Action; path: string }[],
-  path: string,
+  place: ActionPlace,
+  scope: SelectorScope,
   problems: Problems,
 ): ActionDef[] {
-  if (actions.length > HOOK_SPEC_LIMITS.actions) {
-    problems.error(path, `has ${actions.length} entries: at most ${HOOK_SPEC_LIMITS.actions} are allowed`);
-  }
+  const most = HOOK_SPEC_LIMITS.actions;
+  if (actions.length > most)
+    problems.error(place.path, `has ${actions.length} entries: at most ${most} are allowed`);
   const seen = new Map<string, string>();
-  for (const { value, path: at } of actions) {
+  for (const { value, path } of actions) {
     const other = value.action === "Post" ? "NoPost" : value.action === "NoPost" ? "Post" : "";
     if (seen.has(value.action))
-      problems.error(`${at}.action`, `${value.action} stands at ${seen.get(value.action)} already`);
+      problems.error(`${path}.action`, `${value.action} stands at ${seen.get(value.action)} already`);
     else if (seen.has(other))
-      problems.error(`${at}.action`, `${value.action} contradicts ${other} at ${seen.get(other)}`);
-    seen.set(value.action, at);
+      problems.error(`${path}.action`, `${value.action} contradicts ${other} at ${seen.get(other)}`);
+    seen.set(value.action, path);
   }
-  return actions.flatMap(({ value, path: at }) => compileAction(value, at, problems) ?? []);
+  return actions.flatMap(({ value, path }) => compileAction(value, path, place, scope, problems) ?? []);
 }
 
-function compileAction(action: Action, path: string, problems: Problems): ActionDef | undefined {
-  checkMembers(action, path, problems);
-  if (action.action === "NoPost") return { action: "NoPost" };
-  if (action.action !== "Post") {
-    if (isUnsupported(action.action)) refuse(action.action, `${path}.action`, problems);
-    else problems.error(`${path}.action`, `the action ${action.action} is not supported yet`);
+function compileAction(
+  action: Action,
+  path: string,
+  { atReturn }: ActionPlace,
+  scope: SelectorScope,
+  problems: Problems,
+): ActionDef | undefined {
+  const name = action.action;
+  if (isUnsupported(name)) {
+    refuse(name, `${path}.action`, problems);
     return undefined;
   }
-  const intervalMs = action.rateLimit
-    ? parseRateLimit(action.rateLimit, `${path}.rateLimit`, problems)
-    : undefined;
-  const scope = parseScope(action, path, problems);
-  return { action: "Post", ...(intervalMs === undefined ? {} : { rateLimit: { intervalMs, scope } }) };
+  checkMembers(action, path, problems);
+  switch (name) {
+    case "Post":
+      return compilePost(action, path, scope, problems);
+    case "Signal":
+      return signalAction(action, path, problems);
+    case "Override":
+      return overrideAction(action, path, atReturn, scope, problems);
+    case "NoPost":
+    case "Sigkill":
+      return { action: name };
+    default:
+      problems.error(`${path}.action`, `the action ${name} is not supported`);
+      return undefined;
+  }
 }
 
 function checkMembers(action: Action, path: string, problems: Problems): void {
-  const isPost = action.action === "Post";
-  for (const name of ["kernelStackTrace", "userStackTrace", "imaHash"] as const) {
-    if (action[name] && isPost) refuse(name, child(path, name), problems);
-    else if (action[name])
+  for (const name of OF_POST) {
+    if (action[name] && action.action !== "Post")
       problems.error(child(path, name), `fits the action Post only, not ${action.action}`);
   }
-  for (const name of ["rateLimit", "rateLimitScope"] as const) {
-    if (action[name] && !isPost)
-      problems.error(child(path, name), `fits the action Post only, not ${action.action}`);
+  for (const [name, fitting] of Object.entries(MEMBERS)) {
+    if (action[name as keyof Action] !== undefined && !fitting.includes(action.action))
+      problems.warn(child(path, name), `has no effect on ${action.action}`);
   }
-  if (!isPost && action.action !== "NoPost") return;
-  for (const name of OF_OTHER_ACTIONS) {
-    if (action[name] !== undefined) problems.warn(child(path, name), `has no effect on ${action.action}`);
-  }
-}
-
-/** Milliseconds of `30`, `30s`, `5m` or `1h`; undefined for no limit. */
-function parseRateLimit(text: string, path: string, problems: Problems): number | undefined {
-  const [, digits, unit] = /^(\d{1,15})([smh]?)$/i.exec(text) ?? [];
-  const factor = unit === undefined ? undefined : UNIT_MS[unit.toLowerCase()];
-  if (digits === undefined || factor === undefined) {
-    problems.error(
-      path,
-      `${quote(text)} is not a time: write seconds, or a number with s, m or h, such as 1m`,
-    );
-    return undefined;
-  }
-  const milliseconds = Number(digits) * factor;
-  if (milliseconds === 0) problems.warn(path, `${quote(text)} limits nothing`);
-  if (milliseconds > MAX_INTERVAL_MS)
-    problems.warn(path, `${quote(text)} is cut to 49 days, the longest interval`);
-  return milliseconds === 0 ? undefined : Math.min(milliseconds, MAX_INTERVAL_MS);
-}
-
-function parseScope(action: Action, path: string, problems: Problems): (typeof SCOPES)[number] {
-  const written = action.rateLimitScope;
-  if (!written) return "thread";
-  if (!action.rateLimit) problems.warn(`${path}.rateLimitScope`, "has no effect without rateLimit");
-  const scope = SCOPES.find((known) => known === written.toLowerCase());
-  if (scope) return scope;
-  const hint = didYouMean(written, SCOPES) || `: must be ${SCOPES.join(", ")}`;
-  problems.error(`${path}.rateLimitScope`, `${quote(written)} is not a scope${hint}`);
-  return "thread";
 }

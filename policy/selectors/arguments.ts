@@ -1,61 +1,145 @@
-/** Filters on arguments: matchArgs. */
+/** Filters on what a hook reads: matchArgs, matchData. */
 import type { ArgDef, FilterDef } from "../../crds/hook-spec.ts";
 import { integerType } from "../integers.ts";
-import type { Lists } from "../lists.ts";
 import { child, type Problems } from "../problems.ts";
 import type { ArgumentMatch } from "../types.ts";
-import { operatorFits } from "./operators.ts";
+import { fileTypeFilter } from "./file-types.ts";
+import { gainedFilter } from "./gained.ts";
+import { comparisonOf } from "./operators.ts";
+import type { SelectorScope } from "./scope.ts";
+import { textFilter } from "./texts.ts";
 import { maskFilter, rangeFilter } from "./values.ts";
 
-const MAX_FILTERS = 5;
-
-/** Reports more argument filters than a selector may have. */
-export function checkArgumentCount(count: number, path: string, problems: Problems): void {
-  if (count > MAX_FILTERS) problems.error(path, `has ${count} entries: at most ${MAX_FILTERS} are allowed`);
+/** The part of the hook's values that a filter can refer to. */
+export interface Window {
+  /** Position of its first entry among all values. */
+  first: number;
+  count: number;
+  /** Entries of data are counted, arguments are also known by their index. */
+  isData: boolean;
 }
 
-/** The filter of an entry of matchArgs; undefined when an error was reported. */
+/** The filter of an entry of matchArgs or matchData; undefined when an error was reported. */
 export function argumentFilter(
   match: ArgumentMatch,
   path: string,
-  args: ArgDef[],
-  lists: Lists,
+  window: Window,
+  scope: SelectorScope,
   problems: Problems,
 ): FilterDef | undefined {
-  const position = findArgument(match, path, args, problems);
-  const arg = position === undefined ? undefined : args[position];
+  const { operator, values = [] } = match;
+  if (operator === "CapabilitiesGained") return gainedFilter(match, path, window, scope, problems);
+  const position = findPosition(match, path, window, scope, problems);
+  const arg = position === undefined ? undefined : scope.args[position];
   if (position === undefined || !arg) return undefined;
-  if (!operatorFits(match.operator, arg.type, `${path}.operator`, problems)) return undefined;
-  const values = match.values ?? [];
+  const comparison = comparisonOf(operator, arg.type, `${path}.operator`, problems);
+  if (!comparison || !isThereAtEntry(arg, path, problems)) return undefined;
   if (values.length === 0) {
-    problems.error(`${path}.values`, `is empty: ${match.operator} needs at least one value`);
+    problems.error(`${path}.values`, `is empty: ${operator} needs at least one value`);
     return undefined;
   }
+  const where = { operator, path: `${path}.values`, lists: scope.lists, problems };
+  const target = { match: "arg", arg: position } as const;
   const type = integerType(arg.type);
-  const where = { operator: match.operator, path: `${path}.values`, lists, problems };
-  if (match.operator === "Mask") return maskFilter(position, type, values, where);
-  return rangeFilter(position, type, values, where);
+  switch (comparison) {
+    case "range":
+      return withTarget(target, rangeFilter(type, values, where));
+    case "mask":
+      return withTarget(target, maskFilter(type, values, where));
+    case "text":
+      return withTarget(target, textFilter(arg.type, values, where));
+    case "fileType":
+      return withTarget(target, fileTypeFilter(values, where));
+  }
 }
 
-/** `args` counts entries of the hook's list, `index` parameters of the function. */
-function findArgument(
+function withTarget<T extends object, C extends object>(
+  target: T,
+  comparison: C | undefined,
+): (T & C) | undefined {
+  return comparison && { ...target, ...comparison };
+}
+
+/** Filters on values are evaluated when the function is entered. */
+export function isThereAtEntry(arg: ArgDef, path: string, problems: Problems): boolean {
+  if (!arg.returnCopy) return true;
+  problems.error(
+    path,
+    "compares a value with returnCopy: true, which is not there before the function returns",
+  );
+  return false;
+}
+
+/** Position among all values of the hook; `args` counts entries of a list, `index` parameters of the function. */
+function findPosition(
   match: ArgumentMatch,
   path: string,
-  args: ArgDef[],
+  window: Window,
+  scope: SelectorScope,
   problems: Problems,
 ): number | undefined {
-  if (match.args && match.args.length > 0) {
-    if (match.index !== undefined) {
+  const written = match.args ?? [];
+  if (written.length > 0 && match.index !== undefined) {
+    const message = window.isData
+      ? "and args are both given, and both are the position in data: keep one"
+      : "and args are both given: index is the parameter, args the position; keep one";
+    problems.error(`${path}.index`, message);
+    return undefined;
+  }
+  if (written.length > 0) {
+    const positions = findPositions(written, path, window, problems);
+    if (positions && positions.length > 1) {
       problems.error(
-        `${path}.index`,
-        "and args are both given: index is the parameter, args the position; keep one",
+        `${path}.args`,
+        `has ${positions.length} positions: ${match.operator} compares one argument`,
       );
       return undefined;
     }
-    return findByPosition(match.args, match.operator, path, args, problems);
+    return positions?.[0];
   }
-  const index = match.index ?? 0;
   if (match.index === undefined) problems.warn(`${path}.index`, "is not given: index 0 is meant");
+  const index = match.index ?? 0;
+  return window.isData
+    ? findData(index, path, window, problems)
+    : findParameter(index, path, window, scope.args, problems);
+}
+
+/** Positions that a list of `args` means; one that does not exist is an error. */
+export function findPositions(
+  written: number[],
+  path: string,
+  window: Window,
+  problems: Problems,
+): number[] | undefined {
+  const list = window.isData ? "data" : "args";
+  for (const [n, position] of written.entries()) {
+    if (position >= window.count) {
+      problems.error(
+        child(`${path}.args`, n),
+        `there is no position ${position}: ${list} has ${window.count} entries, from 0`,
+      );
+      return undefined;
+    }
+  }
+  return written.map((position) => window.first + position);
+}
+
+function findData(index: number, path: string, window: Window, problems: Problems): number | undefined {
+  if (index < window.count) return window.first + index;
+  const right =
+    window.count > 0 ? `data has ${window.count} entries, from 0` : "the hook reads no data, add it to data";
+  problems.error(`${path}.index`, `there is no entry ${index}: ${right}`);
+  return undefined;
+}
+
+function findParameter(
+  index: number,
+  path: string,
+  window: Window,
+  values: readonly ArgDef[],
+  problems: Problems,
+): number | undefined {
+  const args = values.slice(0, window.count);
   const position = args.findIndex((arg) => arg.index === index);
   if (position >= 0) return position;
   const known = [...new Set(args.map((arg) => arg.index))];
@@ -63,27 +147,4 @@ function findArgument(
     known.length > 0 ? `the hook reads ${known.join(", ")}` : "the hook reads no arguments, add it to args";
   problems.error(`${path}.index`, `there is no argument with index ${index}: ${right}`);
   return undefined;
-}
-
-function findByPosition(
-  positions: number[],
-  operator: string,
-  path: string,
-  args: ArgDef[],
-  problems: Problems,
-): number | undefined {
-  for (const [n, position] of positions.entries()) {
-    if (position >= args.length) {
-      problems.error(
-        child(`${path}.args`, n),
-        `there is no position ${position}: args has ${args.length} entries, from 0`,
-      );
-      return undefined;
-    }
-  }
-  if (positions.length > 1 && operator !== "CapabilitiesGained") {
-    problems.error(`${path}.args`, `has ${positions.length} positions: ${operator} compares one argument`);
-    return undefined;
-  }
-  return positions[0];
 }

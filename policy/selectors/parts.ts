@@ -22,6 +22,11 @@ export class Parts {
     return list.map((value, index) => ({ value, path: child(part?.path ?? "", index) }));
   }
 
+  /** What every entry of a part that is a list compiles to; undefined ones are left out. */
+  filters<K extends ListPart, F>(name: K, compile: (value: Entry<K>, path: string) => F | undefined): F[] {
+    return this.entries(name).flatMap(({ value, path }) => compile(value, path) ?? []);
+  }
+
   /** Adds the parts of a selector or macro; a part that is there already is an error at `use`. */
   add(selector: Selector, path: string, use: string, problems: Problems): void {
     for (const [name, value] of Object.entries(selector)) {

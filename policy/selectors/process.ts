@@ -1,13 +1,13 @@
-/** Filters on the calling process: matchPIDs, matchNamespaces, matchBinaries. */
-import type { FilterDef } from "../../crds/hook-spec.ts";
+/** Filters on the calling process: matchPIDs, matchNamespaces, matchNamespaceChanges. */
+import type { FilterDef, NamespaceName } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
+import { NAMESPACES } from "../../crds/schema/words.ts";
 import { bounds, parseNumber } from "../integers.ts";
 import { child, type Problems } from "../problems.ts";
 import { didYouMean, quote } from "../suggest.ts";
-import { refuse } from "../support.ts";
-import type { BinaryMatch, NamespaceMatch, PidMatch } from "../types.ts";
+import type { NamespaceChangeMatch, NamespaceMatch, PidMatch } from "../types.ts";
 
-const MAX_NAMESPACES = 10;
+const KINDS: readonly NamespaceName[] = NAMESPACES;
 
 /** One filter per entry of matchPIDs; several entries must all match. */
 export function pidFilter(match: PidMatch, path: string, problems: Problems): FilterDef {
@@ -41,30 +41,37 @@ export function namespaceFilter(match: NamespaceMatch, path: string, problems: P
   };
 }
 
-/** Reports more namespace entries than a selector may have. */
-export function checkNamespaceCount(count: number, path: string, problems: Problems): void {
-  if (count > MAX_NAMESPACES)
-    problems.error(path, `has ${count} entries: at most ${MAX_NAMESPACES} are allowed`);
+/** Reports more entries than a selector may have. */
+export function checkEntryCount(count: number, most: number, path: string, problems: Problems): void {
+  if (count <= most) return;
+  const right =
+    most === 1 ? "only 1 is allowed: put all values into one entry" : `at most ${most} are allowed`;
+  problems.error(path, `has ${count} entries${most === 1 ? "," : ":"} ${right}`);
 }
 
-/** The filter of matchBinaries. */
-export function binaryFilter(match: BinaryMatch, path: string, problems: Problems): FilterDef {
-  if (match.followChildren) refuse("followChildren", `${path}.followChildren`, problems);
-  checkValues(match.values, `${path}.values`, HOOK_SPEC_LIMITS.binaries, problems);
-  const negate = match.operator.startsWith("Not");
-  const operator = negate ? match.operator.slice(3) : match.operator;
-  const compare = operator === "In" ? "equal" : operator === "Prefix" ? "prefix" : "postfix";
-  const most = compare === "postfix" ? HOOK_SPEC_LIMITS.postfixBytes : HOOK_SPEC_LIMITS.pathBytes;
-  for (const [index, value] of match.values.entries()) {
-    const at = child(`${path}.values`, index);
-    if (value === "") problems.error(at, "is empty: write a path");
-    if (value.includes("\0")) problems.error(at, "contains a NUL character: no path does");
-    if (Buffer.byteLength(value) > most) problems.error(at, `is longer than ${most} bytes`);
-    if (compare !== "postfix" && value !== "" && !value.startsWith("/")) {
-      problems.warn(at, `${quote(value)} does not start with "/": binaries are compared by their full path`);
-    }
-  }
-  return { match: "binary", negate, compare, values: unique(match.values) };
+/**
+ * The filter of matchNamespaceChanges. NotIn is upstream's: a change of any kind that is not listed, not the absence of
+ * one; the spec holds the kinds that count.
+ */
+export function namespaceChangeFilter(
+  match: NamespaceChangeMatch,
+  path: string,
+  problems: Problems,
+): FilterDef | undefined {
+  checkValues(match.values, `${path}.values`, KINDS.length, problems);
+  const listed = match.values.flatMap((value, index) => {
+    const kind = KINDS.find((known) => known === value);
+    if (kind) return [kind];
+    const hint = didYouMean(value, KINDS) || `: must be ${KINDS.join(", ")}`;
+    problems.error(child(`${path}.values`, index), `${quote(value)} is not a kind of namespace${hint}`);
+    return [];
+  });
+  const namespaces =
+    match.operator === "In" ? unique(listed) : KINDS.filter((kind) => !listed.includes(kind));
+  if (namespaces.length > 0) return { match: "namespaceChange", negate: false, namespaces };
+  if (listed.length > 0)
+    problems.error(`${path}.values`, "names every namespace: NotIn leaves none to look at");
+  return undefined;
 }
 
 function parseNamespace(value: string): number | "host_ns" | { error: string } {
@@ -76,11 +83,13 @@ function parseNamespace(value: string): number | "host_ns" | { error: string } {
   return { error: `${quote(value)} is not a namespace${hint || ": write its inode number, or host_ns"}` };
 }
 
-function checkValues(values: unknown[], path: string, most: number, problems: Problems): void {
+/** Reports no values, or more than an agent takes. */
+export function checkValues(values: unknown[], path: string, most: number, problems: Problems): void {
   if (values.length === 0) problems.error(path, "is empty: the filter needs at least one value");
   if (values.length > most) problems.error(path, `has ${values.length} entries: at most ${most} are allowed`);
 }
 
-function unique<T>(values: T[]): T[] {
+/** Each value once, in order. */
+export function unique<T>(values: T[]): T[] {
   return [...new Set(values)];
 }

@@ -478,15 +478,7 @@ describe("matchArgs on integers", () => {
     expect(argFilter(type, "InRange", ["1:2"])).toMatchObject({ compare: "range" });
     expect(argFilter(type, "NotInRange", ["1:2"])).toMatchObject({ compare: "range", negate: true });
     expect(argFilter(type, "Mask", ["1"])).toMatchObject({ compare: "mask" });
-    for (const operator of [
-      "Postfix",
-      "SAddr",
-      "State",
-      "SubString",
-      "FileType",
-      "CapabilitiesGained",
-      "Family",
-    ]) {
+    for (const operator of ["Postfix", "SAddr", "State", "SubString", "FileType", "Family"]) {
       expect(argFilter(type, operator, ["1"])).toEqual([
         expect.stringMatching(`^operator: ${operator} does not fit the type ${type}: use Equal,`),
       ]);
@@ -555,10 +547,12 @@ describe("matchArgs on capability sets", () => {
 
 describe("matchArgs on types that cannot be compared", () => {
   test.each([
-    ["cred", "a whole credential has no order or value"],
-    ["user_namespace", "a user namespace has no order or value"],
+    ["cred", "a whole credential has no order or value; resolve one of its members, such as euid.val"],
+    ["user_namespace", "a user namespace has no order or value; resolve one of its members, such as level"],
     ["capability", "list the argument a second time with type: int and refer to it with args: [POSITION]"],
     ["nop", "nop reads nothing; give the argument its type"],
+    ["module", "a module has no order or value; resolve its name as a string"],
+    ["load_info", "a module has no order or value; resolve its name as a string"],
   ])("%s", (type, right) => {
     for (const operator of ["Equal", "Prefix", "Mask", "InMap"]) {
       expect(argFilter(type, operator, ["0"])).toEqual([
@@ -653,7 +647,26 @@ describe("matchArgs with lists", () => {
     expect(filters).toEqual([notRanges(["1", "3"], ["7", "7"], ["9", "9"])]);
   });
 
+  const syscalls = {
+    name: "ids",
+    type: "syscalls",
+    values: ["sys_setuid", "__x64_sys_setgid", "sys_setuid32"],
+  };
+
+  test("a list of system calls stands for their numbers on each node", () => {
+    const list = { ...syscalls, values: syscalls.values.slice(0, 2) };
+    const filters = hooksOf(policy("InMap", ["list:ids", "7"], [list]))[0]?.selectors[0]?.filters;
+    expect(filters).toEqual([{ ...ranges(["7", "7"]), syscalls: ["setuid", "setgid"] }]);
+  });
+
   test.each([
+    [
+      "a system call without a number",
+      "InMap",
+      ["list:ids"],
+      [syscalls],
+      `spec.lists[0].values[2]: "sys_setuid32" is not a system call with a number: did you mean "setuid"?`,
+    ],
     [
       "a list that does not exist",
       "InMap",

@@ -1,5 +1,5 @@
 /** The values of a filter on an argument: ranges or bits. */
-import type { FilterDef } from "../../crds/hook-spec.ts";
+import type { Decimal, Range } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import { parseCapabilitySet } from "../capabilities.ts";
 import {
@@ -11,10 +11,9 @@ import {
   parseInteger,
   parseSpan,
 } from "../integers.ts";
-import { findList, type Lists, listName } from "../lists.ts";
+import { findList, type Lists, listName, syscallsOf } from "../lists.ts";
 import { child, type Problems } from "../problems.ts";
 import { quote } from "../suggest.ts";
-import { refuse } from "../support.ts";
 
 /** What the values of a filter belong to. */
 export interface Where {
@@ -22,19 +21,29 @@ export interface Where {
   path: string;
   lists: Lists;
   problems: Problems;
+  /** What a list of system calls is as values: their numbers, or an error. */
+  syscalls?: "refused";
 }
 
-/** Equal, GT, LT, InRange, InMap and their opposites: all are membership in a set of ranges. */
+/** Membership in a set of numbers. */
+interface RangeComparison {
+  negate: boolean;
+  compare: "range";
+  ranges: Range[];
+  syscalls?: string[];
+}
+
+/** Equal, GT, LT, InRange, InMap and their opposites: all are membership in a set of ranges. Without a type: capabilities. */
 export function rangeFilter(
-  position: number,
   type: IntegerType | undefined,
   values: string[],
   where: Where,
-): FilterDef | undefined {
+): RangeComparison | undefined {
   const { operator, problems } = where;
   const spans: [bigint, bigint][] = [];
+  const expanded = expandLists(values, where);
   let failed = false;
-  for (const { value, path } of expandLists(values, where)) {
+  for (const { value, path } of expanded.values) {
     const span = type ? integerSpans(value, operator, type) : equalSet(value);
     if ("value" in span) spans.push(...span.value);
     else {
@@ -42,7 +51,12 @@ export function rangeFilter(
       failed = true;
     }
   }
-  if (failed || spans.length === 0) return undefined;
+  const syscalls = [...new Set(expanded.syscalls)];
+  if (failed || spans.length + syscalls.length === 0) return undefined;
+  if (syscalls.length > 0 && !(type && type.bits >= 16)) {
+    problems.error(where.path, "names system calls, whose numbers do not fit the type: use syscall64 or int");
+    return undefined;
+  }
   const ranges = mergeRanges(spans);
   if (ranges.length > HOOK_SPEC_LIMITS.ranges) {
     problems.error(
@@ -51,7 +65,12 @@ export function rangeFilter(
     );
     return undefined;
   }
-  return { match: "arg", arg: position, negate: operator.startsWith("Not"), compare: "range", ranges };
+  return {
+    negate: operator.startsWith("Not"),
+    compare: "range",
+    ranges,
+    ...(syscalls.length > 0 ? { syscalls } : {}),
+  };
 }
 
 function equalSet(text: string): Parsed<[bigint, bigint][]> {
@@ -97,40 +116,51 @@ function halfLine(text: string, above: boolean, type: IntegerType): Parsed<[bigi
 
 /** A bit in common with any of the values: with all their bits together. */
 export function maskFilter(
-  position: number,
   type: IntegerType | undefined,
   values: string[],
   where: Where,
-): FilterDef | undefined {
+): { negate: false; compare: "mask"; masks: Decimal[] } {
   const { problems } = where;
   let bits = 0n;
-  for (const { value, path } of expandLists(values, where)) {
+  for (const { value, path } of expandLists(values, where).values) {
     const mask = type ? parseInteger(value, type) : parseCapabilitySet(value);
     if ("error" in mask) problems.error(path, mask.error);
     else if (mask.value === 0n) problems.error(path, `${value} has no bits: it never matches`);
     else bits |= BigInt.asUintN(type?.bits ?? 64, mask.value);
   }
-  return { match: "arg", arg: position, negate: false, compare: "mask", masks: [String(bits)] };
+  return { negate: false, compare: "mask", masks: [String(bits)] };
+}
+
+interface Expanded {
+  values: { value: string; path: string }[];
+  /** Names without `sys_`. */
+  syscalls: string[];
 }
 
 /** Replaces `list:NAME`, which InMap and NotInMap take, by the entries of the list. */
-function expandLists(values: string[], where: Where): { value: string; path: string }[] {
-  return values.flatMap((value, index) => {
+function expandLists(values: string[], where: Where): Expanded {
+  const result: Expanded = { values: [], syscalls: [] };
+  for (const [index, value] of values.entries()) {
     const path = child(where.path, index);
     const name = listName(value);
-    if (name === undefined) return [{ value, path }];
-    if (!where.operator.endsWith("InMap")) {
+    if (name === undefined) result.values.push({ value, path });
+    else if (!where.operator.endsWith("InMap"))
       where.problems.error(path, `${quote(value)}: only InMap and NotInMap take lists`);
-      return [];
-    }
-    const found = findList(name, path, where.lists, where.problems);
-    if (found?.list.type === "syscalls") {
-      refuse("syscallNumbers", path, where.problems);
-      return [];
-    }
-    return (found?.list.values ?? []).map((entry, n) => ({
-      value: entry,
-      path: child(`${found?.path}.values`, n),
-    }));
-  });
+    else expandList(name, path, where, result);
+  }
+  return result;
+}
+
+function expandList(name: string, path: string, where: Where, result: Expanded): void {
+  const found = findList(name, path, where.lists, where.problems);
+  if (!found) return;
+  const { type } = found.list;
+  if (type !== "syscalls" && type !== "generated_syscalls") {
+    for (const [n, value] of (found.list.values ?? []).entries())
+      result.values.push({ value, path: child(`${found.path}.values`, n) });
+    return;
+  }
+  if (where.syscalls === "refused") {
+    where.problems.error(path, `list ${quote(name)} holds system calls: a return value is none`);
+  } else result.syscalls.push(...syscallsOf(found, where.problems));
 }

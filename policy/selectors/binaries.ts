@@ -1,0 +1,49 @@
+/** Filters on executed files: matchBinaries, matchParentBinaries. */
+import type { FilterDef } from "../../crds/hook-spec.ts";
+import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
+import { child, type Problems } from "../problems.ts";
+import { quote } from "../suggest.ts";
+import type { BinaryMatch } from "../types.ts";
+import { checkValues, unique } from "./process.ts";
+
+/** The filter on the path of a process, or of its parent. */
+export function binaryFilter(
+  match: BinaryMatch,
+  of: "self" | "parent",
+  path: string,
+  problems: Problems,
+): FilterDef {
+  checkValues(match.values, `${path}.values`, HOOK_SPEC_LIMITS.binaries, problems);
+  const negate = match.operator.startsWith("Not");
+  const operator = negate ? match.operator.slice(3) : match.operator;
+  const compare = operator === "In" ? "equal" : operator === "Prefix" ? "prefix" : "postfix";
+  for (const [index, value] of match.values.entries()) {
+    checkPath(value, compare, child(`${path}.values`, index), problems);
+  }
+  if (match.followChildren && compare !== "equal") {
+    problems.error(`${path}.followChildren`, `fits In and NotIn only, not ${match.operator}`);
+  }
+  return {
+    match: "binary",
+    negate,
+    compare,
+    values: unique(match.values),
+    ...(of === "parent" ? { of } : {}),
+    ...(match.followChildren ? { followChildren: true } : {}),
+  };
+}
+
+function checkPath(
+  value: string,
+  compare: "equal" | "prefix" | "postfix",
+  path: string,
+  problems: Problems,
+): void {
+  const most = compare === "postfix" ? HOOK_SPEC_LIMITS.postfixBytes : HOOK_SPEC_LIMITS.pathBytes;
+  if (value === "") problems.error(path, "is empty: write a path");
+  if (value.includes("\0")) problems.error(path, "contains a NUL character: no path does");
+  if (Buffer.byteLength(value) > most) problems.error(path, `is longer than ${most} bytes`);
+  if (compare !== "postfix" && value !== "" && !value.startsWith("/")) {
+    problems.warn(path, `${quote(value)} does not start with "/": binaries are compared by their full path`);
+  }
+}

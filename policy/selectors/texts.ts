@@ -1,0 +1,81 @@
+/** Comparisons of texts: strings, buffers and paths. */
+import type { ArgType, TextComparison } from "../../crds/hook-spec.ts";
+import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
+import { child } from "../problems.ts";
+import { quote } from "../suggest.ts";
+import { unique } from "./process.ts";
+import type { Where } from "./values.ts";
+
+const { pathBytes, postfixBytes, substringBytes } = HOOK_SPEC_LIMITS;
+
+/** What each operator compares, and the most bytes of a value. */
+const COMPARISONS: Record<string, { how: TextComparison; most: number }> = {
+  Equal: { how: "equal", most: pathBytes },
+  NotEqual: { how: "equal", most: pathBytes },
+  Prefix: { how: "prefix", most: pathBytes },
+  NotPrefix: { how: "prefix", most: pathBytes },
+  Postfix: { how: "postfix", most: postfixBytes },
+  NotPostfix: { how: "postfix", most: postfixBytes },
+  SubString: { how: "substring", most: substringBytes },
+  SubStringIgnCase: { how: "substringIgnoreCase", most: substringBytes },
+};
+
+/** Types that hold any bytes; a text of the kernel ends at its first NUL. */
+const BUFFERS: readonly ArgType[] = ["char_buf", "const_buf"];
+/** Types whose text is the full path of a file. */
+const FULL_PATHS: readonly ArgType[] = ["fd", "file", "path", "linux_binprm"];
+
+/** The comparison; undefined when an error was reported. */
+export function textFilter(
+  type: ArgType,
+  values: string[],
+  where: Where,
+): { negate: boolean; compare: "text"; how: TextComparison; values: string[] } | undefined {
+  const { operator, path, problems } = where;
+  const comparison = COMPARISONS[operator];
+  if (!comparison) return undefined;
+  const { how, most } = comparison;
+  if (values.length > HOOK_SPEC_LIMITS.texts) {
+    problems.error(path, `has ${values.length} entries: at most ${HOOK_SPEC_LIMITS.texts} are allowed`);
+  }
+  const texts = values.map((value) => (BUFFERS.includes(type) ? value : withoutEnd(value, how)));
+  const failed = texts.map((text, index) => {
+    const error = textError(text, most, type);
+    if (error !== undefined) problems.error(child(path, index), error);
+    else warnOfRelativePath(text, how, type, child(path, index), where);
+    return error !== undefined;
+  });
+  if (failed.includes(true)) return undefined;
+  const compared = how === "substringIgnoreCase" ? texts.map(lowerCase) : texts;
+  return { negate: operator.startsWith("Not"), compare: "text", how, values: unique(compared) };
+}
+
+/** Upstream's strings include their NUL, so its policies write it at the end of a value. */
+function withoutEnd(value: string, how: TextComparison): string {
+  return how === "equal" || how === "postfix" ? value.replace(/\0$/, "") : value;
+}
+
+function textError(text: string, most: number, type: ArgType): string | undefined {
+  if (text === "") return "is empty: write a text";
+  if (text.includes("\0") && !BUFFERS.includes(type)) return "contains a NUL character: texts end there";
+  if (Buffer.byteLength(text) > most) return `is longer than ${most} bytes`;
+  return undefined;
+}
+
+/** Names without a file system, such as pipe:[1], have a colon. */
+function warnOfRelativePath(
+  text: string,
+  how: TextComparison,
+  type: ArgType,
+  path: string,
+  { problems }: Where,
+): void {
+  if (!FULL_PATHS.includes(type) || (how !== "equal" && how !== "prefix")) return;
+  if (text.startsWith("/") || text.includes(":")) return;
+  problems.warn(path, `${quote(text)} does not start with "/": files are compared by their full path`);
+}
+
+/** Letters A to Z only: the kernel's side knows no others. */
+function lowerCase(text: string): string {
+  return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+}
