@@ -8,6 +8,7 @@ import { EventMetrics } from "../agent/events/metrics.ts";
 import { EventPipeline } from "../agent/events/pipeline.ts";
 import { makeHookDef } from "../agent/events/test-pipeline.ts";
 import {
+  type CredChangeFields,
   credSlot,
   type HookFields,
   integerSlot,
@@ -80,14 +81,25 @@ function makeParts() {
   pipeline.registerHook(1, { policy, def: makeHookDef(), functionName: "commit_creds" });
   const args = [{ index: 0, type: "int" as const }];
   pipeline.registerHook(2, { policy, def: makeHookDef({ args }), functionName: "__x64_sys_setuid" });
+  const withReturn = makeHookDef({ args, returnArg: { type: "int" } });
+  pipeline.registerHook(3, { policy, def: withReturn, functionName: "__x64_sys_setuid" });
   return { pipeline, sink };
 }
 
-const cred = credSlot({
+const allCapabilities = {
   cap_permitted: 0x1ff_ffff_ffffn,
   cap_effective: 0x1ff_ffff_ffffn,
   user_ns_inum: 4026531837,
-});
+};
+const lostRoot: CredChangeFields = {
+  changed: ["uid", "euid", "suid", "fsuid", "cap_permitted", "cap_effective"],
+  old: allCapabilities,
+  new: { uid: 1000, euid: 1000, suid: 1000, fsuid: 1000, user_ns_inum: 4026531837 },
+  oldRest: { cap_bounding: 0x1ff_ffff_ffffn, groups: [0, 4, 27], session_keyring: 1_073_741_823 },
+  newRest: { cap_bounding: 0x1ff_ffff_ffffn, groups: [0, 4, 27], session_keyring: 1_073_741_823 },
+};
+
+const cred = credSlot(allCapabilities);
 
 function exec(pid: number, seq: number): Uint8Array {
   const argv = ["app", "--config", "/etc/app/config.yaml", "--verbose"];
@@ -124,6 +136,12 @@ const loads: Record<string, ArrayBuffer> = {
   "commit_creds, all capabilities": hits(() => ({ slots: [cred] })),
   "commit_creds, threads": hits((i) => ({ slots: [cred], tid: 50_000 + i })),
   "setuid, one int": hits(() => ({ hookId: 2, slots: [integerSlot(0)] })),
+  "commit_creds with its change": hits(() => ({ slots: [cred], credChange: lostRoot })),
+  "setuid with its return value": hits(() => ({
+    hookId: 3,
+    slots: [integerSlot(0)],
+    returned: integerSlot(-1),
+  })),
   "exec and exit": shortLived(),
 };
 
