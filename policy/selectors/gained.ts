@@ -20,7 +20,10 @@ export function gainedFilter(
   if (index !== undefined)
     problems.error(`${path}.index`, `names one argument: CapabilitiesGained needs ${RIGHT}`);
   else if (args.length !== 2) {
-    const found = args.length === 0 ? "is missing" : `has ${args.length} positions`;
+    const found =
+      args.length === 0
+        ? "is missing"
+        : `has ${args.length === 1 ? "1 position" : `${args.length} positions`}`;
     problems.error(`${path}.args`, `${found}: CapabilitiesGained needs ${RIGHT}`);
   }
   if (values.length > 0)
