@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import type { HookDef, HookSpec } from "../crds/hook-spec.ts";
 import { sha256Hex } from "../crds/names.ts";
 import type { Logger } from "../lib/logger.ts";
-import type { AttachedHook, HookStatus } from "./hooks/engine.ts";
+import type { AttachedHook, HookStatus, Mode } from "./hooks/engine.ts";
 import { Reconciler, TransientAttachError } from "./reconcile.ts";
 import type { HookRegistration } from "./replace.ts";
 import type { BrokenPolicy, WantedPolicy } from "./sources/source.ts";
@@ -17,20 +17,24 @@ class FakeKernel {
   readonly attachedIds = new Set<number>();
   labels: Record<string, string> | undefined;
   #id = 0;
+  readonly modes = new Map<number, Mode>();
   #clock = 0n;
 
   readonly engine = {
-    attach: (def: HookDef): AttachedHook => {
+    attach: (def: HookDef, mode: Mode): AttachedHook => {
       this.#clock++;
       const id = ++this.#id;
       const status = this.#status(def);
       this.log.push(`attach ${def.call}`);
+      this.modes.set(id, mode);
       if (status.state === "Attached") this.attachedIds.add(id);
       return {
         ...unusedParts,
         id,
         def,
+        resolved: def,
         status,
+        setMode: (changed) => void this.modes.set(id, changed),
         functionName: `__x64_${def.call}`,
         detach: () => this.#detach(id, def),
       };
@@ -73,6 +77,7 @@ class FakeKernel {
 
 const unusedParts = {
   stats: () => ({ hits: 0, posted: 0, lost: 0, rateLimited: 0, errors: 0, missed: 0 }),
+  actions: () => [],
   memoryBytes: () => 0,
 };
 
@@ -161,6 +166,13 @@ describe("a changed policy", () => {
     expect(kernel.log).toEqual(["attach sys_setreuid", "detach sys_setuid"]);
     expect(kernel.counted).toEqual([1]);
     expect(outcome().hooks.map((hook) => hook.path)).toEqual(["spec.kprobes[0]", "spec.kprobes[1]"]);
+  });
+
+  test("keeps hooks when only the mode changes, and gives it to them", () => {
+    reconciler.reconcile(KEY, want(["sys_setuid"]));
+    reconciler.reconcile(KEY, wantSpec(makeHookSpec("p", ["sys_setuid"], { mode: "monitor" })));
+    expect(kernel.log).toEqual(["attach sys_setuid"]);
+    expect([...kernel.modes.values()]).toEqual(["monitor"]);
   });
 
   test("tells each instant by exactly one of the old and the new hook", () => {

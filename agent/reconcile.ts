@@ -122,7 +122,7 @@ export class Reconciler {
   }
 
   #replace(ref: PolicyRef, wanted: { hash: string; spec: HookSpec }, running: Running | undefined): Running {
-    const result = replaceHooks(this.#deps, ref, wanted.spec.hooks, running?.hooks ?? []);
+    const result = replaceHooks(this.#deps, ref, wanted.spec.hooks, running?.hooks ?? [], wanted.spec.mode);
     return { hash: wanted.hash, verdict: result.verdict, statuses: result.statuses, hooks: result.running };
   }
 

@@ -2,12 +2,12 @@
 import type { HookDef } from "../crds/hook-spec.ts";
 import type { PolicyRef } from "../crds/names.ts";
 import { diffHooks } from "./diff.ts";
-import type { AttachedHook, HookStatus } from "./hooks/engine.ts";
+import type { AttachedHook, HookStatus, Mode } from "./hooks/engine.ts";
 import { judgeHooks, type Verdict } from "./state/outcome.ts";
 
 /** What a replacement needs of the engine and the event pipeline. */
 export interface HookDeps {
-  engine: { attach(def: HookDef): AttachedHook };
+  engine: { attach(def: HookDef, mode: Mode): AttachedHook };
   pipeline: {
     registerHook(id: number, info: HookRegistration): void;
     retireHook(id: number, untilKtimeNs?: bigint): void;
@@ -44,11 +44,12 @@ export function replaceHooks(
   policy: PolicyRef,
   wanted: readonly HookDef[],
   old: readonly AttachedHook[],
+  mode: Mode = "enforce",
 ): Replacement {
   const diff = diffHooks(wanted, old);
   const hooks = diff.wanted.map(({ def, keep }) => ({
     def,
-    hook: keep ?? deps.engine.attach(def),
+    hook: keep ?? deps.engine.attach(def, mode),
     fresh: !keep,
   }));
   const statuses = hooks.map(({ def, hook }) => ({ ...hook.status, path: def.path }));
@@ -59,6 +60,7 @@ export function replaceHooks(
     for (const hook of fresh) rollBack(deps, policy, hook);
     return { verdict, statuses: statuses.map(afterRollBack), running: [...old] };
   }
+  for (const { hook, fresh: isFresh } of attached) if (!isFresh) hook.setMode(mode);
   handOver(deps, policy, fresh, diff.detach);
   return { verdict, statuses, running: attached.map(({ hook }) => hook) };
 }
@@ -98,7 +100,7 @@ function register(
 ): void {
   deps.pipeline.registerHook(hook.id, {
     policy,
-    def: hook.def,
+    def: hook.resolved,
     functionName: hook.functionName,
     ...(fromKtimeNs !== undefined && { fromKtimeNs }),
   });

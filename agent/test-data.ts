@@ -1,7 +1,7 @@
 /** Hook specs for the agent's tests. */
 
 import { HOOK_SPEC_VERSION, type HookDef, type HookSpec } from "../crds/hook-spec.ts";
-import type { AttachedHook, HookStats } from "./hooks/engine.ts";
+import type { ActionStats, AttachedHook, HookStats } from "./hooks/engine.ts";
 
 /** A hook on a system call that reads one integer and has no selector. */
 export function makeHookDef(call: string, position: number, changes: Partial<HookDef> = {}): HookDef {
@@ -30,7 +30,7 @@ export function makeHookSpec(name: string, calls: string[], changes: Partial<Hoo
 /** A hook as the engine returns it, attached by fentry, that counts nothing by itself. */
 export function makeAttachedHook(
   call: string,
-  options: { id?: number; stats?: Partial<HookStats> } = {},
+  options: { id?: number; stats?: Partial<HookStats>; actions?: ActionStats[] } = {},
 ): AttachedHook {
   const def = makeHookDef(call, 0);
   const stats = { hits: 0, posted: 0, lost: 0, rateLimited: 0, errors: 0, missed: 0, ...options.stats };
@@ -39,7 +39,10 @@ export function makeAttachedHook(
     def,
     status: { path: def.path, call, state: "Attached", attach: "fentry", function: `__x64_${call}` },
     functionName: `__x64_${call}`,
+    resolved: def,
     stats: () => stats,
+    actions: () => options.actions ?? [],
+    setMode: () => {},
     memoryBytes: () => 4096,
     detach: () => {},
   };

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* Template of hooks at the entry of a kernel function, by trampoline: parameters have the types of its prototype. */
+/*
+ * Template of hooks by trampoline: parameters have the types of the prototype. It serves fentry, and, as their contexts
+ * are the same, fmod_ret, LSM hooks and typed raw tracepoints.
+ */
 #define PARAMETER_OFFSET(index) ((index) * 8)
 #define TYPED_PARAMETERS 1
 #include "engine.h"
@@ -7,5 +10,5 @@
 SEC("fentry")
 int hook_fentry(void *context)
 {
-	return run_hook(context);
+	return run_hook(context, hook_config.flags & HOOK_RETURN ? LOW_HALF(context) : 0);
 }

@@ -7,12 +7,17 @@
 	 : (index) == 1 ? REGISTER(si) \
 	 : (index) == 2 ? REGISTER(dx) \
 	 : (index) == 3 ? REGISTER(cx) \
-			: REGISTER(r8))
+	 : (index) == 4 ? REGISTER(r8) \
+			: REGISTER(r9))
 #define TYPED_PARAMETERS 0
 #include "engine.h"
 
 SEC("kprobe")
-int hook_kprobe(void *context)
+int hook_kprobe(struct pt_regs *context)
 {
-	return run_hook(context);
+	int error = run_hook(context, context->sp);
+
+	if (error)
+		bpf_override_return(context, error);
+	return 0;
 }

@@ -58,6 +58,10 @@ export type AttachKind =
   | "kprobe.multi"
   | "tracepoint"
   | "raw_tracepoint"
+  /** A raw tracepoint whose parameters have types. */
+  | "tp_btf"
+  /** Before a function, which it can keep from being called. */
+  | "fmod_ret"
   | "lsm";
 
 /** Why a hook is not attached, or not by the first choice. */

@@ -26,7 +26,7 @@ export interface BpfError extends Error {
 
 /**
  * A BPF object file. Programs whose autoload is off are neither relocated nor loaded. Programs whose section names no
- * target (`SEC("fentry")`, fexit, fmod_ret, lsm, kprobe, kretprobe, tp, tracepoint) are templates: relocated, never
+ * target (`SEC("fentry")`, fexit, fmod_ret, lsm, kprobe, kretprobe, tp, tracepoint, raw_tp) are templates: relocated, never
  * shown to the verifier, and good for clone() alone. So the object also loads where the kernel refuses their kind.
  */
 export interface BpfObject {
@@ -151,6 +151,8 @@ export interface FuncProto {
 /** The running kernel's BTF, parsed once. */
 export interface KernelBtf {
   funcProto(name: string): FuncProto | undefined;
+  /** Parameters of a tracepoint, by its typedef `btf_trace_NAME`, which the id is of. */
+  tracepointProto(name: string): FuncProto | undefined;
   hasStruct(name: string): boolean;
   /** Value of an enumerator, e.g. ("bpf_func_id", "BPF_FUNC_get_current_task_btf"). */
   enumValue(enumName: string, enumerator: string): number | undefined;
@@ -189,6 +191,8 @@ export interface Binding {
   /** CLOCK_BOOTTIME in nanoseconds, the clock of the records. */
   bootTimeNs(): bigint;
   possibleCpus(): number;
+  /** Where tracefs is: where it is mounted, or else mounted for this process alone; empty where that is not possible. */
+  tracefsPath(): string;
   libbpfVersion(): string;
 }
 

@@ -1,18 +1,20 @@
 /** From a hook's definition to a program that runs, or to a status that says why not. */
 import { randomBytes } from "node:crypto";
-import { arch } from "node:os";
 import type { AttachKind, HookReason, HookState } from "../../crds/conditions.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import { errorText } from "../../lib/logger.ts";
-import type { FuncProto } from "../bpf/binding.ts";
+import type { KernelBtf } from "../bpf/binding.ts";
 import { type AttachContext, type Attachment, attachEntry, failureReason } from "./attach-entry.ts";
-import { type Choice, chooseAttach } from "./choose.ts";
+import { type Choice, chooseAttach, type EntryKind } from "./choose.ts";
 import { type ConfigImage, encodeConfig } from "./config-image.ts";
 import type { KernelFeatures } from "./features.ts";
+import type { Resolution } from "./filter-config.ts";
 import { HookError } from "./hook-error.ts";
+import type { Mode } from "./mode.ts";
 import { hostNamespace } from "./namespaces.ts";
-import { checkArguments } from "./prototype.ts";
-import type { KernelSymbols, ResolvedFunction } from "./symbols.ts";
+import type { KernelSymbols } from "./symbols.ts";
+import { resolveTarget, type Target } from "./targets.ts";
+import { resolveFields, syscallFields } from "./trace-events.ts";
 
 /** How a hook stands: attached and how, or why not. */
 export interface HookStatus {
@@ -30,76 +32,69 @@ export interface HookStatus {
 /** What attaching a hook needs of the engine. */
 export interface HookContext extends AttachContext {
   procfs: string;
+  btf: KernelBtf;
   symbols: KernelSymbols;
   features: KernelFeatures;
 }
 
-/** Never throws; there is an attachment exactly if the status says Attached. */
-export function attachHook(
-  context: HookContext,
-  id: number,
-  def: HookDef,
-): { status: HookStatus; attachment?: Attachment } {
+/** What became of a hook; there is an attachment exactly if the status says Attached. */
+export interface AttachResult {
+  status: HookStatus;
+  /** The hook with what this kernel says of it: the types that `auto` stands for. */
+  def: HookDef;
+  attachment?: Attachment;
+}
+
+/** Never throws. */
+export function attachHook(context: HookContext, id: number, def: HookDef, mode: Mode): AttachResult {
   const status: HookStatus = { path: def.path, call: def.call, state: "Failed" };
   try {
     const target = resolveTarget(context, def);
     status.function = target.name;
-    const image = makeImage(context, id, def);
-    const { attachment, refusals } = attachFirst(
-      context,
-      chooseAttach(def, target, context.features),
-      target,
-      image,
+    const choice = chooseAttach(target.def, target, context.features);
+    const { attachment, refusals } = attachFirst(choice, (kind) =>
+      attachEntry(context, kind, target, makeImage(context, id, target, kind), mode),
     );
     if (refusals.length > 0) status.message = refusals.join("; ");
-    return { status: { ...status, state: "Attached", attach: attachment.kind }, attachment };
+    return { status: { ...status, state: "Attached", attach: attachment.kind }, def: target.def, attachment };
   } catch (error) {
     status.reason = error instanceof HookError ? error.reason : failureReason(error);
     status.message = errorText(error);
     if (status.reason === "FunctionNotFound") status.state = def.ignoreCallNotFound ? "Skipped" : "NotFound";
-    return { status };
+    return { status, def };
   }
 }
 
-function resolveTarget({ symbols }: HookContext, def: HookDef): ResolvedFunction {
-  if (def.section !== "kprobes" && def.section !== "fentries") {
-    throw new HookError("KernelUnsupported", `hooks of ${def.section} are not supported`);
-  }
-  const target = symbols.resolve(def, arch());
-  checkArguments(def, target.name, def.syscall ? syscallBody(symbols, target) : target.proto);
-  return target;
-}
-
-/** A system call's entry point takes registers; its arguments are those of a function that is inlined more often than not. */
-function syscallBody(symbols: KernelSymbols, target: ResolvedFunction): FuncProto | undefined {
-  const call = target.name.replace(/^__(x64|arm64)_/, "");
-  return symbols.proto(`__do_${call}`) ?? symbols.proto(`__se_${call}`);
-}
-
-function makeImage({ procfs }: HookContext, hookId: number, def: HookDef): ConfigImage {
-  return encodeConfig(def, {
+function makeImage({ procfs }: HookContext, hookId: number, target: Target, kind: EntryKind): ConfigImage {
+  const resolution: Resolution = {
     hookId,
     limitSeed: [randomBytes(8).readBigUInt64LE(), randomBytes(8).readBigUInt64LE()],
     hostNamespace: (name) => hostNamespace(procfs, name),
-  });
+    ...(target.proto && { parameters: target.proto.params.length }),
+  };
+  const { def, event } = target;
+  if (kind !== "tracepoint" || !event) return encodeConfig(def, resolution);
+  if (def.section !== "tracepoints")
+    return encodeConfig(def, { ...resolution, fields: syscallFields(event) });
+  const resolved = resolveFields(def, event);
+  return encodeConfig(resolved.def, { ...resolution, fields: resolved.fields });
 }
 
 /** Tries the candidates in order; the refusals say why not by an earlier one. */
 function attachFirst(
-  context: AttachContext,
   choice: Choice,
-  target: ResolvedFunction,
-  image: ConfigImage,
+  attach: (kind: EntryKind) => Attachment,
 ): { attachment: Attachment; refusals: string[] } {
   let reason: HookReason = "KernelUnsupported";
-  // Why a hook is no kprobe matters only where it is nothing else either.
+  // Why a hook is not what would come later matters only where it is nothing else either.
   const refusals = choice.refusals
-    .filter(({ kind }) => kind === "fentry" || choice.candidates.length === 0)
+    .filter(({ preferred }) => preferred || choice.candidates.length === 0)
     .map((refusal) => `${refusal.kind}: ${refusal.reason}`);
   for (const kind of choice.candidates) {
     try {
-      return { attachment: attachEntry(context, kind, target, image), refusals };
+      return { attachment: attach(kind), refusals };
     } catch (error) {
+      if (error instanceof HookError) throw error;
       reason = failureReason(error);
       refusals.push(`${kind}: ${errorText(error)}`);
     }

@@ -4,7 +4,7 @@ import { type Choice, chooseAttach } from "./choose.ts";
 import type { ResolvedFunction } from "./symbols.ts";
 import { makeArgs, makeHook } from "./test-hooks.ts";
 
-const both = { fentry: true, kprobe: true, reasons: {} };
+const all = { fentry: true, kprobe: true, bpfLsm: true, reasons: {} };
 const commitCreds: ResolvedFunction = {
   name: "commit_creds",
   proto: { btfId: 1, params: [{ name: "new", type: "struct cred *" }], returnType: "int" },
@@ -50,7 +50,7 @@ const cases: Record<
 
 describe("chooseAttach", () => {
   test.each(Object.entries(cases))("%s", (_name, { def, target, features, candidates, refusal }) => {
-    const choice: Choice = chooseAttach(makeHook(def), target ?? commitCreds, { ...both, ...features });
+    const choice: Choice = chooseAttach(makeHook(def), target ?? commitCreds, { ...all, ...features });
     expect(choice.candidates).toEqual(candidates);
     expect(choice.refusals[0]?.reason).toBe(refusal);
   });

@@ -3,39 +3,97 @@ import type { AttachKind } from "../../crds/conditions.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import type { KernelFeatures } from "./features.ts";
 import { readsPointerAsInteger } from "./prototype.ts";
-import type { ResolvedFunction } from "./symbols.ts";
+import { overrides } from "./selector-config.ts";
+import type { Target } from "./targets.ts";
 
-/** Ways of attaching that this engine has programs for. */
-export type EntryKind = Extract<AttachKind, "fentry" | "kprobe">;
+/** Ways of attaching that this engine has programs for, by what runs at entry. */
+export type EntryKind = Extract<
+  AttachKind,
+  "fentry" | "kprobe" | "fmod_ret" | "lsm" | "tp_btf" | "raw_tracepoint" | "tracepoint"
+>;
 
 /** What to try first, second, ... and what was left out. */
 export interface Choice {
   candidates: EntryKind[];
-  refusals: { kind: EntryKind; reason: string }[];
+  /** `preferred`: it would have come before every candidate. */
+  refusals: { kind: EntryKind; reason: string; preferred: boolean }[];
 }
 
+type Features = Pick<KernelFeatures, "fentry" | "kprobe" | "bpfLsm" | "reasons">;
+type Consider = (kind: EntryKind, refusal: string | undefined) => void;
+
+/** Parameters that a program finds the return value behind. */
+const MAX_PARAMETERS = 6;
+
 /** fentry first: a trampoline costs a third of a breakpoint, and lets programs follow pointers without helpers. */
-export function chooseAttach(
-  def: HookDef,
-  target: ResolvedFunction,
-  features: Pick<KernelFeatures, "fentry" | "kprobe" | "reasons">,
-): Choice {
+export function chooseAttach(def: HookDef, target: Omit<Target, "def">, features: Features): Choice {
   const choice: Choice = { candidates: [], refusals: [] };
-  const consider = (kind: EntryKind, refusal: string | undefined) => {
+  const consider: Consider = (kind, refusal) => {
     if (refusal === undefined) choice.candidates.push(kind);
-    else choice.refusals.push({ kind, reason: refusal });
+    else choice.refusals.push({ kind, reason: refusal, preferred: choice.candidates.length === 0 });
   };
-  consider("fentry", fentryRefusal(def, target, features));
-  consider("kprobe", kprobeRefusal(def, features));
+  if (def.section === "lsmhooks") {
+    consider("lsm", lsmRefusal(def, target, features));
+  } else if (def.section === "tracepoints") {
+    considerTracepoint(def, target, consider);
+  } else if (overrides(def)) {
+    considerOverride(def, target, features, consider);
+  } else {
+    consider("fentry", fentryRefusal(def, target, features));
+    consider("kprobe", kprobeRefusal(def, features));
+    if (def.syscall && def.section === "kprobes") consider("tracepoint", tracepointRefusal(target));
+  }
   return choice;
+}
+
+const NO_OVERRIDE = "a tracepoint has no return value to override";
+
+function considerTracepoint(def: HookDef, target: Omit<Target, "def">, consider: Consider): void {
+  const override = overrides(def) ? NO_OVERRIDE : undefined;
+  if (!def.tracepoint?.raw) {
+    consider("tracepoint", override);
+    return;
+  }
+  consider("tp_btf", override ?? typedRefusal(def, target));
+  consider("raw_tracepoint", override);
+}
+
+/** Security functions by fmod_ret; others, which are system calls, by the kernel's error injection, which takes kprobes. */
+function considerOverride(
+  def: HookDef,
+  target: Omit<Target, "def">,
+  features: Features,
+  consider: Consider,
+): void {
+  const isSecurity = target.name.startsWith("security_");
+  consider("fentry", "it cannot override");
+  if (!isSecurity) consider("kprobe", kprobeRefusal(def, features));
+  const voidRefusal = target.proto?.returnType === "void" ? `${target.name} returns void` : undefined;
+  consider("fmod_ret", voidRefusal ?? fentryRefusal(def, target, features));
+  if (def.syscall) consider("tracepoint", NO_OVERRIDE);
+}
+
+function lsmRefusal(def: HookDef, target: Omit<Target, "def">, features: Features): string | undefined {
+  if (!features.bpfLsm) return features.reasons.bpfLsm ?? "not supported";
+  if (overrides(def) && target.proto?.returnType === "void") return `${target.name} returns void`;
+  return typedRefusal(def, target);
 }
 
 function fentryRefusal(
   def: HookDef,
-  target: ResolvedFunction,
+  target: Omit<Target, "def">,
   features: Pick<KernelFeatures, "fentry" | "reasons">,
 ): string | undefined {
   if (!features.fentry) return features.reasons.fentry ?? "not supported";
+  const refusal = typedRefusal(def, target);
+  if (refusal !== undefined) return refusal;
+  if (def.returnArg && (target.proto?.params.length ?? 0) > MAX_PARAMETERS) {
+    return `${target.name} has more than ${MAX_PARAMETERS} parameters`;
+  }
+  return undefined;
+}
+
+function typedRefusal(def: HookDef, target: Omit<Target, "def">): string | undefined {
   if (!target.proto) return `kernel BTF does not describe ${target.name}`;
   if (!def.syscall && readsPointerAsInteger(def.args, target.proto)) {
     return "it would see a pointer where the policy reads a number";
@@ -50,4 +108,8 @@ function kprobeRefusal(
   if (def.section === "fentries") return "the policy asks for fentry";
   if (!features.kprobe) return features.reasons.kprobe ?? "not supported";
   return undefined;
+}
+
+function tracepointRefusal(target: Omit<Target, "def">): string | undefined {
+  return target.event ? undefined : "the kernel has no trace event for it, or tracefs cannot be read";
 }

@@ -1,21 +1,25 @@
 /** What a hook's definition becomes in the kernel: the bytes of struct hook_config and of the hook's maps. Pure. */
-import type { HookDef, SelectorDef } from "../../crds/hook-spec.ts";
+import type { HookDef } from "../../crds/hook-spec.ts";
 import {
   ARG_SLOT_BYTES,
+  CALL_HEAD_BYTES,
   ENUMERATORS as E,
+  FIELD_CONFIG,
   HOOK_CONFIG,
   HOOK_RECORD_BYTES,
+  LATE_CONFIG,
   MAX_ARGS,
   MAX_FILTERS,
   MAX_SELECTORS,
-  SELECTOR_CONFIG,
+  RETURN_ARG,
   VALUE_CONFIG,
   VALUE_RANGE,
 } from "./config-layout.ts";
-import { encodeFilter, type Resolution, type Tables } from "./filter-config.ts";
+import type { FieldConfig, Resolution, Tables } from "./filter-config.ts";
 import { HookError } from "./hook-error.ts";
 import { PathTables } from "./path-tables.ts";
 import { RangeTables, type UnsignedRange } from "./ranges.ts";
+import { encodeSelectors, isEnforcing, rateLimitOf, stackTraces } from "./selector-config.ts";
 import { type ValueType, valueType } from "./values.ts";
 
 /** Everything that the hook's own maps hold. */
@@ -31,12 +35,17 @@ export interface ConfigImage {
   /** Size of the hook's scratch value; 0 when records are built in the ring. */
   scratchBytes: number;
   rateLimited: boolean;
+  /** Some of its actions are more than telling: they depend on the mode. */
+  enforcing: boolean;
+  /** Size of a value of hook_calls; 0 where nothing waits for the function to return. */
+  callBytes: number;
 }
 
 /** Room behind the last string: two bytes more are read to see whether it was cut, and 8 zeros end it. */
 const SCRATCH_SLACK = 16;
 
-const SCOPES = { thread: E.LIMIT_THREAD, process: E.LIMIT_PROCESS, global: E.LIMIT_GLOBAL } as const;
+/** Addresses of one stack trace: STACK_BYTES of bpf/include/stack.h. */
+const STACK_BYTES = 64 * 8;
 
 /** Throws a HookError that names the limit where the definition exceeds one. */
 export function encodeConfig(def: HookDef, resolution: Resolution): ConfigImage {
@@ -44,28 +53,32 @@ export function encodeConfig(def: HookDef, resolution: Resolution): ConfigImage 
   checkCount("selectors", def.selectors.length, MAX_SELECTORS);
   checkCount(
     "filters in all selectors",
-    def.selectors.flatMap((selector) => selector.filters).length,
+    def.selectors.flatMap((selector) => [...selector.filters, ...(selector.returnFilters ?? [])]).length,
     MAX_FILTERS,
   );
 
   const rateLimited = def.selectors.some((selector) => rateLimitOf(selector) !== undefined);
-  const scratch = rateLimited || argTypes(def).some((type) => type.varies);
-  const recordBytes = argTypes(def).reduce(
-    (sum, type) => sum + ARG_SLOT_BYTES + type.room,
-    HOOK_RECORD_BYTES,
-  );
+  const stacks = stackTraces(def);
+  const aside = rateLimited || stacks > 0 || argTypes(def).some((type) => type.varies);
+  const scratch = aside || def.returnArg !== undefined;
+  const late = lateValues(def);
+  const recordBytes = late.end + stacks * (ARG_SLOT_BYTES + STACK_BYTES);
+  const scratchBytes = recordBytes + SCRATCH_SLACK + (def.returnArg ? CALL_HEAD_BYTES : 0);
 
   const config = new Uint8Array(HOOK_CONFIG.size);
   const view = new DataView(config.buffer);
   const at = HOOK_CONFIG.members;
   view.setUint32(at.hook_id, resolution.hookId, true);
-  view.setUint32(at.flags, (def.syscall ? E.HOOK_SYSCALL : 0) | (scratch ? E.HOOK_SCRATCH : 0), true);
+  view.setUint32(at.flags, hookFlags(def, resolution) | (scratch ? E.HOOK_SCRATCH : 0), true);
   view.setUint32(at.record_size, recordBytes, true);
   view.setUint16(at.args, def.args.length, true);
   view.setUint16(at.selectors, def.selectors.length, true);
   view.setBigUint64(at.limit_seed, resolution.limitSeed[0], true);
   view.setBigUint64(at.limit_seed + 8, resolution.limitSeed[1], true);
+  view.setUint32(at.parameters, resolution.parameters ?? 0, true);
+  encodeFields(view, resolution.fields ?? []);
   encodeArgs(view, def);
+  for (const value of late.values) encodeLate(view, value);
 
   const tables: Tables = { ranges: new RangeTables(), paths: new PathTables() };
   encodeSelectors(view, def, resolution, tables);
@@ -77,8 +90,10 @@ export function encodeConfig(def: HookDef, resolution: Resolution): ConfigImage 
     ranges: tables.ranges.many.map(rangeBytes),
     paths: tables.paths.paths,
     patterns: tables.paths.patterns,
-    scratchBytes: scratch ? recordBytes + SCRATCH_SLACK : 0,
+    scratchBytes: scratch ? scratchBytes : 0,
     rateLimited,
+    enforcing: isEnforcing(def),
+    callBytes: def.returnArg ? scratchBytes : 0,
   };
 }
 
@@ -86,42 +101,75 @@ function argTypes(def: HookDef): ValueType[] {
   return def.args.map((arg) => valueType(arg.type));
 }
 
-function encodeArgs(view: DataView, def: HookDef): void {
+/** Where fields of an event are the parameters, those of a system call are no registers. */
+function hookFlags(def: HookDef, { fields }: Resolution): number {
+  return (def.syscall && !fields ? E.HOOK_SYSCALL : 0) | (def.returnArg ? E.HOOK_RETURN : 0);
+}
+
+/** A value whose slot is set aside until the function returns. */
+interface LateValue {
+  arg: number;
+  limit: number;
+  room: number;
+}
+
+/** The values that are read at return, and how far arguments and return value reach at most. */
+function lateValues(def: HookDef): { values: LateValue[]; end: number } {
+  const values: LateValue[] = [];
+  let end = HOOK_RECORD_BYTES;
+  const add = (arg: number, type: ValueType, isLate: boolean) => {
+    // The next slot is there already when a late value is written: it has the slack for itself.
+    const room = type.room + (isLate && type.varies ? SCRATCH_SLACK : 0);
+    if (isLate) values.push({ arg, limit: end, room });
+    end += ARG_SLOT_BYTES + room;
+  };
   def.args.forEach((arg, index) => {
+    add(index, valueType(arg.type), isReadAtReturn(def, index));
+  });
+  if (def.returnArg) add(RETURN_ARG, valueType(def.returnArg.type), true);
+  return { values, end };
+}
+
+function isReadAtReturn(def: HookDef, arg: number): boolean {
+  return def.returnArg !== undefined && def.args[arg]?.returnCopy === true;
+}
+
+function encodeLate(view: DataView, { arg, limit, room }: LateValue): void {
+  const base = HOOK_CONFIG.members.late + arg * LATE_CONFIG.size;
+  view.setUint16(base + LATE_CONFIG.members.limit, limit, true);
+  view.setUint16(base + LATE_CONFIG.members.room, room, true);
+}
+
+function encodeFields(view: DataView, fields: readonly FieldConfig[]): void {
+  fields.forEach(({ offset, size, kind }, index) => {
+    const base = HOOK_CONFIG.members.field + index * FIELD_CONFIG.size;
+    view.setUint16(base + FIELD_CONFIG.members.offset, offset, true);
+    view.setUint8(base + FIELD_CONFIG.members.size, size);
+    view.setUint8(base + FIELD_CONFIG.members.kind, kind);
+  });
+}
+
+function encodeArgs(view: DataView, def: HookDef): void {
+  const values = def.args.map((arg, index) => ({
+    ...arg,
+    position: index,
+    late: isReadAtReturn(def, index),
+  }));
+  if (def.returnArg) {
+    values.push({ ...def.returnArg, index: RETURN_ARG, position: RETURN_ARG, late: true });
+  }
+  values.forEach(({ position, late, ...arg }) => {
     const type = valueType(arg.type);
-    const base = HOOK_CONFIG.members.arg + index * VALUE_CONFIG.size;
+    const base = HOOK_CONFIG.members.arg + position * VALUE_CONFIG.size;
     const { kind, parameter, width, flags } = VALUE_CONFIG.members;
     view.setUint8(base + kind, type.kind);
     view.setUint8(base + parameter, arg.index);
     view.setUint8(base + width, type.width);
-    view.setUint8(base + flags, (type.signed ? E.VALUE_SIGNED : 0) | (def.syscall ? E.VALUE_USER : 0));
+    view.setUint8(
+      base + flags,
+      (type.signed ? E.VALUE_SIGNED : 0) | (def.syscall ? E.VALUE_USER : 0) | (late ? E.VALUE_AT_RETURN : 0),
+    );
   });
-}
-
-function encodeSelectors(view: DataView, def: HookDef, resolution: Resolution, tables: Tables): void {
-  let next = 0;
-  def.selectors.forEach((selector, index) => {
-    const base = HOOK_CONFIG.members.selector + index * SELECTOR_CONFIG.size;
-    const { first_filter, filters, flags, limit_scope, limit_ns } = SELECTOR_CONFIG.members;
-    const limit = rateLimitOf(selector);
-    view.setUint16(base + first_filter, next, true);
-    view.setUint16(base + filters, selector.filters.length, true);
-    view.setUint16(base + flags, isSilent(selector) ? E.SELECTOR_NO_POST : 0, true);
-    view.setUint16(base + limit_scope, limit ? SCOPES[limit.scope] : E.LIMIT_NONE, true);
-    view.setBigUint64(base + limit_ns, BigInt(limit?.intervalMs ?? 0) * 1_000_000n, true);
-    for (const filter of selector.filters) encodeFilter(view, next++, filter, { def, resolution, tables });
-  });
-}
-
-function isSilent(selector: SelectorDef): boolean {
-  return selector.actions.some((action) => action.action === "NoPost");
-}
-
-function rateLimitOf(selector: SelectorDef) {
-  for (const action of selector.actions) {
-    if (action.action === "Post" && action.rateLimit) return action.rateLimit;
-  }
-  return undefined;
 }
 
 function encodeRange(view: DataView, at: number, [low, high]: UnsignedRange): void {

@@ -18,6 +18,11 @@ const STRUCTS = {
   process_image: layout.PROCESS_IMAGE,
   limit_key: layout.LIMIT_KEY,
   hook_stats: layout.HOOK_STATS,
+  hook_counters: layout.HOOK_COUNTERS,
+  action_stats: layout.ACTION_STATS,
+  field_config: layout.FIELD_CONFIG,
+  late_config: layout.LATE_CONFIG,
+  call_key: layout.CALL_KEY,
 };
 
 describe.skipIf(!built)(
@@ -42,6 +47,7 @@ describe.skipIf(!built)(
 
     test("records and payloads have the sizes that records are laid out with", () => {
       expect(object.structLayout("hook_record").size).toBe(layout.HOOK_RECORD_BYTES);
+      expect(object.structLayout("call_head").size).toBe(layout.CALL_HEAD_BYTES);
       expect(object.structLayout("arg_slot").size).toBe(layout.ARG_SLOT_BYTES);
       expect(object.structLayout("cred_value").size).toBe(VALUE_TYPES.cred.room);
       expect(object.structLayout("user_ns_value").size).toBe(VALUE_TYPES.user_namespace.room);

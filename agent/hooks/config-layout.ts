@@ -4,6 +4,8 @@
  */
 
 export const MAX_ARGS = 5;
+/** Index of the return value among the values. */
+export const RETURN_ARG = MAX_ARGS;
 export const MAX_SELECTORS = 5;
 export const MAX_FILTERS = 96;
 export const INLINE_RANGES = 160;
@@ -14,7 +16,7 @@ export const MAX_PATTERNS = 256;
 
 /** struct hook_config. */
 export const HOOK_CONFIG = {
-  size: 3864,
+  size: 4000,
   members: {
     hook_id: 0,
     flags: 4,
@@ -22,12 +24,21 @@ export const HOOK_CONFIG = {
     args: 12,
     selectors: 14,
     limit_seed: 16,
-    arg: 32,
-    selector: 72,
-    filter: 152,
-    range: 1304,
+    parameters: 32,
+    field: 36,
+    late: 56,
+    arg: 80,
+    selector: 128,
+    filter: 288,
+    range: 1440,
   },
 } as const;
+
+/** struct field_config. */
+export const FIELD_CONFIG = { size: 4, members: { offset: 0, size: 2, kind: 3 } } as const;
+
+/** struct late_config. */
+export const LATE_CONFIG = { size: 4, members: { limit: 0, room: 2 } } as const;
 
 /** struct value_config. */
 export const VALUE_CONFIG = {
@@ -37,8 +48,22 @@ export const VALUE_CONFIG = {
 
 /** struct selector_config. */
 export const SELECTOR_CONFIG = {
-  size: 16,
-  members: { first_filter: 0, filters: 2, flags: 4, limit_scope: 6, limit_ns: 8 },
+  size: 32,
+  members: {
+    first_filter: 0,
+    filters: 2,
+    flags: 4,
+    limit_scope: 6,
+    limit_ns: 8,
+    first_return_filter: 16,
+    return_filters: 18,
+    signal: 20,
+    signal_at_return: 21,
+    action: 22,
+    action_at_return: 23,
+    error: 24,
+    reserved: 28,
+  },
 } as const;
 
 /** struct filter_config. */
@@ -68,6 +93,21 @@ export const HOOK_STATS = {
   members: { hits: 0, posted: 8, lost: 16, rate_limited: 24, errors: 32 },
 } as const;
 
+/** struct action_stats. */
+export const ACTION_STATS = {
+  size: 48,
+  members: { post: 0, nopost: 8, signal: 16, monitor_signal: 24, override: 32, monitor_override: 40 },
+} as const;
+
+/** struct hook_counters, value of hook_stats. */
+export const HOOK_COUNTERS = { size: 280, members: { hook: 0, selector: 40 } } as const;
+
+/** struct call_key, key of hook_calls. */
+export const CALL_KEY = { size: 16, members: { task: 0, frame: 8, reserved: 12 } } as const;
+
+/** Size of struct call_head, which stands before the record in a value of hook_calls. */
+export const CALL_HEAD_BYTES = 72;
+
 /** Sizes of struct hook_record and struct arg_slot of bpf/include/event.h. */
 export const HOOK_RECORD_BYTES = 56;
 export const ARG_SLOT_BYTES = 8;
@@ -76,6 +116,11 @@ export const ARG_SLOT_BYTES = 8;
 export const ENUMERATORS = {
   VALUE_SIGNED: 1 << 0,
   VALUE_USER: 1 << 1,
+  VALUE_AT_RETURN: 1 << 7,
+  FIELD_UNSIGNED: 0,
+  FIELD_SIGNED: 1,
+  FIELD_ARRAY: 2,
+  FIELD_DATA_LOC: 3,
   OPERAND_PID: 0,
   OPERAND_NAMESPACE_PID: 1,
   OPERAND_PID_OR_ANCESTOR: 2,
@@ -100,10 +145,17 @@ export const ENUMERATORS = {
   NAMESPACE_CGROUP: 8,
   NAMESPACE_USER: 9,
   SELECTOR_NO_POST: 1 << 0,
+  SELECTOR_KERNEL_STACK: 1 << 1,
+  SELECTOR_USER_STACK: 1 << 2,
+  SELECTOR_OVERRIDE: 1 << 3,
+  SELECTOR_NO_POST_AT_RETURN: 1 << 4,
   LIMIT_NONE: 0,
   LIMIT_THREAD: 1,
   LIMIT_PROCESS: 2,
   LIMIT_GLOBAL: 3,
   HOOK_SYSCALL: 1 << 0,
   HOOK_SCRATCH: 1 << 1,
+  HOOK_RETURN: 1 << 2,
+  MODE_ENFORCE: 0,
+  MODE_MONITOR: 1,
 } as const;

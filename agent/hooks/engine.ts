@@ -5,15 +5,25 @@ import type { AttachKind } from "../../crds/conditions.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import { type Attachment, closeAttachment } from "./attach-entry.ts";
 import { attachHook, type HookContext, type HookStatus } from "./attach-hook.ts";
+import { sweepCalls } from "./calls.ts";
 import { detectFeatures, type KernelFeatures } from "./features.ts";
-import { addStats, type HookStats, NO_STATS, readStats } from "./hook-stats.ts";
+import {
+  type ActionStats,
+  addStats,
+  type HookStats,
+  NO_STATS,
+  readCounters,
+  readStats,
+} from "./hook-stats.ts";
+import { type Mode, setMode } from "./mode.ts";
 import { type EngineOptions, type Handles, openHandles } from "./open-engine.ts";
 import { probeEntry } from "./probe.ts";
 import { seedImage } from "./process-images.ts";
 import { functionName, KernelSymbols } from "./symbols.ts";
 
 export type { HookStatus } from "./attach-hook.ts";
-export type { HookStats } from "./hook-stats.ts";
+export type { ActionStats, HookStats } from "./hook-stats.ts";
+export type { Mode } from "./mode.ts";
 export type { EngineOptions } from "./open-engine.ts";
 
 /** One hook; `detach()` is idempotent. */
@@ -23,12 +33,21 @@ export interface AttachedHook {
   readonly status: HookStatus;
   /** Name of the function in events, also where the hook is not attached. */
   readonly functionName: string;
+  /** The definition with what this kernel says: `auto` is a type. */
+  readonly resolved: HookDef;
   /** After detach() the last counts. */
   stats(): HookStats;
+  /** What the selectors did, in their order; one entry for a hook without selectors. After detach() the last counts. */
+  actions(): ActionStats[];
+  /** Whether enforcing actions are done or only counted, from now on. */
+  setMode(mode: Mode): void;
   /** Of its maps and its program. */
   memoryBytes(): number;
   detach(): void;
 }
+
+/** How often what calls have left behind is looked for. */
+const SWEEP_MS = 10_000;
 
 /** Keys of sensor_stats: enum record_kind. */
 const SENSOR_KINDS = [1, 2, 3];
@@ -45,6 +64,7 @@ export class HookEngine {
   readonly #handles: Handles;
   readonly #context: HookContext;
   readonly #attached = new Map<number, Attachment>();
+  readonly #sweeper: NodeJS.Timeout;
   #nextId = 1;
 
   private constructor(options: EngineOptions, handles: Handles) {
@@ -62,7 +82,9 @@ export class HookEngine {
       (kind) => probeEntry({ bpf, object }, btf, kind),
     );
     const symbols = new KernelSymbols(btf, join(procfs, "kallsyms"));
-    this.#context = { bpf, object, procfs, symbols, features: this.features };
+    this.#context = { bpf, object, procfs, btf, symbols, features: this.features };
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
+    this.#sweeper.unref();
   }
 
   /** Opens and loads the object, attaches the process sensors, starts the reader. Throws with a clear reason. */
@@ -81,13 +103,13 @@ export class HookEngine {
   }
 
   /** Loads and attaches one hook under a fresh id; never throws: the status says what happened. */
-  attach(def: HookDef): AttachedHook {
+  attach(def: HookDef, mode: Mode = "enforce"): AttachedHook {
     const id = this.#nextId++;
-    const { status, attachment } = attachHook(this.#context, id, def);
+    const { status, def: resolved, attachment } = attachHook(this.#context, id, def, mode);
     if (attachment) this.#attached.set(id, attachment);
     const level = status.state === "Attached" || status.state === "Skipped" ? "info" : "warn";
     this.#options.logger.log(level, `hook ${def.call}`, { hookId: id, ...status });
-    return this.#describe(id, def, status);
+    return this.#describe(id, def, resolved, status);
   }
 
   /** Delivers what is in the ring before it returns. */
@@ -111,6 +133,7 @@ export class HookEngine {
 
   /** Detaches everything; idempotent. */
   close(): void {
+    clearInterval(this.#sweeper);
     for (const attachment of this.#attached.values()) closeAttachment(attachment);
     this.#attached.clear();
     const { links, reader, maps, object, btf } = this.#handles;
@@ -118,30 +141,38 @@ export class HookEngine {
       handle.close();
   }
 
-  #describe(id: number, def: HookDef, status: HookStatus): AttachedHook {
-    let last = NO_STATS;
-    const stats = (): HookStats => {
+  #sweep(): void {
+    const { bpf, procfs } = this.#options;
+    for (const { maps } of this.#attached.values()) {
+      if (maps.hook_calls) sweepCalls(maps.hook_calls, procfs, bpf.bootTimeNs());
+    }
+  }
+
+  #describe(id: number, def: HookDef, resolved: HookDef, status: HookStatus): AttachedHook {
+    let last: { stats: HookStats; actions: ActionStats[] } = { stats: NO_STATS, actions: [] };
+    const read = () => {
       const attachment = this.#attached.get(id);
-      if (attachment) {
-        last = {
-          ...readStats(attachment.maps.hook_stats, 0),
-          missed: attachment.program.info().recursionMisses,
-        };
-      }
+      if (attachment) last = readAll(attachment, def);
       return last;
     };
     return {
       id,
       def,
+      resolved,
       status,
       functionName: status.function ?? functionName(def, arch()),
-      stats,
+      stats: () => read().stats,
+      actions: () => read().actions,
+      setMode: (mode) => {
+        const attachment = this.#attached.get(id);
+        if (attachment) setMode(attachment.maps, mode);
+      },
       memoryBytes: () => memoryOf(this.#attached.get(id)),
       detach: () => {
         const attachment = this.#attached.get(id);
         if (!attachment) return;
-        attachment.link.close();
-        stats();
+        for (const link of attachment.links) link.close();
+        read();
         this.#attached.delete(id);
         closeAttachment(attachment);
       },
@@ -149,8 +180,15 @@ export class HookEngine {
   }
 }
 
+function readAll({ maps, programs }: Attachment, def: HookDef): { stats: HookStats; actions: ActionStats[] } {
+  const { hook, selectors } = readCounters(maps.hook_stats);
+  const missed = programs.reduce((sum, program) => sum + program.info().recursionMisses, 0);
+  return { stats: { ...hook, missed }, actions: selectors.slice(0, Math.max(1, def.selectors.length)) };
+}
+
 function memoryOf(attachment: Attachment | undefined): number {
   if (!attachment) return 0;
   const maps = Object.values(attachment.maps).reduce((sum, map) => sum + map.memlockBytes(), 0);
-  return maps + attachment.program.info().memlockBytes;
+  const programs = attachment.programs.reduce((sum, program) => sum + program.info().memlockBytes, 0);
+  return maps + programs;
 }

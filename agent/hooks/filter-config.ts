@@ -13,6 +13,17 @@ export interface Resolution {
   limitSeed: [bigint, bigint];
   /** Inode number of the host's namespace. */
   hostNamespace(name: NamespaceName): number;
+  /** Number of parameters in the function's prototype. */
+  parameters?: number;
+  /** Fields of a trace event, where these are the parameters. */
+  fields?: readonly FieldConfig[];
+}
+
+/** struct field_config. */
+export interface FieldConfig {
+  offset: number;
+  size: number;
+  kind: number;
 }
 
 /** Where the sets of a hook's filters are collected. */

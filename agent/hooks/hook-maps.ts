@@ -1,7 +1,7 @@
 /** The maps that belong to one hook and take the place of the object's stand-ins in its program. */
 import type { Binding, BpfMap, CreateMapOptions } from "../bpf/binding.ts";
 import type { ConfigImage } from "./config-image.ts";
-import { EXE_PATH, HOOK_STATS, LIMIT_KEY, PATH_PATTERN, VALUE_RANGE } from "./config-layout.ts";
+import { CALL_KEY, EXE_PATH, HOOK_COUNTERS, LIMIT_KEY, PATH_PATTERN, VALUE_RANGE } from "./config-layout.ts";
 import { encodePath } from "./path-tables.ts";
 
 const BPF_F_NO_PREALLOC = 1 << 0;
@@ -12,8 +12,22 @@ const LIMIT_ENTRIES = 1024;
 /** Kernels keep this many entries of an LRU map free per CPU, so smaller maps forget at once. */
 const LIMIT_ENTRIES_PER_CPU = 128;
 
+/**
+ * Calls that may be under way at once: as many as fit the memory that a hook may take, within these bounds. What finds
+ * no room is counted as lost.
+ */
+const CALL_BYTES = 128 << 10;
+const MIN_CALLS = 16;
+const MAX_CALLS = 1024;
+/** What the kernel adds to an entry of a hash. */
+const ENTRY_OVERHEAD = 64;
+
 /** Handles by the stand-in's name in the object. */
-export type HookMaps = Record<string, BpfMap> & { hook_stats: BpfMap };
+export type HookMaps = Record<string, BpfMap> & {
+  hook_stats: BpfMap;
+  hook_mode?: BpfMap;
+  hook_calls?: BpfMap;
+};
 
 /** Creates and fills them; on failure none is left open. */
 export function createHookMaps(bpf: Binding, image: ConfigImage): HookMaps {
@@ -27,7 +41,7 @@ export function createHookMaps(bpf: Binding, image: ConfigImage): HookMaps {
     const stats = create("hook_stats", {
       type: "percpu_array",
       keySize: 4,
-      valueSize: HOOK_STATS.size,
+      valueSize: HOOK_COUNTERS.size,
       maxEntries: 1,
     });
     fillArray(create(".rodata.hook", { ...table(image.config.length, 1), flags: BPF_F_RDONLY_PROG }), [
@@ -58,6 +72,15 @@ function createOptional(
     const maxEntries = Math.max(LIMIT_ENTRIES, LIMIT_ENTRIES_PER_CPU * bpf.possibleCpus());
     create("hook_limits", { type: "lru_hash", keySize: LIMIT_KEY.size, valueSize: 8, maxEntries });
   }
+  if (image.enforcing) create("hook_mode", table(4, 1));
+  if (image.callBytes > 0) {
+    create("hook_calls", {
+      type: "hash",
+      keySize: CALL_KEY.size,
+      valueSize: image.callBytes,
+      maxEntries: callEntries(image.callBytes),
+    });
+  }
   if (image.ranges.length > 0) {
     fillArray(create("hook_ranges", table(VALUE_RANGE.size, image.ranges.length)), image.ranges);
   }
@@ -79,6 +102,11 @@ function createOptional(
     }
     map.freeze();
   }
+}
+
+function callEntries(callBytes: number): number {
+  const fit = Math.floor(CALL_BYTES / (callBytes + ENTRY_OVERHEAD));
+  return Math.min(MAX_CALLS, Math.max(MIN_CALLS, fit));
 }
 
 function table(valueSize: number, maxEntries: number): Omit<CreateMapOptions, "name"> {

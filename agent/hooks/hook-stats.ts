@@ -1,36 +1,62 @@
 /** Counters of a hook, summed over the CPUs. */
 import type { BpfMap } from "../bpf/binding.ts";
-import { HOOK_STATS } from "./config-layout.ts";
+import { ACTION_STATS, HOOK_COUNTERS, HOOK_STATS, MAX_SELECTORS } from "./config-layout.ts";
 
 /** Since the hook was attached. */
 export interface HookStats {
   /** The program ran. */
   hits: number;
   posted: number;
-  /** Records that found the ring full. */
+  /** Records that found the ring full, or calls that were too many at once. */
   lost: number;
   /** Hits that matched inside the window of the rate limit. */
   rateLimited: number;
-  /** Helper failures that cost a record. */
+  /** Helper failures that cost a record or a signal. */
   errors: number;
   /** Runs that the kernel skipped because the program was running on that CPU already (since 5.12, else 0). */
   missed: number;
 }
+
+/** What a selector did; `monitor`: what it would have done in the mode enforce. */
+export interface ActionStats {
+  post: number;
+  nopost: number;
+  signal: number;
+  monitor_signal: number;
+  override: number;
+  monitor_override: number;
+}
+
+/** Names of the counted actions, as metrics have them. */
+export const ACTIONS = [
+  "post",
+  "nopost",
+  "signal",
+  "monitor_signal",
+  "override",
+  "monitor_override",
+] as const satisfies (keyof ActionStats)[];
 
 /** No counts at all. */
 export const NO_STATS: HookStats = { hits: 0, posted: 0, lost: 0, rateLimited: 0, errors: 0, missed: 0 };
 
 /** Sums one element of a per-CPU array of struct hook_stats. */
 export function readStats(map: BpfMap, key: number): Omit<HookStats, "missed"> {
-  const values = map.lookup(new Uint8Array(Uint32Array.of(key).buffer));
-  if (!values) throw new Error(`map ${map.name} has no element ${key}`);
-  const view = new DataView(values.buffer, values.byteOffset, values.byteLength);
-  const sum = (member: number) => {
-    let total = 0;
-    for (let at = member; at < view.byteLength; at += HOOK_STATS.size)
-      total += Number(view.getBigUint64(at, true));
-    return total;
-  };
+  return ownCounters(summing(map, key, HOOK_STATS.size));
+}
+
+/** Sums the struct hook_counters of a hook: its own and those of its selectors. */
+export function readCounters(map: BpfMap): { hook: Omit<HookStats, "missed">; selectors: ActionStats[] } {
+  const sum = summing(map, 0, HOOK_COUNTERS.size);
+  const selectors = Array.from({ length: MAX_SELECTORS }, (_, selector) => {
+    const base = HOOK_COUNTERS.members.selector + selector * ACTION_STATS.size;
+    const counts = ACTIONS.map((action) => [action, sum(base + ACTION_STATS.members[action])]);
+    return Object.fromEntries(counts) as ActionStats;
+  });
+  return { hook: ownCounters(sum), selectors };
+}
+
+function ownCounters(sum: (member: number) => number): Omit<HookStats, "missed"> {
   const { hits, posted, lost, rate_limited, errors } = HOOK_STATS.members;
   return {
     hits: sum(hits),
@@ -38,6 +64,17 @@ export function readStats(map: BpfMap, key: number): Omit<HookStats, "missed"> {
     lost: sum(lost),
     rateLimited: sum(rate_limited),
     errors: sum(errors),
+  };
+}
+
+function summing(map: BpfMap, key: number, size: number): (member: number) => number {
+  const values = map.lookup(new Uint8Array(Uint32Array.of(key).buffer));
+  if (!values) throw new Error(`map ${map.name} has no element ${key}`);
+  const view = new DataView(values.buffer, values.byteOffset, values.byteLength);
+  return (member) => {
+    let total = 0;
+    for (let at = member; at < view.byteLength; at += size) total += Number(view.getBigUint64(at, true));
+    return total;
   };
 }
 
@@ -51,4 +88,12 @@ export function addStats(a: HookStats, b: HookStats): HookStats {
     errors: a.errors + b.errors,
     missed: a.missed + b.missed,
   };
+}
+
+/** Adds what the selectors of two hooks did, selector by selector. */
+export function addActions(a: readonly ActionStats[], b: readonly ActionStats[]): ActionStats[] {
+  return Array.from({ length: Math.max(a.length, b.length) }, (_, index) => {
+    const sums = ACTIONS.map((action) => [action, (a[index]?.[action] ?? 0) + (b[index]?.[action] ?? 0)]);
+    return Object.fromEntries(sums) as ActionStats;
+  });
 }

@@ -52,6 +52,11 @@ export class KernelSymbols {
     return this.#btf.funcProto(name);
   }
 
+  /** The functions whose names begin in this way. */
+  names(prefix: string): string[] {
+    return [...this.#functions()].filter((name) => name.startsWith(prefix));
+  }
+
   #describeMissing(def: Pick<HookDef, "call" | "syscall">, name: string, arch: string): string {
     const what = `this kernel has no function ${name}`;
     const gone = GONE[def.call];

@@ -9,6 +9,7 @@
 #include "core.h"
 
 #define MAX_ARGS 5
+#define RETURN_ARG MAX_ARGS /* index of the return value among the values */
 #define MAX_SELECTORS 5
 #define MAX_FILTERS 96
 #define INLINE_RANGES 160 /* room for a mask per filter, and then for small sets */
@@ -29,6 +30,7 @@ enum value_kind {
 enum value_flags {
 	VALUE_SIGNED = 1 << 0,
 	VALUE_USER = 1 << 1,	/* the string is in user memory */
+	VALUE_AT_RETURN = 1 << 7, /* read when the function returns */
 };
 
 struct value_config {
@@ -37,6 +39,26 @@ struct value_config {
 	__u8 width;		/* bytes of an integer: 1, 2, 4, 8 */
 	__u8 flags;		/* enum value_flags */
 	__u32 reserved;
+};
+
+/* What stands in the field of a trace event. */
+enum field_kind {
+	FIELD_UNSIGNED = 0,
+	FIELD_SIGNED = 1,
+	FIELD_ARRAY = 2,	/* the value is its address */
+	FIELD_DATA_LOC = 3,	/* size << 16 | offset: the value is that address in the event */
+};
+
+struct field_config {
+	__u16 offset;
+	__u8 size;
+	__u8 kind;		/* enum field_kind */
+};
+
+/* A value that is read at return: its slot is set aside before. */
+struct late_config {
+	__u16 limit;		/* the furthest that the slot can stand in the record */
+	__u16 room;
 };
 
 /* What a filter looks at. */
@@ -89,6 +111,10 @@ struct value_range {
 
 enum selector_flags {
 	SELECTOR_NO_POST = 1 << 0,
+	SELECTOR_KERNEL_STACK = 1 << 1,
+	SELECTOR_USER_STACK = 1 << 2,
+	SELECTOR_OVERRIDE = 1 << 3,
+	SELECTOR_NO_POST_AT_RETURN = 1 << 4,
 };
 
 enum limit_scope {
@@ -104,11 +130,20 @@ struct selector_config {
 	__u16 flags;		/* enum selector_flags */
 	__u16 limit_scope;	/* enum limit_scope */
 	__u64 limit_ns;
+	__u16 first_return_filter;
+	__u16 return_filters;
+	__u8 signal;		/* to send; 0: none */
+	__u8 signal_at_return;
+	__u8 action;		/* KprobeAction number of the last enforcing action; 0: none */
+	__u8 action_at_return;
+	__s32 error;		/* that the call returns instead, with SELECTOR_OVERRIDE */
+	__u32 reserved;
 };
 
 enum hook_flags {
 	HOOK_SYSCALL = 1 << 0,	/* the first parameter is the struct pt_regs that holds the arguments */
 	HOOK_SCRATCH = 1 << 1,	/* build the record aside: its size varies, or it may be held back */
+	HOOK_RETURN = 1 << 2,	/* the record is kept until the function returns */
 };
 
 struct hook_config {
@@ -118,10 +153,54 @@ struct hook_config {
 	__u16 args;
 	__u16 selectors;
 	__u64 limit_seed[2];	/* random: keys of the rate limit cannot be made to collide */
-	struct value_config arg[MAX_ARGS];
+	__u32 parameters;	/* of the function: where a trampoline's context has its return value */
+	struct field_config field[MAX_ARGS]; /* of a trace event, by parameter */
+	struct late_config late[MAX_ARGS + 1];
+	struct value_config arg[MAX_ARGS + 1];
 	struct selector_config selector[MAX_SELECTORS];
 	struct filter_config filter[MAX_FILTERS];
 	struct value_range range[INLINE_RANGES];
+};
+
+/* Values of hook_mode. */
+enum hook_mode_value {
+	MODE_ENFORCE = 0,
+	MODE_MONITOR = 1,	/* enforcing actions are counted, not done */
+};
+
+/* What selectors did; those with monitor_ would have been done. */
+struct action_stats {
+	__u64 post;
+	__u64 nopost;
+	__u64 signal;
+	__u64 monitor_signal;
+	__u64 override;
+	__u64 monitor_override;
+};
+
+/* Value of hook_stats. A hook without selectors counts for the first. */
+struct hook_counters {
+	struct hook_stats hook;
+	struct action_stats selector[MAX_SELECTORS];
+};
+
+/*
+ * Key of hook_calls: a thread, and the frame of the call, as a function may call itself. The thread's id would not do: a
+ * thread that executes a file takes that of its process.
+ */
+struct call_key {
+	__u64 task;		/* address */
+	__u32 frame;		/* low half of an address in its stack; 0 for system calls */
+	__u32 reserved;
+};
+
+/* What is kept of a call until it returns: value of hook_calls, followed by the record as far as it is known. */
+struct call_head {
+	__u64 parameter[MAX_ARGS + 1]; /* to be read at return; the last is the return value */
+	__u16 slot[MAX_ARGS + 1]; /* where in the record their slots are */
+	__u16 reserved;
+	__u16 size;		/* of the record */
+	__u64 reserved64;
 };
 
 /* Key of hook_limits. The digest covers selector and argument bytes. */

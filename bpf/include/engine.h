@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The engine of every hook: filter, collect, post. A template includes it after saying where its context holds the
+ * The engine of every hook: filter, act, collect, post. A template includes it after saying where its context holds the
  * parameters (see parameters.h).
  */
 #ifndef TRIGON_ENGINE_H
 #define TRIGON_ENGINE_H
 
+#include "actions.h"
+#include "calls.h"
 #include "filter.h"
 #include "limit.h"
 #include "ring.h"
+#include "stack.h"
 #include "stats.h"
-
-#define ACTION_POST 1
 
 /* Where the record is built: in the ring, or aside. */
 static __always_inline void *start_record(struct hook_stats *stats)
@@ -23,6 +24,8 @@ static __always_inline void *start_record(struct hook_stats *stats)
 		record = bpf_map_lookup_elem(&hook_scratch, &zero);
 		if (!record)
 			stats->errors++;
+		else if (hook_config.flags & HOOK_RETURN)
+			record += sizeof(struct call_head);
 	} else {
 		record = bpf_ringbuf_reserve(&events, hook_config.record_size, 0);
 		if (!record)
@@ -31,82 +34,164 @@ static __always_inline void *start_record(struct hook_stats *stats)
 	return record;
 }
 
+/* Of a record that is kept until the function returns. */
+static __always_inline struct call_head *call_of(void *record)
+{
+	return record - sizeof(struct call_head);
+}
+
 static __always_inline __u32 write_arguments(void *context, void *record)
 {
 	__u32 at = sizeof(struct hook_record), count = hook_config.args, i;
 
 	NOT_UNROLLED
-	for (i = 0; i < MAX_ARGS && i < count; i++)
-		at += write_argument(context, i, (struct arg_slot *)((char *)record + at));
+	for (i = 0; i < MAX_ARGS && i < count; i++) {
+		if (hook_config.arg[i].flags & VALUE_AT_RETURN) {
+			read_parameter(context, hook_config.arg[i].parameter, &call_of(record)->parameter[i]);
+			at += reserve_late(call_of(record), i, at);
+		} else {
+			at += write_argument(context, i, (struct arg_slot *)((char *)record + at));
+		}
+	}
+	if (hook_config.flags & HOOK_RETURN)
+		at += reserve_late(call_of(record), RETURN_ARG, at);
+	return at;
+}
+
+/* What stands behind the arguments where the selector asks for it; adds its flags. */
+static __always_inline __u32 write_stacks(void *context, void *record, __u32 at, __u32 selector, __u16 *flags)
+{
+	__u16 wanted = selector == NO_SELECTOR ? 0 : hook_config.selector[selector].flags;
+
+	if (wanted & SELECTOR_KERNEL_STACK) {
+		*flags |= RECORD_KERNEL_STACK;
+		at += write_stack(context, 0, (struct arg_slot *)((char *)record + at));
+	}
+	if (wanted & SELECTOR_USER_STACK) {
+		*flags |= RECORD_USER_STACK;
+		at += write_stack(context, BPF_F_USER_STACK, (struct arg_slot *)((char *)record + at));
+	}
 	return at;
 }
 
 static __always_inline void write_head(struct hook_record *record, __u32 size, __u32 selector, struct task_struct *task)
 {
 	record->header.kind = RECORD_HOOK;
-	record->header.flags = 0;
 	record->header.size = size;
 	identify_current(&record->header, task);
 	record->hook_id = hook_config.hook_id;
 	record->selector = selector;
-	record->action = ACTION_POST;
 	record->args = hook_config.args;
 	record->cgroup_id = cgroup_id_of_current(task);
 }
 
-static __always_inline bool finish_record(void *record, __u32 size, struct hook_stats *stats)
+static __always_inline bool output(void *record, __u32 size, struct hook_stats *stats)
 {
-	if (hook_config.flags & HOOK_SCRATCH) {
-		if (bpf_ringbuf_output(&events, record, at_most(size, MAX_RECORD), wake_up_flags())) {
-			stats->lost++;
-			return false;
-		}
-	} else {
-		bpf_ringbuf_submit(record, wake_up_flags());
+	if (bpf_ringbuf_output(&events, record, at_most(size, MAX_RECORD), wake_up_flags())) {
+		stats->lost++;
+		return false;
 	}
-	stats->posted++;
 	return true;
 }
 
-static __always_inline void post(const struct hit *hit, __u32 selector, struct hook_stats *stats)
+/* Output of a record that lies aside, unless a rate limit holds it back. */
+static __always_inline void output_limited(void *record, __u32 size, __u32 selector, struct task_struct *task,
+					   struct hook_counters *counters, struct action_stats *actions)
 {
 	bool limited = selector != NO_SELECTOR && hook_config.selector[selector].limit_scope != LIMIT_NONE;
-	void *record = start_record(stats);
 	struct limit_key key = {};
+
+	if (limited) {
+		make_limit_key(&key, record, size, selector, task);
+		if (is_limited(&key, selector)) {
+			counters->hook.rate_limited++;
+			return;
+		}
+	}
+	if (output(record, size, &counters->hook)) {
+		counters->hook.posted++;
+		actions->post++;
+	} else if (limited) {
+		bpf_map_delete_elem(&hook_limits, &key); /* a record that got lost must not hold back the next */
+	}
+}
+
+static __always_inline void keep_call(struct call_head *call, __u32 size, __u32 frame, struct hook_stats *stats)
+{
+	struct call_key key = call_key(frame);
+
+	call->size = size;
+	if (bpf_map_update_elem(&hook_calls, &key, call, BPF_ANY))
+		stats->lost++;
+}
+
+static __always_inline void post(const struct hit *hit, __u32 selector, __u8 action, __u32 frame,
+				 struct hook_counters *counters, struct action_stats *actions)
+{
+	struct hook_record *record = start_record(&counters->hook);
+	__u16 flags = 0;
 	__u32 size;
 
 	if (!record)
 		return;
 	size = write_arguments(hit->context, record);
-	if (limited) {
-		make_limit_key(&key, record, size, selector, hit->task);
-		if (is_limited(&key, selector)) {
-			stats->rate_limited++;
-			return;
-		}
-	}
+	if (hook_config.flags & HOOK_RETURN)
+		flags |= RECORD_RETURN;
+	size = write_stacks(hit->context, record, size, selector, &flags);
+	record->header.flags = flags;
+	record->action = action;
 	write_head(record, size, selector, hit->task);
-	/* A record that got lost must not hold back the next. */
-	if (!finish_record(record, size, stats) && limited)
-		bpf_map_delete_elem(&hook_limits, &key);
+	if (hook_config.flags & HOOK_RETURN) {
+		keep_call(call_of(record), size, frame, &counters->hook);
+	} else if (hook_config.flags & HOOK_SCRATCH) {
+		output_limited(record, size, selector, hit->task, counters, actions);
+	} else {
+		bpf_ringbuf_submit(record, wake_up_flags());
+		counters->hook.posted++;
+		actions->post++;
+	}
 }
 
-static __always_inline int run_hook(void *context)
+static __always_inline bool is_silent(const volatile struct selector_config *selector)
 {
-	struct hook_stats *stats = count_hook_hit();
+	if (!(selector->flags & SELECTOR_NO_POST))
+		return false;
+	return !(hook_config.flags & HOOK_RETURN) || !selector->signal_at_return;
+}
+
+/* Returns the error that the call shall have instead of being made; 0: it is made. `frame`: see struct call_key. */
+static __always_inline int run_hook(void *context, __u32 frame)
+{
+	struct hook_counters *counters = hook_counters();
 	struct hit hit = {.context = context, .task = current_task()};
+	struct action_stats *actions;
+	__u8 action = ACTION_POST;
+	int error = 0;
 	__u32 selector;
 
-	if (!stats)
+	if (!counters)
 		return 0;
-	hit.nothing = stats->hits >> 63;
+	counters->hook.hits++;
+	hit.nothing = counters->hook.hits >> 63;
 	selector = choose_selector(&hit);
 	if (selector == NO_MATCH)
 		return 0;
-	if (selector != NO_SELECTOR && hook_config.selector[selector].flags & SELECTOR_NO_POST)
-		return 0;
-	post(&hit, selector, stats);
-	return 0;
+	actions = &counters->selector[0];
+	if (selector != NO_SELECTOR) {
+		const volatile struct selector_config *config = &hook_config.selector[selector];
+
+		actions = &counters->selector[selector];
+		action = send_signal(config->signal, config->action, counters, actions);
+		error = override_error(config, actions);
+		if (error)
+			action = config->action;
+		if (is_silent(config)) {
+			actions->nopost++;
+			return error;
+		}
+	}
+	post(&hit, selector, action, frame, counters, actions);
+	return error;
 }
 
 #endif

@@ -49,8 +49,24 @@ MAP struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct hook_stats);
+	__type(value, struct hook_counters);
 } hook_stats SEC(".maps");
+
+/* Whether enforcing actions are done: enum hook_mode_value, of hooks that have some. */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} hook_mode SEC(".maps");
+
+/* Calls that have not returned yet. */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct call_key);
+	__type(value, struct call_head);
+} hook_calls SEC(".maps");
 
 /* Where a record is built that does not go straight into the ring. */
 MAP struct {

@@ -9,6 +9,10 @@
 
 #include "maps.h"
 
+#ifndef PARAMETERS_KEPT
+#define PARAMETERS_KEPT 0 /* 1: those of system calls have been taken out of their registers */
+#endif
+
 /* The layout of struct pt_regs is the architecture's ABI: its offsets need no relocation. */
 #define REGISTER(name) __builtin_offsetof(struct pt_regs, name)
 
@@ -18,7 +22,8 @@
 	 : (index) == 1 ? REGISTER(si)  \
 	 : (index) == 2 ? REGISTER(dx)  \
 	 : (index) == 3 ? REGISTER(r10) \
-			: REGISTER(r8))
+	 : (index) == 4 ? REGISTER(r8)  \
+			: REGISTER(r9))
 
 /* In assembler, or the compiler merges loads of different offsets into one of a computed address. */
 #define LOAD_AT(base, offset)                                                                                \
@@ -40,8 +45,10 @@
 			selected = LOAD_AT(base, OFFSET(2)); \
 		else if ((index) == 3)                      \
 			selected = LOAD_AT(base, OFFSET(3)); \
-		else                                        \
+		else if ((index) == 4)                      \
 			selected = LOAD_AT(base, OFFSET(4)); \
+		else                                        \
+			selected = LOAD_AT(base, OFFSET(5)); \
 		selected;                                   \
 	})
 
@@ -50,12 +57,39 @@ static __always_inline __u32 syscall_offset(__u8 index)
 	return SYSCALL_OFFSET(index);
 }
 
+#ifdef FIELD_PARAMETERS
+/* Loads from the context want an offset that the compiler knows: the event is read as memory. */
+static __always_inline bool read_parameter(void *context, __u8 index, __u64 *value)
+{
+	const volatile struct field_config *field = &hook_config.field[index];
+	const char *address = (const char *)context + field->offset;
+	__u32 unused = 64 - 8 * field->size, location;
+	__u64 bytes = 0;
+
+	if (field->kind == FIELD_ARRAY) {
+		*value = (__u64)address;
+		return true;
+	}
+	if (field->kind == FIELD_DATA_LOC) {
+		if (bpf_probe_read_kernel(&location, sizeof(location), address))
+			return false;
+		*value = (__u64)context + (location & 0xffff);
+		return true;
+	}
+	if (bpf_probe_read_kernel(&bytes, field->size, address))
+		return false;
+	if (field->kind == FIELD_SIGNED)
+		bytes = (__s64)(bytes << unused) >> unused;
+	*value = bytes;
+	return true;
+}
+#else
 /* Parameter `index`; false when it cannot be read. */
 static __always_inline bool read_parameter(void *context, __u8 index, __u64 *value)
 {
 	__u64 regs;
 
-	if (!(hook_config.flags & HOOK_SYSCALL)) {
+	if (PARAMETERS_KEPT || !(hook_config.flags & HOOK_SYSCALL)) {
 		*value = LOAD_BY_INDEX(context, index, PARAMETER_OFFSET);
 		return true;
 	}
@@ -66,5 +100,6 @@ static __always_inline bool read_parameter(void *context, __u8 index, __u64 *val
 	}
 	return !bpf_probe_read_kernel(value, sizeof(*value), (const char *)regs + syscall_offset(index));
 }
+#endif
 
 #endif

@@ -14,14 +14,11 @@ static __always_inline struct hook_stats *count_sensor_hit(__u32 kind)
 	return stats;
 }
 
-static __always_inline struct hook_stats *count_hook_hit(void)
+static __always_inline struct hook_counters *hook_counters(void)
 {
 	__u32 zero = 0;
-	struct hook_stats *stats = bpf_map_lookup_elem(&hook_stats, &zero);
 
-	if (stats)
-		stats->hits++;
-	return stats;
+	return bpf_map_lookup_elem(&hook_stats, &zero);
 }
 
 #endif

@@ -69,7 +69,7 @@ function hitsBy(
   const proto = btf.funcProto(name);
   const image = encodeConfig(def, { hookId: 1, limitSeed: [1n, 2n], hostNamespace: () => 0 });
   try {
-    const attachment = attachEntry({ bpf, object }, kind, { name, ...(proto && { proto }) }, image);
+    const attachment = attachEntry({ bpf, object }, kind, { name, def, ...(proto && { proto }) }, image);
     const { pid } = trigger();
     reader.flush();
     closeAttachment(attachment);

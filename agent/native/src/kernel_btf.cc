@@ -40,12 +40,31 @@ std::optional<double> EnumeratorValue(const btf* types, const btf_type* type, co
   return found ? std::optional<double>(found->val) : std::nullopt;
 }
 
+// From parameter `first` on.
+Napi::Value Prototype(Napi::Env env, const btf* types, uint32_t id, const btf_type* proto, uint16_t first) {
+  Napi::Array params = Napi::Array::New(env, btf_vlen(proto) - first);
+  for (uint16_t i = first; i < btf_vlen(proto); i++) {
+    const btf_param& parameter = btf_params(proto)[i];
+    bool variadic = parameter.type == 0 && parameter.name_off == 0;
+    Napi::Object param = Napi::Object::New(env);
+    param.Set("name", btf__name_by_offset(types, parameter.name_off));
+    param.Set("type", variadic ? "..." : TypeName(types, parameter.type));
+    params.Set(i - first, param);
+  }
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("btfId", id);
+  result.Set("params", params);
+  result.Set("returnType", TypeName(types, proto->type));
+  return result;
+}
+
 }  // namespace
 
 Napi::Function KernelBtf::Define(Napi::Env env) {
   return DefineClass(env, kClassName,
                      {
                          InstanceMethod<&KernelBtf::FuncProto>("funcProto"),
+                         InstanceMethod<&KernelBtf::TracepointProto>("tracepointProto"),
                          InstanceMethod<&KernelBtf::HasStruct>("hasStruct"),
                          InstanceMethod<&KernelBtf::EnumValue>("enumValue"),
                          InstanceMethod<&KernelBtf::StructMember>("structMember"),
@@ -110,21 +129,21 @@ Napi::Value KernelBtf::FuncProto(const Napi::CallbackInfo& info) {
   const uint32_t* id = Find(functions_, StringArgument(info, 0, "name"));
   if (!id) return env.Undefined();
 
-  const btf_type* proto = btf__type_by_id(types, btf__type_by_id(types, *id)->type);
-  Napi::Array params = Napi::Array::New(env, btf_vlen(proto));
-  for (uint16_t i = 0; i < btf_vlen(proto); i++) {
-    const btf_param& parameter = btf_params(proto)[i];
-    bool variadic = parameter.type == 0 && parameter.name_off == 0;
-    Napi::Object param = Napi::Object::New(env);
-    param.Set("name", btf__name_by_offset(types, parameter.name_off));
-    param.Set("type", variadic ? "..." : TypeName(types, parameter.type));
-    params.Set(i, param);
-  }
-  Napi::Object result = Napi::Object::New(env);
-  result.Set("btfId", *id);
-  result.Set("params", params);
-  result.Set("returnType", TypeName(types, proto->type));
-  return result;
+  return Prototype(env, types, *id, btf__type_by_id(types, btf__type_by_id(types, *id)->type), 0);
+}
+
+// A tracepoint's prototype is that of its probes, which get their own data before its parameters.
+Napi::Value KernelBtf::TracepointProto(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const btf* types = Types("find tracepoint in BTF of");
+  std::string name = "btf_trace_" + StringArgument(info, 0, "name");
+  int id = btf__find_by_name_kind(types, name.c_str(), BTF_KIND_TYPEDEF);
+  if (id < 0) return env.Undefined();
+
+  const btf_type* pointer = btf__type_by_id(types, btf__type_by_id(types, id)->type);
+  const btf_type* proto = pointer && btf_is_ptr(pointer) ? btf__type_by_id(types, pointer->type) : nullptr;
+  if (!proto || !btf_is_func_proto(proto) || btf_vlen(proto) == 0) return env.Undefined();
+  return Prototype(env, types, id, proto, 1);
 }
 
 const uint32_t* KernelBtf::FindStruct(const std::string& name) const { return Find(structs_, name); }

@@ -24,6 +24,7 @@ class KernelBtf : public Napi::ObjectWrap<KernelBtf> {
   using Index = std::unordered_map<std::string_view, uint32_t>;
 
   Napi::Value FuncProto(const Napi::CallbackInfo& info);
+  Napi::Value TracepointProto(const Napi::CallbackInfo& info);
   Napi::Value HasStruct(const Napi::CallbackInfo& info);
   Napi::Value EnumValue(const Napi::CallbackInfo& info);
   Napi::Value StructMember(const Napi::CallbackInfo& info);

@@ -10,6 +10,7 @@
 #include "error.h"
 #include "handles.h"
 #include "kernel_btf.h"
+#include "perf_event.h"
 #include "ring_reader.h"
 
 namespace {
@@ -29,6 +30,8 @@ Napi::Value PossibleCpus(const Napi::CallbackInfo& info) {
 Napi::Value LibbpfVersion(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), libbpf_version_string());
 }
+
+Napi::Value TracefsPath(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), TracefsRoot()); }
 
 Classes* DefineClasses(Napi::Env env) {
   return new Classes{
@@ -52,6 +55,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("bootTimeNs", Napi::Function::New<BootTimeNs>(env, "bootTimeNs"));
   exports.Set("possibleCpus", Napi::Function::New<PossibleCpus>(env, "possibleCpus"));
   exports.Set("libbpfVersion", Napi::Function::New<LibbpfVersion>(env, "libbpfVersion"));
+  exports.Set("tracefsPath", Napi::Function::New<TracefsPath>(env, "tracefsPath"));
   return exports;
 }
 

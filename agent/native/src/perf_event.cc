@@ -1,9 +1,11 @@
 #include "perf_event.h"
 
 #include <bpf/bpf.h>
+#include <linux/mount.h>
 #include <linux/perf_event.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
@@ -41,14 +43,32 @@ std::string KprobeHint(int error, const std::string& symbol) {
 }
 
 std::optional<uint64_t> TracepointId(const std::string& subsystem, const std::string& event) {
+  auto id = ReadWord(TracefsRoot() + "/events/" + subsystem + "/" + event + "/id");
+  if (!id) return std::nullopt;
+  return strtoull(id->c_str(), nullptr, 10);
+}
+
+// A mount that is in no one's tree (5.2+); the descriptor stays open, as the path leads through it.
+std::string MountTracefs() {
+  UniqueFd context(syscall(SYS_fsopen, "tracefs", FSOPEN_CLOEXEC));
+  if (!context || syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) < 0) return "";
+  static UniqueFd mounted(syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, MOUNT_ATTR_RDONLY));
+  return mounted ? "/proc/self/fd/" + std::to_string(mounted.get()) : "";
+}
+
+std::string FindTracefs() {
   for (const char* root : {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"}) {
-    auto id = ReadWord(std::string(root) + "/events/" + subsystem + "/" + event + "/id");
-    if (id) return strtoull(id->c_str(), nullptr, 10);
+    if (access((std::string(root) + "/events").c_str(), F_OK) == 0) return root;
   }
-  return std::nullopt;
+  return MountTracefs();
 }
 
 }  // namespace
+
+const std::string& TracefsRoot() {
+  static const std::string root = FindTracefs();
+  return root;
+}
 
 PerfEvent OpenKprobeEvent(const std::string& symbol, bool retprobe) {
   auto type = ReadWord(kKprobeUnit + "type");
@@ -73,8 +93,9 @@ PerfEvent OpenTracepointEvent(const std::string& subsystem, const std::string& e
   if (subsystem.find('/') != std::string::npos || event.find('/') != std::string::npos) {
     return {.error = EINVAL, .hint = "a name with a slash"};
   }
+  if (TracefsRoot().empty()) return {.error = ENOENT, .hint = "tracefs is not mounted"};
   auto id = TracepointId(subsystem, event);
-  if (!id) return {.error = ENOENT, .hint = "no such tracepoint, or tracefs is not mounted"};
+  if (!id) return {.error = ENOENT, .hint = "no such tracepoint"};
 
   perf_event_attr attributes = {};
   attributes.size = sizeof(attributes);

@@ -12,6 +12,9 @@ struct PerfEvent {
   std::string hint;  // more than the errno says; may be empty
 };
 
+// Where tracefs is; mounted for this process alone where nobody has mounted it, empty where that is not possible.
+const std::string& TracefsRoot();
+
 // On a kernel function, or its return.
 PerfEvent OpenKprobeEvent(const std::string& symbol, bool retprobe);
 

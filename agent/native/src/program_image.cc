@@ -46,6 +46,7 @@ constexpr TemplateSection kTemplateSections[] = {
     {"kretprobe", BPF_PROG_TYPE_KPROBE, kNoAttachType},
     {"tracepoint", BPF_PROG_TYPE_TRACEPOINT, kNoAttachType},
     {"tp", BPF_PROG_TYPE_TRACEPOINT, kNoAttachType},
+    {"raw_tp", BPF_PROG_TYPE_RAW_TRACEPOINT, kNoAttachType},
 };
 
 bool RefersToMap(const bpf_insn& instruction) {

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* Template of the second half of hook_kprobe. */
+#include "exit.h"
+
+/*
+ * At entry the stack pointer is that of the return address. At return it is there, or behind it, as the kernel's version
+ * has it; what lies below has returned before, so the first that is found is this call's.
+ */
+SEC("kretprobe")
+int hook_kretprobe(struct pt_regs *context)
+{
+	__u32 frame = context->sp;
+	struct call_key key = call_key(frame - 8);
+
+	if (!(hook_config.flags & HOOK_SYSCALL) && bpf_map_lookup_elem(&hook_calls, &key))
+		frame -= 8;
+	return run_exit(frame, context->ax);
+}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* Template of hooks on the parameters of a tracepoint where BTF does not have their types. */
+#define PARAMETER_OFFSET(index) ((index) * 8)
+#define TYPED_PARAMETERS 0
+#include "engine.h"
+
+SEC("raw_tp")
+int hook_raw_tracepoint(void *context)
+{
+	run_hook(context, 0);
+	return 0;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* What selectors enforce. In monitor mode it is counted only. */
+#ifndef TRIGON_ACTIONS_H
+#define TRIGON_ACTIONS_H
+
+#include "maps.h"
+
+#define ACTION_POST 1
+
+static __always_inline bool is_enforcing(void)
+{
+	__u32 zero = 0, *mode = bpf_map_lookup_elem(&hook_mode, &zero);
+
+	return mode && *mode == MODE_ENFORCE;
+}
+
+/* Sends a signal to the process; returns the number of the action that was done, for the record. */
+static __always_inline __u8 send_signal(__u8 signal, __u8 action, struct hook_counters *counters,
+					struct action_stats *actions)
+{
+	if (!signal)
+		return ACTION_POST;
+	if (!is_enforcing()) {
+		actions->monitor_signal++;
+		return ACTION_POST;
+	}
+	if (bpf_send_signal(signal)) {
+		counters->hook.errors++;
+		return ACTION_POST;
+	}
+	actions->signal++;
+	return action;
+}
+
+/* What the call shall return instead of being made; 0: it is made. */
+static __always_inline int override_error(const volatile struct selector_config *selector, struct action_stats *actions)
+{
+	if (!(selector->flags & SELECTOR_OVERRIDE))
+		return 0;
+	if (!is_enforcing()) {
+		actions->monitor_override++;
+		return 0;
+	}
+	actions->override++;
+	return selector->error;
+}
+
+#endif

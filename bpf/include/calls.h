@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Calls between entry and return: how they are told apart, and the values that are read at their end. */
+#ifndef TRIGON_CALLS_H
+#define TRIGON_CALLS_H
+
+#include "values.h"
+
+/*
+ * The low half of a pointer that stays the same from entry to return, such as the address of a trampoline's context.
+ * Written as an instruction on 32-bit registers, which is how a pointer becomes a number on every kernel.
+ */
+#define LOW_HALF(pointer)                                                                   \
+	({                                                                                  \
+		__u64 low;                                                                  \
+		asm volatile("r1 = %1\n\t.8byte 0x11bc\n\t%0 = r1" /* w1 = w1 */          \
+			     : "=r"(low)                                                     \
+			     : "r"(pointer)                                                  \
+			     : "r1");                                                        \
+		(__u32)low;                                                                  \
+	})
+
+static __always_inline struct call_key call_key(__u32 frame)
+{
+	struct call_key key = {.task = bpf_get_current_task()};
+
+	if (!(hook_config.flags & HOOK_SYSCALL))
+		key.frame = frame;
+	return key;
+}
+
+/* Sets a slot aside for a value that is read at return, and keeps what it is read from. */
+static __always_inline __u32 reserve_late(struct call_head *call, __u32 arg, __u32 at)
+{
+	struct arg_slot *slot = (struct arg_slot *)((char *)(call + 1) + at);
+	__u16 room = hook_config.late[arg].room;
+
+	call->slot[arg] = at;
+	slot->status = ARG_READ_FAILED;
+	slot->depth = 0;
+	slot->room = room;
+	slot->size = 0;
+	bpf_probe_read_kernel((char *)slot + SLOT_BYTES, room, NULL); /* fails, and so leaves zeros */
+	return SLOT_BYTES + room;
+}
+
+/* Fills the slot. Its room stays what was set aside. */
+static __always_inline void write_late(struct call_head *call, __u32 arg)
+{
+	__u64 at = at_most(call->slot[arg], hook_config.late[arg].limit);
+	struct arg_slot *slot = (struct arg_slot *)((char *)(call + 1) + at);
+
+	write_argument(call->parameter, arg, slot);
+	slot->room = hook_config.late[arg].room;
+}
+
+#endif
