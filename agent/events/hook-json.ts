@@ -59,11 +59,10 @@ const ACTIONS: readonly string[] = [
   "SET",
 ];
 
-const ARGS_OPEN = utf8(',"args":[');
-const DATA_OPEN = utf8(',"data":[');
-const RETURN_OPEN = utf8(',"return":');
+const ARGS_OPEN = utf8(',"args":[{');
+const DATA_OPEN = utf8(',"data":[{');
+const RETURN_OPEN = utf8(',"return":{');
 const LIST_CLOSE = utf8("]");
-const SLOT_OPEN = utf8("{");
 const SLOT_NEXT = utf8(",{");
 const READ_FAILED = utf8('"error_arg":{"Message":"Bad address for basic type"}');
 const WALK_FAILED = utf8(
@@ -194,7 +193,6 @@ export function writeReturn(
 ): void {
   if (fragment.write === undefined || nextSlot(batch.words, slot) > end) return;
   out.bytes(RETURN_OPEN);
-  out.bytes(SLOT_OPEN);
   writeSlot(out, batch, slot, fragment, fragment.write);
 }
 
@@ -215,8 +213,7 @@ function writeSlots(
     if (!(next <= end)) break; // no well-formed record gets here
     const fragment = fragments[i] as SlotFragments;
     if (fragment.write !== undefined) {
-      if (isFirst) out.bytes(open);
-      out.bytes(isFirst ? SLOT_OPEN : SLOT_NEXT);
+      out.bytes(isFirst ? open : SLOT_NEXT);
       writeSlot(out, batch, slot, fragment, fragment.write);
       isFirst = false;
     }
