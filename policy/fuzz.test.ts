@@ -1,15 +1,15 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { encodeHookSpec, hookSpecHash, parseHookSpec } from "../crds/hook-spec.ts";
+import { encodeHookSpec, type HookSpec, hookSpecHash, parseHookSpec } from "../crds/hook-spec.ts";
 import { type CompileResult, compileParsed, compilePolicy } from "./compile.ts";
-import { makeRandom, mutate, pick, type Random } from "./mutations.ts";
+import { collectParts, graft, makeRandom, mutate, pick, type Random } from "./mutations.ts";
 import { parsePolicies } from "./parse.ts";
 import type { PolicyError } from "./problems.ts";
 
 const EXAMPLES = join(import.meta.dirname, "../crds/examples");
-const TEXTS = ["valid", "invalid"].flatMap((directory) =>
+const TEXTS = ["valid", "invalid", "library", "compat"].flatMap((directory) =>
   readdirSync(join(EXAMPLES, directory)).map((name) => readFileSync(join(EXAMPLES, directory, name), "utf8")),
 );
 const OBJECTS = TEXTS.flatMap((text) => {
@@ -73,21 +73,75 @@ function checkResult(result: CompileResult): boolean {
   return true;
 }
 
-test("compilePolicy never throws, every error has a path, and an agent takes what it accepts", () => {
-  const random = makeRandom(20261124);
-  let accepted = 0;
-  const rounds = 10_000;
+/** What was accepted of some rounds: the policies, and what their specs have. */
+function compileMutants(seed: number, rounds: number, make: (random: Random) => unknown): Set<string>[] {
+  const random = makeRandom(seed);
+  const accepted: Set<string>[] = [];
   for (let round = 0; round < rounds; round++) {
-    const object = mutate(random, pick(random, OBJECTS));
+    const object = make(random);
     try {
-      if (checkResult(compilePolicy(object))) accepted++;
+      const result = compilePolicy(object);
+      if (checkResult(result) && result.ok) accepted.push(featuresOf(result.spec));
     } catch (cause) {
       throw new Error(`round ${round}: ${JSON.stringify(object)}`, { cause });
     }
   }
-  expect(accepted).toBeGreaterThan(rounds / 50);
-  expect(accepted).toBeLessThan(rounds / 2);
-}, 60_000);
+  return accepted;
+}
+
+/** The kinds of hooks, filters and actions of a spec. */
+function featuresOf({ hooks }: HookSpec): Set<string> {
+  const features = new Set<string>();
+  for (const { section, args, returnArg, selectors } of hooks) {
+    features.add(section);
+    if (returnArg) features.add("returnArg");
+    for (const arg of args) for (const member of Object.keys(arg)) features.add(member);
+    for (const { filters, actions, returnFilters = [], returnActions = [] } of selectors) {
+      if (returnActions.length > 0) features.add("returnActions");
+      for (const filter of [...filters, ...returnFilters])
+        features.add("compare" in filter ? `${filter.match} ${filter.compare}` : filter.match);
+      for (const { action } of actions) features.add(action);
+    }
+  }
+  return features;
+}
+
+const FEATURES = [
+  ...["kprobes", "fentries", "tracepoints", "lsmhooks", "returnArg", "returnActions"],
+  ...["label", "resolve", "source", "btfType", "returnCopy", "maxData", "sizeArgIndex"],
+  ...["pid", "namespace", "namespaceChange", "capability", "capabilityChange", "currentCred", "credChange"],
+  ...["binary equal", "binary prefix", "arg range", "arg mask", "arg text", "arg gained", "arg fileType"],
+  ...["return range", "Post", "NoPost", "Sigkill", "Signal", "Override"],
+];
+
+describe("compilePolicy never throws, every error has a path, and an agent takes what it accepts", () => {
+  const ROUNDS = 3000;
+
+  test.each([20261124, 20261125, 20261126])(
+    "of mutated policies, seed %i",
+    (seed) => {
+      const accepted = compileMutants(seed, ROUNDS, (random) => mutate(random, pick(random, OBJECTS)));
+      expect(accepted.length).toBeGreaterThan(ROUNDS / 50);
+      expect(accepted.length).toBeLessThan(ROUNDS / 2);
+    },
+    60_000,
+  );
+
+  test.each([1, 2])(
+    "of policies with parts of others, every feature among them, seed %i",
+    (seed) => {
+      const parts = collectParts(OBJECTS);
+      const accepted = compileMutants(seed, ROUNDS, (random) => {
+        const grafted = graft(random, pick(random, OBJECTS), parts);
+        return random(2) === 0 ? grafted : mutate(random, grafted);
+      });
+      expect(accepted.length).toBeGreaterThan(ROUNDS / 10);
+      const seen = new Set(accepted.flatMap((features) => [...features]));
+      expect(FEATURES.filter((feature) => !seen.has(feature))).toEqual([]);
+    },
+    60_000,
+  );
+});
 
 test("parsePolicies never throws, and every error has a line", () => {
   const random = makeRandom(4711);

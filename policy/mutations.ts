@@ -29,7 +29,39 @@ const PIECES: unknown[] = [
     "1m",
     "1d",
     "CAP_BPF",
+    "CAP_CHOWN,CAP_KILL",
   ],
+  ...[
+    "unset",
+    "root",
+    "KEEP_CAPS",
+    "1000:unset",
+    "User",
+    "regular",
+    "current_task",
+    "pt_regs",
+    "fmod-ret",
+    "monitor",
+  ],
+  ...[
+    "euid.val",
+    "cred.user_ns.level",
+    "gid[3].val",
+    "[0]",
+    "a..b",
+    "struct cred",
+    "parent.".repeat(11),
+    "/etc/\0",
+  ],
+  ...[
+    "security_capset",
+    "security_bprm_committing_creds",
+    "task_fix_setuid",
+    "list:all",
+    "sys_",
+    "__x64_sys_setuid",
+  ],
+  ...[15, 63, 64, 65, -4095, -4096],
   ...["__proto__", "constructor", "toString", "\0", "é".repeat(300), "x".repeat(5000), "/bin/su", "enforce"],
   ...[0, 1, -1, 4, 5, 2 ** 31, -(2 ** 31), 2 ** 53, 1.5, Number.NaN, Number.POSITIVE_INFINITY],
   ...[true, false, null, undefined, [], {}, [[]], [null], { a: 1 }],
@@ -44,6 +76,24 @@ const PIECES: unknown[] = [
     "index",
     "type",
     "syscall",
+  ],
+  ...[
+    "matchCurrentCred",
+    "matchCredChanges",
+    "matchReturnArgs",
+    "matchReturnActions",
+    "matchNamespaceChanges",
+  ],
+  ...[
+    "resolve",
+    "source",
+    "returnCopy",
+    "sizeArgIndex",
+    "btfType",
+    "argError",
+    "argSig",
+    "raw",
+    "followChildren",
   ],
 ];
 
@@ -67,6 +117,29 @@ export type Random = (below: number) => number;
 export function pick<T>(random: Random, from: readonly T[]): T {
   return from[random(from.length)] as T;
 }
+
+const KEPT = ["kind", "apiVersion", "name"];
+
+/** Keys that stand in one object, by which a selector, a probe and an argument are told. */
+const SIBLINGS: readonly (readonly string[])[] = [
+  [
+    "matchActions",
+    "matchArgs",
+    "matchBinaries",
+    "matchCapabilities",
+    "matchCapabilityChanges",
+    "matchCredChanges",
+    "matchCurrentCred",
+    "matchData",
+    "matchNamespaceChanges",
+    "matchNamespaces",
+    "matchParentBinaries",
+    "matchReturnActions",
+    "matchReturnArgs",
+  ],
+  ["call", "syscall", "return", "returnArg", "args", "data", "selectors"],
+  ["type", "index", "resolve", "source", "returnCopy", "maxData", "sizeArgIndex", "btfType"],
+];
 
 type Node = Record<string, unknown>;
 
@@ -97,8 +170,32 @@ export function mutate(random: Random, original: unknown): unknown {
   return copy;
 }
 
+/** Parts of policies by the key that they stand under, so that one policy's filter gets into another's selector. */
+export function collectParts(policies: readonly unknown[]): Map<string, unknown[]> {
+  const parts = new Map<string, unknown[]>();
+  for (const place of policies.flatMap((policy) => containers(policy))) {
+    if (Array.isArray(place)) continue;
+    for (const [key, value] of Object.entries(place)) parts.set(key, [...(parts.get(key) ?? []), value]);
+  }
+  return parts;
+}
+
+/** A copy in which parts of other policies stand in the places of some, or beside them. */
+export function graft(random: Random, original: unknown, parts: ReadonlyMap<string, unknown[]>): unknown {
+  const copy = structuredClone(original);
+  for (let changes = 1 + random(2); changes > 0; changes--) {
+    const places = containers(copy).filter((place) => !Array.isArray(place));
+    const place = pick(random, places);
+    const siblings = SIBLINGS.find((keys) => keys.some((key) => Object.hasOwn(place, key)));
+    const key = pick(random, siblings && random(2) > 0 ? siblings : Object.keys(place));
+    const found = parts.get(key);
+    if (found && !KEPT.includes(key)) place[key] = structuredClone(pick(random, found));
+  }
+  return copy;
+}
+
 function replaceAlike(random: Random, place: Node): void {
-  const keys = Object.keys(place).filter((key) => !["kind", "apiVersion", "name"].includes(key));
+  const keys = Object.keys(place).filter((key) => !KEPT.includes(key));
   if (keys.length === 0) return;
   const key = pick(random, keys);
   const alike = PIECES.filter((piece) => typeof piece === typeof place[key] && typeof piece !== "object");

@@ -124,6 +124,28 @@ describe("matchNamespaces", () => {
   });
 });
 
+test("matchParentBinaries is about the parent", () => {
+  const entry = { operator: "Prefix", values: ["/usr/bin/"] };
+  expect(selectorOf({ matchBinaries: [entry], matchParentBinaries: [entry] }).filters).toEqual([
+    { match: "binary", negate: false, compare: "prefix", values: ["/usr/bin/"] },
+    { match: "binary", negate: false, compare: "prefix", values: ["/usr/bin/"], of: "parent" },
+  ]);
+});
+
+test.each(["In", "NotIn"])("followChildren fits %s", (operator) => {
+  const entry = { operator, values: ["/a"], followChildren: true };
+  expect(selectorOf({ matchBinaries: [entry] }).filters).toMatchObject([
+    { compare: "equal", followChildren: true },
+  ]);
+});
+
+test("followChildren does not fit other operators", () => {
+  const entry = { operator: "NotPrefix", values: ["/a"], followChildren: true };
+  expect(errorsOf(makeSelectorPolicy({ matchParentBinaries: [entry] }))).toEqual([
+    `${AT}.matchParentBinaries[0].followChildren: fits In and NotIn only, not NotPrefix`,
+  ]);
+});
+
 describe("matchBinaries", () => {
   const match = (entry: Loose) => ({ matchBinaries: [{ operator: "In", values: ["/bin/su"], ...entry }] });
 
@@ -837,14 +859,39 @@ describe("order and macros", () => {
   const arg = { index: 0, operator: "Equal", values: ["1"] };
 
   test("filters stand in the order of evaluation, whatever the order of the policy", () => {
+    const capability = { operator: "In", values: ["CAP_BPF"] };
     const selector = {
+      matchData: [arg],
       matchArgs: [arg],
+      matchCredChanges: [{ fields: ["any"], change: "Raised" }],
+      matchCurrentCred: [{ field: "uid", operator: "Equal", values: ["0"] }],
+      matchParentBinaries: [binary],
       matchBinaries: [binary],
+      matchCapabilityChanges: [capability],
+      matchNamespaceChanges: [{ operator: "In", values: ["User"] }],
+      matchCapabilities: [capability],
       matchNamespaces: [namespace, namespace],
       matchPIDs: [pid],
     };
-    const { filters } = selectorOf(selector);
-    expect(filters.map(({ match }) => match)).toEqual(["pid", "namespace", "namespace", "binary", "arg"]);
+    const { filters } = selectorOf(selector, {
+      call: "security_capset",
+      syscall: false,
+      data: [{ index: 0, type: "int", source: "current_task", resolve: "pid" }],
+    });
+    expect(filters.map(({ match }) => match)).toEqual([
+      "pid",
+      "namespace",
+      "namespace",
+      "capability",
+      "namespaceChange",
+      "capabilityChange",
+      "binary",
+      "binary",
+      "currentCred",
+      "credChange",
+      "arg",
+      "arg",
+    ]);
   });
 
   const withMacros = (selectorsMacros: Loose, selector: Loose) =>

@@ -1,0 +1,179 @@
+import { describe, expect, test } from "vitest";
+import { ARGUMENT_TYPES } from "../crds/schema/words.ts";
+import { errorsOf, hooksOf, type Loose, makePolicy, warningsOf } from "./test-data.ts";
+
+const tracepoint = (more: Loose = {}) =>
+  makePolicy({ tracepoints: [{ subsystem: "syscalls", event: "sys_enter_setuid", ...more }] });
+const lsm = (more: Loose = {}) => makePolicy({ lsmhooks: [{ hook: "task_fix_setuid", ...more }] });
+const returnFilter = [{ matchReturnArgs: [{ index: 0, operator: "Equal", values: ["0"] }] }];
+
+describe("tracepoints", () => {
+  test("are hooks on SUBSYSTEM/EVENT", () => {
+    const policy = tracepoint({
+      args: [{ index: 63, type: "uint32", label: "uid" }],
+      message: "who",
+      tags: ["aa"],
+      selectors: [{ matchArgs: [{ index: 63, operator: "Equal", values: ["0"] }] }],
+    });
+    expect(hooksOf(policy)).toEqual([
+      {
+        path: "spec.tracepoints[0]",
+        section: "tracepoints",
+        call: "syscalls/sys_enter_setuid",
+        tracepoint: { subsystem: "syscalls", event: "sys_enter_setuid", raw: false },
+        syscall: false,
+        ignoreCallNotFound: false,
+        args: [{ index: 63, type: "uint32", label: "uid" }],
+        selectors: [
+          {
+            filters: [{ match: "arg", arg: 0, negate: false, compare: "range", ranges: [["0", "0"]] }],
+            actions: [],
+          },
+        ],
+        message: "who",
+        tags: ["aa"],
+      },
+    ]);
+  });
+
+  test.each(["auto", "syscall64", "nop", "string", "fd"])("read the type %s", (type) => {
+    for (const raw of [false, true])
+      expect(hooksOf(tracepoint({ raw, args: [{ index: 0, type }] }))[0]?.args).toEqual([{ index: 0, type }]);
+  });
+
+  test("raw ones follow members", () => {
+    const arg = { index: 0, type: "uint32", resolve: "cred.euid.val" };
+    expect(hooksOf(tracepoint({ raw: true, args: [arg] }))[0]).toMatchObject({
+      args: [arg],
+      tracepoint: { raw: true },
+    });
+  });
+
+  const refused: Record<string, [more: Loose, error: string]> = {
+    "no subsystem": [
+      { subsystem: "" },
+      "subsystem: is empty: name a subsystem below /sys/kernel/tracing/events",
+    ],
+    "no event": [{ event: "" }, "event: is empty: name an event below /sys/kernel/tracing/events"],
+    "a path": [{ event: "a/b" }, `event: "a/b" is not the name of an event: letters, digits, "_" and "-"`],
+    "a long name": [{ event: "x".repeat(255) }, `event: is too long: "syscalls/${"x".repeat(66)}..."`],
+    "a field beyond any format": [
+      { args: [{ index: 64, type: "int" }] },
+      "args[0].index: is 64, out of bounds: 0 to 63",
+    ],
+    "a parameter beyond the registers": [
+      { raw: true, args: [{ index: 5, type: "int" }] },
+      "args[0].index: is 5, out of bounds: 0 to 4",
+    ],
+    "members of a field": [
+      { args: [{ index: 0, type: "int", resolve: "a" }] },
+      "args[0].resolve: fits tracepoints with raw: true only: fields of a trace event have no members",
+    ],
+    "a copy at return": [
+      { args: [{ index: 0, type: "int", returnCopy: true }] },
+      "args[0].returnCopy: does not fit a tracepoint, which has no return",
+    ],
+    "a filter on the return value": [
+      { selectors: returnFilter },
+      "selectors[0].matchReturnArgs: does not fit a tracepoint, which has no return",
+    ],
+    "a comparison of a value without a type": [
+      {
+        args: [{ index: 0, type: "auto" }],
+        selectors: [{ matchArgs: [{ index: 0, operator: "Equal", values: ["0"] }] }],
+      },
+      "selectors[0].matchArgs[0].operator: Equal does not fit the type auto: auto has no order or value before it is resolved; give the argument its type",
+    ],
+    Override: [
+      { selectors: [{ matchActions: [{ action: "Override", argError: -1 }] }] },
+      "selectors[0].matchActions[0].action: Override does not fit tracepoints, which only report",
+    ],
+    "changes of credentials": [
+      { selectors: [{ matchCredChanges: [{ fields: ["any"], change: "Raised" }] }] },
+      "selectors[0].matchCredChanges[0]: does not fit syscalls/sys_enter_setuid, which receives no new credentials: functions that do are found among kprobes, fentries and lsmhooks",
+    ],
+  };
+  test.each(Object.entries(refused))("refuse %s", (_name, [more, error]) => {
+    expect(errorsOf(tracepoint(more))).toEqual([`spec.tracepoints[0].${error}`]);
+  });
+});
+
+describe("LSM hooks", () => {
+  test("are hooks by their own name", () => {
+    const policy = lsm({ args: [{ index: 0, type: "cred" }], message: "who", tags: ["aa"] });
+    expect(hooksOf(policy)).toEqual([
+      {
+        path: "spec.lsmhooks[0]",
+        section: "lsmhooks",
+        call: "task_fix_setuid",
+        syscall: false,
+        ignoreCallNotFound: false,
+        args: [{ index: 0, type: "cred" }],
+        selectors: [],
+        message: "who",
+        tags: ["aa"],
+      },
+    ]);
+  });
+
+  test("warn of a name that is nearly a known one, and of no other", () => {
+    expect(warningsOf(lsm({ hook: "task_fix_setuids" }))).toEqual([
+      `spec.lsmhooks[0].hook: "task_fix_setuids" is not a name that Trigon knows: did you mean "task_fix_setuid"? The nodes will tell`,
+    ]);
+    for (const hook of ["capget", "inode_setattr", "task_alloc", "file_open"])
+      expect(warningsOf(lsm({ hook }))).toEqual([]);
+  });
+
+  const refused: Record<string, [more: Loose, error: string]> = {
+    "no name": [{ hook: "" }, "hook: is empty: name a hook, such as bprm_check_security"],
+    "a name that is none": [
+      { hook: "task-fix" },
+      `hook: "task-fix" is not the name of a hook: lower-case letters, digits and "_"`,
+    ],
+    "the name of the function": [
+      { hook: "security_capset" },
+      `hook: "security_capset" is the name of a function: write the hook's name, capset`,
+    ],
+    "the name of the program's function": [
+      { hook: "bpf_lsm_capset" },
+      `hook: "bpf_lsm_capset" is the name of a function: write the hook's name, capset`,
+    ],
+    "a long name": [{ hook: "x".repeat(256) }, "hook: is longer than 255 characters"],
+    "the type auto": [
+      { args: [{ index: 0, type: "auto" }] },
+      "args[0].type: auto does not fit an LSM hook: name the type, for example int",
+    ],
+    "an index beyond a known prototype": [
+      { args: [{ index: 3, type: "int" }] },
+      "args[0].index: is 3, beyond the parameters of task_fix_setuid(struct cred *new, const struct cred *old, int flags): the last index is 2",
+    ],
+    "a copy at return": [
+      { args: [{ index: 0, type: "cred", returnCopy: true }] },
+      "args[0].returnCopy: does not fit an LSM hook, which has no return",
+    ],
+    "a filter on the return value": [
+      { selectors: returnFilter },
+      "selectors[0].matchReturnArgs: does not fit an LSM hook, which has no return",
+    ],
+    "Override where nothing is returned": [
+      { hook: "bprm_committed_creds", selectors: [{ matchActions: [{ action: "Override", argError: -1 }] }] },
+      "selectors[0].matchActions[0].action: Override does not fit bprm_committed_creds, which returns nothing",
+    ],
+  };
+  test.each(Object.entries(refused))("refuse %s", (_name, [more, error]) => {
+    expect(errorsOf(lsm(more))).toEqual([`spec.lsmhooks[0].${error}`]);
+  });
+});
+
+test.each(ARGUMENT_TYPES)("the argument type %s is read or refused in every section", (type) => {
+  const args = [{ index: 0, type, ...(type === "char_buf" ? { sizeArgIndex: 2 } : {}) }];
+  const supported = /^(the argument type \w+ is not supported: |auto does not fit|syscall64 fits)/;
+  for (const policy of [
+    tracepoint({ raw: true, args }),
+    tracepoint({ args }),
+    lsm({ hook: "file_open", args }),
+  ]) {
+    for (const error of errorsOf(policy))
+      expect(error.replace(/^\S+\.args\[0\]\.type: /, "")).toMatch(supported);
+  }
+});

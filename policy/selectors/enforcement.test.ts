@@ -1,0 +1,133 @@
+import { describe, expect, test } from "vitest";
+import { errorsOf, hooksOf, type Loose, makePolicy, makeProbe, warningsOf } from "../test-data.ts";
+
+const EPERM = { action: "Override", argError: -1 };
+const policyOf = (action: Loose, probe: Loose = {}, section = "kprobes") =>
+  makePolicy({ [section]: [makeProbe({ selectors: [{ matchActions: [action] }], ...probe })] });
+const actionsOf = (policy: Loose) => hooksOf(policy)[0]?.selectors[0]?.actions;
+
+test.each([
+  ["Sigkill", { action: "Sigkill" }, { action: "Sigkill" }],
+  ["Signal", { action: "Signal", argSig: 15 }, { action: "Signal", signal: 15 }],
+  ["the last signal", { action: "Signal", argSig: 64 }, { action: "Signal", signal: 64 }],
+  ["Override", EPERM, { action: "Override", error: -1 }],
+  ["Override without an error", { ...EPERM, argError: 0 }, { action: "Override", error: 0 }],
+  ["the largest error", { ...EPERM, argError: -4095 }, { action: "Override", error: -4095 }],
+  [
+    "the kernel's stack",
+    { action: "Post", kernelStackTrace: true },
+    { action: "Post", kernelStackTrace: true },
+  ],
+  [
+    "both stacks",
+    { action: "Post", kernelStackTrace: true, userStackTrace: true },
+    { action: "Post", kernelStackTrace: true, userStackTrace: true },
+  ],
+])("takes %s", (_name, action, want) => {
+  expect(actionsOf(policyOf(action))).toEqual([want]);
+});
+
+describe("Override", () => {
+  test.each([
+    ["a system call", { call: "sys_keyctl" }, "kprobes"],
+    ["a security_ function", { call: "security_capset", syscall: false, args: [] }, "kprobes"],
+  ])("fits %s", (_name, probe, section) => {
+    expect(actionsOf(policyOf(EPERM, probe, section))).toEqual([{ action: "Override", error: -1 }]);
+  });
+
+  test("fits an LSM hook", () => {
+    const hook = { hook: "userns_create", selectors: [{ matchActions: [EPERM, { action: "Post" }] }] };
+    expect(actionsOf(makePolicy({ lsmhooks: [hook] }))).toEqual([
+      { action: "Override", error: -1 },
+      { action: "Post" },
+    ]);
+  });
+
+  const only = "Override fits system calls, security_ functions and LSM hooks only, not";
+  test.each([
+    [
+      "another function",
+      { call: "commit_creds", syscall: false, args: [] },
+      "kprobes",
+      `${only} commit_creds`,
+    ],
+    [
+      "the inner function of a system call",
+      { call: "__sys_setuid", syscall: false },
+      "kprobes",
+      `${only} __sys_setuid`,
+    ],
+    [
+      "a function that returns nothing",
+      { call: "security_bprm_committing_creds", syscall: false, args: [] },
+      "kprobes",
+      "Override does not fit security_bprm_committing_creds, which returns nothing",
+    ],
+    ["fentries", {}, "fentries", "Override does not fit fentries: write the hook under kprobes"],
+    [
+      "a hook with a return value",
+      { return: true, returnArg: { index: 0, type: "int" } },
+      "kprobes",
+      "Override does not fit return: true: a function that is not run returns nothing to report",
+    ],
+  ])("does not fit %s", (_name, probe, section, error) => {
+    expect(errorsOf(policyOf(EPERM, probe, section))).toEqual([
+      `spec.${section}[0].selectors[0].matchActions[0].action: ${error}`,
+    ]);
+  });
+});
+
+test("fentries may kill and signal", () => {
+  expect(actionsOf(policyOf({ action: "Sigkill" }, {}, "fentries"))).toEqual([{ action: "Sigkill" }]);
+  expect(actionsOf(policyOf({ action: "Signal", argSig: 1 }, {}, "fentries"))).toHaveLength(1);
+});
+
+const ERROR = "must be the negative number of an error, -4095 to 0, for example -1 (EPERM)";
+test.each([
+  ["Override without a number", { action: "Override" }, `argError: is missing: ${ERROR}`],
+  ["a positive error", { action: "Override", argError: 1 }, `argError: is 1: ${ERROR}`],
+  ["an error below all", { action: "Override", argError: -4096 }, `argError: is -4096: ${ERROR}`],
+  [
+    "Signal without a number",
+    { action: "Signal" },
+    "argSig: is missing: must be the number of a signal, 1 to 64",
+  ],
+  ["signal 0", { action: "Signal", argSig: 0 }, "argSig: is 0: must be the number of a signal, 1 to 64"],
+  ["signal 65", { action: "Signal", argSig: 65 }, "argSig: is 65: must be the number of a signal, 1 to 64"],
+  [
+    "a limit of Sigkill",
+    { action: "Sigkill", rateLimit: "1m" },
+    "rateLimit: fits the action Post only, not Sigkill",
+  ],
+  [
+    "a stack of Override",
+    { ...EPERM, userStackTrace: true },
+    "userStackTrace: fits the action Post only, not Override",
+  ],
+  [
+    "a hash elsewhere",
+    { action: "Post", imaHash: true },
+    "imaHash: fits lsmhooks only: elsewhere the hash cannot be asked for",
+  ],
+])("refuses %s", (_name, action, error) => {
+  expect(errorsOf(policyOf(action))).toEqual([`spec.kprobes[0].selectors[0].matchActions[0].${error}`]);
+});
+
+test.each([
+  ["an error of Sigkill", { action: "Sigkill", argError: -1 }, "argError: has no effect on Sigkill"],
+  ["a signal of Override", { ...EPERM, argSig: 9 }, "argSig: has no effect on Override"],
+  ["a socket of Signal", { action: "Signal", argSig: 9, argSock: 1 }, "argSock: has no effect on Signal"],
+  ["a symbol of Override", { ...EPERM, argNewSymbol: "x" }, "argNewSymbol: has no effect on Override"],
+])("warns of %s", (_name, action, warning) => {
+  expect(warningsOf(policyOf(action))).toEqual([`spec.kprobes[0].selectors[0].matchActions[0].${warning}`]);
+});
+
+test("several actions stand together, in order", () => {
+  const actions = [EPERM, { action: "Sigkill" }, { action: "NoPost" }];
+  const policy = makePolicy({ kprobes: [makeProbe({ selectors: [{ matchActions: actions }] })] });
+  expect(actionsOf(policy)).toEqual([
+    { action: "Override", error: -1 },
+    { action: "Sigkill" },
+    { action: "NoPost" },
+  ]);
+});

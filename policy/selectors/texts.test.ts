@@ -1,0 +1,190 @@
+import { describe, expect, test } from "vitest";
+import { errorsOf, hooksOf, type Loose, makeSelectorPolicy, warningsOf } from "../test-data.ts";
+
+const AT = "spec.kprobes[0].selectors[0]";
+const policyOf = (type: string, operator: string, ...values: string[]): Loose => {
+  const arg = { index: 0, type, ...(type === "char_buf" ? { sizeArgIndex: 2 } : {}) };
+  const probe = { call: "some_function", syscall: false, args: [arg] };
+  return makeSelectorPolicy({ matchArgs: [{ index: 0, operator, values }] }, probe);
+};
+const filterOf = (policy: Loose) => hooksOf(policy)[0]?.selectors[0]?.filters[0];
+const text = (how: string, values: string[], negate = false) => ({
+  match: "arg",
+  arg: 0,
+  negate,
+  compare: "text",
+  how,
+  values,
+});
+
+const TEXTS = ["string", "filename", "char_buf", "const_buf"];
+const FILES = ["fd", "file", "path", "dentry", "linux_binprm"];
+
+describe.each([...TEXTS, ...FILES])("texts of the type %s", (type) => {
+  test.each([
+    ["Equal", "equal", false],
+    ["NotEqual", "equal", true],
+    ["Prefix", "prefix", false],
+    ["NotPrefix", "prefix", true],
+    ["Postfix", "postfix", false],
+    ["NotPostfix", "postfix", true],
+    ["SubString", "substring", false],
+    ["SubStringIgnCase", "substringIgnoreCase", false],
+  ])("%s", (operator, how, negate) => {
+    const values = ["/a", "/b", "/a", "/c", "/d", "/e"];
+    expect(filterOf(policyOf(type, operator, ...values))).toEqual(
+      text(how, ["/a", "/b", "/c", "/d", "/e"], negate),
+    );
+  });
+
+  test("a number's operator names those that fit", () => {
+    const more = FILES.includes(type) ? ", FileType, NotFileType" : "";
+    expect(errorsOf(policyOf(type, "GT", "1"))).toEqual([
+      `${AT}.matchArgs[0].operator: GT does not fit the type ${type}: use Equal, NotEqual, Prefix, NotPrefix, Postfix, NotPostfix, SubString, SubStringIgnCase${more}`,
+    ]);
+  });
+});
+
+test("a NUL at the end of a value is upstream's way of writing a whole text", () => {
+  expect(filterOf(policyOf("string", "Equal", "security.capability\0"))).toEqual(
+    text("equal", ["security.capability"]),
+  );
+  expect(filterOf(policyOf("char_buf", "Prefix", "a\0b"))).toEqual(text("prefix", ["a\0b"]));
+});
+
+test("letters that are compared without case are those that the kernel's side knows", () => {
+  expect(filterOf(policyOf("string", "SubStringIgnCase", "SuDoÄ", "sudoÄ"))).toEqual(
+    text("substringIgnoreCase", ["sudoÄ"]),
+  );
+});
+
+test.each([
+  ["an empty text", "string", "Equal", [""], "values[0]: is empty: write a text"],
+  ["only a NUL", "string", "Equal", ["\0"], "values[0]: is empty: write a text"],
+  ["a NUL inside", "string", "Equal", ["a", "a\0b"], "values[1]: contains a NUL character: texts end there"],
+  ["a long text, in bytes", "file", "Equal", ["é".repeat(128)], "values[0]: is longer than 255 bytes"],
+  ["a long beginning", "string", "Prefix", ["x".repeat(256)], "values[0]: is longer than 255 bytes"],
+  ["a long end", "string", "Postfix", ["x".repeat(128)], "values[0]: is longer than 127 bytes"],
+  ["a long part", "string", "SubString", ["x".repeat(100)], "values[0]: is longer than 99 bytes"],
+  ["no text", "string", "Prefix", [], "values: is empty: Prefix needs at least one value"],
+  [
+    "65 texts",
+    "string",
+    "Equal",
+    Array.from({ length: 65 }, (_, n) => `${n}`),
+    "values: has 65 entries: at most 64 are allowed",
+  ],
+  [
+    "a type of file of a string",
+    "string",
+    "FileType",
+    ["regular"],
+    "operator: FileType does not fit the type string: use Equal, NotEqual, Prefix, NotPrefix, Postfix, NotPostfix, SubString, SubStringIgnCase",
+  ],
+])("refuses %s", (_name, type, operator, values, error) => {
+  expect(errorsOf(policyOf(type, operator, ...values))).toEqual([`${AT}.matchArgs[0].${error}`]);
+});
+
+test.each([
+  ["file", "Equal", "etc/passwd", true],
+  ["file", "Prefix", "etc/", true],
+  ["file", "Postfix", "passwd", false],
+  ["fd", "Prefix", "pipe:[", false],
+  ["dentry", "Equal", "passwd", false],
+  ["string", "Equal", "passwd", false],
+])("%s %s %s: warns of a path that is not full: %s", (type, operator, value, warns) => {
+  const warning = `${AT}.matchArgs[0].values[0]: ${JSON.stringify(value)} does not start with "/": files are compared by their full path`;
+  expect(warningsOf(policyOf(type, operator, value))).toEqual(warns ? [warning] : []);
+});
+
+describe("FileType", () => {
+  test.each(FILES)("of the type %s", (type) => {
+    expect(filterOf(policyOf(type, "NotFileType", "regular", "dir", "S_IFLNK", "reg"))).toEqual({
+      match: "arg",
+      arg: 0,
+      negate: true,
+      compare: "fileType",
+      types: ["regular", "directory", "symlink"],
+    });
+  });
+
+  test.each([
+    ["socket", ["socket"]],
+    ["pipe", ["fifo"]],
+    ["blk", ["block"]],
+    ["Char", ["character"]],
+  ])("knows %s", (value, types) => {
+    expect(filterOf(policyOf("file", "FileType", value))).toMatchObject({ negate: false, types });
+  });
+
+  test("refuses another word", () => {
+    expect(errorsOf(policyOf("file", "FileType", "regulr", "door"))).toEqual([
+      `${AT}.matchArgs[0].values[0]: "regulr" is not a type of file: did you mean "regular"?`,
+      `${AT}.matchArgs[0].values[1]: "door" is not a type of file: must be regular, directory, symlink, socket, fifo, block, character`,
+    ]);
+  });
+});
+
+describe("matchData and values at return", () => {
+  const data = ["uid", "gid"].map((id, index) => ({
+    index: 7 - index,
+    type: "uint32",
+    source: "current_task",
+    resolve: `cred.${id}.val`,
+  }));
+  const matching = (entry: Loose, probe: Loose = { data }) =>
+    makeSelectorPolicy({ matchData: [{ operator: "Equal", values: ["0"], ...entry }] }, probe);
+
+  test.each([
+    ["index is the position in data", { index: 1 }, 2],
+    ["so is args", { args: [0] }, 1],
+  ])("%s", (_name, entry, arg) => {
+    expect(filterOf(matching(entry))).toMatchObject({ match: "arg", arg, compare: "range" });
+  });
+
+  const both = "and args are both given, and both are the position in data: keep one";
+  test.each([
+    [
+      "a position that there is not",
+      matching({ index: 2 }),
+      "matchData[0].index: there is no entry 2: data has 2 entries, from 0",
+    ],
+    [
+      "the same in args",
+      matching({ args: [2] }),
+      "matchData[0].args[0]: there is no position 2: data has 2 entries, from 0",
+    ],
+    [
+      "data that is not read",
+      matching({ index: 0 }, {}),
+      "matchData[0].index: there is no entry 0: the hook reads no data, add it to data",
+    ],
+    ["both ways of counting", matching({ index: 0, args: [0] }), `matchData[0].index: ${both}`],
+    [
+      "six filters on arguments and data",
+      makeSelectorPolicy(
+        {
+          matchArgs: Array(3).fill({ index: 0, operator: "Equal", values: ["0"] }),
+          matchData: Array(3).fill({ index: 0, operator: "Equal", values: ["0"] }),
+        },
+        { data },
+      ),
+      "matchData: and matchArgs have 6 entries: at most 5 are allowed",
+    ],
+    [
+      "a position of data in matchArgs",
+      makeSelectorPolicy({ matchArgs: [{ args: [1], operator: "Equal", values: ["0"] }] }, { data }),
+      "matchArgs[0].args[0]: there is no position 1: args has 1 entries, from 0",
+    ],
+    [
+      "a value that is there at return only",
+      makeSelectorPolicy(
+        { matchArgs: [{ index: 1, operator: "Prefix", values: ["/"] }] },
+        { call: "sys_readlink", args: [{ index: 1, type: "char_buf", returnCopy: true }] },
+      ),
+      "matchArgs[0]: compares a value with returnCopy: true, which is not there before the function returns",
+    ],
+  ])("refuse %s", (_name, policy, error) => {
+    expect(errorsOf(policy)).toEqual([`${AT}.${error}`]);
+  });
+});
