@@ -9,7 +9,10 @@ export function checkHook(hook: HookDef, path: string): HookSpecError[] {
   const report = (at: string, message: string): void => void errors.push({ path: `${path}.${at}`, message });
   checkSection(hook, report);
   checkIndices(hook, report);
-  const filters = hook.selectors.reduce((sum, selector) => sum + selector.filters.length, 0);
+  const filters = hook.selectors.flatMap((selector) => [
+    ...selector.filters,
+    ...(selector.returnFilters ?? []),
+  ]).length;
   if (filters > HOOK_SPEC_LIMITS.hookFilters) {
     report("selectors", `have ${filters} filters, at most ${HOOK_SPEC_LIMITS.hookFilters} are allowed`);
   }

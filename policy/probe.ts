@@ -64,7 +64,7 @@ function checkFilterCount(selectors: SelectorDef[], path: string, problems: Prob
   const { filters, hookFilters } = HOOK_SPEC_LIMITS;
   let sum = 0;
   for (const [index, selector] of selectors.entries()) {
-    const count = selector.filters.length;
+    const count = selector.filters.length + (selector.returnFilters?.length ?? 0);
     sum += count;
     if (count > filters)
       problems.error(child(path, index), `has ${count} filters: at most ${filters} are allowed`);

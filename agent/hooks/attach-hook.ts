@@ -1,5 +1,6 @@
 /** From a hook's definition to a program that runs, or to a status that says why not. */
 import { randomBytes } from "node:crypto";
+import { arch } from "node:os";
 import type { AttachKind, HookReason, HookState } from "../../crds/conditions.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import { errorText } from "../../lib/logger.ts";
@@ -13,6 +14,7 @@ import { HookError } from "./hook-error.ts";
 import type { Mode } from "./mode.ts";
 import { hostNamespace } from "./namespaces.ts";
 import type { KernelSymbols } from "./symbols.ts";
+import { numberSyscalls } from "./syscall-values.ts";
 import { resolveTarget, type Target } from "./targets.ts";
 import { resolveFields, syscallFields } from "./trace-events.ts";
 
@@ -49,7 +51,7 @@ export interface AttachResult {
 export function attachHook(context: HookContext, id: number, def: HookDef, mode: Mode): AttachResult {
   const status: HookStatus = { path: def.path, call: def.call, state: "Failed" };
   try {
-    const target = resolveTarget(context, def);
+    const target = resolveTarget(context, numberSyscalls(def, arch()));
     status.function = target.name;
     const choice = chooseAttach(target.def, target, context.features);
     const { attachment, refusals } = attachFirst(choice, (kind) =>

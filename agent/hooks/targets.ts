@@ -42,7 +42,8 @@ export function resolveTarget(context: TargetContext, def: HookDef): Target {
 function kernelFunction({ bpf, symbols }: TargetContext, def: HookDef): Target {
   const target = symbols.resolve(def, arch());
   checkArguments(def, target.name, def.syscall ? syscallBody(symbols, target.name) : target.proto);
-  if (def.returnArg && !def.syscall && target.proto?.returnType === "void") {
+  const reads = def.returnArg !== undefined && def.returnArg.type !== "nop";
+  if (reads && !def.syscall && target.proto?.returnType === "void") {
     throw new HookError("InvalidArgument", `return: ${target.name} returns void`);
   }
   const event = def.syscall ? entryEvent(bpf.tracefsPath(), target.name) : undefined;
