@@ -61,23 +61,33 @@ static __always_inline void end_call(struct call_head *call, __u32 selector, str
 	output_limited(record, at_most(call->size, hook_config.record_size), selector, hit.task, counters, actions);
 }
 
-static __always_inline void end_call_of_selector(struct call_head *call, struct hook_counters *counters)
-{
-	__u16 selector = ((struct hook_record *)(call + 1))->selector;
-	__u32 count = hook_config.selectors, i;
+/* A number that the verifier knows and the compiler does not. */
+#define KNOWN(number)                                        \
+	({                                                   \
+		__u64 known;                                 \
+		asm volatile("%0 = " #number : "=r"(known)); \
+		known;                                       \
+	})
 
-	if (!count) {
-		end_call(call, NO_SELECTOR, counters);
-		return;
-	}
-	NOT_UNROLLED
-	for (i = 0; i < MAX_SELECTORS && i < count; i++) {
-		if (i == selector) {
-			end_call(call, i, counters);
-			break;
-		}
-	}
+/* Comes back from memory as a number that could be any; each that it can be is verified on its own. */
+static __always_inline __u32 selector_of(const struct call_head *call)
+{
+	__u16 selector = ((const struct hook_record *)(call + 1))->selector;
+	__u32 count = hook_config.selectors;
+
+	if (!count)
+		return NO_SELECTOR;
+	if (selector == 1 && count > 1)
+		return KNOWN(1);
+	if (selector == 2 && count > 2)
+		return KNOWN(2);
+	if (selector == 3 && count > 3)
+		return KNOWN(3);
+	if (selector == 4 && count > 4)
+		return KNOWN(4);
+	return KNOWN(0);
 }
+_Static_assert(MAX_SELECTORS == 5, "selector_of() lists them");
 
 static __always_inline int run_exit(__u32 frame, __u64 returned)
 {
@@ -88,7 +98,7 @@ static __always_inline int run_exit(__u32 frame, __u64 returned)
 	if (!call || !counters) /* filtered out at entry, or entered before the hook was there */
 		return 0;
 	call->parameter[RETURN_ARG] = returned;
-	end_call_of_selector(call, counters);
+	end_call(call, selector_of(call), counters);
 	bpf_map_delete_elem(&hook_calls, &key);
 	return 0;
 }

@@ -1,6 +1,7 @@
 /** Records of the ring as plain objects, for tests: clear where agent/events/decode.ts is fast. */
 import {
   CRED,
+  CRED_CHANGE_SIZE,
   EXEC,
   EXEC_SIZE,
   EXIT,
@@ -9,9 +10,13 @@ import {
   HOOK,
   HOOK_SIZE,
   NS,
+  RECORD_CRED_CHANGE,
   RECORD_EXEC,
   RECORD_EXIT,
   RECORD_FORK,
+  RECORD_KERNEL_STACK,
+  RECORD_RETURN,
+  RECORD_USER_STACK,
   SLOT,
   SLOT_SIZE,
   USER_NS,
@@ -39,7 +44,15 @@ export type Value = bigint | string | CredFields | undefined;
 export interface TestRecord extends Header {
   fields: Record<string, number | bigint | string | CredFields>;
   /** Of a hook record: the arguments' values, read by their types. */
-  slots: { status: number; bytes: Uint8Array }[];
+  slots: Slot[];
+  /** Of a hook record: what stands behind the arguments. */
+  extras: { returned?: Slot; kernelStack?: Slot; userStack?: Slot };
+}
+
+/** A slot's status and what is its value. */
+export interface Slot {
+  status: number;
+  bytes: Uint8Array;
 }
 
 /** All records of a batch. */
@@ -82,8 +95,8 @@ function decodeRecord(view: DataView): TestRecord {
     execSeq: view.getUint32(HEADER.exec_seq, true),
     uid: view.getUint32(HEADER.uid, true),
   };
-  if (kind === "hook") return { ...header, fields: decodeHook(view), slots: decodeSlots(view) };
-  return { ...header, fields: FIELDS[kind](view), slots: [] };
+  if (kind === "hook") return { ...header, fields: decodeHook(view), ...decodeSlots(view, header.flags) };
+  return { ...header, fields: FIELDS[kind](view), slots: [], extras: {} };
 }
 
 const FIELDS = {
@@ -129,15 +142,22 @@ function decodeHook(view: DataView): TestRecord["fields"] {
   };
 }
 
-function decodeSlots(view: DataView): TestRecord["slots"] {
-  const slots: TestRecord["slots"] = [];
-  for (let at = HOOK_SIZE; slots.length < view.getUint8(HOOK.args); ) {
+function decodeSlots(view: DataView, flags: number): Pick<TestRecord, "slots" | "extras"> {
+  let at = HOOK_SIZE;
+  const take = (): Slot => {
     const size = view.getUint16(at + SLOT.size, true);
     const bytes = new Uint8Array(view.buffer, view.byteOffset + at + SLOT_SIZE, size);
-    slots.push({ status: view.getUint16(at + SLOT.status, true), bytes });
+    const status = view.getUint16(at + SLOT.status, true);
     at += SLOT_SIZE + view.getUint16(at + SLOT.room, true);
-  }
-  return slots;
+    return { status, bytes };
+  };
+  const slots = Array.from({ length: view.getUint8(HOOK.args) }, take);
+  const extras: TestRecord["extras"] = {};
+  if (flags & RECORD_RETURN) extras.returned = take();
+  if (flags & RECORD_CRED_CHANGE) at += CRED_CHANGE_SIZE;
+  if (flags & RECORD_KERNEL_STACK) extras.kernelStack = take();
+  if (flags & RECORD_USER_STACK) extras.userStack = take();
+  return { slots, extras };
 }
 
 function decodeCred(view: DataView): CredFields {

@@ -7,7 +7,7 @@ import { type AttachedHook, type EngineOptions, HookEngine } from "../../agent/h
 import { makeHook } from "../../agent/hooks/test-hooks.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import { createLogger } from "../../lib/logger.ts";
-import { argumentValue, decodeBatch, type TestRecord, type Value } from "./records.ts";
+import { argumentValue, decodeBatch, type Slot, type TestRecord, type Value } from "./records.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 
@@ -20,6 +20,7 @@ export const ACT = resolve(ROOT, "build/guest/act");
 /** Numbers of system calls on this architecture. */
 export const NR = {
   getpid: 39,
+  getcwd: 79,
   setuid: 105,
   setresuid: 117,
   setfsuid: 122,
@@ -38,21 +39,33 @@ export interface Hit {
   uid: number;
   values: Value[];
   statuses: number[];
+  /** KprobeAction number. */
+  action: number;
+  /** What the function returned; undefined for a hook that does not wait for it. */
+  returned: Value;
+  /** Addresses, innermost first. */
+  kernelStack: bigint[];
+  userStack: bigint[];
 }
 
 /** How a program ended and the pid it had. */
 export interface Ran {
   pid: number;
   status: number | null;
+  /** That ended it. */
+  signal: NodeJS.Signals | null;
   stdout: string;
 }
 
 /** Runs a program to its end. */
 export function run(program: string, args: readonly string[], options: SpawnSyncOptions = {}): Ran {
-  const { pid, status, stdout, stderr, error } = spawnSync(program, args, { ...options, encoding: "utf8" });
+  const { pid, status, signal, stdout, stderr, error } = spawnSync(program, args, {
+    ...options,
+    encoding: "utf8",
+  });
   if (error) throw error;
   if (status === 126 || status === 127) assert.fail(`${program} ${args.join(" ")}: ${stderr}`);
-  return { pid, status, stdout: String(stdout) };
+  return { pid, status, signal, stdout: String(stdout) };
 }
 
 /** `act` with its steps as one text: "call 39 exit 3". */
@@ -119,6 +132,11 @@ export function hitsIn(batches: readonly ArrayBuffer[], def: HookDef): Hit[] {
   return batches.flatMap(decodeBatch).flatMap((record) => toHit(record, [{ id: 1, def }]));
 }
 
+function addresses(slot: Slot | undefined): bigint[] {
+  if (!slot) return [];
+  return [...new BigUint64Array(slot.bytes.slice().buffer)];
+}
+
 function toHit(record: TestRecord, hooks: readonly Pick<AttachedHook, "id" | "def">[]): Hit[] {
   const index = hooks.findIndex((hook) => record.kind === "hook" && hook.id === record.fields.hook_id);
   const def = hooks[index]?.def;
@@ -132,6 +150,10 @@ function toHit(record: TestRecord, hooks: readonly Pick<AttachedHook, "id" | "de
       uid: record.uid,
       values: record.slots.map((slot, position) => argumentValue(slot, def.args[position]?.type ?? "nop")),
       statuses: record.slots.map((slot) => slot.status),
+      action: record.fields.action as number,
+      returned: argumentValue(record.extras.returned, def.returnArg?.type ?? "nop"),
+      kernelStack: addresses(record.extras.kernelStack),
+      userStack: addresses(record.extras.userStack),
     },
   ];
 }

@@ -6,6 +6,7 @@
  *
  * call NUMBER:ARG...   system call; an ARG is a number, or @TEXT for a pointer to the text
  * repeat N NUMBER:...  the same N times
+ * errno NUMBER:...     the call; ends with its error, or goes on where it has none
  * drop CAP             takes a capability out of the effective and permitted sets
  * thread NUMBER:...    the call in a thread of its own
  * fork                 goes on in a child; the parent waits and ends as the child does
@@ -142,6 +143,9 @@ int main(int argc, char **argv)
 
 			while (count-- > 0)
 				call(text);
+		} else if (!strcmp(verb, "errno")) {
+			if (call(next(&word)) < 0)
+				return errno;
 		} else if (!strcmp(verb, "drop")) {
 			drop(atoi(next(&word)));
 		} else if (!strcmp(verb, "thread")) {

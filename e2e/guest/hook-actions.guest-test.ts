@@ -1,0 +1,217 @@
+/**
+ * What hooks do besides telling: signals, overrides, in both modes, what they count, and stack traces.
+ *
+ *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/hook-actions.guest-test.ts
+ */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, describe, test } from "node:test";
+import type { AttachedHook, Mode } from "../../agent/hooks/engine.ts";
+import { makeArgs } from "../../agent/hooks/test-hooks.ts";
+import type { ActionDef, HookDef, SelectorDef } from "../../crds/hook-spec.ts";
+import { act, type Hit, makeHookOn, NR, TestEngine } from "./test-engine.ts";
+
+let engine: TestEngine;
+before(() => {
+  engine = new TestEngine();
+});
+after(() => engine.close());
+
+const SIGKILL = 9;
+const SIGUSR1 = 10;
+const EBUSY = 16;
+
+/** Only prctl(PR_SET_CHILD_SUBREAPER, 0), which nothing in a guest does by itself. */
+const selector = (...actions: ActionDef[]): SelectorDef => ({
+  filters: [{ match: "arg", arg: 0, negate: false, compare: "range", ranges: [["36", "36"]] }],
+  actions,
+});
+const onPrctl = (call: string, ...selectors: SelectorDef[]): HookDef =>
+  makeHookOn(call, { args: makeArgs("int"), selectors });
+const PRCTL = `${NR.prctl}:36:0`;
+
+/** Runs `act` under a hook: how it ended, and what was told of it. */
+function under(def: HookDef, steps: string, mode: Mode = "enforce") {
+  const hook = engine.engine.attach(def, mode);
+  assert.equal(hook.status.state, "Attached", hook.status.message);
+  engine.takeRecords();
+  const ran = act(steps);
+  const told = engine.takeRecords().filter(({ kind, pid }) => kind === "hook" && pid === ran.pid);
+  hook.detach();
+  return { ...ran, hook, told: told.map(({ fields }) => fields.action) };
+}
+
+const counts = (hook: AttachedHook, index = 0) =>
+  Object.fromEntries(Object.entries(hook.actions()[index] ?? {}).filter(([, count]) => count > 0));
+
+describe("Sigkill", () => {
+  for (const call of ["sys_prctl", "security_task_prctl"]) {
+    test(`ends the process that calls ${call}`, () => {
+      const { signal, told, hook } = under(onPrctl(call, selector({ action: "Sigkill" })), `call ${PRCTL}`);
+      assert.deepEqual([signal, told, counts(hook)], ["SIGKILL", [3], { post: 1, signal: 1 }]);
+    });
+  }
+
+  test("of an LSM hook ends the process", () => {
+    const def = { ...onPrctl("task_prctl", selector({ action: "Sigkill" })), section: "lsmhooks" as const };
+    const { signal, told } = under(def, `call ${PRCTL}`);
+    assert.deepEqual([signal, told], ["SIGKILL", [3]]);
+  });
+
+  test("leaves those alone that the filters do not match", () => {
+    const { status, hook } = under(onPrctl("sys_prctl", selector({ action: "Sigkill" })), "exit 3");
+    assert.deepEqual([status, counts(hook)], [3, {}]);
+  });
+
+  test("with NoPost ends it and tells nothing", () => {
+    const def = onPrctl("sys_prctl", selector({ action: "Sigkill" }, { action: "NoPost" }));
+    const { signal, told, hook } = under(def, `call ${PRCTL}`);
+    assert.deepEqual([signal, told, counts(hook)], ["SIGKILL", [], { signal: 1, nopost: 1 }]);
+  });
+
+  test("after the return depends on the value", () => {
+    const ofError = (value: string): SelectorDef => ({
+      ...selector({ action: "Post" }),
+      returnFilters: [{ match: "return", negate: false, compare: "range", ranges: [[value, value]] }],
+      returnActions: [{ action: "Sigkill" }],
+    });
+    const withReturn = (value: string): HookDef => ({
+      ...onPrctl("sys_prctl", ofError(value)),
+      returnArg: { type: "int" },
+    });
+    assert.deepEqual(under(withReturn("-1"), `call ${PRCTL}`).signal, null);
+    const { signal, told, hook } = under(withReturn("0"), `call ${PRCTL}`);
+    assert.deepEqual([signal, told, counts(hook)], ["SIGKILL", [3], { post: 1, signal: 1 }]);
+  });
+});
+
+describe("Signal", () => {
+  test("sends the one that is named", () => {
+    const def = onPrctl("sys_prctl", selector({ action: "Signal", signal: SIGUSR1 }));
+    const { signal, told, hook } = under(def, `call ${PRCTL}`);
+    assert.deepEqual([signal, told, counts(hook)], ["SIGUSR1", [10], { post: 1, signal: 1 }]);
+  });
+});
+
+describe("Override", () => {
+  const def = (call: string) => onPrctl(call, selector({ action: "Override", error: -EBUSY }));
+
+  test("of a security function is done by fmod_ret", () => {
+    const { status, told, hook } = under(def("security_task_prctl"), `errno ${PRCTL}`);
+    assert.equal(hook.status.attach, "fmod_ret");
+    assert.deepEqual([status, told, counts(hook)], [EBUSY, [5], { post: 1, override: 1 }]);
+  });
+
+  test("of a system call is done where the kernel injects errors, and else refused with the reasons", () => {
+    const hook = engine.engine.attach(def("sys_prctl"));
+    if (!injectsErrors()) {
+      assert.equal(hook.status.state, "Failed");
+      assert.match(hook.status.message ?? "", /fentry: it cannot override; kprobe: .*; fmod_ret: /);
+      return;
+    }
+    assert.equal(hook.status.attach, "kprobe", hook.status.message);
+    assert.equal(act(`errno ${PRCTL}`).status, EBUSY);
+    hook.detach();
+  });
+
+  test("together with Sigkill does both", () => {
+    const both = selector({ action: "Override", error: -EBUSY }, { action: "Sigkill" });
+    const { signal, hook } = under(onPrctl("security_task_prctl", both), `errno ${PRCTL}`);
+    assert.deepEqual([signal, counts(hook)], ["SIGKILL", { post: 1, signal: 1, override: 1 }]);
+  });
+});
+
+describe("the mode", () => {
+  test("monitor counts what it would have done, and tells it as a post", () => {
+    const kill = under(onPrctl("sys_prctl", selector({ action: "Sigkill" })), `call ${PRCTL}`, "monitor");
+    assert.deepEqual([kill.status, kill.told, counts(kill.hook)], [0, [1], { post: 1, monitor_signal: 1 }]);
+    const override = selector({ action: "Override", error: -EBUSY });
+    const deny = under(onPrctl("security_task_prctl", override), `errno ${PRCTL}`, "monitor");
+    assert.deepEqual([deny.status, deny.told, counts(deny.hook)], [0, [1], { post: 1, monitor_override: 1 }]);
+  });
+
+  test("changes while the hook runs", () => {
+    const hook = engine.attach(onPrctl("sys_prctl", selector({ action: "Sigkill" })));
+    hook.setMode("monitor");
+    assert.equal(act(`call ${PRCTL}`).signal, null);
+    hook.setMode("enforce");
+    assert.equal(act(`call ${PRCTL}`).signal, "SIGKILL");
+    assert.deepEqual(counts(hook), { post: 2, signal: 1, monitor_signal: 1 });
+    hook.detach();
+    hook.setMode("monitor");
+  });
+});
+
+describe("counters of actions", () => {
+  test("belong to the selector that matched", () => {
+    const other = selector({ action: "NoPost" });
+    other.filters = [{ match: "arg", arg: 0, negate: false, compare: "range", ranges: [["37", "37"]] }];
+    const def = onPrctl("sys_prctl", other, selector({ action: "Post" }));
+    const { hook } = under(def, `call ${PRCTL} call ${PRCTL} call ${NR.prctl}:37:0`);
+    assert.deepEqual([counts(hook), counts(hook, 1)], [{ nopost: 1 }, { post: 2 }]);
+  });
+
+  test("of a hook without selectors stand in the first place", () => {
+    const { hook } = under(makeHookOn("sys_setfsuid"), `repeat 3 ${NR.setfsuid}:-1`);
+    assert.deepEqual([hook.actions().length, counts(hook)], [1, { post: 3 }]);
+  });
+});
+
+describe("stack traces", () => {
+  const post: ActionDef = { action: "Post", kernelStackTrace: true, userStackTrace: true };
+  const withStacks = (def: HookDef): Hit[] => {
+    let pid = 0;
+    const hits = engine.watch([def], () => {
+      pid = act(`call ${PRCTL}`).pid;
+    });
+    return hits.filter((hit) => hit.pid === pid);
+  };
+
+  for (const call of ["sys_prctl", "security_task_prctl"]) {
+    test(`of ${call} lead through the system call and the program`, () => {
+      const [hit] = withStacks(onPrctl(call, selector(post)));
+      assert.ok(hit);
+      const functions = hit.kernelStack.map(symbolAt);
+      assert.ok(
+        functions.some((name) => /do_syscall_64|x64_sys_call/.test(name)),
+        functions.join(" "),
+      );
+      assert.ok(hit.kernelStack.length <= 64);
+      // Without frame pointers in the C library only the innermost address is certain.
+      assert.ok((hit.userStack[0] ?? 0n) > 0n && (hit.userStack[0] ?? 0n) < 1n << 47n);
+    });
+  }
+
+  test("of a hook by kprobe are there too", () => {
+    const selectors: SelectorDef[] = [{ filters: [], actions: [post] }];
+    const def = makeHookOn("commit_creds", { args: makeArgs("uint64"), selectors });
+    const hits = engine.watch([def], () => act(`call ${NR.setuid}:1001`));
+    assert.ok(hits.length > 0 && hits.every((hit) => hit.kernelStack.length > 0));
+  });
+
+  test("stand in records of the selector that asks for them only", () => {
+    const other = selector({ action: "Post" });
+    const [hit] = withStacks(onPrctl("sys_prctl", other, selector(post)));
+    assert.deepEqual([hit?.kernelStack, hit?.userStack], [[], []]);
+  });
+});
+
+let symbols: [bigint, string][] | undefined;
+
+function symbolAt(address: bigint): string {
+  symbols ??= [...readFileSync("/proc/kallsyms", "latin1").matchAll(/^([0-9a-f]+) [tTwW] (\S+)/gm)]
+    .map(([, start, name]): [bigint, string] => [BigInt(`0x${start}`), name ?? ""])
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  let low = 0;
+  let high = symbols.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((symbols[middle]?.[0] ?? 0n) <= address) low = middle + 1;
+    else high = middle;
+  }
+  return symbols[low - 1]?.[1] ?? "";
+}
+
+function injectsErrors(): boolean {
+  return /ei_seq_start|within_error_injection_list/.test(readFileSync("/proc/kallsyms", "latin1"));
+}

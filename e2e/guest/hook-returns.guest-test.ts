@@ -1,0 +1,173 @@
+/**
+ * Return values: one record per call, with what it returned, when it returned.
+ *
+ *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/hook-returns.guest-test.ts
+ */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { makeArgs } from "../../agent/hooks/test-hooks.ts";
+import type { HookDef, ReturnDef, ReturnFilterDef, SelectorDef } from "../../crds/hook-spec.ts";
+import { act, makeHookOn, NR, TestEngine } from "./test-engine.ts";
+
+let engine: TestEngine;
+before(() => {
+  engine = new TestEngine();
+});
+after(() => engine.close());
+
+const EPERM = -1n;
+const INT: ReturnDef = { type: "int" };
+const SETUID = makeHookOn("sys_setuid", { args: makeArgs("int"), returnArg: INT });
+/** A function with BTF of which a pointer is read as a number: it gets a kprobe. */
+const asKprobe = (def: HookDef): HookDef => ({ ...def, args: [{ index: 0, type: "uint64" }] });
+
+/** What hits of the program returned, with the first argument. */
+function returned(def: HookDef, steps: string, options: { uid?: number } = {}) {
+  let pid = 0;
+  const hits = engine.watch([def], () => {
+    pid = act(steps, options).pid;
+  });
+  return hits.filter((hit) => hit.pid === pid).map(({ values, returned: value }) => [values[0], value]);
+}
+
+describe("a call that returns", () => {
+  test("gives one record, with its arguments and what it returned", () => {
+    assert.deepEqual(returned(SETUID, `call ${NR.setuid}:1001 call ${NR.setuid}:0`), [
+      [1001n, 0n],
+      [0n, EPERM],
+    ]);
+  });
+
+  test("is attached as a pair, and says so", () => {
+    const hook = engine.attach(SETUID);
+    assert.equal(hook.status.attach, "fexit", hook.status.message);
+    hook.detach();
+    const kprobe = engine.attach(asKprobe(makeHookOn("commit_creds", { returnArg: INT })));
+    assert.equal(kprobe.status.attach, "kretprobe", kprobe.status.message);
+    kprobe.detach();
+  });
+
+  test("is seen by a kprobe pair too", () => {
+    const def = asKprobe(makeHookOn("security_task_fix_setuid", { returnArg: INT }));
+    const values = returned(def, `call ${NR.setuid}:1001`);
+    assert.deepEqual(
+      values.map(([, value]) => value),
+      [0n],
+    );
+  });
+
+  test("is told where it does not return to the one that it was made by", () => {
+    const def = makeHookOn("sys_execve", { args: makeArgs("string"), returnArg: INT });
+    const hits = engine.watch([def], () => act("exit 0"));
+    assert.ok(hits.some((hit) => String(hit.values[0]).endsWith("/act") && hit.returned === 0n));
+  });
+
+  test("of another type has the value of that type", () => {
+    const def = makeHookOn("prepare_creds", { returnArg: { type: "cred" } });
+    const uids = returned(def, `call ${NR.setuid}:0`).map(([, value]) => (value as { uid: number }).uid);
+    assert.equal(uids[0], 0);
+  });
+});
+
+describe("filters on what is returned", () => {
+  const selector = (...returnFilters: ReturnFilterDef[]): SelectorDef => ({
+    filters: [],
+    actions: [{ action: "Post" }],
+    returnFilters,
+  });
+  const steps = `call ${NR.setuid}:1001 call ${NR.setuid}:0`;
+  const cases: [string, SelectorDef[], [bigint, bigint][]][] = [
+    ["a range that the value is in", [selector(range("-1", "-1"))], [[0n, EPERM]]],
+    ["a range that it is not in", [selector(range("1", "5"))], []],
+    ["a negated range", [selector({ ...range("0", "0"), negate: true })], [[0n, EPERM]]],
+    ["a range of successes", [selector(range("0", "10"))], [[1001n, 0n]]],
+    ["a mask with a common bit", [selector(mask("8"))], [[0n, EPERM]]],
+    ["two filters that both match", [selector(range("-5", "0"), mask("1"))], [[0n, EPERM]]],
+    ["two filters of which one does not", [selector(range("0", "0"), mask("1"))], []],
+  ];
+  for (const [name, selectors, want] of cases) {
+    test(name, () => assert.deepEqual(returned({ ...SETUID, selectors }, steps), want));
+  }
+
+  test("belong to the selector that matched at entry", () => {
+    const ofUid = (uid: string, ...returnFilters: ReturnFilterDef[]): SelectorDef => ({
+      ...selector(...returnFilters),
+      filters: [{ match: "arg", arg: 0, negate: false, compare: "range", ranges: [[uid, uid]] }],
+    });
+    const selectors = [ofUid("0", range("-1", "-1")), ofUid("1001", range("-1", "-1"))];
+    assert.deepEqual(returned({ ...SETUID, selectors }, steps), [[0n, EPERM]]);
+  });
+
+  test("do not start the window of a rate limit", () => {
+    const limited: SelectorDef = {
+      ...selector(range("0", "0")),
+      actions: [{ action: "Post", rateLimit: { intervalMs: 60_000, scope: "global" } }],
+    };
+    const def = { ...makeHookOn("sys_setfsuid", { returnArg: INT }), selectors: [limited] };
+    // setfsuid returns the id that was: 0, then 7, then 7 again.
+    const values = returned(def, `call ${NR.setfsuid}:7 call ${NR.setfsuid}:0 call ${NR.setfsuid}:0`);
+    assert.deepEqual(
+      values.map(([, value]) => value),
+      [0n],
+    );
+  });
+});
+
+describe("values that are read at return", () => {
+  test("show what the call wrote, and the others what was there before", () => {
+    const args: HookDef["args"] = [
+      { index: 0, type: "string", returnCopy: true },
+      { index: 0, type: "string" },
+      { index: 1, type: "uint64" },
+    ];
+    const def = makeHookOn("sys_getcwd", { args, returnArg: INT });
+    let pid = 0;
+    const hits = engine
+      .watch([def], () => {
+        pid = act(`call ${NR.getcwd}:@before----------:12`, { cwd: "/usr/bin" }).pid;
+      })
+      .filter((hit) => hit.pid === pid);
+    assert.deepEqual(
+      hits.map((hit) => [...hit.values, hit.returned]),
+      [["/usr/bin", "before----------", 12n, 9n]],
+    );
+  });
+});
+
+describe("calls at the same time", () => {
+  test("of many threads each get their own value", () => {
+    const def = makeHookOn("sys_setfsgid", { args: makeArgs("int"), returnArg: INT });
+    const steps = Array.from({ length: 12 }, (_, n) => `thread ${NR.setfsgid}:${n + 1}`).join(" ");
+    const values = returned(def, steps);
+    assert.equal(values.length, 12);
+    for (const [id] of values) assert.ok(Number(id) >= 1);
+  });
+
+  test("of one function within itself each get their own", () => {
+    // A path of symbolic links: each step looks up the next within the walk of the one before.
+    const def = makeHookOn("security_inode_permission", { returnArg: INT });
+    const hook = engine.attach(def);
+    engine.takeRecords();
+    act(`call ${NR.openat}:-100:@/proc/self/cwd/etc/hostname:0`, { cwd: "/" });
+    const { hits, posted, lost } = hook.stats();
+    assert.deepEqual([hits - posted, lost], [0, 0]);
+    hook.detach();
+  });
+
+  test("that never return leave no room taken", () => {
+    const hook = engine.attach(makeHookOn("sys_exit_group", { returnArg: INT }));
+    for (let i = 0; i < 3; i++) act("exit 0");
+    const { hits, posted, lost } = hook.stats();
+    assert.deepEqual([hits >= 3, posted, lost], [true, 0, 0]);
+    assert.ok(hook.memoryBytes() < 256 * 1024, `${hook.memoryBytes()}`);
+    hook.detach();
+  });
+});
+
+function range(low: string, high: string): Extract<ReturnFilterDef, { compare: "range" }> {
+  return { match: "return", negate: false, compare: "range", ranges: [[low, high]] };
+}
+
+function mask(bits: string): ReturnFilterDef {
+  return { match: "return", negate: false, compare: "mask", masks: [bits] };
+}
