@@ -22,7 +22,19 @@ test("a hook's counts are the kernel's", () => {
       rateLimited: 0,
       errors: 0,
       missed: 0,
+      actions: [],
     },
+  ]);
+});
+
+test("actions of a selector go on too, under its label or place", () => {
+  const counted = { post: 1, nopost: 0, signal: 2, monitor_signal: 0, override: 0, monitor_override: 0 };
+  const hook = makeAttachedHook("sys_setuid", { actions: [counted, counted] });
+  hook.def.selectors.push({ label: "to-root", filters: [], actions: [] });
+  totals.settle(policy, hook);
+  expect(totals.read([{ policy, hook }])[0]?.actions).toEqual([
+    { selector: "to-root", ...counted, post: 2, signal: 4 },
+    { selector: "1", ...counted, post: 2, signal: 4 },
   ]);
 });
 

@@ -2,7 +2,7 @@
 import { type PolicyRef, policyKey } from "../crds/names.ts";
 import { type HookCounts, hookLabel } from "./events/metrics.ts";
 import type { AttachedHook } from "./hooks/engine.ts";
-import { addStats, type HookStats, NO_STATS } from "./hooks/hook-stats.ts";
+import { type ActionStats, addActions, addStats, type HookStats, NO_STATS } from "./hooks/hook-stats.ts";
 
 /** A hook that is attached now. */
 export interface LiveHook {
@@ -10,34 +10,59 @@ export interface LiveHook {
   hook: AttachedHook;
 }
 
+/** What was counted for a hook: by the hook, and by its selectors in their order. */
+interface Counts {
+  stats: HookStats;
+  actions: ActionStats[];
+}
+
+const NOTHING: Counts = { stats: NO_STATS, actions: [] };
+
 /** The kernel counts per attached hook, and its counts go with it: their sum is kept here, until the policy goes. */
 export class HookTotals {
-  readonly #settled = new Map<string, Map<string, HookStats>>();
+  readonly #settled = new Map<string, Map<string, Counts>>();
 
   /** Takes the last counts of a hook that is about to be detached. */
   settle(policy: PolicyRef, hook: AttachedHook): void {
-    const ofPolicy = this.#settled.get(policyKey(policy)) ?? new Map<string, HookStats>();
+    const ofPolicy = this.#settled.get(policyKey(policy)) ?? new Map<string, Counts>();
     this.#settled.set(policyKey(policy), ofPolicy);
     const label = labelOf(hook);
-    ofPolicy.set(label, addStats(ofPolicy.get(label) ?? NO_STATS, hook.stats()));
+    ofPolicy.set(label, addCounts(ofPolicy.get(label), hook));
   }
 
   /** Counts of the hooks that are attached, together with those of the hooks that they replaced. */
   read(live: readonly LiveHook[]): HookCounts[] {
-    const sums = new Map<string, HookCounts>();
+    const sums = new Map<string, { policy: PolicyRef; hook: AttachedHook; counts: Counts }>();
     for (const { policy, hook } of live) {
       const label = labelOf(hook);
       const key = `${policyKey(policy)} ${label}`;
-      const before = sums.get(key) ?? this.#settled.get(policyKey(policy))?.get(label) ?? NO_STATS;
-      sums.set(key, { policy, hook: label, ...addStats(before, hook.stats()) });
+      const before = sums.get(key)?.counts ?? this.#settled.get(policyKey(policy))?.get(label);
+      sums.set(key, { policy, hook, counts: addCounts(before, hook) });
     }
-    return [...sums.values()];
+    return [...sums.values()].map(({ policy, hook, counts }) => ({
+      policy,
+      hook: labelOf(hook),
+      ...counts.stats,
+      actions: counts.actions.map((action, index) => ({ selector: selectorLabel(hook, index), ...action })),
+    }));
   }
 
   /** Lets the counts of a policy go. */
   forget(policy: PolicyRef): void {
     this.#settled.delete(policyKey(policy));
   }
+}
+
+function addCounts(before: Counts = NOTHING, hook: AttachedHook): Counts {
+  return {
+    stats: addStats(before.stats, hook.stats()),
+    actions: addActions(before.actions, hook.actions()),
+  };
+}
+
+/** The policy's own word for it, or its place. */
+function selectorLabel(hook: AttachedHook, index: number): string {
+  return hook.def.selectors[index]?.label ?? String(index);
 }
 
 function labelOf(hook: AttachedHook): string {

@@ -2,6 +2,7 @@
 import type { Registry } from "prom-client";
 import type { HookDef, HookSection } from "../../crds/hook-spec.ts";
 import type { PolicyRef } from "../../crds/names.ts";
+import type { ActionStats } from "../hooks/engine.ts";
 import type { ProcessCache } from "../process/cache.ts";
 import type { EventSink } from "./export/sink.ts";
 import { type Labels, type Sample, scrapedCounter, scrapedGauge, sumByLabels } from "./scraped.ts";
@@ -19,6 +20,8 @@ export interface HookCounts {
   rateLimited: number;
   errors: number;
   missed: number;
+  /** What selectors did, by their labels or places; absent for the process sensors. */
+  actions?: readonly ({ selector: string } & ActionStats)[];
 }
 
 /** Event types as upstream's metric spells them. */
@@ -102,6 +105,7 @@ export class EventMetrics {
 
   /** Shows the kernel's counters of hooks and process sensors; `read` is called at each scrape. */
   watchHooks(read: () => HookCounts[]): void {
+    this.#watchActions(read);
     const figures: [keyof HookCounts & string, name: string, help: string][] = [
       ["hits", "hits", "Times that the program of a hook ran."],
       ["posted", "posted", "Records that a hook wrote to the ring buffer."],
@@ -121,6 +125,23 @@ export class EventMetrics {
         ),
       );
     }
+  }
+
+  #watchActions(read: () => HookCounts[]): void {
+    const name = "trigon_policy_actions_total";
+    const help =
+      "Actions of a policy's selectors; those with monitor_ would have been done in the mode enforce.";
+    scrapedCounter(this.#registry, name, help, [...POLICY_LABELS, "selector", "action"], () =>
+      sumByLabels(
+        read().flatMap(({ policy, hook, actions = [] }) =>
+          actions.flatMap(({ selector, ...counts }) =>
+            Object.entries(counts).map(
+              ([action, count]): Sample => [{ ...policyLabels(policy, hook), selector, action }, count],
+            ),
+          ),
+        ),
+      ),
+    );
   }
 
   /** Shows the process cache. */

@@ -1,20 +1,22 @@
 import { describe, expect, test } from "vitest";
-import type { HookDef } from "../../crds/hook-spec.ts";
+import type { HookDef, SelectorDef } from "../../crds/hook-spec.ts";
 import { type Choice, chooseAttach } from "./choose.ts";
-import type { ResolvedFunction } from "./symbols.ts";
+import type { Target } from "./targets.ts";
 import { makeArgs, makeHook } from "./test-hooks.ts";
 
 const all = { fentry: true, kprobe: true, bpfLsm: true, reasons: {} };
-const commitCreds: ResolvedFunction = {
+const commitCreds: Omit<Target, "def"> = {
   name: "commit_creds",
   proto: { btfId: 1, params: [{ name: "new", type: "struct cred *" }], returnType: "int" },
 };
+const sysEnter = { subsystem: "syscalls", event: "sys_enter_setuid", fields: [] };
+const override: SelectorDef = { filters: [], actions: [{ action: "Override", error: -1 }] };
 
 const cases: Record<
   string,
   {
     def?: Partial<HookDef>;
-    target?: ResolvedFunction;
+    target?: Omit<Target, "def">;
     features?: object;
     candidates: string[];
     refusal?: string;
@@ -40,6 +42,62 @@ const cases: Record<
     def: { section: "fentries" },
     candidates: ["fentry"],
     refusal: "the policy asks for fentry",
+  },
+  "a system call has its trace event too": {
+    def: { call: "sys_setuid", syscall: true },
+    target: { ...commitCreds, name: "__x64_sys_setuid", event: sysEnter },
+    candidates: ["fentry", "kprobe", "tracepoint"],
+  },
+  "a system call where tracing programs are refused has nothing else": {
+    def: { call: "sys_setuid", syscall: true },
+    target: { ...commitCreds, name: "__x64_sys_setuid", event: sysEnter },
+    features: { fentry: false, kprobe: false, reasons: { fentry: "EPERM", kprobe: "EPERM" } },
+    candidates: ["tracepoint"],
+    refusal: "EPERM",
+  },
+  "a hook that posts at return takes a trampoline with its parameters only": {
+    def: { returnArg: { type: "int" } },
+    target: {
+      name: "f",
+      proto: { btfId: 1, params: Array(7).fill({ name: "", type: "int" }), returnType: "int" },
+    },
+    candidates: ["kprobe"],
+    refusal: "f has more than 6 parameters",
+  },
+  "a security function is overridden by fmod_ret": {
+    def: { selectors: [override] },
+    target: { ...commitCreds, name: "security_capset" },
+    candidates: ["fmod_ret"],
+    refusal: "it cannot override",
+  },
+  "another function is overridden by error injection": {
+    def: { selectors: [override] },
+    candidates: ["kprobe", "fmod_ret"],
+    refusal: "it cannot override",
+  },
+  "an LSM hook is one": {
+    def: { section: "lsmhooks" },
+    candidates: ["lsm"],
+  },
+  "an LSM hook without BPF LSM is nothing": {
+    def: { section: "lsmhooks" },
+    features: { bpfLsm: false, reasons: { bpfLsm: "bpf is not among the active LSMs" } },
+    candidates: [],
+    refusal: "bpf is not among the active LSMs",
+  },
+  "an LSM hook that returns nothing cannot be overridden": {
+    def: { section: "lsmhooks", selectors: [override] },
+    target: { name: "bprm_committing_creds", proto: { btfId: 1, params: [], returnType: "void" } },
+    candidates: [],
+    refusal: "bprm_committing_creds returns void",
+  },
+  "a raw tracepoint has types, or else none": {
+    def: { section: "tracepoints", tracepoint: { subsystem: "sched", event: "e", raw: true } },
+    candidates: ["tp_btf", "raw_tracepoint"],
+  },
+  "a trace event is one": {
+    def: { section: "tracepoints", tracepoint: { subsystem: "sched", event: "e", raw: false } },
+    candidates: ["tracepoint"],
   },
   "a kernel that refuses both leaves nothing": {
     features: { fentry: false, kprobe: false, reasons: { fentry: "EPERM" } },

@@ -17,7 +17,6 @@ before(() => {
 });
 after(() => engine.close());
 
-const SIGKILL = 9;
 const SIGUSR1 = 10;
 const EBUSY = 16;
 
