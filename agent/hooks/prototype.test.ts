@@ -21,6 +21,18 @@ describe("arguments fit", () => {
     "anything where the prototype is not known": { args: makeArgs("cred", "string"), proto: undefined },
     "nop on anything": { args: makeArgs("nop"), proto: COMMIT_CREDS },
     "an integer on a pointer": { args: makeArgs("uint64"), proto: COMMIT_CREDS },
+    "a file, and text in a structure": {
+      args: makeArgs("file", "filename"),
+      proto: makeProto(["struct file *", "file"], ["struct filename *", "name"]),
+    },
+    "a member of another type": {
+      args: [{ index: 0, type: "uint32", resolve: "euid.val" }],
+      proto: COMMIT_CREDS,
+    },
+    "what is read from the task": {
+      args: [{ index: 3, type: "uint32", source: "current_task", resolve: "cred.euid.val" }],
+      proto: COMMIT_CREDS,
+    },
     "a string": { args: makeArgs("string"), proto: makeProto(["const char *", "name"]) },
   };
   test.each(Object.entries(cases))("%s", (_name, { args, proto }) => {
@@ -65,4 +77,6 @@ test("a pointer read as a number is told from one read as what it is", () => {
   expect(readsPointerAsInteger(makeArgs("ulong"), COMMIT_CREDS)).toBe(true);
   expect(readsPointerAsInteger(makeArgs("cred"), COMMIT_CREDS)).toBe(false);
   expect(readsPointerAsInteger(makeArgs("nop"), COMMIT_CREDS)).toBe(false);
+  const member = [{ index: 0, type: "uint32", resolve: "euid.val" } as const];
+  expect(readsPointerAsInteger(member, COMMIT_CREDS)).toBe(false);
 });

@@ -4,6 +4,8 @@ import type { BtfParam, FuncProto } from "../bpf/binding.ts";
 import { HookError } from "./hook-error.ts";
 
 const CAPABILITY_SET = /^(const )?(kernel_cap_t|struct kernel_cap_struct) \*$/;
+const TEXT = /^(const )?(unsigned |signed )?(char|u8|__u8) \*$/;
+const POINTER = /\*$/;
 
 /** What a parameter must be to be read as a type that is a structure. */
 const WANTED: Partial<Record<ArgType, RegExp>> = {
@@ -13,13 +15,23 @@ const WANTED: Partial<Record<ArgType, RegExp>> = {
   cap_inheritable: CAPABILITY_SET,
   cap_permitted: CAPABILITY_SET,
   cap_effective: CAPABILITY_SET,
-  string: /^(const )?(unsigned |signed )?(char|u8|__u8) \*$/,
+  string: TEXT,
+  filename: /^(const )?(char|struct filename) \*$/,
+  file: /^(const )?struct file \*$/,
+  path: /^(const )?struct path \*$/,
+  dentry: /^(const )?struct dentry \*$/,
+  linux_binprm: /^(const )?struct linux_binprm \*$/,
+  module: /^(const )?struct module \*$/,
+  load_info: /^(const )?struct load_info \*$/,
+  char_buf: POINTER,
+  const_buf: POINTER,
 };
 
 /** Throws a HookError that shows the prototype. `proto` is that of the function, or of a system call's body. */
 export function checkArguments(def: HookDef, name: string, proto: FuncProto | undefined): void {
   def.args.forEach((arg, position) => {
     const at = `args[${position}]`;
+    if (arg.source) return; // it is read from elsewhere
     if (def.syscall && KERNEL_STRUCTURE_TYPES.has(arg.type)) {
       throw new HookError("InvalidArgument", `${at}: a system call has no argument of type ${arg.type}`);
     }
@@ -30,7 +42,7 @@ export function checkArguments(def: HookDef, name: string, proto: FuncProto | un
     if (parameter.type === "...") {
       throw new HookError("InvalidArgument", `${at}: parameter ${arg.index} is variable in ${shown}`);
     }
-    if (!fits(arg, parameter)) {
+    if (!readsOther(arg) && !fits(arg, parameter)) {
       throw new HookError(
         "InvalidArgument",
         `${at}: type ${arg.type} does not fit parameter ${arg.index} of ${shown}`,
@@ -49,8 +61,13 @@ export function formatPrototype(name: string, proto: FuncProto): string {
 export function readsPointerAsInteger(args: readonly ArgDef[], proto: FuncProto): boolean {
   return args.some((arg) => {
     const type = proto.params[arg.index]?.type ?? "";
-    return arg.type !== "nop" && arg.type !== "string" && !WANTED[arg.type] && type.endsWith("*");
+    return arg.type !== "nop" && !readsOther(arg) && !WANTED[arg.type] && type.endsWith("*");
   });
+}
+
+/** The value is a member that the parameter leads to, or nothing of it. */
+function readsOther({ resolve, source }: ArgDef): boolean {
+  return resolve !== undefined || source !== undefined;
 }
 
 function fits(arg: ArgDef, parameter: BtfParam): boolean {

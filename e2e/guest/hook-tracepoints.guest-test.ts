@@ -67,11 +67,11 @@ describe("a raw tracepoint", () => {
   });
 
   test("that the kernel does not have is NotFound", () => {
-    const { status } = engine.engine.attach(tracepoint("sched/no_such_event", true));
-    assert.deepEqual(
-      [status.state, status.message],
-      ["NotFound", "this kernel has no tracepoint sched/no_such_event"],
-    );
+    for (const raw of [true, false]) {
+      const { status } = engine.engine.attach(tracepoint("sched/no_such_event", raw));
+      assert.deepEqual([status.state, status.reason], ["NotFound", "FunctionNotFound"]);
+      assert.match(status.message ?? "", /this kernel has no tracepoint sched\/no_such_event/);
+    }
   });
 });
 

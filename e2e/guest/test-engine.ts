@@ -129,7 +129,7 @@ export class TestEngine {
 
 /** The hits among some batches of a hook that was attached by hand, under id 1. */
 export function hitsIn(batches: readonly ArrayBuffer[], def: HookDef): Hit[] {
-  return batches.flatMap(decodeBatch).flatMap((record) => toHit(record, [{ id: 1, def }]));
+  return batches.flatMap(decodeBatch).flatMap((record) => toHit(record, [{ id: 1, resolved: def }]));
 }
 
 function addresses(slot: Slot | undefined): bigint[] {
@@ -137,9 +137,9 @@ function addresses(slot: Slot | undefined): bigint[] {
   return [...new BigUint64Array(slot.bytes.slice().buffer)];
 }
 
-function toHit(record: TestRecord, hooks: readonly Pick<AttachedHook, "id" | "def">[]): Hit[] {
+function toHit(record: TestRecord, hooks: readonly Pick<AttachedHook, "id" | "resolved">[]): Hit[] {
   const index = hooks.findIndex((hook) => record.kind === "hook" && hook.id === record.fields.hook_id);
-  const def = hooks[index]?.def;
+  const def = hooks[index]?.resolved;
   if (!def) return [];
   return [
     {
