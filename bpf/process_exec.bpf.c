@@ -132,9 +132,25 @@ static __always_inline void add_cgroup(struct exec_scratch *scratch, struct task
 	scratch->used = at + size;
 }
 
-/* Remembers the path that was just walked as that of the process. */
-static __always_inline void keep_image(struct image_scratch *scratch, __u32 pid, struct hook_stats *stats)
+/* Changes are compared with what a process had when it executed. */
+static __always_inline void keep_state(struct process_image *image, const struct exec_record *record)
 {
+	image->exec_ns = record->header.ktime_ns;
+	if (record->header.flags & (RECORD_CRED_FAILED | RECORD_NS_FAILED))
+		return;
+	image->state.caps[CAPABILITIES_EFFECTIVE] = record->cred.cap_effective;
+	image->state.caps[CAPABILITIES_INHERITABLE] = record->cred.cap_inheritable;
+	image->state.caps[CAPABILITIES_PERMITTED] = record->cred.cap_permitted;
+	_Static_assert(sizeof(image->state.ns) == sizeof(record->ns), "in the order of enum namespace_kind");
+	__builtin_memcpy(image->state.ns, &record->ns, sizeof(record->ns));
+	image->flags = IMAGE_STATE_KNOWN;
+}
+
+/* Remembers the path that was just walked as that of the process. */
+static __always_inline void keep_image(struct image_scratch *scratch, const struct exec_record *record,
+				       struct hook_stats *stats)
+{
+	__u32 pid = record->header.pid;
 	struct process_image *image = &scratch->image;
 	const char *end = scratch->path.bytes + PATH_BYTES;
 	__u64 size = path_size(&scratch->path);
@@ -146,6 +162,7 @@ static __always_inline void keep_image(struct image_scratch *scratch, __u32 pid,
 		bpf_probe_read_kernel(image->path, head, end - size);
 	bpf_probe_read_kernel(image->tail + at_most(EXE_TAIL - tail, EXE_TAIL), tail, end - tail);
 	image->path_size = scratch->path.flags & WALK_TRUNCATED ? PATH_BYTES : size;
+	keep_state(image, record);
 	if (bpf_map_update_elem(&process_images, &pid, image, BPF_ANY))
 		stats->errors++;
 }
@@ -161,7 +178,7 @@ static __always_inline void add_exe(struct exec_scratch *scratch, struct image_s
 	scratch->record.exe_inode = BPF_CORE_READ(file, f_inode, i_ino);
 	if (image->path.flags & WALK_FAILED)
 		return;
-	keep_image(image, scratch->record.header.pid, stats);
+	keep_image(image, &scratch->record, stats);
 	if (image->path.flags & WALK_TRUNCATED)
 		return;
 	add_path(scratch, at_most(scratch->used, EXE_AT), &image->path, &scratch->record.exe_size);

@@ -79,9 +79,20 @@ const onArg = (ranges: [string, string][], arg = 0): FilterDef => ({
 
 describe("the record", () => {
   test("of fixed size is built in the ring", () => {
-    const image = encode({ args: makeArgs("cred", "int", "nop") });
+    const image = encode({ call: "fd_install", args: makeArgs("cred", "int", "nop") });
     expect(head(image)).toEqual({ id: 7, flags: 0, recordSize: 56 + 88 + 16 + 8, args: 3, selectors: 0 });
     expect(image.scratchBytes).toBe(0);
+  });
+
+  test("of a hook that receives new credentials carries both, read from where the hook has them", () => {
+    const sourcesOf = (call: string) => {
+      const image = encode({ call, args: makeArgs("nop") });
+      expect(head(image)).toMatchObject({ flags: E.HOOK_CRED_CHANGE, recordSize: 56 + 8 + 504 });
+      return [...image.config.subarray(HOOK_CONFIG.members.cred, HOOK_CONFIG.members.cred + 4)];
+    };
+    expect(sourcesOf("commit_creds")).toEqual([E.CRED_OF_CURRENT, 0, E.CRED_PARAMETER, 0]);
+    expect(sourcesOf("security_capset")).toEqual([E.CRED_PARAMETER, 1, E.CRED_PARAMETER, 0]);
+    expect(sourcesOf("security_bprm_committing_creds")).toEqual([E.CRED_OF_CURRENT, 0, E.CRED_OF_BPRM, 0]);
   });
 
   test("with a string is built aside, with room for the longest", () => {
@@ -92,7 +103,8 @@ describe("the record", () => {
 
   test("that may be held back is built aside", () => {
     const rateLimit = { intervalMs: 60_000, scope: "process" } as const;
-    const image = encode({ selectors: [{ filters: [], actions: [{ action: "Post", rateLimit }] }] });
+    const selectors = [{ filters: [], actions: [{ action: "Post", rateLimit } as const] }];
+    const image = encode({ call: "fd_install", selectors });
     expect(head(image).flags).toBe(E.HOOK_SCRATCH);
     expect(image.rateLimited).toBe(true);
     expect(selectorAt(image, 0)).toMatchObject({ scope: E.LIMIT_PROCESS, limitNs: 60_000_000_000n });
@@ -149,6 +161,37 @@ describe("filters", () => {
       filter: { match: "arg", arg: 0, negate: false, compare: "mask", masks: ["1", "8"] },
       want: { compare: E.COMPARE_MASKS, count: 1 },
       ranges: [[9n, 0n]],
+    },
+    "on capabilities of the current set": {
+      filter: { match: "capability", negate: true, set: "Permitted", mask: "2097152", inNamespace: false },
+      want: { operand: E.OPERAND_CAPABILITY, index: E.CAPABILITIES_PERMITTED, negate: 1, count: 1 },
+      ranges: [[1n << 21n, 0n]],
+    },
+    "on capabilities inside a user namespace": {
+      filter: { match: "capability", negate: false, set: "Effective", mask: "1", inNamespace: true },
+      want: { operand: E.OPERAND_CAPABILITY, index: E.CAPABILITIES_EFFECTIVE | E.IN_NAMESPACE },
+    },
+    "NotIn on changes of capabilities look at the others": {
+      filter: { match: "capabilityChange", negate: true, set: "Effective", mask: "1", inNamespace: false },
+      want: { operand: E.OPERAND_CAPABILITY_CHANGE, compare: E.COMPARE_MASKS, negate: 0 },
+      ranges: [[(1n << 64n) - 2n, 0n]],
+    },
+    "on changes of namespaces are a mask of kinds": {
+      filter: { match: "namespaceChange", negate: false, namespaces: ["Uts", "User"] },
+      want: { operand: E.OPERAND_NAMESPACE_CHANGE, first: 0b10_0000_0001, negate: 0 },
+    },
+    "NotIn on changes of namespaces look at the others": {
+      filter: { match: "namespaceChange", negate: true, namespaces: ["Uts", "User"] },
+      want: { operand: E.OPERAND_NAMESPACE_CHANGE, first: 0b01_1111_1110, negate: 0 },
+    },
+    "on the caller's ids are unsigned": {
+      filter: { match: "currentCred", negate: false, field: "auid", ranges: [["1000", "4294967295"]] },
+      want: { operand: E.OPERAND_CRED, index: E.CURRENT_AUID, compare: E.COMPARE_RANGES },
+      ranges: [[1000n, 4_294_967_295n]],
+    },
+    "on changes of credentials are a mask of fields": {
+      filter: { match: "credChange", fields: ["uid", "groups"], change: "Raised" },
+      want: { operand: E.OPERAND_CRED_CHANGE, index: E.CRED_RAISED, first: 0b1000_0000_0000_0001 },
     },
     "on the ends of binaries": {
       filter: { match: "binary", negate: false, compare: "postfix", values: ["/su", "/sudo"] },
@@ -212,6 +255,33 @@ describe("filters", () => {
   });
 });
 
+test("filters on the return value stand behind the others of their selector", () => {
+  const returned = { match: "return", negate: false, compare: "range", ranges: [["-13", "-1"]] } as const;
+  const image = encode({
+    args: makeArgs("int"),
+    returnArg: { type: "int" },
+    selectors: [
+      {
+        filters: [onArg([["1", "1"]])],
+        returnFilters: [{ ...returned, ranges: [["-13", "-1"]] }],
+        actions: [],
+      },
+      makeSelector(onArg([["2", "2"]])),
+    ],
+  });
+  const base = HOOK_CONFIG.members.selector + SELECTOR_CONFIG.members.first_return_filter;
+  expect([viewOf(image).getUint16(base, true), viewOf(image).getUint16(base + 2, true)]).toEqual([1, 1]);
+  expect(filterAt(image, 1)).toMatchObject({ operand: E.OPERAND_ARG, index: 5 });
+  expect(selectorAt(image, 1)).toMatchObject({ first: 2, filters: 1 });
+});
+
+test("a filter on changes makes its selector remember what it has found", () => {
+  const change: FilterDef = { match: "namespaceChange", negate: false, namespaces: ["User"] };
+  const image = encode({ selectors: [makeSelector(change), makeSelector()] });
+  expect([selectorAt(image, 0).flags, selectorAt(image, 1).flags]).toEqual([E.SELECTOR_REMEMBERS, 0]);
+  expect([image.remembers, encode({ selectors: [makeSelector()] }).remembers]).toEqual([true, false]);
+});
+
 describe("NoPost", () => {
   test("is a flag of its selector", () => {
     const image = encode({ selectors: [{ filters: [], actions: [{ action: "NoPost" }] }] });
@@ -268,6 +338,20 @@ describe("a definition beyond the limits is refused", () => {
         ],
       },
       message: /65537 ranges of values, at most 65536/,
+    },
+    "changes of credentials where there are none": {
+      def: {
+        call: "fd_install",
+        selectors: [makeSelector({ match: "credChange", fields: ["uid"], change: "Raised" })],
+      },
+      message: /fd_install receives no new credentials/,
+    },
+    "capabilities gained by a number": {
+      def: {
+        args: makeArgs("cap_effective", "cred"),
+        selectors: [makeSelector({ match: "arg", arg: 0, newArg: 1, compare: "gained" })],
+      },
+      message: /type cred has no number/,
     },
     "a comparison of credentials": {
       def: { args: makeArgs("cred"), selectors: [makeSelector(onArg([["1", "1"]]))] },

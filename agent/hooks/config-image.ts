@@ -1,8 +1,12 @@
 /** What a hook's definition becomes in the kernel: the bytes of struct hook_config and of the hook's maps. Pure. */
+import { credHookOf } from "../../crds/cred-hooks.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import {
   ARG_SLOT_BYTES,
   CALL_HEAD_BYTES,
+  CRED_CHANGE_BYTES,
+  CRED_HOOK_CONFIG,
+  CRED_SCRATCH_BYTES,
   ENUMERATORS as E,
   FIELD_CONFIG,
   HOOK_CONFIG,
@@ -19,7 +23,7 @@ import type { FieldConfig, Resolution, Tables } from "./filter-config.ts";
 import { HookError } from "./hook-error.ts";
 import { PathTables } from "./path-tables.ts";
 import { RangeTables, type UnsignedRange } from "./ranges.ts";
-import { encodeSelectors, isEnforcing, rateLimitOf, stackTraces } from "./selector-config.ts";
+import { encodeSelectors, isEnforcing, rateLimitOf, remembers, stackTraces } from "./selector-config.ts";
 import { type ValueType, valueType } from "./values.ts";
 
 /** Everything that the hook's own maps hold. */
@@ -35,6 +39,8 @@ export interface ConfigImage {
   /** Size of the hook's scratch value; 0 when records are built in the ring. */
   scratchBytes: number;
   rateLimited: boolean;
+  /** A filter compares with what the hook has reported last. */
+  remembers: boolean;
   /** Some of its actions are more than telling: they depend on the mode. */
   enforcing: boolean;
   /** Size of a value of hook_calls; 0 where nothing waits for the function to return. */
@@ -62,7 +68,8 @@ export function encodeConfig(def: HookDef, resolution: Resolution): ConfigImage 
   const aside = rateLimited || stacks > 0 || argTypes(def).some((type) => type.varies);
   const scratch = aside || def.returnArg !== undefined;
   const late = lateValues(def);
-  const recordBytes = late.end + stacks * (ARG_SLOT_BYTES + STACK_BYTES);
+  const recordBytes =
+    late.end + (credHookOf(def) ? CRED_CHANGE_BYTES : 0) + stacks * (ARG_SLOT_BYTES + STACK_BYTES);
   const scratchBytes = recordBytes + SCRATCH_SLACK + (def.returnArg ? CALL_HEAD_BYTES : 0);
 
   const config = new Uint8Array(HOOK_CONFIG.size);
@@ -77,6 +84,7 @@ export function encodeConfig(def: HookDef, resolution: Resolution): ConfigImage 
   view.setBigUint64(at.limit_seed + 8, resolution.limitSeed[1], true);
   view.setUint32(at.parameters, resolution.parameters ?? 0, true);
   encodeFields(view, resolution.fields ?? []);
+  encodeCredHook(view, def);
   encodeArgs(view, def);
   for (const value of late.values) encodeLate(view, value);
 
@@ -90,10 +98,11 @@ export function encodeConfig(def: HookDef, resolution: Resolution): ConfigImage 
     ranges: tables.ranges.many.map(rangeBytes),
     paths: tables.paths.paths,
     patterns: tables.paths.patterns,
-    scratchBytes: scratch ? scratchBytes : 0,
+    scratchBytes: Math.max(scratch ? scratchBytes : 0, comparesCreds(def) ? CRED_SCRATCH_BYTES : 0),
     rateLimited,
     enforcing: isEnforcing(def),
     callBytes: def.returnArg ? scratchBytes : 0,
+    remembers: def.selectors.some(remembers),
   };
 }
 
@@ -103,7 +112,26 @@ function argTypes(def: HookDef): ValueType[] {
 
 /** Where fields of an event are the parameters, those of a system call are no registers. */
 function hookFlags(def: HookDef, { fields }: Resolution): number {
-  return (def.syscall && !fields ? E.HOOK_SYSCALL : 0) | (def.returnArg ? E.HOOK_RETURN : 0);
+  return (
+    (def.syscall && !fields ? E.HOOK_SYSCALL : 0) |
+    (def.returnArg ? E.HOOK_RETURN : 0) |
+    (credHookOf(def) ? E.HOOK_CRED_CHANGE : 0)
+  );
+}
+
+function comparesCreds(def: HookDef): boolean {
+  return def.selectors.some(({ filters }) => filters.some((filter) => filter.match === "credChange"));
+}
+
+function encodeCredHook(view: DataView, def: HookDef): void {
+  const hook = credHookOf(def);
+  if (!hook) return;
+  const at = CRED_HOOK_CONFIG.members;
+  const write = (member: number, value: number) => view.setUint8(HOOK_CONFIG.members.cred + member, value);
+  write(at.old_source, hook.old === "current" ? E.CRED_OF_CURRENT : E.CRED_PARAMETER);
+  write(at.old_parameter, hook.old === "current" ? 0 : hook.old);
+  write(at.new_source, typeof hook.new === "number" ? E.CRED_PARAMETER : E.CRED_OF_BPRM);
+  write(at.new_parameter, typeof hook.new === "number" ? hook.new : hook.new.newOfBprm);
 }
 
 /** A value whose slot is set aside until the function returns. */

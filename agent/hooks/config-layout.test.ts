@@ -14,7 +14,11 @@ const STRUCTS = {
   selector_config: layout.SELECTOR_CONFIG,
   filter_config: layout.FILTER_CONFIG,
   value_range: layout.VALUE_RANGE,
+  cred_hook_config: layout.CRED_HOOK_CONFIG,
   path_pattern: layout.PATH_PATTERN,
+  process_state: layout.PROCESS_STATE,
+  report_key: layout.REPORT_KEY,
+  state_report: layout.STATE_REPORT,
   process_image: layout.PROCESS_IMAGE,
   limit_key: layout.LIMIT_KEY,
   hook_stats: layout.HOOK_STATS,
@@ -50,6 +54,8 @@ describe.skipIf(!built)(
       expect(object.structLayout("call_head").size).toBe(layout.CALL_HEAD_BYTES);
       expect(object.structLayout("arg_slot").size).toBe(layout.ARG_SLOT_BYTES);
       expect(object.structLayout("cred_value").size).toBe(VALUE_TYPES.cred.room);
+      expect(object.structLayout("cred_change_value").size).toBe(layout.CRED_CHANGE_BYTES);
+      expect(object.structLayout("cred_scratch").size).toBe(layout.CRED_SCRATCH_BYTES);
       expect(object.structLayout("user_ns_value").size).toBe(VALUE_TYPES.user_namespace.room);
     });
   },

@@ -16,7 +16,7 @@ export const MAX_PATTERNS = 256;
 
 /** struct hook_config. */
 export const HOOK_CONFIG = {
-  size: 4000,
+  size: 4008,
   members: {
     hook_id: 0,
     flags: 4,
@@ -27,15 +27,22 @@ export const HOOK_CONFIG = {
     parameters: 32,
     field: 36,
     late: 56,
-    arg: 80,
-    selector: 128,
-    filter: 288,
-    range: 1440,
+    cred: 80,
+    arg: 88,
+    selector: 136,
+    filter: 296,
+    range: 1448,
   },
 } as const;
 
 /** struct field_config. */
 export const FIELD_CONFIG = { size: 4, members: { offset: 0, size: 2, kind: 3 } } as const;
+
+/** struct cred_hook_config. */
+export const CRED_HOOK_CONFIG = {
+  size: 8,
+  members: { old_source: 0, old_parameter: 1, new_source: 2, new_parameter: 3, reserved: 4 },
+} as const;
 
 /** struct late_config. */
 export const LATE_CONFIG = { size: 4, members: { limit: 0, room: 2 } } as const;
@@ -80,9 +87,16 @@ export const PATH_PATTERN = { size: 512, members: { mask: 0, data: 256 } } as co
 
 /** struct process_image. */
 export const PROCESS_IMAGE = {
-  size: 392,
-  members: { tail: 0, path: 128, path_size: 384, reserved: 388 },
+  size: 464,
+  members: { tail: 0, path: 128, path_size: 384, flags: 388, exec_ns: 392, state: 400 },
 } as const;
+
+/** struct process_state. */
+export const PROCESS_STATE = { size: 64, members: { caps: 0, ns: 24 } } as const;
+
+/** struct report_key and struct state_report. */
+export const REPORT_KEY = { size: 16, members: { exec_ns: 0, pid: 8, reserved: 12 } } as const;
+export const STATE_REPORT = { size: 72, members: { ktime_ns: 0, state: 8 } } as const;
 
 /** struct limit_key. */
 export const LIMIT_KEY = { size: 32, members: { digest: 0, start_ns: 16, id: 24, reserved: 28 } } as const;
@@ -111,6 +125,10 @@ export const CALL_HEAD_BYTES = 72;
 /** Sizes of struct hook_record and struct arg_slot of bpf/include/event.h. */
 export const HOOK_RECORD_BYTES = 56;
 export const ARG_SLOT_BYTES = 8;
+/** Size of struct cred_change_value of bpf/include/event.h. */
+export const CRED_CHANGE_BYTES = 504;
+/** Size of struct cred_scratch of bpf/include/cred_change.h. */
+export const CRED_SCRATCH_BYTES = 192;
 
 /** Enumerators, by their names in C. */
 export const ENUMERATORS = {
@@ -128,6 +146,37 @@ export const ENUMERATORS = {
   OPERAND_NAMESPACE: 4,
   OPERAND_ARG: 5,
   OPERAND_EXE: 6,
+  OPERAND_CAPABILITY: 7,
+  OPERAND_CAPABILITY_CHANGE: 8,
+  OPERAND_NAMESPACE_CHANGE: 9,
+  OPERAND_CRED: 10,
+  OPERAND_CRED_CHANGE: 11,
+  OPERAND_GAINED: 12,
+  CAPABILITIES_EFFECTIVE: 0,
+  CAPABILITIES_INHERITABLE: 1,
+  CAPABILITIES_PERMITTED: 2,
+  IN_NAMESPACE: 128,
+  CURRENT_UID: 0,
+  CURRENT_EUID: 1,
+  CURRENT_SUID: 2,
+  CURRENT_FSUID: 3,
+  CURRENT_GID: 4,
+  CURRENT_EGID: 5,
+  CURRENT_SGID: 6,
+  CURRENT_FSGID: 7,
+  CURRENT_AUID: 8,
+  CURRENT_SECUREBITS: 9,
+  CURRENT_NO_NEW_PRIVS: 10,
+  CURRENT_USER_NS_LEVEL: 11,
+  CRED_CHANGED: 0,
+  CRED_RAISED: 1,
+  CRED_DROPPED: 2,
+  CRED_NONE: 0,
+  CRED_PARAMETER: 1,
+  CRED_OF_BPRM: 2,
+  CRED_OF_CURRENT: 3,
+  IMAGE_STATE_KNOWN: 1 << 0,
+  IMAGE_STATE_REPORTED: 1 << 1,
   COMPARE_RANGES: 0,
   COMPARE_MANY_RANGES: 1,
   COMPARE_MASKS: 2,
@@ -149,6 +198,7 @@ export const ENUMERATORS = {
   SELECTOR_USER_STACK: 1 << 2,
   SELECTOR_OVERRIDE: 1 << 3,
   SELECTOR_NO_POST_AT_RETURN: 1 << 4,
+  SELECTOR_REMEMBERS: 1 << 5,
   LIMIT_NONE: 0,
   LIMIT_THREAD: 1,
   LIMIT_PROCESS: 2,
@@ -156,6 +206,7 @@ export const ENUMERATORS = {
   HOOK_SYSCALL: 1 << 0,
   HOOK_SCRATCH: 1 << 1,
   HOOK_RETURN: 1 << 2,
+  HOOK_CRED_CHANGE: 1 << 3,
   MODE_ENFORCE: 0,
   MODE_MONITOR: 1,
 } as const;

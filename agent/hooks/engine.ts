@@ -128,7 +128,7 @@ export class HookEngine {
 
   /** Tells the kernel side what a process that was there before runs; what an exec has said meanwhile stays. */
   seedImage(pid: number, exePath: string): void {
-    seedImage(this.#handles.maps.processImages, pid, exePath);
+    seedImage(this.#handles.maps.processImages, this.#options.procfs, pid, exePath);
   }
 
   /** Detaches everything; idempotent. */

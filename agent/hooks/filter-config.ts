@@ -1,10 +1,21 @@
 /** What a filter becomes in the kernel: struct filter_config, and the sets that it refers to. Pure. */
-import type { FilterDef, HookDef, NamespaceName } from "../../crds/hook-spec.ts";
+import { credHookOf } from "../../crds/cred-hooks.ts";
+import {
+  type CapabilitySetName,
+  CRED_CHANGE_FIELDS,
+  type CredChange,
+  type CurrentCredField,
+  type Decimal,
+  type FilterDef,
+  type HookDef,
+  type NamespaceName,
+  type Range,
+} from "../../crds/hook-spec.ts";
 import { ENUMERATORS as E, FILTER_CONFIG, HOOK_CONFIG } from "./config-layout.ts";
 import { HookError } from "./hook-error.ts";
 import type { PathTables } from "./path-tables.ts";
 import { biased, type RangeTables, type UnsignedRange } from "./ranges.ts";
-import { VALUE_TYPES, valueType } from "./values.ts";
+import { VALUE_KINDS, valueType } from "./values.ts";
 
 /** What differs between nodes and between attachments of the same definition. */
 export interface Resolution {
@@ -55,6 +66,36 @@ interface FilterConfig {
   count: number;
 }
 
+const ALL_NAMESPACES = (1 << Object.keys(NAMESPACES).length) - 1;
+const LAST = (1n << 64n) - 1n;
+
+const CAPABILITY_SETS: Record<CapabilitySetName, number> = {
+  Effective: E.CAPABILITIES_EFFECTIVE,
+  Inheritable: E.CAPABILITIES_INHERITABLE,
+  Permitted: E.CAPABILITIES_PERMITTED,
+};
+
+const CURRENT_CRED: Record<CurrentCredField, number> = {
+  uid: E.CURRENT_UID,
+  euid: E.CURRENT_EUID,
+  suid: E.CURRENT_SUID,
+  fsuid: E.CURRENT_FSUID,
+  gid: E.CURRENT_GID,
+  egid: E.CURRENT_EGID,
+  sgid: E.CURRENT_SGID,
+  fsgid: E.CURRENT_FSGID,
+  auid: E.CURRENT_AUID,
+  securebits: E.CURRENT_SECUREBITS,
+  noNewPrivs: E.CURRENT_NO_NEW_PRIVS,
+  userNamespaceLevel: E.CURRENT_USER_NS_LEVEL,
+};
+
+const CRED_CHANGES: Record<CredChange, number> = {
+  Changed: E.CRED_CHANGED,
+  Raised: E.CRED_RAISED,
+  Dropped: E.CRED_DROPPED,
+};
+
 /** Writes filter `index` of a hook into its config. */
 export function encodeFilter(
   view: DataView,
@@ -73,11 +114,17 @@ export function encodeFilter(
   view.setUint32(base + at.count, count, true);
 }
 
+/** True for a filter whose match changes what it is compared with from then on. */
+export function comparesWithRemembered(filter: FilterDef): boolean {
+  return filter.match === "capabilityChange" || filter.match === "namespaceChange";
+}
+
 function describeFilter(
   filter: FilterDef,
   { def, resolution, tables }: { def: HookDef; resolution: Resolution; tables: Tables },
 ): FilterConfig {
-  if (!("negate" in filter)) throw unsupported(filter);
+  if (filter.match === "credChange") return describeCredChange(filter, def);
+  if (filter.match === "arg" && filter.compare === "gained") return describeGained(filter, def);
   const { negate } = filter;
   switch (filter.match) {
     case "pid":
@@ -93,13 +140,66 @@ function describeFilter(
         ...numbers(values, tables),
       };
     }
+    case "namespaceChange":
+      return {
+        operand: E.OPERAND_NAMESPACE_CHANGE,
+        index: 0,
+        compare: E.COMPARE_RANGES,
+        negate: false,
+        // NotIn means that another namespace has changed, not that these have not.
+        first: bits(filter.namespaces.map((name) => NAMESPACES[name])) ^ (negate ? ALL_NAMESPACES : 0),
+        count: 0,
+      };
+    case "capability":
+      return {
+        operand: E.OPERAND_CAPABILITY,
+        index: capabilityIndex(filter),
+        negate,
+        ...mask(BigInt(filter.mask), tables),
+      };
+    case "capabilityChange":
+      return {
+        operand: E.OPERAND_CAPABILITY_CHANGE,
+        index: capabilityIndex(filter),
+        negate: false,
+        // NotIn means that another capability has changed, not that these have not.
+        ...mask(BigInt(filter.mask) ^ (negate ? LAST : 0n), tables),
+      };
+    case "currentCred":
+      return {
+        operand: E.OPERAND_CRED,
+        index: CURRENT_CRED[filter.field],
+        negate,
+        ...valueRanges(filter.ranges, false, tables),
+      };
     case "binary":
       return { operand: E.OPERAND_EXE, index: 0, negate, ...describePaths(filter, tables) };
     case "arg":
       return { operand: E.OPERAND_ARG, index: filter.arg, negate, ...describeValues(filter, def, tables) };
-    default:
-      throw unsupported(filter);
   }
+}
+
+function describeCredChange(filter: Extract<FilterDef, { match: "credChange" }>, def: HookDef): FilterConfig {
+  if (!credHookOf(def)) {
+    throw new HookError("InvalidArgument", `matchCredChanges: ${def.call} receives no new credentials`);
+  }
+  const first = bits(filter.fields.map((field) => CRED_CHANGE_FIELDS.indexOf(field)));
+  const index = CRED_CHANGES[filter.change];
+  return { operand: E.OPERAND_CRED_CHANGE, index, compare: E.COMPARE_RANGES, negate: false, first, count: 0 };
+}
+
+function describeGained(filter: Extract<FilterDef, { compare: "gained" }>, def: HookDef): FilterConfig {
+  for (const position of [filter.arg, filter.newArg]) checkNumber(def, position);
+  const { arg: index, newArg: first } = filter;
+  return { operand: E.OPERAND_GAINED, index, compare: E.COMPARE_MASKS, negate: false, first, count: 0 };
+}
+
+function capabilityIndex({ set, inNamespace }: { set: CapabilitySetName; inNamespace: boolean }): number {
+  return CAPABILITY_SETS[set] | (inNamespace ? E.IN_NAMESPACE : 0);
+}
+
+function bits(positions: readonly number[]): number {
+  return positions.reduce((sum, position) => sum | (1 << position), 0);
 }
 
 function unsupported(filter: FilterDef): HookError {
@@ -128,28 +228,48 @@ function ranges(set: readonly UnsignedRange[], tables: Tables): Comparison {
   return { compare: many ? E.COMPARE_MANY_RANGES : E.COMPARE_RANGES, first, count };
 }
 
+function mask(bitsOfMask: bigint, tables: Tables): Comparison {
+  return { compare: E.COMPARE_MASKS, first: tables.ranges.addMask(bitsOfMask), count: 1 };
+}
+
+function valueRanges(set: readonly Range[], signed: boolean, tables: Tables): Comparison {
+  return ranges(
+    set.map(([low, high]): UnsignedRange => [biased(BigInt(low), signed), biased(BigInt(high), signed)]),
+    tables,
+  );
+}
+
+type NumberFilter = { compare: "range"; ranges: Range[] } | { compare: "mask"; masks: Decimal[] };
+
+function compareNumber(filter: NumberFilter, signed: boolean, tables: Tables): Comparison {
+  if (filter.compare === "range") return valueRanges(filter.ranges, signed, tables);
+  // A value has a bit in common with one of several masks exactly if it has one with their union.
+  return mask(
+    filter.masks.reduce((union, text) => union | biased(BigInt(text), false), 0n),
+    tables,
+  );
+}
+
+/** Throws unless the argument is one that the kernel side can compare as a number; returns whether it is signed. */
+function checkNumber(def: HookDef, position: number): boolean {
+  const arg = def.args[position];
+  if (!arg) {
+    throw new HookError("InvalidArgument", `a filter names argument ${position} of ${def.args.length}`);
+  }
+  const { kind, signed } = valueType(arg.type);
+  if (kind !== VALUE_KINDS.VALUE_INTEGER && kind !== VALUE_KINDS.VALUE_CAPABILITY_SET) {
+    throw new HookError("InvalidArgument", `an argument of type ${arg.type} has no number to compare`);
+  }
+  return signed;
+}
+
 function describeValues(
-  filter: Extract<FilterDef, { match: "arg"; negate: boolean }>,
+  filter: Exclude<Extract<FilterDef, { match: "arg" }>, { compare: "gained" }>,
   def: HookDef,
   tables: Tables,
 ): Comparison {
-  const arg = def.args[filter.arg];
-  if (!arg)
-    throw new HookError("InvalidArgument", `a filter names argument ${filter.arg} of ${def.args.length}`);
-  const { kind, signed } = valueType(arg.type);
-  if (kind !== VALUE_TYPES.int.kind && kind !== VALUE_TYPES.kernel_cap_t.kind) {
-    throw new HookError("InvalidArgument", `an argument of type ${arg.type} has no number to compare`);
-  }
-  if (filter.compare === "range") {
-    const set = filter.ranges.map(
-      ([low, high]): UnsignedRange => [biased(BigInt(low), signed), biased(BigInt(high), signed)],
-    );
-    return ranges(set, tables);
-  }
-  if (filter.compare !== "mask") throw unsupported(filter);
-  // A value has a bit in common with one of several masks exactly if it has one with their union.
-  const mask = filter.masks.reduce((union, text) => union | biased(BigInt(text), false), 0n);
-  return { compare: E.COMPARE_MASKS, first: tables.ranges.addMask(mask), count: 1 };
+  if (filter.compare !== "range" && filter.compare !== "mask") throw unsupported(filter);
+  return compareNumber(filter, checkNumber(def, filter.arg), tables);
 }
 
 function describePaths(filter: Extract<FilterDef, { match: "binary" }>, tables: Tables): Comparison {

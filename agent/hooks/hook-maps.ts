@@ -1,7 +1,16 @@
 /** The maps that belong to one hook and take the place of the object's stand-ins in its program. */
 import type { Binding, BpfMap, CreateMapOptions } from "../bpf/binding.ts";
 import type { ConfigImage } from "./config-image.ts";
-import { CALL_KEY, EXE_PATH, HOOK_COUNTERS, LIMIT_KEY, PATH_PATTERN, VALUE_RANGE } from "./config-layout.ts";
+import {
+  CALL_KEY,
+  EXE_PATH,
+  HOOK_COUNTERS,
+  LIMIT_KEY,
+  PATH_PATTERN,
+  REPORT_KEY,
+  STATE_REPORT,
+  VALUE_RANGE,
+} from "./config-layout.ts";
 import { encodePath } from "./path-tables.ts";
 
 const BPF_F_NO_PREALLOC = 1 << 0;
@@ -79,6 +88,15 @@ function createOptional(
       keySize: CALL_KEY.size,
       valueSize: image.callBytes,
       maxEntries: callEntries(image.callBytes),
+    });
+  }
+  if (image.remembers) {
+    const maxEntries = Math.max(LIMIT_ENTRIES, LIMIT_ENTRIES_PER_CPU * bpf.possibleCpus());
+    create("hook_reports", {
+      type: "lru_hash",
+      keySize: REPORT_KEY.size,
+      valueSize: STATE_REPORT.size,
+      maxEntries,
     });
   }
   if (image.ranges.length > 0) {

@@ -1,7 +1,7 @@
 /** What a selector becomes in the kernel: struct selector_config. Pure. */
 import type { ActionDef, ArgDef, HookDef, SelectorDef } from "../../crds/hook-spec.ts";
 import { ENUMERATORS as E, HOOK_CONFIG, RETURN_ARG, SELECTOR_CONFIG } from "./config-layout.ts";
-import { encodeFilter, type Resolution, type Tables } from "./filter-config.ts";
+import { comparesWithRemembered, encodeFilter, type Resolution, type Tables } from "./filter-config.ts";
 
 const SCOPES = { thread: E.LIMIT_THREAD, process: E.LIMIT_PROCESS, global: E.LIMIT_GLOBAL } as const;
 
@@ -54,7 +54,13 @@ function encodeActions(view: DataView, base: number, selector: SelectorDef): voi
   view.setInt32(base + at.error, override ?? 0, true);
 }
 
-function selectorFlags({ actions, returnActions = [] }: SelectorDef): number {
+/** Whether a match of a selector is what it compares with from then on. */
+export function remembers({ filters }: SelectorDef): boolean {
+  return filters.some(comparesWithRemembered);
+}
+
+function selectorFlags(selector: SelectorDef): number {
+  const { actions, returnActions = [] } = selector;
   const post = [...actions, ...returnActions].filter((action) => action.action === "Post");
   const flag = (isSet: boolean, bit: number) => (isSet ? bit : 0);
   return (
@@ -68,7 +74,8 @@ function selectorFlags({ actions, returnActions = [] }: SelectorDef): number {
       post.some((action) => action.userStackTrace),
       E.SELECTOR_USER_STACK,
     ) |
-    flag(overrideOf(actions) !== undefined, E.SELECTOR_OVERRIDE)
+    flag(overrideOf(actions) !== undefined, E.SELECTOR_OVERRIDE) |
+    flag(remembers(selector), E.SELECTOR_REMEMBERS)
   );
 }
 

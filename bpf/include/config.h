@@ -70,6 +70,43 @@ enum filter_operand {
 	OPERAND_NAMESPACE = 4,	/* inode number of namespace `index` (enum namespace_kind) */
 	OPERAND_ARG = 5,	/* value of argument `index` */
 	OPERAND_EXE = 6,	/* path of the executed file */
+	OPERAND_CAPABILITY = 7,	/* current set `index` (enum capability_set, IN_NAMESPACE) */
+	OPERAND_CAPABILITY_CHANGE = 8, /* bits of set `index` that differ from what is remembered */
+	OPERAND_NAMESPACE_CHANGE = 9, /* `first`: 1 << enum namespace_kind; does one differ from what is remembered? */
+	OPERAND_CRED = 10,	/* `index` of the current credentials (enum current_cred_field) */
+	OPERAND_CRED_CHANGE = 11, /* `first`: 1 << enum cred_field; did one change as `index` says (enum cred_change)? */
+	OPERAND_GAINED = 12,	/* bits of argument `first` that argument `index` lacks */
+};
+
+enum capability_set {
+	CAPABILITIES_EFFECTIVE = 0,
+	CAPABILITIES_INHERITABLE = 1,
+	CAPABILITIES_PERMITTED = 2,
+	CAPABILITY_SETS = 3,
+};
+
+/* Beside a capability set: only in a user namespace other than the initial one. */
+#define IN_NAMESPACE 128
+
+enum current_cred_field {
+	CURRENT_UID = 0,
+	CURRENT_EUID = 1,
+	CURRENT_SUID = 2,
+	CURRENT_FSUID = 3,
+	CURRENT_GID = 4,
+	CURRENT_EGID = 5,
+	CURRENT_SGID = 6,
+	CURRENT_FSGID = 7,
+	CURRENT_AUID = 8,
+	CURRENT_SECUREBITS = 9,
+	CURRENT_NO_NEW_PRIVS = 10,
+	CURRENT_USER_NS_LEVEL = 11,
+};
+
+enum cred_change {
+	CRED_CHANGED = 0,
+	CRED_RAISED = 1,
+	CRED_DROPPED = 2,
 };
 
 enum filter_compare {
@@ -92,6 +129,7 @@ enum namespace_kind {
 	NAMESPACE_TIME_FOR_CHILDREN = 7,
 	NAMESPACE_CGROUP = 8,
 	NAMESPACE_USER = 9,
+	NAMESPACE_KINDS = 10,
 };
 
 struct filter_config {
@@ -115,6 +153,7 @@ enum selector_flags {
 	SELECTOR_USER_STACK = 1 << 2,
 	SELECTOR_OVERRIDE = 1 << 3,
 	SELECTOR_NO_POST_AT_RETURN = 1 << 4,
+	SELECTOR_REMEMBERS = 1 << 5, /* a match is what later states are compared with */
 };
 
 enum limit_scope {
@@ -144,6 +183,22 @@ enum hook_flags {
 	HOOK_SYSCALL = 1 << 0,	/* the first parameter is the struct pt_regs that holds the arguments */
 	HOOK_SCRATCH = 1 << 1,	/* build the record aside: its size varies, or it may be held back */
 	HOOK_RETURN = 1 << 2,	/* the record is kept until the function returns */
+	HOOK_CRED_CHANGE = 1 << 3, /* records carry struct cred_change_value */
+};
+
+/* Where a hook finds credentials. */
+enum cred_source {
+	CRED_NONE = 0,
+	CRED_PARAMETER = 1,
+	CRED_OF_BPRM = 2,	/* the `cred` of a parameter that is a linux_binprm */
+	CRED_OF_CURRENT = 3,
+};
+
+/* Old and new credentials of a hook that receives both. */
+struct cred_hook_config {
+	__u8 old_source, old_parameter;
+	__u8 new_source, new_parameter;
+	__u32 reserved;
 };
 
 struct hook_config {
@@ -156,6 +211,7 @@ struct hook_config {
 	__u32 parameters;	/* of the function: where a trampoline's context has its return value */
 	struct field_config field[MAX_ARGS]; /* of a trace event, by parameter */
 	struct late_config late[MAX_ARGS + 1];
+	struct cred_hook_config cred;
 	struct value_config arg[MAX_ARGS + 1];
 	struct selector_config selector[MAX_SELECTORS];
 	struct filter_config filter[MAX_FILTERS];
@@ -198,8 +254,8 @@ struct call_key {
 struct call_head {
 	__u64 parameter[MAX_ARGS + 1]; /* to be read at return; the last is the return value */
 	__u16 slot[MAX_ARGS + 1]; /* where in the record their slots are */
-	__u16 reserved;
-	__u16 size;		/* of the record */
+	__u16 values_size;	/* of the record with its arguments and return value */
+	__u16 size;		/* of the whole record */
 	__u64 reserved64;
 };
 
@@ -217,12 +273,48 @@ struct path_pattern {
 	__u64 data[EXE_PATH / 8];
 };
 
+/* Credentials from uid to cap_ambient, as the kernel has them; starts at a multiple of 8 so that alignment is kept. */
+struct cred_bytes {
+	__u64 words[12];
+};
+
+/* Beginning of hook_scratch while filters compare credentials that loads cannot follow. */
+struct cred_scratch {
+	struct cred_bytes from, to;
+};
+
+/* What changes are compared with. */
+struct process_state {
+	__u64 caps[CAPABILITY_SETS];
+	__u32 ns[NAMESPACE_KINDS];
+};
+
+enum image_flags {
+	IMAGE_STATE_KNOWN = 1 << 0,
+	IMAGE_STATE_REPORTED = 1 << 1, /* a hook has found the state changed: see its hook_reports */
+};
+
+/* Key of hook_reports. A process that has forked and not executed has its creator's exec_ns. */
+struct report_key {
+	__u64 exec_ns;
+	__u32 pid;
+	__u32 reserved;
+};
+
+/* The state that a hook has reported last. */
+struct state_report {
+	__u64 ktime_ns;
+	struct process_state state;
+};
+
 /* What the kernel side knows of a process: value of process_images, by tgid. */
 struct process_image {
 	char tail[EXE_TAIL];	/* the end of the path, flush right, zeros before it */
 	char path[EXE_PATH];	/* its beginning, zeros after it */
 	__u32 path_size;	/* of the whole path; paths longer than EXE_PATH - 1 equal no other */
-	__u32 reserved;
+	__u32 flags;		/* enum image_flags */
+	__u64 exec_ns;		/* when it executed */
+	struct process_state state; /* as it was then */
 };
 
 #endif

@@ -7,7 +7,7 @@
 #ifndef TRIGON_CRED_H
 #define TRIGON_CRED_H
 
-#include "core.h"
+#include "config.h"
 
 /* A capability set is two __u32 before 6.3 and one __u64 since: the same 8 bytes. */
 #define CAPS(cred, set) (*(const __u64 *)__builtin_preserve_access_index(&(cred)->set))
@@ -85,25 +85,26 @@ static __always_inline bool read_user_ns(const struct user_namespace *ns, struct
 	return true;
 }
 
-/* uid to cap_effective, as the kernel has them; starts at a multiple of 8 so that alignment is kept. */
-struct cred_bytes {
-	__u64 words[12];
-};
-
 #define CRED_START (bpf_core_field_offset(struct cred, uid) & ~7U)
-#define CRED_SPAN (bpf_core_field_offset(struct cred, cap_effective) + sizeof(__u64) - CRED_START)
+#define CRED_SPAN (bpf_core_field_offset(struct cred, cap_ambient) + sizeof(__u64) - CRED_START)
 #define CRED_U32(bytes, field) u32_at(bytes, bpf_core_field_offset(struct cred, field) - CRED_START)
 #define CRED_HIGH(bytes, field) u32_at(bytes, bpf_core_field_offset(struct cred, field) - CRED_START + sizeof(__u32))
 #define CRED_CAPS(bytes, field) (CRED_U32(bytes, field) | (__u64)CRED_HIGH(bytes, field) << 32)
+
+static __always_inline bool read_cred_bytes(const struct cred *cred, struct cred_bytes *bytes)
+{
+	const __u32 span = CRED_SPAN;
+
+	return span <= sizeof(*bytes) && !bpf_probe_read_kernel(bytes, span, (const char *)cred + CRED_START);
+}
 
 static __always_inline bool read_cred(const struct cred *cred, struct cred_value *value)
 {
 	const struct user_namespace *ns = NULL;
 	struct cred_bytes bytes = {};
 	struct user_ns_value owner;
-	const __u32 span = CRED_SPAN;
 
-	if (span > sizeof(bytes) || bpf_probe_read_kernel(&bytes, span, (const char *)cred + CRED_START))
+	if (!read_cred_bytes(cred, &bytes))
 		return false;
 	if (bpf_core_read(&ns, sizeof(ns), &cred->user_ns) || !read_user_ns(ns, &owner))
 		return false;

@@ -74,6 +74,15 @@ static __always_inline __u32 write_stacks(void *context, void *record, __u32 at,
 	return at;
 }
 
+/* Old and new credentials, which are zeros where they cannot be read. */
+static __always_inline __u32 write_changes(const struct hit *hit, struct cred_change_value *value, __u16 *flags)
+{
+	*flags |= RECORD_CRED_CHANGE;
+	if (!write_cred_change(hit->context, hit->task, value))
+		*flags |= RECORD_CRED_FAILED;
+	return sizeof(*value);
+}
+
 static __always_inline void write_head(struct hook_record *record, __u32 size, __u32 selector, struct task_struct *task)
 {
 	record->header.kind = RECORD_HOOK;
@@ -95,14 +104,14 @@ static __always_inline bool output(void *record, __u32 size, struct hook_stats *
 }
 
 /* Output of a record that lies aside, unless a rate limit holds it back. */
-static __always_inline void output_limited(void *record, __u32 size, __u32 selector, struct task_struct *task,
-					   struct hook_counters *counters, struct action_stats *actions)
+static __always_inline void output_limited(void *record, __u32 values_size, __u32 size, __u32 selector,
+					   struct task_struct *task, struct hook_counters *counters, struct action_stats *actions)
 {
 	bool limited = selector != NO_SELECTOR && hook_config.selector[selector].limit_scope != LIMIT_NONE;
 	struct limit_key key = {};
 
 	if (limited) {
-		make_limit_key(&key, record, size, selector, task);
+		make_limit_key(&key, record, values_size, selector, task);
 		if (is_limited(&key, selector)) {
 			counters->hook.rate_limited++;
 			return;
@@ -116,10 +125,11 @@ static __always_inline void output_limited(void *record, __u32 size, __u32 selec
 	}
 }
 
-static __always_inline void keep_call(struct call_head *call, __u32 size, __u32 frame, struct hook_stats *stats)
+static __always_inline void keep_call(struct call_head *call, __u32 values_size, __u32 size, __u32 frame, struct hook_stats *stats)
 {
 	struct call_key key = call_key(frame);
 
+	call->values_size = values_size;
 	call->size = size;
 	if (bpf_map_update_elem(&hook_calls, &key, call, BPF_ANY))
 		stats->lost++;
@@ -130,21 +140,23 @@ static __always_inline void post(const struct hit *hit, __u32 selector, __u8 act
 {
 	struct hook_record *record = start_record(&counters->hook);
 	__u16 flags = 0;
-	__u32 size;
+	__u32 size, values_size;
 
 	if (!record)
 		return;
-	size = write_arguments(hit->context, record);
+	size = values_size = write_arguments(hit->context, record);
 	if (hook_config.flags & HOOK_RETURN)
 		flags |= RECORD_RETURN;
+	if (hook_config.flags & HOOK_CRED_CHANGE)
+		size += write_changes(hit, (struct cred_change_value *)((char *)record + size), &flags);
 	size = write_stacks(hit->context, record, size, selector, &flags);
 	record->header.flags = flags;
 	record->action = action;
 	write_head(record, size, selector, hit->task);
 	if (hook_config.flags & HOOK_RETURN) {
-		keep_call(call_of(record), size, frame, &counters->hook);
+		keep_call(call_of(record), values_size, size, frame, &counters->hook);
 	} else if (hook_config.flags & HOOK_SCRATCH) {
-		output_limited(record, size, selector, hit->task, counters, actions);
+		output_limited(record, values_size, size, selector, hit->task, counters, actions);
 	} else {
 		bpf_ringbuf_submit(record, wake_up_flags());
 		counters->hook.posted++;

@@ -149,7 +149,7 @@ struct cred_rest_value {
 	__u32 reserved;
 };
 
-/* Old and new credentials where a function replaces ones by the others. */
+/* Old and new credentials where a function replaces ones by the others; all zeros with RECORD_CRED_FAILED. */
 struct cred_change_value {
 	__u32 changed;		/* 1 << enum cred_field */
 	__u32 reserved;

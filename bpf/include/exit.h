@@ -58,7 +58,8 @@ static __always_inline void end_call(struct call_head *call, __u32 selector, str
 		}
 	}
 	write_late_values(call);
-	output_limited(record, at_most(call->size, hook_config.record_size), selector, hit.task, counters, actions);
+	output_limited(record, call->values_size, at_most(call->size, hook_config.record_size), selector, hit.task,
+		       counters, actions);
 }
 
 /* A number that the verifier knows and the compiler does not. */

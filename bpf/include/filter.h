@@ -3,7 +3,8 @@
 #ifndef TRIGON_FILTER_H
 #define TRIGON_FILTER_H
 
-#include "namespaces.h"
+#include "cred_change.h"
+#include "state.h"
 #include "values.h"
 
 #define MAX_ANCESTORS 32
@@ -16,6 +17,8 @@ struct hit {
 	struct task_struct *task;
 	__u64 nothing; /* 0, which the verifier does not know */
 };
+
+#define SIGN_BIT (1ULL << 63) /* flipped where signed values are compared: the ranges have it so */
 
 static __always_inline bool in_ranges(__u32 first, __u32 count, __u64 value)
 {
@@ -168,12 +171,44 @@ static __always_inline bool read_operand(const struct hit *hit, const volatile s
 		*value = namespace_inum(hit->task, index);
 		return *value;
 	}
+	if (operand == OPERAND_CAPABILITY) {
+		*value = current_caps(hit->task, index & ~IN_NAMESPACE);
+		return true;
+	}
+	if (operand == OPERAND_CRED) {
+		*value = current_cred_field(hit->task, index);
+		return true;
+	}
+	if (operand == OPERAND_CAPABILITY_CHANGE) {
+		const struct process_state *state = remembered_state(hit->task);
+
+		index &= ~IN_NAMESPACE;
+		if (!state || index >= CAPABILITY_SETS)
+			return false;
+		*value = current_caps(hit->task, index) ^ state->caps[index];
+		return true;
+	}
+	if (operand == OPERAND_GAINED) {
+		__u64 had;
+
+		if (!read_number(hit->context, index, &had) || !read_number(hit->context, filter->first, value))
+			return false;
+		*value &= ~had;
+		return true;
+	}
 	if (operand == OPERAND_ARG && read_number(hit->context, index, value)) {
 		if (hook_config.arg[index].flags & VALUE_SIGNED && filter->compare != COMPARE_MASKS)
-			*value ^= 1ULL << 63; /* as the ranges have it */
+			*value ^= SIGN_BIT;
 		return true;
 	}
 	return false;
+}
+
+static __always_inline bool is_outside_namespace(const struct hit *hit, const volatile struct filter_config *filter)
+{
+	struct task_struct *task = hit->task;
+
+	return filter->index & IN_NAMESPACE && !TASK_READ(task, cred, user_ns, level);
 }
 
 static __always_inline bool filter_matches(const struct hit *hit, const volatile struct filter_config *filter)
@@ -185,6 +220,16 @@ static __always_inline bool filter_matches(const struct hit *hit, const volatile
 		return exe_matches(filter);
 	if (operand == OPERAND_PID_OR_ANCESTOR || operand == OPERAND_NAMESPACE_PID_OR_ANCESTOR)
 		return pid_or_ancestor_in_set(hit, filter) != !!filter->negate;
+	if (operand == OPERAND_NAMESPACE_CHANGE)
+		return is_namespace_changed(hit->task, filter->first);
+	if (operand == OPERAND_CRED_CHANGE)
+		return cred_changed(hit->context, hit->task, filter->first, filter->index);
+	if (operand == OPERAND_GAINED)
+		return read_operand(hit, filter, &value) && value;
+	if (operand == OPERAND_CAPABILITY || operand == OPERAND_CAPABILITY_CHANGE) {
+		if (is_outside_namespace(hit, filter))
+			return false;
+	}
 	return read_operand(hit, filter, &value) && in_set(hit, filter, value) != !!filter->negate;
 }
 
@@ -212,8 +257,11 @@ static __always_inline __u32 choose_selector(const struct hit *hit)
 		return NO_SELECTOR;
 	NOT_UNROLLED
 	for (i = 0; i < MAX_SELECTORS && i < count; i++) {
-		if (selector_matches(hit, &hook_config.selector[i]))
-			return i;
+		if (!selector_matches(hit, &hook_config.selector[i]))
+			continue;
+		if (hook_config.selector[i].flags & SELECTOR_REMEMBERS)
+			remember_state(hit->task);
+		return i;
 	}
 	return NO_MATCH;
 }

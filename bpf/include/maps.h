@@ -84,6 +84,14 @@ MAP struct {
 	__type(value, __u64);
 } hook_limits SEC(".maps");
 
+/* What a hook has reported of processes whose state changed. */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct report_key);
+	__type(value, struct state_report);
+} hook_reports SEC(".maps");
+
 /* Ranges that do not fit the config. */
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -1,7 +1,9 @@
 /** Records of the ring as plain objects, for tests: clear where agent/events/decode.ts is fast. */
 import {
   CRED,
+  CRED_CHANGE,
   CRED_CHANGE_SIZE,
+  CRED_REST,
   EXEC,
   EXEC_SIZE,
   EXIT,
@@ -9,6 +11,7 @@ import {
   HEADER,
   HOOK,
   HOOK_SIZE,
+  MAX_GROUPS,
   NS,
   RECORD_CRED_CHANGE,
   RECORD_EXEC,
@@ -21,6 +24,7 @@ import {
   SLOT_SIZE,
   USER_NS,
 } from "../../agent/events/record-layout.ts";
+import { CRED_CHANGE_FIELDS, type CredChangeField } from "../../crds/hook-spec.ts";
 
 /** What every record begins with. */
 export interface Header {
@@ -37,6 +41,15 @@ export interface Header {
 /** Ids, securebits and user namespace as numbers, capability sets as bits. */
 export type CredFields = Record<string, number | bigint>;
 
+/** Old and new credentials; `changed` by the names of CRED_CHANGE_FIELDS. */
+export interface CredChangeFields {
+  changed: CredChangeField[];
+  old: CredFields;
+  new: CredFields;
+  /** The first of the supplementary groups. */
+  groups: { old: number[]; new: number[] };
+}
+
 /** The value of an argument: undefined when it could not be read. */
 export type Value = bigint | string | CredFields | undefined;
 
@@ -46,7 +59,7 @@ export interface TestRecord extends Header {
   /** Of a hook record: the arguments' values, read by their types. */
   slots: Slot[];
   /** Of a hook record: what stands behind the arguments. */
-  extras: { returned?: Slot; kernelStack?: Slot; userStack?: Slot };
+  extras: { returned?: Slot; change?: CredChangeFields; kernelStack?: Slot; userStack?: Slot };
 }
 
 /** A slot's status and what is its value. */
@@ -142,6 +155,31 @@ function decodeHook(view: DataView): TestRecord["fields"] {
   };
 }
 
+function decodeChange(view: DataView): CredChangeFields {
+  const at = (offset: number) => new DataView(view.buffer, view.byteOffset + offset);
+  const changed = view.getUint32(CRED_CHANGE.changed, true);
+  return {
+    changed: CRED_CHANGE_FIELDS.filter((_, bit) => changed & (1 << bit)),
+    old: { ...decodeCred(at(CRED_CHANGE.old)), ...decodeRest(at(CRED_CHANGE.old_rest)) },
+    new: { ...decodeCred(at(CRED_CHANGE.new)), ...decodeRest(at(CRED_CHANGE.new_rest)) },
+    groups: { old: decodeGroups(at(CRED_CHANGE.old_rest)), new: decodeGroups(at(CRED_CHANGE.new_rest)) },
+  };
+}
+
+function decodeRest(view: DataView): CredFields {
+  const { cap_bounding, cap_ambient, groups: _, reserved: __, ...words } = CRED_REST;
+  return {
+    ...readU32s(view, words),
+    cap_bounding: view.getBigUint64(cap_bounding, true),
+    cap_ambient: view.getBigUint64(cap_ambient, true),
+  };
+}
+
+function decodeGroups(view: DataView): number[] {
+  const count = Math.min(view.getUint32(CRED_REST.groups_count, true), MAX_GROUPS);
+  return Array.from({ length: count }, (_, index) => view.getUint32(CRED_REST.groups + 4 * index, true));
+}
+
 function decodeSlots(view: DataView, flags: number): Pick<TestRecord, "slots" | "extras"> {
   let at = HOOK_SIZE;
   const take = (): Slot => {
@@ -154,7 +192,10 @@ function decodeSlots(view: DataView, flags: number): Pick<TestRecord, "slots" | 
   const slots = Array.from({ length: view.getUint8(HOOK.args) }, take);
   const extras: TestRecord["extras"] = {};
   if (flags & RECORD_RETURN) extras.returned = take();
-  if (flags & RECORD_CRED_CHANGE) at += CRED_CHANGE_SIZE;
+  if (flags & RECORD_CRED_CHANGE) {
+    extras.change = decodeChange(new DataView(view.buffer, view.byteOffset + at));
+    at += CRED_CHANGE_SIZE;
+  }
   if (flags & RECORD_KERNEL_STACK) extras.kernelStack = take();
   if (flags & RECORD_USER_STACK) extras.userStack = take();
   return { slots, extras };

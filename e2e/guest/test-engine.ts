@@ -7,7 +7,14 @@ import { type AttachedHook, type EngineOptions, HookEngine } from "../../agent/h
 import { makeHook } from "../../agent/hooks/test-hooks.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import { createLogger } from "../../lib/logger.ts";
-import { argumentValue, decodeBatch, type Slot, type TestRecord, type Value } from "./records.ts";
+import {
+  argumentValue,
+  type CredChangeFields,
+  decodeBatch,
+  type Slot,
+  type TestRecord,
+  type Value,
+} from "./records.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 
@@ -46,6 +53,8 @@ export interface Hit {
   /** Addresses, innermost first. */
   kernelStack: bigint[];
   userStack: bigint[];
+  /** Old and new credentials, where the hook receives both. */
+  change?: CredChangeFields;
 }
 
 /** How a program ended and the pid it had. */
@@ -154,6 +163,7 @@ function toHit(record: TestRecord, hooks: readonly Pick<AttachedHook, "id" | "re
       returned: argumentValue(record.extras.returned, def.returnArg?.type ?? "nop"),
       kernelStack: addresses(record.extras.kernelStack),
       userStack: addresses(record.extras.userStack),
+      ...(record.extras.change && { change: record.extras.change }),
     },
   ];
 }

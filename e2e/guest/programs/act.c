@@ -12,7 +12,9 @@
  * fork                 goes on in a child; the parent waits and ends as the child does
  * orphan               goes on in a child whose parent ends at once
  * leader-ends CODE     the first thread ends; a second one exits with CODE half a second later
+ * read                 says "ready", and goes on when there is something to read
  * kill SIGNAL          sends itself a signal
+ * exec FILE            goes on as that program, with the steps that follow
  * memfd                goes on as a copy of itself that lies in memory only
  * exit CODE            ends
  */
@@ -118,6 +120,16 @@ static void run_from_memory(char **rest)
 	exit(126);
 }
 
+static void run_file(const char *file, char **rest)
+{
+	char *argv[MAX_WORDS + 2] = { (char *)file };
+
+	for (int i = 0; i < MAX_WORDS && rest[i]; i++)
+		argv[i + 1] = rest[i];
+	execv(file, argv);
+	exit(126);
+}
+
 static const char *next(char ***word)
 {
 	if (!**word) {
@@ -156,8 +168,17 @@ int main(int argc, char **argv)
 			go_on_in_child(0);
 		} else if (!strcmp(verb, "leader-ends")) {
 			end_leader(atol(next(&word)));
+		} else if (!strcmp(verb, "read")) {
+			char line[8];
+
+			if (write(1, "ready\n", 6) != 6 || read(0, line, sizeof(line)) < 0)
+				return 126;
 		} else if (!strcmp(verb, "kill")) {
 			kill(getpid(), atoi(next(&word)));
+		} else if (!strcmp(verb, "exec")) {
+			const char *file = next(&word);
+
+			run_file(file, word);
 		} else if (!strcmp(verb, "memfd")) {
 			run_from_memory(word);
 		} else if (!strcmp(verb, "exit")) {
