@@ -173,14 +173,24 @@ static __always_inline __u64 unknown_zero(__u64 address)
 	return value - copy;
 }
 
-/* Both lists are sorted. What lies behind the steps is judged by the counts. */
-static __always_inline bool groups_changed(__u64 from, __u64 to, __u8 change)
+/* As a number: the verifier allows no addition of what it does not know to a typed pointer. */
+static __always_inline __u64 groups_address(const struct cred_side *side)
 {
-	__u64 old_count, new_count, old_at, new_at, found;
+	const struct cred *cred = side->cred;
+
+	return (__u64)BPF_CORE_READ(cred, group_info);
+}
+
+/* Both lists are sorted. What lies behind the steps is judged by the counts. */
+static __always_inline bool groups_changed(const struct cred_side *old, const struct cred_side *new, __u8 change)
+{
+	__u64 from, to, old_count, new_count, old_at, new_at, found;
 	int step;
 
-	if (from == to)
+	if (SIDE_POINTER(old, group_info) == SIDE_POINTER(new, group_info))
 		return false;
+	from = groups_address(old);
+	to = groups_address(new);
 	old_at = new_at = found = unknown_zero(from);
 	old_count = groups_count(from);
 	new_count = groups_count(to);
@@ -239,7 +249,7 @@ static __always_inline bool cred_changed(void *context, struct task_struct *task
 	    user_ns_changed(SIDE_POINTER(&from, user_ns), SIDE_POINTER(&to, user_ns), change))
 		return true;
 	return fields & 1 << CRED_FIELD_GROUPS &&
-	       groups_changed(SIDE_POINTER(&from, group_info), SIDE_POINTER(&to, group_info), change);
+	       groups_changed(&from, &to, change);
 }
 
 #define SIDE_SERIAL(side, keyring)                                                           \
@@ -324,7 +334,7 @@ static __always_inline bool write_cred_change(void *context, struct task_struct 
 	    write_side(&from, task, &value->old, &value->old_rest) &&
 	    write_side(&to, task, &value->new, &value->new_rest)) {
 		value->changed = changed_fields(value);
-		if (groups_changed(SIDE_POINTER(&from, group_info), SIDE_POINTER(&to, group_info), CRED_CHANGED))
+		if (groups_changed(&from, &to, CRED_CHANGED))
 			value->changed |= 1 << CRED_FIELD_GROUPS;
 		return true;
 	}
