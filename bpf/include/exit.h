@@ -27,9 +27,10 @@ static __always_inline void write_late_values(struct call_head *call)
 {
 	__u32 count = hook_config.args, i;
 
-	NOT_UNROLLED
-	for (i = 0; i < MAX_ARGS && i < count; i++) {
-		if (hook_config.arg[i].flags & VALUE_AT_RETURN)
+	/* Unrolled: up to 6.1 the verifier takes this loop for endless where the hook has several selectors. */
+#pragma unroll
+	for (i = 0; i < MAX_ARGS; i++) {
+		if (i < count && hook_config.arg[i].flags & VALUE_AT_RETURN)
 			write_late(call, i);
 	}
 	write_late(call, RETURN_ARG);
