@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { BpfMap } from "../bpf/binding.ts";
 import { HEADER } from "../events/record-layout.ts";
-import { sweepCalls } from "./calls.ts";
+import { callsUnderWay, sweepCalls } from "./calls.ts";
 import { CALL_HEAD_BYTES } from "./config-layout.ts";
 
 const NOW = 100_000_000_000n;
@@ -28,6 +28,13 @@ function makeMap(calls: Uint8Array[]): { map: BpfMap; left: () => number[] } {
   } as unknown as BpfMap;
   return { map, left: () => [...entries.keys()] };
 }
+
+test("calls of threads that are there are under way", () => {
+  const procfs = mkdtempSync(join(tmpdir(), "procfs-"));
+  mkdirSync(join(procfs, "7"));
+  const { map } = makeMap([makeCall(7, NOW), makeCall(8, NOW)]);
+  expect(callsUnderWay(map, procfs)).toBe(1);
+});
 
 test("what a thread left that is gone is removed, and nothing else", () => {
   const procfs = mkdtempSync(join(tmpdir(), "procfs-"));

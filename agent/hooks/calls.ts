@@ -11,13 +11,33 @@ const MIN_AGE_NS = 5_000_000_000n;
 /** Removes from hook_calls what threads left that are no more; returns how many. */
 export function sweepCalls(calls: BpfMap, procfs: string, nowNs: bigint): number {
   let removed = 0;
-  for (const key of calls.keys()) {
-    const value = calls.lookup(key);
-    if (!value) continue;
-    const record = new DataView(value.buffer, value.byteOffset + CALL_HEAD_BYTES);
-    const tid = record.getUint32(HEADER.tid, true);
-    const age = nowNs - record.getBigUint64(HEADER.ktime_ns, true);
-    if (age > MIN_AGE_NS && !existsSync(join(procfs, String(tid))) && calls.delete(key)) removed++;
+  for (const { key, tid, ktimeNs } of readCalls(calls)) {
+    if (nowNs - ktimeNs > MIN_AGE_NS && !isThere(procfs, tid) && calls.delete(key)) removed++;
   }
   return removed;
+}
+
+/** Calls that have not returned: their records are lost where nobody waits for them any longer. */
+export function callsUnderWay(calls: BpfMap, procfs: string): number {
+  return readCalls(calls).filter(({ tid }) => isThere(procfs, tid)).length;
+}
+
+interface Call {
+  key: Uint8Array;
+  tid: number;
+  ktimeNs: bigint;
+}
+
+function readCalls(calls: BpfMap): Call[] {
+  return calls.keys().flatMap((key) => {
+    const value = calls.lookup(key);
+    if (!value) return [];
+    const record = new DataView(value.buffer, value.byteOffset + CALL_HEAD_BYTES);
+    const tid = record.getUint32(HEADER.tid, true);
+    return [{ key, tid, ktimeNs: record.getBigUint64(HEADER.ktime_ns, true) }];
+  });
+}
+
+function isThere(procfs: string, tid: number): boolean {
+  return existsSync(join(procfs, String(tid)));
 }

@@ -5,7 +5,7 @@ import type { AttachKind } from "../../crds/conditions.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import { type Attachment, closeAttachment } from "./attach-entry.ts";
 import { attachHook, type HookContext, type HookStatus } from "./attach-hook.ts";
-import { sweepCalls } from "./calls.ts";
+import { callsUnderWay, sweepCalls } from "./calls.ts";
 import { detectFeatures, type KernelFeatures } from "./features.ts";
 import {
   type ActionStats,
@@ -172,7 +172,10 @@ export class HookEngine {
         const attachment = this.#attached.get(id);
         if (!attachment) return;
         for (const link of attachment.links) link.close();
-        read();
+        const { stats, actions } = read();
+        const { hook_calls: calls } = attachment.maps;
+        const lost = calls ? callsUnderWay(calls, this.#options.procfs) : 0;
+        last = { stats: { ...stats, lost: stats.lost + lost }, actions };
         this.#attached.delete(id);
         closeAttachment(attachment);
       },
