@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ArgDef, HookDef } from "../../crds/hook-spec.ts";
-import { ARG_READ_FAILED } from "./record-layout.ts";
+import { ARG_READ_FAILED, RECORD_CRED_FAILED } from "./record-layout.ts";
 import type { StackOptions } from "./stack-json.ts";
 import { makeHit, makeHookDef, parseLines, setupShell } from "./test-pipeline.ts";
 import { credSlot, type HookFields, integerSlot, makeBatch, type SlotFields } from "./test-records.ts";
@@ -256,6 +256,11 @@ describe("changed credentials", () => {
     const body = bodyOf({}, [credSlot({})], { credChange: { old: initial, new: initial } });
     const same = { ...ids, ...ROOT, groups: { count: 0 }, no_new_privs: false };
     expect(body.credential_change).toEqual({ changed: [], old: same, new: same });
+  });
+
+  test("that could not be read are an error, not zeros", () => {
+    const body = bodyOf({}, [credSlot({})], { credChange: {}, flags: RECORD_CRED_FAILED });
+    expect(body.credential_change).toEqual({ error_arg: { Message: "Bad address for basic type" } });
   });
 
   test("show 32 groups and how many there are", () => {

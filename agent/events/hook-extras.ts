@@ -17,6 +17,7 @@ import {
   ARG_READ_FAILED,
   CRED_CHANGE_SIZE,
   RECORD_CRED_CHANGE,
+  RECORD_CRED_FAILED,
   RECORD_KERNEL_STACK,
   RECORD_RETURN,
   RECORD_USER_STACK,
@@ -100,6 +101,7 @@ function skipSlots(words: Uint32Array, from: number, end: number, count: number)
 
 const KERNEL_STACK = utf8(',"kernel_stack_trace":');
 const USER_STACK = utf8(',"user_stack_trace":');
+const CHANGE_FAILED = utf8(',"credential_change":{"error_arg":{"Message":"Bad address for basic type"}}');
 
 /** From the arguments to the time of an event whose record has EXTRA_FLAGS or whose hook has data. */
 export function writeExtended(
@@ -135,7 +137,11 @@ export function writeExtended(
     stacks.user(out, words, framesAt(userStack), frameCount(words, userStack), image);
   }
   if (dataCount > 0) writeData(out, batch, data, end, fragments.data, dataCount);
-  if (credChange !== 0) writeCredentialChange(out, batch, credChange);
+  if (credChange !== 0) {
+    // of credentials that could not be read, the record has zeros
+    if ((((words[at] as number) >>> 16) & RECORD_CRED_FAILED) !== 0) out.bytes(CHANGE_FAILED);
+    else writeCredentialChange(out, batch, credChange);
+  }
   out.bytes(fragments.end);
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { RECORD_CRED_FAILED } from "../events/record-layout.ts";
 import { makeHit, makeHookDef, parseLines, setupShell } from "../events/test-pipeline.ts";
 import {
   type CredChangeFields,
@@ -90,6 +91,7 @@ describe("in the current view", () => {
 
   const unmoved: Record<string, Uint8Array[]> = {
     "another thread's credentials": [commit({ tid: 4242 }), hit({ tid: 4242, uid: 65534 })],
+    "credentials that could not be read": [commit({ flags: RECORD_CRED_FAILED })],
     "a commit that changes nothing": [commit({ credChange: { ...toNobody, changed: [] } })],
   };
   test.each(Object.entries(unmoved))("%s do not move the process", (_name, records) => {

@@ -106,6 +106,7 @@ interface Kprobe {
   parent: Process;
   function_name: string;
   args: Record<string, unknown>[];
+  credential_change?: CredentialChange;
   action: string;
   return_action: string;
   policy_name: string;
@@ -216,7 +217,47 @@ describe("each commit of credentials", () => {
       checkCredentials(got[index]?.args[0]?.process_credentials_arg as Credentials, ids, want);
     }
   });
+
+  test("shows what it was before, and what of it has changed", () => {
+    const ids = { ...ROOT_IDS };
+    const got = ofPolicy(kprobes, "every.commit").slice(1);
+    for (const [index, want] of commits.entries()) {
+      const { changed, old, new: after } = got[index]?.credential_change as CredentialChange;
+      const before = { ...ids };
+      Object.assign(ids, want.ids);
+      for (const name of Object.keys(ids) as (keyof Ids)[]) {
+        assert.deepEqual([old[name], after[name]], [before[name], ids[name]], `${want.step}: ${name}`);
+        assert.equal(changed.includes(name), before[name] !== ids[name], `${want.step}: ${name}`);
+      }
+      checkCredentials(after, ids, want);
+    }
+  });
+
+  test("tells changes apart that the new credentials alone do not show", () => {
+    const got = ofPolicy(kprobes, "every.commit").slice(1);
+    const changeOf = (name: string) =>
+      got[commits.findIndex(({ step }) => step === name)]?.credential_change as CredentialChange;
+    assert.deepEqual(changeOf("setuid:0").changed, []);
+    const groups = changeOf("setgroups:1001:1002");
+    assert.deepEqual(groups.changed, ["groups"]);
+    assert.deepEqual(groups.new.groups, { count: 2, ids: [1001, 1002] });
+    assert.deepEqual(changeOf("securebits:4").changed, ["securebits"]);
+    const namespace = changeOf("newuserns");
+    assert.ok(namespace.changed.includes("user_ns"));
+    assert.deepEqual([namespace.old.user_ns.level, namespace.new.user_ns.level], [0, 1]);
+  });
 });
+
+interface CredentialChange {
+  changed: string[];
+  old: WholeCredentials;
+  new: WholeCredentials;
+}
+
+interface WholeCredentials extends Credentials {
+  groups: { count: number; ids?: number[] };
+  no_new_privs: boolean;
+}
 
 interface Credentials extends Ids {
   caps?: { permitted?: string[]; effective?: string[]; inheritable?: string[] };
@@ -229,7 +270,8 @@ function checkCredentials(
   ids: Ids,
   { step, effective, securebits, level = 0 }: Step,
 ): void {
-  const { caps = {}, securebits: bits, user_ns, ...rest } = got;
+  const { caps = {}, securebits: bits, user_ns } = got;
+  const rest = Object.fromEntries(Object.keys(ids).map((name) => [name, got[name as keyof Ids]]));
   assert.deepEqual(rest, ids, step);
   assert.deepEqual(bits, securebits, step);
   assert.equal(user_ns.level, level, step);
