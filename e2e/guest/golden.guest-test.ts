@@ -222,7 +222,9 @@ describe("each commit of credentials", () => {
     const ids = { ...ROOT_IDS };
     const got = ofPolicy(kprobes, "every.commit").slice(1);
     for (const [index, want] of commits.entries()) {
-      const { changed, old, new: after } = got[index]?.credential_change as CredentialChange;
+      const change = got[index]?.credential_change;
+      assert.ok(change, want.step);
+      const { changed, old, new: after } = change;
       const before = { ...ids };
       Object.assign(ids, want.ids);
       for (const name of Object.keys(ids) as (keyof Ids)[]) {
