@@ -7,8 +7,9 @@
 #define TYPED_PARAMETERS 1
 #include "engine.h"
 
+/* As wide as the register: an error that replaces what a system call returns is a long. */
 SEC("fentry")
-int hook_fentry(void *context)
+long hook_fentry(void *context)
 {
 	return run_hook(context, hook_config.flags & HOOK_RETURN ? LOW_HALF(context) : 0);
 }

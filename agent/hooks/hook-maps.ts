@@ -25,7 +25,7 @@ const LIMIT_ENTRIES_PER_CPU = 128;
  * Calls that may be under way at once: as many as fit the memory that a hook may take, within these bounds. What finds
  * no room is counted as lost.
  */
-const CALL_BYTES = 128 << 10;
+const CALL_BYTES = 64 << 10;
 const MIN_CALLS = 16;
 const MAX_CALLS = 1024;
 /** What the kernel adds to an entry of a hash. */
