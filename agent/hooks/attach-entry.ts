@@ -134,10 +134,15 @@ export function closeAttachment({ links, programs, maps }: Attachment): void {
     handle.close();
 }
 
+/** Verdicts about the kernel, not about the program: it was built without error injection, or not for this function. */
+const LACKS = /unknown func bpf_\w+|\(\) is not modifiable/;
+
 /** Which stable reason a failure is. */
 export function failureReason(error: unknown): HookReason {
   if (!isBpfError(error)) return "AttachFailed";
-  if (error.step === "load program" && isVerdict(error)) return "VerifierRejected";
+  if (error.step === "load program" && isVerdict(error)) {
+    return LACKS.test(error.message) ? "KernelUnsupported" : "VerifierRejected";
+  }
   return error.code === "EPERM" || error.code === "EOPNOTSUPP" ? "KernelUnsupported" : "AttachFailed";
 }
 

@@ -1,0 +1,47 @@
+import { expect, test } from "vitest";
+import { failureReason } from "./attach-entry.ts";
+
+/** What the addon throws. */
+function makeError(step: string, code: string, message: string, verifierLog?: string): Error {
+  return Object.assign(new Error(message), {
+    name: "BpfError",
+    step,
+    code,
+    errno: 1,
+    subject: "x",
+    verifierLog,
+  });
+}
+
+test.each([
+  [
+    "the verifier refuses the program",
+    makeError("load program", "EINVAL", "R1 is bad", "log"),
+    "VerifierRejected",
+  ],
+  [
+    "the kernel has no error injection",
+    makeError(
+      "load program",
+      "EINVAL",
+      "load program x: EINVAL (unknown func bpf_override_return#58)",
+      "log",
+    ),
+    "KernelUnsupported",
+  ],
+  [
+    "the function takes none",
+    makeError(
+      "load program",
+      "EINVAL",
+      "load program x: EINVAL (__x64_sys_keyctl() is not modifiable)",
+      "log",
+    ),
+    "KernelUnsupported",
+  ],
+  ["the kernel forbids it", makeError("attach fentry", "EPERM", "EPERM"), "KernelUnsupported"],
+  ["attaching fails", makeError("attach kprobe", "EINVAL", "EINVAL"), "AttachFailed"],
+  ["something else is wrong", new Error("no"), "AttachFailed"],
+])("%s: the reason is stable", (_name, error, reason) => {
+  expect(failureReason(error)).toBe(reason);
+});

@@ -1,0 +1,87 @@
+/**
+ * What the compiler accepts loads: every hook of the examples, and of policies made of their parts, is attached, or its
+ * status says in words what the kernel lacks. The verifier has nothing to say.
+ *
+ *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/examples.guest-test.ts
+ */
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { release } from "node:os";
+import { join, resolve } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { parse } from "yaml";
+import type { HookStatus } from "../../agent/hooks/engine.ts";
+import type { HookDef } from "../../crds/hook-spec.ts";
+import { compilePolicy } from "../../policy/compile.ts";
+import { collectParts, graft, makeRandom, pick } from "../../policy/mutations.ts";
+import { TestEngine } from "./test-engine.ts";
+
+const EXAMPLES = resolve(import.meta.dirname, "../../crds/examples");
+/** Hooks of mixed policies that are tried. */
+const HOOKS = 60;
+const DIRECTORIES = ["valid", "library", "compat"];
+
+interface Example {
+  name: string;
+  object: unknown;
+  hooks: HookDef[];
+}
+
+const examples = DIRECTORIES.flatMap((directory) =>
+  readdirSync(join(EXAMPLES, directory)).map((file): Example => {
+    const object: unknown = parse(readFileSync(join(EXAMPLES, directory, file), "utf8"));
+    return { name: `${directory}/${file}`, object, hooks: hooksOf(object) };
+  }),
+);
+
+/** Empty for a policy that is refused. */
+function hooksOf(object: unknown): HookDef[] {
+  const result = compilePolicy(object);
+  return result.ok ? result.spec.hooks : [];
+}
+
+let engine: TestEngine;
+
+before(() => {
+  engine = new TestEngine();
+});
+
+after(() => engine.close());
+
+/** What a status may say of a hook that is not attached: the kernel lacks something. */
+const LACKING = ["FunctionNotFound", "KernelUnsupported"];
+
+/** Attaches a hook and detaches it again; fails unless it was attached or the kernel lacks what it needs. */
+function tryHook(def: HookDef): HookStatus {
+  const hook = engine.engine.attach(def);
+  hook.detach();
+  const { state, reason = "", message = "" } = hook.status;
+  if (state === "Attached") return hook.status;
+  assert.ok(LACKING.includes(reason), `${def.call}: ${reason}: ${message}: ${JSON.stringify(def)}`);
+  assert.match(message, /.{10}/, `${def.call}: ${reason} says no more`);
+  return hook.status;
+}
+
+describe(`examples on ${release()}`, () => {
+  for (const { name, hooks } of examples.filter((example) => example.hooks.length > 0)) {
+    test(name, (t) => {
+      for (const status of hooks.map(tryHook)) {
+        if (status.state !== "Attached") t.diagnostic(`${status.call}: ${status.reason}: ${status.message}`);
+      }
+    });
+  }
+});
+
+test(`policies made of parts of the examples on ${release()}`, (t) => {
+  const random = makeRandom(20261125);
+  const objects = examples.map(({ object }) => object);
+  const parts = collectParts(objects);
+  const tried = { attached: 0, lacking: 0 };
+  while (tried.attached + tried.lacking < HOOKS) {
+    for (const def of hooksOf(graft(random, pick(random, objects), parts)).slice(0, 2)) {
+      tried[tryHook(def).state === "Attached" ? "attached" : "lacking"]++;
+    }
+  }
+  t.diagnostic(`${tried.attached} attached, ${tried.lacking} not`);
+  assert.ok(tried.attached > HOOKS / 4, `only ${tried.attached} of ${HOOKS} hooks are attached`);
+});
