@@ -30,6 +30,16 @@ test.each([
     "KernelUnsupported",
   ],
   [
+    "the same since 6.11",
+    makeError(
+      "load program",
+      "EINVAL",
+      "program of this type cannot use helper bpf_override_return#58",
+      "log",
+    ),
+    "KernelUnsupported",
+  ],
+  [
     "the function takes none",
     makeError(
       "load program",

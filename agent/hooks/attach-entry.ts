@@ -135,7 +135,7 @@ export function closeAttachment({ links, programs, maps }: Attachment): void {
 }
 
 /** Verdicts about the kernel, not about the program: it was built without error injection, or not for this function. */
-const LACKS = /unknown func bpf_\w+|\(\) is not modifiable/;
+const LACKS = /unknown func bpf_\w+|cannot use helper bpf_\w+|\(\) is not modifiable/;
 
 /** Which stable reason a failure is. */
 export function failureReason(error: unknown): HookReason {
