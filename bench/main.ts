@@ -5,6 +5,10 @@ const BENCHES: Record<string, { what: string; run: () => Promise<unknown> }> = {
     what: "CPU per event of the agent's data path, from records to JSON lines",
     run: () => import("./encode.ts"),
   },
+  "hook-cost": {
+    what: "instructions that a hook adds to a system call, in the kernel",
+    run: async () => (await import("./hook-cost.ts")).run(),
+  },
 };
 
 process.exitCode = await main(process.argv.slice(2));

@@ -61,6 +61,7 @@ const MAKEFILES = {
   bpf: "the BPF object",
   "agent/native": "the addon",
   "e2e/guest/programs": "the test programs",
+  "bench/programs": "the programs of the benchmarks",
 };
 
 const [name = "", ...args] = process.argv.slice(2);
