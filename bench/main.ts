@@ -5,6 +5,14 @@ const BENCHES: Record<string, { what: string; run: () => Promise<unknown> }> = {
     what: "CPU per event of the agent's data path, from records to JSON lines",
     run: () => import("./encode.ts"),
   },
+  "agent-load": {
+    what: "attach times, memory, CPU and the largest rate of an agent, in an emulated guest",
+    run: async () => (await import("./agent-load.ts")).run(),
+  },
+  "hook-cost": {
+    what: "instructions that a hook adds to a system call, in the kernel",
+    run: async () => (await import("./hook-cost.ts")).run(),
+  },
 };
 
 process.exitCode = await main(process.argv.slice(2));

@@ -12,6 +12,9 @@ import { fileURLToPath } from "node:url";
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const NODE = join(ROOT, "node_modules/.bin/node");
 
+/** Where Go's own archive is unpacked, which not every shell has on its PATH. */
+const GO_DIRECTORY = "/usr/local/go/bin";
+
 /** @type {Record<string, { why: string, packages: string[] }>} */
 const PACKAGES = {
   build: {
@@ -58,6 +61,7 @@ const MAKEFILES = {
   bpf: "the BPF object",
   "agent/native": "the addon",
   "e2e/guest/programs": "the test programs",
+  "bench/programs": "the programs of the benchmarks",
 };
 
 const [name = "", ...args] = process.argv.slice(2);
@@ -85,6 +89,9 @@ async function main(name, args) {
 
 /** @param {Command} command */
 async function prepare(command) {
+  // Debian's own Go is too old for Kubernetes.
+  if (command.packages?.includes("cluster") && !hasGo(searchPath()))
+    fail("Go is missing, which builds Kubernetes: install Go 1.26 or newer and put it on PATH", 1);
   installPackages(command.packages ?? [], true);
   installPackages(command.wanted ?? [], false);
   installModules();
@@ -173,7 +180,7 @@ function handOver(args) {
   // The kernel ends the command when this process is killed in a way that it cannot pass on.
   const line = ["--pdeathsig", "TERM", NODE, join(ROOT, /** @type {string} */ (args[0])), ...args.slice(1)];
   // Whatever the command starts as `node` is the project's Node, too.
-  const PATH = `${dirname(NODE)}:${process.env.PATH}`;
+  const PATH = `${dirname(NODE)}:${searchPath()}`;
   const child = spawn("setpriv", line, { stdio: "inherit", env: { ...process.env, PATH } });
   child.once("error", (error) => fail(`start ${args[0]}: ${error.message}`, 1));
   for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {
@@ -188,6 +195,16 @@ function handOver(args) {
     process.removeAllListeners(signal);
     process.kill(process.pid, signal);
   });
+}
+
+function searchPath() {
+  const path = process.env.PATH ?? "";
+  return hasGo(path) ? path : `${path}:${GO_DIRECTORY}`;
+}
+
+/** @param {string} path */
+function hasGo(path) {
+  return path.split(":").some((directory) => existsSync(join(directory, "go")));
 }
 
 /** @param {string} program @param {string[]} args */

@@ -13,6 +13,7 @@ export type ExportedEvent = Record<string, unknown> & { time: string; node_name:
 
 /** A running agent. */
 export interface AgentProcess {
+  readonly pid: number;
   /** What it has logged so far. */
   log(): string;
   /** Every event so far. */
@@ -35,6 +36,7 @@ export async function startAgent(exportFile: string, flags: readonly string[]): 
   const child = spawnAgent([...flags, "--export-filename", exportFile, "--metrics-server", SERVER]);
   const output = collectOutput(child);
   const agent: AgentProcess = {
+    pid: child.pid ?? 0,
     log: () => output.stderr,
     events: () => readEvents(exportFile),
     get: async (path) => (await fetch(`http://${SERVER}${path}`)).text(),

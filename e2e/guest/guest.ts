@@ -58,6 +58,8 @@ export interface GuestOptions {
   memoryMb?: number;
   /** Appended to the kernel's command line; later words win. */
   kernelArgs?: string[];
+  /** QEMU's -accel; TCG with a thread per processor by default. */
+  accelerator?: string;
   /** Further arguments of QEMU. */
   qemuArgs?: string[];
   /** Program and arguments that QEMU is started through, e.g. into a network namespace. */

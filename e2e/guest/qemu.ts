@@ -25,9 +25,10 @@ export function qemuArguments(boot: Boot, options: GuestOptions): string[] {
   ];
 }
 
-function machine({ cpus = 2, memoryMb = 2048, qemuArgs = [] }: GuestOptions): string[] {
+function machine(options: GuestOptions): string[] {
+  const { cpus = 2, memoryMb = 2048, accelerator = "tcg,thread=multi", qemuArgs = [] } = options;
   return [
-    ...["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max"],
+    ...["-machine", "q35", "-accel", accelerator, "-cpu", "max"],
     ...["-smp", String(cpus), "-m", String(memoryMb)],
     ...[
       "-nodefaults",

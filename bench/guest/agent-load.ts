@@ -1,0 +1,135 @@
+/**
+ * In a guest: what the agent costs. Prints one JSON object per line, {measure, value, unit}, once per round where a
+ * measure is repeated.
+ */
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { performance } from "node:perf_hooks";
+import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
+import { loadBinding } from "../../agent/bpf/binding.ts";
+import { type AttachedHook, HookEngine } from "../../agent/hooks/engine.ts";
+import { makeArgs, makeHook } from "../../agent/hooks/test-hooks.ts";
+import { type AgentProcess, startAgent } from "../../e2e/guest/agent-process.ts";
+import { createLogger } from "../../lib/logger.ts";
+
+const ROUNDS = 5;
+const EIGHT = ["setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setfsuid", "setfsgid"];
+const POLICY = `apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: { name: load }
+spec:
+  kprobes:
+    - { call: sys_setuid, syscall: true, args: [{ index: 0, type: int }] }
+`;
+/** Steps of the search for the largest rate: system calls between two pauses of 10 ms. */
+const BURSTS = [50, 100, 200, 400, 800, 1600, 3200, 6400, 12_800];
+const BURST_PAUSE_US = 10_000;
+
+measureAttach();
+await measureAgent();
+
+function report(measure: string, value: number, unit: string): void {
+  console.log(JSON.stringify({ measure, value, unit }));
+}
+
+/** In this process: the time from a definition to a hook that runs, and the memory of its maps and program. */
+function measureAttach(): void {
+  const logger = createLogger({ component: "bench", level: "warn" });
+  const bpf = loadBinding();
+  const started = performance.now();
+  const engine = HookEngine.start({
+    objectPath: "build/bpf/trigon.bpf.o",
+    bpf,
+    procfs: "/proc",
+    logger,
+    onBatch: () => {},
+  });
+  report("start of the engine", performance.now() - started, "ms");
+  for (let round = 0; round < ROUNDS; round++) {
+    attach(engine, 1).forEach((hook, index) => {
+      if (round === 0 && index === 0) report("memory of a hook", hook.memoryBytes() / 1024, "KiB");
+      hook.detach();
+    });
+    for (const hook of attach(engine, EIGHT.length)) hook.detach();
+  }
+  engine.close();
+}
+
+function attach(engine: HookEngine, count: number): AttachedHook[] {
+  const started = performance.now();
+  const hooks = EIGHT.slice(0, count).map((name) =>
+    engine.attach(makeHook({ call: `sys_${name}`, syscall: true, args: makeArgs("int") })),
+  );
+  const failed = hooks.find((hook) => hook.status.state !== "Attached");
+  if (failed) throw new Error(failed.status.message);
+  report(`attach ${count} hook${count === 1 ? "" : "s"}`, performance.now() - started, "ms");
+  return hooks;
+}
+
+/** The agent as a process, told to export into a file in memory. */
+async function measureAgent(): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), "bench-"));
+  const file = join(directory, "events.jsonl");
+  const policy = join(directory, "load.yaml");
+  await writeFile(policy, POLICY);
+  const agent = await startAgent(file, ["--tracing-policy", policy]);
+  await delay(3000);
+  report("resident memory at rest", await residentMiB(agent), "MiB");
+  for (let round = 0; round < ROUNDS; round++) {
+    const before = await look(agent);
+    await callSetuid(80, 500, 100_000);
+    await delay(1000);
+    const after = await look(agent);
+    const events = after.events - before.events;
+    report("CPU of 100,000 events", ((after.cpuMs - before.cpuMs) / events) * 100_000, "ms");
+    await truncate(file);
+  }
+  report("resident memory after 200,000 events", await residentMiB(agent), "MiB");
+  await findLargestRate(agent, file);
+  await agent.stop();
+  await rm(directory, { recursive: true });
+}
+
+async function findLargestRate(agent: AgentProcess, file: string): Promise<void> {
+  let largest = 0;
+  for (const burst of BURSTS) {
+    const before = await look(agent);
+    const started = performance.now();
+    await callSetuid(200, burst, BURST_PAUSE_US);
+    const seconds = (performance.now() - started) / 1000;
+    await delay(1500);
+    const after = await look(agent);
+    await truncate(file);
+    const rate = (200 * burst) / seconds;
+    report(`events lost at ${burst} calls per burst`, after.lost - before.lost, "events");
+    if (after.lost === before.lost) largest = Math.max(largest, rate);
+  }
+  report("largest rate without loss", largest, "events/s");
+}
+
+async function callSetuid(rounds: number, calls: number, pauseUs: number): Promise<void> {
+  await promisify(execFile)("build/bench/call-setuid", [rounds, calls, pauseUs].map(String));
+}
+
+async function look(agent: AgentProcess): Promise<{ events: number; lost: number; cpuMs: number }> {
+  const metrics = await agent.get("/metrics");
+  const sum = (name: string) =>
+    [...metrics.matchAll(new RegExp(`^${name}(?:\\{.*\\})? (\\S+)$`, "gm"))].reduce(
+      (total, match) => total + Number(match[1]),
+      0,
+    );
+  const stat = await readFile(`/proc/${agent.pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  // utime and stime, in ticks of 10 ms.
+  const cpuMs = (Number(fields[11]) + Number(fields[12])) * 10;
+  const lost = sum("trigon_hook_lost_total") + sum("trigon_export_lost_events_total");
+  return { events: sum("trigon_policy_events_total"), lost, cpuMs };
+}
+
+async function residentMiB(agent: AgentProcess): Promise<number> {
+  const status = await readFile(`/proc/${agent.pid}/status`, "utf8");
+  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
+}

@@ -1,0 +1,117 @@
+/**
+ * In a guest whose clock counts instructions: what a hook adds to each setuid(0). Prints one JSON object per line:
+ * {layer, case, instructions}, once per case and round.
+ */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { type Binding, type BpfObject, type KernelBtf, loadBinding } from "../../agent/bpf/binding.ts";
+import { HookEngine } from "../../agent/hooks/engine.ts";
+import { makeArgs, makeHook, makeSelector } from "../../agent/hooks/test-hooks.ts";
+import type { HookDef } from "../../crds/hook-spec.ts";
+import { createLogger } from "../../lib/logger.ts";
+
+const ROUNDS = 5;
+const CALLS = 200;
+/** Of the first calls some pay for what is cold, and now and then a timer strikes: the median of many is neither. */
+const SAMPLES = 15;
+/** Between samples the reader empties the ring, as it does on a node whose other processors are free. */
+const PAUSE_US = 30_000;
+
+interface Layer {
+  name: string;
+  /** Function of the hook, and the program of bench/programs/smallest.bpf.c for it. */
+  target: string;
+  smallest: string;
+  def: HookDef;
+}
+
+const LAYERS: Layer[] = [
+  {
+    name: "commit_creds",
+    target: "commit_creds",
+    smallest: "smallest_commit_creds",
+    def: makeHook({ call: "commit_creds", args: makeArgs("cred") }),
+  },
+  {
+    name: "sys_setuid",
+    target: "__x64_sys_setuid",
+    smallest: "smallest_setuid",
+    def: makeHook({ call: "sys_setuid", syscall: true, args: makeArgs("int") }),
+  },
+];
+
+/** Lets through what runs in another pid namespace than the host's: here, nothing. */
+const ELSEWHERE = makeSelector({ match: "namespace", negate: true, namespace: "Pid", values: ["host_ns"] });
+
+const bpf = loadBinding();
+const btf = bpf.loadKernelBtf();
+const logger = createLogger({ component: "bench", level: "warn" });
+const own = openOwn(bpf);
+const engine = HookEngine.start({
+  objectPath: "build/bpf/trigon.bpf.o",
+  bpf,
+  procfs: "/proc",
+  logger,
+  onBatch: () => {},
+});
+
+for (let round = 0; round < ROUNDS; round++) {
+  for (const layer of LAYERS) {
+    await report(layer, "no probe", () => () => {});
+    await report(layer, "empty fentry", () => attachOwn("nothing", layer.target));
+    await report(layer, "smallest program", () => attachOwn(layer.smallest, layer.target));
+    await report(layer, "filtered out", () => attachOurs({ ...layer.def, selectors: [ELSEWHERE] }));
+    await report(layer, "emitted", () => attachOurs(layer.def));
+  }
+}
+engine.close();
+
+function openOwn(binding: Binding): BpfObject {
+  const object = binding.openObject("build/bench/smallest.bpf.o");
+  object.load();
+  binding.readRing(object.map("events"), { onBatch: () => {} });
+  return object;
+}
+
+/** This thread must be free meanwhile: it takes what the reader has read. */
+async function report(layer: Layer, name: string, attach: () => () => void): Promise<void> {
+  const detach = attach();
+  const { stdout } = await promisify(execFile)(
+    "build/bench/call-setuid",
+    [SAMPLES, CALLS, PAUSE_US].map(String),
+  );
+  detach();
+  const samples = stdout
+    .trim()
+    .split("\n")
+    .map(Number)
+    .sort((a, b) => a - b);
+  const instructions = samples[samples.length >> 1];
+  console.log(JSON.stringify({ layer: layer.name, case: name, instructions }));
+}
+
+function attachOwn(name: string, target: string): () => void {
+  const program = own.program(name).clone({
+    name,
+    type: "tracing",
+    expectedAttachType: "trace_fentry",
+    attachBtfId: functionId(btf, target),
+  });
+  const link = program.attachTracing();
+  return () => {
+    link.close();
+    program.close();
+  };
+}
+
+function attachOurs(def: HookDef): () => void {
+  const hook = engine.attach(def);
+  if (hook.status.state !== "Attached") throw new Error(hook.status.message);
+  return () => hook.detach();
+}
+
+function functionId(kernel: KernelBtf, name: string): number {
+  const proto = kernel.funcProto(name);
+  if (!proto) throw new Error(`kernel BTF does not describe ${name}`);
+  return proto.btfId;
+}

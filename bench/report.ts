@@ -1,0 +1,46 @@
+/** What every benchmark shares: a guest to run in, medians, a table for people and a file for programs. */
+import { mkdir, writeFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { PassThrough } from "node:stream";
+import { type GuestOptions, startGuest } from "../e2e/guest/guest.ts";
+
+const RESULTS = resolve(import.meta.dirname, "../build/bench");
+
+/** The middle of the values, the upper one of two. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[sorted.length >> 1] ?? Number.NaN;
+}
+
+/** Runs a command to its end and returns the lines of its stdout; rejects unless its exit status is 0. */
+export async function runInGuest(options: Omit<GuestOptions, "stdout" | "stderr">): Promise<string[]> {
+  const stdout = new PassThrough();
+  const text = collect(stdout);
+  const guest = await startGuest({ ...options, stdout, stderr: process.stderr });
+  const end = await guest.ended;
+  stdout.end();
+  if (end.kind !== "exited" || end.status !== 0) {
+    throw new Error(`${options.command.join(" ")} in a guest: ${JSON.stringify(end)}\n${guest.console()}`);
+  }
+  return (await text).split("\n").filter((line) => line !== "");
+}
+
+async function collect(stream: PassThrough): Promise<string> {
+  let text = "";
+  for await (const chunk of stream.setEncoding("utf8")) text += chunk;
+  return text;
+}
+
+/** Prints rows with the same keys as a table. */
+export function showTable(title: string, rows: readonly Record<string, unknown>[]): void {
+  console.log(title);
+  console.table(rows);
+}
+
+/** Writes build/bench/NAME.json. */
+export async function writeResult(name: string, result: unknown): Promise<void> {
+  await mkdir(RESULTS, { recursive: true });
+  const path = resolve(RESULTS, `${name}.json`);
+  await writeFile(path, `${JSON.stringify(result, null, 2)}\n`);
+  console.log(`written to ${path}`);
+}
