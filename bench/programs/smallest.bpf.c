@@ -39,7 +39,7 @@ static __always_inline void fill(struct hook_record *record, struct arg_slot *sl
 	record->action = 1;
 	record->args = 1;
 	record->cgroup_id = cgroup_id_of_current(task);
-	slot->reserved = 0;
+	slot->depth = 0;
 	slot->room = value_size;
 	slot->size = value_size;
 }
