@@ -140,7 +140,26 @@ export interface BtfParam {
   name: string;
   /** As C would spell it: `struct cred *`, `const struct pt_regs *`, `unsigned int`, `kuid_t`. */
   type: string;
+  /** For describeType(). */
+  typeId?: number;
 }
+
+/** A member of a struct or union; those of an anonymous one are not its owner's here. */
+export interface BtfMember {
+  name: string;
+  bitOffset: number;
+  /** Of a bit-field, else 0. */
+  bitSize: number;
+  type: number;
+}
+
+/** A type without its names and qualifiers: unions are structs, enums and booleans are integers. */
+export type BtfType =
+  | { kind: "struct"; name: string; size: number; members: BtfMember[] }
+  | { kind: "pointer"; size: 8; target: number }
+  | { kind: "array"; size: number; target: number; count: number }
+  | { kind: "integer"; size: number; signed: boolean }
+  | { kind: "other" };
 
 export interface FuncProto {
   btfId: number;
@@ -154,6 +173,10 @@ export interface KernelBtf {
   /** Parameters of a tracepoint, by its typedef `btf_trace_NAME`, which the id is of. */
   tracepointProto(name: string): FuncProto | undefined;
   hasStruct(name: string): boolean;
+  /** Id of a struct or union. */
+  structId(name: string): number | undefined;
+  /** Id 0 is void. */
+  describeType(id: number): BtfType;
   /** Value of an enumerator, e.g. ("bpf_func_id", "BPF_FUNC_get_current_task_btf"). */
   enumValue(enumName: string, enumerator: string): number | undefined;
   structMember(structName: string, member: string): { offset: number; size: number } | undefined;

@@ -59,7 +59,7 @@ test("what is not there is undefined", () => {
 
 test.runIf(existsSync("/sys/kernel/btf/vmlinux"))("the running kernel's BTF knows its functions", () => {
   const kernel = bpf.loadKernelBtf();
-  expect(kernel.funcProto("commit_creds")?.params).toEqual([{ name: "new", type: "struct cred *" }]);
+  expect(kernel.funcProto("commit_creds")?.params).toMatchObject([{ name: "new", type: "struct cred *" }]);
   expect(kernel.hasStruct("task_struct")).toBe(true);
   expect(kernel.enumValue("bpf_func_id", "BPF_FUNC_map_lookup_elem")).toBe(1);
   kernel.close();

@@ -17,6 +17,7 @@ import type { KernelSymbols } from "./symbols.ts";
 import { numberSyscalls } from "./syscall-values.ts";
 import { resolveTarget, type Target } from "./targets.ts";
 import { resolveFields, syscallFields } from "./trace-events.ts";
+import { resolveWalks } from "./walks.ts";
 
 /** How a hook stands: attached and how, or why not. */
 export interface HookStatus {
@@ -67,11 +68,17 @@ export function attachHook(context: HookContext, id: number, def: HookDef, mode:
   }
 }
 
-function makeImage({ procfs }: HookContext, hookId: number, target: Target, kind: EntryKind): ConfigImage {
+function makeImage(
+  { procfs, btf }: HookContext,
+  hookId: number,
+  target: Target,
+  kind: EntryKind,
+): ConfigImage {
   const resolution: Resolution = {
     hookId,
     limitSeed: [randomBytes(8).readBigUInt64LE(), randomBytes(8).readBigUInt64LE()],
     hostNamespace: (name) => hostNamespace(procfs, name),
+    walks: resolveWalks(btf, target.def, target.proto),
     ...(target.proto && { parameters: target.proto.params.length }),
   };
   const { def, event } = target;

@@ -326,7 +326,7 @@ describe("a definition beyond the limits is refused", () => {
           }),
         ],
       },
-      message: /257 beginnings and ends of binaries, at most 256/,
+      message: /257 beginnings and ends of binaries and strings, at most 256/,
     },
     "more ranges than can be searched": {
       def: {

@@ -15,6 +15,7 @@ import {
   MAX_ARGS,
   MAX_FILTERS,
   MAX_SELECTORS,
+  MAX_STEPS_OF_VALUE,
   RETURN_ARG,
   VALUE_CONFIG,
   VALUE_RANGE,
@@ -23,8 +24,9 @@ import type { FieldConfig, Resolution, Tables } from "./filter-config.ts";
 import { HookError } from "./hook-error.ts";
 import { PathTables } from "./path-tables.ts";
 import { RangeTables, type UnsignedRange } from "./ranges.ts";
+import type { Walk } from "./resolve.ts";
 import { encodeSelectors, isEnforcing, rateLimitOf, remembers, stackTraces } from "./selector-config.ts";
-import { type ValueType, valueType } from "./values.ts";
+import { isPath, type ValueType, valueType } from "./values.ts";
 
 /** Everything that the hook's own maps hold. */
 export interface ConfigImage {
@@ -39,6 +41,8 @@ export interface ConfigImage {
   /** Size of the hook's scratch value; 0 when records are built in the ring. */
   scratchBytes: number;
   rateLimited: boolean;
+  /** It puts paths together, or compares texts. */
+  texts: boolean;
   /** A filter compares with what the hook has reported last. */
   remembers: boolean;
   /** Some of its actions are more than telling: they depend on the mode. */
@@ -85,7 +89,7 @@ export function encodeConfig(def: HookDef, resolution: Resolution): ConfigImage 
   view.setUint32(at.parameters, resolution.parameters ?? 0, true);
   encodeFields(view, resolution.fields ?? []);
   encodeCredHook(view, def);
-  encodeArgs(view, def);
+  encodeArgs(view, def, resolution.walks ?? []);
   for (const value of late.values) encodeLate(view, value);
 
   const tables: Tables = { ranges: new RangeTables(), paths: new PathTables() };
@@ -102,6 +106,7 @@ export function encodeConfig(def: HookDef, resolution: Resolution): ConfigImage 
     rateLimited,
     enforcing: isEnforcing(def),
     callBytes: def.returnArg ? scratchBytes : 0,
+    texts: argTypes(def).some(isPath) || comparesTexts(def),
     remembers: def.selectors.some(remembers),
   };
 }
@@ -116,6 +121,12 @@ function hookFlags(def: HookDef, { fields }: Resolution): number {
     (def.syscall && !fields ? E.HOOK_SYSCALL : 0) |
     (def.returnArg ? E.HOOK_RETURN : 0) |
     (credHookOf(def) ? E.HOOK_CRED_CHANGE : 0)
+  );
+}
+
+function comparesTexts(def: HookDef): boolean {
+  return def.selectors.some(({ filters }) =>
+    filters.some((filter) => filter.match === "arg" && filter.compare === "text"),
   );
 }
 
@@ -177,7 +188,7 @@ function encodeFields(view: DataView, fields: readonly FieldConfig[]): void {
   });
 }
 
-function encodeArgs(view: DataView, def: HookDef): void {
+function encodeArgs(view: DataView, def: HookDef, walks: readonly (Walk | undefined)[]): void {
   const values = def.args.map((arg, index) => ({
     ...arg,
     position: index,
@@ -187,16 +198,37 @@ function encodeArgs(view: DataView, def: HookDef): void {
     values.push({ ...def.returnArg, index: RETURN_ARG, position: RETURN_ARG, late: true });
   }
   values.forEach(({ position, late, ...arg }) => {
-    const type = valueType(arg.type);
+    const walk = walks[position];
+    const type = atEndOf(walk, valueType(arg.type));
     const base = HOOK_CONFIG.members.arg + position * VALUE_CONFIG.size;
-    const { kind, parameter, width, flags } = VALUE_CONFIG.members;
+    const { kind, parameter, width, flags, source } = VALUE_CONFIG.members;
+    const isTask = "source" in arg && arg.source === "current_task";
     view.setUint8(base + kind, type.kind);
+    view.setUint8(base + source, isTask ? E.SOURCE_CURRENT_TASK : E.SOURCE_PARAMETER);
+    if (walk) encodeWalk(view, position, walk);
     view.setUint8(base + parameter, arg.index);
     view.setUint8(base + width, type.width);
     view.setUint8(
       base + flags,
-      (type.signed ? E.VALUE_SIGNED : 0) | (def.syscall ? E.VALUE_USER : 0) | (late ? E.VALUE_AT_RETURN : 0),
+      (type.signed ? E.VALUE_SIGNED : 0) |
+        (def.syscall && !walk ? E.VALUE_USER : 0) |
+        (late ? E.VALUE_AT_RETURN : 0),
     );
+  });
+}
+
+/** An integer has the width of what is there, where that is less than its type's. */
+function atEndOf(walk: Walk | undefined, type: ValueType): ValueType {
+  if (!walk || walk.load === 0 || type.width <= walk.load) return type;
+  return { ...type, width: walk.load, signed: type.signed && walk.signed };
+}
+
+function encodeWalk(view: DataView, arg: number, { offsets, load }: Walk): void {
+  const base = HOOK_CONFIG.members.arg + arg * VALUE_CONFIG.size;
+  view.setUint8(base + VALUE_CONFIG.members.steps, offsets.length);
+  view.setUint8(base + VALUE_CONFIG.members.load, load);
+  offsets.forEach((offset, step) => {
+    view.setUint32(HOOK_CONFIG.members.step + (arg * MAX_STEPS_OF_VALUE + step) * 4, offset, true);
   });
 }
 

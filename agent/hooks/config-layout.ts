@@ -6,6 +6,7 @@
 export const MAX_ARGS = 5;
 /** Index of the return value among the values. */
 export const RETURN_ARG = MAX_ARGS;
+export const MAX_STEPS_OF_VALUE = 11;
 export const MAX_SELECTORS = 5;
 export const MAX_FILTERS = 96;
 export const INLINE_RANGES = 160;
@@ -16,7 +17,7 @@ export const MAX_PATTERNS = 256;
 
 /** struct hook_config. */
 export const HOOK_CONFIG = {
-  size: 4008,
+  size: 4232,
   members: {
     hook_id: 0,
     flags: 4,
@@ -32,6 +33,7 @@ export const HOOK_CONFIG = {
     selector: 136,
     filter: 296,
     range: 1448,
+    step: 4008,
   },
 } as const;
 
@@ -50,7 +52,7 @@ export const LATE_CONFIG = { size: 4, members: { limit: 0, room: 2 } } as const;
 /** struct value_config. */
 export const VALUE_CONFIG = {
   size: 8,
-  members: { kind: 0, parameter: 1, width: 2, flags: 3, reserved: 4 },
+  members: { kind: 0, parameter: 1, width: 2, flags: 3, source: 4, steps: 5, load: 6, reserved: 7 },
 } as const;
 
 /** struct selector_config. */
@@ -122,6 +124,9 @@ export const CALL_KEY = { size: 16, members: { task: 0, frame: 8, reserved: 12 }
 /** Size of struct call_head, which stands before the record in a value of hook_calls. */
 export const CALL_HEAD_BYTES = 72;
 
+/** Size of struct text_scratch. */
+export const TEXT_SCRATCH_BYTES = 4856;
+
 /** Sizes of struct hook_record and struct arg_slot of bpf/include/event.h. */
 export const HOOK_RECORD_BYTES = 56;
 export const ARG_SLOT_BYTES = 8;
@@ -134,6 +139,8 @@ export const CRED_SCRATCH_BYTES = 192;
 export const ENUMERATORS = {
   VALUE_SIGNED: 1 << 0,
   VALUE_USER: 1 << 1,
+  SOURCE_PARAMETER: 0,
+  SOURCE_CURRENT_TASK: 1,
   VALUE_AT_RETURN: 1 << 7,
   FIELD_UNSIGNED: 0,
   FIELD_SIGNED: 1,
@@ -152,6 +159,10 @@ export const ENUMERATORS = {
   OPERAND_CRED: 10,
   OPERAND_CRED_CHANGE: 11,
   OPERAND_GAINED: 12,
+  OPERAND_TEXT: 13,
+  OPERAND_FILE_TYPE: 14,
+  EXE_OF_PARENT: 1 << 0,
+  EXE_OR_ANCESTOR: 1 << 1,
   CAPABILITIES_EFFECTIVE: 0,
   CAPABILITIES_INHERITABLE: 1,
   CAPABILITIES_PERMITTED: 2,

@@ -6,16 +6,19 @@ import {
   type CredChange,
   type CurrentCredField,
   type Decimal,
+  type FileType,
   type FilterDef,
   type HookDef,
   type NamespaceName,
   type Range,
+  type TextComparison,
 } from "../../crds/hook-spec.ts";
 import { ENUMERATORS as E, FILTER_CONFIG, HOOK_CONFIG } from "./config-layout.ts";
 import { HookError } from "./hook-error.ts";
 import type { PathTables } from "./path-tables.ts";
 import { biased, type RangeTables, type UnsignedRange } from "./ranges.ts";
-import { VALUE_KINDS, valueType } from "./values.ts";
+import type { Walk } from "./resolve.ts";
+import { isPath, VALUE_KINDS, type ValueType, valueType } from "./values.ts";
 
 /** What differs between nodes and between attachments of the same definition. */
 export interface Resolution {
@@ -24,6 +27,8 @@ export interface Resolution {
   limitSeed: [bigint, bigint];
   /** Inode number of the host's namespace. */
   hostNamespace(name: NamespaceName): number;
+  /** How arguments are found that are no parameters, by position. */
+  walks?: readonly (Walk | undefined)[];
   /** Number of parameters in the function's prototype. */
   parameters?: number;
   /** Fields of a trace event, where these are the parameters. */
@@ -88,6 +93,17 @@ const CURRENT_CRED: Record<CurrentCredField, number> = {
   securebits: E.CURRENT_SECUREBITS,
   noNewPrivs: E.CURRENT_NO_NEW_PRIVS,
   userNamespaceLevel: E.CURRENT_USER_NS_LEVEL,
+};
+
+/** S_IFMT of a mode, shifted down. */
+const FILE_TYPES: Record<FileType, number> = {
+  fifo: 0o01,
+  character: 0o02,
+  directory: 0o04,
+  block: 0o06,
+  regular: 0o10,
+  symlink: 0o12,
+  socket: 0o14,
 };
 
 const CRED_CHANGES: Record<CredChange, number> = {
@@ -173,9 +189,9 @@ function describeFilter(
         ...valueRanges(filter.ranges, false, tables),
       };
     case "binary":
-      return { operand: E.OPERAND_EXE, index: 0, negate, ...describePaths(filter, tables) };
+      return { operand: E.OPERAND_EXE, index: exeFlags(filter), negate, ...describeTexts(filter, tables) };
     case "arg":
-      return { operand: E.OPERAND_ARG, index: filter.arg, negate, ...describeValues(filter, def, tables) };
+      return describeArgument(filter, def, tables);
   }
 }
 
@@ -200,11 +216,6 @@ function capabilityIndex({ set, inNamespace }: { set: CapabilitySetName; inNames
 
 function bits(positions: readonly number[]): number {
   return positions.reduce((sum, position) => sum | (1 << position), 0);
-}
-
-function unsupported(filter: FilterDef): HookError {
-  const what = filter.match === "arg" ? `${filter.compare} on arguments` : filter.match;
-  return new HookError("KernelUnsupported", `filters of ${what} are not supported`);
 }
 
 function pidOperand(filter: Extract<FilterDef, { match: "pid" }>): number {
@@ -252,31 +263,76 @@ function compareNumber(filter: NumberFilter, signed: boolean, tables: Tables): C
 
 /** Throws unless the argument is one that the kernel side can compare as a number; returns whether it is signed. */
 function checkNumber(def: HookDef, position: number): boolean {
-  const arg = def.args[position];
-  if (!arg) {
-    throw new HookError("InvalidArgument", `a filter names argument ${position} of ${def.args.length}`);
-  }
-  const { kind, signed } = valueType(arg.type);
+  const { kind, signed } = typeOfArgument(def, position);
   if (kind !== VALUE_KINDS.VALUE_INTEGER && kind !== VALUE_KINDS.VALUE_CAPABILITY_SET) {
-    throw new HookError("InvalidArgument", `an argument of type ${arg.type} has no number to compare`);
+    throw unfit(def, position, "number");
   }
   return signed;
 }
 
-function describeValues(
+function typeOfArgument(def: HookDef, position: number): ValueType {
+  const arg = def.args[position];
+  if (arg) return valueType(arg.type);
+  throw new HookError("InvalidArgument", `a filter names argument ${position} of ${def.args.length}`);
+}
+
+function unfit(def: HookDef, position: number, what: string): HookError {
+  const type = def.args[position]?.type;
+  return new HookError("InvalidArgument", `an argument of type ${type} has no ${what} to compare`);
+}
+
+function describeArgument(
   filter: Exclude<Extract<FilterDef, { match: "arg" }>, { compare: "gained" }>,
   def: HookDef,
   tables: Tables,
-): Comparison {
-  if (filter.compare !== "range" && filter.compare !== "mask") throw unsupported(filter);
-  return compareNumber(filter, checkNumber(def, filter.arg), tables);
+): FilterConfig {
+  const { arg: index, negate } = filter;
+  switch (filter.compare) {
+    case "text": {
+      checkText(def, index);
+      const { how: compare, values } = filter;
+      return { operand: E.OPERAND_TEXT, index, negate, ...describeTexts({ compare, values }, tables) };
+    }
+    case "fileType": {
+      if (!isPath(typeOfArgument(def, index))) throw unfit(def, index, "kind of file");
+      const kinds = bits(filter.types.map((type) => FILE_TYPES[type]));
+      return { operand: E.OPERAND_FILE_TYPE, index, negate, ...mask(BigInt(kinds), tables) };
+    }
+    default:
+      return {
+        operand: E.OPERAND_ARG,
+        index,
+        negate,
+        ...compareNumber(filter, checkNumber(def, index), tables),
+      };
+  }
 }
 
-function describePaths(filter: Extract<FilterDef, { match: "binary" }>, tables: Tables): Comparison {
-  if (filter.compare === "equal") {
-    return { compare: E.COMPARE_PATHS, first: tables.paths.addPaths(filter.values), count: 0 };
+function checkText(def: HookDef, position: number): void {
+  const type = typeOfArgument(def, position);
+  if (type.kind !== VALUE_KINDS.VALUE_STRING && !isPath(type)) throw unfit(def, position, "text");
+}
+
+function exeFlags({ of, followChildren }: Extract<FilterDef, { match: "binary" }>): number {
+  return (of === "parent" ? E.EXE_OF_PARENT : 0) | (followChildren ? E.EXE_OR_ANCESTOR : 0);
+}
+
+function describeTexts(
+  { compare, values }: { compare: TextComparison; values: readonly string[] },
+  tables: Tables,
+): Comparison {
+  // Upstream's policies write the NUL that ends a string.
+  const texts = values.map((value) => value.replace(/\0$/, ""));
+  if (compare === "equal") return { compare: E.COMPARE_PATHS, first: tables.paths.addPaths(texts), count: 0 };
+  if (compare !== "prefix" && compare !== "postfix") {
+    throw new HookError(
+      "KernelUnsupported",
+      `${compare}: texts are compared from their beginning or their end`,
+    );
   }
-  const end = filter.compare === "postfix";
-  const compare = end ? E.COMPARE_TAIL_PATTERNS : E.COMPARE_PATTERNS;
-  return { compare, ...tables.paths.addPatterns(filter.values, end) };
+  const end = compare === "postfix";
+  return {
+    compare: end ? E.COMPARE_TAIL_PATTERNS : E.COMPARE_PATTERNS,
+    ...tables.paths.addPatterns(texts, end),
+  };
 }

@@ -9,6 +9,7 @@ import {
   PATH_PATTERN,
   REPORT_KEY,
   STATE_REPORT,
+  TEXT_SCRATCH_BYTES,
   VALUE_RANGE,
 } from "./config-layout.ts";
 import { encodePath } from "./path-tables.ts";
@@ -89,6 +90,9 @@ function createOptional(
       valueSize: image.callBytes,
       maxEntries: callEntries(image.callBytes),
     });
+  }
+  if (image.texts) {
+    create("hook_text", { type: "percpu_array", keySize: 4, valueSize: TEXT_SCRATCH_BYTES, maxEntries: 1 });
   }
   if (image.remembers) {
     const maxEntries = Math.max(LIMIT_ENTRIES, LIMIT_ENTRIES_PER_CPU * bpf.possibleCpus());

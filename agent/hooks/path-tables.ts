@@ -1,4 +1,4 @@
-/** Paths of matchBinaries as the kernel side compares them. */
+/** Paths of matchBinaries and texts of arguments as the kernel side compares them. */
 import { EXE_PATH, EXE_TAIL, MAX_PATTERNS, PATH_PATTERN } from "./config-layout.ts";
 import { HookError } from "./hook-error.ts";
 
@@ -17,7 +17,7 @@ export class PathTables {
     if (this.#filters === MAX_PATH_FILTERS) {
       throw new HookError(
         "InvalidArgument",
-        `more than ${MAX_PATH_FILTERS} matchBinaries filters in one hook`,
+        `more than ${MAX_PATH_FILTERS} filters on whole paths and strings in one hook`,
       );
     }
     const bit = this.#filters++;
@@ -35,7 +35,7 @@ export class PathTables {
     if (this.patterns.length > MAX_PATTERNS) {
       throw new HookError(
         "InvalidArgument",
-        `the hook lists ${this.patterns.length} beginnings and ends of binaries, at most ${MAX_PATTERNS} are possible`,
+        `the hook lists ${this.patterns.length} beginnings and ends of binaries and strings, at most ${MAX_PATTERNS} are possible`,
       );
     }
     return { first, count: values.length };
@@ -70,7 +70,7 @@ function checkLength(value: string, limit: number): number {
   if (length > limit) {
     throw new HookError(
       "InvalidArgument",
-      `matchBinaries: ${value.slice(0, 40)}... has ${length} bytes, at most ${limit} are possible`,
+      `${value.slice(0, 40)}... has ${length} bytes, at most ${limit} are possible`,
     );
   }
   return length;

@@ -10,6 +10,11 @@ export const VALUE_KINDS = {
   VALUE_CRED: 3,
   VALUE_USER_NS: 4,
   VALUE_STRING: 5,
+  VALUE_FILE: 6,
+  VALUE_PATH: 7,
+  VALUE_DENTRY: 8,
+  VALUE_FD: 9,
+  VALUE_BINPRM: 10,
 } as const;
 
 /** Longest string that is read, without its NUL. */
@@ -44,22 +49,22 @@ const fixed = (kind: number, room: number): ValueType => ({
 });
 
 /** Types that no hook reads yet. */
-type UnsupportedType =
-  | "auto"
-  | "char_buf"
-  | "const_buf"
-  | "dentry"
-  | "fd"
-  | "file"
-  | "filename"
-  | "linux_binprm"
-  | "load_info"
-  | "module"
-  | "path"
-  | "syscall64";
+type UnsupportedType = "auto" | "char_buf" | "const_buf" | "load_info" | "module";
 type SupportedType = Exclude<ArgType, UnsupportedType>;
 
 const CAPABILITY_SET = fixed(VALUE_KINDS.VALUE_CAPABILITY_SET, 8);
+
+const varying = (kind: number, room: number): ValueType => ({ ...fixed(kind, room), varies: true });
+
+const STRING = varying(VALUE_KINDS.VALUE_STRING, MAX_STRING_BYTES);
+
+/** struct path_value and the path. */
+const path = (kind: number): ValueType => varying(kind, 8 + MAX_STRING_BYTES);
+
+/** Whether a type is shown and compared by its path. */
+export function isPath({ kind }: ValueType): boolean {
+  return kind >= VALUE_KINDS.VALUE_FILE && kind <= VALUE_KINDS.VALUE_BINPRM;
+}
 
 /** Every argument type that hooks can read. */
 export const VALUE_TYPES: Readonly<Record<SupportedType, ValueType>> = {
@@ -86,7 +91,14 @@ export const VALUE_TYPES: Readonly<Record<SupportedType, ValueType>> = {
   cap_effective: CAPABILITY_SET,
   cred: fixed(VALUE_KINDS.VALUE_CRED, 80),
   user_namespace: fixed(VALUE_KINDS.VALUE_USER_NS, 16),
-  string: { kind: VALUE_KINDS.VALUE_STRING, width: 0, signed: false, room: MAX_STRING_BYTES, varies: true },
+  syscall64: integer(8, false),
+  string: STRING,
+  filename: STRING,
+  file: path(VALUE_KINDS.VALUE_FILE),
+  path: path(VALUE_KINDS.VALUE_PATH),
+  dentry: path(VALUE_KINDS.VALUE_DENTRY),
+  fd: path(VALUE_KINDS.VALUE_FD),
+  linux_binprm: path(VALUE_KINDS.VALUE_BINPRM),
   nop: fixed(VALUE_KINDS.VALUE_NOP, 0),
 };
 

@@ -14,6 +14,7 @@
 #define MAX_FILTERS 96
 #define INLINE_RANGES 160 /* room for a mask per filter, and then for small sets */
 #define MAX_STRING 4096
+#define MAX_STEPS_OF_VALUE 11
 #define EXE_PATH 256
 #define EXE_TAIL 128
 
@@ -25,6 +26,16 @@ enum value_kind {
 	VALUE_CRED = 3,
 	VALUE_USER_NS = 4,
 	VALUE_STRING = 5,
+	VALUE_FILE = 6,		/* struct file */
+	VALUE_PATH = 7,		/* struct path */
+	VALUE_DENTRY = 8,
+	VALUE_FD = 9,		/* number of an open file of the current task */
+	VALUE_BINPRM = 10,	/* struct linux_binprm: its file */
+};
+
+enum value_source {
+	SOURCE_PARAMETER = 0,
+	SOURCE_CURRENT_TASK = 1,
 };
 
 enum value_flags {
@@ -38,7 +49,10 @@ struct value_config {
 	__u8 parameter;		/* of the function or system call, from 0 */
 	__u8 width;		/* bytes of an integer: 1, 2, 4, 8 */
 	__u8 flags;		/* enum value_flags */
-	__u32 reserved;
+	__u8 source;		/* enum value_source */
+	__u8 steps;		/* of the walk from there: used elements of hook_config.step */
+	__u8 load;		/* bytes at its end; 0: the value is the address */
+	__u8 reserved;
 };
 
 /* What stands in the field of a trace event. */
@@ -76,6 +90,14 @@ enum filter_operand {
 	OPERAND_CRED = 10,	/* `index` of the current credentials (enum current_cred_field) */
 	OPERAND_CRED_CHANGE = 11, /* `first`: 1 << enum cred_field; did one change as `index` says (enum cred_change)? */
 	OPERAND_GAINED = 12,	/* bits of argument `first` that argument `index` lacks */
+	OPERAND_TEXT = 13,	/* string or path of argument `index` */
+	OPERAND_FILE_TYPE = 14,	/* 1 << S_IFMT of argument `index` >> 12 */
+};
+
+/* Beside OPERAND_EXE: whose file. */
+enum exe_flags {
+	EXE_OF_PARENT = 1 << 0,
+	EXE_OR_ANCESTOR = 1 << 1,
 };
 
 enum capability_set {
@@ -216,6 +238,7 @@ struct hook_config {
 	struct selector_config selector[MAX_SELECTORS];
 	struct filter_config filter[MAX_FILTERS];
 	struct value_range range[INLINE_RANGES];
+	__u32 step[MAX_ARGS][MAX_STEPS_OF_VALUE]; /* bytes to add; between two of them the pointer there is followed */
 };
 
 /* Values of hook_mode. */
@@ -315,6 +338,30 @@ struct process_image {
 	__u32 flags;		/* enum image_flags */
 	__u64 exec_ns;		/* when it executed */
 	struct process_state state; /* as it was then */
+};
+
+#define PATH_BYTES 4096
+#define NAME_BYTES 256
+
+struct path_buffer {
+	/* Filled from the end of PATH_BYTES; the rest is slack, which the verifier wants behind a masked offset. */
+	char bytes[PATH_BYTES + NAME_BYTES];
+	/*
+	 * The walk's state is here and not in registers: what comes from memory is unknown to the verifier, so that its
+	 * states after 1, 2, 3 ... steps, and after each way to make one, are one and the same.
+	 */
+	__u64 start;	/* the path goes from here to PATH_BYTES */
+	struct dentry *dentry;
+	struct vfsmount *mount;
+	struct dentry *mount_root;
+	__u32 flags;	/* enum walk_flags */
+	__u32 reserved;
+};
+
+/* Value of hook_text. */
+struct text_scratch {
+	struct path_buffer path;
+	struct process_image text;
 };
 
 #endif

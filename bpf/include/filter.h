@@ -112,24 +112,100 @@ static __always_inline bool is_like_any(const struct process_image *image, const
 	return false;
 }
 
-static __always_inline bool exe_matches(const volatile struct filter_config *filter)
+/* Is the text in the filter's set? Its beginning and its end lie in the image. */
+static __always_inline bool is_in_texts(struct process_image *image, const volatile struct filter_config *filter)
 {
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	struct process_image *image = bpf_map_lookup_elem(&process_images, &pid);
-	bool found = false;
+	__u64 *filters;
 
-	if (!image) /* a kernel thread, or the map is full */
+	if (filter->compare != COMPARE_PATHS)
+		return is_like_any(image, filter);
+	/* A longer text has only its beginning here. */
+	if (image->path_size >= EXE_PATH)
 		return false;
-	if (filter->compare == COMPARE_PATHS) {
-		__u64 *filters = bpf_map_lookup_elem(&hook_paths, image->path);
+	filters = bpf_map_lookup_elem(&hook_paths, image->path);
+	return filters && *filters >> filter->first & 1;
+}
 
-		/* A longer path has only its beginning here. */
-		if (filters && image->path_size < EXE_PATH)
-			found = *filters >> filter->first & 1;
-	} else {
-		found = is_like_any(image, filter);
+/* The file of the process, or of its parent; with EXE_OR_ANCESTOR also those of the processes it descends from. */
+static __always_inline bool exe_matches(const struct hit *hit, const volatile struct filter_config *filter)
+{
+	struct task_struct *task = hit->task;
+	bool found = false, known = false;
+	int i;
+
+	if (filter->index & EXE_OF_PARENT)
+		task = TASK_READ(task, real_parent);
+	NOT_UNROLLED
+	for (i = 0; i < MAX_ANCESTORS; i++) {
+		__u32 pid = TASK_READ(task, tgid);
+		struct process_image *image = bpf_map_lookup_elem(&process_images, &pid);
+
+		if (image) {
+			known = true;
+			if (is_in_texts(image, filter)) {
+				found = true;
+				break;
+			}
+		}
+		if (!(filter->index & EXE_OR_ANCESTOR) || pid <= 1)
+			break;
+		task = TASK_READ(task, real_parent);
 	}
-	return found != !!filter->negate;
+	return known && found != !!filter->negate; /* else it is a kernel thread, or the map is full */
+}
+
+/* Leaves beginning and end of the text where matchBinaries has them; false when it cannot be read. */
+static __always_inline bool prepare_text(const struct hit *hit, __u32 arg, struct text_scratch *scratch)
+{
+	struct process_image *text = &scratch->text;
+	__u64 start = 0, size, head, tail;
+	__u32 mode;
+	__u16 depth;
+
+	if (is_path_kind(hook_config.arg[arg].kind)) {
+		if (!read_path(hit->context, arg, &scratch->path, &mode, &depth))
+			return false;
+		size = path_size(&scratch->path);
+		start = PATH_BYTES - size;
+	} else {
+		long length = read_string(hit->context, arg, scratch->path.bytes, &depth);
+
+		if (length < 0)
+			return false;
+		size = length > 0 ? at_most(length - 1, MAX_STRING) : 0;
+	}
+	start = at_most(start, PATH_BYTES);
+	head = at_most(size, EXE_PATH - 1);
+	tail = at_most(size, EXE_TAIL);
+	__builtin_memset(text->path, 0, sizeof(text->path));
+	__builtin_memset(text->tail, 0, sizeof(text->tail));
+	bpf_probe_read_kernel(text->path, head, scratch->path.bytes + start);
+	start = at_most(start + size - tail, PATH_BYTES);
+	bpf_probe_read_kernel(text->tail + at_most(EXE_TAIL - tail, EXE_TAIL), tail, scratch->path.bytes + start);
+	text->path_size = size;
+	return true;
+}
+
+static __always_inline bool text_matches(const struct hit *hit, const volatile struct filter_config *filter)
+{
+	struct text_scratch *scratch = text_scratch();
+
+	if (!scratch || !prepare_text(hit, filter->index, scratch))
+		return false;
+	return is_in_texts(&scratch->text, filter) != !!filter->negate;
+}
+
+/* The kind of file as a bit. */
+static __always_inline bool read_file_type(const struct hit *hit, __u32 arg, __u64 *value)
+{
+	struct text_scratch *scratch = text_scratch();
+	__u32 mode;
+	__u16 depth;
+
+	if (!scratch || !read_path(hit->context, arg, &scratch->path, &mode, &depth))
+		return false;
+	*value = 1ULL << (mode >> 12 & 15);
+	return true;
 }
 
 /* Processes know the process that created them, or who adopted them since. */
@@ -188,6 +264,8 @@ static __always_inline bool read_operand(const struct hit *hit, const volatile s
 		*value = current_caps(hit->task, index) ^ state->caps[index];
 		return true;
 	}
+	if (operand == OPERAND_FILE_TYPE)
+		return read_file_type(hit, index, value);
 	if (operand == OPERAND_GAINED) {
 		__u64 had;
 
@@ -217,7 +295,9 @@ static __always_inline bool filter_matches(const struct hit *hit, const volatile
 	__u64 value;
 
 	if (operand == OPERAND_EXE)
-		return exe_matches(filter);
+		return exe_matches(hit, filter);
+	if (operand == OPERAND_TEXT)
+		return text_matches(hit, filter);
 	if (operand == OPERAND_PID_OR_ANCESTOR || operand == OPERAND_NAMESPACE_PID_OR_ANCESTOR)
 		return pid_or_ancestor_in_set(hit, filter) != !!filter->negate;
 	if (operand == OPERAND_NAMESPACE_CHANGE)

@@ -84,6 +84,14 @@ MAP struct {
 	__type(value, __u64);
 } hook_limits SEC(".maps");
 
+/* Where paths are put together, and texts are made ready to be compared. */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct text_scratch);
+} hook_text SEC(".maps");
+
 /* What a hook has reported of processes whose state changed. */
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -3,30 +3,13 @@
 #ifndef TRIGON_PATH_H
 #define TRIGON_PATH_H
 
-#include "core.h"
+#include "config.h"
 
-#define PATH_BYTES 4096
-#define NAME_BYTES 256
 #define MAX_STEPS 128 /* components and mount points */
 
 enum walk_flags {
 	WALK_TRUNCATED = 1 << 0,	/* the beginning is missing */
 	WALK_FAILED = 1 << 1,
-};
-
-struct path_buffer {
-	/* Filled from the end of PATH_BYTES; the rest is slack, which the verifier wants behind a masked offset. */
-	char bytes[PATH_BYTES + NAME_BYTES];
-	/*
-	 * The walk's state is here and not in registers: what comes from memory is unknown to the verifier, so that its
-	 * states after 1, 2, 3 ... steps, and after each way to make one, are one and the same.
-	 */
-	__u64 start;	/* the path goes from here to PATH_BYTES */
-	struct dentry *dentry;
-	struct vfsmount *mount;
-	struct dentry *mount_root;
-	__u32 flags;	/* enum walk_flags */
-	__u32 reserved;
 };
 
 /* Puts a name and the slash before it in front of what is there. */
@@ -96,6 +79,32 @@ static __always_inline void walk_path(struct path_buffer *buffer, const struct p
 	NOT_UNROLLED
 	for (step = 0; step < MAX_STEPS; step++) {
 		if (buffer->dentry == root_dentry && buffer->mount == root_mount)
+			break;
+		if (!step_up(buffer))
+			break;
+	}
+	if (step == MAX_STEPS)
+		buffer->flags |= WALK_TRUNCATED;
+	if (buffer->start == PATH_BYTES) {
+		buffer->start = PATH_BYTES - 1;
+		buffer->bytes[PATH_BYTES - 1] = '/';
+	}
+}
+
+/* The path of a directory entry within its file system: where that is mounted, nobody has said. */
+static __always_inline void walk_dentry(struct path_buffer *buffer, struct dentry *dentry)
+{
+	int step;
+
+	buffer->dentry = dentry;
+	buffer->mount_root = NULL;
+	buffer->start = PATH_BYTES;
+	buffer->flags = dentry ? 0 : WALK_FAILED;
+	NOT_UNROLLED
+	for (step = 0; step < MAX_STEPS; step++) {
+		struct dentry *at = buffer->dentry;
+
+		if (!at || BPF_CORE_READ(at, d_parent) == at)
 			break;
 		if (!step_up(buffer))
 			break;

@@ -5,6 +5,7 @@
 
 #include "cred.h"
 #include "parameters.h"
+#include "path.h"
 
 #define SLOT_BYTES sizeof(struct arg_slot)
 #define STRING_ROOM (MAX_STRING + 2) /* with its NUL, and one byte more that tells whether it goes on */
@@ -18,14 +19,58 @@ static __always_inline __u64 narrow(__u64 value, __u8 width, __u8 flags)
 	return flags & VALUE_SIGNED ? (__u64)((__s64)value >> unused) : value >> unused;
 }
 
+/* Follows the steps from an address; false, and the level in `depth`, where one cannot be read. */
+static __always_inline bool take_steps(__u32 arg, __u64 *value, __u16 *depth)
+{
+	const volatile struct value_config *config = &hook_config.arg[arg];
+	__u32 steps = config->steps, i;
+	__u64 at = *value, next;
+
+	NOT_UNROLLED
+	for (i = 0; i < MAX_STEPS_OF_VALUE && i < steps; i++) {
+		__u8 load = i + 1 < steps ? sizeof(next) : config->load;
+
+		at += hook_config.step[arg][i];
+		if (!load)
+			break;
+		next = 0;
+		if (bpf_probe_read_kernel(&next, load, (const void *)at)) {
+			*depth = i + 1;
+			return false;
+		}
+		at = next;
+	}
+	*value = at;
+	return true;
+}
+
+/* What a function would get as its parameter: a number, or the address of a structure. */
+static __always_inline bool read_value(void *context, __u32 arg, __u64 *value, __u16 *depth)
+{
+	const volatile struct value_config *config = &hook_config.arg[arg];
+
+	*depth = 0;
+	if (config->source == SOURCE_CURRENT_TASK)
+		*value = bpf_get_current_task();
+	else if (!read_parameter(context, config->parameter, value))
+		return false;
+	return arg >= MAX_ARGS || !config->steps || take_steps(arg, value, depth);
+}
+
+/* Whether loads can follow a value that is an address. */
+static __always_inline bool is_typed(__u32 arg)
+{
+	return TYPED_PARAMETERS && hook_config.arg[arg].source == SOURCE_PARAMETER && !hook_config.arg[arg].steps;
+}
+
 /* Integers and capability sets; false when it cannot be read or is no number. */
-static __always_inline bool read_number(void *context, __u32 arg, __u64 *number)
+static __always_inline bool read_number_at(void *context, __u32 arg, __u64 *number, __u16 *depth)
 {
 	const volatile struct value_config *config = &hook_config.arg[arg];
 	__u8 kind = config->kind;
 	__u64 value;
 
-	if (!read_parameter(context, config->parameter, &value))
+	if (!read_value(context, arg, &value, depth))
 		return false;
 	if (kind == VALUE_INTEGER) {
 		*number = narrow(value, config->width, config->flags);
@@ -36,60 +81,152 @@ static __always_inline bool read_number(void *context, __u32 arg, __u64 *number)
 	return false;
 }
 
-static __always_inline bool write_cred(void *context, __u8 parameter, struct cred_value *value)
+static __always_inline bool read_number(void *context, __u32 arg, __u64 *number)
+{
+	__u16 depth;
+
+	return read_number_at(context, arg, number, &depth);
+}
+
+static __always_inline bool write_cred(void *context, __u32 arg, struct cred_value *value, __u16 *depth)
 {
 	__u64 cred;
 	bool read = false;
 
-	if (read_parameter(context, parameter, &cred))
-		read = TYPED_PARAMETERS ? load_cred((void *)cred, value) : read_cred((void *)cred, value);
+	if (read_value(context, arg, &cred, depth))
+		read = is_typed(arg) ? load_cred((void *)cred, value) : read_cred((void *)cred, value);
 	if (!read)
 		__builtin_memset(value, 0, sizeof(*value));
 	return read;
 }
 
-static __always_inline bool write_user_ns(void *context, __u8 parameter, struct user_ns_value *value)
+static __always_inline bool write_user_ns(void *context, __u32 arg, struct user_ns_value *value, __u16 *depth)
 {
 	__u64 ns;
 	bool read = false;
 
-	if (read_parameter(context, parameter, &ns))
-		read = TYPED_PARAMETERS ? load_user_ns((void *)ns, value) : read_user_ns((void *)ns, value);
+	if (read_value(context, arg, &ns, depth))
+		read = is_typed(arg) ? load_user_ns((void *)ns, value) : read_user_ns((void *)ns, value);
 	if (!read)
 		__builtin_memset(value, 0, sizeof(*value));
 	return read;
 }
 
-static __always_inline bool write_number(void *context, __u32 arg, __u64 *value)
+static __always_inline bool write_number(void *context, __u32 arg, __u64 *value, __u16 *depth)
 {
 	__u64 number;
-	bool read = read_number(context, arg, &number);
+	bool read = read_number_at(context, arg, &number, depth);
 
 	*value = read ? number : 0;
 	return read;
 }
 
+static __always_inline bool is_path_kind(__u8 kind)
+{
+	return kind >= VALUE_FILE && kind <= VALUE_BINPRM;
+}
+
+static __always_inline struct file *file_of_fd(struct task_struct *task, __u32 fd)
+{
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file *file = NULL;
+
+	if (fd >= BPF_CORE_READ(table, max_fds))
+		return NULL;
+	bpf_probe_read_kernel(&file, sizeof(file), BPF_CORE_READ(table, fd) + fd);
+	return file;
+}
+
+/* Leaves the path of an argument in the buffer, and the mode of what is there; false where there is none. */
+static __always_inline bool read_path(void *context, __u32 arg, struct path_buffer *buffer, __u32 *mode, __u16 *depth)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+	__u8 kind = hook_config.arg[arg].kind;
+	struct inode *inode;
+	struct file *file;
+	__u64 value;
+
+	if (!read_value(context, arg, &value, depth))
+		return false;
+	if (kind == VALUE_DENTRY) {
+		walk_dentry(buffer, (struct dentry *)value);
+		inode = BPF_CORE_READ((struct dentry *)value, d_inode);
+	} else if (kind == VALUE_PATH) {
+		walk_path(buffer, (const struct path *)value, &fs->root);
+		inode = BPF_CORE_READ((const struct path *)value, dentry, d_inode);
+	} else {
+		file = (struct file *)value;
+		if (kind == VALUE_FD)
+			file = file_of_fd(task, value);
+		else if (kind == VALUE_BINPRM)
+			file = BPF_CORE_READ((struct linux_binprm *)value, file);
+		if (!file)
+			return false;
+		walk_path(buffer, &file->f_path, &fs->root);
+		inode = BPF_CORE_READ(file, f_inode);
+	}
+	*mode = BPF_CORE_READ(inode, i_mode);
+	return !(buffer->flags & WALK_FAILED);
+}
+
+static __always_inline struct text_scratch *text_scratch(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&hook_text, &zero);
+}
+
+/* A struct path_value, the path and zeros up to the next multiple of 8; returns the bytes used. */
+static __always_inline __u32 write_path(void *context, __u32 arg, struct arg_slot *slot)
+{
+	struct path_value *value = (struct path_value *)((char *)slot + SLOT_BYTES);
+	struct text_scratch *scratch = text_scratch();
+	char *text = (char *)(value + 1);
+	__u64 size = 0;
+
+	slot->status = ARG_READ_FAILED;
+	value->flags = 0;
+	value->mode = 0;
+	if (scratch && read_path(context, arg, &scratch->path, &value->mode, &slot->depth)) {
+		size = at_most(path_size(&scratch->path), PATH_BYTES - 1);
+		value->flags = scratch->path.flags;
+		slot->status = scratch->path.flags & WALK_TRUNCATED ? ARG_TRUNCATED : ARG_OK;
+		if (bpf_probe_read_kernel(text, size, scratch->path.bytes + PATH_BYTES - size))
+			slot->status = ARG_READ_FAILED;
+	}
+	__builtin_memset(text + size, 0, 8);
+	slot->size = sizeof(*value) + size;
+	size = sizeof(*value) + ((size + 7) & ~7ULL);
+	slot->room = size;
+	return size;
+}
+
+/* At most STRING_ROOM bytes with the NUL; the size counts it, except that an empty string of user memory has size 0. */
+static __always_inline long read_string(void *context, __u32 arg, char *text, __u16 *depth)
+{
+	__u64 address;
+
+	if (!read_value(context, arg, &address, depth))
+		return -1;
+	/* A kernel function may get a string that still lies in user memory: the upper half tells. */
+	if (hook_config.arg[arg].flags & VALUE_USER || (__s64)address >= 0)
+		return bpf_probe_read_user_str(text, STRING_ROOM, (const void *)address);
+	return bpf_probe_read_kernel_str(text, STRING_ROOM, (const void *)address);
+}
+
 /* Writes at most MAX_STRING bytes and zeros up to the next multiple of 8; returns the bytes used, which that includes. */
-static __always_inline __u32 write_string(void *context, __u8 parameter, __u8 flags, struct arg_slot *slot)
+static __always_inline __u32 write_string(void *context, __u32 arg, struct arg_slot *slot)
 {
 	char *text = (char *)slot + SLOT_BYTES;
-	__u64 address;
-	long size = -1;
+	long size = read_string(context, arg, text, &slot->depth);
 	__u64 length;
 
-	if (read_parameter(context, parameter, &address)) {
-		/* A kernel function may get a string that still lies in user memory: the upper half tells. */
-		if (flags & VALUE_USER || (__s64)address >= 0)
-			size = bpf_probe_read_user_str(text, STRING_ROOM, (const void *)address);
-		else
-			size = bpf_probe_read_kernel_str(text, STRING_ROOM, (const void *)address);
-	}
 	slot->status = ARG_OK;
 	if (size < 0)
 		slot->status = ARG_READ_FAILED;
 	else if (size == STRING_ROOM)
 		slot->status = ARG_TRUNCATED;
-	/* The size counts the NUL, except that an empty string of user memory has size 0. */
 	length = size > 0 ? at_most(size - 1, MAX_STRING) : 0;
 	__builtin_memset(text + length, 0, 8);
 	slot->size = length;
@@ -109,16 +246,18 @@ static __always_inline __u32 write_argument(void *context, __u32 arg, struct arg
 
 	slot->depth = 0;
 	if (kind == VALUE_INTEGER || kind == VALUE_CAPABILITY_SET) {
-		read = write_number(context, arg, payload);
+		read = write_number(context, arg, payload, &slot->depth);
 		size = sizeof(__u64);
 	} else if (kind == VALUE_CRED) {
-		read = write_cred(context, config->parameter, payload);
+		read = write_cred(context, arg, payload, &slot->depth);
 		size = sizeof(struct cred_value);
 	} else if (kind == VALUE_USER_NS) {
-		read = write_user_ns(context, config->parameter, payload);
+		read = write_user_ns(context, arg, payload, &slot->depth);
 		size = sizeof(struct user_ns_value);
 	} else if (kind == VALUE_STRING) {
-		return SLOT_BYTES + write_string(context, config->parameter, config->flags, slot);
+		return SLOT_BYTES + write_string(context, arg, slot);
+	} else if (is_path_kind(kind)) {
+		return SLOT_BYTES + write_path(context, arg, slot);
 	}
 	slot->status = read ? ARG_OK : ARG_READ_FAILED;
 	slot->room = size;

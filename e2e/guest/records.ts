@@ -13,6 +13,7 @@ import {
   HOOK_SIZE,
   MAX_GROUPS,
   NS,
+  PATH_SIZE,
   RECORD_CRED_CHANGE,
   RECORD_EXEC,
   RECORD_EXIT,
@@ -80,11 +81,14 @@ export function decodeBatch(batch: ArrayBuffer): TestRecord[] {
   return records;
 }
 
+const PATH_TYPES = new Set(["file", "path", "dentry", "fd", "linux_binprm"]);
+
 /** A slot's bytes as the value of a type. */
 export function argumentValue(slot: { status: number; bytes: Uint8Array } | undefined, type: string): Value {
   if (!slot || slot.status === 1 || type === "nop") return undefined;
   const view = new DataView(slot.bytes.buffer, slot.bytes.byteOffset, slot.bytes.byteLength);
-  if (type === "string") return Buffer.from(slot.bytes).toString("latin1");
+  if (PATH_TYPES.has(type)) return Buffer.from(slot.bytes.subarray(PATH_SIZE)).toString("latin1");
+  if (type === "string" || type === "filename") return Buffer.from(slot.bytes).toString("latin1");
   if (type === "cred") return decodeCred(view);
   if (type === "user_namespace") return readU32s(view, USER_NS);
   return /^(u|size_t|kernel_cap_t|cap_)/.test(type) ? view.getBigUint64(0, true) : view.getBigInt64(0, true);

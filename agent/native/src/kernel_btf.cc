@@ -49,6 +49,7 @@ Napi::Value Prototype(Napi::Env env, const btf* types, uint32_t id, const btf_ty
     Napi::Object param = Napi::Object::New(env);
     param.Set("name", btf__name_by_offset(types, parameter.name_off));
     param.Set("type", variadic ? "..." : TypeName(types, parameter.type));
+    param.Set("typeId", parameter.type);
     params.Set(i - first, param);
   }
   Napi::Object result = Napi::Object::New(env);
@@ -56,6 +57,27 @@ Napi::Value Prototype(Napi::Env env, const btf* types, uint32_t id, const btf_ty
   result.Set("params", params);
   result.Set("returnType", TypeName(types, proto->type));
   return result;
+}
+
+Napi::Array Members(Napi::Env env, const btf* types, const btf_type* type) {
+  Napi::Array members = Napi::Array::New(env, btf_vlen(type));
+  for (uint16_t i = 0; i < btf_vlen(type); i++) {
+    Napi::Object member = Napi::Object::New(env);
+    member.Set("name", btf__name_by_offset(types, btf_members(type)[i].name_off));
+    member.Set("bitOffset", btf_member_bit_offset(type, i));
+    member.Set("bitSize", btf_member_bitfield_size(type, i));
+    member.Set("type", btf_members(type)[i].type);
+    members.Set(i, member);
+  }
+  return members;
+}
+
+const btf_type* WithoutNames(const btf* types, uint32_t id) {
+  const btf_type* type = btf__type_by_id(types, id);
+  while (type && (btf_is_mod(type) || btf_is_typedef(type) || btf_is_type_tag(type))) {
+    type = btf__type_by_id(types, type->type);
+  }
+  return type;
 }
 
 }  // namespace
@@ -66,6 +88,8 @@ Napi::Function KernelBtf::Define(Napi::Env env) {
                          InstanceMethod<&KernelBtf::FuncProto>("funcProto"),
                          InstanceMethod<&KernelBtf::TracepointProto>("tracepointProto"),
                          InstanceMethod<&KernelBtf::HasStruct>("hasStruct"),
+                         InstanceMethod<&KernelBtf::StructId>("structId"),
+                         InstanceMethod<&KernelBtf::DescribeType>("describeType"),
                          InstanceMethod<&KernelBtf::EnumValue>("enumValue"),
                          InstanceMethod<&KernelBtf::StructMember>("structMember"),
                          InstanceMethod<&KernelBtf::Close>("close"),
@@ -151,6 +175,47 @@ const uint32_t* KernelBtf::FindStruct(const std::string& name) const { return Fi
 Napi::Value KernelBtf::HasStruct(const Napi::CallbackInfo& info) {
   Types("find struct in BTF of");
   return Napi::Boolean::New(info.Env(), FindStruct(StringArgument(info, 0, "name")) != nullptr);
+}
+
+Napi::Value KernelBtf::StructId(const Napi::CallbackInfo& info) {
+  Types("find struct in BTF of");
+  const uint32_t* id = FindStruct(StringArgument(info, 0, "name"));
+  return id ? Napi::Number::New(info.Env(), *id) : info.Env().Undefined();
+}
+
+Napi::Value KernelBtf::DescribeType(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const btf* types = Types("describe type in BTF of");
+  const btf_type* type = WithoutNames(types, Uint32Argument(info, 0, "id"));
+  Napi::Object result = Napi::Object::New(env);
+  auto describe = [&](const char* kind, int64_t size) {
+    result.Set("kind", kind);
+    result.Set("size", static_cast<double>(size));
+  };
+  if (!type) {
+    result.Set("kind", "other");
+  } else if (btf_is_composite(type)) {
+    describe("struct", type->size);
+    result.Set("name", btf__name_by_offset(types, type->name_off));
+    result.Set("members", Members(env, types, type));
+  } else if (btf_is_ptr(type)) {
+    describe("pointer", sizeof(void*));
+    result.Set("target", type->type);
+  } else if (btf_is_array(type)) {
+    const auto* array = btf_array(type);
+    describe("array", btf__resolve_size(types, array->type) * array->nelems);
+    result.Set("target", array->type);
+    result.Set("count", array->nelems);
+  } else if (btf_is_int(type)) {
+    describe("integer", type->size);
+    result.Set("signed", (btf_int_encoding(type) & BTF_INT_SIGNED) != 0);
+  } else if (btf_is_any_enum(type)) {
+    describe("integer", type->size);
+    result.Set("signed", btf_is_enum(type) || btf_kflag(type));
+  } else {
+    result.Set("kind", "other");
+  }
+  return result;
 }
 
 Napi::Value KernelBtf::EnumValue(const Napi::CallbackInfo& info) {

@@ -25,6 +25,8 @@ class KernelBtf : public Napi::ObjectWrap<KernelBtf> {
 
   Napi::Value FuncProto(const Napi::CallbackInfo& info);
   Napi::Value TracepointProto(const Napi::CallbackInfo& info);
+  Napi::Value StructId(const Napi::CallbackInfo& info);
+  Napi::Value DescribeType(const Napi::CallbackInfo& info);
   Napi::Value HasStruct(const Napi::CallbackInfo& info);
   Napi::Value EnumValue(const Napi::CallbackInfo& info);
   Napi::Value StructMember(const Napi::CallbackInfo& info);

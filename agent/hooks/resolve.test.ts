@@ -1,0 +1,102 @@
+import { existsSync } from "node:fs";
+import { afterAll, describe, expect, test } from "vitest";
+import { type KernelBtf, loadBinding } from "../bpf/binding.ts";
+import { HookError } from "./hook-error.ts";
+import { resolveWalk } from "./resolve.ts";
+import { makeHook } from "./test-hooks.ts";
+import { resolveWalks } from "./walks.ts";
+
+const available = existsSync("/sys/kernel/btf/vmlinux") && existsSync("build/bpf.node");
+
+describe.skipIf(!available)(
+  "walks through the running kernel's types (skipped without BTF and addon)",
+  () => {
+    const btf: KernelBtf | undefined = available ? loadBinding().loadKernelBtf() : undefined;
+    afterAll(() => btf?.close());
+    const walk = (struct: string, path: string) =>
+      resolveWalk(btf as KernelBtf, btf?.structId(struct) ?? 0, path);
+    const offset = (struct: string, member: string) => btf?.structMember(struct, member)?.offset;
+
+    test("a member of the struct itself is one step", () => {
+      expect(walk("cred", "euid.val")).toEqual({
+        offsets: [offset("cred", "euid")],
+        load: 4,
+        signed: false,
+      });
+    });
+
+    test("a pointer between is followed", () => {
+      expect(walk("task_struct", "cred.user_ns.level")).toEqual({
+        offsets: [
+          offset("task_struct", "cred"),
+          offset("cred", "user_ns"),
+          offset("user_namespace", "level"),
+        ],
+        load: 4,
+        signed: true,
+      });
+    });
+
+    test("a pointer at the end is the value, a struct or an array is its address, a struct around a number the number", () => {
+      expect(walk("cred", "user_ns").load).toBe(8);
+      expect(walk("cred", "cap_effective").load).toBe(0);
+      expect(walk("task_struct", "comm").load).toBe(0);
+      expect(walk("cred", "uid").load).toBe(4);
+    });
+
+    test("elements of arrays and members of anonymous structs are found", () => {
+      const comm = offset("task_struct", "comm") ?? 0;
+      expect(walk("task_struct", "comm[3]")).toEqual({
+        offsets: [comm + 3],
+        load: 1,
+        signed: expect.any(Boolean),
+      });
+      expect(walk("file", "f_path.dentry.d_name.name").offsets.length).toBe(2);
+      expect(walk("dentry", "d_name.len").load).toBe(4);
+    });
+
+    const errors: Record<string, { path: string; message: RegExp }> = {
+      "a member that is missing": {
+        path: "cred.user_ns.levl",
+        message: /resolve cred.user_ns.levl: struct user_namespace has no member levl; close to it: level/,
+      },
+      "a member of a number": { path: "pid.val", message: /val: a integer has no members|no members/ },
+      "a bit-field": { path: "in_execve", message: /in_execve of struct task_struct is a bit-field/ },
+      "an element beyond the end": { path: "comm[16]", message: /\[16\] is beyond 16 elements/ },
+      "an index of no array": { path: "pid[1]", message: /is no array/ },
+      "what is no member": { path: "cred..uid", message: /is no member/ },
+      "too many levels": { path: Array(11).fill("real_parent").join("."), message: /11 levels, at most 10/ },
+    };
+    test.each(Object.entries(errors))("%s is refused by name", (_name, { path, message }) => {
+      expect(() => walk("task_struct", path)).toThrow(HookError);
+      expect(() => walk("task_struct", path)).toThrow(message);
+    });
+
+    const proto = btf?.funcProto("commit_creds");
+    const refused: Record<string, { def: Parameters<typeof makeHook>[0]; message: RegExp }> = {
+      "registers by name": {
+        def: { args: [{ index: 0, type: "uint64", source: "pt_regs", resolve: "di" }] },
+        message: /args\[0\]: source pt_regs/,
+      },
+      "a structure as a number": {
+        def: { args: [{ index: 0, type: "uint64", resolve: "cap_effective" }] },
+        message: /is no number, as type uint64 wants/,
+      },
+      "a number as a structure": {
+        def: { args: [{ index: 0, type: "cred", resolve: "euid.val" }] },
+        message: /is a number, type cred wants an address/,
+      },
+      "an argument of a system call": {
+        def: { syscall: true, args: [{ index: 0, type: "uint64", resolve: "val" }] },
+        message: /no structure of the kernel/,
+      },
+      "a type that the kernel has not": {
+        def: { args: [{ index: 0, type: "uint64", resolve: "val", btfType: "no_such" }] },
+        message: /no struct no_such/,
+      },
+    };
+    test.each(Object.entries(refused))("%s is refused", (_name, { def, message }) => {
+      expect(() => resolveWalks(btf as KernelBtf, makeHook(def), proto)).toThrow(message);
+    });
+  },
+);

@@ -1,0 +1,221 @@
+/**
+ * Members reached from an argument or from the current task, files and their paths, and filters on both.
+ *
+ *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/hook-resolve.guest-test.ts
+ */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { makeArgs, makeSelector } from "../../agent/hooks/test-hooks.ts";
+import type { ArgDef, FilterDef, HookDef } from "../../crds/hook-spec.ts";
+import { ACT, act, type Hit, makeHookOn, NR, TestEngine } from "./test-engine.ts";
+
+let engine: TestEngine;
+before(() => {
+  engine = new TestEngine();
+});
+after(() => engine.close());
+
+/** The last hit of a hook. */
+function lastHit(def: HookDef, trigger: () => unknown): Hit {
+  return engine.watch([def], trigger).at(-1) as Hit;
+}
+
+const onArg = (arg: number, low: number, high = low): FilterDef => ({
+  match: "arg",
+  arg,
+  negate: false,
+  compare: "range",
+  ranges: [[`${low}`, `${high}`]],
+});
+
+describe("resolve", () => {
+  const data = (resolve: string, type: ArgDef["type"]): ArgDef => ({
+    index: 0,
+    type,
+    source: "current_task",
+    resolve,
+  });
+
+  test("follows the current task, with numbers, texts, structures and the index of an array", () => {
+    const args = [
+      data("cred.uid.val", "uint32"),
+      data("real_parent.tgid", "uint32"),
+      data("cred.user_ns", "user_namespace"),
+      data("comm", "string"),
+      data("cred.cap_effective", "cap_effective"),
+    ];
+    const steps = `call ${NR.setresuid}:1001:1002:0 call ${NR.setfsuid}:-1`;
+    const { values } = lastHit(makeHookOn("sys_setfsuid", { args }), () => act(steps));
+    const [uid, parent, ns, comm, caps] = values;
+    assert.deepEqual([uid, parent, comm], [1001n, BigInt(process.pid), "act"]);
+    assert.deepEqual([(ns as Record<string, number>).level, caps], [0, 0n]);
+  });
+
+  for (const by of [[], makeArgs("uint64")]) {
+    test(`follows an argument, ${by.length === 0 ? "by fentry" : "by kprobe"}`, () => {
+      const args: ArgDef[] = [
+        ...by,
+        { index: 0, type: "uint32", resolve: "euid.val" },
+        { index: 0, type: "uint32", resolve: "user_ns.level" },
+        { index: 0, type: "cap_permitted", resolve: "cap_permitted" },
+      ];
+      const hook = makeHookOn("commit_creds", { args, selectors: [makeSelector(onArg(by.length, 1002))] });
+      const hits = engine.watch([hook], () => act(`call ${NR.setresuid}:1001:1002:1003`));
+      assert.deepEqual(
+        hits.map(({ values }) => values.slice(by.length)),
+        [[1002n, 0n, 0n]],
+      );
+      const none = { ...hook, selectors: [makeSelector(onArg(by.length, 1003))] };
+      assert.equal(engine.watch([none], () => act(`call ${NR.setresuid}:1001:1002:1003`)).length, 0);
+    });
+  }
+
+  test("names what is missing", () => {
+    const hook = makeHookOn("commit_creds", {
+      args: [{ index: 0, type: "uint32", resolve: "user_ns.levl" }],
+    });
+    const { status } = engine.engine.attach(hook);
+    assert.match(status.message ?? "", /struct user_namespace has no member levl; close to it: .*level/);
+  });
+
+  test("tells the level of a read that failed", () => {
+    const args = [data("pi_blocked_on.task.tgid", "uint32")];
+    const hook = makeHookOn("sys_setfsuid", { args });
+    assert.deepEqual(lastHit(hook, () => act(`call ${NR.setfsuid}:-1`)).statuses, [1]);
+  });
+});
+
+describe("files", () => {
+  const opens = (path: string) => act(`call ${NR.openat}:-100:@${path}:0`);
+
+  test("are shown by their path", () => {
+    const file = makeHookOn("security_file_open", { args: makeArgs("file") });
+    const hits = engine.watch([file], () => opens("/etc/hostname"));
+    assert.ok(hits.some(({ values }) => values[0] === "/etc/hostname"));
+  });
+
+  test("match by path and by kind", () => {
+    const text = (how: "equal" | "prefix" | "postfix", ...values: string[]): FilterDef => ({
+      match: "arg",
+      arg: 0,
+      negate: false,
+      compare: "text",
+      how,
+      values,
+    });
+    const kind = (...types: ("regular" | "directory")[]): FilterDef => ({
+      match: "arg",
+      arg: 0,
+      negate: false,
+      compare: "fileType",
+      types,
+    });
+    const filters = [
+      [text("equal", "/no/such", "/etc/hostname")],
+      [text("equal", "/etc/host")],
+      [text("prefix", "/etc/hos"), kind("regular")],
+      [text("prefix", "/etc/hos"), kind("directory")],
+      [text("postfix", "/hostname")],
+      [text("postfix", "/hostnam")],
+    ];
+    let pid = 0;
+    const hits = engine.watch(
+      filters.map((all) =>
+        makeHookOn("security_file_open", { args: makeArgs("file"), selectors: [makeSelector(...all)] }),
+      ),
+      () => {
+        pid = opens("/etc/hostname").pid;
+      },
+    );
+    // An overlay file system opens the file below it too.
+    assert.deepEqual(
+      filters.map((_, hook) => hits.some((hit) => hit.hook === hook && hit.pid === pid)),
+      [true, false, true, false, true, false],
+    );
+  });
+
+  test("of a program that is executed, by its path", () => {
+    const filter: FilterDef = {
+      match: "arg",
+      arg: 0,
+      negate: false,
+      compare: "text",
+      how: "equal",
+      values: [ACT],
+    };
+    const hook = makeHookOn("security_bprm_check", {
+      args: makeArgs("linux_binprm"),
+      selectors: [makeSelector(filter)],
+    });
+    assert.deepEqual(
+      engine.watch([hook], () => act("exit 0")).map(({ values }) => values),
+      [[ACT]],
+    );
+  });
+
+  test("by the number of a descriptor", () => {
+    const hook = makeHookOn("sys_fcntl", { args: makeArgs("fd", "int") });
+    const steps = `call ${NR.openat}:-100:@/etc/hostname:0 call 72:3:1 call 72:99:1`;
+    const hits = engine.watch([hook], () => act(steps)).filter(({ values }) => values[1] === 1n);
+    assert.deepEqual(
+      hits.slice(-2).map(({ values, statuses }) => [values[0], statuses[0]]),
+      [
+        ["/etc/hostname", 0],
+        [undefined, 1],
+      ],
+    );
+  });
+});
+
+describe("texts and gained capabilities", () => {
+  test("a string is compared as a whole, from its beginning and from its end", () => {
+    const text = (how: "equal" | "prefix" | "postfix", value: string, negate = false): FilterDef => ({
+      match: "arg",
+      arg: 1,
+      negate,
+      compare: "text",
+      how,
+      values: [value],
+    });
+    const filters = [
+      text("equal", "/no/such/file"),
+      text("equal", "/no/such"),
+      text("equal", "/no/such", true),
+      text("prefix", "/no/such/"),
+      text("prefix", "/no/such/file/"),
+      text("postfix", "/file"),
+      text("postfix", "/such"),
+    ];
+    const hits = engine.watch(
+      filters.map((filter) =>
+        makeHookOn("sys_openat", {
+          args: makeArgs("int", "string"),
+          selectors: [makeSelector(onArg(0, -77), filter)],
+        }),
+      ),
+      () => act(`call ${NR.openat}:-77:@/no/such/file:0`),
+    );
+    assert.deepEqual(
+      filters.map((_, hook) => hits.filter((hit) => hit.hook === hook).length),
+      [1, 0, 1, 1, 0, 1, 0],
+    );
+  });
+
+  test("CapabilitiesGained: a bit of the new set that the old one lacks", () => {
+    // security_capset(new, old, effective, inheritable, permitted)
+    const args: ArgDef[] = [
+      { index: 1, type: "cap_effective", resolve: "cap_effective" },
+      { index: 2, type: "cap_effective" },
+    ];
+    const hook = (arg: number, newArg: number) =>
+      makeHookOn("security_capset", {
+        args,
+        selectors: [makeSelector({ match: "arg", compare: "gained", arg, newArg })],
+      });
+    const hits = engine.watch([hook(0, 1), hook(1, 0)], () => act("drop 21"));
+    assert.deepEqual(
+      hits.map((hit) => hit.hook),
+      [1],
+    );
+  });
+});
