@@ -520,7 +520,7 @@ describe("warnings", () => {
   const noisy = `${PROBE}.call: commit_creds runs at every exec, also when no credential changes: add matchCredChanges, or a rateLimit to Post`;
   const limited = { matchActions: [{ action: "Post", rateLimit: "1m" }] };
   const gone =
-    "does not exist in kernels from 6.14 on: the policy fails there unless ignore.callNotFound is true";
+    "does not exist in kernels from 6.14 on: there the policy runs without this hook, and its status says so";
 
   const cases: Record<string, [policy: Loose, warnings: string[]]> = {
     "commit_creds without a selector is noisy": [creds({}), [noisy]],

@@ -7,6 +7,7 @@ import type { Problems } from "./problems.ts";
 import { compileReturn } from "./return.ts";
 import { refuse } from "./support.ts";
 import type { FunctionProbe } from "./types.ts";
+import { isGone } from "./warnings.ts";
 
 /** One hook per function that the probe stands for. */
 export function compileFunction(probe: FunctionProbe, context: ProbeContext): HookDef[] {
@@ -24,7 +25,8 @@ export function compileFunction(probe: FunctionProbe, context: ProbeContext): Ho
       section,
       call: call.name,
       syscall: call.syscall,
-      ignoreCallNotFound: call.mayBeMissing || (probe.ignore?.callNotFound ?? false),
+      ignoreCallNotFound:
+        call.mayBeMissing || probe.ignore?.callNotFound || isGone(call.name, path, problems),
       args,
       ...(returnArg ? { returnArg } : {}),
       ...common,

@@ -2,11 +2,22 @@
 import type { HookDef, SelectorDef } from "../crds/hook-spec.ts";
 import type { Problems } from "./problems.ts";
 
-/** Functions that became inline in a kernel version, so that nothing can be attached to them any more. */
+/**
+ * Functions that became inline in a kernel version, so that nothing can be attached to them any more. Where one is
+ * gone the other hooks of its policy run, and the policy's status says what is missing.
+ */
 const GONE: Record<string, string> = { override_creds: "6.14", revert_creds: "6.14" };
 
 /** Tracepoints that every system call of the node passes. */
 const EVERY_SYSCALL: readonly string[] = ["raw_syscalls/sys_enter", "raw_syscalls/sys_exit"];
+
+/** Whether a function may be missing because newer kernels no longer have it; warns of it. */
+export function isGone(call: string, path: string, problems: Problems): boolean {
+  if (!Object.hasOwn(GONE, call)) return false;
+  const there = "there the policy runs without this hook, and its status says so";
+  problems.warn(`${path}.call`, `${call} does not exist in kernels from ${GONE[call]} on: ${there}`);
+  return true;
+}
 
 /** Warnings about a compiled hook. */
 export function warnAboutHook(hook: HookDef, problems: Problems): void {
@@ -22,11 +33,6 @@ export function warnAboutHook(hook: HookDef, problems: Problems): void {
       `${hook.path}.event`,
       `${hook.call} costs time in every system call of the node: hook the system calls that matter`,
     );
-  }
-  const version = Object.hasOwn(GONE, hook.call) ? GONE[hook.call] : undefined;
-  if (version !== undefined && !hook.ignoreCallNotFound) {
-    const otherwise = "the policy fails there unless ignore.callNotFound is true";
-    problems.warn(call, `${hook.call} does not exist in kernels from ${version} on: ${otherwise}`);
   }
 }
 
