@@ -184,6 +184,19 @@ static __always_inline void add_exe(struct exec_scratch *scratch, struct image_s
 	add_path(scratch, at_most(scratch->used, EXE_AT), &image->path, &scratch->record.exe_size);
 }
 
+/* What process_privileges has found a moment ago, if the kernel lets it run. */
+static __always_inline void add_privileges(struct exec_record *record)
+{
+	__u32 pid = record->header.pid;
+	__u16 *gains = bpf_map_lookup_elem(&exec_gains, &pid);
+
+	record->privileges = 0;
+	if (!gains)
+		return;
+	record->privileges = *gains;
+	bpf_map_delete_elem(&exec_gains, &pid);
+}
+
 SEC("raw_tp/sched_process_exec")
 int process_exec(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -217,7 +230,7 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx)
 	add_cgroup(scratch, task);
 	add_exe(scratch, image, mm, fs, stats);
 	size = at_most((scratch->used + 7) & ~7ULL, EXEC_BYTES);
-	scratch->record.privileges = 0;
+	add_privileges(&scratch->record);
 	__builtin_memset(scratch->record.reserved16, 0, sizeof(scratch->record.reserved16));
 	scratch->record.header.size = size;
 	if (bpf_ringbuf_output(&events, scratch, size, wake_up_flags()))

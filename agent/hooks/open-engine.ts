@@ -1,7 +1,15 @@
 /** Everything that the engine opens once: object, ring reader and process sensors. */
 import { release } from "node:os";
-import type { Logger } from "../../lib/logger.ts";
-import type { Binding, BpfLink, BpfMap, BpfObject, KernelBtf, RingReader } from "../bpf/binding.ts";
+import { errorText, type Logger } from "../../lib/logger.ts";
+import type {
+  Binding,
+  BpfLink,
+  BpfMap,
+  BpfObject,
+  BpfProgram,
+  KernelBtf,
+  RingReader,
+} from "../bpf/binding.ts";
 import { HookError } from "./hook-error.ts";
 
 /** What the engine is started with. */
@@ -54,9 +62,25 @@ export function openHandles(
   const links = Object.entries(SENSORS).map(([event, program]) =>
     keep(object.program(program).attachRawTracepoint(`sched_process_${event}`)),
   );
+  links.push(...attachPrivileges(object, options.logger).map(keep));
   const maps = {
     sensorStats: keep(object.map("sensor_stats")),
     processImages: keep(object.map("process_images")),
   };
   return { object, btf, reader, maps, links };
+}
+
+/** What execs gain is told where the kernel lets kprobes run; without it, their records say that nobody looked. */
+function attachPrivileges(object: BpfObject, logger: Logger): BpfLink[] {
+  const name = "process_privileges";
+  let program: BpfProgram | undefined;
+  try {
+    program = object.program(name).clone({ name, type: "kprobe", expectedAttachType: "none" });
+    return [program.attachKprobe("security_bprm_committing_creds")];
+  } catch (error) {
+    logger.warn("what execs gain is not told", { reason: errorText(error) });
+    return [];
+  } finally {
+    program?.close(); // the link holds it
+  }
 }

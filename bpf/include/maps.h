@@ -39,6 +39,14 @@ MAP struct {
 	__type(value, struct process_image);
 } process_images SEC(".maps");
 
+/* enum exec_privileges of processes that are about to have executed, by tgid. */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u32);
+	__type(value, __u16);
+} exec_gains SEC(".maps");
+
 MAP const volatile struct hook_config hook_config
 #ifdef TRIGON_DEFINE_MAPS
 	SEC(".rodata.hook")

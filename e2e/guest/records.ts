@@ -139,6 +139,7 @@ function decodeExec(view: DataView): TestRecord["fields"] {
     }),
     parent_start_ns: view.getBigUint64(EXEC.parent_start_ns, true),
     exe_inode: view.getBigUint64(EXEC.exe_inode, true),
+    privileges: view.getUint16(EXEC.privileges, true),
     cgroup_id: view.getBigUint64(EXEC.cgroup_id, true),
   };
   let at = EXEC_SIZE;

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * What an exec gains: the last moment that has old and new credentials, just before process_exec. A template, so that
+ * the object loads where the kernel refuses kprobes.
+ */
+#include "maps.h"
+
+#define MAP_EXTENTS 5 /* more of them are in an array of their own, sorted */
+#define SECUREBIT_NOROOT 1
+
+struct gained {
+	__u32 old_id, id, effective, root;
+};
+
+/* The id that is 0 inside a user namespace; -1 where it has none. */
+#define ROOT_OF(ns, map)                                                                            \
+	({                                                                                          \
+		struct uid_gid_extent extent = {};                                                  \
+		__u32 extents = BPF_CORE_READ(ns, map.nr_extents), root = -1, i;                    \
+		for (i = 0; i < MAP_EXTENTS && i < extents; i++) {                                  \
+			if (extents > MAP_EXTENTS)                                                  \
+				bpf_probe_read_kernel(&extent, sizeof(extent),                      \
+						      BPF_CORE_READ(ns, map.forward) + i);          \
+			else                                                                        \
+				bpf_core_read(&extent, sizeof(extent), &(ns)->map.extent[i]);       \
+			if (!extent.first) {                                                        \
+				root = extent.lower_first;                                          \
+				break;                                                              \
+			}                                                                           \
+		}                                                                                   \
+		root;                                                                               \
+	})
+
+static __always_inline __u16 gained_id(const struct gained *ids, __u16 changed, __u16 root)
+{
+	if (ids->effective == ids->old_id)
+		return 0;
+	return changed | (ids->id != ids->root && ids->effective == ids->root ? root : 0);
+}
+
+static __always_inline __u64 caps_at(const void *set)
+{
+	__u64 caps = 0;
+
+	bpf_probe_read_kernel(&caps, sizeof(caps), set);
+	return caps;
+}
+
+#define CAPS_OF(cred, set) caps_at(__builtin_preserve_access_index(&(cred)->set))
+
+static __always_inline __u16 exec_privileges(struct linux_binprm *bprm)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	const struct cred *old = BPF_CORE_READ(task, cred), *new = BPF_CORE_READ(bprm, cred);
+	struct user_namespace *ns = BPF_CORE_READ(new, user_ns);
+	struct gained user = {.old_id = BPF_CORE_READ(old, uid.val), .id = BPF_CORE_READ(new, uid.val)};
+	struct gained group = {.old_id = BPF_CORE_READ(old, gid.val), .id = BPF_CORE_READ(new, gid.val)};
+	__u16 found = EXEC_PRIVILEGES_KNOWN;
+	bool by_root;
+
+	if (!BPF_CORE_READ(bprm, per_clear)) /* the kernel itself sees no change */
+		return found;
+	user.effective = BPF_CORE_READ(new, euid.val);
+	user.root = ROOT_OF(ns, uid_map);
+	group.effective = BPF_CORE_READ(new, egid.val);
+	group.root = ROOT_OF(ns, gid_map);
+	found |= gained_id(&user, EXEC_SETUID, EXEC_SETUID_ROOT);
+	found |= gained_id(&group, EXEC_SETGID, EXEC_SETGID_ROOT);
+	/* Root gains by being root, and ambient capabilities are none of the file's. */
+	by_root = user.effective == user.root && !(BPF_CORE_READ(new, securebits) & SECUREBIT_NOROOT);
+	if (CAPS_OF(new, cap_permitted) & ~CAPS_OF(old, cap_permitted) && !CAPS_OF(new, cap_ambient) && !by_root)
+		found |= EXEC_FILE_CAPS;
+	return found;
+}
+
+SEC("kprobe")
+int process_privileges(struct pt_regs *ctx)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	__u16 found = exec_privileges((struct linux_binprm *)ctx->di);
+
+	bpf_map_update_elem(&exec_gains, &pid, &found, BPF_ANY);
+	return 0;
+}
