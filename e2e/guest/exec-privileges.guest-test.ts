@@ -4,12 +4,16 @@
  *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/exec-privileges.guest-test.ts
  */
 import assert from "node:assert/strict";
-import { chmodSync, chownSync, copyFileSync, mkdtempSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, chownSync, copyFileSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { ACT, act, NR, run, TestEngine } from "./test-engine.ts";
 
+const UNSHARE = 272;
+const NEWUSER = 0x1000_0000;
 const SETUID = 1 << 0;
 const SETGID = 1 << 1;
 const FILE_CAPS = 1 << 2;
@@ -38,6 +42,10 @@ function program(name: string, mode: number, owner = 0): string {
 function gained(file: string, trigger: () => unknown): number {
   engine.takeRecords();
   trigger();
+  return lastGain(file);
+}
+
+function lastGain(file: string): number {
   const execs = engine
     .takeRecords()
     .filter(({ kind, fields }) => kind === "exec" && fields.filename === file);
@@ -73,10 +81,17 @@ test("root gains nothing by being root", () => {
   );
 });
 
-test("root of a user namespace counts as root", () => {
+test("root of a user namespace counts as root", async () => {
   const file = program("inside", 0o6755, 100_000);
-  const map = ["--map-users=100000,0,2000", "--map-groups=100000,0,2000"];
-  const steps = `call 119:1000:1000:1000 call ${NR.setresuid}:1000:1000:1000 exec ${file} exit 0`;
-  const inside = () => run("unshare", ["-U", ...map, "-S", "0", "-G", "0", ACT, ...steps.split(" ")]);
-  assert.equal(gained(file, inside), KNOWN | SETUID | SETUID_ROOT | SETGID | SETGID_ROOT);
+  const user = `call 119:1000:1000:1000 call ${NR.setresuid}:1000:1000:1000 exec ${file} exit 0`;
+  const inside = spawn(ACT, `call ${UNSHARE}:${NEWUSER} read ${user}`.split(" "), {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  await once(inside.stdout, "data");
+  for (const map of ["uid_map", "gid_map"]) writeFileSync(`/proc/${inside.pid}/${map}`, "0 100000 2000\n");
+  const ended = once(inside, "exit");
+  engine.takeRecords();
+  inside.stdin.end("go\n");
+  await ended;
+  assert.equal(lastGain(file), KNOWN | SETUID | SETUID_ROOT | SETGID | SETGID_ROOT);
 });
