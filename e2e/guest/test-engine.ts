@@ -26,15 +26,24 @@ export const ACT = resolve(ROOT, "build/guest/act");
 
 /** Numbers of system calls on this architecture. */
 export const NR = {
+  access: 21,
   getpid: 39,
+  clone: 56,
   getcwd: 79,
   setuid: 105,
+  setgid: 106,
+  setreuid: 113,
+  setregid: 114,
+  setgroups: 116,
   setresuid: 117,
+  setresgid: 119,
   setfsuid: 122,
   setfsgid: 123,
   capset: 126,
   prctl: 157,
+  keyctl: 250,
   openat: 257,
+  unshare: 272,
 };
 
 /** A hit: which hook, by whom, and the arguments' values by the types of the definition. */
@@ -123,12 +132,17 @@ export class TestEngine {
   watch(defs: readonly HookDef[], trigger: () => unknown): Hit[] {
     const hooks = defs.map((def) => this.attach(def));
     try {
-      this.takeRecords();
-      trigger();
-      return this.takeRecords().flatMap((record) => toHit(record, hooks));
+      return this.hitsOf(hooks, trigger);
     } finally {
       for (const hook of hooks) hook.detach();
     }
+  }
+
+  /** The hits of these hooks while `trigger` ran; they stay attached. */
+  hitsOf(hooks: readonly AttachedHook[], trigger: () => unknown): Hit[] {
+    this.takeRecords();
+    trigger();
+    return this.takeRecords().flatMap((record) => toHit(record, hooks));
   }
 
   close(): void {

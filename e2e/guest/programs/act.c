@@ -8,8 +8,12 @@
  * repeat N NUMBER:...  the same N times
  * errno NUMBER:...     the call; ends with its error, or goes on where it has none
  * drop CAP             takes a capability out of the effective and permitted sets
+ * capset E P I         sets the effective, permitted and inheritable sets, as numbers
+ * setcap FILE CAPS     gives a file capabilities, permitted and effective, as a number of 32 bits
+ * userns               goes on in a user namespace of its own, as its root
+ * join-userns          goes on in the user namespace of a child
  * thread NUMBER:...    the call in a thread of its own
- * fork                 goes on in a child; the parent waits and ends as the child does
+ * fork                 goes on in a child; the parent waits and ends as the child does, after a signal as a shell
  * orphan               goes on in a child whose parent ends at once
  * leader-ends CODE     the first thread ends; a second one exits with CODE half a second later
  * read                 says "ready", and goes on when there is something to read
@@ -19,22 +23,26 @@
  * exit CODE            ends
  */
 #define _GNU_SOURCE
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define MAX_ARGS 6
-#define MAX_WORDS 16
+#define MAX_WORDS 32
 
 static long call(const char *text)
 {
@@ -74,6 +82,84 @@ static void drop(int capability)
 		exit(126);
 }
 
+static void fail(const char *what)
+{
+	perror(what);
+	exit(126);
+}
+
+static void set_capabilities(unsigned long effective, unsigned long permitted, unsigned long inheritable)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[] = {
+		{ effective, permitted, inheritable },
+		{ effective >> 32, permitted >> 32, inheritable >> 32 },
+	};
+
+	if (syscall(SYS_capset, &header, data))
+		fail("capset");
+}
+
+static void set_file_capabilities(const char *file, unsigned int capabilities)
+{
+	struct vfs_cap_data data = {
+		.magic_etc = htole32(VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE),
+		.data = { { .permitted = htole32(capabilities) } },
+	};
+
+	if (setxattr(file, "security.capability", &data, sizeof(data), 0))
+		fail(file);
+}
+
+static void write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		fail(path);
+	close(fd);
+}
+
+static void enter_user_namespace(void)
+{
+	char uids[32], gids[32];
+
+	snprintf(uids, sizeof(uids), "0 %d 1", geteuid());
+	snprintf(gids, sizeof(gids), "0 %d 1", getegid());
+	/* After a change of the ids the files below belong to root. */
+	prctl(PR_SET_DUMPABLE, 1);
+	if (unshare(CLONE_NEWUSER))
+		fail("unshare");
+	write_text("/proc/self/setgroups", "deny");
+	write_text("/proc/self/uid_map", uids);
+	write_text("/proc/self/gid_map", gids);
+}
+
+static void join_user_namespace(void)
+{
+	int ready[2], fd;
+	char path[64], byte;
+	pid_t child;
+
+	prctl(PR_SET_DUMPABLE, 1);
+	if (pipe(ready))
+		fail("pipe");
+	child = fork();
+	if (!child) {
+		if (unshare(CLONE_NEWUSER) || write(ready[1], "", 1) != 1)
+			fail("unshare");
+		pause();
+	}
+	close(ready[1]);
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", child);
+	if (read(ready[0], &byte, 1) != 1 || (fd = open(path, O_RDONLY)) < 0 || setns(fd, CLONE_NEWUSER))
+		fail(path);
+	close(fd);
+	close(ready[0]);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
+
 static void go_on_in_child(int wait_for_it)
 {
 	pid_t child = fork();
@@ -86,7 +172,7 @@ static void go_on_in_child(int wait_for_it)
 	if (!wait_for_it)
 		_exit(0);
 	waitpid(child, &status, 0);
-	_exit(WEXITSTATUS(status));
+	_exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
 }
 
 static void in_thread(const char *text)
@@ -160,6 +246,19 @@ int main(int argc, char **argv)
 				return errno;
 		} else if (!strcmp(verb, "drop")) {
 			drop(atoi(next(&word)));
+		} else if (!strcmp(verb, "capset")) {
+			unsigned long effective = strtoul(next(&word), NULL, 0);
+			unsigned long permitted = strtoul(next(&word), NULL, 0);
+
+			set_capabilities(effective, permitted, strtoul(next(&word), NULL, 0));
+		} else if (!strcmp(verb, "setcap")) {
+			const char *file = next(&word);
+
+			set_file_capabilities(file, strtoul(next(&word), NULL, 0));
+		} else if (!strcmp(verb, "userns")) {
+			enter_user_namespace();
+		} else if (!strcmp(verb, "join-userns")) {
+			join_user_namespace();
 		} else if (!strcmp(verb, "thread")) {
 			in_thread(next(&word));
 		} else if (!strcmp(verb, "fork")) {
