@@ -18,7 +18,7 @@ export const SUITES: Suite[] = [
     group: "unit",
     needs: [COMPILERS],
     async run(context) {
-      for (const directory of ["bpf", "agent/native", "e2e/guest/programs"]) {
+      for (const directory of ["bpf", "agent/native", "e2e/guest/programs", "bench/programs"]) {
         await runCheck(context, `builds ${directory}`, "make", ["-C", directory, "-j2"]);
       }
     },
