@@ -156,10 +156,11 @@ describe("calls at the same time", () => {
 
   test("that never return leave no room taken", () => {
     const hook = engine.attach(makeHookOn("sys_exit_group", { returnArg: INT }));
+    const before = hook.memoryBytes();
     for (let i = 0; i < 3; i++) act("exit 0");
     const { hits, posted, lost } = hook.stats();
     assert.deepEqual([hits >= 3, posted, lost], [true, 0, 0]);
-    assert.ok(hook.memoryBytes() < 256 * 1024, `${hook.memoryBytes()}`);
+    assert.ok(hook.memoryBytes() <= before + 16 * 1024, `${before} bytes became ${hook.memoryBytes()}`);
     hook.detach();
   });
 });
