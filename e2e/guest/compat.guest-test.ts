@@ -11,14 +11,14 @@ import { basename, join, resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { parse } from "yaml";
 import type { AttachedHook } from "../../agent/hooks/engine.ts";
-import type { HookDef } from "../../crds/hook-spec.ts";
+import type { HookSpec } from "../../crds/hook-spec.ts";
 import { compilePolicy } from "../../policy/compile.ts";
 import { checkStatus, since } from "./lacking.ts";
 import type { Value } from "./records.ts";
 import { ALL_CAPS, AS_USER, calls, execs, IN_POD, NEW, setsGroups, tries } from "./steps.ts";
 import { ACT, act, type Hit, TestEngine } from "./test-engine.ts";
 
-const DIRECTORY = resolve(import.meta.dirname, "../../crds/examples/compat");
+const EXAMPLES = resolve(import.meta.dirname, "../../crds/examples");
 
 let engine: TestEngine;
 before(() => {
@@ -26,9 +26,9 @@ before(() => {
 });
 after(() => engine.close());
 
-/** Gives the hooks of a policy to `use`, all attached that can be. */
-function withHooks(defs: readonly HookDef[], use: (hooks: AttachedHook[]) => void): void {
-  const hooks = defs.map((def) => engine.engine.attach(def));
+/** Gives the hooks of a policy to `use`, attached where the kernel has them. */
+function withHooks(spec: HookSpec, use: (hooks: AttachedHook[]) => void): void {
+  const hooks = spec.hooks.map((def) => engine.engine.attach(def, spec.mode));
   try {
     for (const hook of hooks) checkStatus(hook);
     use(hooks);
@@ -48,6 +48,7 @@ interface Trigger {
   ends?: number | NodeJS.Signals;
 }
 
+const EPERM = 1;
 const SIGKILLED = 128 + 9;
 const opens = (file: string) => calls("openat", -100, `@${file}`, 0);
 const OPENS = opens("/etc/hostname");
@@ -66,6 +67,7 @@ const ASKS: [step: string, call: string, raise: boolean, setuidRoot: boolean][] 
   [calls("setresgid", 5, 6, 7), "__sys_setresgid(5, 6, 7)", false, false],
 ];
 
+/** By the name of the file, in compat/ where there is no directory. */
 const TRIGGERS: Record<string, Trigger[] | { refused: RegExp }> = {
   "creds-capability-usage": [
     {
@@ -169,10 +171,41 @@ const TRIGGERS: Record<string, Trigger[] | { refused: RegExp }> = {
     { steps: [calls("setuid", 0), calls("setgid", 0)], posts: ["sys_setuid(0)"] },
     { steps: [tries("setuid", -1)], posts: ["sys_setuid(-1)"] },
   ],
+  "valid/process-creds-installed": [
+    {
+      steps: [IN_POD, calls("setresgid", 5, 5, 5), AS_USER, execs()],
+      posts: ["commit_creds(cred of 0)", "commit_creds(cred of 1000)"],
+    },
+    { steps: [AS_USER], posts: [] },
+  ],
+  "valid/process.credentials.changes.at.syscalls": [
+    {
+      steps: [IN_POD, ...ASKS.map(([step]) => step)],
+      posts: ASKS.map(([, call]) => call.replace("__", "")),
+    },
+    { steps: ASKS.map(([step]) => step), posts: [] },
+  ],
+  "valid/lsm-deny": [
+    {
+      steps: [AS_USER, calls("unshare", NEW.user)],
+      posts: since(6, 1) ? ["userns_create(cred of 1000) Override"] : [],
+      ends: since(6, 1) ? EPERM : 0,
+    },
+    { steps: [calls("unshare", NEW.user)], posts: [] },
+  ],
+  "valid/signal": [
+    { steps: [AS_USER, calls("unshare", NEW.user)], posts: [], ends: "SIGTERM" },
+    { steps: [calls("unshare", NEW.user)], posts: [] },
+  ],
+  // It only monitors.
+  "valid/kill": [
+    { steps: [IN_POD, AS_USER, tries("setuid", 0)], posts: ["sys_setuid(0)"] },
+    { steps: [IN_POD, AS_USER, tries("setuid", 1)], posts: [] },
+  ],
 };
 
-/** Number of KprobeAction. */
-const SIGKILL = 3;
+/** Numbers of KprobeAction. */
+const ACTIONS: Record<number, string> = { 3: " Sigkill", 5: " Override" };
 
 function describeValue(value: Value): string | undefined {
   if (typeof value !== "object") return value?.toString();
@@ -182,8 +215,7 @@ function describeValue(value: Value): string | undefined {
 function describeHit(hit: Hit, hooks: readonly AttachedHook[]): string {
   const values = hit.values.map(describeValue).filter((text) => text !== undefined);
   const returned = hit.returned === undefined ? "" : ` = ${hit.returned}`;
-  const action = hit.action === SIGKILL ? " Sigkill" : "";
-  return `${hooks[hit.hook]?.resolved.call}(${values.join(", ")})${returned}${action}`;
+  return `${hooks[hit.hook]?.resolved.call}(${values.join(", ")})${returned}${ACTIONS[hit.action] ?? ""}`;
 }
 
 function checkTrigger(hooks: readonly AttachedHook[], { steps, posts, of = /./, ends = 0 }: Trigger): void {
@@ -201,15 +233,23 @@ function checkTrigger(hooks: readonly AttachedHook[], { steps, posts, of = /./, 
   );
 }
 
+/** All of compat/, and those of other directories that have a row. */
+const NAMES = [
+  ...readdirSync(join(EXAMPLES, "compat")).map((file) => basename(file, ".yaml")),
+  ...Object.keys(TRIGGERS).filter((name) => name.includes("/")),
+];
+
+const fileOf = (name: string) => join(EXAMPLES, name.includes("/") ? "" : "compat", `${name}.yaml`);
+
 describe(`policies for Tetragon on ${release()}`, () => {
-  for (const file of readdirSync(DIRECTORY)) {
-    test(file, () => {
-      const triggers = TRIGGERS[basename(file, ".yaml")];
+  for (const name of NAMES) {
+    test(name, () => {
+      const triggers = TRIGGERS[name];
       assert.ok(triggers, "no row says what it does");
-      const result = compilePolicy(parse(readFileSync(join(DIRECTORY, file), "utf8")));
+      const result = compilePolicy(parse(readFileSync(fileOf(name), "utf8")));
       if (!Array.isArray(triggers)) return assert.match(JSON.stringify(result), triggers.refused);
       assert.ok(result.ok, JSON.stringify(result));
-      withHooks(result.spec.hooks, (hooks) => {
+      withHooks(result.spec, (hooks) => {
         for (const trigger of triggers) checkTrigger(hooks, trigger);
       });
     });
