@@ -18,6 +18,7 @@ struct cred_hit {
 	struct hook_record head;
 	struct arg_slot slot;
 	struct cred_value value;
+	struct cred_change_value change;
 };
 
 struct integer_hit {
@@ -44,6 +45,49 @@ static __always_inline void fill(struct hook_record *record, struct arg_slot *sl
 	slot->size = value_size;
 }
 
+static __always_inline void fill_rest(struct cred_rest_value *rest, const struct cred *cred, struct task_struct *task)
+{
+	const struct group_info *groups = cred->group_info;
+	__u64 size = groups->ngroups * sizeof(__u32);
+
+	rest->cap_bounding = CAPS(cred, cap_bset);
+	rest->cap_ambient = CAPS(cred, cap_ambient);
+	rest->no_new_privs = task->atomic_flags & 1;
+	rest->groups_count = groups->ngroups;
+	__builtin_memset(rest->groups, 0, sizeof(rest->groups));
+	size = at_most(size, sizeof(rest->groups));
+	if (size)
+		bpf_probe_read_kernel(rest->groups, size, groups->gid);
+	rest->thread_keyring = cred->thread_keyring->serial;
+	rest->process_keyring = cred->process_keyring->serial;
+	rest->session_keyring = cred->session_keyring->serial;
+	rest->reserved = 0;
+}
+
+#define DIFFERS(field, member) ((__u32)(change->old.member != change->new.member) << (field))
+#define REST_DIFFERS(field, member) ((__u32)(change->old_rest.member != change->new_rest.member) << (field))
+
+static __always_inline void fill_change(struct cred_change_value *change, const struct cred *new)
+{
+	struct task_struct *task = current_task();
+	const struct cred *old = task->cred;
+
+	load_cred(old, &change->old);
+	load_cred(new, &change->new);
+	fill_rest(&change->old_rest, old, task);
+	fill_rest(&change->new_rest, new, task);
+	change->reserved = 0;
+	change->changed = DIFFERS(CRED_FIELD_UID, uid) | DIFFERS(CRED_FIELD_GID, gid) | DIFFERS(CRED_FIELD_SUID, suid) |
+			  DIFFERS(CRED_FIELD_SGID, sgid) | DIFFERS(CRED_FIELD_EUID, euid) |
+			  DIFFERS(CRED_FIELD_EGID, egid) | DIFFERS(CRED_FIELD_FSUID, fsuid) |
+			  DIFFERS(CRED_FIELD_FSGID, fsgid) | DIFFERS(CRED_FIELD_CAP_PERMITTED, cap_permitted) |
+			  DIFFERS(CRED_FIELD_CAP_EFFECTIVE, cap_effective) |
+			  DIFFERS(CRED_FIELD_CAP_INHERITABLE, cap_inheritable) |
+			  DIFFERS(CRED_FIELD_SECUREBITS, securebits) | DIFFERS(CRED_FIELD_USER_NS, user_ns_inum) |
+			  REST_DIFFERS(CRED_FIELD_CAP_BOUNDING, cap_bounding) |
+			  REST_DIFFERS(CRED_FIELD_CAP_AMBIENT, cap_ambient);
+}
+
 SEC("fentry")
 int nothing(void *context)
 {
@@ -58,7 +102,9 @@ int smallest_commit_creds(const struct cred **parameters)
 	if (!hit)
 		return 0;
 	fill(&hit->head, &hit->slot, sizeof(*hit), sizeof(hit->value));
+	hit->head.header.flags = RECORD_CRED_CHANGE;
 	hit->slot.status = load_cred(parameters[0], &hit->value) ? ARG_OK : ARG_READ_FAILED;
+	fill_change(&hit->change, parameters[0]);
 	bpf_ringbuf_submit(hit, KEEP_QUIET);
 	return 0;
 }
