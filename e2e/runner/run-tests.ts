@@ -9,7 +9,7 @@ import type { SuiteContext } from "./suite.ts";
 export const PROJECT = resolve(import.meta.dirname, "../..");
 
 const NODE_REPORTER = join(PROJECT, "e2e/runner/node-reporter.ts");
-const TEST_TIMEOUT_MS = 300_000;
+const TEST_TIMEOUT_MS = 900_000;
 
 /** A test process to run. */
 export interface TestProcess {
