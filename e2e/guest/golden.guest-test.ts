@@ -162,10 +162,12 @@ async function trigger(steps: string[], binary = program): Promise<string> {
   return text;
 }
 
+/** A process that ended while the agent started may have no binary. */
 function exitsOf(all: ExportedEvent[], name: string): ExportedEvent[] {
-  return all.filter((event) =>
-    (event.process_exit as { process: Process } | undefined)?.process.binary.endsWith(name),
-  );
+  return all.filter((event) => {
+    const exit = event.process_exit as { process: Partial<Process> } | undefined;
+    return exit?.process.binary?.endsWith(name);
+  });
 }
 
 function kprobesOf(all: ExportedEvent[]): Kprobe[] {
