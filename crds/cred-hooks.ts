@@ -1,5 +1,26 @@
-/** Hooks that receive new credentials: where the new and the old ones stand among their parameters. */
+/** Hooks that receive new credentials: where the new and the old ones stand among their parameters, what can change. */
 import type { HookDef } from "./hook-spec.ts";
+
+/** Fields of matchCredChanges, in the order of enum cred_field of bpf/include/event.h. */
+export const CRED_CHANGE_FIELDS = [
+  "uid",
+  "gid",
+  "suid",
+  "sgid",
+  "euid",
+  "egid",
+  "fsuid",
+  "fsgid",
+  "capPermitted",
+  "capEffective",
+  "capInheritable",
+  "capBounding",
+  "capAmbient",
+  "securebits",
+  "userNamespace",
+  "groups",
+  "noNewPrivs",
+] as const;
 
 /** Where a hook has its credentials. */
 export interface CredHook {

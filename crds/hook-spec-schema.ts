@@ -1,4 +1,5 @@
 /** JSON Schema of the hook spec and the limits that an agent holds every spec to. */
+import { CRED_CHANGE_FIELDS } from "./cred-hooks.ts";
 
 /** What one policy may ask of a node; the compiler says so to the user, the agent refuses what exceeds it. */
 export const HOOK_SPEC_LIMITS = {
@@ -172,29 +173,9 @@ const CRED_CHANGE_FILTER = {
     match: { const: "credChange" },
     fields: {
       type: "array",
-      items: {
-        enum: [
-          "uid",
-          "gid",
-          "suid",
-          "sgid",
-          "euid",
-          "egid",
-          "fsuid",
-          "fsgid",
-          "capPermitted",
-          "capEffective",
-          "capInheritable",
-          "capBounding",
-          "capAmbient",
-          "securebits",
-          "userNamespace",
-          "groups",
-          "noNewPrivs",
-        ],
-      },
+      items: { enum: CRED_CHANGE_FIELDS },
       minItems: 1,
-      maxItems: 17,
+      maxItems: CRED_CHANGE_FIELDS.length,
     },
     change: { enum: ["Changed", "Raised", "Dropped"] },
   },

@@ -3,6 +3,7 @@
  * between nodes: symbols are not resolved to addresses, `host_ns` is not resolved to an inode number.
  */
 import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
+import type { CRED_CHANGE_FIELDS } from "./cred-hooks.ts";
 import { checkHook } from "./hook-spec-checks.ts";
 import { HOOK_SPEC_LIMITS, HOOK_SPEC_SCHEMA } from "./hook-spec-schema.ts";
 import { type PolicyRef, sha256Hex } from "./names.ts";
@@ -237,27 +238,6 @@ export type CurrentCredField =
   | "securebits"
   | "noNewPrivs"
   | "userNamespaceLevel";
-
-/** Fields of matchCredChanges, in the order of enum cred_field of bpf/include/event.h. */
-export const CRED_CHANGE_FIELDS = [
-  "uid",
-  "gid",
-  "suid",
-  "sgid",
-  "euid",
-  "egid",
-  "fsuid",
-  "fsgid",
-  "capPermitted",
-  "capEffective",
-  "capInheritable",
-  "capBounding",
-  "capAmbient",
-  "securebits",
-  "userNamespace",
-  "groups",
-  "noNewPrivs",
-] as const;
 
 /** A field of credentials that can change. */
 export type CredChangeField = (typeof CRED_CHANGE_FIELDS)[number];

@@ -1,17 +1,16 @@
 /** What a filter becomes in the kernel: struct filter_config, and the sets that it refers to. Pure. */
-import { credHookOf } from "../../crds/cred-hooks.ts";
-import {
-  type CapabilitySetName,
-  CRED_CHANGE_FIELDS,
-  type CredChange,
-  type CurrentCredField,
-  type Decimal,
-  type FileType,
-  type FilterDef,
-  type HookDef,
-  type NamespaceName,
-  type Range,
-  type TextComparison,
+import { CRED_CHANGE_FIELDS, credHookOf } from "../../crds/cred-hooks.ts";
+import type {
+  CapabilitySetName,
+  CredChange,
+  CurrentCredField,
+  Decimal,
+  FileType,
+  FilterDef,
+  HookDef,
+  NamespaceName,
+  Range,
+  TextComparison,
 } from "../../crds/hook-spec.ts";
 import { ENUMERATORS as E, FILTER_CONFIG, HOOK_CONFIG } from "./config-layout.ts";
 import { HookError } from "./hook-error.ts";

@@ -1,6 +1,6 @@
 /** The closed vocabularies of policies, in the order in which messages list them. */
 
-import { CRED_CHANGE_FIELDS } from "../hook-spec.ts";
+import { CRED_CHANGE_FIELDS } from "../cred-hooks.ts";
 
 /** Argument types. */
 export const ARGUMENT_TYPES = [

@@ -25,7 +25,8 @@ import {
   SLOT_SIZE,
   USER_NS,
 } from "../../agent/events/record-layout.ts";
-import { CRED_CHANGE_FIELDS, type CredChangeField } from "../../crds/hook-spec.ts";
+import { CRED_CHANGE_FIELDS } from "../../crds/cred-hooks.ts";
+import type { CredChangeField } from "../../crds/hook-spec.ts";
 
 /** What every record begins with. */
 export interface Header {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { CRED_CHANGE_FIELDS } from "../../crds/hook-spec.ts";
+import { CRED_CHANGE_FIELDS } from "../../crds/cred-hooks.ts";
 import { errorsOf, hooksOf, type Loose, makePolicy, makeSelectorPolicy } from "../test-data.ts";
 
 const AT = "spec.kprobes[0].selectors[0]";

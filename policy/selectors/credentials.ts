@@ -1,11 +1,6 @@
 /** Filters on credentials: matchCurrentCred, matchCredChanges. */
-import { credHookNames, credHookOf } from "../../crds/cred-hooks.ts";
-import {
-  CRED_CHANGE_FIELDS,
-  type CredChangeField,
-  type CurrentCredField,
-  type FilterDef,
-} from "../../crds/hook-spec.ts";
+import { CRED_CHANGE_FIELDS, credHookNames, credHookOf } from "../../crds/cred-hooks.ts";
+import type { CredChangeField, CurrentCredField, FilterDef } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import { mergeRanges, type Parsed, parseNumber } from "../integers.ts";
 import { child, type Problems } from "../problems.ts";
