@@ -73,6 +73,7 @@ export const SUITES: Suite[] = [
   {
     name: "API server",
     group: "cluster",
+    besides: true,
     needs: [programs("go")],
     run(context) {
       const args = nodeTestArguments(findTests("e2e/api-server/*.api-test.ts"));

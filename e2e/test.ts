@@ -1,4 +1,5 @@
 /** `npm test`: runs all suites, or those that are named, and ends with `N passed, N failed`. */
+import { availableParallelism, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { cacheDirectory } from "./cache.ts";
 import { ConsoleReport } from "./runner/console-report.ts";
@@ -38,22 +39,53 @@ async function runSuites(suites: Suite[]): Promise<number> {
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop.abort());
   const report = new ConsoleReport((line) => process.stdout.write(`${line}\n`));
-  const context: SuiteContext = {
-    report: (test) => report.add(test),
-    log: (line) => report.log(line),
-    progress: (line) => report.note(line),
-    signal: stop.signal,
-    environment: process.env,
-    cacheDir: cacheDirectory(process.env),
+  const start = async (suite: Suite, label: string) => {
+    if (stop.signal.aborted) return;
+    const mine = report.startSuite(suite.name, label);
+    await runSuite(suite, {
+      report: (test) => mine.add(test),
+      log: (line) => mine.log(line),
+      progress: (line) => mine.note(line),
+      signal: stop.signal,
+      environment: process.env,
+      cacheDir: cacheDirectory(process.env),
+    });
+    mine.end();
   };
-  for (const suite of suites) {
-    if (stop.signal.aborted) break;
-    report.startSuite(suite.name);
-    await runSuite(suite, context);
-    report.endSuite();
-  }
+  for (const group of inGroups(suites)) await runGroup(group, sideBySide(), start);
   report.finish();
   return report.failed > 0 || stop.signal.aborted ? 1 : 0;
+}
+
+/** How many guests this machine carries at once: each keeps about one processor busy, and 4 GiB are plenty. */
+function sideBySide(): number {
+  return Math.max(1, Math.min(4, availableParallelism(), Math.floor(totalmem() / 2 ** 32)));
+}
+
+/** Suites that may run side by side and follow each other, together; all others one by one. */
+function inGroups(suites: Suite[]): Suite[][] {
+  const groups: Suite[][] = [];
+  for (const suite of suites) {
+    const last = groups.at(-1);
+    if (suite.besides && last?.[0]?.besides) last.push(suite);
+    else groups.push([suite]);
+  }
+  return groups;
+}
+
+/** As many suites at once as the limit says; the next one starts when one has ended. */
+async function runGroup(
+  group: Suite[],
+  limit: number,
+  start: (suite: Suite, label: string) => Promise<void>,
+) {
+  const waiting = [...group];
+  const lanes = Math.min(limit, group.length);
+  const runLane = async () => {
+    for (let suite = waiting.shift(); suite; suite = waiting.shift())
+      await start(suite, lanes > 1 ? `${suite.name.padEnd(13)} | ` : "");
+  };
+  await Promise.all(Array.from({ length: lanes }, runLane));
 }
 
 async function runSuite(suite: Suite, context: SuiteContext): Promise<void> {

@@ -10,10 +10,10 @@ function print(suites: Record<string, TestReport[]>, logs: string[] = []): strin
   const lines: string[] = [];
   const report = new ConsoleReport((line) => lines.push(line));
   for (const [suite, tests] of Object.entries(suites)) {
-    report.startSuite(suite);
-    for (const line of logs) report.log(line);
-    for (const each of tests) report.add(each);
-    report.endSuite();
+    const mine = report.startSuite(suite);
+    for (const line of logs) mine.log(line);
+    for (const each of tests) mine.add(each);
+    mine.end();
   }
   report.finish();
   return lines.join("\n");
@@ -47,4 +47,19 @@ test("a detail that repeats is shown once", () => {
     one: [makeReport("failed", "a", "the hook failed"), makeReport("failed", "b", "the hook failed")],
   });
   expect(text.match(/the hook failed/g)).toHaveLength(1);
+});
+
+test("each line of suites that run side by side says whose it is", () => {
+  const lines: string[] = [];
+  const report = new ConsoleReport((line) => lines.push(line));
+  const [one, two] = [report.startSuite("one", "one| "), report.startSuite("two", "two| ")];
+  one.add(makeReport("failed", "a", "first\nsecond"));
+  two.note("still at it");
+  one.end();
+  expect(lines.join("\n").split("\n").filter(Boolean)).toSatisfy((all: string[]) =>
+    all.every((line) => /^(one|two)\| /.test(line)),
+  );
+  two.end();
+  report.finish();
+  expect(lines.at(-1)).toBe("\n0 passed, 1 failed");
 });

@@ -6,14 +6,10 @@ const LOG_LINES = 200;
 
 type Entry = TestReport & { suite: string };
 
-/** Results of a whole run, printed as they come. */
+/** Results of a whole run, printed as they come; suites may run side by side. */
 export class ConsoleReport {
   readonly #print: (line: string) => void;
   readonly #entries: Entry[] = [];
-  #log: string[] = [];
-  #lastDetail = "";
-  #suite = "";
-  #start = 0;
 
   constructor(print: (line: string) => void) {
     this.#print = print;
@@ -23,16 +19,51 @@ export class ConsoleReport {
     return this.#count("failed");
   }
 
-  startSuite(name: string): void {
-    this.#suite = name;
-    this.#start = Date.now();
-    this.#log = [];
-    this.#print(`\n== ${name}`);
+  /** `label` goes before each line of a suite that shares the screen with others. */
+  startSuite(name: string, label = ""): SuiteReport {
+    const print = label ? (text: string) => this.#print(text.replace(/^(?=.)/gm, label)) : this.#print;
+    return new SuiteReport(name, print, (report) => this.#entries.push({ ...report, suite: name }));
+  }
+
+  /** All that did not pass once more, and the totals alone on the last line. */
+  finish(): void {
+    this.#list("skipped", (entry) => `${entry.suite}: ${entry.file}: ${entry.name}${because(entry)}`);
+    this.#list("failed", ({ suite, file, name }) => `${suite}: ${file}: ${name}`);
+    this.#print(`\n${this.#count("passed")} passed, ${this.failed} failed`);
+  }
+
+  #list(state: TestReport["state"], describe: (entry: Entry) => string): void {
+    const entries = this.#entries.filter((entry) => entry.state === state);
+    if (entries.length > 0) this.#print(`\n${state}:`);
+    for (const entry of entries) this.#print(`  ${describe(entry)}`);
+  }
+
+  #count(state: TestReport["state"]): number {
+    return this.#entries.filter((entry) => entry.state === state).length;
+  }
+}
+
+/** What one suite tells. */
+export class SuiteReport {
+  readonly #name: string;
+  readonly #print: (line: string) => void;
+  readonly #keep: (report: TestReport) => void;
+  readonly #counts = { passed: 0, failed: 0, skipped: 0 };
+  readonly #start = Date.now();
+  readonly #log: string[] = [];
+  #lastDetail = "";
+
+  constructor(name: string, print: (line: string) => void, keep: (report: TestReport) => void) {
+    this.#name = name;
+    this.#print = print;
+    this.#keep = keep;
+    print(`\n== ${name}`);
   }
 
   /** Passes are shown where tests take long enough to wait for them. */
   add(report: TestReport): void {
-    this.#entries.push({ ...report, suite: this.#suite });
+    this.#keep(report);
+    this.#counts[report.state]++;
     const where = `${report.file}: ${report.name}`;
     if (report.state === "failed")
       this.#print(`  FAILED   ${where}\n${indent(this.#unlessRepeated(report.detail))}`);
@@ -56,31 +87,12 @@ export class ConsoleReport {
     this.#print(`  ${line}`);
   }
 
-  endSuite(): void {
-    const mine = this.#entries.filter(({ suite }) => suite === this.#suite);
-    const count = (state: TestReport["state"]) => mine.filter((entry) => entry.state === state).length;
-    const failed = count("failed");
+  end(): void {
+    const { passed, failed, skipped } = this.#counts;
     if (failed > 0 && this.#log.length > 0)
       this.#print(`  output:\n${indent(this.#log.join("\n"), LOG_LINES)}`);
-    const parts = [`${count("passed")} passed`, `${failed} failed`, `${count("skipped")} skipped`];
-    this.#print(`-- ${this.#suite}: ${parts.join(", ")} (${seconds(Date.now() - this.#start)})`);
-  }
-
-  /** All that did not pass once more, and the totals alone on the last line. */
-  finish(): void {
-    this.#list("skipped", (entry) => `${entry.suite}: ${entry.file}: ${entry.name}${because(entry)}`);
-    this.#list("failed", ({ suite, file, name }) => `${suite}: ${file}: ${name}`);
-    this.#print(`\n${this.#count("passed")} passed, ${this.failed} failed`);
-  }
-
-  #list(state: TestReport["state"], describe: (entry: Entry) => string): void {
-    const entries = this.#entries.filter((entry) => entry.state === state);
-    if (entries.length > 0) this.#print(`\n${state}:`);
-    for (const entry of entries) this.#print(`  ${describe(entry)}`);
-  }
-
-  #count(state: TestReport["state"]): number {
-    return this.#entries.filter((entry) => entry.state === state).length;
+    const parts = [`${passed} passed`, `${failed} failed`, `${skipped} skipped`];
+    this.#print(`-- ${this.#name}: ${parts.join(", ")} (${seconds(Date.now() - this.#start)})`);
   }
 }
 

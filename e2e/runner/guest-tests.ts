@@ -14,6 +14,7 @@ export function guestSuite(kernel: KernelName, needs: Suite["needs"]): Suite {
     name: `kernel ${kernel}`,
     group: "kernel",
     needs,
+    besides: true,
     run: (context) => runInGuest(context, kernel),
   };
 }

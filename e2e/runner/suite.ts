@@ -9,6 +9,8 @@ export interface Suite {
   name: string;
   group: Group;
   needs: Capability[];
+  /** May run beside others that may: it shares nothing with them and waits for no time to pass. */
+  besides?: boolean;
   run(context: SuiteContext): Promise<void>;
 }
 
