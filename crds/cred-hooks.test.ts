@@ -10,10 +10,14 @@ const cases: Record<string, [hook: Hook, want: CredHook | undefined]> = {
     { new: 0, old: "current" },
   ],
   "a security function has both": [
-    { section: "fentries", call: "security_capset", syscall: false },
+    { section: "fentries", call: "security_task_fix_setuid", syscall: false },
     { new: 0, old: 1 },
   ],
-  "so has the LSM hook of the same name": [
+  "security_capset is called before the new ones are filled in": [
+    { section: "fentries", call: "security_capset", syscall: false },
+    undefined,
+  ],
+  "its LSM hook comes after that": [
     { section: "lsmhooks", call: "capset", syscall: false },
     { new: 0, old: 1 },
   ],

@@ -33,11 +33,10 @@ export interface CredHook {
 const NEW_AND_OLD: CredHook = { new: 0, old: 1 };
 const OF_PROGRAM: CredHook = { new: { newOfBprm: 0 }, old: "current" };
 
-/** Kernel functions. */
+/** Kernel functions. security_capset is none of them: who it calls fills in the new ones. */
 const CRED_FUNCTIONS: Readonly<Record<string, CredHook>> = {
   commit_creds: { new: 0, old: "current" },
   override_creds: { new: 0, old: "current" },
-  security_capset: NEW_AND_OLD,
   security_task_fix_setuid: NEW_AND_OLD,
   security_task_fix_setgid: NEW_AND_OLD,
   security_task_fix_setgroups: NEW_AND_OLD,

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { CRED_CHANGE_FIELDS } from "../../crds/cred-hooks.ts";
+import { compilePolicy } from "../compile.ts";
 import { errorsOf, hooksOf, type Loose, makePolicy, makeSelectorPolicy } from "../test-data.ts";
 
 const AT = "spec.kprobes[0].selectors[0]";
@@ -189,7 +190,6 @@ describe("matchCredChanges", () => {
   test.each([
     "commit_creds",
     "override_creds",
-    "security_capset",
     "security_task_fix_setgroups",
     "security_bprm_committing_creds",
   ])("fits %s", (call) => {
@@ -205,7 +205,20 @@ describe("matchCredChanges", () => {
   });
 
   const functions =
-    "commit_creds, override_creds, security_capset, security_task_fix_setuid, security_task_fix_setgid, security_task_fix_setgroups, security_bprm_committing_creds";
+    "commit_creds, override_creds, security_task_fix_setuid, security_task_fix_setgid, security_task_fix_setgroups, security_bprm_committing_creds";
+  test("security_capset has no new credentials yet", () => {
+    expect(errorsOf(change({}, "security_capset"))).toEqual([
+      expect.stringContaining(
+        "does not fit security_capset, which is called before there are new credentials",
+      ),
+    ]);
+  });
+
+  test("noNewPrivs is accepted with a warning", () => {
+    const { warnings } = compilePolicy(change({ fields: ["noNewPrivs"] }));
+    expect(warnings[0]?.message).toContain("match prctl with 38");
+  });
+
   test.each([
     ["no fields", change({ fields: [] }), ".fields: is empty: name fields, or any"],
     [

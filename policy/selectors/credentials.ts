@@ -97,6 +97,12 @@ export function credChangeFilter(
     const hook = { section: scope.section, call: call.name, syscall: call.syscall };
     if (!credHookOf(hook)) problems.error(path, hookError(call.name, scope));
   }
+  if (match.fields.includes("noNewPrivs")) {
+    problems.warn(
+      `${path}.fields`,
+      "noNewPrivs is a flag of the thread, which new credentials do not change: match prctl with 38 (PR_SET_NO_NEW_PRIVS) instead",
+    );
+  }
   const fields = fieldsOf(match);
   if (fields.length > 0) return { match: "credChange", fields, change: match.change };
   problems.error(`${path}.fields`, "is empty: name fields, or any");
@@ -115,5 +121,7 @@ function hookError(call: string, { section }: SelectorScope): string {
     names.length > 0
       ? `${of} that do are ${names.join(", ")}`
       : "functions that do are found among kprobes, fentries and lsmhooks";
-  return `does not fit ${call}, which receives no new credentials: ${right}`;
+  const why =
+    call === "security_capset" ? "is called before there are new credentials" : "receives no new credentials";
+  return `does not fit ${call}, which ${why}: ${right}`;
 }

@@ -874,7 +874,7 @@ describe("order and macros", () => {
       matchPIDs: [pid],
     };
     const { filters } = selectorOf(selector, {
-      call: "security_capset",
+      call: "security_task_fix_setuid",
       syscall: false,
       data: [{ index: 0, type: "int", source: "current_task", resolve: "pid" }],
     });
