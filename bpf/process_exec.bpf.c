@@ -2,6 +2,7 @@
 /* A process executes a file: one exec_record, and the new path in process_images. */
 #include "cgroup.h"
 #include "cred.h"
+#include "follow.h"
 #include "maps.h"
 #include "namespaces.h"
 #include "path.h"
@@ -151,6 +152,7 @@ static __always_inline void keep_image(struct image_scratch *scratch, const stru
 				       struct hook_stats *stats)
 {
 	__u32 pid = record->header.pid;
+	struct process_image *before = bpf_map_lookup_elem(&process_images, &pid);
 	struct process_image *image = &scratch->image;
 	const char *end = scratch->path.bytes + PATH_BYTES;
 	__u64 size = path_size(&scratch->path);
@@ -158,6 +160,8 @@ static __always_inline void keep_image(struct image_scratch *scratch, const stru
 	__u64 tail = at_most(size, EXE_TAIL);
 
 	__builtin_memset(image, 0, sizeof(*image));
+	if (before)
+		image->followed = lists_to_pass_on(before);
 	if (!(scratch->path.flags & WALK_TRUNCATED)) /* else the beginning is not known */
 		bpf_probe_read_kernel(image->path, head, end - size);
 	bpf_probe_read_kernel(image->tail + at_most(EXE_TAIL - tail, EXE_TAIL), tail, end - tail);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* A new thread group comes to be: one fork_record; the child runs its creator's file. */
-#include "maps.h"
+#include "follow.h"
 #include "process.h"
 #include "ring.h"
 #include "stats.h"
@@ -9,8 +9,10 @@ static __always_inline void copy_image(__u32 creator, __u32 child)
 {
 	struct process_image *image = bpf_map_lookup_elem(&process_images, &creator);
 
-	if (image)
-		bpf_map_update_elem(&process_images, &child, image, BPF_ANY);
+	if (!image)
+		return;
+	image->followed = lists_to_pass_on(image);
+	bpf_map_update_elem(&process_images, &child, image, BPF_ANY);
 }
 
 /* The child has not run yet and current is its creator: what is read here is the child's own, by probe reads. */

@@ -10,6 +10,7 @@ import { type Choice, chooseAttach, type EntryKind } from "./choose.ts";
 import { type ConfigImage, encodeConfig } from "./config-image.ts";
 import type { KernelFeatures } from "./features.ts";
 import type { Resolution } from "./filter-config.ts";
+import type { FollowTable } from "./follow-table.ts";
 import { HookError } from "./hook-error.ts";
 import type { Mode } from "./mode.ts";
 import { hostNamespace } from "./namespaces.ts";
@@ -38,6 +39,7 @@ export interface HookContext extends AttachContext {
   btf: KernelBtf;
   symbols: KernelSymbols;
   features: KernelFeatures;
+  follows: FollowTable;
 }
 
 /** What became of a hook; there is an attachment exactly if the status says Attached. */
@@ -61,6 +63,7 @@ export function attachHook(context: HookContext, id: number, def: HookDef, mode:
     if (refusals.length > 0) status.message = refusals.join("; ");
     return { status: { ...status, state: "Attached", attach: attachment.kind }, def: target.def, attachment };
   } catch (error) {
+    context.follows.release(id);
     status.reason = error instanceof HookError ? error.reason : failureReason(error);
     status.message = errorText(error);
     if (status.reason === "FunctionNotFound") status.state = def.ignoreCallNotFound ? "Skipped" : "NotFound";
@@ -69,7 +72,7 @@ export function attachHook(context: HookContext, id: number, def: HookDef, mode:
 }
 
 function makeImage(
-  { procfs, btf }: HookContext,
+  { procfs, btf, follows }: HookContext,
   hookId: number,
   target: Target,
   kind: EntryKind,
@@ -78,6 +81,7 @@ function makeImage(
     hookId,
     limitSeed: [randomBytes(8).readBigUInt64LE(), randomBytes(8).readBigUInt64LE()],
     hostNamespace: (name) => hostNamespace(procfs, name),
+    followBit: (paths) => follows.take(hookId, paths),
     walks: resolveWalks(btf, target.def, target.proto),
     ...(target.proto && { parameters: target.proto.params.length }),
   };

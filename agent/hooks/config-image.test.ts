@@ -14,7 +14,12 @@ import { makeArgs, makeHook, makeSelector } from "./test-hooks.ts";
 const HOST_PID = 4_026_531_836;
 
 function encode(def: Partial<HookDef>): ConfigImage {
-  return encodeConfig(makeHook(def), { hookId: 7, limitSeed: [1n, 2n], hostNamespace: () => HOST_PID });
+  return encodeConfig(makeHook(def), {
+    hookId: 7,
+    limitSeed: [1n, 2n],
+    hostNamespace: () => HOST_PID,
+    followBit: () => 5,
+  });
 }
 
 function viewOf(image: ConfigImage): DataView {
@@ -91,7 +96,7 @@ describe("the record", () => {
       return [...image.config.subarray(HOOK_CONFIG.members.cred, HOOK_CONFIG.members.cred + 4)];
     };
     expect(sourcesOf("commit_creds")).toEqual([E.CRED_OF_CURRENT, 0, E.CRED_PARAMETER, 0]);
-    expect(sourcesOf("security_capset")).toEqual([E.CRED_PARAMETER, 1, E.CRED_PARAMETER, 0]);
+    expect(sourcesOf("security_task_fix_setuid")).toEqual([E.CRED_PARAMETER, 1, E.CRED_PARAMETER, 0]);
     expect(sourcesOf("security_bprm_committing_creds")).toEqual([E.CRED_OF_CURRENT, 0, E.CRED_OF_BPRM, 0]);
   });
 

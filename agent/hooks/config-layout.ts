@@ -89,8 +89,8 @@ export const PATH_PATTERN = { size: 512, members: { mask: 0, data: 256 } } as co
 
 /** struct process_image. */
 export const PROCESS_IMAGE = {
-  size: 464,
-  members: { tail: 0, path: 128, path_size: 384, flags: 388, exec_ns: 392, state: 400 },
+  size: 472,
+  members: { tail: 0, path: 128, path_size: 384, flags: 388, exec_ns: 392, state: 400, followed: 464 },
 } as const;
 
 /** struct process_state. */
@@ -125,7 +125,7 @@ export const CALL_KEY = { size: 16, members: { task: 0, frame: 8, reserved: 12 }
 export const CALL_HEAD_BYTES = 72;
 
 /** Size of struct text_scratch. */
-export const TEXT_SCRATCH_BYTES = 4856;
+export const TEXT_SCRATCH_BYTES = 4864;
 
 /** Sizes of struct hook_record and struct arg_slot of bpf/include/event.h. */
 export const HOOK_RECORD_BYTES = 56;

@@ -7,6 +7,7 @@ import { type Attachment, closeAttachment } from "./attach-entry.ts";
 import { attachHook, type HookContext, type HookStatus } from "./attach-hook.ts";
 import { callsUnderWay, sweepCalls } from "./calls.ts";
 import { detectFeatures, type KernelFeatures } from "./features.ts";
+import { FollowTable } from "./follow-table.ts";
 import {
   type ActionStats,
   addStats,
@@ -82,7 +83,8 @@ export class HookEngine {
       (kind) => probeEntry({ bpf, object }, btf, kind),
     );
     const symbols = new KernelSymbols(btf, join(procfs, "kallsyms"));
-    this.#context = { bpf, object, procfs, btf, symbols, features: this.features };
+    const follows = new FollowTable(handles.maps.followPaths, handles.maps.processImages);
+    this.#context = { bpf, object, procfs, btf, symbols, features: this.features, follows };
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
     this.#sweeper.unref();
   }
@@ -137,8 +139,7 @@ export class HookEngine {
     for (const attachment of this.#attached.values()) closeAttachment(attachment);
     this.#attached.clear();
     const { links, reader, maps, object, btf } = this.#handles;
-    for (const handle of [...links, reader, maps.sensorStats, maps.processImages, object, btf])
-      handle.close();
+    for (const handle of [...links, reader, ...Object.values(maps), object, btf]) handle.close();
   }
 
   #sweep(): void {
@@ -178,6 +179,7 @@ export class HookEngine {
         last = { stats: { ...stats, lost: stats.lost + lost }, actions };
         this.#attached.delete(id);
         closeAttachment(attachment);
+        this.#context.follows.release(id);
       },
     };
   }

@@ -26,6 +26,8 @@ export interface Resolution {
   limitSeed: [bigint, bigint];
   /** Inode number of the host's namespace. */
   hostNamespace(name: NamespaceName): number;
+  /** Bit in follow_paths of a list of binaries whose processes are followed to what they start. */
+  followBit(paths: readonly string[]): number;
   /** How arguments are found that are no parameters, by position. */
   walks?: readonly (Walk | undefined)[];
   /** Number of parameters in the function's prototype. */
@@ -188,7 +190,13 @@ function describeFilter(
         ...valueRanges(filter.ranges, false, tables),
       };
     case "binary":
-      return { operand: E.OPERAND_EXE, index: exeFlags(filter), negate, ...describeTexts(filter, tables) };
+      return {
+        operand: E.OPERAND_EXE,
+        index: exeFlags(filter),
+        negate,
+        ...describeTexts(filter, tables),
+        ...(filter.followChildren && { count: resolution.followBit(filter.values) }),
+      };
     case "arg":
       return describeArgument(filter, def, tables);
   }

@@ -37,7 +37,7 @@ export interface Handles {
   object: BpfObject;
   btf: KernelBtf;
   reader: RingReader;
-  maps: { sensorStats: BpfMap; processImages: BpfMap };
+  maps: { sensorStats: BpfMap; processImages: BpfMap; followPaths: BpfMap };
   links: BpfLink[];
 }
 
@@ -66,6 +66,7 @@ export function openHandles(
   const maps = {
     sensorStats: keep(object.map("sensor_stats")),
     processImages: keep(object.map("process_images")),
+    followPaths: keep(object.map("follow_paths")),
   };
   return { object, btf, reader, maps, links };
 }

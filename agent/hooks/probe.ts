@@ -24,7 +24,12 @@ export function probeEntry(
     args: [],
     selectors: [{ filters: [], actions: [{ action: "NoPost" }] }],
   };
-  const image = encodeConfig(def, { hookId: 0, limitSeed: [0n, 0n], hostNamespace: () => 0 });
+  const image = encodeConfig(def, {
+    hookId: 0,
+    limitSeed: [0n, 0n],
+    hostNamespace: () => 0,
+    followBit: () => 0,
+  });
   try {
     closeAttachment(attachEntry(context, kind, { name: FUNCTION, def, ...(proto && { proto }) }, image));
     return undefined;

@@ -135,7 +135,7 @@ enum filter_compare {
 	COMPARE_RANGES = 0,	/* in ranges[first..first+count] of the config */
 	COMPARE_MANY_RANGES = 1, /* in the same of the map hook_ranges, sorted and disjoint */
 	COMPARE_MASKS = 2,	/* a bit in common with a range's `low` */
-	COMPARE_PATHS = 3,	/* in hook_paths with bit `first` */
+	COMPARE_PATHS = 3,	/* in hook_paths with bit `first`; with EXE_OR_ANCESTOR `count` is its bit in follow_paths */
 	COMPARE_PATTERNS = 4,	/* like one of hook_patterns[first..first+count], from the start of the path */
 	COMPARE_TAIL_PATTERNS = 5, /* the same from its end */
 };
@@ -338,6 +338,7 @@ struct process_image {
 	__u32 flags;		/* enum image_flags */
 	__u64 exec_ns;		/* when it executed */
 	struct process_state state; /* as it was then */
+	__u64 followed;		/* lists of follow_paths with a file that it, or who it descends from, has executed before */
 };
 
 #define PATH_BYTES 4096

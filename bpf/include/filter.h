@@ -126,7 +126,18 @@ static __always_inline bool is_in_texts(struct process_image *image, const volat
 	return filters && *filters >> filter->first & 1;
 }
 
-/* The file of the process, or of its parent; with EXE_OR_ANCESTOR also those of the processes it descends from. */
+static __always_inline bool is_exe_in(struct process_image *image, const volatile struct filter_config *filter)
+{
+	if (filter->index & EXE_OR_ANCESTOR && image->followed >> (filter->count & 63) & 1)
+		return true;
+	return is_in_texts(image, filter);
+}
+
+/*
+ * The file of the process, or of its parent. With EXE_OR_ANCESTOR also those that it has executed before, and those of
+ * the processes it descends from: who ended since the hook attached has passed that on, others are asked as long as
+ * they live.
+ */
 static __always_inline bool exe_matches(const struct hit *hit, const volatile struct filter_config *filter)
 {
 	struct task_struct *task = hit->task;
@@ -142,7 +153,7 @@ static __always_inline bool exe_matches(const struct hit *hit, const volatile st
 
 		if (image) {
 			known = true;
-			if (is_in_texts(image, filter)) {
+			if (is_exe_in(image, filter)) {
 				found = true;
 				break;
 			}

@@ -39,6 +39,15 @@ MAP struct {
 	__type(value, struct process_image);
 } process_images SEC(".maps");
 
+/* Files whose processes are followed to what they start: a bit for each list that has the file. */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__uint(key_size, EXE_PATH);
+	__uint(value_size, sizeof(__u64));
+} follow_paths SEC(".maps");
+
 /* enum exec_privileges of processes that are about to have executed, by tgid. */
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -67,7 +67,12 @@ function hitsBy(
   const def = makeHookOn(call, { args });
   const name = def.syscall ? `__x64_${call}` : call;
   const proto = btf.funcProto(name);
-  const image = encodeConfig(def, { hookId: 1, limitSeed: [1n, 2n], hostNamespace: () => 0 });
+  const image = encodeConfig(def, {
+    hookId: 1,
+    limitSeed: [1n, 2n],
+    hostNamespace: () => 0,
+    followBit: () => 0,
+  });
   try {
     const attachment = attachEntry({ bpf, object }, kind, { name, def, ...(proto && { proto }) }, image);
     const { pid } = trigger();

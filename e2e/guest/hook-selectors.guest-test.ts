@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { copyFileSync, mkdtempSync, readlinkSync } from "node:fs";
 import { getPriority, setPriority, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -251,6 +252,65 @@ describe("matchBinaries", () => {
       [0, 1],
     );
     for (const hook of hooks) hook.detach();
+  });
+});
+
+describe("matchBinaries beyond the process itself", () => {
+  const directory = mkdtempSync(join(tmpdir(), "relatives-"));
+  const other = join(directory, "other-binary");
+  copyFileSync(ACT, other);
+  const byOther = (steps: string) => () => run(other, steps.split(" "));
+  const related = (parts: Partial<Extract<FilterDef, { match: "binary" }>>): FilterDef => ({
+    match: "binary",
+    compare: "equal",
+    values: [other],
+    negate: false,
+    ...parts,
+  });
+  /** Long enough for the parent to be gone. */
+  const PAUSE = "call 7:0:0:300";
+
+  const started: Record<string, { act: () => unknown; children: number; parent: number }> = {
+    "the process itself": { act: byOther(QUIET), children: 1, parent: 0 },
+    "nobody of them": { act: () => act(`fork ${QUIET}`), children: 0, parent: 0 },
+    "a child that executed": { act: byOther(`fork exec ${ACT} ${QUIET}`), children: 1, parent: 1 },
+    "a grandchild": { act: byOther(`fork exec ${ACT} fork ${QUIET}`), children: 1, parent: 0 },
+    "a child whose parent has ended": {
+      act: byOther(`orphan ${PAUSE} exec ${ACT} ${QUIET}`),
+      children: 1,
+      parent: 0,
+    },
+    "a process that executed something else since": {
+      act: byOther(`exec ${ACT} exec ${ACT} ${QUIET}`),
+      children: 1,
+      parent: 0,
+    },
+  };
+  for (const [name, { act: trigger, children, parent }] of Object.entries(started)) {
+    test(`${name}: followChildren, not followed, and the parent's`, () => {
+      const filters = [
+        related({ followChildren: true }),
+        related({ followChildren: true, negate: true }),
+        related({ of: "parent" }),
+      ];
+      const defs = filters.map((filter) => makeHookOn("sys_setfsuid", { selectors: [makeSelector(filter)] }));
+      const hits = engine.watch(defs, trigger);
+      const counts = defs.map((_def, index) => hits.filter(({ hook }) => hook === index).length);
+      assert.deepEqual(counts, [children, 1 - children, parent]);
+    });
+  }
+
+  test("a process that executed before the hook was there is followed, too", async () => {
+    const waiting = spawn(other, ["read", "exec", ACT, "exec", ACT, ...QUIET.split(" ")], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    await once(waiting.stdout, "data");
+    const filter = related({ followChildren: true });
+    const hook = engine.attach(makeHookOn("sys_setfsuid", { selectors: [makeSelector(filter)] }));
+    waiting.stdin.end("go\n");
+    await once(waiting, "exit");
+    assert.equal(hook.stats().posted, 1);
+    hook.detach();
   });
 });
 

@@ -188,6 +188,7 @@ function bySyscallEvents(def: HookDef, steps: string) {
     hookId: 1,
     limitSeed: [1n, 2n],
     hostNamespace: () => 0,
+    followBit: () => 0,
     fields: syscallFields(event),
   });
   try {
