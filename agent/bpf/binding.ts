@@ -66,6 +66,8 @@ export interface BpfProgram {
   /**
    * Loads a copy of this program's relocated instructions with some maps replaced, without parsing anything again.
    * `maps` goes from map name in the object to the map to use instead.
+   * What frozen BPF_F_RDONLY_PROG maps among them decide is decided now (kernels since 6.1): the copy has no branches for
+   * other contents.
    */
   clone(options: CloneOptions): BpfProgram;
   attachRawTracepoint(name: string): BpfLink;

@@ -83,6 +83,7 @@ Napi::Value BpfMap::Wrap(Napi::Env env, UniqueFd fd, std::string name) {
   map->key_size_ = shape.key_size;
   map->value_size_ = shape.value_size;
   map->max_entries_ = shape.max_entries;
+  map->flags_ = shape.map_flags;
   if (IsPerCpu(shape.type)) {
     int cpus = libbpf_num_possible_cpus();
     if (cpus < 0) throw BpfFailure(env, cpus, "count possible CPUs for map", map->name_);
@@ -98,6 +99,15 @@ BpfMap::BpfMap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<BpfMap>(info) 
 int BpfMap::Fd(const char* step) const {
   if (!fd_) throw ClosedFailure(Env(), step, name_);
   return fd_.get();
+}
+
+std::optional<std::vector<uint8_t>> BpfMap::ConstantValue() const {
+  bool is_constant = type_ == BPF_MAP_TYPE_ARRAY && max_entries_ == 1 && (flags_ & BPF_F_RDONLY_PROG);
+  if (!is_constant || !IsFrozen(fd_.get())) return std::nullopt;
+  uint32_t key = 0;
+  std::vector<uint8_t> value(value_size_);
+  if (bpf_map_lookup_elem(fd_.get(), &key, value.data()) < 0) return std::nullopt;
+  return value;
 }
 
 size_t BpfMap::TransferSize() const {

@@ -3,7 +3,10 @@
 
 #include <napi.h>
 
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "unique_fd.h"
 
@@ -22,6 +25,8 @@ class BpfMap : public Napi::ObjectWrap<BpfMap> {
   // Throws EBADF after close().
   int Fd(const char* step) const;
   const std::string& name() const { return name_; }
+  // The value of an array of one element that nobody can write to any more.
+  std::optional<std::vector<uint8_t>> ConstantValue() const;
 
  private:
   Napi::Value Lookup(const Napi::CallbackInfo& info);
@@ -41,6 +46,6 @@ class BpfMap : public Napi::ObjectWrap<BpfMap> {
 
   UniqueFd fd_;
   std::string name_;
-  uint32_t type_ = 0, key_size_ = 0, value_size_ = 0, max_entries_ = 0;
+  uint32_t type_ = 0, key_size_ = 0, value_size_ = 0, max_entries_ = 0, flags_ = 0;
   size_t per_cpu_copies_ = 0;  // 0: not a per-CPU map
 };

@@ -2,8 +2,10 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <sys/utsname.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <unordered_map>
 
 #include "arguments.h"
@@ -14,6 +16,7 @@
 #include "handles.h"
 #include "perf_event.h"
 #include "program_load.h"
+#include "specialize.h"
 
 namespace {
 
@@ -29,6 +32,27 @@ bool IsGplCompatible(int program_fd) {
   bpf_prog_info facts = {};
   uint32_t size = sizeof(facts);
   return bpf_obj_get_info_by_fd(program_fd, &facts, &size) == 0 && facts.gpl_compatible;
+}
+
+// 5.10 does not come to an end with some programs: its verifier remembers where it has been by the number of jumps it has
+// made, also of those that lead nowhere else. 6.1 is the first that was tried.
+bool VerifiesShortPrograms() {
+  utsname system = {};
+  int major = 0, minor = 0;
+  uname(&system);
+  return std::sscanf(system.release, "%d.%d", &major, &minor) == 2 && (major > 6 || (major == 6 && minor >= 1));
+}
+
+std::vector<bpf_insn> WithMaps(const ProgramImage& image, const std::unordered_map<int, BpfMap*>& maps) {
+  std::unordered_map<int, int> replacements;
+  Constants constants;
+  for (const auto& [replaced, map] : maps) {
+    int fd = replacements[replaced] = map->Fd("load program with map");
+    if (auto value = map->ConstantValue()) constants[fd] = std::move(*value);
+  }
+  std::vector<bpf_insn> instructions = image.WithMaps(replacements);
+  static const bool specializes = VerifiesShortPrograms();
+  return specializes && !constants.empty() ? Specialize(instructions, constants) : instructions;
 }
 
 const char* TracingStep(bpf_attach_type type) {
@@ -107,8 +131,8 @@ int BpfProgram::LoadedFd(const char* step) const {
   return fd_.get();
 }
 
-std::unordered_map<int, int> BpfProgram::MapReplacements(const Napi::Value& maps) const {
-  std::unordered_map<int, int> replacements;
+std::unordered_map<int, BpfMap*> BpfProgram::MapReplacements(const Napi::Value& maps) const {
+  std::unordered_map<int, BpfMap*> replacements;
   if (!IsPresent(maps)) return replacements;
   if (!maps.IsObject()) throw Napi::TypeError::New(Env(), "maps: expected an object");
 
@@ -119,7 +143,8 @@ std::unordered_map<int, int> BpfProgram::MapReplacements(const Napi::Value& maps
     bpf_map* replaced = bpf_object__find_map_by_name(image_->owner->object, name.c_str());
     if (!replaced) throw BpfFailure(Env(), ENOENT, "find map", name, {.hint = "the object has no such map"});
     BpfMap* replacement = UnwrapArgument<BpfMap>(by_name.Get(name), ("maps." + name).c_str());
-    replacements[bpf_map__fd(replaced)] = replacement->Fd("load program with map");
+    replacement->Fd("load program with map");
+    replacements[bpf_map__fd(replaced)] = replacement;
   }
   return replacements;
 }
@@ -137,7 +162,7 @@ Napi::Value BpfProgram::Clone(const Napi::CallbackInfo& info) {
       .attach_btf_id = Uint32Property(options, "attachBtfId", 0),
       .license = image.gpl_compatible ? "GPL" : "Proprietary",
       .kernel_version = bpf_object__kversion(object),
-      .instructions = image.WithMaps(MapReplacements(options.Get("maps"))),
+      .instructions = WithMaps(image, MapReplacements(options.Get("maps"))),
   };
   UniqueFd fd = LoadProgram(env, request);
 

@@ -6,7 +6,9 @@
 
 #include <memory>
 #include <string>
+#include <unordered_map>
 
+#include "bpf_map.h"
 #include "program_image.h"
 #include "unique_fd.h"
 
@@ -36,7 +38,7 @@ class BpfProgram : public Napi::ObjectWrap<BpfProgram> {
   const ProgramImage& Image(const char* step) const;
   // Throws when the program is closed or was never loaded itself.
   int LoadedFd(const char* step) const;
-  std::unordered_map<int, int> MapReplacements(const Napi::Value& maps) const;
+  std::unordered_map<int, BpfMap*> MapReplacements(const Napi::Value& maps) const;
 
   std::string name_;
   std::shared_ptr<const ProgramImage> image_;  // null: closed
