@@ -54,6 +54,24 @@ describeBpf("a ring reader", () => {
     recorder.close();
   });
 
+  test("lets timers and input take their turn between two batches", async () => {
+    const recorder = new GetuidRecorder();
+    let batches = 0;
+    let batchesAtTimer = 0;
+    const onBatch = () => {
+      if (batches++ === 0) setTimeout(() => (batchesAtTimer = batches), 1);
+      block(5); // the next batch is ready when this one is done
+    };
+    recorder.record(50);
+    const reader = bpf.readRing(recorder.events, { onBatch, pollMs: 1, batchBytes: 40 });
+    await vi.waitFor(() => expect(batches).toBe(20));
+    await sleep(5);
+    expect(batchesAtTimer).toBeGreaterThan(0);
+    expect(batchesAtTimer).toBeLessThan(20);
+    reader.close();
+    recorder.close();
+  });
+
   test("never splits a record and never exceeds the size of a batch", () => {
     const recorder = new GetuidRecorder();
     const collector = new Collector();

@@ -18,6 +18,13 @@ void Deliver(Napi::Env env, const Napi::Function& on_batch, Batch batch) {
   on_batch.Call({Napi::ArrayBuffer::New(env, batch.Release(), size, give_back)});
 }
 
+// Once the event loop has turned. The queue alone would go on as long as the thread has something ready, up to a
+// thousand times: a busy ring would then keep timers and the completion of writes waiting.
+void ResumeLater(Napi::Env env, std::shared_ptr<RingThread> thread) {
+  auto resume = [thread = std::move(thread)](const Napi::CallbackInfo&) { thread->Resume(); };
+  env.Global().Get("setImmediate").As<Napi::Function>().Call({Napi::Function::New(env, resume)});
+}
+
 }  // namespace
 
 Napi::Function RingReader::Define(Napi::Env env) {
@@ -73,8 +80,9 @@ void RingReader::Start(Napi::Env env, UniqueFd ring, const std::string& map, Nap
 void RingReader::OnReady(Napi::Env env, Napi::Function on_batch, Thread* thread, void*) {
   if (env == nullptr) return;  // the environment is going away
   Batch batch = (*thread)->TakeReady();
-  if (batch.empty()) return;  // flush() or close() was faster
   try {
+    ResumeLater(env, *thread);
+    if (batch.empty()) return;  // flush() or close() was faster
     Deliver(env, on_batch, std::move(batch));
   } catch (const Napi::Error& error) {
     // Otherwise Node only warns about an exception here: let it be an uncaught one, like that of any callback.

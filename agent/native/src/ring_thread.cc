@@ -71,7 +71,7 @@ void RingThread::Run() {
     taken_.wait(lock, [this] { return stopping_ || ready_.empty(); });
     if (stopping_) return;
     ready_ = Read();
-    if (!ready_.empty()) options_.on_ready();
+    if (!ready_.empty() && !paused_) options_.on_ready();
   }
 }
 
@@ -87,8 +87,15 @@ void RingThread::WaitForRecords() {
 Batch RingThread::TakeReady() {
   std::lock_guard lock(mutex_);
   Batch batch = std::exchange(ready_, Batch());
+  paused_ = true;
   taken_.notify_one();
   return batch;
+}
+
+void RingThread::Resume() {
+  std::lock_guard lock(mutex_);
+  paused_ = false;
+  if (!ready_.empty() && !stopping_) options_.on_ready();
 }
 
 Batch RingThread::TakeReadyOrRead() {

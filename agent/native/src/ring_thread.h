@@ -28,8 +28,9 @@ class RingThread {
   void Stop();
   ~RingThread() { Stop(); }
 
-  // The batch that is ready; empty without one.
+  // The batch that is ready; empty without one. None is announced from now until Resume(), but the next one is read.
   Batch TakeReady();
+  void Resume();
   // The same, else what is in the ring now: records leave in order whichever thread took them out.
   Batch TakeReadyOrRead();
   size_t ring_bytes() const { return ring_bytes_; }
@@ -50,6 +51,7 @@ class RingThread {
   std::mutex mutex_;  // guards what follows and the ring's consumer position
   std::condition_variable taken_;
   bool stopping_ = false;
+  bool paused_ = false;
   bool more_ = false;  // the ring was not empty after the last read
   Batch ready_;
   Batch* filling_ = nullptr;
