@@ -19,8 +19,8 @@ export interface WriteQueueOptions {
 }
 
 const MAX_BYTES = 32 << 20;
-/** What goes into one write at most, when much waits. */
-const MAX_WRITE_BYTES = 1 << 20;
+/** What goes into one write at most, when much waits: more than one batch of the ring becomes, as there is one write per turn of the event loop. */
+const MAX_WRITE_BYTES = 8 << 20;
 
 interface Chunk {
   bytes: Uint8Array;
