@@ -206,7 +206,7 @@ export interface FentryArg {
    */
   label?: string;
   /**
-   * Reads up to 320 KiB of char_buf and char_iovec.
+   * Reads up to 16 KiB of a char_buf instead of 4.
    */
   maxData?: boolean;
   /**
@@ -257,7 +257,7 @@ export interface FentryDatum {
    */
   label?: string;
   /**
-   * Reads up to 320 KiB of char_buf and char_iovec.
+   * Reads up to 16 KiB of a char_buf instead of 4.
    */
   maxData?: boolean;
   /**
@@ -313,7 +313,7 @@ export interface FentryReturnArg {
    */
   label?: string;
   /**
-   * Reads up to 320 KiB of char_buf and char_iovec.
+   * Reads up to 16 KiB of a char_buf instead of 4.
    */
   maxData?: boolean;
   /**
@@ -1062,7 +1062,7 @@ export interface KprobeArg {
    */
   label?: string;
   /**
-   * Reads up to 320 KiB of char_buf and char_iovec.
+   * Reads up to 16 KiB of a char_buf instead of 4.
    */
   maxData?: boolean;
   /**
@@ -1108,7 +1108,7 @@ export interface KprobeDatum {
    */
   label?: string;
   /**
-   * Reads up to 320 KiB of char_buf and char_iovec.
+   * Reads up to 16 KiB of a char_buf instead of 4.
    */
   maxData?: boolean;
   /**
@@ -1164,7 +1164,7 @@ export interface KprobeReturnArg {
    */
   label?: string;
   /**
-   * Reads up to 320 KiB of char_buf and char_iovec.
+   * Reads up to 16 KiB of a char_buf instead of 4.
    */
   maxData?: boolean;
   /**
@@ -1835,7 +1835,7 @@ export interface LsmhookArg {
    */
   label?: string;
   /**
-   * Reads up to 320 KiB of char_buf and char_iovec.
+   * Reads up to 16 KiB of a char_buf instead of 4.
    */
   maxData?: boolean;
   /**
@@ -3129,7 +3129,7 @@ export interface TracepointArg {
    */
   label?: string;
   /**
-   * Reads up to 320 KiB of char_buf and char_iovec.
+   * Reads up to 16 KiB of a char_buf instead of 4.
    */
   maxData?: boolean;
   /**
@@ -3809,7 +3809,7 @@ export interface UprobeArg {
    */
   label?: string;
   /**
-   * Reads up to 320 KiB of char_buf and char_iovec.
+   * Reads up to 16 KiB of a char_buf instead of 4.
    */
   maxData?: boolean;
   /**
@@ -3855,7 +3855,7 @@ export interface UprobeDatum {
    */
   label?: string;
   /**
-   * Reads up to 320 KiB of char_buf and char_iovec.
+   * Reads up to 16 KiB of a char_buf instead of 4.
    */
   maxData?: boolean;
   /**
@@ -3911,7 +3911,7 @@ export interface UprobeReturnArg {
    */
   label?: string;
   /**
-   * Reads up to 320 KiB of char_buf and char_iovec.
+   * Reads up to 16 KiB of a char_buf instead of 4.
    */
   maxData?: boolean;
   /**
@@ -4563,7 +4563,7 @@ export interface UsdtArg {
    */
   label?: string;
   /**
-   * Reads up to 320 KiB of char_buf and char_iovec.
+   * Reads up to 16 KiB of a char_buf instead of 4.
    */
   maxData?: boolean;
   /**

@@ -39,6 +39,7 @@ export function compileArgs(
   const isFunction = section === "kprobes" || section === "fentries";
   const rules = { section, syscall: isFunction && (probe.syscall ?? true), fields: !raw };
   checkCount(args.length, data.length, path, problems);
+  checkLongBuffers(args, `${path}.args`, problems);
   warnOfDoubles(args, `${path}.args`, problems);
   warnOfDoubles(data, `${path}.data`, problems);
   return [
@@ -96,6 +97,17 @@ function checkCount(args: number, data: number, path: string, problems: Problems
     args > 0 ? `${path}.args` : `${path}.data`,
     `has ${args} entries${more}: at most ${HOOK_SPEC_LIMITS.args} can be read`,
   );
+}
+
+/** A record has room for one of them. */
+function checkLongBuffers(args: ProbeArgument[], path: string, problems: Problems): void {
+  const long = [...args.keys()].filter((position) => args[position]?.maxData);
+  for (const position of long.slice(1)) {
+    problems.error(
+      `${child(path, position)}.maxData`,
+      `stands at ${child("args", long[0] ?? 0)} already: one argument can have it`,
+    );
+  }
 }
 
 /** A parameter may be read several times, as different types; the same twice only costs. */

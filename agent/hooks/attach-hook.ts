@@ -6,6 +6,7 @@ import type { HookDef } from "../../crds/hook-spec.ts";
 import { errorText } from "../../lib/logger.ts";
 import type { KernelBtf } from "../bpf/binding.ts";
 import { type AttachContext, type Attachment, attachEntry, failureReason } from "./attach-entry.ts";
+import { resolveBuffers } from "./buffers.ts";
 import { type Choice, chooseAttach, type EntryKind } from "./choose.ts";
 import { type ConfigImage, encodeConfig } from "./config-image.ts";
 import type { KernelFeatures } from "./features.ts";
@@ -83,6 +84,9 @@ function makeImage(
     hostNamespace: (name) => hostNamespace(procfs, name),
     followBit: (paths) => follows.take(hookId, paths),
     walks: resolveWalks(btf, target.def, target.proto),
+    ...(target.event && target.def.section === "tracepoints"
+      ? {}
+      : { buffers: resolveBuffers(btf, target.def, target.proto) }),
     ...(target.proto && { parameters: target.proto.params.length }),
   };
   const { def, event } = target;
@@ -90,7 +94,7 @@ function makeImage(
   if (def.section !== "tracepoints")
     return encodeConfig(def, { ...resolution, fields: syscallFields(event) });
   const resolved = resolveFields(def, event);
-  return encodeConfig(resolved.def, { ...resolution, fields: resolved.fields });
+  return encodeConfig(resolved.def, { ...resolution, fields: resolved.fields, buffers: resolved.buffers });
 }
 
 /** Tries the candidates in order; the refusals say why not by an earlier one. */

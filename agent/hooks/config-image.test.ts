@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
 import type { FilterDef, HookDef } from "../../crds/hook-spec.ts";
+import type { BufferConfig } from "./buffers.ts";
 import { type ConfigImage, encodeConfig } from "./config-image.ts";
 import {
+  BUFFER_CONFIG,
   ENUMERATORS as E,
   FILTER_CONFIG,
   HOOK_CONFIG,
@@ -103,7 +105,7 @@ describe("the record", () => {
   test("with a string is built aside, with room for the longest", () => {
     const image = encode({ args: makeArgs("string"), syscall: true });
     expect(head(image).flags).toBe(E.HOOK_SYSCALL | E.HOOK_SCRATCH);
-    expect(image.scratchBytes).toBe(56 + 8 + 4096 + 16);
+    expect(image.scratchBytes).toBe(56 + 8 + 4096 + 64);
   });
 
   test("that may be held back is built aside", () => {
@@ -113,6 +115,45 @@ describe("the record", () => {
     expect(head(image).flags).toBe(E.HOOK_SCRATCH);
     expect(image.rateLimited).toBe(true);
     expect(selectorAt(image, 0)).toMatchObject({ scope: E.LIMIT_PROCESS, limitNs: 60_000_000_000n });
+  });
+});
+
+describe("buffers", () => {
+  const told = { limit: 4096, parameter: 3, width: 8, signed: false } as const;
+  const buffers = (def: Partial<HookDef>, ...configs: (BufferConfig | undefined)[]) =>
+    encodeConfig(makeHook({ call: "fd_install", ...def }), {
+      hookId: 7,
+      limitSeed: [1n, 2n],
+      hostNamespace: () => 0,
+      buffers: configs,
+    });
+
+  test("have room for the most that is read, and say where their size stands", () => {
+    const args = [
+      { index: 0, type: "int" },
+      { index: 2, type: "char_buf", maxData: true },
+    ] as const;
+    const image = buffers({ args: [...args] }, undefined, { ...told, limit: 16_384, signed: true });
+    expect(head(image).recordSize).toBe(56 + 16 + 8 + 8 + 16_384);
+    const base = HOOK_CONFIG.members.buffer + BUFFER_CONFIG.size;
+    expect([viewOf(image).getUint32(base, true), ...image.config.subarray(base + 4, base + 7)]).toEqual([
+      16_384,
+      3,
+      8,
+      E.VALUE_SIGNED,
+    ]);
+  });
+
+  test("of an unknown size are refused", () => {
+    expect(() => buffers({ args: makeArgs("char_buf") })).toThrow(
+      /args\[0\]: nothing tells the buffer's size/,
+    );
+  });
+
+  test("that leave no room for the rest are refused", () => {
+    const long = { index: 0, type: "char_buf", maxData: true } as const;
+    const args = [long, long];
+    expect(() => buffers({ args }, told, told)).toThrow(/take up to 32920 bytes, at most 32768/);
   });
 });
 

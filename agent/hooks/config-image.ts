@@ -1,8 +1,10 @@
 /** What a hook's definition becomes in the kernel: the bytes of struct hook_config and of the hook's maps. Pure. */
 import { credHookOf } from "../../crds/cred-hooks.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
+import type { BufferConfig } from "./buffers.ts";
 import {
   ARG_SLOT_BYTES,
+  BUFFER_CONFIG,
   CALL_HEAD_BYTES,
   CRED_CHANGE_BYTES,
   CRED_HOOK_CONFIG,
@@ -26,7 +28,7 @@ import { PathTables } from "./path-tables.ts";
 import { RangeTables, type UnsignedRange } from "./ranges.ts";
 import type { Walk } from "./resolve.ts";
 import { encodeSelectors, isEnforcing, rateLimitOf, remembers, stackTraces } from "./selector-config.ts";
-import { isPath, type ValueType, valueType } from "./values.ts";
+import { isBuffer, isPath, type ValueType, valueType } from "./values.ts";
 
 /** Everything that the hook's own maps hold. */
 export interface ConfigImage {
@@ -52,7 +54,13 @@ export interface ConfigImage {
 }
 
 /** Room behind the last string: two bytes more are read to see whether it was cut, and 8 zeros end it. */
-const SCRATCH_SLACK = 16;
+const STRING_SLACK = 16;
+
+/** Room behind all of them: rounded up to 8, each seems 7 bytes longer to the verifier than it can be. */
+const SCRATCH_SLACK = STRING_SLACK + 8 * (MAX_ARGS + 1);
+
+/** What the kernel gives a value of a per-CPU array at most. */
+const MAX_SCRATCH_BYTES = 32 << 10;
 
 /** Addresses of one stack trace: STACK_BYTES of bpf/include/stack.h. */
 const STACK_BYTES = 64 * 8;
@@ -76,6 +84,11 @@ export function encodeConfig(def: HookDef, resolution: Resolution): ConfigImage 
     late.end + (credHookOf(def) ? CRED_CHANGE_BYTES : 0) + stacks * (ARG_SLOT_BYTES + STACK_BYTES);
   const scratchBytes = recordBytes + SCRATCH_SLACK + (def.returnArg ? CALL_HEAD_BYTES : 0);
 
+  if (scratch && scratchBytes > MAX_SCRATCH_BYTES) {
+    const message = `the hook's values take up to ${scratchBytes} bytes, at most ${MAX_SCRATCH_BYTES} are possible`;
+    throw new HookError("InvalidArgument", message);
+  }
+
   const config = new Uint8Array(HOOK_CONFIG.size);
   const view = new DataView(config.buffer);
   const at = HOOK_CONFIG.members;
@@ -90,6 +103,7 @@ export function encodeConfig(def: HookDef, resolution: Resolution): ConfigImage 
   encodeFields(view, resolution.fields ?? []);
   encodeCredHook(view, def);
   encodeArgs(view, def, resolution.walks ?? []);
+  encodeBuffers(view, def, resolution.buffers ?? []);
   for (const value of late.values) encodeLate(view, value);
 
   const tables: Tables = { ranges: new RangeTables(), paths: new PathTables() };
@@ -112,7 +126,7 @@ export function encodeConfig(def: HookDef, resolution: Resolution): ConfigImage 
 }
 
 function argTypes(def: HookDef): ValueType[] {
-  return def.args.map((arg) => valueType(arg.type));
+  return def.args.map((arg) => valueType(arg));
 }
 
 /** Where fields of an event are the parameters, those of a system call are no registers. */
@@ -158,14 +172,14 @@ function lateValues(def: HookDef): { values: LateValue[]; end: number } {
   let end = HOOK_RECORD_BYTES;
   const add = (arg: number, type: ValueType, isLate: boolean) => {
     // The next slot is there already when a late value is written: it has the slack for itself.
-    const room = type.room + (isLate && type.varies ? SCRATCH_SLACK : 0);
+    const room = type.room + (isLate && type.varies ? STRING_SLACK : 0);
     if (isLate) values.push({ arg, limit: end, room });
     end += ARG_SLOT_BYTES + room;
   };
   def.args.forEach((arg, index) => {
-    add(index, valueType(arg.type), isReadAtReturn(def, index));
+    add(index, valueType(arg), isReadAtReturn(def, index));
   });
-  if (def.returnArg) add(RETURN_ARG, valueType(def.returnArg.type), true);
+  if (def.returnArg) add(RETURN_ARG, valueType(def.returnArg), true);
   return { values, end };
 }
 
@@ -199,7 +213,7 @@ function encodeArgs(view: DataView, def: HookDef, walks: readonly (Walk | undefi
   }
   values.forEach(({ position, late, ...arg }) => {
     const walk = walks[position];
-    const type = atEndOf(walk, valueType(arg.type));
+    const type = atEndOf(walk, valueType(arg));
     const base = HOOK_CONFIG.members.arg + position * VALUE_CONFIG.size;
     const { kind, parameter, width, flags, source } = VALUE_CONFIG.members;
     const isTask = "source" in arg && arg.source === "current_task";
@@ -214,6 +228,20 @@ function encodeArgs(view: DataView, def: HookDef, walks: readonly (Walk | undefi
         (def.syscall && !walk ? E.VALUE_USER : 0) |
         (late ? E.VALUE_AT_RETURN : 0),
     );
+  });
+}
+
+function encodeBuffers(view: DataView, def: HookDef, buffers: readonly (BufferConfig | undefined)[]): void {
+  def.args.forEach((arg, position) => {
+    if (!isBuffer(valueType(arg))) return;
+    const buffer = buffers[position];
+    if (!buffer) throw new HookError("InvalidArgument", `args[${position}]: nothing tells the buffer's size`);
+    const base = HOOK_CONFIG.members.buffer + position * BUFFER_CONFIG.size;
+    const at = BUFFER_CONFIG.members;
+    view.setUint32(base + at.limit, buffer.limit, true);
+    view.setUint8(base + at.parameter, buffer.parameter);
+    view.setUint8(base + at.width, buffer.width);
+    view.setUint8(base + at.flags, buffer.signed ? E.VALUE_SIGNED : 0);
   });
 }
 

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type BpfObject, loadBinding } from "../bpf/binding.ts";
 import * as layout from "./config-layout.ts";
-import { VALUE_KINDS, VALUE_TYPES } from "./values.ts";
+import { MAX_DATA_BYTES, MAX_STRING_BYTES, VALUE_KINDS, VALUE_TYPES } from "./values.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 const objectPath = `${root}build/bpf/trigon.bpf.o`;
@@ -11,6 +11,7 @@ const built = existsSync(objectPath) && existsSync(`${root}build/bpf.node`);
 const STRUCTS = {
   hook_config: layout.HOOK_CONFIG,
   value_config: layout.VALUE_CONFIG,
+  buffer_config: layout.BUFFER_CONFIG,
   selector_config: layout.SELECTOR_CONFIG,
   filter_config: layout.FILTER_CONFIG,
   value_range: layout.VALUE_RANGE,
@@ -73,9 +74,33 @@ describe("config layout against the headers", () => {
     const [base = "", shift = "0"] = text?.split("<<") ?? [];
     return text === undefined ? undefined : Number(base) << Number(shift);
   };
-  const { MAX_ARGS, MAX_SELECTORS, MAX_FILTERS, INLINE_RANGES, EXE_PATH, EXE_TAIL, MAX_PATTERNS } = layout;
-  const limits = { MAX_ARGS, MAX_SELECTORS, MAX_FILTERS, INLINE_RANGES, EXE_PATH, EXE_TAIL, MAX_PATTERNS };
-  const constants = { ...layout.ENUMERATORS, ...VALUE_KINDS, ...limits, MAX_STRING: VALUE_TYPES.string.room };
+  const {
+    MAX_ARGS,
+    MAX_FIELDS,
+    MAX_SELECTORS,
+    MAX_FILTERS,
+    INLINE_RANGES,
+    EXE_PATH,
+    EXE_TAIL,
+    MAX_PATTERNS,
+  } = layout;
+  const limits = {
+    MAX_ARGS,
+    MAX_FIELDS,
+    MAX_SELECTORS,
+    MAX_FILTERS,
+    INLINE_RANGES,
+    EXE_PATH,
+    EXE_TAIL,
+    MAX_PATTERNS,
+  };
+  const constants = {
+    ...layout.ENUMERATORS,
+    ...VALUE_KINDS,
+    ...limits,
+    MAX_STRING: MAX_STRING_BYTES,
+    MAX_DATA: MAX_DATA_BYTES,
+  };
 
   test.each(Object.entries(constants))("%s has the header's value", (name, value) => {
     expect(headerValue(name)).toBe(value);

@@ -4,6 +4,8 @@
  */
 
 export const MAX_ARGS = 5;
+/** Fields of a trace event that a hook reads: by argument, and behind them the sizes of buffers, by argument. */
+export const MAX_FIELDS = 10;
 /** Index of the return value among the values. */
 export const RETURN_ARG = MAX_ARGS;
 export const MAX_STEPS_OF_VALUE = 11;
@@ -17,7 +19,7 @@ export const MAX_PATTERNS = 256;
 
 /** struct hook_config. */
 export const HOOK_CONFIG = {
-  size: 4232,
+  size: 4296,
   members: {
     hook_id: 0,
     flags: 4,
@@ -27,13 +29,14 @@ export const HOOK_CONFIG = {
     limit_seed: 16,
     parameters: 32,
     field: 36,
-    late: 56,
-    cred: 80,
-    arg: 88,
-    selector: 136,
-    filter: 296,
-    range: 1448,
-    step: 4008,
+    late: 76,
+    cred: 100,
+    arg: 108,
+    selector: 160,
+    filter: 320,
+    range: 1472,
+    buffer: 4032,
+    step: 4072,
   },
 } as const;
 
@@ -53,6 +56,12 @@ export const LATE_CONFIG = { size: 4, members: { limit: 0, room: 2 } } as const;
 export const VALUE_CONFIG = {
   size: 8,
   members: { kind: 0, parameter: 1, width: 2, flags: 3, source: 4, steps: 5, load: 6, reserved: 7 },
+} as const;
+
+/** struct buffer_config. */
+export const BUFFER_CONFIG = {
+  size: 8,
+  members: { limit: 0, parameter: 4, width: 5, flags: 6, reserved: 7 },
 } as const;
 
 /** struct selector_config. */
@@ -146,6 +155,7 @@ export const ENUMERATORS = {
   FIELD_SIGNED: 1,
   FIELD_ARRAY: 2,
   FIELD_DATA_LOC: 3,
+  FIELD_DATA_LOC_SIZE: 4,
   OPERAND_PID: 0,
   OPERAND_NAMESPACE_PID: 1,
   OPERAND_PID_OR_ANCESTOR: 2,

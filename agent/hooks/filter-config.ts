@@ -12,12 +12,13 @@ import type {
   Range,
   TextComparison,
 } from "../../crds/hook-spec.ts";
+import type { BufferConfig } from "./buffers.ts";
 import { ENUMERATORS as E, FILTER_CONFIG, HOOK_CONFIG } from "./config-layout.ts";
 import { HookError } from "./hook-error.ts";
 import type { PathTables } from "./path-tables.ts";
 import { biased, type RangeTables, type UnsignedRange } from "./ranges.ts";
 import type { Walk } from "./resolve.ts";
-import { isPath, VALUE_KINDS, type ValueType, valueType } from "./values.ts";
+import { isBuffer, isPath, isText, VALUE_KINDS, type ValueType, valueType } from "./values.ts";
 
 /** What differs between nodes and between attachments of the same definition. */
 export interface Resolution {
@@ -34,6 +35,8 @@ export interface Resolution {
   parameters?: number;
   /** Fields of a trace event, where these are the parameters. */
   fields?: readonly FieldConfig[];
+  /** How many bytes the buffers among the arguments have, by position. */
+  buffers?: readonly (BufferConfig | undefined)[];
 }
 
 /** struct field_config. */
@@ -279,7 +282,7 @@ function checkNumber(def: HookDef, position: number): boolean {
 
 function typeOfArgument(def: HookDef, position: number): ValueType {
   const arg = def.args[position];
-  if (arg) return valueType(arg.type);
+  if (arg) return valueType(arg);
   throw new HookError("InvalidArgument", `a filter names argument ${position} of ${def.args.length}`);
 }
 
@@ -297,7 +300,8 @@ function describeArgument(
   switch (filter.compare) {
     case "text": {
       checkText(def, index);
-      const { how: compare, values } = filter;
+      const { how: compare } = filter;
+      const values = filter.values.map(withoutZeros(typeOfArgument(def, index), compare));
       return { operand: E.OPERAND_TEXT, index, negate, ...describeTexts({ compare, values }, tables) };
     }
     case "fileType": {
@@ -316,8 +320,13 @@ function describeArgument(
 }
 
 function checkText(def: HookDef, position: number): void {
-  const type = typeOfArgument(def, position);
-  if (type.kind !== VALUE_KINDS.VALUE_STRING && !isPath(type)) throw unfit(def, position, "text");
+  if (!isText(typeOfArgument(def, position))) throw unfit(def, position, "text");
+}
+
+/** Upstream's policies write the NUL that ends a string. Of a buffer as a whole, zeros at its end do not count. */
+function withoutZeros(type: ValueType, how: TextComparison): (value: string) => string {
+  if (!isBuffer(type)) return (value) => value.replace(/\0$/, "");
+  return how === "equal" ? (value) => value.replace(/\0+$/, "") : (value) => value;
 }
 
 function exeFlags({ of, followChildren }: Extract<FilterDef, { match: "binary" }>): number {
@@ -328,9 +337,8 @@ function describeTexts(
   { compare, values }: { compare: TextComparison; values: readonly string[] },
   tables: Tables,
 ): Comparison {
-  // Upstream's policies write the NUL that ends a string.
-  const texts = values.map((value) => value.replace(/\0$/, ""));
-  if (compare === "equal") return { compare: E.COMPARE_PATHS, first: tables.paths.addPaths(texts), count: 0 };
+  if (compare === "equal")
+    return { compare: E.COMPARE_PATHS, first: tables.paths.addPaths(values), count: 0 };
   if (compare !== "prefix" && compare !== "postfix") {
     throw new HookError(
       "KernelUnsupported",
@@ -340,6 +348,6 @@ function describeTexts(
   const end = compare === "postfix";
   return {
     compare: end ? E.COMPARE_TAIL_PATTERNS : E.COMPARE_PATTERNS,
-    ...tables.paths.addPatterns(texts, end),
+    ...tables.paths.addPatterns(values, end),
   };
 }

@@ -29,13 +29,18 @@ interface Place {
  * level on which it is.
  */
 export function resolveWalk(types: Types, structId: number, path: string): Walk {
+  return resolveMember(types, structId, path).walk;
+}
+
+/** The same with the type of what stands there. */
+export function resolveMember(types: Types, structId: number, path: string): { walk: Walk; type: BtfType } {
   const levels = path.split(".");
   if (levels.length > MAX_LEVELS)
     fail(path, `has ${levels.length} levels, at most ${MAX_LEVELS} are possible`);
   const offsets: number[] = [];
   let place: Place = { type: types.describeType(structId), offset: 0 };
   for (const level of levels) place = takeLevel(types, place, level, offsets, path);
-  return { offsets: [...offsets, place.offset], ...loadOf(place.type) };
+  return { walk: { offsets: [...offsets, place.offset], ...loadOf(place.type) }, type: place.type };
 }
 
 function takeLevel(types: Types, from: Place, level: string, offsets: number[], path: string): Place {

@@ -2,6 +2,7 @@
 import { arch } from "node:os";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import type { Binding, FuncProto, KernelBtf } from "../bpf/binding.ts";
+import { resolveAuto } from "./auto-type.ts";
 import { closestNames } from "./closest-names.ts";
 import { HookError } from "./hook-error.ts";
 import { checkArguments } from "./prototype.ts";
@@ -87,10 +88,10 @@ function rawTracepoint({ btf, bpf }: TargetContext, def: HookDef): Target {
   const proto = btf.tracepointProto(event);
   if (proto) {
     checkArguments(def, event, proto);
-    return { name: event, proto, def };
+    return { name: event, proto, def: resolveAuto(btf, def, proto) };
   }
   readTraceEvent(bpf.tracefsPath(), subsystem, event); // throws where there is no such tracepoint
-  return { name: event, def };
+  return { name: event, def: resolveAuto(btf, def, proto) };
 }
 
 function traceEvent({ bpf }: TargetContext, def: HookDef): Target {

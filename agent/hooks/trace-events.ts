@@ -1,7 +1,8 @@
 /** Trace events of tracefs: which fields they have, and how a policy's arguments are read from them. */
 import { readFileSync } from "node:fs";
 import type { ArgDef, ArgType, HookDef } from "../../crds/hook-spec.ts";
-import { ENUMERATORS as E } from "./config-layout.ts";
+import { type BufferConfig, bufferLimit, fixedBuffer } from "./buffers.ts";
+import { ENUMERATORS as E, MAX_ARGS } from "./config-layout.ts";
 import type { FieldConfig } from "./filter-config.ts";
 import { HookError } from "./hook-error.ts";
 
@@ -69,14 +70,21 @@ function fieldKind(type: string, size: number, signed: boolean): number {
 export function resolveFields(
   def: HookDef,
   event: TraceEvent,
-): { def: HookDef; fields: FieldConfig[]; types: ArgType[] } {
+): { def: HookDef; fields: FieldConfig[]; types: ArgType[]; buffers: (BufferConfig | undefined)[] } {
   const chosen = def.args.map((arg, position) => chooseField(arg, `args[${position}]`, event));
+  const fields: FieldConfig[] = [...chosen];
+  const buffers = def.args.map((arg, position) => {
+    if (arg.type !== "char_buf" && arg.type !== "const_buf") return undefined;
+    const { buffer, size } = chooseSize(arg, position, chosen[position] as EventField, event);
+    if (size) fields[MAX_ARGS + position] = size;
+    return buffer;
+  });
   const args = def.args.map((arg, position) => ({
     ...arg,
     index: position,
     type: typeOf(arg, chosen[position] as EventField),
   }));
-  return { def: { ...def, args }, fields: chosen, types: args.map(({ type }) => type) };
+  return { def: { ...def, args }, fields, types: args.map(({ type }) => type), buffers };
 }
 
 /** The fields of a system call's event by the number of its argument. */
@@ -113,6 +121,37 @@ function chooseField(
   return field;
 }
 
+/** How many bytes a buffer has, and the field that says so, which is behind those of the arguments. */
+function chooseSize(
+  arg: ArgDef,
+  position: number,
+  field: EventField,
+  { subsystem, event, fields }: TraceEvent,
+): { buffer: BufferConfig; size?: FieldConfig } {
+  const told: BufferConfig = {
+    limit: bufferLimit(arg),
+    parameter: MAX_ARGS + position,
+    width: 8,
+    signed: true,
+  };
+  if (field.kind === E.FIELD_ARRAY) return { buffer: fixedBuffer(field.size) };
+  if (field.kind === E.FIELD_DATA_LOC) {
+    return { buffer: told, size: { ...field, kind: E.FIELD_DATA_LOC_SIZE } };
+  }
+  const size = arg.sizeArgIndex === undefined ? undefined : fields[arg.sizeArgIndex - 1];
+  const what = `args[${position}]: ${arg.type}: field ${arg.index} of ${subsystem}/${event}, ${field.type} ${field.name}`;
+  if (arg.type === "const_buf" || !field.type.endsWith("*")) {
+    throw new HookError("InvalidArgument", `${what}, is no buffer`);
+  }
+  if (!size || isInside(size)) {
+    throw new HookError(
+      "InvalidArgument",
+      `${what}, needs sizeArgIndex: the number, from 1, of the field with its size`,
+    );
+  }
+  return { buffer: told, size };
+}
+
 /** Types that a field with bytes in it can be read as. */
 const TEXT_TYPES: ReadonlySet<ArgType> = new Set(["auto", "nop", "string", "char_buf", "const_buf"]);
 
@@ -126,5 +165,10 @@ const SIGNED: Readonly<Record<number, ArgType>> = { 1: "int8", 2: "int16", 4: "i
 function typeOf({ type }: ArgDef, field: EventField): ArgType {
   if (type !== "auto") return type;
   if (isInside(field) || /^(const )?char \*$/.test(field.type)) return "string";
-  return (field.kind === E.FIELD_SIGNED ? SIGNED : UNSIGNED)[field.size] ?? "uint64";
+  return integerType(field.size, field.kind === E.FIELD_SIGNED);
+}
+
+/** The type that an integer of this size is shown as. */
+export function integerType(size: number, signed: boolean): ArgType {
+  return (signed ? SIGNED : UNSIGNED)[size] ?? "uint64";
 }

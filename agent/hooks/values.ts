@@ -1,5 +1,5 @@
 /** How the kernel side reads each argument type, and how much room it takes in a record. */
-import type { ArgType } from "../../crds/hook-spec.ts";
+import type { ArgDef, ArgType } from "../../crds/hook-spec.ts";
 import { HookError } from "./hook-error.ts";
 
 /** enum value_kind of bpf/include/config.h. */
@@ -15,10 +15,15 @@ export const VALUE_KINDS = {
   VALUE_DENTRY: 8,
   VALUE_FD: 9,
   VALUE_BINPRM: 10,
+  VALUE_BUFFER: 11,
+  VALUE_MODULE: 12,
+  VALUE_LOAD_INFO: 13,
 } as const;
 
-/** Longest string that is read, without its NUL. */
+/** Longest string that is read, without its NUL, and most bytes of a buffer. */
 export const MAX_STRING_BYTES = 4096;
+/** Most bytes of a buffer with maxData. */
+export const MAX_DATA_BYTES = 16_384;
 
 /** How a value of a type is read and written. */
 export interface ValueType {
@@ -48,10 +53,6 @@ const fixed = (kind: number, room: number): ValueType => ({
   varies: false,
 });
 
-/** Types that no hook reads yet. */
-type UnsupportedType = "auto" | "char_buf" | "const_buf" | "load_info" | "module";
-type SupportedType = Exclude<ArgType, UnsupportedType>;
-
 const CAPABILITY_SET = fixed(VALUE_KINDS.VALUE_CAPABILITY_SET, 8);
 
 const varying = (kind: number, room: number): ValueType => ({ ...fixed(kind, room), varies: true });
@@ -61,13 +62,29 @@ const STRING = varying(VALUE_KINDS.VALUE_STRING, MAX_STRING_BYTES);
 /** struct path_value and the path. */
 const path = (kind: number): ValueType => varying(kind, 8 + MAX_STRING_BYTES);
 
+/** struct buffer_value and the bytes. */
+const BUFFER = varying(VALUE_KINDS.VALUE_BUFFER, 8 + MAX_STRING_BYTES);
+
+/** struct module_value and the name: MODULE_NAME_BYTES of bpf/include/module.h. */
+const MODULE_BYTES = 16 + 64;
+
 /** Whether a type is shown and compared by its path. */
 export function isPath({ kind }: ValueType): boolean {
   return kind >= VALUE_KINDS.VALUE_FILE && kind <= VALUE_KINDS.VALUE_BINPRM;
 }
 
-/** Every argument type that hooks can read. */
-export const VALUE_TYPES: Readonly<Record<SupportedType, ValueType>> = {
+/** Whether a type is bytes, as many as something else says. */
+export function isBuffer({ kind }: ValueType): boolean {
+  return kind === VALUE_KINDS.VALUE_BUFFER;
+}
+
+/** Whether a type is compared as text. */
+export function isText(type: ValueType): boolean {
+  return type.kind === VALUE_KINDS.VALUE_STRING || isBuffer(type) || isPath(type);
+}
+
+/** Every argument type that hooks can read; `auto` stands for one of them. */
+export const VALUE_TYPES: Readonly<Record<Exclude<ArgType, "auto">, ValueType>> = {
   int: integer(4, true),
   sint32: integer(4, true),
   int32: integer(4, true),
@@ -99,12 +116,16 @@ export const VALUE_TYPES: Readonly<Record<SupportedType, ValueType>> = {
   dentry: path(VALUE_KINDS.VALUE_DENTRY),
   fd: path(VALUE_KINDS.VALUE_FD),
   linux_binprm: path(VALUE_KINDS.VALUE_BINPRM),
+  char_buf: BUFFER,
+  const_buf: BUFFER,
+  module: fixed(VALUE_KINDS.VALUE_MODULE, MODULE_BYTES),
+  load_info: fixed(VALUE_KINDS.VALUE_LOAD_INFO, MODULE_BYTES),
   nop: fixed(VALUE_KINDS.VALUE_NOP, 0),
 };
 
-/** How a type is read; throws a HookError for one that is not. */
-export function valueType(type: ArgType): ValueType {
-  const found = (VALUE_TYPES as Partial<Record<ArgType, ValueType>>)[type];
-  if (!found) throw new HookError("KernelUnsupported", `arguments of type ${type} are not supported`);
-  return found;
+/** How an argument is read; throws a HookError for an `auto` that has not been resolved. */
+export function valueType({ type, maxData }: Pick<ArgDef, "type" | "maxData">): ValueType {
+  if (type === "auto") throw new HookError("InvalidArgument", "auto is no type: name the one that is meant");
+  const found = VALUE_TYPES[type];
+  return maxData ? { ...found, room: 8 + MAX_DATA_BYTES } : found;
 }

@@ -1,8 +1,8 @@
 /** Where an argument's value is found: in its parameter, or by a walk from there or from the current task. Pure. */
 import type { ArgDef, HookDef } from "../../crds/hook-spec.ts";
-import type { FuncProto, KernelBtf } from "../bpf/binding.ts";
+import type { BtfType, FuncProto, KernelBtf } from "../bpf/binding.ts";
 import { HookError } from "./hook-error.ts";
-import { resolveWalk, type Walk } from "./resolve.ts";
+import { resolveMember, resolveWalk, type Walk } from "./resolve.ts";
 import { valueType } from "./values.ts";
 
 type Types = Pick<KernelBtf, "describeType" | "structId">;
@@ -17,6 +17,18 @@ export function resolveWalks(types: Types, def: HookDef, proto: FuncProto | unde
       throw new HookError(error.reason, `args[${position}]: ${error.message}`, { cause: error });
     }
   });
+}
+
+/** Type of what an argument reads; undefined where BTF does not tell. */
+export function typeOfArgument(
+  types: Types,
+  def: HookDef,
+  arg: ArgDef,
+  proto: FuncProto | undefined,
+): BtfType | undefined {
+  if (arg.resolve) return resolveMember(types, startOf(types, def, arg, proto), arg.resolve).type;
+  const typeId = proto?.params[arg.index]?.typeId;
+  return typeId === undefined ? undefined : types.describeType(typeId);
 }
 
 function walkOf(types: Types, def: HookDef, arg: ArgDef, proto: FuncProto | undefined): Walk | undefined {
@@ -68,7 +80,7 @@ function structOf(types: Types, name: string): number {
 
 /** The type must suit what stands there: a number where it wants one, else a structure, an array or a pointer. */
 function checkEnd({ type, resolve }: ArgDef, { load }: Walk): void {
-  const { width } = valueType(type);
+  const { width } = valueType({ type });
   if (type === "nop" || type === "fd") return;
   if (width > 0 && load === 0) {
     throw new HookError("InvalidArgument", `resolve ${resolve}: it is no number, as type ${type} wants`);

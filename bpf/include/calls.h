@@ -28,6 +28,13 @@ static __always_inline struct call_key call_key(__u32 frame)
 	return key;
 }
 
+/* `parameter` is a constant to the verifier. */
+static __always_inline void keep_parameter(void *context, struct call_head *call, __u8 parameter)
+{
+	if (parameter < MAX_ARGS)
+		read_parameter(context, parameter, &call->parameter[parameter]);
+}
+
 /* Sets a slot aside for a value that is read at return, and keeps what it is read from. */
 static __always_inline __u32 reserve_late(struct call_head *call, __u32 arg, __u32 at)
 {

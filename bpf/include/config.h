@@ -9,11 +9,13 @@
 #include "core.h"
 
 #define MAX_ARGS 5
+#define MAX_FIELDS 10
 #define RETURN_ARG MAX_ARGS /* index of the return value among the values */
 #define MAX_SELECTORS 5
 #define MAX_FILTERS 96
 #define INLINE_RANGES 160 /* room for a mask per filter, and then for small sets */
 #define MAX_STRING 4096
+#define MAX_DATA 16384 /* of a buffer with maxData */
 #define MAX_STEPS_OF_VALUE 11
 #define EXE_PATH 256
 #define EXE_TAIL 128
@@ -31,6 +33,9 @@ enum value_kind {
 	VALUE_DENTRY = 8,
 	VALUE_FD = 9,		/* number of an open file of the current task */
 	VALUE_BINPRM = 10,	/* struct linux_binprm: its file */
+	VALUE_BUFFER = 11,	/* bytes of memory: see struct buffer_config */
+	VALUE_MODULE = 12,	/* struct module */
+	VALUE_LOAD_INFO = 13,	/* struct load_info: what a module is loaded from */
 };
 
 enum value_source {
@@ -55,12 +60,22 @@ struct value_config {
 	__u8 reserved;
 };
 
+/* How many bytes a buffer has: `limit`, or what a parameter says, of which no more than `limit` are read. */
+struct buffer_config {
+	__u32 limit;
+	__u8 parameter;		/* RETURN_ARG: what the function returned */
+	__u8 width;		/* of the size, in bytes; 0: there are `limit` bytes */
+	__u8 flags;		/* VALUE_SIGNED */
+	__u8 reserved;
+};
+
 /* What stands in the field of a trace event. */
 enum field_kind {
 	FIELD_UNSIGNED = 0,
 	FIELD_SIGNED = 1,
 	FIELD_ARRAY = 2,	/* the value is its address */
 	FIELD_DATA_LOC = 3,	/* size << 16 | offset: the value is that address in the event */
+	FIELD_DATA_LOC_SIZE = 4, /* of the same: the value is the size */
 };
 
 struct field_config {
@@ -231,13 +246,14 @@ struct hook_config {
 	__u16 selectors;
 	__u64 limit_seed[2];	/* random: keys of the rate limit cannot be made to collide */
 	__u32 parameters;	/* of the function: where a trampoline's context has its return value */
-	struct field_config field[MAX_ARGS]; /* of a trace event, by parameter */
+	struct field_config field[MAX_FIELDS]; /* of a trace event, by parameter; the second half are sizes of buffers */
 	struct late_config late[MAX_ARGS + 1];
 	struct cred_hook_config cred;
 	struct value_config arg[MAX_ARGS + 1];
 	struct selector_config selector[MAX_SELECTORS];
 	struct filter_config filter[MAX_FILTERS];
 	struct value_range range[INLINE_RANGES];
+	struct buffer_config buffer[MAX_ARGS];
 	__u32 step[MAX_ARGS][MAX_STEPS_OF_VALUE]; /* bytes to add; between two of them the pointer there is followed */
 };
 

@@ -47,7 +47,9 @@ static __always_inline __u32 write_arguments(void *context, void *record)
 	NOT_UNROLLED
 	for (i = 0; i < MAX_ARGS && i < count; i++) {
 		if (hook_config.arg[i].flags & VALUE_AT_RETURN) {
-			read_parameter(context, hook_config.arg[i].parameter, &call_of(record)->parameter[i]);
+			keep_parameter(context, call_of(record), hook_config.arg[i].parameter);
+			if (hook_config.buffer[i].width && hook_config.buffer[i].parameter != RETURN_ARG)
+				keep_parameter(context, call_of(record), hook_config.buffer[i].parameter);
 			at += reserve_late(call_of(record), i, at);
 		} else {
 			at += write_argument(context, i, (struct arg_slot *)((char *)record + at));

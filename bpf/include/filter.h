@@ -169,15 +169,22 @@ static __always_inline bool exe_matches(const struct hit *hit, const volatile st
 static __always_inline bool prepare_text(const struct hit *hit, __u32 arg, struct text_scratch *scratch)
 {
 	struct process_image *text = &scratch->text;
-	__u64 start = 0, size, head, tail;
+	__u64 start = 0, size, head, tail, address, whole = 0;
+	__u8 kind = hook_config.arg[arg].kind;
 	__u32 mode;
 	__u16 depth;
 
-	if (is_path_kind(hook_config.arg[arg].kind)) {
+	if (is_path_kind(kind)) {
 		if (!read_path(hit->context, arg, &scratch->path, &mode, &depth))
 			return false;
 		size = path_size(&scratch->path);
 		start = PATH_BYTES - size;
+	} else if (kind == VALUE_BUFFER) {
+		if (!read_value(hit->context, arg, &address, &depth) || !read_buffer_size(hit->context, arg, &whole))
+			return false;
+		size = at_most(whole, MAX_STRING);
+		if (!read_memory(arg, scratch->path.bytes, size, address))
+			return false;
 	} else {
 		long length = read_string(hit->context, arg, scratch->path.bytes, &depth);
 
@@ -194,6 +201,8 @@ static __always_inline bool prepare_text(const struct hit *hit, __u32 arg, struc
 	start = at_most(start + size - tail, PATH_BYTES);
 	bpf_probe_read_kernel(text->tail + at_most(EXE_TAIL - tail, EXE_TAIL), tail, scratch->path.bytes + start);
 	text->path_size = size;
+	if (kind == VALUE_BUFFER && whole > MAX_STRING)
+		return read_memory(arg, text->tail, EXE_TAIL, address + whole - EXE_TAIL);
 	return true;
 }
 

@@ -9,6 +9,15 @@
 
 #include "maps.h"
 
+/* Cuts a register to the width of its type and extends the sign. */
+static __always_inline __u64 narrow(__u64 value, __u8 width, __u8 flags)
+{
+	__u32 unused = 64 - 8 * width;
+
+	value <<= unused;
+	return flags & VALUE_SIGNED ? (__u64)((__s64)value >> unused) : value >> unused;
+}
+
 #ifndef PARAMETERS_KEPT
 #define PARAMETERS_KEPT 0 /* 1: those of system calls have been taken out of their registers */
 #endif
@@ -70,10 +79,10 @@ static __always_inline bool read_parameter(void *context, __u8 index, __u64 *val
 		*value = (__u64)address;
 		return true;
 	}
-	if (field->kind == FIELD_DATA_LOC) {
+	if (field->kind == FIELD_DATA_LOC || field->kind == FIELD_DATA_LOC_SIZE) {
 		if (bpf_probe_read_kernel(&location, sizeof(location), address))
 			return false;
-		*value = (__u64)context + (location & 0xffff);
+		*value = field->kind == FIELD_DATA_LOC ? (__u64)context + (location & 0xffff) : location >> 16;
 		return true;
 	}
 	if (bpf_probe_read_kernel(&bytes, field->size, address))

@@ -3,21 +3,14 @@
 #ifndef TRIGON_VALUES_H
 #define TRIGON_VALUES_H
 
+#include "buffer.h"
 #include "cred.h"
+#include "module.h"
 #include "parameters.h"
 #include "path.h"
 
 #define SLOT_BYTES sizeof(struct arg_slot)
 #define STRING_ROOM (MAX_STRING + 2) /* with its NUL, and one byte more that tells whether it goes on */
-
-/* Cuts a register to the width of its type and extends the sign. */
-static __always_inline __u64 narrow(__u64 value, __u8 width, __u8 flags)
-{
-	__u32 unused = 64 - 8 * width;
-
-	value <<= unused;
-	return flags & VALUE_SIGNED ? (__u64)((__s64)value >> unused) : value >> unused;
-}
 
 /* Follows the steps from an address; false, and the level in `depth`, where one cannot be read. */
 static __always_inline bool take_steps(__u32 arg, __u64 *value, __u16 *depth)
@@ -209,8 +202,7 @@ static __always_inline long read_string(void *context, __u32 arg, char *text, __
 
 	if (!read_value(context, arg, &address, depth))
 		return -1;
-	/* A kernel function may get a string that still lies in user memory: the upper half tells. */
-	if (hook_config.arg[arg].flags & VALUE_USER || (__s64)address >= 0)
+	if (is_user_memory(arg, address))
 		return bpf_probe_read_user_str(text, STRING_ROOM, (const void *)address);
 	return bpf_probe_read_kernel_str(text, STRING_ROOM, (const void *)address);
 }
@@ -233,6 +225,38 @@ static __always_inline __u32 write_string(void *context, __u32 arg, struct arg_s
 	length = (length + 7) & ~7ULL;
 	slot->room = length;
 	return length;
+}
+
+/* A struct buffer_value, the bytes and zeros up to the next multiple of 8; returns the bytes used. */
+static __always_inline __u32 write_buffer(void *context, __u32 arg, struct arg_slot *slot)
+{
+	struct buffer_value *value = (struct buffer_value *)((char *)slot + SLOT_BYTES);
+	char *bytes = (char *)(value + 1);
+	__u64 address, size = 0, read = 0;
+
+	slot->status = ARG_READ_FAILED;
+	if (read_value(context, arg, &address, &slot->depth) && read_buffer_size(context, arg, &size)) {
+		read = at_most(size, hook_config.buffer[arg].limit);
+		if (read_memory(arg, bytes, read, address))
+			slot->status = size > read ? ARG_TRUNCATED : ARG_OK;
+	}
+	value->size = size;
+	read = at_most(read, hook_config.buffer[arg].limit); /* again: 5.10 forgets the bounds of what it spills */
+	__builtin_memset(bytes + read, 0, 8);
+	slot->size = sizeof(*value) + read;
+	read = sizeof(*value) + ((read + 7) & ~7ULL);
+	slot->room = read;
+	return read;
+}
+
+static __always_inline bool write_module(void *context, __u32 arg, struct module_value *value, __u16 *depth)
+{
+	__u64 address;
+
+	if (!read_value(context, arg, &address, depth))
+		return false;
+	return hook_config.arg[arg].kind == VALUE_MODULE ? read_module((const struct module *)address, value)
+							 : read_load_info((const struct load_info *)address, value);
 }
 
 /* Fills the slot of an argument and returns its size with its payload. */
@@ -258,6 +282,11 @@ static __always_inline __u32 write_argument(void *context, __u32 arg, struct arg
 		return SLOT_BYTES + write_string(context, arg, slot);
 	} else if (is_path_kind(kind)) {
 		return SLOT_BYTES + write_path(context, arg, slot);
+	} else if (kind == VALUE_BUFFER) {
+		return SLOT_BYTES + write_buffer(context, arg, slot);
+	} else if (kind == VALUE_MODULE || kind == VALUE_LOAD_INFO) {
+		read = write_module(context, arg, payload, &slot->depth);
+		size = sizeof(struct module_value) + MODULE_NAME_BYTES;
 	}
 	slot->status = read ? ARG_OK : ARG_READ_FAILED;
 	slot->room = size;

@@ -15,7 +15,7 @@ const ARGUMENT = object(
     btfTypeModule: text("Kernel module whose BTF has the type."),
     index: count("Parameter number, 0 for the first."),
     label: text("Name of the argument in events."),
-    maxData: flag("Reads up to 320 KiB of char_buf and char_iovec.", false),
+    maxData: flag("Reads up to 16 KiB of a char_buf instead of 4.", false),
     resolve: text("Path of struct members from the value to what is wanted.", { default: "" }),
     returnCopy: flag("Reads the value when the function returns.", false),
     sizeArgIndex: count("Number of the parameter, from 1, that holds the size of a char_buf."),

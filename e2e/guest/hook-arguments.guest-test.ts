@@ -9,10 +9,10 @@ import { after, before, describe, test } from "node:test";
 import { loadBinding } from "../../agent/bpf/binding.ts";
 import { attachEntry, closeAttachment } from "../../agent/hooks/attach-entry.ts";
 import { encodeConfig } from "../../agent/hooks/config-image.ts";
-import { makeArgs } from "../../agent/hooks/test-hooks.ts";
-import type { ArgDef, ArgType, HookDef } from "../../crds/hook-spec.ts";
+import { makeArgs, makeSelector } from "../../agent/hooks/test-hooks.ts";
+import type { ArgDef, ArgType, FilterDef, HookDef } from "../../crds/hook-spec.ts";
 import type { CredFields, Value } from "./records.ts";
-import { act, type Hit, hitsIn, makeHookOn, NR, OBJECT, run, TestEngine } from "./test-engine.ts";
+import { ACT, act, type Hit, hitsIn, makeHookOn, NR, OBJECT, run, TestEngine } from "./test-engine.ts";
 
 const READ_FAILED = 1;
 const TRUNCATED = 2;
@@ -265,6 +265,122 @@ describe("strings", () => {
       [0, READ_FAILED, READ_FAILED],
     );
     assert.equal(own[0]?.values[0], "");
+  });
+});
+
+describe("buffers", () => {
+  const ADD_KEY = 248;
+  const THREAD_KEYRING = -1;
+  const addKey = (type: string, text: string, length: number | string = text.length) =>
+    act(`call ${ADD_KEY}:@${type}:@some-key:@${text}:${length}:${THREAD_KEYRING}`);
+  const payload = (parts: Partial<ArgDef> = {}): ArgDef => ({
+    index: 2,
+    type: "char_buf",
+    sizeArgIndex: 4,
+    ...parts,
+  });
+  const hook = (...args: ArgDef[]) => makeHookOn("sys_add_key", { args });
+
+  test("of user memory have the size that another parameter says", () => {
+    const def = hook({ index: 0, type: "string" }, payload(), { index: 3, type: "size_t" });
+    const { values, statuses } = hitOf(def, () => addKey("user", "secret-and-more", 6));
+    assert.deepEqual(
+      [values, statuses],
+      [
+        ["user", "secret", 6n],
+        [0, 0, 0],
+      ],
+    );
+  });
+
+  test("of kernel memory, and empty ones", () => {
+    // key_create_or_update(keyring, type, description, payload, plen, ...)
+    const def = makeHookOn("key_create_or_update", {
+      args: [{ index: 3, type: "char_buf", sizeArgIndex: 5 }],
+    });
+    assert.deepEqual(hitOf(def, () => addKey("user", "secret")).values, ["secret"]);
+    assert.deepEqual(hitOf(hook(payload()), () => addKey("user", "secret", 0)).values, [""]);
+  });
+
+  test("longer than 4096 bytes are cut and say so, with maxData only beyond 16384", () => {
+    const text = "y".repeat(20_000);
+    const cases: [ArgDef, number, number, number][] = [
+      [payload(), 4096, 0, 4096],
+      [payload(), 4097, TRUNCATED, 4096],
+      [payload({ maxData: true }), 16_384, 0, 16_384],
+      [payload({ maxData: true }), 20_000, TRUNCATED, 16_384],
+    ];
+    for (const [arg, length, status, want] of cases) {
+      const { values, statuses } = hitOf(hook(arg), () => addKey("user", text, length));
+      assert.deepEqual([statuses[0], String(values[0]).length], [status, want]);
+    }
+  });
+
+  test("behind a bad pointer, or of a size below zero, are errors", () => {
+    const bad = hitOf(hook(payload()), () => act(`call ${ADD_KEY}:@user:@some-key:1:8:${THREAD_KEYRING}`));
+    assert.deepEqual(bad.statuses, [READ_FAILED]);
+    assert.deepEqual(hitOf(hook(payload()), () => addKey("user", "x", "-5")).statuses, [READ_FAILED]);
+  });
+
+  test("that a call fills in are read when it returns, as long as it says", () => {
+    const args: ArgDef[] = [{ index: 1, type: "char_buf", returnCopy: true }];
+    const def = makeHookOn("sys_readlink", { args, returnArg: { type: "nop" } });
+    const room = "z".repeat(200);
+    const readlink = (path: string) => act(`call 89:@${path}:@${room}:200`);
+    assert.deepEqual(hitOf(def, () => readlink("/proc/self/exe")).values, [ACT]);
+    assert.deepEqual(hitOf(def, () => readlink("/no/such/link")).values, [""]);
+  });
+
+  test("whose size lies in a type have that of the structure", () => {
+    const args: ArgDef[] = [{ index: 0, type: "const_buf", resolve: "comm" }];
+    const def = makeHookOn("security_task_setnice", { args });
+    const { values } = hitOf(def, () => act("call 141:0:0:0"));
+    // Behind the name may stand what was there before.
+    assert.match(String(values[0]), /^act\0.{12}$/s);
+  });
+
+  test("are compared as a whole, from their beginning and from their end", () => {
+    const text = (how: "equal" | "prefix" | "postfix", value: string): FilterDef => ({
+      match: "arg",
+      arg: 0,
+      negate: false,
+      compare: "text",
+      how,
+      values: [value],
+    });
+    const long = `${"b".repeat(5000)}end`;
+    const cases: [FilterDef, string, number][] = [
+      [text("equal", "secret"), "secret", 1],
+      [text("equal", "secre"), "secret", 0],
+      [text("prefix", "sec"), "secret", 1],
+      [text("prefix", "ecr"), "secret", 0],
+      [text("postfix", "ret"), "secret", 1],
+      [text("postfix", "bend"), long, 1],
+      [text("postfix", "bbbb"), long, 0],
+    ];
+    for (const [filter, value, want] of cases) {
+      const def = makeHookOn("sys_add_key", { args: [payload()], selectors: [makeSelector(filter)] });
+      assert.equal(engine.watch([def], () => addKey("user", value)).length, want, JSON.stringify(filter));
+    }
+  });
+});
+
+describe("kernel modules", () => {
+  test("are shown by name, with what the kernel thinks of them", () => {
+    // Debian signs its modules; mod_sysfs_setup(module, load_info, ...)
+    const defs = [
+      makeHookOn("do_init_module", { args: makeArgs("module") }),
+      makeHookOn("mod_sysfs_setup", { args: makeArgs("nop", "load_info") }),
+      makeHookOn("mod_sysfs_setup", { args: makeArgs("uint64", "load_info") }), // by kprobe
+    ];
+    const loads = () => {
+      run("modprobe", ["-r", "dummy"]);
+      run("modprobe", ["dummy"]);
+    };
+    const hits = engine.watch(defs, loads).map(({ hook, values }) => [hook, values.at(-1)]);
+    for (const hook of [0, 1, 2]) {
+      assert.deepEqual(new Map(hits as [number, unknown][]).get(hook), { dummy: 1, taints: 0n });
+    }
   });
 });
 

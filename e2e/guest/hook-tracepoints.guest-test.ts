@@ -11,7 +11,7 @@ import { encodeConfig } from "../../agent/hooks/config-image.ts";
 import { makeArgs } from "../../agent/hooks/test-hooks.ts";
 import { readTraceEvent, syscallFields } from "../../agent/hooks/trace-events.ts";
 import type { ArgDef, HookDef, SelectorDef } from "../../crds/hook-spec.ts";
-import { act, type Hit, hitsIn, makeHookOn, NR, OBJECT, TestEngine } from "./test-engine.ts";
+import { ACT, act, type Hit, hitsIn, makeHookOn, NR, OBJECT, TestEngine } from "./test-engine.ts";
 
 let engine: TestEngine;
 before(() => {
@@ -59,6 +59,30 @@ describe("a raw tracepoint", () => {
     hook.detach();
     const [hit] = hitsOf(exec(makeArgs("uint64")), "exit 0");
     assert.ok((hit?.values[0] as bigint) >= 1n << 63n, "a kernel address");
+  });
+
+  test("gives `auto` the type that the kernel declares, also at the end of a walk", () => {
+    const def = exec([
+      { index: 0, type: "auto", resolve: "cred.euid" },
+      { index: 0, type: "auto", resolve: "comm" },
+      { index: 1, type: "auto" },
+      { index: 2, type: "auto" },
+      { index: 0, type: "auto", resolve: "cred" },
+    ]);
+    const hook = engine.attach(def);
+    const types = hook.resolved.args.map(({ type }) => type);
+    hook.detach();
+    assert.deepEqual(types, ["uint32", "string", "int32", "linux_binprm", "cred"]);
+    const [hit] = hitsOf(def, "exit 0");
+    const [euid, comm, pid, path, cred] = hit?.values ?? [];
+    assert.deepEqual([euid, comm, pid, path], [0n, "act", BigInt(hit?.pid ?? 0), ACT]);
+    assert.equal((cred as { euid: number }).euid, 0);
+  });
+
+  test("whose `auto` has no type of its own is refused", () => {
+    const { status } = engine.engine.attach(exec([{ index: 0, type: "auto", resolve: "se" }]));
+    assert.equal(status.reason, "InvalidArgument");
+    assert.match(status.message ?? "", /args\[0\]: auto: struct sched_entity is no value: name the type/);
   });
 
   test("with a parameter that it does not have is refused with the prototype", () => {
@@ -126,6 +150,26 @@ describe("a trace event", () => {
     const open = tracepoint("syscalls/sys_enter_openat", false, { args: [{ index: 6, type: "string" }] });
     const paths = hitsOf(open, `call ${NR.openat}:-100:@/etc/hostname:0`).map((hit) => hit.values[0]);
     assert.ok(paths.includes("/etc/hostname"), paths.join(" "));
+  });
+
+  test("shows buffers: arrays, what lies behind, and what another field has the size of", () => {
+    const comm = tracepoint("sched/sched_process_fork", false, { args: [{ index: 4, type: "const_buf" }] });
+    const [forked] = hitsOf(comm, "fork exit 0");
+    assert.match(String(forked?.values[0]), /^act(\0|$)/);
+    const exec = tracepoint("sched/sched_process_exec", false, { args: [{ index: 4, type: "char_buf" }] });
+    assert.equal(hitsOf(exec, "exit 0")[0]?.values[0], `${ACT}\0`);
+    // 5 type, 6 description, 7 payload, 8 its size: counted from 1 in sizeArgIndex
+    const key = tracepoint("syscalls/sys_enter_add_key", false, {
+      args: [{ index: 7, type: "char_buf", sizeArgIndex: 9 }],
+    });
+    assert.deepEqual(
+      hitsOf(key, "call 248:@user:@key:@secret:4:-1").map(({ values }) => values),
+      [["secr"]],
+    );
+    const { status } = engine.engine.attach(
+      tracepoint("syscalls/sys_enter_add_key", false, { args: [{ index: 7, type: "char_buf" }] }),
+    );
+    assert.match(status.message ?? "", /field 7 of syscalls\/sys_enter_add_key, .* needs sizeArgIndex/);
   });
 
   test("with a field that it does not have is refused with the list of those that it has", () => {

@@ -1,5 +1,6 @@
 /** Records of the ring as plain objects, for tests: clear where agent/events/decode.ts is fast. */
 import {
+  BUFFER_SIZE,
   CRED,
   CRED_CHANGE,
   CRED_CHANGE_SIZE,
@@ -12,6 +13,8 @@ import {
   HOOK,
   HOOK_SIZE,
   MAX_GROUPS,
+  MODULE,
+  MODULE_SIZE,
   NS,
   PATH_SIZE,
   RECORD_CRED_CHANGE,
@@ -90,9 +93,22 @@ export function argumentValue(slot: { status: number; bytes: Uint8Array } | unde
   const view = new DataView(slot.bytes.buffer, slot.bytes.byteOffset, slot.bytes.byteLength);
   if (PATH_TYPES.has(type)) return Buffer.from(slot.bytes.subarray(PATH_SIZE)).toString("latin1");
   if (type === "string" || type === "filename") return Buffer.from(slot.bytes).toString("latin1");
+  if (type === "char_buf" || type === "const_buf") {
+    return Buffer.from(slot.bytes.subarray(BUFFER_SIZE)).toString("latin1");
+  }
+  if (type === "module" || type === "load_info") return decodeModule(slot.bytes);
   if (type === "cred") return decodeCred(view);
   if (type === "user_namespace") return readU32s(view, USER_NS);
   return /^(u|size_t|kernel_cap_t|cap_)/.test(type) ? view.getBigUint64(0, true) : view.getBigInt64(0, true);
+}
+
+function decodeModule(bytes: Uint8Array): CredFields {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const name = Buffer.from(bytes.subarray(MODULE_SIZE)).toString("latin1").replace(/\0.*$/s, "");
+  return {
+    [name]: view.getUint32(MODULE.signature_ok, true),
+    taints: view.getBigUint64(MODULE.taints, true),
+  };
 }
 
 const KINDS: Record<number, Header["kind"]> = {
