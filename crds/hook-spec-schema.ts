@@ -21,8 +21,11 @@ export const HOOK_SPEC_LIMITS = {
   postfixBytes: 127,
   ranges: 64,
   syscalls: 512,
-  texts: 64,
+  texts: 100,
   substringBytes: 99,
+  /** Of a hook, and the bytes of their tables: agent/hooks/automata.ts. */
+  substringFilters: 6,
+  substringTables: 1 << 20,
   resolveLength: 255,
   /** Several masks of a filter are one: their bits together. */
   masks: 1,

@@ -5,6 +5,7 @@ import type { Lists } from "./lists.ts";
 import { child, type Problems } from "./problems.ts";
 import type { SelectorScope } from "./selectors/scope.ts";
 import { compileSelector } from "./selectors/selector.ts";
+import { checkSubstrings } from "./selectors/substrings.ts";
 import type { PolicySpec, Selector } from "./types.ts";
 
 /** Where a probe stands, and what it can refer to. */
@@ -57,6 +58,7 @@ function compileSelectors(
     compileSelector(selector, child(path, index), scope, problems),
   );
   checkFilterCount(compiled, path, problems);
+  checkSubstrings(compiled, path, problems);
   return compiled;
 }
 

@@ -1,6 +1,7 @@
 /** What a hook's definition becomes in the kernel: the bytes of struct hook_config and of the hook's maps. Pure. */
 import { credHookOf } from "../../crds/cred-hooks.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
+import { AutomatonTables } from "./automata.ts";
 import type { BufferConfig } from "./buffers.ts";
 import {
   ARG_SLOT_BYTES,
@@ -40,6 +41,8 @@ export interface ConfigImage {
   paths: ReadonlyMap<string, bigint>;
   /** Elements of hook_patterns. */
   patterns: readonly Uint8Array[];
+  /** Value of hook_automata; empty where no filter needs it. */
+  automata: Uint8Array;
   /** Size of the hook's scratch value; 0 when records are built in the ring. */
   scratchBytes: number;
   rateLimited: boolean;
@@ -106,13 +109,20 @@ export function encodeConfig(def: HookDef, resolution: Resolution): ConfigImage 
   encodeBuffers(view, def, resolution.buffers ?? []);
   for (const value of late.values) encodeLate(view, value);
 
-  const tables: Tables = { ranges: new RangeTables(), paths: new PathTables() };
+  const tables: Tables = {
+    ranges: new RangeTables(),
+    paths: new PathTables(),
+    automata: new AutomatonTables(),
+  };
   encodeSelectors(view, def, resolution, tables);
   for (const [index, range] of tables.ranges.inline.entries()) {
     encodeRange(view, at.range + index * VALUE_RANGE.size, range);
   }
+  const automata = tables.automata.bytes();
+  view.setUint32(at.automata_mask, Math.max(0, automata.length / 2 - 1), true);
   return {
     config,
+    automata,
     ranges: tables.ranges.many.map(rangeBytes),
     paths: tables.paths.paths,
     patterns: tables.paths.patterns,

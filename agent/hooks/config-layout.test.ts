@@ -64,7 +64,7 @@ describe.skipIf(!built)(
 );
 
 describe("config layout against the headers", () => {
-  const header = ["config.h", "filter.h"]
+  const header = ["config.h", "filter.h", "substring.h"]
     .map((name) => readFileSync(`${root}bpf/include/${name}`, "utf8"))
     .join("\n");
   const headerValue = (name: string): number | undefined => {
@@ -94,7 +94,11 @@ describe("config layout against the headers", () => {
     EXE_TAIL,
     MAX_PATTERNS,
   };
+  const { AUTOMATON_FOUND, CLASS_ENTRIES } = layout;
   const constants = {
+    AUTOMATON_FOUND,
+    CLASS_ENTRIES,
+
     ...layout.ENUMERATORS,
     ...VALUE_KINDS,
     ...limits,

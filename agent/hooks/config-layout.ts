@@ -17,6 +17,10 @@ export const EXE_TAIL = 128;
 /** Patterns of one hook, bpf/include/filter.h. */
 export const MAX_PATTERNS = 256;
 
+/** Entry of a state in which a text has ended, and entries of a table of classes: bpf/include/substring.h. */
+export const AUTOMATON_FOUND = 32768;
+export const CLASS_ENTRIES = 128;
+
 /** struct hook_config. */
 export const HOOK_CONFIG = {
   size: 4296,
@@ -28,10 +32,11 @@ export const HOOK_CONFIG = {
     selectors: 14,
     limit_seed: 16,
     parameters: 32,
-    field: 36,
-    late: 76,
-    cred: 100,
-    arg: 108,
+    automata_mask: 36,
+    field: 40,
+    late: 80,
+    cred: 104,
+    arg: 112,
     selector: 160,
     filter: 320,
     range: 1472,
@@ -204,6 +209,7 @@ export const ENUMERATORS = {
   COMPARE_PATHS: 3,
   COMPARE_PATTERNS: 4,
   COMPARE_TAIL_PATTERNS: 5,
+  COMPARE_SUBSTRINGS: 6,
   NAMESPACE_UTS: 0,
   NAMESPACE_IPC: 1,
   NAMESPACE_MNT: 2,

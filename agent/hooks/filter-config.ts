@@ -12,6 +12,7 @@ import type {
   Range,
   TextComparison,
 } from "../../crds/hook-spec.ts";
+import type { AutomatonTables } from "./automata.ts";
 import type { BufferConfig } from "./buffers.ts";
 import { ENUMERATORS as E, FILTER_CONFIG, HOOK_CONFIG } from "./config-layout.ts";
 import { HookError } from "./hook-error.ts";
@@ -50,6 +51,7 @@ export interface FieldConfig {
 export interface Tables {
   ranges: RangeTables;
   paths: PathTables;
+  automata: AutomatonTables;
 }
 
 const NAMESPACES: Record<NamespaceName, number> = {
@@ -339,11 +341,9 @@ function describeTexts(
 ): Comparison {
   if (compare === "equal")
     return { compare: E.COMPARE_PATHS, first: tables.paths.addPaths(values), count: 0 };
-  if (compare !== "prefix" && compare !== "postfix") {
-    throw new HookError(
-      "KernelUnsupported",
-      `${compare}: texts are compared from their beginning or their end`,
-    );
+  if (compare === "substring" || compare === "substringIgnoreCase") {
+    const { first, count } = tables.automata.add(values, compare === "substringIgnoreCase");
+    return { compare: E.COMPARE_SUBSTRINGS, first, count };
   }
   const end = compare === "postfix";
   return {

@@ -109,6 +109,9 @@ function createOptional(
   if (image.patterns.length > 0) {
     fillArray(create("hook_patterns", table(PATH_PATTERN.size, image.patterns.length)), image.patterns);
   }
+  if (image.automata.length > 0) {
+    fillArray(create("hook_automata", table(image.automata.length, 1)), [image.automata]);
+  }
   if (image.paths.size > 0) {
     const flags = BPF_F_RDONLY_PROG | BPF_F_NO_PREALLOC;
     const options = {

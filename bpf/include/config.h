@@ -153,6 +153,7 @@ enum filter_compare {
 	COMPARE_PATHS = 3,	/* in hook_paths with bit `first`; with EXE_OR_ANCESTOR `count` is its bit in follow_paths */
 	COMPARE_PATTERNS = 4,	/* like one of hook_patterns[first..first+count], from the start of the path */
 	COMPARE_TAIL_PATTERNS = 5, /* the same from its end */
+	COMPARE_SUBSTRINGS = 6,	/* by the automaton in hook_automata that begins at `first` and has `count` classes */
 };
 
 enum namespace_kind {
@@ -246,6 +247,7 @@ struct hook_config {
 	__u16 selectors;
 	__u64 limit_seed[2];	/* random: keys of the rate limit cannot be made to collide */
 	__u32 parameters;	/* of the function: where a trampoline's context has its return value */
+	__u32 automata_mask;	/* entries of hook_automata, a power of two, less one */
 	struct field_config field[MAX_FIELDS]; /* of a trace event, by parameter; the second half are sizes of buffers */
 	struct late_config late[MAX_ARGS + 1];
 	struct cred_hook_config cred;

@@ -5,6 +5,7 @@
 
 #include "cred_change.h"
 #include "state.h"
+#include "substring.h"
 #include "values.h"
 
 #define MAX_ANCESTORS 32
@@ -165,34 +166,55 @@ static __always_inline bool exe_matches(const struct hit *hit, const volatile st
 	return known && found != !!filter->negate; /* else it is a kernel thread, or the map is full */
 }
 
+/* A text in the scratch space, or the beginning of a longer buffer. */
+struct text_place {
+	__u64 start;	/* in path.bytes */
+	__u64 size;	/* of what is there */
+	__u64 whole;	/* bytes of a buffer, and where it lies */
+	__u64 address;
+};
+
+/* False when it cannot be read. */
+static __always_inline bool read_text(const struct hit *hit, __u32 arg, struct text_scratch *scratch,
+				      struct text_place *place)
+{
+	__u8 kind = hook_config.arg[arg].kind;
+	__u32 mode;
+	__u16 depth;
+	long length;
+
+	place->start = 0;
+	if (is_path_kind(kind)) {
+		if (!read_path(hit->context, arg, &scratch->path, &mode, &depth))
+			return false;
+		place->size = path_size(&scratch->path);
+		place->start = PATH_BYTES - place->size;
+		return true;
+	}
+	if (kind == VALUE_BUFFER) {
+		if (!read_value(hit->context, arg, &place->address, &depth))
+			return false;
+		if (!read_buffer_size(hit->context, arg, &place->whole))
+			return false;
+		place->size = at_most(place->whole, MAX_STRING);
+		return read_memory(arg, scratch->path.bytes, place->size, place->address);
+	}
+	length = read_string(hit->context, arg, scratch->path.bytes, &depth);
+	place->size = length > 0 ? at_most(length - 1, MAX_STRING) : 0;
+	return length >= 0;
+}
+
 /* Leaves beginning and end of the text where matchBinaries has them; false when it cannot be read. */
 static __always_inline bool prepare_text(const struct hit *hit, __u32 arg, struct text_scratch *scratch)
 {
 	struct process_image *text = &scratch->text;
-	__u64 start = 0, size, head, tail, address, whole = 0;
-	__u8 kind = hook_config.arg[arg].kind;
-	__u32 mode;
-	__u16 depth;
+	__u64 start, size, head, tail;
+	struct text_place place;
 
-	if (is_path_kind(kind)) {
-		if (!read_path(hit->context, arg, &scratch->path, &mode, &depth))
-			return false;
-		size = path_size(&scratch->path);
-		start = PATH_BYTES - size;
-	} else if (kind == VALUE_BUFFER) {
-		if (!read_value(hit->context, arg, &address, &depth) || !read_buffer_size(hit->context, arg, &whole))
-			return false;
-		size = at_most(whole, MAX_STRING);
-		if (!read_memory(arg, scratch->path.bytes, size, address))
-			return false;
-	} else {
-		long length = read_string(hit->context, arg, scratch->path.bytes, &depth);
-
-		if (length < 0)
-			return false;
-		size = length > 0 ? at_most(length - 1, MAX_STRING) : 0;
-	}
-	start = at_most(start, PATH_BYTES);
+	if (!read_text(hit, arg, scratch, &place))
+		return false;
+	size = place.size;
+	start = at_most(place.start, PATH_BYTES);
 	head = at_most(size, EXE_PATH - 1);
 	tail = at_most(size, EXE_TAIL);
 	__builtin_memset(text->path, 0, sizeof(text->path));
@@ -201,16 +223,36 @@ static __always_inline bool prepare_text(const struct hit *hit, __u32 arg, struc
 	start = at_most(start + size - tail, PATH_BYTES);
 	bpf_probe_read_kernel(text->tail + at_most(EXE_TAIL - tail, EXE_TAIL), tail, scratch->path.bytes + start);
 	text->path_size = size;
-	if (kind == VALUE_BUFFER && whole > MAX_STRING)
-		return read_memory(arg, text->tail, EXE_TAIL, address + whole - EXE_TAIL);
+	if (hook_config.arg[arg].kind == VALUE_BUFFER && place.whole > MAX_STRING)
+		return read_memory(arg, text->tail, EXE_TAIL, place.address + place.whole - EXE_TAIL);
 	return true;
+}
+
+static __always_inline bool contains_text(const struct hit *hit, struct text_scratch *scratch,
+					  const volatile struct filter_config *filter)
+{
+	char *text = scratch->path.bytes;
+	struct text_place place;
+	__u64 size;
+
+	if (!read_text(hit, filter->index, scratch, &place))
+		return false;
+	size = at_most(place.size, MAX_STRING);
+	/* A path stands at the end. What is copied forward may overlap. */
+	if (place.start)
+		bpf_probe_read_kernel(text, size, text + at_most(place.start, PATH_BYTES));
+	return has_substring(text, size, filter) != !!filter->negate;
 }
 
 static __always_inline bool text_matches(const struct hit *hit, const volatile struct filter_config *filter)
 {
 	struct text_scratch *scratch = text_scratch();
 
-	if (!scratch || !prepare_text(hit, filter->index, scratch))
+	if (!scratch)
+		return false;
+	if (filter->compare == COMPARE_SUBSTRINGS)
+		return contains_text(hit, scratch, filter);
+	if (!prepare_text(hit, filter->index, scratch))
 		return false;
 	return is_in_texts(&scratch->text, filter) != !!filter->negate;
 }

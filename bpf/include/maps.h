@@ -140,4 +140,12 @@ MAP struct {
 	__type(value, struct path_pattern);
 } hook_patterns SEC(".maps");
 
+/* Automata of filters on substrings, see substring.h: one value with all of them. */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} hook_automata SEC(".maps");
+
 #endif

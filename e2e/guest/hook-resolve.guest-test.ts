@@ -201,6 +201,78 @@ describe("texts and gained capabilities", () => {
     );
   });
 
+  describe("anywhere in a text", () => {
+    const within = (values: string[], how: "substring" | "substringIgnoreCase" = "substring"): FilterDef => ({
+      match: "arg",
+      arg: 0,
+      negate: false,
+      compare: "text",
+      how,
+      values,
+    });
+    const hundred = Array.from({ length: 100 }, (_, n) => `no-${n}-such-text`);
+    const opens = (filters: FilterDef[], path: string) => {
+      const args: ArgDef[] = [
+        { index: 1, type: "string" },
+        { index: 0, type: "int" },
+      ];
+      const only = onArg(1, -77);
+      const hits = engine.watch(
+        filters.map((filter) => makeHookOn("sys_openat", { args, selectors: [makeSelector(only, filter)] })),
+        () => act(`call ${NR.openat}:-77:@${path}:0`),
+      );
+      return filters.map((_, hook) => hits.filter((hit) => hit.hook === hook).length);
+    };
+
+    test("of a string, also behind beginnings of what is looked for", () => {
+      const filters = [
+        within(["such"]),
+        within(["sucks", "suchlike"]),
+        within(["/no", "zzz"]),
+        within(["file"]),
+        within(["SUCH"]),
+        within(["SuCh"], "substringIgnoreCase"),
+        within([...hundred, "/f"]),
+        within(hundred),
+      ];
+      assert.deepEqual(opens(filters, "/no/sususuch/file"), [1, 0, 1, 1, 0, 1, 1, 0]);
+    });
+
+    test("of a string of 4096 bytes, up to its end", () => {
+      const path = `/${"x".repeat(4092)}end`;
+      assert.deepEqual(opens([within(["end"]), within(["endx"]), within(["xend"])], path), [1, 0, 1]);
+    });
+
+    test("of a path", () => {
+      const filters = [within(["local"]), within(["etc/host"]), within(["/etc/hostnames"])];
+      const defs = filters.map((filter) =>
+        makeHookOn("security_file_open", { args: makeArgs("file"), selectors: [makeSelector(filter)] }),
+      );
+      let pid = 0;
+      const hits = engine.watch(defs, () => {
+        pid = act(`call ${NR.openat}:-100:@/etc/hostname:0`).pid;
+      });
+      assert.deepEqual(
+        filters.map((_, hook) => hits.some((hit) => hit.hook === hook && hit.pid === pid)),
+        [false, true, false],
+      );
+    });
+
+    test("as often as a hook can ask", () => {
+      const selectors = Array.from({ length: 3 }, (_, n) =>
+        makeSelector(within([`${n}`]), within([`x${n}`, ...hundred])),
+      );
+      const args = makeArgs("nop", "string").slice(1);
+      const hits = engine.watch([makeHookOn("sys_openat", { args, selectors })], () =>
+        act(`call ${NR.openat}:-77:@/a/x2:0`),
+      );
+      assert.deepEqual(
+        hits.filter((hit) => hit.values[0] === "/a/x2").map((hit) => hit.selector),
+        [2],
+      );
+    });
+  });
+
   test("CapabilitiesGained: a bit of the new set that the old one lacks", () => {
     // security_capset(new, old, effective, inheritable, permitted)
     const args: ArgDef[] = [

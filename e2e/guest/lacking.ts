@@ -27,7 +27,7 @@ const LACKS: Record<string, Lack> = {
 };
 
 /** What the engine does not read yet, on any kernel. */
-const UNREAD = /not read by name|compared from their beginning/;
+const UNREAD = /not read by name/;
 
 /** Fails unless the hook is attached, or this kernel lacks it and the status says so. */
 export function checkStatus({ status }: AttachedHook): void {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { errorsOf, hooksOf, type Loose, makeSelectorPolicy, warningsOf } from "../test-data.ts";
+import { tableBytes } from "./substrings.ts";
 
 const AT = "spec.kprobes[0].selectors[0]";
 const policyOf = (type: string, operator: string, ...values: string[]): Loose => {
@@ -66,13 +67,20 @@ test.each([
   ["a long beginning", "string", "Prefix", ["x".repeat(256)], "values[0]: is longer than 255 bytes"],
   ["a long end", "string", "Postfix", ["x".repeat(128)], "values[0]: is longer than 127 bytes"],
   ["a long part", "string", "SubString", ["x".repeat(100)], "values[0]: is longer than 99 bytes"],
+  [
+    "a NUL in a part",
+    "char_buf",
+    "SubString",
+    ["a\0"],
+    "values[0]: contains a NUL character: texts end there",
+  ],
   ["no text", "string", "Prefix", [], "values: is empty: Prefix needs at least one value"],
   [
-    "65 texts",
+    "101 texts",
     "string",
-    "Equal",
-    Array.from({ length: 65 }, (_, n) => `${n}`),
-    "values: has 65 entries: at most 64 are allowed",
+    "SubString",
+    Array.from({ length: 101 }, (_, n) => `${n}`),
+    "values: has 101 entries: at most 100 are allowed",
   ],
   [
     "a type of file of a string",
@@ -186,5 +194,29 @@ describe("matchData and values at return", () => {
     ],
   ])("refuse %s", (_name, policy, error) => {
     expect(errorsOf(policy)).toEqual([`${AT}.${error}`]);
+  });
+});
+
+/** `count` texts of 99 bytes that have little in common. */
+const manyTexts = (count: number) =>
+  Array.from({ length: count }, (_, n) =>
+    Array.from({ length: 99 }, (_, at) => String.fromCharCode(33 + ((n * 31 + at * (n + 7)) % 90))).join(""),
+  );
+
+describe("substrings need tables", () => {
+  test.each([
+    [["a"], 256 + 2 * 2 * 2],
+    [["ab", "ac"], 256 + 4 * 4 * 2],
+    [["é"], 256 + 3 * 3 * 2],
+  ])("%j: %i bytes", (values, bytes) => {
+    expect(tableBytes(values)).toBe(bytes);
+  });
+
+  test("which are refused where they are too large", () => {
+    const [error = ""] = errorsOf(policyOf("string", "SubString", ...manyTexts(100)));
+    expect(error).toMatch(
+      /^spec\.kprobes\[0\]\.selectors: have substrings whose tables take \d+ KiB, at most 1024 are/,
+    );
+    expect(errorsOf(policyOf("string", "SubString", ...manyTexts(40)))).toEqual([]);
   });
 });

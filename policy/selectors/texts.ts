@@ -40,7 +40,7 @@ export function textFilter(
   }
   const texts = values.map((value) => (BUFFERS.includes(type) ? value : withoutEnd(value, how)));
   const failed = texts.map((text, index) => {
-    const error = textError(text, most, type);
+    const error = textError(text, how, most, type);
     if (error !== undefined) problems.error(child(path, index), error);
     else warnOfRelativePath(text, how, type, child(path, index), where);
     return error !== undefined;
@@ -55,9 +55,10 @@ function withoutEnd(value: string, how: TextComparison): string {
   return how === "equal" || how === "postfix" ? value.replace(/\0$/, "") : value;
 }
 
-function textError(text: string, most: number, type: ArgType): string | undefined {
+function textError(text: string, how: TextComparison, most: number, type: ArgType): string | undefined {
   if (text === "") return "is empty: write a text";
-  if (text.includes("\0") && !BUFFERS.includes(type)) return "contains a NUL character: texts end there";
+  if (text.includes("\0") && (!BUFFERS.includes(type) || how.startsWith("substring")))
+    return "contains a NUL character: texts end there";
   if (Buffer.byteLength(text) > most) return `is longer than ${most} bytes`;
   return undefined;
 }
