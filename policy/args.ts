@@ -135,8 +135,13 @@ function compileData(arg: ProbeArgument, path: string, rules: ArgRules, problems
       : "is missing: an entry of data needs it";
     problems.error(`${path}.source`, `${found}: must be ${SOURCES.join(" or ")}`);
   }
+  if (source === "pt_regs" && rules.section === "fentries" && !rules.syscall) {
+    const right = "write the function into kprobes, or name a system call";
+    problems.error(`${path}.source`, `pt_regs does not fit fentries, which have no registers: ${right}`);
+  }
   if (!arg.resolve) {
-    problems.error(`${path}.resolve`, "is missing: an entry of data needs it, for example cred.uid.val");
+    const example = source === "pt_regs" ? "sp" : "cred.uid.val";
+    problems.error(`${path}.resolve`, `is missing: an entry of data needs it, for example ${example}`);
   }
   return {
     index: 0,

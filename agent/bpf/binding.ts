@@ -175,6 +175,8 @@ export interface KernelBtf {
   /** Parameters of a tracepoint, by its typedef `btf_trace_NAME`, which the id is of. */
   tracepointProto(name: string): FuncProto | undefined;
   hasStruct(name: string): boolean;
+  /** The same with the types of a loaded module, which are found first; ENOENT where the kernel has none of it. */
+  module(name: string): KernelBtf;
   /** Id of a struct or union. */
   structId(name: string): number | undefined;
   /** Id 0 is void. */

@@ -41,7 +41,7 @@ export function chooseAttach(def: HookDef, target: Omit<Target, "def">, features
   } else {
     consider("fentry", fentryRefusal(def, target, features));
     consider("kprobe", kprobeRefusal(def, features));
-    if (def.syscall && def.section === "kprobes") consider("tracepoint", tracepointRefusal(target));
+    if (def.syscall && def.section === "kprobes") consider("tracepoint", tracepointRefusal(def, target));
   }
   return choice;
 }
@@ -85,6 +85,7 @@ function fentryRefusal(
   features: Pick<KernelFeatures, "fentry" | "reasons">,
 ): string | undefined {
   if (!features.fentry) return features.reasons.fentry ?? "not supported";
+  if (readsRegisters(def) && !def.syscall) return "only a kprobe has the registers of a function";
   const refusal = typedRefusal(def, target);
   if (refusal !== undefined) return refusal;
   if (def.returnArg && (target.proto?.params.length ?? 0) > MAX_PARAMETERS) {
@@ -110,6 +111,11 @@ function kprobeRefusal(
   return undefined;
 }
 
-function tracepointRefusal(target: Omit<Target, "def">): string | undefined {
+function readsRegisters(def: HookDef): boolean {
+  return def.args.some(({ source }) => source === "pt_regs");
+}
+
+function tracepointRefusal(def: HookDef, target: Omit<Target, "def">): string | undefined {
+  if (readsRegisters(def)) return "a trace event has no registers";
   return target.event ? undefined : "the kernel has no trace event for it, or tracefs cannot be read";
 }

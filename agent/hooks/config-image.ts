@@ -1,6 +1,6 @@
 /** What a hook's definition becomes in the kernel: the bytes of struct hook_config and of the hook's maps. Pure. */
 import { credHookOf } from "../../crds/cred-hooks.ts";
-import type { HookDef } from "../../crds/hook-spec.ts";
+import type { ArgDef, HookDef } from "../../crds/hook-spec.ts";
 import { AutomatonTables } from "./automata.ts";
 import type { BufferConfig } from "./buffers.ts";
 import {
@@ -226,9 +226,8 @@ function encodeArgs(view: DataView, def: HookDef, walks: readonly (Walk | undefi
     const type = atEndOf(walk, valueType(arg));
     const base = HOOK_CONFIG.members.arg + position * VALUE_CONFIG.size;
     const { kind, parameter, width, flags, source } = VALUE_CONFIG.members;
-    const isTask = "source" in arg && arg.source === "current_task";
     view.setUint8(base + kind, type.kind);
-    view.setUint8(base + source, isTask ? E.SOURCE_CURRENT_TASK : E.SOURCE_PARAMETER);
+    view.setUint8(base + source, sourceOf(arg));
     if (walk) encodeWalk(view, position, walk);
     view.setUint8(base + parameter, arg.index);
     view.setUint8(base + width, type.width);
@@ -239,6 +238,11 @@ function encodeArgs(view: DataView, def: HookDef, walks: readonly (Walk | undefi
         (late ? E.VALUE_AT_RETURN : 0),
     );
   });
+}
+
+function sourceOf({ source }: Pick<ArgDef, "source">): number {
+  if (source === "current_task") return E.SOURCE_CURRENT_TASK;
+  return source === "pt_regs" ? E.SOURCE_REGISTERS : E.SOURCE_PARAMETER;
 }
 
 function encodeBuffers(view: DataView, def: HookDef, buffers: readonly (BufferConfig | undefined)[]): void {

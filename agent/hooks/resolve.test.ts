@@ -74,9 +74,15 @@ describe.skipIf(!available)(
 
     const proto = btf?.funcProto("commit_creds");
     const refused: Record<string, { def: Parameters<typeof makeHook>[0]; message: RegExp }> = {
-      "registers by name": {
-        def: { args: [{ index: 0, type: "uint64", source: "pt_regs", resolve: "di" }] },
-        message: /args\[0\]: source pt_regs/,
+      "a register that there is not": {
+        def: { args: [{ index: 0, type: "uint64", source: "pt_regs", resolve: "rsp" }] },
+        message: /args\[0\]: resolve rsp: struct pt_regs has no member rsp/,
+      },
+      "a type of a module that is not loaded": {
+        def: {
+          args: [{ index: 0, type: "uint64", resolve: "val", btfType: "thing", btfTypeModule: "no-such" }],
+        },
+        message: /btfTypeModule no-such: ENOENT: the module is not loaded, or/,
       },
       "a structure as a number": {
         def: { args: [{ index: 0, type: "uint64", resolve: "cap_effective" }] },
@@ -95,6 +101,13 @@ describe.skipIf(!available)(
         message: /no struct no_such/,
       },
     };
+    test("a register is a member of the struct that holds them", () => {
+      const args = [{ index: 0, type: "uint64", source: "pt_regs", resolve: "sp" } as const];
+      expect(resolveWalks(btf as KernelBtf, makeHook({ args }), undefined)).toEqual([
+        { offsets: [offset("pt_regs", "sp")], load: 8, signed: false },
+      ]);
+    });
+
     test.each(Object.entries(refused))("%s is refused", (_name, { def, message }) => {
       expect(() => resolveWalks(btf as KernelBtf, makeHook(def), proto)).toThrow(message);
     });

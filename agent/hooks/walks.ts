@@ -1,11 +1,11 @@
 /** Where an argument's value is found: in its parameter, or by a walk from there or from the current task. Pure. */
 import type { ArgDef, HookDef } from "../../crds/hook-spec.ts";
-import type { BtfType, FuncProto, KernelBtf } from "../bpf/binding.ts";
+import { type BtfType, type FuncProto, isBpfError, type KernelBtf } from "../bpf/binding.ts";
 import { HookError } from "./hook-error.ts";
 import { resolveMember, resolveWalk, type Walk } from "./resolve.ts";
 import { valueType } from "./values.ts";
 
-type Types = Pick<KernelBtf, "describeType" | "structId">;
+type Types = Pick<KernelBtf, "describeType" | "structId"> & Partial<Pick<KernelBtf, "module">>;
 
 /** The walk of each argument that needs one. `proto` is that of the function whose parameters the hook gets. */
 export function resolveWalks(types: Types, def: HookDef, proto: FuncProto | undefined): (Walk | undefined)[] {
@@ -26,40 +26,63 @@ export function typeOfArgument(
   arg: ArgDef,
   proto: FuncProto | undefined,
 ): BtfType | undefined {
-  if (arg.resolve) return resolveMember(types, startOf(types, def, arg, proto), arg.resolve).type;
+  if (arg.resolve) return memberOf(types, def, arg, proto, arg.resolve).type;
   const typeId = proto?.params[arg.index]?.typeId;
   return typeId === undefined ? undefined : types.describeType(typeId);
 }
 
 function walkOf(types: Types, def: HookDef, arg: ArgDef, proto: FuncProto | undefined): Walk | undefined {
-  if (arg.source === "pt_regs") {
-    throw new HookError("KernelUnsupported", "source pt_regs: registers are not read by name");
-  }
   if (!arg.resolve) {
     // getname() has copied it into the kernel, except for a system call, which gets the pointer of its caller.
     const isStruct = arg.type === "filename" && proto?.params[arg.index]?.type.includes("struct filename");
     return isStruct && !def.syscall ? resolveWalk(types, structOf(types, "filename"), "name") : undefined;
   }
-  const walk = resolveWalk(types, startOf(types, def, arg, proto), arg.resolve);
+  const { walk } = memberOf(types, def, arg, proto, arg.resolve);
   checkEnd(arg, walk);
   return walk;
 }
 
-function startOf(types: Types, def: HookDef, arg: ArgDef, proto: FuncProto | undefined): number {
-  if (arg.btfTypeModule) {
+/** What `path` leads to; a type that a module has brings its own types with it. */
+function memberOf(types: Types, def: HookDef, arg: ArgDef, proto: FuncProto | undefined, path: string) {
+  if (!arg.btfType || !arg.btfTypeModule || arg.source) {
+    return resolveMember(types, startOf(types, def, arg, proto), path);
+  }
+  const module = openModule(types, arg.btfTypeModule);
+  try {
+    return resolveMember(module, structOf(module, bareName(arg.btfType)), path);
+  } finally {
+    module.close();
+  }
+}
+
+function openModule(types: Types, name: string): KernelBtf {
+  if (!types.module)
+    throw new HookError("KernelUnsupported", `btfTypeModule ${name}: types of modules are not known`);
+  try {
+    return types.module(name.replaceAll("-", "_"));
+  } catch (cause) {
+    if (!isBpfError(cause)) throw cause;
     throw new HookError(
       "KernelUnsupported",
-      `btfTypeModule ${arg.btfTypeModule}: types of modules are not read`,
+      `btfTypeModule ${name}: ${cause.code}: the module is not loaded, or the kernel has no types of modules, as before 5.11`,
+      { cause },
     );
   }
-  if (arg.source === "current_task") return structOf(types, "task_struct");
+}
+
+function bareName(type: string): string {
+  return type.replace(/^(struct|union) /, "").replace(/ ?\*$/, "");
+}
+
+function startOf(types: Types, def: HookDef, arg: ArgDef, proto: FuncProto | undefined): number {
+  if (arg.source) return structOf(types, arg.source === "pt_regs" ? "pt_regs" : "task_struct");
   if (def.syscall || (def.section === "tracepoints" && !def.tracepoint?.raw)) {
     throw new HookError(
       "InvalidArgument",
       `resolve ${arg.resolve}: the argument is no structure of the kernel`,
     );
   }
-  if (arg.btfType) return structOf(types, arg.btfType.replace(/^(struct|union) /, "").replace(/ ?\*$/, ""));
+  if (arg.btfType) return structOf(types, bareName(arg.btfType));
   const parameter = proto?.params[arg.index];
   if (parameter?.typeId === undefined) {
     throw new HookError("KernelUnsupported", `resolve ${arg.resolve}: BTF does not describe the parameter`);

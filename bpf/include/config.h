@@ -41,6 +41,7 @@ enum value_kind {
 enum value_source {
 	SOURCE_PARAMETER = 0,
 	SOURCE_CURRENT_TASK = 1,
+	SOURCE_REGISTERS = 2,	/* of the function, or those that a system call came with */
 };
 
 enum value_flags {

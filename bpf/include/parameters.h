@@ -111,4 +111,12 @@ static __always_inline bool read_parameter(void *context, __u8 index, __u64 *val
 }
 #endif
 
+/* Address of a struct pt_regs. Of a function a kprobe alone has it: its context. */
+static __always_inline __u64 registers_of(void *context)
+{
+	if (hook_config.flags & HOOK_SYSCALL)
+		return LOAD_AT(context, PARAMETER_OFFSET(0));
+	return (__u64)context;
+}
+
 #endif

@@ -45,6 +45,8 @@ static __always_inline bool read_value(void *context, __u32 arg, __u64 *value, _
 	*depth = 0;
 	if (config->source == SOURCE_CURRENT_TASK)
 		*value = bpf_get_current_task();
+	else if (config->source == SOURCE_REGISTERS)
+		*value = registers_of(context);
 	else if (!read_parameter(context, config->parameter, value))
 		return false;
 	return arg >= MAX_ARGS || !config->steps || take_steps(arg, value, depth);

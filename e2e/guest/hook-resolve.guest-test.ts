@@ -7,7 +7,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { makeArgs, makeSelector } from "../../agent/hooks/test-hooks.ts";
 import type { ArgDef, FilterDef, HookDef } from "../../crds/hook-spec.ts";
-import { ACT, act, type Hit, makeHookOn, NR, TestEngine } from "./test-engine.ts";
+import { since } from "./lacking.ts";
+import { ACT, act, type Hit, makeHookOn, NR, run, TestEngine } from "./test-engine.ts";
 
 let engine: TestEngine;
 before(() => {
@@ -69,6 +70,53 @@ describe("resolve", () => {
       assert.equal(engine.watch([none], () => act(`call ${NR.setresuid}:1001:1002:1003`)).length, 0);
     });
   }
+
+  test("reads registers, those of a function and those that a system call came with", () => {
+    const register = (resolve: string, type: ArgDef["type"] = "uint64"): ArgDef => ({
+      index: 0,
+      type,
+      source: "pt_regs",
+      resolve,
+    });
+    const PRCTL = "0x70000001";
+    const ofCall = makeHookOn("sys_prctl", { args: [register("si"), register("dx", "int"), register("sp")] });
+    const byCall = lastHit(ofCall, () => act(`call ${NR.prctl}:${PRCTL}:77:-5`)).values;
+    assert.deepEqual(byCall.slice(0, 2), [77n, -5n]);
+    assert.ok((byCall[2] as bigint) >> 40n === 0x7fn, "the stack of the program");
+    const ofFunction = makeHookOn("security_task_prctl", { args: [register("si"), register("sp")] });
+    const hook = engine.attach(ofFunction);
+    assert.deepEqual(
+      [hook.status.attach, hook.status.message],
+      ["kprobe", "fentry: only a kprobe has the registers of a function"],
+    );
+    hook.detach();
+    const selectors = [makeSelector(onArg(0, 77))];
+    const hits = engine.watch([{ ...ofFunction, selectors }], () =>
+      act(`call ${NR.prctl}:${PRCTL}:77 call ${NR.prctl}:${PRCTL}:78`),
+    );
+    assert.deepEqual(
+      hits.map(({ values }) => [values[0], (values[1] as bigint) >= 1n << 63n]),
+      [[77n, true]],
+    );
+  });
+
+  test("knows the types of a module, where the kernel does", () => {
+    // p9_client_walk(struct p9_fid *oldfid, ...): what is below this root is looked up so.
+    const args: ArgDef[] = [
+      { index: 0, type: "uint32", btfType: "p9_fid", btfTypeModule: "9pnet", resolve: "clnt.msize" },
+    ];
+    const hook = engine.engine.attach(makeHookOn("p9_client_walk", { args }));
+    hook.detach();
+    if (!since(5, 11)) {
+      assert.equal(hook.status.reason, "KernelUnsupported");
+      assert.match(hook.status.message ?? "", /btfTypeModule 9pnet: ENOENT: .* as before 5.11/);
+      return;
+    }
+    const hits = engine.watch([makeHookOn("p9_client_walk", { args })], () =>
+      run("stat", [`/usr/no-such-file-${process.pid}`]),
+    );
+    assert.equal(hits[0]?.values[0], 262_144n);
+  });
 
   test("names what is missing", () => {
     const hook = makeHookOn("commit_creds", {

@@ -88,6 +88,7 @@ Napi::Function KernelBtf::Define(Napi::Env env) {
                          InstanceMethod<&KernelBtf::FuncProto>("funcProto"),
                          InstanceMethod<&KernelBtf::TracepointProto>("tracepointProto"),
                          InstanceMethod<&KernelBtf::HasStruct>("hasStruct"),
+                         InstanceMethod<&KernelBtf::Module>("module"),
                          InstanceMethod<&KernelBtf::StructId>("structId"),
                          InstanceMethod<&KernelBtf::DescribeType>("describeType"),
                          InstanceMethod<&KernelBtf::EnumValue>("enumValue"),
@@ -109,12 +110,27 @@ Napi::Value KernelBtf::Load(const Napi::CallbackInfo& info) {
   }
   if (!parsed) throw BpfFailure(env, errno, "load BTF of", path, log);
 
-  std::unique_ptr<btf, decltype(&btf__free)> types(parsed, btf__free);
-  KernelBtf* kernel_btf = NewInstance<KernelBtf>(Classes::Of(env).kernel_btf);
-  kernel_btf->path_ = path;
-  kernel_btf->types_ = std::move(types);
-  kernel_btf->BuildIndex();
-  return kernel_btf->Value();
+  return Make(env, path, parsed, nullptr)->Value();
+}
+
+Napi::Value KernelBtf::Module(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Types("load BTF of a module of");
+  std::string name = StringArgument(info, 0, "name");
+  LibbpfLog log;
+  btf* parsed = btf__load_module_btf(name.c_str(), types_.get());
+  if (!parsed) throw BpfFailure(env, errno, "load BTF of module", name, log);
+  return Make(env, name, parsed, types_)->Value();
+}
+
+KernelBtf* KernelBtf::Make(Napi::Env env, std::string path, btf* types, std::shared_ptr<btf> base) {
+  std::shared_ptr<btf> owned(types, btf__free);
+  KernelBtf* made = NewInstance<KernelBtf>(Classes::Of(env).kernel_btf);
+  made->path_ = std::move(path);
+  made->base_ = std::move(base);
+  made->types_ = std::move(owned);
+  made->BuildIndex();
+  return made;
 }
 
 KernelBtf::KernelBtf(const Napi::CallbackInfo& info) : Napi::ObjectWrap<KernelBtf>(info) {
@@ -125,7 +141,9 @@ void KernelBtf::BuildIndex() {
   uint32_t count = btf__type_cnt(types_.get());
   functions_.reserve(count / 2);
   structs_.reserve(count / 8);
-  for (uint32_t id = 1; id < count; id++) IndexType(id);
+  uint32_t own = base_ ? btf__type_cnt(base_.get()) : 1;
+  for (uint32_t id = own; id < count; id++) IndexType(id);
+  for (uint32_t id = 1; id < own; id++) IndexType(id);
 }
 
 // Of several types of one name the first is kept, as libbpf and the kernel do.
@@ -251,4 +269,5 @@ void KernelBtf::Close(const Napi::CallbackInfo&) {
   structs_ = {};
   enums_ = {};
   types_.reset();
+  base_.reset();
 }

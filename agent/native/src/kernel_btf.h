@@ -25,6 +25,7 @@ class KernelBtf : public Napi::ObjectWrap<KernelBtf> {
 
   Napi::Value FuncProto(const Napi::CallbackInfo& info);
   Napi::Value TracepointProto(const Napi::CallbackInfo& info);
+  Napi::Value Module(const Napi::CallbackInfo& info);
   Napi::Value StructId(const Napi::CallbackInfo& info);
   Napi::Value DescribeType(const Napi::CallbackInfo& info);
   Napi::Value HasStruct(const Napi::CallbackInfo& info);
@@ -32,6 +33,7 @@ class KernelBtf : public Napi::ObjectWrap<KernelBtf> {
   Napi::Value StructMember(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
 
+  static KernelBtf* Make(Napi::Env env, std::string path, btf* types, std::shared_ptr<btf> base);
   void BuildIndex();
   void IndexType(uint32_t id);
   const btf* Types(const char* step) const;
@@ -39,6 +41,7 @@ class KernelBtf : public Napi::ObjectWrap<KernelBtf> {
   const uint32_t* FindStruct(const std::string& name) const;
 
   std::string path_;
-  std::unique_ptr<btf, decltype(&btf__free)> types_{nullptr, btf__free};  // null: closed
+  std::shared_ptr<btf> base_;  // of a module: the kernel's types, which its own refer to
+  std::shared_ptr<btf> types_;  // null: closed
   Index functions_, structs_, enums_;
 };
