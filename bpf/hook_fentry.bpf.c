@@ -11,5 +11,5 @@
 SEC("fentry")
 long hook_fentry(void *context)
 {
-	return run_hook(context, hook_config.flags & HOOK_RETURN ? LOW_HALF(context) : 0);
+	return run_hook(context, hook_config.flags & (HOOK_RETURN | HOOK_HASH) ? LOW_HALF(context) : 0);
 }

@@ -11,6 +11,7 @@ const struct hook_record *hook_record_layout;
 const struct arg_slot *arg_slot_layout;
 const struct user_ns_value *user_ns_value_layout;
 const struct cred_change_value *cred_change_value_layout;
+const struct hash_value *hash_value_layout;
 const struct cred_scratch *cred_scratch_layout;
 const struct text_scratch *text_scratch_layout;
 

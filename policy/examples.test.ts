@@ -147,9 +147,7 @@ describe("examples rebuilt after Tetragon's", () => {
     "kprobe_commit_creds.yaml": [
       "8:7 spec.kprobes[0].call: commit_creds runs at every exec, also when no credential changes: add matchCredChanges, or a rateLimit to Post",
     ],
-    "lsm_bprm_check.yaml": [
-      "REFUSED 20:15 spec.lsmhooks[0].selectors[0].matchActions[0].imaHash: imaHash is not supported: the kernel computes it only where a program may sleep, which hooks may not",
-    ],
+    "lsm_bprm_check.yaml": [],
     "privileges-raise.yaml": [],
     "privileges-setuid-root.yaml": [],
     "process-creds-changed.yaml": [

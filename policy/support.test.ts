@@ -34,12 +34,6 @@ const cases: Record<keyof typeof UNSUPPORTED, [policy: Loose, path: string]> = {
     withSpec({ lists: [{ name: "l", type: "generated_ftrace", pattern: "sys_*" }] }),
     "spec.lists[0].type",
   ],
-  imaHash: [
-    makePolicy({
-      lsmhooks: [{ hook: "capset", selectors: [{ matchActions: [{ action: "Post", imaHash: true }] }] }],
-    }),
-    "spec.lsmhooks[0].selectors[0].matchActions[0].imaHash",
-  ],
   "option sleepable-preload-size": [option("sleepable-preload-size"), "spec.options[0].name"],
   matchWorkloads: [makeSelectorPolicy({ matchWorkloads: { podSelector: {} } }), `${SELECTOR}.matchWorkloads`],
   CelExpr: [

@@ -36,7 +36,6 @@ export const UNSUPPORTED = {
     "the operator CelExpr",
     "write an entry of matchArgs for each condition (AND), a selector for each alternative (OR)",
   ),
-  imaHash: outside("imaHash", "the kernel computes it only where a program may sleep, which hooks may not"),
   NotifyEnforcer: outside("the action NotifyEnforcer", ENFORCERS),
   CleanupEnforcerNotification: outside("the action CleanupEnforcerNotification", ENFORCERS),
   Set: outside("the action Set", USER_SPACE),

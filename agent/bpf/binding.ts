@@ -93,6 +93,8 @@ export interface CloneOptions {
   expectedAttachType: AttachType;
   /** BTF id of the function (kernel BTF) for tracing and LSM programs. */
   attachBtfId?: number;
+  /** It may wait: for helpers that read files. */
+  sleepable?: boolean;
   maps?: Record<string, BpfMap>;
 }
 

@@ -3,7 +3,14 @@ import type { ArgDef, HookDef } from "../../crds/hook-spec.ts";
 import { ARG_READ_FAILED, RECORD_CRED_FAILED } from "./record-layout.ts";
 import type { StackOptions } from "./stack-json.ts";
 import { makeHit, makeHookDef, parseLines, setupShell } from "./test-pipeline.ts";
-import { credSlot, type HookFields, integerSlot, makeBatch, type SlotFields } from "./test-records.ts";
+import {
+  credSlot,
+  type HookFields,
+  hashSlot,
+  integerSlot,
+  makeBatch,
+  type SlotFields,
+} from "./test-records.ts";
 
 /** The body of the only event of a hit. */
 function bodyOf(
@@ -295,4 +302,21 @@ test("a record that is cut off shows what is whole", () => {
   const [event] = parseLines(sink.takeLines());
   expect(event.process_kprobe).toMatchObject({ return: { int_arg: 0 } });
   expect(event.process_kprobe).not.toHaveProperty("credential_change");
+});
+
+describe("the hash of a file", () => {
+  const lsm: Partial<HookDef> = { section: "lsmhooks", call: "bprm_check_security", tags: ["t"] };
+  const digest = Uint8Array.from({ length: 32 }, (_, n) => n);
+
+  test("has the name of its algorithm, and stands last", () => {
+    const body = bodyOf(lsm, [credSlot({})], { hash: hashSlot(4, digest) });
+    expect(body.ima_hash).toBe(`sha256:${Buffer.from(digest).toString("hex")}`);
+    expect(Object.keys(body).at(-1)).toBe("ima_hash");
+    expect(bodyOf(lsm, [credSlot({})], { hash: hashSlot(2, digest) }).ima_hash).toHaveLength(5 + 40);
+  });
+
+  test("that could not be had is left out", () => {
+    const hash = { ...hashSlot(4, digest), status: ARG_READ_FAILED };
+    expect(bodyOf(lsm, [credSlot({})], { hash })).not.toHaveProperty("ima_hash");
+  });
 });

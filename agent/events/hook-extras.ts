@@ -3,6 +3,7 @@ import type { Image } from "../process/image.ts";
 import { type ByteWriter, utf8 } from "./byte-writer.ts";
 import { writeCredentialChange } from "./credential-json.ts";
 import type { RecordBatch } from "./decode.ts";
+import { writeHash } from "./hash-json.ts";
 import {
   firstSlot,
   type HookFragments,
@@ -16,8 +17,10 @@ import {
 import {
   ARG_READ_FAILED,
   CRED_CHANGE_SIZE,
+  HASH_SIZE,
   RECORD_CRED_CHANGE,
   RECORD_CRED_FAILED,
+  RECORD_HASH,
   RECORD_KERNEL_STACK,
   RECORD_RETURN,
   RECORD_USER_STACK,
@@ -26,7 +29,8 @@ import {
 import type { StackWriter } from "./stack-json.ts";
 
 /** Flags of a record that has something after its slots. */
-export const EXTRA_FLAGS = RECORD_RETURN | RECORD_CRED_CHANGE | RECORD_KERNEL_STACK | RECORD_USER_STACK;
+export const EXTRA_FLAGS =
+  RECORD_RETURN | RECORD_CRED_CHANGE | RECORD_KERNEL_STACK | RECORD_USER_STACK | RECORD_HASH;
 
 /** Word indexes of what a hook record carries; 0: it does not. */
 interface ExtraPlaces {
@@ -37,6 +41,7 @@ interface ExtraPlaces {
   credChange: number;
   kernelStack: number;
   userStack: number;
+  hash: number;
 }
 
 /** One for all records: locating them must not leave garbage behind. */
@@ -47,6 +52,7 @@ const places: ExtraPlaces = {
   credChange: 0,
   kernelStack: 0,
   userStack: 0,
+  hash: 0,
 };
 
 /** Finds the parts of the record at `at`, which ends at the word index `end`; what would reach beyond is absent. */
@@ -75,6 +81,7 @@ function locateExtras(
   places.credChange = take(RECORD_CRED_CHANGE, CRED_CHANGE_SIZE >> 2);
   places.kernelStack = take(RECORD_KERNEL_STACK, slotWords());
   places.userStack = take(RECORD_USER_STACK, slotWords());
+  places.hash = take(RECORD_HASH, (SLOT_SIZE + HASH_SIZE) >> 2);
   return places;
 }
 
@@ -114,7 +121,7 @@ export function writeExtended(
   stacks: StackWriter,
 ): void {
   const { words } = batch;
-  const { data, dataCount, returned, credChange, kernelStack, userStack } = locateExtras(
+  const { data, dataCount, returned, credChange, kernelStack, userStack, hash } = locateExtras(
     batch,
     at,
     end,
@@ -135,6 +142,10 @@ export function writeExtended(
   if (hasFrames(words, userStack)) {
     out.bytes(USER_STACK);
     stacks.user(out, words, framesAt(userStack), frameCount(words, userStack), image);
+  }
+  // of a file that could not be read there is none
+  if (hash !== 0 && ((words[hash] as number) & 0xffff) !== ARG_READ_FAILED) {
+    writeHash(out, batch, hash + (SLOT_SIZE >> 2));
   }
   if (dataCount > 0) writeData(out, batch, data, end, fragments.data, dataCount);
   if (credChange !== 0) {

@@ -25,6 +25,7 @@ export const RECORD_RETURN = 1 << 10;
 export const RECORD_CRED_CHANGE = 1 << 11;
 export const RECORD_KERNEL_STACK = 1 << 12;
 export const RECORD_USER_STACK = 1 << 13;
+export const RECORD_HASH = 1 << 14;
 
 /** Status of an argument slot, enum arg_status. */
 export const ARG_OK = 0;
@@ -203,6 +204,10 @@ export const BUFFER_SIZE = 8;
 export const MODULE = { taints: 0, signature_ok: 8, reserved: 12 } as const;
 export const MODULE_SIZE = 16;
 
+/** struct hash_value. */
+export const HASH = { algorithm: 0, reserved: 4, digest: 8 } as const;
+export const HASH_SIZE = 72;
+
 /** struct arg_slot; `room` bytes of payload follow. */
 export const SLOT = { status: 0, depth: 2, room: 4, size: 6 } as const;
 export const SLOT_SIZE = 8;
@@ -222,5 +227,6 @@ export const STRUCTS: Record<string, { size: number; members: Record<string, num
   path_value: { size: PATH_SIZE, members: PATH },
   buffer_value: { size: BUFFER_SIZE, members: BUFFER },
   module_value: { size: MODULE_SIZE, members: MODULE },
+  hash_value: { size: HASH_SIZE, members: HASH },
   arg_slot: { size: SLOT_SIZE, members: SLOT },
 };

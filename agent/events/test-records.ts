@@ -14,6 +14,8 @@ import {
   EXIT_SIZE,
   FORK,
   FORK_SIZE,
+  HASH,
+  HASH_SIZE,
   HEADER,
   HOOK,
   HOOK_SIZE,
@@ -29,6 +31,7 @@ import {
   RECORD_EXEC,
   RECORD_EXIT,
   RECORD_FORK,
+  RECORD_HASH,
   RECORD_HOOK,
   RECORD_KERNEL_STACK,
   RECORD_RETURN,
@@ -99,6 +102,7 @@ export interface HookFields extends HeaderFields {
   credChange?: CredChangeFields;
   kernelStack?: bigint[];
   userStack?: bigint[];
+  hash?: SlotFields;
 }
 
 /** What a struct cred leaves out of credentials; what is left out here is 0. */
@@ -175,12 +179,13 @@ export function makeExit(fields: HeaderFields & { code?: number }): Uint8Array {
 
 export function makeHook(fields: HookFields): Uint8Array {
   const slots = fields.slots ?? [];
-  const { returned, credChange, kernelStack, userStack } = fields;
+  const { returned, credChange, kernelStack, userStack, hash } = fields;
   const extras: [flag: number, part: Uint8Array | undefined][] = [
     [RECORD_RETURN, returned && makeSlot(returned)],
     [RECORD_CRED_CHANGE, credChange && makeCredChange(credChange)],
     [RECORD_KERNEL_STACK, kernelStack && makeSlot(stackSlot(kernelStack))],
     [RECORD_USER_STACK, userStack && makeSlot(stackSlot(userStack))],
+    [RECORD_HASH, hash && makeSlot(hash)],
   ];
   const present = extras.filter(([, part]) => part !== undefined);
   const flags = present.reduce((all, [flag]) => all | flag, fields.flags ?? 0);
@@ -230,6 +235,14 @@ export function bufferSlot(content: Uint8Array, size: number | bigint = content.
   const head = new Uint8Array(BUFFER_SIZE);
   new DataView(head.buffer).setBigUint64(BUFFER.size, BigInt(size), true);
   return { payload: Buffer.concat([head, content]) };
+}
+
+/** Payload of a file's hash; `algorithm` is of the kernel's enum hash_algo. */
+export function hashSlot(algorithm: number, digest: Uint8Array): SlotFields {
+  const payload = new Uint8Array(HASH_SIZE);
+  new DataView(payload.buffer).setUint32(HASH.algorithm, algorithm, true);
+  payload.set(digest, HASH.digest);
+  return { payload };
 }
 
 /** Payload of module and load_info. */

@@ -39,6 +39,7 @@ interface Half {
   name?: string;
   type: ProgramType;
   expectedAttachType: AttachType;
+  sleepable?: boolean;
   attach(program: BpfProgram, target: Target): BpfLink;
 }
 
@@ -63,7 +64,10 @@ const FEXIT = tracing("hook_fexit", "trace_fexit");
 const KINDS: Readonly<Record<EntryKind, { entry: Half; exit?: Half; exitKind?: AttachKind }>> = {
   fentry: { entry: tracing("hook_fentry", "trace_fentry"), exit: FEXIT, exitKind: "fexit" },
   fmod_ret: { entry: tracing("hook_fentry", "modify_return", "hook_fmod_ret"), exit: FEXIT },
-  lsm: { entry: tracing("hook_fentry", "lsm_mac", "hook_lsm") },
+  lsm: {
+    entry: tracing("hook_fentry", "lsm_mac", "hook_lsm"),
+    exit: { ...tracing("hook_ima", "lsm_mac"), sleepable: true },
+  },
   tp_btf: { entry: tracing("hook_fentry", "trace_raw_tp", "hook_tp_btf") },
   raw_tracepoint: {
     entry: untyped("hook_raw_tracepoint", "raw_tracepoint", (program, { name }) =>
@@ -114,13 +118,14 @@ export function attachEntry(
 }
 
 function addHalf({ maps, programs, links }: Attachment, object: BpfObject, half: Half, target: Target): void {
-  const { template, name = template, type, expectedAttachType } = half;
+  const { template, name = template, type, expectedAttachType, sleepable = false } = half;
   const byId = expectedAttachType !== "none";
   if (byId && !target.proto) throw new Error(`kernel BTF does not describe ${target.name}`);
   const program = object.program(template).clone({
     name,
     type,
     expectedAttachType,
+    sleepable,
     ...(byId && { attachBtfId: target.proto?.btfId ?? 0 }),
     maps,
   });
@@ -135,7 +140,7 @@ export function closeAttachment({ links, programs, maps }: Attachment): void {
 }
 
 /** Verdicts about the kernel, not about the program: it was built without error injection, or not for this function. */
-const LACKS = /unknown func bpf_\w+|cannot use helper bpf_\w+|\(\) is not modifiable/;
+const LACKS = /unknown func bpf_\w+|cannot use helper bpf_\w+|\(\) is not modifiable|is not sleepable/;
 
 /** Which stable reason a failure is. */
 export function failureReason(error: unknown): HookReason {

@@ -87,6 +87,7 @@ function makeImage(
     ...(target.event && target.def.section === "tracepoints"
       ? {}
       : { buffers: resolveBuffers(btf, target.def, target.proto) }),
+    ...(target.hashOf && { hashOf: target.hashOf }),
     ...(target.proto && { parameters: target.proto.params.length }),
   };
   const { def, event } = target;

@@ -12,6 +12,7 @@ import {
   CRED_SCRATCH_BYTES,
   ENUMERATORS as E,
   FIELD_CONFIG,
+  HASH_BYTES,
   HOOK_CONFIG,
   HOOK_RECORD_BYTES,
   LATE_CONFIG,
@@ -28,7 +29,14 @@ import { HookError } from "./hook-error.ts";
 import { PathTables } from "./path-tables.ts";
 import { RangeTables, type UnsignedRange } from "./ranges.ts";
 import type { Walk } from "./resolve.ts";
-import { encodeSelectors, isEnforcing, rateLimitOf, remembers, stackTraces } from "./selector-config.ts";
+import {
+  encodeSelectors,
+  hashes,
+  isEnforcing,
+  rateLimitOf,
+  remembers,
+  stackTraces,
+} from "./selector-config.ts";
 import { isBuffer, isPath, type ValueType, valueType } from "./values.ts";
 
 /** Everything that the hook's own maps hold. */
@@ -52,7 +60,7 @@ export interface ConfigImage {
   remembers: boolean;
   /** Some of its actions are more than telling: they depend on the mode. */
   enforcing: boolean;
-  /** Size of a value of hook_calls; 0 where nothing waits for the function to return. */
+  /** Size of a value of hook_calls; 0 where nothing waits for the function to return, or for a hash. */
   callBytes: number;
 }
 
@@ -80,12 +88,17 @@ export function encodeConfig(def: HookDef, resolution: Resolution): ConfigImage 
 
   const rateLimited = def.selectors.some((selector) => rateLimitOf(selector) !== undefined);
   const stacks = stackTraces(def);
-  const aside = rateLimited || stacks > 0 || argTypes(def).some((type) => type.varies);
+  const hashed = hashes(def);
+  const aside = rateLimited || hashed || stacks > 0 || argTypes(def).some((type) => type.varies);
   const scratch = aside || def.returnArg !== undefined;
   const late = lateValues(def);
   const recordBytes =
-    late.end + (credHookOf(def) ? CRED_CHANGE_BYTES : 0) + stacks * (ARG_SLOT_BYTES + STACK_BYTES);
-  const scratchBytes = recordBytes + SCRATCH_SLACK + (def.returnArg ? CALL_HEAD_BYTES : 0);
+    late.end +
+    (credHookOf(def) ? CRED_CHANGE_BYTES : 0) +
+    stacks * (ARG_SLOT_BYTES + STACK_BYTES) +
+    (hashed ? ARG_SLOT_BYTES + HASH_BYTES : 0);
+  const kept = def.returnArg !== undefined || hashed;
+  const scratchBytes = recordBytes + SCRATCH_SLACK + (kept ? CALL_HEAD_BYTES : 0);
 
   if (scratch && scratchBytes > MAX_SCRATCH_BYTES) {
     const message = `the hook's values take up to ${scratchBytes} bytes, at most ${MAX_SCRATCH_BYTES} are possible`;
@@ -102,7 +115,8 @@ export function encodeConfig(def: HookDef, resolution: Resolution): ConfigImage 
   view.setUint16(at.selectors, def.selectors.length, true);
   view.setBigUint64(at.limit_seed, resolution.limitSeed[0], true);
   view.setBigUint64(at.limit_seed + 8, resolution.limitSeed[1], true);
-  view.setUint32(at.parameters, resolution.parameters ?? 0, true);
+  view.setUint16(at.parameters, resolution.parameters ?? 0, true);
+  view.setUint8(at.hash_parameter, resolution.hashOf?.parameter ?? 0);
   encodeFields(view, resolution.fields ?? []);
   encodeCredHook(view, def);
   encodeArgs(view, def, resolution.walks ?? []);
@@ -129,7 +143,7 @@ export function encodeConfig(def: HookDef, resolution: Resolution): ConfigImage 
     scratchBytes: Math.max(scratch ? scratchBytes : 0, comparesCreds(def) ? CRED_SCRATCH_BYTES : 0),
     rateLimited,
     enforcing: isEnforcing(def),
-    callBytes: def.returnArg ? scratchBytes : 0,
+    callBytes: kept ? scratchBytes : 0,
     texts: argTypes(def).some(isPath) || comparesTexts(def),
     remembers: def.selectors.some(remembers),
   };
@@ -140,10 +154,12 @@ function argTypes(def: HookDef): ValueType[] {
 }
 
 /** Where fields of an event are the parameters, those of a system call are no registers. */
-function hookFlags(def: HookDef, { fields }: Resolution): number {
+function hookFlags(def: HookDef, { fields, hashOf }: Resolution): number {
   return (
     (def.syscall && !fields ? E.HOOK_SYSCALL : 0) |
     (def.returnArg ? E.HOOK_RETURN : 0) |
+    (hashOf ? E.HOOK_HASH : 0) |
+    (hashOf?.ofBprm ? E.HOOK_HASH_OF_BPRM : 0) |
     (credHookOf(def) ? E.HOOK_CRED_CHANGE : 0)
   );
 }

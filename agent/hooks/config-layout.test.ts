@@ -56,6 +56,7 @@ describe.skipIf(!built)(
       expect(object.structLayout("arg_slot").size).toBe(layout.ARG_SLOT_BYTES);
       expect(object.structLayout("cred_value").size).toBe(VALUE_TYPES.cred.room);
       expect(object.structLayout("cred_change_value").size).toBe(layout.CRED_CHANGE_BYTES);
+      expect(object.structLayout("hash_value").size).toBe(layout.HASH_BYTES);
       expect(object.structLayout("text_scratch").size).toBe(layout.TEXT_SCRATCH_BYTES);
       expect(object.structLayout("cred_scratch").size).toBe(layout.CRED_SCRATCH_BYTES);
       expect(object.structLayout("user_ns_value").size).toBe(VALUE_TYPES.user_namespace.room);

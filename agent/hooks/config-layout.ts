@@ -32,6 +32,8 @@ export const HOOK_CONFIG = {
     selectors: 14,
     limit_seed: 16,
     parameters: 32,
+    hash_parameter: 34,
+    reserved: 35,
     automata_mask: 36,
     field: 40,
     late: 80,
@@ -146,6 +148,8 @@ export const HOOK_RECORD_BYTES = 56;
 export const ARG_SLOT_BYTES = 8;
 /** Size of struct cred_change_value of bpf/include/event.h. */
 export const CRED_CHANGE_BYTES = 504;
+/** Size of struct hash_value of bpf/include/event.h. */
+export const HASH_BYTES = 72;
 /** Size of struct cred_scratch of bpf/include/cred_change.h. */
 export const CRED_SCRATCH_BYTES = 192;
 
@@ -227,6 +231,7 @@ export const ENUMERATORS = {
   SELECTOR_OVERRIDE: 1 << 3,
   SELECTOR_NO_POST_AT_RETURN: 1 << 4,
   SELECTOR_REMEMBERS: 1 << 5,
+  SELECTOR_HASH: 1 << 6,
   LIMIT_NONE: 0,
   LIMIT_THREAD: 1,
   LIMIT_PROCESS: 2,
@@ -235,6 +240,8 @@ export const ENUMERATORS = {
   HOOK_SCRATCH: 1 << 1,
   HOOK_RETURN: 1 << 2,
   HOOK_CRED_CHANGE: 1 << 3,
+  HOOK_HASH: 1 << 4,
+  HOOK_HASH_OF_BPRM: 1 << 5,
   MODE_ENFORCE: 0,
   MODE_MONITOR: 1,
 } as const;

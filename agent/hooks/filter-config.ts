@@ -36,8 +36,16 @@ export interface Resolution {
   parameters?: number;
   /** Fields of a trace event, where these are the parameters. */
   fields?: readonly FieldConfig[];
+  /** Whose hash a selector asks for. */
+  hashOf?: HashOperand;
   /** How many bytes the buffers among the arguments have, by position. */
   buffers?: readonly (BufferConfig | undefined)[];
+}
+
+/** A parameter that is a file, or a linux_binprm that has one. */
+export interface HashOperand {
+  parameter: number;
+  ofBprm: boolean;
 }
 
 /** struct field_config. */

@@ -74,6 +74,7 @@ function selectorFlags(selector: SelectorDef): number {
       post.some((action) => action.userStackTrace),
       E.SELECTOR_USER_STACK,
     ) |
+    flag(asksForHash(selector), E.SELECTOR_HASH) |
     flag(overrideOf(actions) !== undefined, E.SELECTOR_OVERRIDE) |
     flag(remembers(selector), E.SELECTOR_REMEMBERS)
   );
@@ -126,6 +127,15 @@ export function isEnforcing(def: HookDef): boolean {
 /** Whether a hook has a selector that overrides. */
 export function overrides(def: HookDef): boolean {
   return def.selectors.some((selector) => overrideOf(selector.actions) !== undefined);
+}
+
+function asksForHash({ actions }: SelectorDef): boolean {
+  return actions.some((action) => action.action === "Post" && action.imaHash === true);
+}
+
+/** Whether a selector of a hook asks for the hash of a file. */
+export function hashes(def: HookDef): boolean {
+  return def.selectors.some(asksForHash);
 }
 
 /** Whether a hook asks for the trace of a stack. */

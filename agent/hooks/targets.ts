@@ -4,8 +4,10 @@ import type { HookDef } from "../../crds/hook-spec.ts";
 import type { Binding, FuncProto, KernelBtf } from "../bpf/binding.ts";
 import { resolveAuto } from "./auto-type.ts";
 import { closestNames } from "./closest-names.ts";
+import type { HashOperand } from "./filter-config.ts";
 import { HookError } from "./hook-error.ts";
-import { checkArguments } from "./prototype.ts";
+import { checkArguments, formatPrototype } from "./prototype.ts";
+import { hashes } from "./selector-config.ts";
 import type { KernelSymbols } from "./symbols.ts";
 import { readTraceEvent, resolveFields, type TraceEvent } from "./trace-events.ts";
 
@@ -17,6 +19,8 @@ export interface Target {
   proto?: FuncProto;
   /** The trace event whose fields are the arguments; of a system call: the one at its entry. */
   event?: TraceEvent;
+  /** Whose hash the hook asks for. */
+  hashOf?: HashOperand;
   /** The hook with the types that `auto` stands for. */
   def: HookDef;
 }
@@ -80,7 +84,29 @@ function lsmHook({ btf, symbols }: TargetContext, def: HookDef): Target {
     throw new HookError("FunctionNotFound", `this kernel has no LSM hook ${def.call}${hint}`);
   }
   checkArguments(def, def.call, proto);
-  return { name: def.call, proto, def };
+  const hashOf = hashes(def) ? hashOperand(btf, def.call, proto) : undefined;
+  return { name: def.call, proto, def, ...(hashOf && { hashOf }) };
+}
+
+const OF_FILE = /^(const )?struct (file|linux_binprm) \*$/;
+
+/** The first parameter that is a file or has one; throws where the kernel does not hash. */
+function hashOperand(btf: KernelBtf, name: string, proto: FuncProto): HashOperand {
+  const parameter = proto.params.findIndex(({ type }) => OF_FILE.test(type));
+  if (parameter < 0) {
+    const shown = formatPrototype(name, proto);
+    throw new HookError("InvalidArgument", `imaHash: there is no file among the parameters of ${shown}`);
+  }
+  if (name === "file_open") {
+    throw new HookError("InvalidArgument", "imaHash: at file_open the kernel cannot read the file yet");
+  }
+  if (btf.enumValue("bpf_func_id", "BPF_FUNC_ima_file_hash") === undefined) {
+    throw new HookError("KernelUnsupported", "imaHash: the kernel is older than 5.18");
+  }
+  if (!btf.funcProto("ima_file_hash")) {
+    throw new HookError("KernelUnsupported", "imaHash: the kernel is built without IMA (CONFIG_IMA)");
+  }
+  return { parameter, ofBprm: proto.params[parameter]?.type.includes("linux_binprm") ?? false };
 }
 
 function rawTracepoint({ btf, bpf }: TargetContext, def: HookDef): Target {

@@ -192,6 +192,7 @@ enum selector_flags {
 	SELECTOR_USER_STACK = 1 << 2,
 	SELECTOR_OVERRIDE = 1 << 3,
 	SELECTOR_NO_POST_AT_RETURN = 1 << 4,
+	SELECTOR_HASH = 1 << 6,	/* of a file, with HOOK_HASH */
 	SELECTOR_REMEMBERS = 1 << 5, /* a match is what later states are compared with */
 };
 
@@ -223,6 +224,8 @@ enum hook_flags {
 	HOOK_SCRATCH = 1 << 1,	/* build the record aside: its size varies, or it may be held back */
 	HOOK_RETURN = 1 << 2,	/* the record is kept until the function returns */
 	HOOK_CRED_CHANGE = 1 << 3, /* records carry struct cred_change_value */
+	HOOK_HASH = 1 << 4,	/* records may be kept until hook_ima has the hash of a file */
+	HOOK_HASH_OF_BPRM = 1 << 5, /* the parameter is a linux_binprm: its file */
 };
 
 /* Where a hook finds credentials. */
@@ -247,7 +250,9 @@ struct hook_config {
 	__u16 args;
 	__u16 selectors;
 	__u64 limit_seed[2];	/* random: keys of the rate limit cannot be made to collide */
-	__u32 parameters;	/* of the function: where a trampoline's context has its return value */
+	__u16 parameters;	/* of the function: where a trampoline's context has its return value */
+	__u8 hash_parameter;	/* whose file is hashed, with HOOK_HASH */
+	__u8 reserved;
 	__u32 automata_mask;	/* entries of hook_automata, a power of two, less one */
 	struct field_config field[MAX_FIELDS]; /* of a trace event, by parameter; the second half are sizes of buffers */
 	struct late_config late[MAX_ARGS + 1];

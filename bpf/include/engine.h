@@ -9,6 +9,7 @@
 #include "actions.h"
 #include "calls.h"
 #include "filter.h"
+#include "hash.h"
 #include "limit.h"
 #include "ring.h"
 #include "stack.h"
@@ -24,7 +25,7 @@ static __always_inline void *start_record(struct hook_stats *stats)
 		record = bpf_map_lookup_elem(&hook_scratch, &zero);
 		if (!record)
 			stats->errors++;
-		else if (hook_config.flags & HOOK_RETURN)
+		else if (hook_config.flags & (HOOK_RETURN | HOOK_HASH))
 			record += sizeof(struct call_head);
 	} else {
 		record = bpf_ringbuf_reserve(&events, hook_config.record_size, 0);
@@ -137,8 +138,16 @@ static __always_inline void keep_call(struct call_head *call, __u32 values_size,
 		stats->lost++;
 }
 
+/* After an error that replaces the call's, the kernel runs no further program of the hook: nobody would hash. */
+static __always_inline bool wants_hash(__u32 selector, int error)
+{
+	if (!(hook_config.flags & HOOK_HASH) || selector == NO_SELECTOR || error)
+		return false;
+	return hook_config.selector[selector].flags & SELECTOR_HASH;
+}
+
 static __always_inline void post(const struct hit *hit, __u32 selector, __u8 action, __u32 frame,
-				 struct hook_counters *counters, struct action_stats *actions)
+				 struct hook_counters *counters, struct action_stats *actions, bool hashed)
 {
 	struct hook_record *record = start_record(&counters->hook);
 	__u16 flags = 0;
@@ -152,10 +161,14 @@ static __always_inline void post(const struct hit *hit, __u32 selector, __u8 act
 	if (hook_config.flags & HOOK_CRED_CHANGE)
 		size += write_changes(hit, (struct cred_change_value *)((char *)record + size), &flags);
 	size = write_stacks(hit->context, record, size, selector, &flags);
+	if (hashed) {
+		flags |= RECORD_HASH;
+		size += reserve_hash(call_of(record), size);
+	}
 	record->header.flags = flags;
 	record->action = action;
 	write_head(record, size, selector, hit->task);
-	if (hook_config.flags & HOOK_RETURN) {
+	if (hook_config.flags & HOOK_RETURN || hashed) {
 		keep_call(call_of(record), values_size, size, frame, &counters->hook);
 	} else if (hook_config.flags & HOOK_SCRATCH) {
 		output_limited(record, values_size, size, selector, hit->task, counters, actions);
@@ -204,7 +217,7 @@ static __always_inline int run_hook(void *context, __u32 frame)
 			return error;
 		}
 	}
-	post(&hit, selector, action, frame, counters, actions);
+	post(&hit, selector, action, frame, counters, actions, wants_hash(selector, error));
 	return error;
 }
 

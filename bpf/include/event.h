@@ -44,6 +44,7 @@ enum record_flags {
 	RECORD_CRED_CHANGE = 1 << 11,	/* struct cred_change_value */
 	RECORD_KERNEL_STACK = 1 << 12,	/* one slot of addresses, innermost first */
 	RECORD_USER_STACK = 1 << 13,	/* the same */
+	RECORD_HASH = 1 << 14,		/* one slot with struct hash_value */
 };
 
 /* A struct cred. Ids are kuids: as the initial user namespace sees them. */
@@ -175,6 +176,13 @@ struct module_value {
 	__u64 taints;		/* bits of struct module.taints; 0 for load_info */
 	__u32 signature_ok;	/* 0 or 1; 2: the kernel does not say */
 	__u32 reserved;
+};
+
+/* Hash of a file; its length is the algorithm's. */
+struct hash_value {
+	__u32 algorithm;	/* of the kernel's enum hash_algo */
+	__u32 reserved;
+	__u8 digest[64];
 };
 
 /*

@@ -8,7 +8,7 @@
 
 /* Arguments and return value, changed credentials and two stack traces. */
 #define MAX_RECORD (sizeof(struct hook_record) + (MAX_ARGS + 1) * (sizeof(struct arg_slot) + MAX_STRING + 16) + MAX_DATA + \
-		    sizeof(struct cred_change_value) + 2 * (sizeof(struct arg_slot) + 512))
+		    sizeof(struct cred_change_value) + sizeof(struct arg_slot) + sizeof(struct hash_value) + 2 * (sizeof(struct arg_slot) + 512))
 
 /* Two independent 64-bit mixes, seeded by the agent. */
 static __always_inline void digest_word(__u64 digest[2], __u64 word)

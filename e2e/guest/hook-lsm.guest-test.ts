@@ -4,13 +4,16 @@
  *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/hook-lsm.guest-test.ts
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { HASH } from "../../agent/events/record-layout.ts";
 import { makeArgs, makeSelector } from "../../agent/hooks/test-hooks.ts";
-import type { HookDef, SelectorDef } from "../../crds/hook-spec.ts";
-import { act, makeHookOn, NR, TestEngine } from "./test-engine.ts";
+import type { FilterDef, HookDef, SelectorDef } from "../../crds/hook-spec.ts";
+import { since } from "./lacking.ts";
+import { ACT, act, makeHookOn, NR, TestEngine } from "./test-engine.ts";
 
 let engine: TestEngine;
 before(() => {
@@ -118,5 +121,110 @@ describe("Override", () => {
     const selectors: SelectorDef[] = [{ filters: [], actions: [{ action: "Override", error: -1 }] }];
     const { status } = engine.engine.attach(lsm("bprm_committing_creds", { selectors }));
     assert.match(status.message ?? "", /lsm: bprm_committing_creds returns void/);
+  });
+});
+
+describe("the hash of a file", () => {
+  const withHash = (call: string, argument: "linux_binprm" | "file", ...filters: FilterDef[]) =>
+    lsm(call, {
+      args: makeArgs(argument),
+      selectors: [{ filters, actions: [{ action: "Post", imaHash: true }] }],
+    });
+  const ofFile = (path: string): FilterDef => ({
+    match: "arg",
+    arg: 0,
+    negate: false,
+    compare: "text",
+    how: "equal",
+    values: [path],
+  });
+  const sha256 = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");
+  /** Digests of the hits, by sha256 as Debian sets IMA up. */
+  const digests = (def: HookDef, trigger: () => unknown) => {
+    const hook = engine.attach(def);
+    engine.takeRecords();
+    trigger();
+    const records = engine.takeRecords().filter(({ kind }) => kind === "hook");
+    const { posted, lost, errors } = hook.stats();
+    hook.detach();
+    assert.deepEqual([posted, lost, errors], [records.length, 0, 0]);
+    return records.map(({ extras: { hash } }) => {
+      assert.equal(hash?.status, 0, "no hash");
+      const bytes = Buffer.from(hash.bytes);
+      assert.equal(bytes.readUInt32LE(HASH.algorithm), SHA256);
+      return bytes.subarray(HASH.digest, HASH.digest + 32).toString("hex");
+    });
+  };
+  const SHA256 = 4;
+  const FLOCK = 73;
+  /** Takes a shared lock on each file. */
+  const locks = (...paths: string[]) =>
+    paths.map((path, n) => `call ${NR.openat}:-100:@${path}:0 call ${FLOCK}:${3 + n}:1`).join(" ");
+
+  test("is refused where the kernel does not hash, with the reason", { skip: since(5, 18) }, () => {
+    const { status } = engine.engine.attach(withHash("bprm_check_security", "linux_binprm"));
+    assert.deepEqual([status.state, status.reason], ["Failed", "KernelUnsupported"]);
+    assert.match(status.message ?? "", /imaHash: the kernel is older than 5.18/);
+  });
+
+  test("is that of what is executed", { skip: !since(5, 18) }, () => {
+    const def = withHash("bprm_check_security", "linux_binprm", ofFile(ACT));
+    assert.deepEqual(
+      digests(def, () => act(`exec ${ACT} exec /usr/bin/true`)),
+      [sha256(ACT), sha256(ACT)],
+    );
+  });
+
+  test("is that of an open file, and of no other", { skip: !since(5, 18) }, () => {
+    const path = join(mkdtempSync(join(tmpdir(), "hash-")), "text");
+    writeFileSync(path, "some text");
+    const def = withHash("file_lock", "file", ofFile(path));
+    assert.deepEqual(
+      digests(def, () => act(locks("/etc/hostname", path))),
+      [sha256(path)],
+    );
+  });
+
+  test("stands beside an Override only where the call is made", { skip: !since(5, 18) }, () => {
+    const path = join(mkdtempSync(join(tmpdir(), "hash-")), "text");
+    writeFileSync(path, "some text");
+    const def = lsm("file_lock", {
+      args: makeArgs("file"),
+      selectors: [
+        {
+          filters: [ofFile(path)],
+          actions: [
+            { action: "Override", error: -17 },
+            { action: "Post", imaHash: true },
+          ],
+        },
+      ],
+    });
+    const hook = engine.attach(def);
+    engine.takeRecords();
+    assert.equal(act(locks(path).replace(/call(?= 73)/, "errno")).status, 17);
+    const records = engine.takeRecords().filter(({ kind }) => kind === "hook");
+    hook.detach();
+    assert.deepEqual(
+      records.map(({ fields, extras }) => [fields.action, extras.hash]),
+      [[5, undefined]],
+    );
+  });
+
+  test("of a hook without a file, or before it can be read, or that may not wait, is refused", {
+    skip: !since(5, 18),
+  }, () => {
+    const none = engine.engine.attach(
+      lsm("task_prctl", { selectors: [{ filters: [], actions: [{ action: "Post", imaHash: true }] }] }),
+    );
+    assert.match(
+      none.status.message ?? "",
+      /imaHash: there is no file among the parameters of int task_prctl\(/,
+    );
+    const early = engine.engine.attach(withHash("file_open", "file"));
+    assert.match(early.status.message ?? "", /imaHash: at file_open the kernel cannot read the file yet/);
+    const { status } = engine.engine.attach(withHash("file_free_security", "file"));
+    assert.equal(status.reason, "KernelUnsupported");
+    assert.match(status.message ?? "", /is not sleepable/);
   });
 });

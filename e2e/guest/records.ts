@@ -21,6 +21,7 @@ import {
   RECORD_EXEC,
   RECORD_EXIT,
   RECORD_FORK,
+  RECORD_HASH,
   RECORD_KERNEL_STACK,
   RECORD_RETURN,
   RECORD_USER_STACK,
@@ -64,7 +65,7 @@ export interface TestRecord extends Header {
   /** Of a hook record: the arguments' values, read by their types. */
   slots: Slot[];
   /** Of a hook record: what stands behind the arguments. */
-  extras: { returned?: Slot; change?: CredChangeFields; kernelStack?: Slot; userStack?: Slot };
+  extras: { returned?: Slot; change?: CredChangeFields; kernelStack?: Slot; userStack?: Slot; hash?: Slot };
 }
 
 /** A slot's status and what is its value. */
@@ -220,6 +221,7 @@ function decodeSlots(view: DataView, flags: number): Pick<TestRecord, "slots" | 
   }
   if (flags & RECORD_KERNEL_STACK) extras.kernelStack = take();
   if (flags & RECORD_USER_STACK) extras.userStack = take();
+  if (flags & RECORD_HASH) extras.hash = take();
   return { slots, extras };
 }
 

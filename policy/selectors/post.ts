@@ -2,7 +2,6 @@
 import type { ActionDef } from "../../crds/hook-spec.ts";
 import type { Problems } from "../problems.ts";
 import { didYouMean, quote } from "../suggest.ts";
-import { refuse } from "../support.ts";
 import type { Action } from "../types.ts";
 import type { SelectorScope } from "./scope.ts";
 
@@ -19,7 +18,6 @@ export function compilePost(
 ): ActionDef {
   if (action.imaHash && scope.section !== "lsmhooks")
     problems.error(`${path}.imaHash`, "fits lsmhooks only: elsewhere the hash cannot be asked for");
-  else if (action.imaHash) refuse("imaHash", `${path}.imaHash`, problems);
   const intervalMs = action.rateLimit
     ? parseRateLimit(action.rateLimit, `${path}.rateLimit`, problems)
     : undefined;
@@ -29,6 +27,7 @@ export function compilePost(
     ...(intervalMs === undefined ? {} : { rateLimit: limit }),
     ...(action.kernelStackTrace ? { kernelStackTrace: true } : {}),
     ...(action.userStackTrace ? { userStackTrace: true } : {}),
+    ...(action.imaHash ? { imaHash: true } : {}),
   };
 }
 

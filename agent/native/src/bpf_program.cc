@@ -160,6 +160,7 @@ Napi::Value BpfProgram::Clone(const Napi::CallbackInfo& info) {
       .type = ToProgramType(env, StringProperty(options, "type")),
       .attach_type = ToAttachType(env, StringProperty(options, "expectedAttachType")),
       .attach_btf_id = Uint32Property(options, "attachBtfId", 0),
+      .flags = BooleanProperty(options, "sleepable", false) ? BPF_F_SLEEPABLE : 0u,
       .license = image.gpl_compatible ? "GPL" : "Proprietary",
       .kernel_version = bpf_object__kversion(object),
       .instructions = WithMaps(image, MapReplacements(options.Get("maps"))),

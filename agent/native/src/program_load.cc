@@ -16,7 +16,7 @@ constexpr size_t kLastLogBytes = 16 << 20;
 
 int TryLoad(const LoadRequest& request, char* log, size_t log_size) {
   LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = request.attach_type,
-              .kern_version = request.kernel_version, .attach_btf_id = request.attach_btf_id,
+              .prog_flags = request.flags, .kern_version = request.kernel_version, .attach_btf_id = request.attach_btf_id,
               .log_level = log ? 1u : 0u, .log_size = static_cast<uint32_t>(log_size), .log_buf = log);
   return bpf_prog_load(request.type, request.name.c_str(), request.license.c_str(), request.instructions.data(),
                        request.instructions.size(), &options);

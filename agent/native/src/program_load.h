@@ -14,6 +14,7 @@ struct LoadRequest {
   bpf_prog_type type;
   bpf_attach_type attach_type;
   uint32_t attach_btf_id = 0;
+  uint32_t flags = 0;
   std::string license;
   uint32_t kernel_version = 0;
   std::vector<bpf_insn> instructions;
