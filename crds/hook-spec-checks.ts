@@ -1,6 +1,13 @@
 /** What the schema of a hook spec cannot say: what filters refer to exists, ranges are not empty, parts fit the section. */
 import { credHookOf } from "./cred-hooks.ts";
-import type { FilterDef, HookDef, HookSpecError, Range, ReturnFilterDef } from "./hook-spec.ts";
+import type {
+  ExpressionStep,
+  FilterDef,
+  HookDef,
+  HookSpecError,
+  Range,
+  ReturnFilterDef,
+} from "./hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "./hook-spec-schema.ts";
 
 /** Everything that is wrong with a hook that fits the schema. */
@@ -58,7 +65,25 @@ function checkFilter(filter: FilterDef, hook: HookDef, at: string, report: Repor
     }
     if (filter.compare === "gained") checkPosition(filter.newArg, "newArg", hook, at, report);
   }
+  if (filter.match === "expression") checkSteps(filter.steps, hook, at, report);
   checkRanges(filter, at, report);
+}
+
+/** Each step finds its values, one is left, and never more than the limit wait. */
+function checkSteps(steps: readonly ExpressionStep[], hook: HookDef, at: string, report: Report): void {
+  let depth = 0;
+  for (const [n, step] of steps.entries()) {
+    if (step.op === "arg") checkPosition(step.arg, `steps[${n}].arg`, hook, at, report);
+    const takes =
+      step.op === "const" || step.op === "arg" ? 0 : step.op === "neg" || step.op === "not" ? 1 : 2;
+    const isBad = depth < takes || depth - takes + 1 > HOOK_SPEC_LIMITS.expressionDepth;
+    if (isBad) {
+      report(`${at}.steps[${n}]`, `finds ${depth} values on the stack`);
+      return;
+    }
+    depth += 1 - takes;
+  }
+  if (depth !== 1) report(`${at}.steps`, `leave ${depth} values`);
 }
 
 function checkPosition(position: number, name: string, hook: HookDef, at: string, report: Report): void {

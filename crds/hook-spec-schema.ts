@@ -26,6 +26,9 @@ export const HOOK_SPEC_LIMITS = {
   /** Of a hook, and the bytes of their tables: agent/hooks/automata.ts. */
   substringFilters: 6,
   substringTables: 1 << 20,
+  /** Of all expressions of a hook together, and values that wait at once. */
+  expressionSteps: 64,
+  expressionDepth: 8,
   resolveLength: 255,
   /** Several masks of a filter are one: their bits together. */
   masks: 1,
@@ -267,6 +270,48 @@ const FILE_TYPE_FILTER = {
   additionalProperties: false,
 } as const;
 
+const EXPRESSION_FILTER = {
+  type: "object",
+  properties: {
+    match: { const: "expression" },
+    steps: {
+      type: "array",
+      items: {
+        anyOf: [
+          {
+            type: "object",
+            properties: { op: { const: "const" }, value: DECIMAL },
+            required: ["op", "value"],
+            additionalProperties: false,
+          },
+          {
+            type: "object",
+            properties: { op: { const: "arg" }, arg: ARG_POSITION },
+            required: ["op", "arg"],
+            additionalProperties: false,
+          },
+          {
+            type: "object",
+            properties: { op: { enum: ["add", "sub", "mul", "div", "mod", "sdiv", "smod", "neg"] } },
+            required: ["op"],
+            additionalProperties: false,
+          },
+          {
+            type: "object",
+            properties: { op: { enum: ["eq", "lt", "le", "slt", "sle", "and", "or", "not"] } },
+            required: ["op"],
+            additionalProperties: false,
+          },
+        ],
+      },
+      minItems: 1,
+      maxItems: L.expressionSteps,
+    },
+  },
+  required: ["match", "steps"],
+  additionalProperties: false,
+} as const;
+
 const RETURN_RANGE_FILTER = {
   type: "object",
   properties: { match: { const: "return" }, negate: FLAG, compare: { const: "range" }, ranges: RANGES },
@@ -357,6 +402,7 @@ const SELECTOR = {
           TEXT_FILTER,
           GAINED_FILTER,
           FILE_TYPE_FILTER,
+          EXPRESSION_FILTER,
         ],
       },
       maxItems: L.filters,

@@ -180,6 +180,26 @@ const refused: Record<string, [text: string, path: string, message: string]> = {
     "hooks[0].selectors[0].returnFilters[0].ranges[0]",
     "is empty: 1 is above 0",
   ],
+  "a step without its values": [
+    changed([...FILTER, 0], { match: "expression", steps: [{ op: "arg", arg: 0 }, { op: "eq" }] }),
+    "hooks[0].selectors[0].filters[0].steps[1]",
+    "finds 1 values on the stack",
+  ],
+  "steps that leave several values": [
+    changed([...FILTER, 0], { match: "expression", steps: Array(2).fill({ op: "const", value: "1" }) }),
+    "hooks[0].selectors[0].filters[0].steps",
+    "leave 2 values",
+  ],
+  "more values than the stack has": [
+    changed([...FILTER, 0], { match: "expression", steps: Array(9).fill({ op: "const", value: "1" }) }),
+    "hooks[0].selectors[0].filters[0].steps[8]",
+    "finds 8 values on the stack",
+  ],
+  "a step with an argument that is not there": [
+    changed([...FILTER, 0], { match: "expression", steps: [{ op: "arg", arg: 2 }] }),
+    "hooks[0].selectors[0].filters[0].steps[0].arg",
+    "is 2, the hook has 2 arguments",
+  ],
   "an unknown filter": [
     changed([...FILTER, 0], { match: "moon" }),
     "hooks[0].selectors[0].filters[0].match",

@@ -207,8 +207,20 @@ export type FilterDef =
   | { match: "arg"; arg: number; negate: boolean; compare: "text"; how: TextComparison; values: string[] }
   /** `arg` holds the old set, `newArg` the new one: a bit is in the new one only. */
   | { match: "arg"; arg: number; newArg: number; compare: "gained" }
+  /** Steps of a stack machine over the arguments that leave a boolean. */
+  | { match: "expression"; steps: ExpressionStep[] }
   /** S_IFMT of the file's mode. */
   | { match: "arg"; arg: number; negate: boolean; compare: "fileType"; types: FileType[] };
+
+/**
+ * A constant or an argument goes onto the stack as 64 bits; the others take one (neg, not) or two values from it and put
+ * their result there. An s stands before what is signed.
+ */
+export type ExpressionStep =
+  | { op: "const"; value: Decimal }
+  | { op: "arg"; arg: number }
+  | { op: "add" | "sub" | "mul" | "div" | "mod" | "sdiv" | "smod" | "neg" }
+  | { op: "eq" | "lt" | "le" | "slt" | "sle" | "and" | "or" | "not" };
 
 /** A filter on the return value. */
 export type ReturnFilterDef =

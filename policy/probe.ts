@@ -59,6 +59,7 @@ function compileSelectors(
   );
   checkFilterCount(compiled, path, problems);
   checkSubstrings(compiled, path, problems);
+  checkExpressions(compiled, path, problems);
   return compiled;
 }
 
@@ -72,6 +73,16 @@ function checkFilterCount(selectors: SelectorDef[], path: string, problems: Prob
       problems.error(child(path, index), `has ${count} filters: at most ${filters} are allowed`);
   }
   if (sum > hookFilters) problems.error(path, `have ${sum} filters: at most ${hookFilters} are allowed`);
+}
+
+function checkExpressions(selectors: SelectorDef[], path: string, problems: Problems): void {
+  const steps = selectors.flatMap(({ filters }) =>
+    filters.flatMap((filter) => (filter.match === "expression" ? filter.steps : [])),
+  );
+  const most = HOOK_SPEC_LIMITS.expressionSteps;
+  if (steps.length > most) {
+    problems.error(path, `have expressions of ${steps.length} steps: at most ${most} are possible`);
+  }
 }
 
 function compileMessage(message: string | undefined, path: string, problems: Problems): string | undefined {

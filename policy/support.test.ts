@@ -36,10 +36,6 @@ const cases: Record<keyof typeof UNSUPPORTED, [policy: Loose, path: string]> = {
   ],
   "option sleepable-preload-size": [option("sleepable-preload-size"), "spec.options[0].name"],
   matchWorkloads: [makeSelectorPolicy({ matchWorkloads: { podSelector: {} } }), `${SELECTOR}.matchWorkloads`],
-  CelExpr: [
-    makeSelectorPolicy({ matchArgs: [{ index: 0, operator: "CelExpr", values: ["arg0 == 1"] }] }),
-    `${SELECTOR}.matchArgs[0].operator`,
-  ],
   NotifyEnforcer: [action("NotifyEnforcer"), `${SELECTOR}.matchActions[0].action`],
   CleanupEnforcerNotification: [action("CleanupEnforcerNotification"), `${SELECTOR}.matchActions[0].action`],
   Set: [action("Set"), `${SELECTOR}.matchActions[0].action`],

@@ -32,10 +32,6 @@ export const UNSUPPORTED = {
     "what its pattern stands for differs between kernels; list the functions",
   ),
   "option sleepable-preload-size": outside("the option sleepable-preload-size", USER_SPACE),
-  CelExpr: outside(
-    "the operator CelExpr",
-    "write an entry of matchArgs for each condition (AND), a selector for each alternative (OR)",
-  ),
   NotifyEnforcer: outside("the action NotifyEnforcer", ENFORCERS),
   CleanupEnforcerNotification: outside("the action CleanupEnforcerNotification", ENFORCERS),
   Set: outside("the action Set", USER_SPACE),

@@ -5,6 +5,7 @@ import { type ConfigImage, encodeConfig } from "./config-image.ts";
 import {
   BUFFER_CONFIG,
   ENUMERATORS as E,
+  EXPRESSION_STEP,
   FILTER_CONFIG,
   HOOK_CONFIG,
   SELECTOR_CONFIG,
@@ -154,6 +155,33 @@ describe("buffers", () => {
     const long = { index: 0, type: "char_buf", maxData: true } as const;
     const args = [long, long];
     expect(() => buffers({ args }, told, told)).toThrow(/take up to 32920 bytes, at most 32768/);
+  });
+});
+
+describe("expressions", () => {
+  const steps = [{ op: "arg", arg: 1 }, { op: "const", value: "-1" }, { op: "sle" }] as const;
+  const filter: FilterDef = { match: "expression", steps: [...steps] };
+
+  test("are steps, those of all filters one after the other", () => {
+    const image = encode({ args: makeArgs("nop", "int"), selectors: [makeSelector(filter, filter)] });
+    expect([filterAt(image, 0), filterAt(image, 1)]).toMatchObject([
+      { operand: E.OPERAND_EXPRESSION, first: 0, count: 3 },
+      { operand: E.OPERAND_EXPRESSION, first: 3, count: 3 },
+    ]);
+    const stepAt = (index: number) => {
+      const base = HOOK_CONFIG.members.expression + index * EXPRESSION_STEP.size;
+      return [viewOf(image).getBigInt64(base, true), ...image.config.subarray(base + 8, base + 10)];
+    };
+    expect([3, 4, 5].map(stepAt)).toEqual([
+      [0n, E.EXPRESSION_ARG, 1],
+      [-1n, E.EXPRESSION_CONST, 0],
+      [0n, E.EXPRESSION_SLE, 0],
+    ]);
+  });
+
+  test("over what is no number are refused", () => {
+    const def = { args: makeArgs("nop", "string"), selectors: [makeSelector(filter)] };
+    expect(() => encode(def)).toThrow(/an argument of type string has no number to compare/);
   });
 });
 

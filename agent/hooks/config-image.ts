@@ -1,6 +1,6 @@
 /** What a hook's definition becomes in the kernel: the bytes of struct hook_config and of the hook's maps. Pure. */
 import { credHookOf } from "../../crds/cred-hooks.ts";
-import type { ArgDef, HookDef } from "../../crds/hook-spec.ts";
+import type { ArgDef, ExpressionStep, HookDef } from "../../crds/hook-spec.ts";
 import { AutomatonTables } from "./automata.ts";
 import type { BufferConfig } from "./buffers.ts";
 import {
@@ -11,6 +11,7 @@ import {
   CRED_HOOK_CONFIG,
   CRED_SCRATCH_BYTES,
   ENUMERATORS as E,
+  EXPRESSION_STEP,
   FIELD_CONFIG,
   HASH_BYTES,
   HOOK_CONFIG,
@@ -127,11 +128,13 @@ export function encodeConfig(def: HookDef, resolution: Resolution): ConfigImage 
     ranges: new RangeTables(),
     paths: new PathTables(),
     automata: new AutomatonTables(),
+    expressions: [],
   };
   encodeSelectors(view, def, resolution, tables);
   for (const [index, range] of tables.ranges.inline.entries()) {
     encodeRange(view, at.range + index * VALUE_RANGE.size, range);
   }
+  encodeExpressions(view, tables.expressions);
   const automata = tables.automata.bytes();
   view.setUint32(at.automata_mask, Math.max(0, automata.length / 2 - 1), true);
   return {
@@ -253,6 +256,16 @@ function encodeArgs(view: DataView, def: HookDef, walks: readonly (Walk | undefi
         (def.syscall && !walk ? E.VALUE_USER : 0) |
         (late ? E.VALUE_AT_RETURN : 0),
     );
+  });
+}
+
+function encodeExpressions(view: DataView, steps: readonly ExpressionStep[]): void {
+  const at = EXPRESSION_STEP.members;
+  steps.forEach((step, index) => {
+    const base = HOOK_CONFIG.members.expression + index * EXPRESSION_STEP.size;
+    view.setUint8(base + at.op, E[`EXPRESSION_${step.op.toUpperCase() as Uppercase<ExpressionStep["op"]>}`]);
+    if (step.op === "arg") view.setUint8(base + at.arg, step.arg);
+    if (step.op === "const") view.setBigUint64(base + at.value, BigInt.asUintN(64, BigInt(step.value)), true);
   });
 }
 

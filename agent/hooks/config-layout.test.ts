@@ -78,6 +78,7 @@ describe("config layout against the headers", () => {
   const {
     MAX_ARGS,
     MAX_FIELDS,
+    MAX_EXPRESSION_STEPS,
     MAX_SELECTORS,
     MAX_FILTERS,
     INLINE_RANGES,
@@ -88,6 +89,7 @@ describe("config layout against the headers", () => {
   const limits = {
     MAX_ARGS,
     MAX_FIELDS,
+    MAX_EXPRESSION_STEPS,
     MAX_SELECTORS,
     MAX_FILTERS,
     INLINE_RANGES,

@@ -9,6 +9,7 @@ export const MAX_FIELDS = 10;
 /** Index of the return value among the values. */
 export const RETURN_ARG = MAX_ARGS;
 export const MAX_STEPS_OF_VALUE = 11;
+export const MAX_EXPRESSION_STEPS = 64;
 export const MAX_SELECTORS = 5;
 export const MAX_FILTERS = 96;
 export const INLINE_RANGES = 160;
@@ -23,7 +24,7 @@ export const CLASS_ENTRIES = 128;
 
 /** struct hook_config. */
 export const HOOK_CONFIG = {
-  size: 4296,
+  size: 5320,
   members: {
     hook_id: 0,
     flags: 4,
@@ -42,8 +43,9 @@ export const HOOK_CONFIG = {
     selector: 160,
     filter: 320,
     range: 1472,
-    buffer: 4032,
-    step: 4072,
+    expression: 4032,
+    buffer: 5056,
+    step: 5096,
   },
 } as const;
 
@@ -63,6 +65,12 @@ export const LATE_CONFIG = { size: 4, members: { limit: 0, room: 2 } } as const;
 export const VALUE_CONFIG = {
   size: 8,
   members: { kind: 0, parameter: 1, width: 2, flags: 3, source: 4, steps: 5, load: 6, reserved: 7 },
+} as const;
+
+/** struct expression_step. */
+export const EXPRESSION_STEP = {
+  size: 16,
+  members: { value: 0, op: 8, arg: 9, reserved8: 10, reserved: 12 },
 } as const;
 
 /** struct buffer_config. */
@@ -181,6 +189,25 @@ export const ENUMERATORS = {
   OPERAND_GAINED: 12,
   OPERAND_TEXT: 13,
   OPERAND_FILE_TYPE: 14,
+  OPERAND_EXPRESSION: 15,
+  EXPRESSION_CONST: 0,
+  EXPRESSION_ARG: 1,
+  EXPRESSION_ADD: 2,
+  EXPRESSION_SUB: 3,
+  EXPRESSION_MUL: 4,
+  EXPRESSION_DIV: 5,
+  EXPRESSION_MOD: 6,
+  EXPRESSION_SDIV: 7,
+  EXPRESSION_SMOD: 8,
+  EXPRESSION_NEG: 9,
+  EXPRESSION_EQ: 10,
+  EXPRESSION_LT: 11,
+  EXPRESSION_LE: 12,
+  EXPRESSION_SLT: 13,
+  EXPRESSION_SLE: 14,
+  EXPRESSION_AND: 15,
+  EXPRESSION_OR: 16,
+  EXPRESSION_NOT: 17,
   EXE_OF_PARENT: 1 << 0,
   EXE_OR_ANCESTOR: 1 << 1,
   CAPABILITIES_EFFECTIVE: 0,

@@ -5,6 +5,7 @@ import type {
   CredChange,
   CurrentCredField,
   Decimal,
+  ExpressionStep,
   FileType,
   FilterDef,
   HookDef,
@@ -14,7 +15,7 @@ import type {
 } from "../../crds/hook-spec.ts";
 import type { AutomatonTables } from "./automata.ts";
 import type { BufferConfig } from "./buffers.ts";
-import { ENUMERATORS as E, FILTER_CONFIG, HOOK_CONFIG } from "./config-layout.ts";
+import { ENUMERATORS as E, FILTER_CONFIG, HOOK_CONFIG, MAX_EXPRESSION_STEPS } from "./config-layout.ts";
 import { HookError } from "./hook-error.ts";
 import type { PathTables } from "./path-tables.ts";
 import { biased, type RangeTables, type UnsignedRange } from "./ranges.ts";
@@ -60,6 +61,7 @@ export interface Tables {
   ranges: RangeTables;
   paths: PathTables;
   automata: AutomatonTables;
+  expressions: ExpressionStep[];
 }
 
 const NAMESPACES: Record<NamespaceName, number> = {
@@ -154,6 +156,7 @@ function describeFilter(
   { def, resolution, tables }: { def: HookDef; resolution: Resolution; tables: Tables },
 ): FilterConfig {
   if (filter.match === "credChange") return describeCredChange(filter, def);
+  if (filter.match === "expression") return describeExpression(filter, def, tables);
   if (filter.match === "arg" && filter.compare === "gained") return describeGained(filter, def);
   const { negate } = filter;
   switch (filter.match) {
@@ -228,6 +231,24 @@ function describeGained(filter: Extract<FilterDef, { compare: "gained" }>, def: 
   for (const position of [filter.arg, filter.newArg]) checkNumber(def, position);
   const { arg: index, newArg: first } = filter;
   return { operand: E.OPERAND_GAINED, index, compare: E.COMPARE_MASKS, negate: false, first, count: 0 };
+}
+
+function describeExpression(
+  { steps }: Extract<FilterDef, { match: "expression" }>,
+  def: HookDef,
+  { expressions }: Tables,
+): FilterConfig {
+  for (const step of steps) if (step.op === "arg") checkNumber(def, step.arg);
+  const first = expressions.length;
+  expressions.push(...steps);
+  if (expressions.length > MAX_EXPRESSION_STEPS) {
+    throw new HookError(
+      "InvalidArgument",
+      `the hook's expressions have ${expressions.length} steps, at most ${MAX_EXPRESSION_STEPS} are possible`,
+    );
+  }
+  const place = { first, count: steps.length };
+  return { operand: E.OPERAND_EXPRESSION, index: 0, compare: E.COMPARE_RANGES, negate: false, ...place };
 }
 
 function capabilityIndex({ set, inNamespace }: { set: CapabilitySetName; inNamespace: boolean }): number {

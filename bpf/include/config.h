@@ -14,6 +14,8 @@
 #define MAX_SELECTORS 5
 #define MAX_FILTERS 96
 #define INLINE_RANGES 160 /* room for a mask per filter, and then for small sets */
+#define MAX_EXPRESSION_STEPS 64
+#define MAX_EXPRESSION_DEPTH 8
 #define MAX_STRING 4096
 #define MAX_DATA 16384 /* of a buffer with maxData */
 #define MAX_STEPS_OF_VALUE 11
@@ -107,6 +109,7 @@ enum filter_operand {
 	OPERAND_CRED_CHANGE = 11, /* `first`: 1 << enum cred_field; did one change as `index` says (enum cred_change)? */
 	OPERAND_GAINED = 12,	/* bits of argument `first` that argument `index` lacks */
 	OPERAND_TEXT = 13,	/* string or path of argument `index` */
+	OPERAND_EXPRESSION = 15, /* the steps from `first` on, `count` of them, leave 1 */
 	OPERAND_FILE_TYPE = 14,	/* 1 << S_IFMT of argument `index` >> 12 */
 };
 
@@ -186,6 +189,36 @@ struct value_range {
 	__u64 high;
 };
 
+/* Of a stack machine: a value goes onto the stack, or one or two are replaced by the result. */
+enum expression_op {
+	EXPRESSION_CONST = 0,
+	EXPRESSION_ARG = 1,
+	EXPRESSION_ADD = 2,
+	EXPRESSION_SUB = 3,
+	EXPRESSION_MUL = 4,
+	EXPRESSION_DIV = 5,
+	EXPRESSION_MOD = 6,
+	EXPRESSION_SDIV = 7,	/* signed, by a positive number */
+	EXPRESSION_SMOD = 8,
+	EXPRESSION_NEG = 9,
+	EXPRESSION_EQ = 10,
+	EXPRESSION_LT = 11,
+	EXPRESSION_LE = 12,
+	EXPRESSION_SLT = 13,
+	EXPRESSION_SLE = 14,
+	EXPRESSION_AND = 15,
+	EXPRESSION_OR = 16,
+	EXPRESSION_NOT = 17,
+};
+
+struct expression_step {
+	__u64 value;		/* EXPRESSION_CONST */
+	__u8 op;		/* enum expression_op */
+	__u8 arg;		/* EXPRESSION_ARG */
+	__u8 reserved8[2];
+	__u32 reserved;
+};
+
 enum selector_flags {
 	SELECTOR_NO_POST = 1 << 0,
 	SELECTOR_KERNEL_STACK = 1 << 1,
@@ -261,6 +294,7 @@ struct hook_config {
 	struct selector_config selector[MAX_SELECTORS];
 	struct filter_config filter[MAX_FILTERS];
 	struct value_range range[INLINE_RANGES];
+	struct expression_step expression[MAX_EXPRESSION_STEPS];
 	struct buffer_config buffer[MAX_ARGS];
 	__u32 step[MAX_ARGS][MAX_STEPS_OF_VALUE]; /* bytes to add; between two of them the pointer there is followed */
 };

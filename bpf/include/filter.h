@@ -4,6 +4,7 @@
 #define TRIGON_FILTER_H
 
 #include "cred_change.h"
+#include "expression.h"
 #include "state.h"
 #include "substring.h"
 #include "values.h"
@@ -360,6 +361,8 @@ static __always_inline bool filter_matches(const struct hit *hit, const volatile
 		return exe_matches(hit, filter);
 	if (operand == OPERAND_TEXT)
 		return text_matches(hit, filter);
+	if (operand == OPERAND_EXPRESSION)
+		return expression_holds(hit->context, filter->first, filter->count);
 	if (operand == OPERAND_PID_OR_ANCESTOR || operand == OPERAND_NAMESPACE_PID_OR_ANCESTOR)
 		return pid_or_ancestor_in_set(hit, filter) != !!filter->negate;
 	if (operand == OPERAND_NAMESPACE_CHANGE)

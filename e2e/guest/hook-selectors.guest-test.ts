@@ -12,6 +12,8 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { makeArgs, makeSelector } from "../../agent/hooks/test-hooks.ts";
 import type { ArgType, FilterDef, HookDef, NamespaceName } from "../../crds/hook-spec.ts";
+import { compileExpression } from "../../policy/expressions/compile.ts";
+import { parseExpression } from "../../policy/expressions/parse.ts";
 import { ACT, act, type Hit, makeHookOn, NR, run, TestEngine } from "./test-engine.ts";
 
 let engine: TestEngine;
@@ -436,6 +438,78 @@ describe("matchArgs on integers", () => {
     assert.equal(countCapset(mask([setpcap])), 1);
     assert.equal(countCapset(arg([["0", "0"]])), 0);
     assert.equal(countCapset(arg([["0", "0"]], true)), 1);
+  });
+});
+
+describe("CelExpr", () => {
+  const args = makeArgs("int", "int", "uint64", "long");
+  const compiled = (...texts: string[]): FilterDef => {
+    const [first, ...others] = texts.map((text) => compileExpression(parseExpression(text), args));
+    return {
+      match: "expression",
+      steps: [...(first ?? []), ...others.flatMap((steps) => [...steps, { op: "or" } as const])],
+    };
+  };
+  const cases: [text: string, values: string, matches: boolean][] = [
+    ["arg1 == -5", "-5:0:0", true],
+    ["arg1 == -5", "-4:0:0", false],
+    ["arg1 + 1 < 0 || arg2 > 9223372036854775807u", "0:9223372036854775808:0", true],
+    ["arg1 + 1 < 0 || arg2 > 9223372036854775807u", "-1:9:0", false],
+    ["arg3 / 2 == -3 && arg3 % 2 == -1", "0:0:-7", true],
+    ["arg3 / 2 == -3 && arg3 % 2 == -1", "0:0:-6", false],
+    ["-arg1 * 3 == arg3 - 1", "2:0:-5", true],
+    ["-arg1 * 3 == arg3 - 1", "2:0:-6", false],
+    ["arg2 / 4096 == 2 && arg2 % 4096 == 1", "0:8193:0", true],
+    ["arg2 / 4096 == 2 && arg2 % 4096 == 1", "0:8194:0", false],
+    ["arg1 in [1, 3, 5] && !(arg2 <= 7)", "3:8:0", true],
+    ["arg1 in [1, 3, 5] && !(arg2 <= 7)", "2:8:0", false],
+    ["(arg1 >= arg3) == (arg2 != 0)", "2:1:1", true],
+    ["(arg1 >= arg3) == (arg2 != 0)", "2:0:1", false],
+  ];
+  for (const call of ["sys_prctl", "security_task_prctl"]) {
+    test(`over the arguments of ${call}`, () => {
+      const defs = cases.map(([text]) =>
+        makeHookOn(call, { args, selectors: [makeSelector(compiled(text))] }),
+      );
+      for (const [n, [text, values, matches]] of cases.entries()) {
+        const hits = engine.watch([defs[n] as HookDef], () =>
+          act(`call ${NR.prctl}:${UNKNOWN_PRCTL}:${values}`),
+        );
+        assert.equal(hits.length, matches ? 1 : 0, `${text} of ${values}`);
+      }
+    });
+  }
+
+  test("holds if one of several does, beside other filters", () => {
+    const selector = makeSelector(compiled("arg1 == 1", "arg1 == 2", "arg1 == 3"), {
+      match: "arg",
+      arg: 2,
+      negate: false,
+      compare: "range",
+      ranges: [["7", "7"]],
+    });
+    const def = makeHookOn("sys_prctl", { args, selectors: [selector] });
+    const steps = ["2:7", "2:8", "4:7", "3:7"].map((values) => `call ${NR.prctl}:${UNKNOWN_PRCTL}:${values}`);
+    const hits = engine.watch([def], () => act(steps.join(" ")));
+    assert.deepEqual(
+      hits.map(({ values }) => values.slice(1, 3)),
+      [
+        [2n, 7n],
+        [3n, 7n],
+      ],
+    );
+  });
+
+  test("as long as it may be", () => {
+    const sum = Array.from({ length: 31 }, () => "arg1").join(" + ");
+    const def = makeHookOn("sys_prctl", { args, selectors: [makeSelector(compiled(`${sum} == 62`))] });
+    const hits = engine.watch([def], () =>
+      act(`call ${NR.prctl}:${UNKNOWN_PRCTL}:2 call ${NR.prctl}:${UNKNOWN_PRCTL}:3`),
+    );
+    assert.deepEqual(
+      hits.map(({ values }) => values[1]),
+      [2n],
+    );
   });
 });
 

@@ -3,6 +3,7 @@ import type { ArgDef, FilterDef } from "../../crds/hook-spec.ts";
 import { integerType } from "../integers.ts";
 import { child, type Problems } from "../problems.ts";
 import type { ArgumentMatch } from "../types.ts";
+import { expressionFilter } from "./expressions.ts";
 import { fileTypeFilter } from "./file-types.ts";
 import { gainedFilter } from "./gained.ts";
 import { comparisonOf } from "./operators.ts";
@@ -28,6 +29,7 @@ export function argumentFilter(
   problems: Problems,
 ): FilterDef | undefined {
   const { operator, values = [] } = match;
+  if (operator === "CelExpr") return expressionFilter(match, path, window, scope, problems);
   if (operator === "CapabilitiesGained") return gainedFilter(match, path, window, scope, problems);
   const position = findPosition(match, path, window, scope, problems);
   const arg = position === undefined ? undefined : scope.args[position];

@@ -1,0 +1,106 @@
+import { describe, expect, test } from "vitest";
+import type { ArgDef } from "../../crds/hook-spec.ts";
+import { compileExpression, depthOf } from "./compile.ts";
+import { ExpressionError, parseExpression } from "./parse.ts";
+
+const ARGS: ArgDef[] = [
+  { index: 0, type: "int" },
+  { index: 1, type: "uint64" },
+  { index: 2, type: "string" },
+  { index: 3, type: "int", returnCopy: true },
+  { index: 4, type: "long" },
+];
+const stepsOf = (text: string) => compileExpression(parseExpression(text), ARGS);
+const signed = (value: bigint) => BigInt.asIntN(64, value);
+
+/** What bpf/include/expression.h does. */
+function evaluate(text: string, ...args: bigint[]): boolean {
+  const stack: bigint[] = [];
+  const pop = () => stack.pop() as bigint;
+  for (const step of stepsOf(text)) {
+    if (step.op === "const") stack.push(BigInt.asUintN(64, BigInt(step.value)));
+    else if (step.op === "arg") stack.push(BigInt.asUintN(64, args[step.arg] as bigint));
+    else if (step.op === "neg") stack.push(BigInt.asUintN(64, -pop()));
+    else if (step.op === "not") stack.push(pop() ? 0n : 1n);
+    else {
+      const right = pop();
+      const left = pop();
+      const result = {
+        add: () => left + right,
+        sub: () => left - right,
+        mul: () => left * right,
+        div: () => left / right,
+        mod: () => left % right,
+        sdiv: () => signed(left) / right,
+        smod: () => signed(left) % right,
+        eq: () => BigInt(left === right),
+        lt: () => BigInt(left < right),
+        le: () => BigInt(left <= right),
+        slt: () => BigInt(signed(left) < signed(right)),
+        sle: () => BigInt(signed(left) <= signed(right)),
+        and: () => left & right,
+        or: () => left | right,
+      }[step.op]();
+      stack.push(BigInt.asUintN(64, result));
+    }
+  }
+  expect(stack).toHaveLength(1);
+  return stack[0] === 1n;
+}
+
+describe("an expression", () => {
+  const cases: [text: string, args: bigint[], want: boolean][] = [
+    ["arg0 == 5", [5n], true],
+    ["arg0 == 5", [6n], false],
+    ["arg0 < 0", [-1n], true],
+    ["arg1 < 1", [0n, 1n << 63n], false],
+    ["arg1 > 9223372036854775807u", [0n, 1n << 63n], true],
+    ["arg0 + arg4 * 2 == 7", [1n, 0n, 0n, 0n, 3n], true],
+    ["(arg0 + arg4) * 2 == 7", [1n, 0n, 0n, 0n, 3n], false],
+    ["arg0 - 1 - 1 == 0", [2n], true],
+    ["-arg0 == 3", [-3n], true],
+    ["arg0 / 2 == -3 && arg0 % 2 == -1", [-7n], true],
+    ["arg1 % 4096 != 0", [0n, 8192n], false],
+    ["arg0 == 1 || arg0 == 2 && arg1 == 3", [1n, 0n], true],
+    ["!(arg0 >= 1) == true", [0n], true],
+    ["arg0 in [1, 2, 0x10]", [16n], true],
+    ["arg0 in [1, 2]", [3n], false],
+    ["  arg0!=arg4  ", [1n, 0n, 0n, 0n, 2n], true],
+  ];
+  test.each(cases)("%s with %o: %s", (text, args, want) => {
+    expect(evaluate(text, ...args)).toBe(want);
+  });
+
+  test("knows how many values wait at once", () => {
+    expect(depthOf(stepsOf("arg0 == 1"))).toBe(2);
+    expect(depthOf(stepsOf("arg0 == 1 && (arg0 == 2 || arg0 == 3)"))).toBe(4);
+  });
+});
+
+describe("is refused with the place", () => {
+  test.each([
+    ["", /^ends where a value should stand$/],
+    ["arg0 ==", /^ends where a value should stand$/],
+    ["arg0 == 1 1", /^goes on with "1" where it should end, at character 11$/],
+    ["arg0 = 1", /^has "=", at character 5$/],
+    ["(arg0 == 1", /^ends where \) should stand$/],
+    ["arg0", /^is a number: compare it with something, as in arg0 == 0$/],
+    ["arg7 == 1", /^has the name arg7, which is no argument: args has arg0 to arg4, at character 1$/],
+    ["uid == 1", /^has the name uid, which is no argument/],
+    ["arg2 == 1", /^has arg2, of type string: only integers/],
+    ["arg3 == 1", /^has arg3, which is not there before the function returns/],
+    ["arg0 == arg1", /^has == between an int and a uint, at character 6$/],
+    ["arg1 == -1", /^has == between a uint and an int/],
+    ["arg0 / arg4 == 1", /^has a division by something else than a number above 0/],
+    ["arg0 % 0 == 1", /^has a division by something else/],
+    ["arg0 && true", /^has && with a number/],
+    ["true < false", /^has < with true or false/],
+    ["!arg0", /^has ! before a number/],
+    ["arg0 == 9223372036854775808", /^has a number that is too large/],
+    [`${"(".repeat(40)}arg0`, /^is nested more than 32 levels deep/],
+    ['arg0 == "a"', /^has "\\"", at character/],
+  ])("%s", (text, message) => {
+    expect(() => stepsOf(text)).toThrow(ExpressionError);
+    expect(() => stepsOf(text)).toThrow(message);
+  });
+});
