@@ -68,6 +68,7 @@ function compileBtfType(arg: ProbeArgument, path: string, problems: Problems): b
     if (btfTypeModule) problems.error(`${path}.btfTypeModule`, "belongs to btfType, which is missing");
     return false;
   }
+  if (arg.source) problems.error(`${path}.btfType`, "fits arguments only: a source has a type of its own");
   const bare = btfType.replace(/^(?:struct|union)\s+/, "");
   if (!IDENTIFIER.test(btfType)) {
     const right = IDENTIFIER.test(bare) ? `write ${bare}` : "write the name of a structure, such as cred";

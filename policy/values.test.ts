@@ -59,6 +59,10 @@ describe("resolve", () => {
       withArg({ type: "nop", resolve: "a" }),
       "args[0].resolve: has no effect with nop, which reads nothing: give the value its type",
     ],
+    "a type of a source": [
+      withData({ btfType: "cred" }),
+      "data[0].btfType: fits arguments only: a source has a type of its own",
+    ],
     "a type with its keyword": [
       withArg({ resolve: "a", btfType: "struct cred" }),
       `args[0].btfType: "struct cred" is not a type: write cred`,

@@ -47,6 +47,7 @@ function memberOf(types: Types, def: HookDef, arg: ArgDef, proto: FuncProto | un
   if (!arg.btfType || !arg.btfTypeModule || arg.source) {
     return resolveMember(types, startOf(types, def, arg, proto), path);
   }
+  checkIsStructure(def, arg);
   const module = openModule(types, arg.btfTypeModule);
   try {
     return resolveMember(module, structOf(module, bareName(arg.btfType)), path);
@@ -76,12 +77,7 @@ function bareName(type: string): string {
 
 function startOf(types: Types, def: HookDef, arg: ArgDef, proto: FuncProto | undefined): number {
   if (arg.source) return structOf(types, arg.source === "pt_regs" ? "pt_regs" : "task_struct");
-  if (def.syscall || (def.section === "tracepoints" && !def.tracepoint?.raw)) {
-    throw new HookError(
-      "InvalidArgument",
-      `resolve ${arg.resolve}: the argument is no structure of the kernel`,
-    );
-  }
+  checkIsStructure(def, arg);
   if (arg.btfType) return structOf(types, bareName(arg.btfType));
   const parameter = proto?.params[arg.index];
   if (parameter?.typeId === undefined) {
@@ -93,6 +89,12 @@ function startOf(types: Types, def: HookDef, arg: ArgDef, proto: FuncProto | und
     throw new HookError("InvalidArgument", `resolve ${arg.resolve}: ${parameter.type} points to no struct`);
   }
   return type.target;
+}
+
+function checkIsStructure(def: HookDef, { resolve }: ArgDef): void {
+  if (def.syscall || (def.section === "tracepoints" && !def.tracepoint?.raw)) {
+    throw new HookError("InvalidArgument", `resolve ${resolve}: the argument is no structure of the kernel`);
+  }
 }
 
 function structOf(types: Types, name: string): number {
