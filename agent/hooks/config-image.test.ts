@@ -126,6 +126,7 @@ describe("buffers", () => {
       hookId: 7,
       limitSeed: [1n, 2n],
       hostNamespace: () => 0,
+      followBit: () => 0,
       buffers: configs,
     });
 
