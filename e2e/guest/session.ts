@@ -13,6 +13,7 @@ export function sessionScript(options: GuestOptions, projectDir: string, endMark
   const environment = {
     HOME: "/root",
     LANG: "C.UTF-8",
+    NODE_COMPILE_CACHE: "/run/trigon/node-cache",
     NODE_OPTIONS: `--require ${JSON.stringify(`${projectDir}/e2e/guest/baseline-wasm.cjs`)}`,
     PATH: `${projectDir}/node_modules/.bin:${PATH}`,
     TERM: "dumb",
