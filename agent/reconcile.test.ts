@@ -1,10 +1,12 @@
 import { beforeEach, describe, expect, test } from "vitest";
+import type { AttachKind } from "../crds/conditions.ts";
 import type { HookDef, HookSpec } from "../crds/hook-spec.ts";
 import { sha256Hex } from "../crds/names.ts";
 import type { Logger } from "../lib/logger.ts";
+import type { HandOver } from "./events/hand-over.ts";
+import type { HookInfo } from "./events/hooks.ts";
 import type { AttachedHook, HookStatus, Mode } from "./hooks/engine.ts";
 import { Reconciler, TransientAttachError } from "./reconcile.ts";
-import type { HookRegistration } from "./replace.ts";
 import type { BrokenPolicy, WantedPolicy } from "./sources/source.ts";
 import { makeHookDef, makeHookSpec } from "./test-data.ts";
 
@@ -12,10 +14,12 @@ import { makeHookDef, makeHookSpec } from "./test-data.ts";
 class FakeKernel {
   readonly refused = new Map<string, Partial<HookStatus>>();
   readonly log: string[] = [];
-  readonly registered = new Map<number, HookRegistration>();
+  readonly registered = new Map<number, HookInfo>();
   readonly retired = new Map<number, bigint | undefined>();
+  readonly handOvers = new Map<number, HandOver | undefined>();
   readonly attachedIds = new Set<number>();
   labels: Record<string, string> | undefined;
+  attach: AttachKind = "fentry";
   #id = 0;
   readonly modes = new Map<number, Mode>();
   #clock = 0n;
@@ -42,8 +46,11 @@ class FakeKernel {
   };
 
   readonly pipeline = {
-    registerHook: (id: number, info: HookRegistration) => void this.registered.set(id, info),
-    retireHook: (id: number, until?: bigint) => void this.retired.set(id, until),
+    registerHook: (id: number, info: HookInfo) => void this.registered.set(id, info),
+    retireHook: (id: number, until?: bigint, handsOver?: HandOver) => {
+      this.retired.set(id, until);
+      this.handOvers.set(id, handsOver);
+    },
   };
 
   /** The hooks whose records are told at a given time. */
@@ -65,7 +72,7 @@ class FakeKernel {
     const base = { path: def.path, call: def.call };
     const refusal = this.refused.get(def.call);
     if (refusal) return { ...base, state: "Failed", ...refusal };
-    return { ...base, state: "Attached", attach: "fentry", function: `__x64_${def.call}` };
+    return { ...base, state: "Attached", attach: this.attach, function: `__x64_${def.call}` };
   }
 
   #detach(id: number, def: HookDef): void {
@@ -183,6 +190,26 @@ describe("a changed policy", () => {
     for (let time = start; time <= end; time++) expect(kernel.toldAt(time)).toHaveLength(1);
     expect(kernel.toldAt(start)).toEqual(["sys_old"]);
     expect(kernel.toldAt(end)).toEqual(["sys_new"]);
+  });
+
+  test.each<[AttachKind, AttachKind, boolean]>([
+    ["fentry", "fentry", true],
+    ["kprobe", "kprobe", true],
+    ["fentry", "kprobe", true],
+    ["kprobe", "fentry", false],
+    ["tracepoint", "tracepoint", false],
+    ["tracepoint", "fentry", false],
+  ])("from %s to %s hands hits over that are in flight: %s", (before, after, expected) => {
+    const withMessage = (message: string) =>
+      makeHookSpec("p", [], { hooks: [makeHookDef("sys_a", 0, { message }), makeHookDef("sys_b", 1)] });
+    kernel.attach = before;
+    reconciler.reconcile(KEY, wantSpec(withMessage("old")));
+    kernel.attach = after;
+    reconciler.reconcile(KEY, wantSpec(withMessage("new")));
+    const shared = kernel.handOvers.get(1);
+    expect(shared !== undefined).toBe(expected);
+    expect(kernel.registered.get(3)?.takesOver).toBe(shared);
+    expect(kernel.handOvers.size).toBe(1);
   });
 
   test("that does not attach leaves the last good one running and says so", () => {

@@ -1,7 +1,10 @@
 /** Puts one policy's hooks in the place of others: new before old, all or nothing. */
+import type { AttachKind } from "../crds/conditions.ts";
 import type { HookDef } from "../crds/hook-spec.ts";
 import type { PolicyRef } from "../crds/names.ts";
 import { diffHooks } from "./diff.ts";
+import { HandOver } from "./events/hand-over.ts";
+import type { HookInfo } from "./events/hooks.ts";
 import type { AttachedHook, HookStatus, Mode } from "./hooks/engine.ts";
 import { judgeHooks, type Verdict } from "./state/outcome.ts";
 
@@ -9,21 +12,13 @@ import { judgeHooks, type Verdict } from "./state/outcome.ts";
 export interface HookDeps {
   engine: { attach(def: HookDef, mode: Mode): AttachedHook };
   pipeline: {
-    registerHook(id: number, info: HookRegistration): void;
-    retireHook(id: number, untilKtimeNs?: bigint): void;
+    registerHook(id: number, info: HookInfo): void;
+    retireHook(id: number, untilKtimeNs?: bigint, handsOver?: HandOver): void;
   };
   /** CLOCK_BOOTTIME, the clock of the records. */
   bootTimeNs(): bigint;
   /** Last look at a hook that ran: its counters go with it. */
   beforeDetach(policy: PolicyRef, hook: AttachedHook): void;
-}
-
-/** What the event pipeline is told about a hook. */
-export interface HookRegistration {
-  policy: PolicyRef;
-  def: HookDef;
-  functionName: string;
-  fromKtimeNs?: bigint;
 }
 
 /** What runs afterwards, and how it went. */
@@ -67,8 +62,7 @@ export function replaceHooks(
 
 /**
  * One instant parts the records of old and new hooks, so that both may run for a moment and each hit is told once. It
- * lies after the last attach and before the first detach: at any time one of the two was there to see the hit. (A hit
- * that is in flight at that very instant is timed by each hook on its own, less than a microsecond apart.)
+ * lies after the last attach and before the first detach: at any time one of the two was there to see the hit.
  */
 function handOver(
   deps: HookDeps,
@@ -77,12 +71,47 @@ function handOver(
   old: readonly AttachedHook[],
 ): void {
   const instant = old.length > 0 ? deps.bootTimeNs() : undefined;
-  for (const hook of fresh) register(deps, policy, hook, instant);
+  const handOvers = pairUp(fresh, old);
+  for (const hook of fresh) register(deps, policy, hook, instant, handOvers.get(hook));
   for (const hook of old) {
-    deps.pipeline.retireHook(hook.id, instant);
+    deps.pipeline.retireHook(hook.id, instant, handOvers.get(hook));
     deps.beforeDetach(policy, hook);
     hook.detach();
   }
+}
+
+/** Both hooks of each pair on one function, by hook, of which the kernel runs the new one first. */
+function pairUp(fresh: readonly AttachedHook[], old: readonly AttachedHook[]): Map<AttachedHook, HandOver> {
+  const handOvers = new Map<AttachedHook, HandOver>();
+  const waiting = [...old];
+  for (const after of fresh) {
+    const index = waiting.findIndex(({ functionName }) => functionName === after.functionName);
+    const [before] = index < 0 ? [] : waiting.splice(index, 1);
+    if (!before || !runsBefore(after, before)) continue;
+    const shared = new HandOver();
+    handOvers.set(after, shared).set(before, shared);
+  }
+  return handOvers;
+}
+
+/** In which order a call passes them; of two of the same place the kernel runs the newest first. */
+const PLACES: Readonly<Record<AttachKind, number | undefined>> = {
+  kprobe: 0,
+  kretprobe: 0,
+  "kprobe.multi": 0,
+  fentry: 1,
+  fexit: 1,
+  fmod_ret: 2,
+  lsm: 2,
+  tp_btf: undefined,
+  raw_tracepoint: undefined,
+  tracepoint: undefined,
+};
+
+/** At a tracepoint the oldest runs first: a hit in flight may be told by both hooks then, never by none. */
+function runsBefore(after: AttachedHook, before: AttachedHook): boolean {
+  const [newPlace, oldPlace] = [after, before].map(({ status: { attach } }) => attach && PLACES[attach]);
+  return newPlace !== undefined && oldPlace !== undefined && newPlace <= oldPlace;
 }
 
 /** Nothing that the hook has seen is told: a policy that does not attach completely does not run at all. */
@@ -97,12 +126,14 @@ function register(
   policy: PolicyRef,
   hook: AttachedHook,
   fromKtimeNs: bigint | undefined,
+  takesOver?: HandOver,
 ): void {
   deps.pipeline.registerHook(hook.id, {
     policy,
     def: hook.resolved,
     functionName: hook.functionName,
     ...(fromKtimeNs !== undefined && { fromKtimeNs }),
+    takesOver,
   });
 }
 

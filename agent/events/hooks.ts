@@ -1,7 +1,9 @@
 /** Hooks whose records may arrive, each with the time in which its records count. */
 import type { HookDef } from "../../crds/hook-spec.ts";
 import type { PolicyRef } from "../../crds/names.ts";
+import { type RecordBatch, W_KTIME, W_TID } from "./decode.ts";
 import type { RegisteredHook } from "./encoder.ts";
+import type { HandOver } from "./hand-over.ts";
 import { type EventMetrics, eventType, hookLabel } from "./metrics.ts";
 import type { SeriesCounter } from "./series.ts";
 
@@ -12,6 +14,8 @@ export interface HookInfo {
   functionName: string;
   /** Records from before belong to the hook that this one replaces. */
   fromKtimeNs?: bigint;
+  /** Shared with that one. */
+  takesOver?: HandOver | undefined;
 }
 
 /** A registered hook with its counters and its window as pairs of words. */
@@ -26,6 +30,8 @@ export interface HookEntry extends RegisteredHook {
   untilHigh: number;
   /** When the registration goes away. */
   forgetAtMs: number;
+  takesOver: HandOver | undefined;
+  handsOver: HandOver | undefined;
 }
 
 /** How long after its retirement a hook is known, for records that were on their way. */
@@ -46,7 +52,7 @@ export class HookRegistry {
   }
 
   register(id: number, info: HookInfo): void {
-    const { policy, def, functionName, fromKtimeNs } = info;
+    const { policy, def, functionName, fromKtimeNs, takesOver } = info;
     this.#entries.set(id, {
       id,
       policy,
@@ -61,17 +67,20 @@ export class HookRegistry {
       untilLow: FOREVER,
       untilHigh: FOREVER,
       forgetAtMs: Number.POSITIVE_INFINITY,
+      takesOver,
+      handsOver: undefined,
     });
   }
 
-  /** Records from this time on no longer count. */
-  retire(id: number, untilKtimeNs: bigint, nowMs: number): void {
+  /** Records from this time on no longer count, but for those of hits that a hand-over leaves to this hook. */
+  retire(id: number, untilKtimeNs: bigint, nowMs: number, handsOver?: HandOver): void {
     const entry = this.#entries.get(id);
     if (entry === undefined) return;
     entry.bounded = true;
     entry.untilLow = Number(untilKtimeNs & 0xffffffffn);
     entry.untilHigh = Number(untilKtimeNs >> 32n);
     entry.forgetAtMs = nowMs + GRACE_MS;
+    entry.handsOver = handsOver;
   }
 
   sweep(nowMs: number): void {
@@ -81,9 +90,14 @@ export class HookRegistry {
   }
 }
 
-/** Whether a record of this time, given as two words, counts: from <= time < until. */
-export function inWindow(entry: HookEntry, low: number, high: number): boolean {
-  const { fromLow, fromHigh, untilLow, untilHigh } = entry;
-  if (high < fromHigh || (high === fromHigh && low < fromLow)) return false;
-  return high < untilHigh || (high === untilHigh && low < untilLow);
+/** Whether a record counts: from <= its time < until, unless a hand-over decides. To be asked once, in stream order. */
+export function countsRecord(entry: HookEntry, { words }: RecordBatch, at: number): boolean {
+  const { fromLow, fromHigh, untilLow, untilHigh, takesOver, handsOver } = entry;
+  const low = words[at + W_KTIME] as number;
+  const high = words[at + W_KTIME + 1] as number;
+  const tid = words[at + W_TID] as number;
+  const isAfter = high > fromHigh || (high === fromHigh && low >= fromLow);
+  const isBefore = high < untilHigh || (high === untilHigh && low < untilLow);
+  if (!(takesOver ? takesOver.admitsNew(tid, isAfter) : isAfter)) return false;
+  return handsOver ? handsOver.admitsOld(tid, isBefore) : isBefore;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { PodObject } from "../pods/pod-object.ts";
 import { PodStore } from "../pods/pod-store.ts";
+import { HandOver } from "./hand-over.ts";
 import { makeHookDef, makePipeline, parseLines } from "./test-pipeline.ts";
 import {
   credSlot,
@@ -97,6 +98,37 @@ describe("hooks", () => {
       ["201", "new"],
     ]);
     expect(metrics.outOfWindowRecords).toBe(3);
+  });
+
+  test("a hit that is in flight when a hook is replaced is told once", () => {
+    const { pipeline, feed } = setup();
+    feed(exec(10, 1, 100, "/a"), exec(20, 1, 100, "/b"));
+    const handOver = new HandOver();
+    pipeline.registerHook(2, {
+      policy,
+      def: makeHookDef({ message: "new" }),
+      functionName: "commit_creds",
+      fromKtimeNs: 200n * MS,
+      takesOver: handOver,
+    });
+    pipeline.retireHook(1, 200n * MS, handOver);
+    const events = feed(
+      ...[hook(10, 1, 198, 2), hook(10, 1, 199, 1)], // by both before
+      ...[hook(10, 1, 199, 2), hook(20, 1, 200, 2), hook(10, 1, 201, 1), hook(20, 1, 201, 1)], // 10 is in flight
+      ...[hook(10, 1, 202, 2), hook(10, 1, 203, 1)], // by both afterwards
+    );
+    expect(
+      events.map((event) => [
+        event.process_kprobe.process.pid,
+        event.time.slice(20, 23),
+        event.process_kprobe.message,
+      ]),
+    ).toEqual([
+      [10, "199", undefined],
+      [20, "200", "new"],
+      [10, "201", undefined],
+      [10, "202", "new"],
+    ]);
   });
 
   test("a retired hook is forgotten after a while", () => {

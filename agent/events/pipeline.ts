@@ -24,7 +24,8 @@ import { JsonEncoder } from "./encode.ts";
 import type { EventEncoder, HookEvent } from "./encoder.ts";
 import { ExecHold } from "./exec-hold.ts";
 import type { EventSink } from "./export/sink.ts";
-import { type HookEntry, type HookInfo, HookRegistry, inWindow } from "./hooks.ts";
+import type { HandOver } from "./hand-over.ts";
+import { countsRecord, type HookEntry, type HookInfo, HookRegistry } from "./hooks.ts";
 import type { EventMetrics } from "./metrics.ts";
 import { type Event, PodHold } from "./pod-hold.ts";
 import type { ProcessJsonOptions } from "./process-json.ts";
@@ -118,8 +119,9 @@ export class EventPipeline implements RecordVisitor {
   }
 
   /** Records of the hook from this time on (default: now) are left out; its id is forgotten a while later. */
-  retireHook(id: number, untilKtimeNs?: bigint): void {
-    this.#hooks.retire(id, untilKtimeNs ?? this.#deps.clock.bootTimeNs(), this.#nowMs());
+  retireHook(id: number, untilKtimeNs?: bigint, handsOver?: HandOver): void {
+    const until = untilKtimeNs ?? this.#deps.clock.bootTimeNs();
+    this.#hooks.retire(id, until, this.#nowMs(), handsOver);
   }
 
   /** A process from the /proc scan: becomes an image and a process_exec unless records have told of it already. */
@@ -169,7 +171,7 @@ export class EventPipeline implements RecordVisitor {
       this.#deps.metrics.unknownHookRecords++;
       return;
     }
-    if (hook.bounded && !inWindow(hook, words[at + W_KTIME] as number, words[at + W_KTIME + 1] as number)) {
+    if (hook.bounded && !countsRecord(hook, batch, at)) {
       this.#deps.metrics.outOfWindowRecords++;
       return;
     }
