@@ -1,5 +1,12 @@
 /** JSON Schema of the hook spec and the limits that an agent holds every spec to. */
 import { CRED_CHANGE_FIELDS } from "./cred-hooks.ts";
+import {
+  CAPABILITY_SETS,
+  CRED_CHANGES,
+  CURRENT_CRED_FIELDS,
+  HOOK_ARGUMENT_TYPES,
+  NAMESPACES,
+} from "./schema/words.ts";
 
 /** What one policy may ask of a node; the compiler says so to the user, the agent refuses what exceeds it. */
 export const HOOK_SPEC_LIMITS = {
@@ -63,9 +70,7 @@ const PID_FILTER = {
   additionalProperties: false,
 } as const;
 
-const NAMESPACE = {
-  enum: ["Uts", "Ipc", "Mnt", "Pid", "PidForChildren", "Net", "Time", "TimeForChildren", "Cgroup", "User"],
-} as const;
+const NAMESPACE = { enum: NAMESPACES } as const;
 
 const NAMESPACE_FILTER = {
   type: "object",
@@ -97,7 +102,7 @@ const NAMESPACE_CHANGE_FILTER = {
 
 const CAPABILITY_SET = {
   negate: FLAG,
-  set: { enum: ["Effective", "Inheritable", "Permitted"] },
+  set: { enum: CAPABILITY_SETS },
   mask: DECIMAL,
   inNamespace: FLAG,
 } as const;
@@ -151,22 +156,7 @@ const CURRENT_CRED_FILTER = {
   properties: {
     match: { const: "currentCred" },
     negate: FLAG,
-    field: {
-      enum: [
-        "uid",
-        "euid",
-        "suid",
-        "fsuid",
-        "gid",
-        "egid",
-        "sgid",
-        "fsgid",
-        "auid",
-        "securebits",
-        "noNewPrivs",
-        "userNamespaceLevel",
-      ],
-    },
+    field: { enum: CURRENT_CRED_FIELDS },
     ranges: RANGES,
   },
   required: ["match", "negate", "field", "ranges"],
@@ -183,7 +173,7 @@ const CRED_CHANGE_FILTER = {
       minItems: 1,
       maxItems: CRED_CHANGE_FIELDS.length,
     },
-    change: { enum: ["Changed", "Raised", "Dropped"] },
+    change: { enum: CRED_CHANGES },
   },
   required: ["match", "fields", "change"],
   additionalProperties: false,
@@ -419,47 +409,7 @@ const SELECTOR = {
   additionalProperties: false,
 } as const;
 
-const ARG_TYPE = {
-  enum: [
-    "int",
-    "sint8",
-    "int8",
-    "uint8",
-    "sint16",
-    "int16",
-    "uint16",
-    "uint32",
-    "sint32",
-    "int32",
-    "ulong",
-    "uint64",
-    "size_t",
-    "long",
-    "sint64",
-    "int64",
-    "string",
-    "cred",
-    "user_namespace",
-    "capability",
-    "kernel_cap_t",
-    "cap_inheritable",
-    "cap_permitted",
-    "cap_effective",
-    "char_buf",
-    "const_buf",
-    "filename",
-    "fd",
-    "file",
-    "path",
-    "dentry",
-    "linux_binprm",
-    "module",
-    "load_info",
-    "syscall64",
-    "auto",
-    "nop",
-  ],
-} as const;
+const ARG_TYPE = { enum: HOOK_ARGUMENT_TYPES } as const;
 
 const ARG = {
   type: "object",

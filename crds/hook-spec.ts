@@ -7,6 +7,13 @@ import type { CRED_CHANGE_FIELDS } from "./cred-hooks.ts";
 import { checkHook } from "./hook-spec-checks.ts";
 import { HOOK_SPEC_LIMITS, HOOK_SPEC_SCHEMA } from "./hook-spec-schema.ts";
 import { type PolicyRef, sha256Hex } from "./names.ts";
+import type {
+  CAPABILITY_SETS,
+  CRED_CHANGES,
+  CURRENT_CRED_FIELDS,
+  HOOK_ARGUMENT_TYPES,
+  NAMESPACES,
+} from "./schema/words.ts";
 
 /** Version of this format; an agent refuses another one by name. */
 export const HOOK_SPEC_VERSION = 1;
@@ -62,45 +69,8 @@ export interface HookDef {
   tags?: string[];
 }
 
-/** Argument types that hooks can read; integers carry width and sign in their name. */
-export type ArgType =
-  | "int"
-  | "sint8"
-  | "int8"
-  | "uint8"
-  | "sint16"
-  | "int16"
-  | "uint16"
-  | "uint32"
-  | "sint32"
-  | "int32"
-  | "ulong"
-  | "uint64"
-  | "size_t"
-  | "long"
-  | "sint64"
-  | "int64"
-  | "string"
-  | "cred"
-  | "user_namespace"
-  | "capability"
-  | "kernel_cap_t"
-  | "cap_inheritable"
-  | "cap_permitted"
-  | "cap_effective"
-  | "char_buf"
-  | "const_buf"
-  | "filename"
-  | "fd"
-  | "file"
-  | "path"
-  | "dentry"
-  | "linux_binprm"
-  | "module"
-  | "load_info"
-  | "syscall64"
-  | "auto"
-  | "nop";
+/** An argument type that hooks can read. */
+export type ArgType = (typeof HOOK_ARGUMENT_TYPES)[number];
 
 /** Types whose structures live in kernel memory: no system call takes them. */
 export const KERNEL_STRUCTURE_TYPES: ReadonlySet<string> = new Set<ArgType>([
@@ -234,22 +204,10 @@ export type TextComparison = "equal" | "prefix" | "postfix" | "substring" | "sub
 export type FileType = "regular" | "directory" | "symlink" | "socket" | "fifo" | "block" | "character";
 
 /** Capability sets in the policy's spelling. */
-export type CapabilitySetName = "Effective" | "Inheritable" | "Permitted";
+export type CapabilitySetName = (typeof CAPABILITY_SETS)[number];
 
 /** Fields of matchCurrentCred. */
-export type CurrentCredField =
-  | "uid"
-  | "euid"
-  | "suid"
-  | "fsuid"
-  | "gid"
-  | "egid"
-  | "sgid"
-  | "fsgid"
-  | "auid"
-  | "securebits"
-  | "noNewPrivs"
-  | "userNamespaceLevel";
+export type CurrentCredField = (typeof CURRENT_CRED_FIELDS)[number];
 
 /** A field of credentials that can change. */
 export type CredChangeField = (typeof CRED_CHANGE_FIELDS)[number];
@@ -258,20 +216,10 @@ export type CredChangeField = (typeof CRED_CHANGE_FIELDS)[number];
  * Raised: an id became 0 or left the unprivileged range, a capability was gained, a lock of the securebits was
  * removed, the user namespace became an ancestor, a group was added. Dropped: the opposite.
  */
-export type CredChange = "Changed" | "Raised" | "Dropped";
+export type CredChange = (typeof CRED_CHANGES)[number];
 
 /** Namespace kinds in the policy's spelling. */
-export type NamespaceName =
-  | "Uts"
-  | "Ipc"
-  | "Mnt"
-  | "Pid"
-  | "PidForChildren"
-  | "Net"
-  | "Time"
-  | "TimeForChildren"
-  | "Cgroup"
-  | "User";
+export type NamespaceName = (typeof NAMESPACES)[number];
 
 /** What a matching selector does, in order. Post is implicit unless NoPost stands in the list. */
 export type ActionDef =

@@ -58,6 +58,47 @@ export const ARGUMENT_TYPES = [
   "bpf_prog",
 ] as const;
 
+/** Those of them that hooks can read; integers carry width and sign in their name. */
+export const HOOK_ARGUMENT_TYPES = [
+  "int",
+  "sint8",
+  "int8",
+  "uint8",
+  "sint16",
+  "int16",
+  "uint16",
+  "uint32",
+  "sint32",
+  "int32",
+  "ulong",
+  "uint64",
+  "size_t",
+  "long",
+  "sint64",
+  "int64",
+  "string",
+  "cred",
+  "user_namespace",
+  "capability",
+  "kernel_cap_t",
+  "cap_inheritable",
+  "cap_permitted",
+  "cap_effective",
+  "char_buf",
+  "const_buf",
+  "filename",
+  "fd",
+  "file",
+  "path",
+  "dentry",
+  "linux_binprm",
+  "module",
+  "load_info",
+  "syscall64",
+  "auto",
+  "nop",
+] as const;
+
 /** Operators on arguments. */
 export const ARGUMENT_OPERATORS = [
   "Equal",
