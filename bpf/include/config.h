@@ -109,8 +109,8 @@ enum filter_operand {
 	OPERAND_CRED_CHANGE = 11, /* `first`: 1 << enum cred_field; did one change as `index` says (enum cred_change)? */
 	OPERAND_GAINED = 12,	/* bits of argument `first` that argument `index` lacks */
 	OPERAND_TEXT = 13,	/* string or path of argument `index` */
-	OPERAND_EXPRESSION = 15, /* the steps from `first` on, `count` of them, leave 1 */
 	OPERAND_FILE_TYPE = 14,	/* 1 << S_IFMT of argument `index` >> 12 */
+	OPERAND_EXPRESSION = 15, /* the steps from `first` on, `count` of them, leave 1 */
 };
 
 /* Beside OPERAND_EXE: whose file. */
@@ -225,8 +225,8 @@ enum selector_flags {
 	SELECTOR_USER_STACK = 1 << 2,
 	SELECTOR_OVERRIDE = 1 << 3,
 	SELECTOR_NO_POST_AT_RETURN = 1 << 4,
-	SELECTOR_HASH = 1 << 6,	/* of a file, with HOOK_HASH */
 	SELECTOR_REMEMBERS = 1 << 5, /* a match is what later states are compared with */
+	SELECTOR_HASH = 1 << 6,	/* of a file, with HOOK_HASH */
 };
 
 enum limit_scope {
