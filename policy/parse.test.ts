@@ -95,6 +95,62 @@ describe("documents", () => {
     expect(policies[0]?.object.spec.kprobes?.map(({ args }) => args?.length)).toEqual([1, 1]);
   });
 
+  describe("<<", () => {
+    const BASE = `\
+  kprobes:
+    - &base
+      call: sys_setuid
+      tags: [first]
+    - &other { call: sys_setgid, message: other }
+`;
+    const probes = (entry: string) => {
+      const text = named("a").replace(/ {2}kprobes:.*/s, `${BASE}    - ${entry}\n`);
+      const { policies, errors } = parsePolicies(text, "f");
+      const probe = policies[0]?.object.spec.kprobes?.[2];
+      return errors.length > 0 ? errors.map(print) : [probe?.call, probe?.tags, probe?.message];
+    };
+
+    test.each([
+      ["brings the members of another object", "<<: *base", ["sys_setuid", ["first"], undefined]],
+      ["leaves those that the object has itself", "{<<: *base, call: x}", ["x", ["first"], undefined]],
+      ["takes a list, of which the first counts", "<<: [*base, *other]", ["sys_setuid", ["first"], "other"]],
+      ["takes an object", "<<: {call: x}", ["x", undefined, undefined]],
+      ["goes on from object to object", "<<: {<<: *base, call: x}", ["x", ["first"], undefined]],
+    ])("%s", (_name, entry, want) => {
+      expect(probes(entry)).toEqual(want);
+    });
+
+    test.each([
+      [
+        "a text",
+        "{<<: text, call: x}",
+        `11:12 spec.kprobes[2]["<<"]: must be an object or a list of objects: write *NAME`,
+      ],
+      ["itself", "&me {<<: *me}", `11:16 spec.kprobes[2]["<<"]: contains itself`],
+      [
+        "what stands before it already",
+        "{call: x, <<: *base}",
+        `11:8 spec.kprobes[2].call: stands before "<<", which brings another "call": write "<<" first`,
+      ],
+      [
+        "to be anything else in quotes",
+        `{"<<": *base, call: x}`,
+        expect.stringMatching(/unknown field "<<"/),
+      ],
+    ])("refuses %s", (_name, entry, error) => {
+      expect(probes(entry)).toEqual([error]);
+    });
+
+    test("has an end where every object brings ten others", { timeout: 60_000 }, () => {
+      const levels = Array.from(
+        { length: 12 },
+        (_, n) => `l${n + 1}: &l${n + 1} {<<: [${Array(10).fill(`*l${n}`).join(", ")}]}`,
+      );
+      const { errors } = parsePolicies(`l0: &l0 {}\n${levels.join("\n")}\n`, "f");
+      expect(errors.map(({ message }) => message)).toEqual(["has more than 100000 values"]);
+    });
+  });
+
   test("an alias inside of itself is refused", () => {
     expect(parse(`${named("a")}  lists: &l\n    - *l\n`).invalid).toBe(1);
   });
@@ -182,6 +238,25 @@ describe("keys and values", () => {
       .replace("type: int", "type: cred");
     const [policy] = parsePolicies(text, "f").policies;
     expect(policy?.object.spec.kprobes?.[0]?.syscall).toBe(false);
+  });
+
+  test.each([
+    ["010", 8],
+    ["0o17", 15],
+    ["0b11", 3],
+    ["0x1F", 31],
+    ["1_000", 1000],
+    ["-0x10", -16],
+    ["08", 8],
+    ["0", 0],
+    ['!!int "7"', 7],
+  ])("the number %s is what it is for kubectl", (text, value) => {
+    const action = `{action: Override, argError: ${text}}`;
+    const { policies } = parsePolicies(
+      named("a").concat(`      selectors: [{matchActions: [${action}]}]\n`),
+      "f",
+    );
+    expect(policies[0]?.object.spec.kprobes?.[0]?.selectors?.[0]?.matchActions?.[0]?.argError).toBe(value);
   });
 
   test("a field without a value counts as absent", () => {

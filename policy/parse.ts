@@ -2,7 +2,8 @@
 import { checkPolicy } from "./check.ts";
 import { type PolicyError, Problems } from "./problems.ts";
 import type { Policy } from "./types.ts";
-import { type Position, readYaml, type YamlDocument } from "./yaml.ts";
+import { readYaml, type YamlDocument } from "./yaml.ts";
+import type { Position } from "./yaml-reader.ts";
 
 /** A document that is a policy; what it means is the compiler's to say. */
 export interface ParsedPolicy {
