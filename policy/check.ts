@@ -75,5 +75,9 @@ function checkMetadata(policy: unknown, problems: Problems): void {
 
 function checkName(name: unknown, path: string, problems: Problems): void {
   if (typeof name === "string" && name.length <= 253 && NAME.test(name)) return;
+  if (typeof name === "number" || typeof name === "boolean") {
+    problems.error(path, `must be a text, is ${name}: write the name in quotes`);
+    return;
+  }
   problems.error(path, `${quote(name)} is not a name: lower-case letters, digits, "-" and ".", at most 253`);
 }

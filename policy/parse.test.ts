@@ -259,6 +259,13 @@ describe("keys and values", () => {
     expect(policies[0]?.object.spec.kprobes?.[0]?.selectors?.[0]?.matchActions?.[0]?.argError).toBe(value);
   });
 
+  test("a name that YAML takes for a number is named", () => {
+    expect(parse(named("2023")).errors).toEqual([
+      "4:3 metadata.name: must be a text, is 2023: write the name in quotes",
+    ]);
+    expect(parse(named('"2023"')).errors).toEqual([]);
+  });
+
   test("a field without a value counts as absent", () => {
     expect(parse(named("a").concat("      selectors:\n      message: ~\n")).errors).toEqual([]);
   });

@@ -386,13 +386,8 @@ describe("matchArgs on integers", () => {
       ["9".repeat(5000)],
       [`values[0]: "${"9".repeat(75)}..." is not a number: write decimal, 0x for hexadecimal or 0 for octal`],
     ],
-    [
-      "a range for Equal",
-      "int",
-      "Equal",
-      ["1:2"],
-      [`values[0]: "1:2" is not a number: write decimal, 0x for hexadecimal or 0 for octal`],
-    ],
+    ["a range for Equal", "int", "Equal", ["1:2"], [`values[0]: "1:2" is a range: use InRange`]],
+    ["a range for NotEqual", "int", "NotEqual", ["1:2"], [`values[0]: "1:2" is a range: use NotInRange`]],
     [
       "a number for InRange",
       "int",

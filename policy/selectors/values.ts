@@ -93,6 +93,11 @@ function integerSpans(text: string, operator: string, type: IntegerType): Parsed
     case "LessThan":
       return halfLine(text, operator.startsWith("G"), type);
     default: {
+      if ("value" in parseSpan(text, type, false)) {
+        return {
+          error: `${quote(text)} is a range: use ${operator.startsWith("Not") ? "NotInRange" : "InRange"}`,
+        };
+      }
       const number = parseInteger(text, type);
       return "error" in number ? number : { value: fold([number.value, number.value], type) };
     }
