@@ -11,7 +11,6 @@ test.each([
   ["Signal", { action: "Signal", argSig: 15 }, { action: "Signal", signal: 15 }],
   ["the last signal", { action: "Signal", argSig: 64 }, { action: "Signal", signal: 64 }],
   ["Override", EPERM, { action: "Override", error: -1 }],
-  ["Override without an error", { ...EPERM, argError: 0 }, { action: "Override", error: 0 }],
   ["the largest error", { ...EPERM, argError: -4095 }, { action: "Override", error: -4095 }],
   [
     "the kernel's stack",
@@ -82,10 +81,11 @@ test("fentries may kill and signal", () => {
   expect(actionsOf(policyOf({ action: "Signal", argSig: 1 }, {}, "fentries"))).toHaveLength(1);
 });
 
-const ERROR = "must be the negative number of an error, -4095 to 0, for example -1 (EPERM)";
+const ERROR = "must be the negative number of an error, -4095 to -1, for example -1 (EPERM)";
 test.each([
   ["Override without a number", { action: "Override" }, `argError: is missing: ${ERROR}`],
   ["a positive error", { action: "Override", argError: 1 }, `argError: is 1: ${ERROR}`],
+  ["no error", { action: "Override", argError: 0 }, `argError: is 0: ${ERROR}`],
   ["an error below all", { action: "Override", argError: -4096 }, `argError: is -4096: ${ERROR}`],
   [
     "Signal without a number",

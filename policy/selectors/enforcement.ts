@@ -33,7 +33,7 @@ export function signalAction(action: Action, path: string, problems: Problems): 
   return undefined;
 }
 
-/** Override with its error, where the hook can be overridden. */
+/** Override with its error, where the hook can be overridden; with 0 nodes would make the call. */
 export function overrideAction(
   action: Action,
   path: string,
@@ -43,9 +43,9 @@ export function overrideAction(
 ): ActionDef | undefined {
   for (const reason of reasonsAgainst(atReturn, scope)) problems.error(`${path}.action`, reason);
   const error = action.argError;
-  if (error !== undefined && error >= LOWEST_ERROR && error <= 0) return { action: "Override", error };
+  if (error !== undefined && error >= LOWEST_ERROR && error < 0) return { action: "Override", error };
   const found = error === undefined ? "is missing" : `is ${error}`;
-  const right = `must be the negative number of an error, ${LOWEST_ERROR} to 0, for example -1 (EPERM)`;
+  const right = `must be the negative number of an error, ${LOWEST_ERROR} to -1, for example -1 (EPERM)`;
   problems.error(`${path}.argError`, `${found}: ${right}`);
   return undefined;
 }
