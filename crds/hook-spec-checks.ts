@@ -69,13 +69,18 @@ function checkFilter(filter: FilterDef, hook: HookDef, at: string, report: Repor
   checkRanges(filter, at, report);
 }
 
+/** How many values of the stack a step of an expression replaces by one. */
+export function operandsOf({ op }: ExpressionStep): 0 | 1 | 2 {
+  if (op === "const" || op === "arg") return 0;
+  return op === "neg" || op === "not" ? 1 : 2;
+}
+
 /** Each step finds its values, one is left, and never more than the limit wait. */
 function checkSteps(steps: readonly ExpressionStep[], hook: HookDef, at: string, report: Report): void {
   let depth = 0;
   for (const [n, step] of steps.entries()) {
     if (step.op === "arg") checkPosition(step.arg, `steps[${n}].arg`, hook, at, report);
-    const takes =
-      step.op === "const" || step.op === "arg" ? 0 : step.op === "neg" || step.op === "not" ? 1 : 2;
+    const takes = operandsOf(step);
     const isBad = depth < takes || depth - takes + 1 > HOOK_SPEC_LIMITS.expressionDepth;
     if (isBad) {
       report(`${at}.steps[${n}]`, `finds ${depth} values on the stack`);

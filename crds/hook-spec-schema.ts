@@ -30,7 +30,7 @@ export const HOOK_SPEC_LIMITS = {
   syscalls: 512,
   texts: 100,
   substringBytes: 99,
-  /** Of a hook, and the bytes of their tables: agent/hooks/automata.ts. */
+  /** Of a hook, and the bytes of their tables. */
   substringFilters: 6,
   substringTables: 1 << 20,
   /** Of all expressions of a hook together, and values that wait at once. */

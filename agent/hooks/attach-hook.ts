@@ -78,24 +78,23 @@ function makeImage(
   target: Target,
   kind: EntryKind,
 ): ConfigImage {
+  const { def, event, proto, hashOf } = target;
   const resolution: Resolution = {
     hookId,
     limitSeed: [randomBytes(8).readBigUInt64LE(), randomBytes(8).readBigUInt64LE()],
     hostNamespace: (name) => hostNamespace(procfs, name),
     followBit: (paths) => follows.take(hookId, paths),
-    walks: resolveWalks(btf, target.def, target.proto),
-    ...(target.event && target.def.section === "tracepoints"
-      ? {}
-      : { buffers: resolveBuffers(btf, target.def, target.proto) }),
-    ...(target.hashOf && { hashOf: target.hashOf }),
-    ...(target.proto && { parameters: target.proto.params.length }),
+    walks: resolveWalks(btf, def, proto),
+    ...(hashOf && { hashOf }),
+    ...(proto && { parameters: proto.params.length }),
   };
-  const { def, event } = target;
-  if (kind !== "tracepoint" || !event) return encodeConfig(def, resolution);
-  if (def.section !== "tracepoints")
-    return encodeConfig(def, { ...resolution, fields: syscallFields(event) });
-  const resolved = resolveFields(def, event);
-  return encodeConfig(resolved.def, { ...resolution, fields: resolved.fields, buffers: resolved.buffers });
+  if (event && def.section === "tracepoints") {
+    const { def: resolved, fields, buffers } = resolveFields(def, event);
+    return encodeConfig(resolved, { ...resolution, fields, buffers });
+  }
+  const buffers = resolveBuffers(btf, def, proto);
+  if (kind !== "tracepoint" || !event) return encodeConfig(def, { ...resolution, buffers });
+  return encodeConfig(def, { ...resolution, buffers, fields: syscallFields(event) });
 }
 
 /** Tries the candidates in order; the refusals say why not by an earlier one. */

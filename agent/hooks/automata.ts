@@ -1,11 +1,12 @@
 /** Automata that find any of several texts in one pass (Aho-Corasick), as bpf/include/substring.h reads them. Pure. */
+import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import { AUTOMATON_FOUND, CLASS_ENTRIES } from "./config-layout.ts";
 import { HookError } from "./hook-error.ts";
 
-/** Entries of all automata of a hook: 1 MiB. */
-export const MAX_AUTOMATA_ENTRIES = 1 << 19;
-/** Filters with an automaton in one hook: each costs the verifier an eighth of the instructions that it follows. */
-export const MAX_AUTOMATA = 6;
+/** Of all automata of a hook. */
+const MAX_ENTRIES = HOOK_SPEC_LIMITS.substringTables / Uint16Array.BYTES_PER_ELEMENT;
+/** Each costs the verifier an eighth of the instructions that it follows. */
+const MAX_AUTOMATA = HOOK_SPEC_LIMITS.substringFilters;
 
 /** The automata of a hook's filters. */
 export class AutomatonTables {
@@ -21,8 +22,8 @@ export class AutomatonTables {
     if (this.#automata.length > MAX_AUTOMATA) {
       throw new HookError("InvalidArgument", `more than ${MAX_AUTOMATA} filters on substrings in one hook`);
     }
-    if (this.#entries > MAX_AUTOMATA_ENTRIES) {
-      const most = (MAX_AUTOMATA_ENTRIES * 2) >> 10;
+    if (this.#entries > MAX_ENTRIES) {
+      const most = HOOK_SPEC_LIMITS.substringTables >> 10;
       const message = `the substrings of the hook need a table of ${(this.#entries * 2) >> 10} KiB, at most ${most} are possible`;
       throw new HookError("InvalidArgument", message);
     }
@@ -58,7 +59,7 @@ export function buildAutomaton(
   const texts = values.map((value) => new TextEncoder().encode(ignoreCase ? lowerCase(value) : value));
   const { table, classes } = classifyBytes(texts, ignoreCase);
   const states = makeTrie(texts, table);
-  if (CLASS_ENTRIES + states.length * classes > MAX_AUTOMATA_ENTRIES) {
+  if (CLASS_ENTRIES + states.length * classes > MAX_ENTRIES) {
     throw new HookError("InvalidArgument", `substrings with ${states.length} beginnings are too many`);
   }
   const entries = new Uint16Array(CLASS_ENTRIES + states.length * classes);

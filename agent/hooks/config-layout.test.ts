@@ -75,36 +75,20 @@ describe("config layout against the headers", () => {
     const [base = "", shift = "0"] = text?.split("<<") ?? [];
     return text === undefined ? undefined : Number(base) << Number(shift);
   };
-  const {
-    MAX_ARGS,
-    MAX_FIELDS,
-    MAX_EXPRESSION_STEPS,
-    MAX_SELECTORS,
-    MAX_FILTERS,
-    INLINE_RANGES,
-    EXE_PATH,
-    EXE_TAIL,
-    MAX_PATTERNS,
-  } = layout;
-  const limits = {
-    MAX_ARGS,
-    MAX_FIELDS,
-    MAX_EXPRESSION_STEPS,
-    MAX_SELECTORS,
-    MAX_FILTERS,
-    INLINE_RANGES,
-    EXE_PATH,
-    EXE_TAIL,
-    MAX_PATTERNS,
-  };
-  const { AUTOMATON_FOUND, CLASS_ENTRIES } = layout;
   const constants = {
-    AUTOMATON_FOUND,
-    CLASS_ENTRIES,
-
+    MAX_ARGS: layout.MAX_ARGS,
+    MAX_FIELDS: layout.MAX_FIELDS,
+    MAX_EXPRESSION_STEPS: layout.MAX_EXPRESSION_STEPS,
+    MAX_SELECTORS: layout.MAX_SELECTORS,
+    MAX_FILTERS: layout.MAX_FILTERS,
+    INLINE_RANGES: layout.INLINE_RANGES,
+    EXE_PATH: layout.EXE_PATH,
+    EXE_TAIL: layout.EXE_TAIL,
+    MAX_PATTERNS: layout.MAX_PATTERNS,
+    AUTOMATON_FOUND: layout.AUTOMATON_FOUND,
+    CLASS_ENTRIES: layout.CLASS_ENTRIES,
     ...layout.ENUMERATORS,
     ...VALUE_KINDS,
-    ...limits,
     MAX_STRING: MAX_STRING_BYTES,
     MAX_DATA: MAX_DATA_BYTES,
   };

@@ -1,5 +1,5 @@
 /** Hook definitions for tests. */
-import type { ArgDef, FilterDef, HookDef, SelectorDef } from "../../crds/hook-spec.ts";
+import type { ArgDef, FilterDef, HookDef, SelectorDef, TextComparison } from "../../crds/hook-spec.ts";
 
 /** A hook with what is given and nothing else. */
 export function makeHook(parts: Partial<HookDef> = {}): HookDef {
@@ -23,4 +23,9 @@ export function makeArgs(...types: ArgDef["type"][]): ArgDef[] {
 /** A selector of these filters that posts. */
 export function makeSelector(...filters: FilterDef[]): SelectorDef {
   return { filters, actions: [{ action: "Post" }] };
+}
+
+/** A filter on the text of an argument. */
+export function matchText(how: TextComparison, values: string[], arg = 0, negate = false): FilterDef {
+  return { match: "arg", arg, negate, compare: "text", how, values };
 }

@@ -2,9 +2,8 @@
 
 import { CRED_CHANGE_FIELDS } from "../cred-hooks.ts";
 
-/** Argument types. */
-export const ARGUMENT_TYPES = [
-  "auto",
+/** Integers; they carry width and sign in their name. */
+export const INTEGER_TYPES = [
   "int",
   "sint8",
   "int8",
@@ -21,6 +20,12 @@ export const ARGUMENT_TYPES = [
   "long",
   "sint64",
   "int64",
+] as const;
+
+/** Argument types. */
+export const ARGUMENT_TYPES = [
+  "auto",
+  ...INTEGER_TYPES,
   "char_buf",
   "char_iovec",
   "skb",
@@ -58,24 +63,9 @@ export const ARGUMENT_TYPES = [
   "bpf_prog",
 ] as const;
 
-/** Those of them that hooks can read; integers carry width and sign in their name. */
+/** Those of them that hooks can read. */
 export const HOOK_ARGUMENT_TYPES = [
-  "int",
-  "sint8",
-  "int8",
-  "uint8",
-  "sint16",
-  "int16",
-  "uint16",
-  "uint32",
-  "sint32",
-  "int32",
-  "ulong",
-  "uint64",
-  "size_t",
-  "long",
-  "sint64",
-  "int64",
+  ...INTEGER_TYPES,
   "string",
   "cred",
   "user_namespace",

@@ -9,8 +9,8 @@ import { after, before, describe, test } from "node:test";
 import { loadBinding } from "../../agent/bpf/binding.ts";
 import { attachEntry, closeAttachment } from "../../agent/hooks/attach-entry.ts";
 import { encodeConfig } from "../../agent/hooks/config-image.ts";
-import { makeArgs, makeSelector } from "../../agent/hooks/test-hooks.ts";
-import type { ArgDef, ArgType, FilterDef, HookDef } from "../../crds/hook-spec.ts";
+import { makeArgs, makeSelector, matchText } from "../../agent/hooks/test-hooks.ts";
+import type { ArgDef, ArgType, FilterDef, HookDef, TextComparison } from "../../crds/hook-spec.ts";
 import type { CredFields, Value } from "./records.ts";
 import { ACT, act, type Hit, hitsIn, makeHookOn, NR, OBJECT, run, TestEngine } from "./test-engine.ts";
 
@@ -340,14 +340,7 @@ describe("buffers", () => {
   });
 
   test("are compared as a whole, from their beginning and from their end", () => {
-    const text = (how: "equal" | "prefix" | "postfix", value: string): FilterDef => ({
-      match: "arg",
-      arg: 0,
-      negate: false,
-      compare: "text",
-      how,
-      values: [value],
-    });
+    const text = (how: TextComparison, value: string) => matchText(how, [value]);
     const long = `${"b".repeat(5000)}end`;
     const cases: [FilterDef, string, number][] = [
       [text("equal", "secret"), "secret", 1],

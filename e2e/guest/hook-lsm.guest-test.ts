@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { HASH } from "../../agent/events/record-layout.ts";
-import { makeArgs, makeSelector } from "../../agent/hooks/test-hooks.ts";
+import { makeArgs, makeSelector, matchText } from "../../agent/hooks/test-hooks.ts";
 import type { FilterDef, HookDef, SelectorDef } from "../../crds/hook-spec.ts";
 import { since } from "./lacking.ts";
 import { ACT, act, makeHookOn, NR, TestEngine } from "./test-engine.ts";
@@ -130,14 +130,7 @@ describe("the hash of a file", () => {
       args: makeArgs(argument),
       selectors: [{ filters, actions: [{ action: "Post", imaHash: true }] }],
     });
-  const ofFile = (path: string): FilterDef => ({
-    match: "arg",
-    arg: 0,
-    negate: false,
-    compare: "text",
-    how: "equal",
-    values: [path],
-  });
+  const ofFile = (path: string) => matchText("equal", [path]);
   const sha256 = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");
   /** Digests of the hits, by sha256 as Debian sets IMA up. */
   const digests = (def: HookDef, trigger: () => unknown) => {

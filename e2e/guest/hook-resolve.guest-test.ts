@@ -5,8 +5,8 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { makeArgs, makeSelector } from "../../agent/hooks/test-hooks.ts";
-import type { ArgDef, FilterDef, HookDef } from "../../crds/hook-spec.ts";
+import { makeArgs, makeSelector, matchText } from "../../agent/hooks/test-hooks.ts";
+import type { ArgDef, FilterDef, HookDef, TextComparison } from "../../crds/hook-spec.ts";
 import { since } from "./lacking.ts";
 import { ACT, act, type Hit, makeHookOn, NR, run, TestEngine } from "./test-engine.ts";
 
@@ -143,14 +143,7 @@ describe("files", () => {
   });
 
   test("match by path and by kind", () => {
-    const text = (how: "equal" | "prefix" | "postfix", ...values: string[]): FilterDef => ({
-      match: "arg",
-      arg: 0,
-      negate: false,
-      compare: "text",
-      how,
-      values,
-    });
+    const text = (how: TextComparison, ...values: string[]) => matchText(how, values);
     const kind = (...types: ("regular" | "directory")[]): FilterDef => ({
       match: "arg",
       arg: 0,
@@ -183,17 +176,9 @@ describe("files", () => {
   });
 
   test("of a program that is executed, by its path", () => {
-    const filter: FilterDef = {
-      match: "arg",
-      arg: 0,
-      negate: false,
-      compare: "text",
-      how: "equal",
-      values: [ACT],
-    };
     const hook = makeHookOn("security_bprm_check", {
       args: makeArgs("linux_binprm"),
-      selectors: [makeSelector(filter)],
+      selectors: [makeSelector(matchText("equal", [ACT]))],
     });
     assert.deepEqual(
       engine.watch([hook], () => act("exit 0")).map(({ values }) => values),
@@ -217,14 +202,7 @@ describe("files", () => {
 
 describe("texts and gained capabilities", () => {
   test("a string is compared as a whole, from its beginning and from its end", () => {
-    const text = (how: "equal" | "prefix" | "postfix", value: string, negate = false): FilterDef => ({
-      match: "arg",
-      arg: 1,
-      negate,
-      compare: "text",
-      how,
-      values: [value],
-    });
+    const text = (how: TextComparison, value: string, negate = false) => matchText(how, [value], 1, negate);
     const filters = [
       text("equal", "/no/such/file"),
       text("equal", "/no/such"),
@@ -250,14 +228,7 @@ describe("texts and gained capabilities", () => {
   });
 
   describe("anywhere in a text", () => {
-    const within = (values: string[], how: "substring" | "substringIgnoreCase" = "substring"): FilterDef => ({
-      match: "arg",
-      arg: 0,
-      negate: false,
-      compare: "text",
-      how,
-      values,
-    });
+    const within = (values: string[], how: TextComparison = "substring") => matchText(how, values);
     const hundred = Array.from({ length: 100 }, (_, n) => `no-${n}-such-text`);
     const opens = (filters: FilterDef[], path: string) => {
       const args: ArgDef[] = [

@@ -1,5 +1,6 @@
 /** From an expression to the steps of a stack machine that a hook runs. */
 import type { ArgDef, ExpressionStep } from "../../crds/hook-spec.ts";
+import { operandsOf } from "../../crds/hook-spec-checks.ts";
 import { integerType } from "../integers.ts";
 import { type BinaryOperator, type Expression, fail } from "./parse.ts";
 
@@ -27,8 +28,8 @@ export function compileExpression(expression: Expression, args: readonly ArgDef[
 export function depthOf(steps: readonly ExpressionStep[]): number {
   let depth = 0;
   let most = 0;
-  for (const { op } of steps) {
-    depth += op === "const" || op === "arg" ? 1 : op === "neg" || op === "not" ? 0 : -1;
+  for (const step of steps) {
+    depth += 1 - operandsOf(step);
     most = Math.max(most, depth);
   }
   return most;
