@@ -63,6 +63,7 @@ export const SUITES: Suite[] = [
   {
     name: "guest command",
     group: "kernel",
+    besides: "a processor",
     needs: GUESTS,
     run(context) {
       const args = nodeTestArguments(findTests("e2e/guest/*.host-test.ts"));
@@ -73,7 +74,7 @@ export const SUITES: Suite[] = [
   {
     name: "API server",
     group: "cluster",
-    besides: true,
+    besides: "little",
     needs: [programs("go")],
     run(context) {
       const args = nodeTestArguments(findTests("e2e/api-server/*.api-test.ts"));

@@ -52,7 +52,7 @@ async function runSuites(suites: Suite[]): Promise<number> {
     });
     mine.end();
   };
-  for (const group of inGroups(suites)) await runGroup(group, sideBySide(), start);
+  for (const group of inGroups(suites)) await runGroup(group, start);
   report.finish();
   return report.failed > 0 || stop.signal.aborted ? 1 : 0;
 }
@@ -73,19 +73,18 @@ function inGroups(suites: Suite[]): Suite[][] {
   return groups;
 }
 
-/** As many suites at once as the limit says; the next one starts when one has ended. */
-async function runGroup(
-  group: Suite[],
-  limit: number,
-  start: (suite: Suite, label: string) => Promise<void>,
-) {
-  const waiting = [...group];
-  const lanes = Math.min(limit, group.length);
-  const runLane = async () => {
+/**
+ * As many suites at once as the machine carries; the next one starts when one has ended. Those that take little are
+ * one more, from the beginning on.
+ */
+async function runGroup(group: Suite[], start: (suite: Suite, label: string) => Promise<void>) {
+  const runLane = async (waiting: Suite[]) => {
     for (let suite = waiting.shift(); suite; suite = waiting.shift())
-      await start(suite, lanes > 1 ? `${suite.name.padEnd(13)} | ` : "");
+      await start(suite, group.length > 1 ? `${suite.name.padEnd(13)} | ` : "");
   };
-  await Promise.all(Array.from({ length: lanes }, runLane));
+  const busy = group.filter((suite) => suite.besides !== "little");
+  const light = group.filter((suite) => suite.besides === "little");
+  await Promise.all([...Array.from({ length: sideBySide() }, () => runLane(busy)), runLane(light)]);
 }
 
 async function runSuite(suite: Suite, context: SuiteContext): Promise<void> {

@@ -32,6 +32,7 @@ import { CONFIG_MAPS, type KubeObject, NODES } from "../../lib/resources.ts";
 import { type ControlPlane, startControlPlane } from "../control-plane/control-plane.ts";
 import { applyCrds } from "../control-plane/crds.ts";
 import { runProgram } from "../guest/program.ts";
+import { eventually } from "./api-clients.ts";
 
 const NAMESPACE = "trigon-system";
 const NODE = "node-1";
@@ -126,19 +127,6 @@ function wanted(): string | undefined {
   return policy && ("spec" in policy ? policy.spec.hooks[0]?.call : policy.problem);
 }
 
-/** Waits until the condition holds; what it last threw or said is the failure. */
-async function eventually(condition: () => void | Promise<void>, timeoutMs = 15_000): Promise<void> {
-  const end = Date.now() + timeoutMs;
-  for (;;) {
-    try {
-      return await condition();
-    } catch (error) {
-      if (Date.now() > end) throw error;
-      await new Promise((done) => setTimeout(done, 50));
-    }
-  }
-}
-
 describe("hook specs", () => {
   test("come, change with the highest revision, and go when they are retired", async () => {
     await applyConfigMap(makeConfigMap(specA, 1));
@@ -170,7 +158,7 @@ describe("hook specs", () => {
     await eventually(() => assert.equal(wanted(), "sys_setuid"));
     await plane.restartApiServer();
     await applyConfigMap(makeConfigMap(specB, 2));
-    await eventually(() => assert.equal(wanted(), "sys_setgid"), 30_000);
+    await eventually(() => assert.equal(wanted(), "sys_setgid"));
     assert.equal(cluster.problem, undefined);
   });
 

@@ -30,7 +30,7 @@ export function kubectl(plane: ControlPlane, ...args: string[]): Promise<string>
 }
 
 /** Waits until the check passes; its last error is the failure. */
-export async function eventually<T>(check: () => T | Promise<T>, timeoutMs = 15_000): Promise<T> {
+export async function eventually<T>(check: () => T | Promise<T>, timeoutMs = 60_000): Promise<T> {
   const end = Date.now() + timeoutMs;
   for (;;) {
     try {

@@ -14,7 +14,7 @@ export function guestSuite(kernel: KernelName, needs: Suite["needs"]): Suite {
     name: `kernel ${kernel}`,
     group: "kernel",
     needs,
-    besides: true,
+    besides: "a processor",
     run: (context) => runInGuest(context, kernel),
   };
 }

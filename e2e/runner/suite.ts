@@ -9,8 +9,11 @@ export interface Suite {
   name: string;
   group: Group;
   needs: Capability[];
-  /** May run beside others that may: it shares nothing with them and waits for no time to pass. */
-  besides?: boolean;
+  /**
+   * May run beside others that may: it shares nothing with them and waits for no time to pass. Says how much of the
+   * machine it takes meanwhile.
+   */
+  besides?: "a processor" | "little";
   run(context: SuiteContext): Promise<void>;
 }
 
