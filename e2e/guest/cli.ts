@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { cacheDirectory } from "../cache.ts";
 import { splitCommand } from "../command-line.ts";
 import { type Guest, type GuestEnd, type GuestOptions, startGuest } from "./guest.ts";
-import { isKernelName, KERNEL_NAMES } from "./kernels.ts";
+import { DEFAULT_KERNEL, isKernelName, KERNEL_NAMES } from "./kernels.ts";
 
 const USAGE = `npm run guest -- [OPTIONS] -- COMMAND [ARGUMENT…]
 
@@ -21,7 +21,7 @@ Exit status: that of COMMAND; 124 after a timeout; 125 if the guest failed; 2 fo
 `;
 
 const OPTIONS = {
-  kernel: { type: "string", default: "6.1" },
+  kernel: { type: "string", default: DEFAULT_KERNEL },
   timeout: { type: "string" },
   memory: { type: "string", default: "2048" },
   cpus: { type: "string", default: "2" },

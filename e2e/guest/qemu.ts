@@ -11,6 +11,9 @@ export interface Boot {
   ports: { stdin: string; stdout: string; stderr: string; control: string };
 }
 
+/** All that QEMU emulates but AVX: programs that take it for fast run slower with it. */
+const CPU = "max,avx=off,avx2=off";
+
 /** Arguments that boot a guest with its four ports, shares and taps. */
 export function qemuArguments(boot: Boot, options: GuestOptions): string[] {
   return [
@@ -28,7 +31,7 @@ export function qemuArguments(boot: Boot, options: GuestOptions): string[] {
 function machine(options: GuestOptions): string[] {
   const { cpus = 2, memoryMb = 2048, accelerator = "tcg,thread=multi", qemuArgs = [] } = options;
   return [
-    ...["-machine", "q35", "-accel", accelerator, "-cpu", "max"],
+    ...["-machine", "q35", "-accel", accelerator, "-cpu", CPU],
     ...["-smp", String(cpus), "-m", String(memoryMb)],
     ...[
       "-nodefaults",

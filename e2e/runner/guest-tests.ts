@@ -1,14 +1,14 @@
 /** Runs test files inside a guest: one boot, all files. */
 import { cpus } from "node:os";
 import { startGuest } from "../guest/guest.ts";
-import { type KernelName, prepareKernel } from "../guest/kernels.ts";
+import { DEFAULT_KERNEL, type KernelName, prepareKernel } from "../guest/kernels.ts";
 import { ReportStream } from "./protocol.ts";
 import { countReports, expectSoundEnd, findTests, nodeTestArguments } from "./run-tests.ts";
 import type { Suite, SuiteContext } from "./suite.ts";
 
 const TIMEOUT_MS = 40 * 60_000;
 
-/** The guest tests on one kernel, as a suite. */
+/** The guest tests on one kernel, as a suite; with the default kernel also those that need only one. */
 export function guestSuite(kernel: KernelName, needs: Suite["needs"]): Suite {
   return {
     name: `kernel ${kernel}`,
@@ -20,7 +20,8 @@ export function guestSuite(kernel: KernelName, needs: Suite["needs"]): Suite {
 }
 
 async function runInGuest(context: SuiteContext, kernel: KernelName): Promise<void> {
-  const files = findTests("e2e/guest/*.guest-test.ts");
+  const once = kernel === DEFAULT_KERNEL ? findTests("e2e/guest/*.one-guest-test.ts") : [];
+  const files = [...findTests("e2e/guest/*.guest-test.ts"), ...once];
   const { cacheDir, progress } = context;
   try {
     await prepareKernel(kernel, cacheDir, progress);

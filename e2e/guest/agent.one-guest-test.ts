@@ -1,7 +1,7 @@
 /**
- * The agent as a command: what it says and how it ends.
+ * The agent as a command: what it says and how it ends. No kernel has a part in that.
  *
- *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/agent.guest-test.ts
+ *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/agent.one-guest-test.ts
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
