@@ -17,6 +17,7 @@
  * orphan               goes on in a child whose parent ends at once
  * leader-ends CODE     the first thread ends; a second one exits with CODE half a second later
  * read                 says "ready", and goes on when there is something to read
+ * count-up NUMBER      reads, then calls with 1, 2, 3 ... until there is more to read, and says how often
  * kill SIGNAL          sends itself a signal
  * exec FILE            goes on as that program, with the steps that follow
  * memfd                goes on as a copy of itself that lies in memory only
@@ -27,6 +28,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -193,6 +195,21 @@ static void end_leader(long code)
 	pthread_exit(NULL);
 }
 
+static void count_up(long number)
+{
+	struct pollfd input = { .fd = 0, .events = POLLIN };
+	long count = 0;
+	char line[8];
+
+	if (read(0, line, sizeof(line)) < 0)
+		fail("read");
+	while (!poll(&input, 1, 0)) {
+		syscall(number, ++count);
+		usleep(5000);
+	}
+	printf("%ld\n", count);
+}
+
 static void run_from_memory(char **rest)
 {
 	int from = open("/proc/self/exe", O_RDONLY), to = memfd_create("copy-of-act", 0);
@@ -272,6 +289,8 @@ int main(int argc, char **argv)
 
 			if (write(1, "ready\n", 6) != 6 || read(0, line, sizeof(line)) < 0)
 				return 126;
+		} else if (!strcmp(verb, "count-up")) {
+			count_up(atol(next(&word)));
 		} else if (!strcmp(verb, "kill")) {
 			kill(getpid(), atoi(next(&word)));
 		} else if (!strcmp(verb, "exec")) {

@@ -1,0 +1,165 @@
+/**
+ * A policy that is edited again and again while its function is called: every call is told once, by the old hook or by
+ * the new one.
+ *
+ *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/replace.guest-test.ts
+ */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Agent } from "../../agent/agent.ts";
+import { loadBinding } from "../../agent/bpf/binding.ts";
+import { parseCommand } from "../../agent/config.ts";
+import type { EventSink } from "../../agent/events/export/sink.ts";
+import { readPolicyFiles } from "../../agent/sources/files.ts";
+import type { DesiredPolicy, SpecSource } from "../../agent/sources/source.ts";
+import { createLogger } from "../../lib/logger.ts";
+import { createRegistry } from "../../lib/metrics.ts";
+import { ACT, NR, OBJECT } from "./test-engine.ts";
+
+/** Of one function, by how it is attached: a pointer that is read as a number is for kprobes only. */
+const POLICIES = { fentry: "", kprobe: "{ index: 1, type: uint64 }," };
+const EDITS = 4;
+
+/** The edit is in the selector: another hook, which lets the same calls pass. */
+const policyYaml = (name: string, arg: string, edit: number) => `---
+apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: { name: ${name} }
+spec:
+  kprobes:
+  - call: security_task_fix_setuid
+    syscall: false
+    args: [{ index: 0, type: uint32, btfType: cred, resolve: fsuid.val }, ${arg}]
+    selectors:
+    - matchBinaries: [{ operator: In, values: [${ACT}] }]
+      matchPIDs: [{ operator: NotIn, values: [${edit}] }]
+`;
+
+/** What a node's agent runs, as somebody edits it. */
+class EditedPolicies implements SpecSource {
+  readonly name = "edited";
+  #policies: ReadonlyMap<string, DesiredPolicy> | undefined;
+  #listener = () => {};
+
+  desired() {
+    return this.#policies;
+  }
+
+  onChange(listener: () => void): void {
+    this.#listener = listener;
+  }
+
+  close(): void {}
+
+  async edit(number: number): Promise<void> {
+    const file = join(await mkdtemp(join(tmpdir(), "replace-")), "policies.yaml");
+    const documents = Object.entries(POLICIES).map(([name, arg]) => policyYaml(name, arg, number));
+    await writeFile(file, documents.join(""));
+    this.#policies = (await readPolicyFiles({ files: [file] }, logger)).desired();
+    this.#listener();
+  }
+}
+
+/** Keeps the numbers of the calls by policy. */
+class Calls implements EventSink {
+  readonly stats = {
+    events: 0,
+    bytes: 0,
+    overflowedEvents: 0,
+    failedEvents: 0,
+    errors: 0,
+    lastExportSeconds: 0,
+  };
+  readonly numbers = new Map<string, number[]>(Object.keys(POLICIES).map((name) => [name, []]));
+
+  write(chunk: Uint8Array): void {
+    for (const line of new TextDecoder().decode(chunk).trimEnd().split("\n")) {
+      const call = JSON.parse(line).process_kprobe;
+      if (call) this.numbers.get(call.policy_name)?.push(call.args[0].uint_arg);
+    }
+  }
+
+  async flush(): Promise<void> {}
+  async close(): Promise<void> {}
+}
+
+const logger = createLogger({ component: "test", level: "info" });
+
+/** Resolves when the agent has said this of each policy. */
+function allAre(text: string): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const waiting = new Set(Object.keys(POLICIES));
+  const look = ({ message }: { message: string }) => {
+    for (const name of waiting)
+      if (message.startsWith(`TracingPolicy/${name}: ${text}`)) waiting.delete(name);
+    if (waiting.size > 0) return;
+    logger.off("data", look);
+    resolve();
+  };
+  logger.on("data", look);
+  return promise;
+}
+
+test("each call is told once by each policy while both are edited", async () => {
+  const sink = new Calls();
+  const source = new EditedPolicies();
+  const command = parseCommand(["--bpf-object", OBJECT], {}, "node");
+  assert.ok(command.kind === "run");
+  const agent = new Agent({
+    config: command.config,
+    version: "test",
+    bpf: loadBinding(),
+    sink,
+    files: source,
+    access: undefined,
+    logger,
+    registry: createRegistry({ component: "agent", version: "test", defaultMetrics: false }),
+  });
+  // Neither the agent nor a promise keeps a process alive.
+  const alive = setInterval(() => {}, 1 << 30);
+  const caller = spawn(ACT, ["count-up", String(NR.setfsuid)], { stdio: ["pipe", "pipe", "inherit"] });
+  try {
+    await source.edit(1);
+    await agent.start();
+    caller.stdin.write("start\n");
+    for (let edit = 2; edit < EDITS + 2; edit++) {
+      const attached = allAre("Attached");
+      await source.edit(edit);
+      await attached;
+    }
+    caller.stdin.end("stop\n");
+    const [output] = await once(caller.stdout, "data");
+    const count = Number(String(output));
+    assert.ok(count > EDITS, `only ${count} calls`);
+    await agent.stop();
+    for (const [name, numbers] of sink.numbers) assert.deepEqual(faults(numbers, count), NONE, name);
+  } finally {
+    caller.kill("SIGKILL");
+    clearInterval(alive);
+  }
+});
+
+const NONE = { missing: "", repeated: "", unknown: "" };
+
+/** Which of 1, 2, ... `count` are not there once, and what else is there. */
+function faults(numbers: readonly number[], count: number) {
+  const times = Map.groupBy(numbers, (number) => number);
+  const all = Array.from({ length: count }, (_, index) => index + 1);
+  return {
+    missing: ranges(all.filter((number) => !times.has(number))),
+    repeated: ranges(all.filter((number) => (times.get(number)?.length ?? 0) > 1)),
+    unknown: ranges(numbers.filter((number) => number < 1 || number > count)),
+  };
+}
+
+/** "1-3 7" of 1, 2, 3, 7. */
+function ranges(numbers: readonly number[]): string {
+  const starts = numbers.filter((number, index) => numbers[index - 1] !== number - 1);
+  const ends = numbers.filter((number, index) => numbers[index + 1] !== number + 1);
+  return starts.map((start, index) => (start === ends[index] ? start : `${start}-${ends[index]}`)).join(" ");
+}
