@@ -1,5 +1,6 @@
 /** All suites, in the order in which they run: what is quick and tells most comes first. */
-import { KERNEL_NAMES } from "./guest/kernels.ts";
+import { prepareCluster } from "./control-plane/prepare.ts";
+import { KERNEL_NAMES, type KernelName } from "./guest/kernels.ts";
 import { gitCheckout, networkNamespaces, programs, root, x86 } from "./runner/capabilities.ts";
 import { guestSuite } from "./runner/guest-tests.ts";
 import { findTests, nodeTestArguments, PROJECT, runCheck, runTestProcess } from "./runner/run-tests.ts";
@@ -9,6 +10,7 @@ const COMPILERS = programs("make", "clang", "g++", "bpftool");
 const GUESTS = [x86, programs("qemu-system-x86_64", "busybox", "cpio", "modprobe", "xz", "setpriv")];
 const NODES = [root, networkNamespaces, programs("buildah", "runc", "mmdebstrap", "go", "ip")];
 const GENERATED = ["crds"];
+const CLUSTER_KERNELS: KernelName[] = ["6.1", "6.12"];
 
 const tool = (name: string) => `${PROJECT}/node_modules/.bin/${name}`;
 
@@ -82,12 +84,32 @@ export const SUITES: Suite[] = [
     },
   },
   {
+    name: "cluster parts",
+    group: "cluster",
+    besides: "little",
+    needs: NODES,
+    async run({ environment, progress, report }) {
+      const start = Date.now();
+      await prepareCluster(CLUSTER_KERNELS, environment, progress);
+      const name = "programs, images and kernels of a cluster are found or built";
+      report({ file: "e2e/control-plane/prepare.ts", name, state: "passed", ms: Date.now() - start });
+    },
+  },
+  {
     name: "cluster",
     group: "cluster",
     needs: [...GUESTS, ...NODES],
     run(context) {
       const tests = [process.execPath, ...nodeTestArguments(findTests("e2e/stories/*.story.ts"))];
-      const args = ["e2e/control-plane/cli.ts", "--nodes", "2", "--kernel", "6.1,6.12", "--", ...tests];
+      const args = [
+        "e2e/control-plane/cli.ts",
+        "--nodes",
+        "2",
+        "--kernel",
+        CLUSTER_KERNELS.join(),
+        "--",
+        ...tests,
+      ];
       return runTestProcess(context, { program: process.execPath, args });
     },
   },
