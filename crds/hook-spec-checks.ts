@@ -1,6 +1,7 @@
 /** What the schema of a hook spec cannot say: what filters refer to exists, ranges are not empty, parts fit the section. */
 import { credHookOf } from "./cred-hooks.ts";
 import type {
+  ActionDef,
   ExpressionStep,
   FilterDef,
   HookDef,
@@ -27,6 +28,7 @@ export function checkHook(hook: HookDef, path: string): HookSpecError[] {
     const at = `selectors[${s}]`;
     for (const [f, filter] of selector.filters.entries())
       checkFilter(filter, hook, `${at}.filters[${f}]`, report);
+    checkResults(hook, selector.actions, `${at}.actions`, report);
     const { returnFilters = [], returnActions = [] } = selector;
     if (!hook.returnArg && returnFilters.length > 0) report(`${at}.returnFilters`, "need a returnArg");
     if (!hook.returnArg && returnActions.length > 0) report(`${at}.returnActions`, "need a returnArg");
@@ -51,6 +53,16 @@ function checkIndices(hook: HookDef, report: Report): void {
   const most = hook.tracepoint?.raw === false ? HOOK_SPEC_LIMITS.fieldIndex : HOOK_SPEC_LIMITS.argIndex;
   for (const [position, { index }] of hook.args.entries()) {
     if (index > most) report(`args[${position}].index`, `must be <= ${most}`);
+  }
+}
+
+function checkResults(hook: HookDef, actions: readonly ActionDef[], at: string, report: Report): void {
+  const highest =
+    hook.section === "lsmhooks" || (!hook.syscall && hook.call.startsWith("security_")) ? 4095 : -1;
+  for (const [a, action] of actions.entries()) {
+    if (action.action !== "Override") continue;
+    if (action.error === 0) report(`${at}[${a}].error`, "must not be 0: the call would be made");
+    else if (action.error > highest) report(`${at}[${a}].error`, `must be <= ${highest}`);
   }
 }
 

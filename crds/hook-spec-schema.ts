@@ -360,7 +360,7 @@ const SIGNAL = {
 
 const OVERRIDE = {
   type: "object",
-  properties: { action: { const: "Override" }, error: { type: "integer", minimum: -4095, maximum: -1 } },
+  properties: { action: { const: "Override" }, error: { type: "integer", minimum: -4095, maximum: 4095 } },
   required: ["action", "error"],
   additionalProperties: false,
 } as const;

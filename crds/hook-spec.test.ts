@@ -113,6 +113,19 @@ test("key order and absent fields do not change the hash, content does", () => {
   expect(hookSpecHash({ ...FULL, hooks: [...FULL.hooks, ...FULL.hooks] })).not.toBe(hookSpecHash(FULL));
 });
 
+const overriding = (error: number) =>
+  changed([...HOOK, "selectors", 0, "actions"], [{ action: "Override", error }]);
+
+test.each([
+  ["a security_ function", { call: "security_task_prctl" }],
+  ["an LSM hook", { call: "task_prctl", section: "lsmhooks" }],
+])("takes a positive result of %s", (_name, parts) => {
+  const hook = { ...FULL.hooks[0], ...parts, returnArg: undefined };
+  const selectors = [{ filters: [], actions: [{ action: "Override", error: 4095 }] }];
+  const text = JSON.stringify({ ...FULL, hooks: [{ ...hook, selectors }] });
+  expect(parseHookSpec(text)).toMatchObject({ ok: true });
+});
+
 const refused: Record<string, [text: string, path: string, message: string]> = {
   "text that is not JSON": ["{", "", "is not JSON"],
   "an empty text": ["", "", "is not JSON"],
@@ -242,6 +255,33 @@ const refused: Record<string, [text: string, path: string, message: string]> = {
     changed([...HOOK, "selectors", 0, "actions", 0, "rateLimit", "intervalMs"], 0),
     "hooks[0].selectors[0].actions[0].rateLimit.intervalMs",
     "must be >= 1",
+  ],
+  "a positive result of another function": [
+    overriding(1),
+    "hooks[0].selectors[0].actions[0].error",
+    "must be <= -1",
+  ],
+  "a positive result of a system call": [
+    JSON.stringify({
+      ...FULL,
+      hooks: JSON.parse(overriding(1)).hooks.map((hook: object) => ({
+        ...hook,
+        call: "sys_setuid",
+        syscall: true,
+      })),
+    }),
+    "hooks[0].selectors[0].actions[0].error",
+    "must be <= -1",
+  ],
+  "an Override with 0": [
+    overriding(0),
+    "hooks[0].selectors[0].actions[0].error",
+    "must not be 0: the call would be made",
+  ],
+  "an Override above all errors": [
+    overriding(4096),
+    "hooks[0].selectors[0].actions[0].error",
+    "must be <= 4095",
   ],
   "a text that is too long": [`"${"x".repeat(HOOK_SPEC_LIMITS.textBytes)}"`, "", "is longer than"],
 };

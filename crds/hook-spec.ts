@@ -233,7 +233,7 @@ export type ActionDef =
   | { action: "NoPost" }
   | { action: "Sigkill" }
   | { action: "Signal"; signal: number }
-  /** The call is not made and returns `error`, -4095 to -1. */
+  /** The call is not made and returns `error`, -4095 to -1; of a security_ function or an LSM hook also 1 to 4095. */
   | { action: "Override"; error: number };
 
 /** What is wrong with a text that should be a hook spec, and where: `hooks[0].args[1].type`. */

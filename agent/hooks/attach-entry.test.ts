@@ -49,6 +49,16 @@ test.each([
     ),
     "KernelUnsupported",
   ],
+  [
+    "the LSM hook may not return this",
+    makeError(
+      "load program",
+      "EINVAL",
+      "load program x: EINVAL (At program exit the register R0 has smin=1 smax=1 should have been in [-4095, 0])",
+      "log",
+    ),
+    "KernelUnsupported",
+  ],
   ["the kernel forbids it", makeError("attach fentry", "EPERM", "EPERM"), "KernelUnsupported"],
   ["attaching fails", makeError("attach kprobe", "EINVAL", "EINVAL"), "AttachFailed"],
   ["something else is wrong", new Error("no"), "AttachFailed"],

@@ -139,8 +139,12 @@ export function closeAttachment({ links, programs, maps }: Attachment): void {
     handle.close();
 }
 
-/** Verdicts about the kernel, not about the program: it was built without error injection, or not for this function. */
-const LACKS = /unknown func bpf_\w+|cannot use helper bpf_\w+|\(\) is not modifiable|is not sleepable/;
+/**
+ * Verdicts about the kernel, not about the program: it was built without error injection, or not for this function, or
+ * it takes (since 6.12) only some results from an LSM hook.
+ */
+const LACKS =
+  /unknown func bpf_\w+|cannot use helper bpf_\w+|\(\) is not modifiable|is not sleepable|R0 has .* should have been in/;
 
 /** Which stable reason a failure is. */
 export function failureReason(error: unknown): HookReason {

@@ -92,7 +92,7 @@ function signalOf(actions: readonly ActionDef[]): number {
   return 0;
 }
 
-/** The error that a call of the hook returns instead of being made; 0 is an override too. */
+/** What a call of the hook returns instead of being made. */
 export function overrideOf(actions: readonly ActionDef[]): number | undefined {
   for (const action of actions) {
     if (action.action === "Override") return action.error;

@@ -101,6 +101,12 @@ describe("Override", () => {
     assert.deepEqual([status, told, counts(hook)], [EBUSY, [5], { post: 1, override: 1 }]);
   });
 
+  test("of a security function returns a positive result too", () => {
+    const positive = onPrctl("security_task_prctl", selector({ action: "Override", error: 77 }));
+    const { status, told, hook } = under(positive, `result ${PRCTL}`);
+    assert.deepEqual([status, told, counts(hook)], [77, [5], { post: 1, override: 1 }]);
+  });
+
   test("of a system call is done where the kernel allows it, and else refused with the reasons", () => {
     const hook = engine.engine.attach(def("sys_prctl"));
     try {

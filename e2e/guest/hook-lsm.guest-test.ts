@@ -117,6 +117,19 @@ describe("Override", () => {
     assert.equal(act(SET_CHILD_SUBREAPER).status, 0);
   });
 
+  test("with a positive result returns it before 6.12, and is refused from then on", () => {
+    const def = lsm("task_prctl", { args: makeArgs("int"), selectors: [deny(77)] });
+    const hook = engine.engine.attach(def);
+    if (since(6, 12)) {
+      assert.deepEqual([hook.status.state, hook.status.reason], ["Failed", "KernelUnsupported"]);
+      assert.match(hook.status.message ?? "", /smax=77 should have been in \[-4095, 0\]/);
+    } else {
+      assert.equal(hook.status.state, "Attached", hook.status.message);
+      assert.equal(act(SET_CHILD_SUBREAPER.replace("errno", "result")).status, 77);
+    }
+    hook.detach();
+  });
+
   test("of a hook that returns nothing is refused", () => {
     const selectors: SelectorDef[] = [{ filters: [], actions: [{ action: "Override", error: -1 }] }];
     const { status } = engine.engine.attach(lsm("bprm_committing_creds", { selectors }));

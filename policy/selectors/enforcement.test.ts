@@ -27,9 +27,13 @@ test.each([
 });
 
 describe("Override", () => {
+  const kernelFunction = (call: string) => ({ call, syscall: false, args: [] });
+  const lsmPolicy = (hook: string, action: Loose) =>
+    makePolicy({ lsmhooks: [{ hook, selectors: [{ matchActions: [action] }] }] });
+
   test.each([
     ["a system call", { call: "sys_keyctl" }, "kprobes"],
-    ["a security_ function", { call: "security_capset", syscall: false, args: [] }, "kprobes"],
+    ["a security_ function", kernelFunction("security_capset"), "kprobes"],
   ])("fits %s", (_name, probe, section) => {
     expect(actionsOf(policyOf(EPERM, probe, section))).toEqual([{ action: "Override", error: -1 }]);
   });
@@ -39,6 +43,63 @@ describe("Override", () => {
     expect(actionsOf(makePolicy({ lsmhooks: [hook] }))).toEqual([
       { action: "Override", error: -1 },
       { action: "Post" },
+    ]);
+  });
+
+  const positive = (argError: number) => ({ action: "Override", argError });
+  const crash = (name: string) =>
+    `callers of ${name} expect 0 or a negative error, and the kernel may crash: write one, for example -1 (EPERM)`;
+  const refused = (name: string) =>
+    `kernels from 6.12 on refuse it of the LSM hook ${name}: write security_${name} under kprobes`;
+  test.each([
+    ["1", "a security_ function", policyOf(positive(1), kernelFunction("security_task_prctl")), 1, []],
+    [
+      "4095",
+      "a security_ function",
+      policyOf(positive(4095), kernelFunction("security_task_prctl")),
+      4095,
+      [],
+    ],
+    [
+      "1",
+      "one whose callers know errors only",
+      policyOf(positive(1), kernelFunction("security_file_alloc")),
+      1,
+      [`spec.kprobes[0].selectors[0].matchActions[0].argError: is 1: ${crash("security_file_alloc")}`],
+    ],
+    ["1", "an LSM hook that answers by a boolean", lsmPolicy("audit_rule_known", positive(1)), 1, []],
+    [
+      "2",
+      "an LSM hook",
+      lsmPolicy("task_prctl", positive(2)),
+      2,
+      [`spec.lsmhooks[0].selectors[0].matchActions[0].argError: is 2: ${refused("task_prctl")}`],
+    ],
+    [
+      "1",
+      "an LSM hook whose callers know errors only",
+      lsmPolicy("file_open", positive(1)),
+      1,
+      [`spec.lsmhooks[0].selectors[0].matchActions[0].argError: is 1: ${crash("file_open")}`],
+    ],
+  ])("may return %s from %s", (_value, _name, policy, error, warnings) => {
+    expect(actionsOf(policy)).toEqual([{ action: "Override", error }]);
+    expect(warningsOf(policy)).toEqual(warnings);
+  });
+
+  const range = "must be the negative number of an error, -4095 to -1, for example -1 (EPERM)";
+  test.each([
+    ["no number", { action: "Override" }, "is missing"],
+    ["0", positive(0), "is 0"],
+    ["4096", positive(4096), "is 4096"],
+    ["-4096", positive(-4096), "is -4096"],
+  ])("of a function may not return %s", (_name, action, found) => {
+    const message = `argError: ${found}: ${range}, or a positive result, 1 to 4095`;
+    expect(errorsOf(policyOf(action, kernelFunction("security_task_prctl")))).toEqual([
+      `spec.kprobes[0].selectors[0].matchActions[0].${message}`,
+    ]);
+    expect(errorsOf(lsmPolicy("task_prctl", action))).toEqual([
+      `spec.lsmhooks[0].selectors[0].matchActions[0].${message}`,
     ]);
   });
 
@@ -84,7 +145,7 @@ test("fentries may kill and signal", () => {
 const ERROR = "must be the negative number of an error, -4095 to -1, for example -1 (EPERM)";
 test.each([
   ["Override without a number", { action: "Override" }, `argError: is missing: ${ERROR}`],
-  ["a positive error", { action: "Override", argError: 1 }, `argError: is 1: ${ERROR}`],
+  ["a positive result of a system call", { action: "Override", argError: 1 }, `argError: is 1: ${ERROR}`],
   ["no error", { action: "Override", argError: 0 }, `argError: is 0: ${ERROR}`],
   ["an error below all", { action: "Override", argError: -4096 }, `argError: is -4096: ${ERROR}`],
   [

@@ -6,7 +6,8 @@ import type { Action } from "../types.ts";
 import type { SelectorScope } from "./scope.ts";
 
 const SIGNALS = 64;
-const LOWEST_ERROR = -4095;
+/** The kernel's MAX_ERRNO: the largest number of an error. */
+const MOST = 4095;
 
 /** LSM hooks, and functions without security_, whose result nobody looks at: they return nothing. */
 const RETURNS_NOTHING: ReadonlySet<string> = new Set([
@@ -24,6 +25,21 @@ const RETURNS_NOTHING: ReadonlySet<string> = new Set([
   "task_to_inode",
 ]);
 
+/** LSM hooks, and functions without security_, whose callers know a positive result; those of the others may crash. */
+const RETURNS_POSITIVE: ReadonlySet<string> = new Set([
+  "audit_rule_known",
+  "audit_rule_match",
+  "inode_copy_up_xattr",
+  "inode_need_killpriv",
+  "inode_xattr_skipcap",
+  "ismaclabel",
+  "task_prctl",
+  "xfrm_state_pol_flow_match",
+]);
+
+/** LSM hooks that answer 0 or 1: of these alone kernels take a positive result from 6.12 on. */
+const ANSWERS_BOOLEAN: ReadonlySet<string> = new Set(["audit_rule_known", "inode_xattr_skipcap"]);
+
 /** Signal with its number. */
 export function signalAction(action: Action, path: string, problems: Problems): ActionDef | undefined {
   const signal = action.argSig;
@@ -33,7 +49,7 @@ export function signalAction(action: Action, path: string, problems: Problems): 
   return undefined;
 }
 
-/** Override with its error, where the hook can be overridden; with 0 nodes would make the call. */
+/** Override with what the call returns instead, where the hook can be overridden; with 0 nodes would make the call. */
 export function overrideAction(
   action: Action,
   path: string,
@@ -43,11 +59,36 @@ export function overrideAction(
 ): ActionDef | undefined {
   for (const reason of reasonsAgainst(atReturn, scope)) problems.error(`${path}.action`, reason);
   const error = action.argError;
-  if (error !== undefined && error >= LOWEST_ERROR && error < 0) return { action: "Override", error };
-  const found = error === undefined ? "is missing" : `is ${error}`;
-  const right = `must be the negative number of an error, ${LOWEST_ERROR} to -1, for example -1 (EPERM)`;
-  problems.error(`${path}.argError`, `${found}: ${right}`);
-  return undefined;
+  const highest = scope.calls.some(({ syscall }) => syscall) ? -1 : MOST;
+  if (error === undefined || error === 0 || error < -MOST || error > highest) {
+    const found = error === undefined ? "is missing" : `is ${error}`;
+    problems.error(`${path}.argError`, `${found}: ${rightResult(highest)}`);
+    return undefined;
+  }
+  if (error > 0) {
+    for (const call of scope.calls) warnOfPositive(error, call, `${path}.argError`, problems);
+  }
+  return { action: "Override", error };
+}
+
+function rightResult(highest: number): string {
+  const negative = `must be the negative number of an error, ${-MOST} to -1, for example -1 (EPERM)`;
+  return highest > 0 ? `${negative}, or a positive result, 1 to ${highest}` : negative;
+}
+
+function warnOfPositive(error: number, { name, lsm }: Call, path: string, problems: Problems): void {
+  const hook = name.replace(/^security_/, "");
+  if (!RETURNS_POSITIVE.has(hook)) {
+    problems.warn(
+      path,
+      `is ${error}: callers of ${name} expect 0 or a negative error, and the kernel may crash: write one, for example -1 (EPERM)`,
+    );
+  } else if (lsm && !(ANSWERS_BOOLEAN.has(hook) && error === 1)) {
+    problems.warn(
+      path,
+      `is ${error}: kernels from 6.12 on refuse it of the LSM hook ${name}: write security_${name} under kprobes`,
+    );
+  }
 }
 
 function reasonsAgainst(atReturn: boolean, scope: SelectorScope): string[] {

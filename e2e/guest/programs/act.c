@@ -7,6 +7,7 @@
  * call NUMBER:ARG...   system call; an ARG is a number, or @TEXT for a pointer to the text
  * repeat N NUMBER:...  the same N times
  * errno NUMBER:...     the call; ends with its error, or goes on where it has none
+ * result NUMBER:...    the call; ends with what it returned, 0 to 255
  * drop CAP             takes a capability out of the effective and permitted sets
  * capset E P I         sets the effective, permitted and inheritable sets, as numbers
  * setcap FILE CAPS     gives a file capabilities, permitted and effective, as a number of 32 bits
@@ -261,6 +262,8 @@ int main(int argc, char **argv)
 		} else if (!strcmp(verb, "errno")) {
 			if (call(next(&word)) < 0)
 				return errno;
+		} else if (!strcmp(verb, "result")) {
+			return (int)call(next(&word));
 		} else if (!strcmp(verb, "drop")) {
 			drop(atoi(next(&word)));
 		} else if (!strcmp(verb, "capset")) {
