@@ -78,6 +78,30 @@ describe("trigon validate", () => {
     ]);
   });
 
+  test("checks each item of a List, as kubectl prints several policies", async () => {
+    const items = [VALID, INVALID].map((file) => readFileSync(file, "utf8").replace(/^#.*\n/gm, ""));
+    const indented = items.map((text) => `-\n${text.replace(/^(?=.)/gm, "  ")}`).join("");
+    const path = write("list.yaml", `apiVersion: v1\nkind: List\nitems:\n${indented}- kind: Pod\n`);
+    expect(await run([path])).toEqual({
+      status: 1,
+      out: [
+        `${path}:41:3: items[2].kind: kind "Pod" is not a policy: must be TracingPolicy or TracingPolicyNamespaced`,
+        `${path}:36:9: items[1].spec.kprobes[0].call: list "uid-call" does not exist: did you mean "uid-calls"?`,
+      ],
+      err: ["1 file: 1 valid, 2 invalid, 0 warnings"],
+    });
+  });
+
+  test("the warning about a name has the place of the item", async () => {
+    const item = readFileSync(VALID, "utf8").replace(/^(?=.)/gm, "  ");
+    const path = write("twice.yaml", `apiVersion: v1\nkind: List\nitems:\n-\n${item}-\n${item}`);
+    expect((await run([path])).out).toEqual([
+      expect.stringMatching(
+        /:\d+:5: items\[1\]\.metadata\.name: warning: .*twice\.yaml has a policy of this name too/,
+      ),
+    ]);
+  });
+
   test("reads standard input", async () => {
     expect(await run(["-"], readFileSync(INVALID, "utf8"))).toMatchObject({
       status: 1,

@@ -22,7 +22,7 @@ const STATUS = { valid: 0, invalid: 1, usage: 2 } as const;
 const HELP = `Usage: trigon validate FILE|DIRECTORY|- ...
 
 Checks policies as the cluster would: schema, then meaning. Reads files, all *.yaml, *.yml and *.json files below
-directories, and standard input (-). Prints each problem as
+directories, and standard input (-); of a List, as \`kubectl get -o yaml\` prints it, each item. Prints each problem as
 
   FILE:LINE:COLUMN: FIELD: what is wrong and what would be right
 
@@ -87,7 +87,7 @@ function validateText(
       const earlier = names.get(key);
       if (earlier !== undefined) {
         const message = `${earlier} has a policy of this name too: the one that is applied later replaces the other`;
-        warnings.push({ path: "metadata.name", message, ...policy.locate("metadata.name") });
+        warnings.push(policy.place({ path: "metadata.name", message }));
       } else names.set(key, file);
     }
     for (const error of result.ok ? [] : result.errors) out(format(file, error));

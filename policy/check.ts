@@ -50,15 +50,19 @@ function kindOf(object: object, matching: KeyMatching, problems: Problems): Poli
     problems.error("kind", `${found}${hint || `: must be ${kinds.join(" or ")}`}`);
     return undefined;
   }
-  if (apiVersion !== POLICY_API.apiVersion) {
-    const found = apiVersion === undefined ? `"apiVersion" is missing` : `${quote(apiVersion)} is not known`;
-    problems.error("apiVersion", `${found}: must be ${POLICY_API.apiVersion}`);
-    return undefined;
-  }
-  return kind as PolicyKind;
+  return checkVersion(apiVersion, POLICY_API.apiVersion, problems) ? (kind as PolicyKind) : undefined;
 }
 
-function member(object: object, name: string, matching: KeyMatching): unknown {
+/** Whether an object's apiVersion is the right one; says so where it is not. */
+export function checkVersion(apiVersion: unknown, right: string, problems: Problems): boolean {
+  if (apiVersion === right) return true;
+  const found = apiVersion === undefined ? `"apiVersion" is missing` : `${quote(apiVersion)} is not known`;
+  problems.error("apiVersion", `${found}: must be ${right}`);
+  return false;
+}
+
+/** A member of an object, whose key may be written in another case. */
+export function member(object: object, name: string, matching: KeyMatching): unknown {
   if (Object.hasOwn(object, name) || matching === "exact") return (object as Record<string, unknown>)[name];
   const wanted = name.toLowerCase();
   return Object.entries(object).find(([key]) => key.toLowerCase() === wanted)?.[1];

@@ -5,7 +5,7 @@ import { compileHooks } from "./hooks.ts";
 import { readLists } from "./lists.ts";
 import { compileNodeSelector } from "./node-selector.ts";
 import { compileOptions } from "./options.ts";
-import { type ParsedPolicy, placeErrors } from "./parse.ts";
+import type { ParsedPolicy } from "./parse.ts";
 import { type PolicyError, Problems } from "./problems.ts";
 import { checkMacros } from "./selectors/parts.ts";
 import { refuse } from "./support.ts";
@@ -28,12 +28,10 @@ export function compilePolicy(object: unknown): CompileResult {
 }
 
 /** Compiles a policy of a file; errors and warnings carry line and column. */
-export function compileParsed(parsed: ParsedPolicy): CompileResult {
-  const result = compileChecked(parsed.object, new Problems());
-  const warnings = placeErrors(result.warnings, parsed.locate);
-  return result.ok
-    ? { ...result, warnings }
-    : { ok: false, errors: placeErrors(result.errors, parsed.locate), warnings };
+export function compileParsed({ object, place }: ParsedPolicy): CompileResult {
+  const result = compileChecked(object, new Problems());
+  const warnings = result.warnings.map(place);
+  return result.ok ? { ...result, warnings } : { ok: false, errors: result.errors.map(place), warnings };
 }
 
 const SECTIONS = ["kprobes", "fentries", "tracepoints", "lsmhooks", "uprobes", "usdts"] as const;

@@ -191,6 +191,113 @@ describe("documents", () => {
   });
 });
 
+describe("kind: List", () => {
+  const indented = (text: string) => text.replace(/^(?=.)/gm, "  ").replace(/^ {2}/, "- ");
+  const list = (...items: string[]) =>
+    `apiVersion: v1\nitems:\n${items.map(indented).join("")}kind: List\nmetadata:\n  resourceVersion: ""\n`;
+
+  test("is read item by item, with what the API server adds to each", () => {
+    const applied = named("a").replace(
+      "metadata:\n",
+      "metadata:\n  creationTimestamp: '2026-11-25T12:00:00Z'\n  generation: 1\n  resourceVersion: '5'\n  uid: x\n",
+    );
+    const text = list(`${applied}status:\n  conditions: []\n`, named("b"));
+    expect(parse(text)).toEqual({ names: ["a", "b"], errors: [], invalid: 0 });
+  });
+
+  test("is read beside other documents, as JSON, inside of another, and with keys in any case", () => {
+    const policy = {
+      apiVersion: "cilium.io/v1alpha1",
+      kind: "TracingPolicy",
+      metadata: { name: "json" },
+      spec: { kprobes: [{ call: "sys_setuid" }] },
+    };
+    const json = JSON.stringify({ apiVersion: "v1", kind: "List", items: [policy] });
+    const text = [named("a"), list(named("b")), json, list(list(named("c"))), list(named("d"))].join(
+      "\n---\n",
+    );
+    expect(parse(text.replace(/items:(?!.*items:)/s, "Items:"))).toEqual({
+      names: ["a", "b", "json", "c", "d"],
+      errors: [],
+      invalid: 0,
+    });
+  });
+
+  test("an error of an item has its place and its path in the file, and the other items are read", () => {
+    const wrong = named("b").replace("call:", "cal:");
+    expect(parse(list(named("a"), wrong, named("c")))).toEqual({
+      names: ["a", "c"],
+      errors: [
+        `19:9 items[1].spec.kprobes[0].cal: unknown field "cal": did you mean "call"?`,
+        `19:9 items[1].spec.kprobes[0].call: "call" is missing: Function name, sys_NAME for a system call, or list:NAME.`,
+      ],
+      invalid: 1,
+    });
+  });
+
+  test("so has an error of the compiler, and a warning", () => {
+    const noisy = named("b").replace("sys_setuid", "commit_creds\n      syscall: false");
+    const { policies } = parsePolicies(list(named("a").replace("sys_setuid", "setuid"), noisy), "f");
+    const results = policies.map(compileParsed);
+    const said = results.flatMap((result) => [...(result.ok ? [] : result.errors), ...result.warnings]);
+    expect(said.map(print)).toEqual([
+      expect.stringMatching(/^9:9 items\[0\]\.spec\.kprobes\[0\]\.call: "setuid" is not written like/),
+      expect.stringMatching(/^19:9 items\[1\]\.spec\.kprobes\[0\]\.call: commit_creds runs at every exec/),
+    ]);
+  });
+
+  const other = `is not a policy: must be TracingPolicy or TracingPolicyNamespaced`;
+  const refused: Record<string, [text: string, errors: string[], invalid?: number]> = {
+    "an item of another kind": [
+      list("apiVersion: v1\nkind: Pod\n"),
+      [`4:3 items[0].kind: kind "Pod" ${other}`],
+    ],
+    "an item that is a text, and one that is nothing": [
+      "apiVersion: v1\nkind: List\nitems: [text, ~]\n",
+      [
+        "3:9 items[0]: is not a policy: expected apiVersion, kind, metadata and spec, found a plain text",
+        "3:15 items[1]: is not a policy: expected an object with apiVersion, kind, metadata and spec",
+      ],
+      2,
+    ],
+    "an item of another kind in a list in a list": [
+      list(list("apiVersion: v1\nkind: Pod\n")),
+      [`6:5 items[0].items[0].kind: kind "Pod" ${other}`],
+    ],
+    "a list of no items": [
+      "apiVersion: v1\nitems: []\nkind: List\n",
+      ["2:1 items: is empty: there is no policy in it"],
+    ],
+    "a list without items": [
+      "apiVersion: v1\nkind: List\n",
+      ["1:1 items: is empty: there is no policy in it"],
+    ],
+    "items that are no list": [
+      "apiVersion: v1\nkind: List\nitems: {}\n",
+      ["3:1 items: must be a list, is an object"],
+    ],
+    "a list of another version": [
+      list(named("a")).replace("v1", "v2"),
+      [`1:1 apiVersion: "v2" is not known: must be v1`],
+    ],
+    "a list without a version": [
+      "kind: List\nitems: []\n",
+      [`1:1 apiVersion: "apiVersion" is missing: must be v1`],
+    ],
+    "a field that lists do not have": [
+      "apiVersion: v1\nkind: List\nitem: []\n",
+      [
+        `3:1 item: unknown field "item": did you mean "items"?`,
+        "1:1 items: is empty: there is no policy in it",
+      ],
+    ],
+  };
+
+  test.each(Object.entries(refused))("%s is refused", (_name, [text, errors, invalid = 1]) => {
+    expect(parse(text)).toEqual({ names: [], errors, invalid });
+  });
+});
+
 describe("keys and values", () => {
   test("keys match in any case, and come out in the schema's", () => {
     const text = named("a")

@@ -1,30 +1,33 @@
 /** Policies as text: every document of a file, checked against the schema. */
 import { checkPolicy } from "./check.ts";
-import { type PolicyError, Problems } from "./problems.ts";
+import { isObjectList, readObjectList } from "./object-list.ts";
+import { below, child, type PolicyError, Problems } from "./problems.ts";
 import type { Policy } from "./types.ts";
-import { readYaml, type YamlDocument } from "./yaml.ts";
-import type { Position } from "./yaml-reader.ts";
+import { readYaml } from "./yaml.ts";
 
-/** A document that is a policy; what it means is the compiler's to say. */
+/** A document, or an item of a list, that is a policy; what it means is the compiler's to say. */
 export interface ParsedPolicy {
   /** With defaults applied and keys in the schema's spelling. */
   object: Policy;
   fileName: string;
-  /** Where a field stands in the file. */
-  locate(path: string): Position;
+  place: Place;
 }
+
+/** An error about a policy as the file shows it: its path from the document's root, with line and column. */
+export type Place = (error: PolicyError) => PolicyError;
 
 /** What a file holds: policies, and what is wrong with the documents that are none. */
 export interface ParsedFile {
   policies: ParsedPolicy[];
   errors: PolicyError[];
-  /** Number of documents with an error. */
+  /** Number of documents, items of lists among them, with an error. */
   invalid: number;
 }
 
 /**
- * All documents of a YAML text; keys match case-insensitively as upstream's file path does; CRD defaults applied;
- * unknown fields are errors. A document with an error is not among the policies.
+ * All documents of a YAML text, and each item of those that are a `kind: List`; keys match case-insensitively as
+ * upstream's file path does; CRD defaults applied; unknown fields are errors. A document with an error is not among the
+ * policies.
  */
 export function parsePolicies(text: string, fileName: string): ParsedFile {
   const documents = readYaml(text);
@@ -32,33 +35,37 @@ export function parsePolicies(text: string, fileName: string): ParsedFile {
     const errors = [{ path: "", message: "is empty: there is no policy in it", line: 1, column: 1 }];
     return { policies: [], errors, invalid: 1 };
   }
-  const policies: ParsedPolicy[] = [];
-  const errors: PolicyError[] = [];
-  for (const document of documents) {
-    const object = checkDocument(document, errors);
-    if (object) policies.push({ object, fileName, locate: document.locate });
+  const file: ParsedFile = { policies: [], errors: [], invalid: 0 };
+  for (const { value, errors, locate } of documents) {
+    if (errors.length === 0) {
+      parseValue(value, (error) => ({ ...error, ...locate(error.path) }), file, fileName);
+    } else {
+      file.errors.push(...errors);
+      file.invalid++;
+    }
   }
-  return { policies, errors, invalid: documents.length - policies.length };
+  return file;
 }
 
-/** The same errors with line and column. */
-export function placeErrors(errors: PolicyError[], locate: (path: string) => Position): PolicyError[] {
-  return errors.map((error) => ({ ...error, ...locate(error.path) }));
-}
-
-function checkDocument(document: YamlDocument, errors: PolicyError[]): Policy | undefined {
-  if (document.errors.length > 0) {
-    errors.push(...document.errors);
-    return undefined;
-  }
-  if (typeof document.value === "string" || Array.isArray(document.value)) {
-    const found = Array.isArray(document.value) ? "a list" : "a plain text";
-    const message = `is not a policy: expected apiVersion, kind, metadata and spec, found ${found}`;
-    errors.push({ path: "", message, ...document.locate("") });
-    return undefined;
-  }
+/** A document or an item of a list. */
+function parseValue(value: unknown, place: Place, file: ParsedFile, fileName: string): void {
   const problems = new Problems();
-  const policy = checkPolicy(document.value, "ignoreCase", problems);
-  errors.push(...placeErrors(problems.errors, document.locate));
-  return policy;
+  const items = isObjectList(value) ? readObjectList(value, problems) : undefined;
+  const object = items ? undefined : checkValue(value, problems);
+  file.errors.push(...problems.errors.map(place));
+  if (problems.errors.length > 0) file.invalid++;
+  if (object) file.policies.push({ object, fileName, place });
+  for (const [index, item] of (items ?? []).entries()) {
+    const at = child("items", index);
+    parseValue(item, (error) => place({ ...error, path: below(at, error.path) }), file, fileName);
+  }
+}
+
+function checkValue(value: unknown, problems: Problems): Policy | undefined {
+  if (typeof value === "string" || Array.isArray(value)) {
+    const found = Array.isArray(value) ? "a list" : "a plain text";
+    problems.error("", `is not a policy: expected apiVersion, kind, metadata and spec, found ${found}`);
+    return undefined;
+  }
+  return checkPolicy(value, "ignoreCase", problems);
 }

@@ -34,6 +34,11 @@ export function child(path: string, key: string | number): string {
   return path === "" ? key : `${path}.${key}`;
 }
 
+/** Path of what stands at `rest` below `path`: `items[0]` and `spec.kprobes` are `items[0].spec.kprobes`. */
+export function below(path: string, rest: string): string {
+  return rest === "" || rest.startsWith("[") ? `${path}${rest}` : `${path}.${rest}`;
+}
+
 /** Path of the object or list that a path is a member of; undefined for the root. */
 export function parent(path: string): string | undefined {
   if (path === "") return undefined;

@@ -55,6 +55,18 @@ test("a file may hold several policies", async () => {
   expect([...(source.desired()?.keys() ?? [])]).toEqual(["TracingPolicy/a", "TracingPolicy/b"]);
 });
 
+test("a file may be a List, whose errors name the item", async () => {
+  const item = (text: string) => `-\n${text.replace(/^/gm, "  ")}\n`;
+  const list = (...items: string[]) => `apiVersion: v1\nkind: List\nitems:\n${items.map(item).join("")}`;
+  const file = await write("list.yaml", list(policy("a"), policy("b")));
+  const source = await readPolicyFiles({ files: [file] }, logger);
+  expect([...(source.desired()?.keys() ?? [])]).toEqual(["TracingPolicy/a", "TracingPolicy/b"]);
+  const wrong = await write("wrong.yaml", list(policy("a"), policy("b", "setuid")));
+  expect(await linesOf(readPolicyFiles({ files: [wrong] }, logger))).toEqual([
+    expect.stringMatching(/^wrong\.yaml:24:9: items\[1\]\.spec\.kprobes\[0\]\.call: "setuid" is not written/),
+  ]);
+});
+
 test("of a directory, YAML and JSON files are read in the order of their names", async () => {
   for (const name of ["2.yml", "1.yaml", "3.json"]) await write(name, policy(`p${name[0]}`));
   await write("README.md", "not a policy");

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { policyKey } from "../../crds/names.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { errorText } from "../../lib/logger.ts";
-import { compilePolicy } from "../../policy/compile.ts";
-import { type ParsedPolicy, parsePolicies, placeErrors } from "../../policy/parse.ts";
+import { compileParsed } from "../../policy/compile.ts";
+import { type ParsedPolicy, parsePolicies } from "../../policy/parse.ts";
 import type { PolicyError } from "../../policy/problems.ts";
 import type { DesiredPolicy, SpecSource, WantedPolicy } from "./source.ts";
 
@@ -64,16 +64,15 @@ async function readPolicyFile(file: string): Promise<FileContent> {
   return content;
 }
 
-function compileInto(content: FileContent, { object, fileName, locate }: ParsedPolicy): void {
-  const result = compilePolicy(object);
-  const describe = (errors: PolicyError[]) =>
-    placeErrors(errors, locate).map((error) => place(fileName, error));
+function compileInto(content: FileContent, parsed: ParsedPolicy): void {
+  const { fileName } = parsed;
+  const result = compileParsed(parsed);
   if (!result.ok) {
-    content.errors.push(...describe(result.errors));
+    content.errors.push(...result.errors.map((error) => place(fileName, error)));
     return;
   }
   const { spec, hash, warnings } = result;
-  content.warnings.push(...describe(warnings));
+  content.warnings.push(...warnings.map((warning) => place(fileName, warning)));
   content.wanted.push({ ref: spec.policy, hash, spec, origin: `file ${fileName}` });
 }
 
