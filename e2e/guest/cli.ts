@@ -10,7 +10,7 @@ const USAGE = `npm run guest -- [OPTIONS] -- COMMAND [ARGUMENT…]
 Runs COMMAND as root in a QEMU guest that sees this machine's files, at their own paths, and the project's Node.
 Files that it writes stay in the guest. Use \`npm run --silent guest\` to keep npm's own banner out of stdout.
 
-  --kernel NAME     ${KERNEL_NAMES.join(", ")} (default 6.1)
+  --kernel NAME     ${KERNEL_NAMES.join(", ")} (default ${DEFAULT_KERNEL})
   --timeout SECONDS end the guest after this time (exit status 124)
   --memory MB       memory of the guest (default 2048)
   --cpus N          processors of the guest (default 2)

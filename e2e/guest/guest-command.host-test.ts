@@ -8,11 +8,17 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
-import { after, test } from "node:test";
+import { after, before, test } from "node:test";
+import { cacheDirectory } from "../cache.ts";
+import { DEFAULT_KERNEL, prepareKernel } from "./kernels.ts";
 
 const CLI = join(import.meta.dirname, "cli.ts");
 const scratch = mkdtempSync("/tmp/guest-command-");
 
+/** The first guest of a machine tells of the download on stderr. */
+before(async () => {
+  await prepareKernel(DEFAULT_KERNEL, cacheDirectory(process.env), () => {});
+});
 after(() => rmSync(scratch, { recursive: true }));
 
 interface Result {

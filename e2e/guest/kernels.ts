@@ -30,6 +30,9 @@ export const DEFAULT_KERNEL: KernelName = "6.1";
 /** All kernels, oldest first. */
 export const KERNEL_NAMES = Object.keys(SUITES) as KernelName[];
 
+/** What guests run when nobody asks for another. */
+export const DEFAULT_KERNEL: KernelName = "6.1";
+
 /** A kernel on this machine's disk. */
 export interface Kernel {
   name: KernelName;
