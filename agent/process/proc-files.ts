@@ -35,6 +35,11 @@ export function parseStat(text: string): ProcStat | undefined {
   };
 }
 
+/** It only waits to be reaped; a zombie leader whose threads go on is alive. */
+export function isDead(stat: ProcStat): boolean {
+  return (stat.state === "Z" && stat.threads <= 1) || stat.state === "X";
+}
+
 /** The lines of /proc/PID/status by name. */
 export function parseStatus(text: string): Map<string, string> {
   const lines = new Map<string, string>();

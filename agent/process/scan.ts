@@ -7,7 +7,14 @@ import { parseContainerRef } from "../pods/container-id.ts";
 import { joinArguments } from "./command-line.ts";
 import { FLAG_CWD_FAILED, FLAG_PROCFS, FLAG_ROOT_CWD } from "./flags.ts";
 import type { ProcessFacts } from "./image.ts";
-import { type ProcStat, parseCgroup, parseNamespaceLink, parseStat, parseStatus } from "./proc-files.ts";
+import {
+  isDead,
+  type ProcStat,
+  parseCgroup,
+  parseNamespaceLink,
+  parseStat,
+  parseStatus,
+} from "./proc-files.ts";
 
 /** A process as /proc shows it. */
 export interface ScannedProcess {
@@ -143,11 +150,6 @@ export class ProcScanner {
       return undefined;
     }
   }
-}
-
-/** A zombie leader whose threads go on is alive. */
-function isDead(stat: ProcStat): boolean {
-  return (stat.state === "Z" && stat.threads <= 1) || stat.state === "X";
 }
 
 function parseCredentials(status: Map<string, string>): Credentials {
