@@ -152,7 +152,6 @@ static __always_inline void keep_image(struct image_scratch *scratch, const stru
 				       struct hook_stats *stats)
 {
 	__u32 pid = record->header.pid;
-	struct process_image *before = bpf_map_lookup_elem(&process_images, &pid);
 	struct process_image *image = &scratch->image;
 	const char *end = scratch->path.bytes + PATH_BYTES;
 	__u64 size = path_size(&scratch->path);
@@ -160,8 +159,6 @@ static __always_inline void keep_image(struct image_scratch *scratch, const stru
 	__u64 tail = at_most(size, EXE_TAIL);
 
 	__builtin_memset(image, 0, sizeof(*image));
-	if (before)
-		image->followed = lists_to_pass_on(before);
 	if (!(scratch->path.flags & WALK_TRUNCATED)) /* else the beginning is not known */
 		bpf_probe_read_kernel(image->path, head, end - size);
 	bpf_probe_read_kernel(image->tail + at_most(EXE_TAIL - tail, EXE_TAIL), tail, end - tail);
@@ -232,6 +229,8 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx)
 	add_arguments(scratch, mm);
 	add_cwd(scratch, &image->path, fs);
 	add_cgroup(scratch, task);
+	if (!pass_on_lists(task, scratch->record.header.pid))
+		stats->errors++;
 	add_exe(scratch, image, mm, fs, stats);
 	size = at_most((scratch->used + 7) & ~7ULL, EXEC_BYTES);
 	add_privileges(&scratch->record);

@@ -53,6 +53,8 @@ int process_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (!is_first_report(task, pid))
 		return 0;
 	bpf_map_delete_elem(&process_images, &pid);
+	bpf_map_delete_elem(&followed, &pid);
+	bpf_map_delete_elem(&follow_seeds, &pid);
 	stats = count_sensor_hit(RECORD_EXIT);
 	if (!stats)
 		return 0;

@@ -9,10 +9,8 @@ static __always_inline void copy_image(__u32 creator, __u32 child)
 {
 	struct process_image *image = bpf_map_lookup_elem(&process_images, &creator);
 
-	if (!image)
-		return;
-	image->followed = lists_to_pass_on(image);
-	bpf_map_update_elem(&process_images, &child, image, BPF_ANY);
+	if (image)
+		bpf_map_update_elem(&process_images, &child, image, BPF_ANY);
 }
 
 /* The child has not run yet and current is its creator: what is read here is the child's own, by probe reads. */
@@ -55,6 +53,8 @@ int process_fork(struct bpf_raw_tracepoint_args *ctx)
 	if (!stats)
 		return 0;
 	copy_image(bpf_get_current_pid_tgid() >> 32, pid);
+	if (!pass_on_lists(current_task(), pid))
+		stats->errors++;
 	record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
 	if (!record) {
 		stats->lost++;

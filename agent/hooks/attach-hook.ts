@@ -83,7 +83,7 @@ function makeImage(
     hookId,
     limitSeed: [randomBytes(8).readBigUInt64LE(), randomBytes(8).readBigUInt64LE()],
     hostNamespace: (name) => hostNamespace(procfs, name),
-    followBit: (paths) => follows.take(hookId, paths),
+    followBit: (list) => follows.take(hookId, list),
     walks: resolveWalks(btf, def, proto),
     ...(hashOf && { hashOf }),
     ...(proto && { parameters: proto.params.length }),

@@ -215,7 +215,11 @@ describe("filters", () => {
     },
     "on pids and what they fork": {
       filter: { ...pid, values: [1], namespacePid: false, followForks: true },
-      want: { operand: E.OPERAND_PID_OR_ANCESTOR },
+      want: { operand: E.OPERAND_PID_OR_ANCESTOR, index: 5 },
+    },
+    "on pids in their namespace and what they fork": {
+      filter: { ...pid, values: [1], namespacePid: true, followForks: true },
+      want: { operand: E.OPERAND_NAMESPACE_PID_OR_ANCESTOR, index: 5 },
     },
     "on namespaces resolve host_ns": {
       filter: { match: "namespace", negate: true, namespace: "Pid", values: ["host_ns"] },

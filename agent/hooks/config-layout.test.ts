@@ -21,6 +21,8 @@ const STRUCTS = {
   report_key: layout.REPORT_KEY,
   state_report: layout.STATE_REPORT,
   process_image: layout.PROCESS_IMAGE,
+  follow_pid: layout.FOLLOW_PID,
+  follow_seed: layout.FOLLOW_SEED,
   limit_key: layout.LIMIT_KEY,
   hook_stats: layout.HOOK_STATS,
   hook_counters: layout.HOOK_COUNTERS,

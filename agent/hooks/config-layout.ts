@@ -113,9 +113,13 @@ export const PATH_PATTERN = { size: 512, members: { mask: 0, data: 256 } } as co
 
 /** struct process_image. */
 export const PROCESS_IMAGE = {
-  size: 472,
-  members: { tail: 0, path: 128, path_size: 384, flags: 388, exec_ns: 392, state: 400, followed: 464 },
+  size: 464,
+  members: { tail: 0, path: 128, path_size: 384, flags: 388, exec_ns: 392, state: 400 },
 } as const;
+
+/** struct follow_pid and struct follow_seed. */
+export const FOLLOW_PID = { size: 8, members: { pid: 0, in_namespace: 4 } } as const;
+export const FOLLOW_SEED = { size: 16, members: { start_ns: 0, lists: 8 } } as const;
 
 /** struct process_state. */
 export const PROCESS_STATE = { size: 64, members: { caps: 0, ns: 24 } } as const;
@@ -149,7 +153,7 @@ export const CALL_KEY = { size: 16, members: { task: 0, frame: 8, reserved: 12 }
 export const CALL_HEAD_BYTES = 72;
 
 /** Size of struct text_scratch. */
-export const TEXT_SCRATCH_BYTES = 4864;
+export const TEXT_SCRATCH_BYTES = 4856;
 
 /** Sizes of struct hook_record and struct arg_slot of bpf/include/event.h. */
 export const HOOK_RECORD_BYTES = 56;

@@ -20,6 +20,7 @@ import { type Mode, setMode } from "./mode.ts";
 import { type EngineOptions, type Handles, openHandles } from "./open-engine.ts";
 import { probeEntry } from "./probe.ts";
 import { seedImage } from "./process-images.ts";
+import { readRunning } from "./running.ts";
 import { functionName, KernelSymbols } from "./symbols.ts";
 
 export type { HookStatus } from "./attach-hook.ts";
@@ -83,7 +84,7 @@ export class HookEngine {
       (kind) => probeEntry({ bpf, object }, btf, kind),
     );
     const symbols = new KernelSymbols(btf, join(procfs, "kallsyms"));
-    const follows = new FollowTable(handles.maps.followPaths, handles.maps.processImages);
+    const follows = new FollowTable(handles.maps, (list) => readRunning(procfs, list));
     this.#context = { bpf, object, procfs, btf, symbols, features: this.features, follows };
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
     this.#sweeper.unref();

@@ -20,6 +20,7 @@ import { HookError } from "./hook-error.ts";
 import type { PathTables } from "./path-tables.ts";
 import { biased, type RangeTables, type UnsignedRange } from "./ranges.ts";
 import type { Walk } from "./resolve.ts";
+import type { FollowedList } from "./running.ts";
 import { isBuffer, isPath, isText, VALUE_KINDS, type ValueType, valueType } from "./values.ts";
 
 /** What differs between nodes and between attachments of the same definition. */
@@ -29,8 +30,8 @@ export interface Resolution {
   limitSeed: [bigint, bigint];
   /** Inode number of the host's namespace. */
   hostNamespace(name: NamespaceName): number;
-  /** Bit in follow_paths of a list of binaries whose processes are followed to what they start. */
-  followBit(paths: readonly string[]): number;
+  /** The bit of a list whose processes are followed to what they start. */
+  followBit(list: FollowedList): number;
   /** How arguments are found that are no parameters, by position. */
   walks?: readonly (Walk | undefined)[];
   /** Number of parameters in the function's prototype. */
@@ -161,7 +162,12 @@ function describeFilter(
   const { negate } = filter;
   switch (filter.match) {
     case "pid":
-      return { operand: pidOperand(filter), index: 0, negate, ...numbers(filter.values, tables) };
+      return {
+        operand: pidOperand(filter),
+        index: filter.followForks ? resolution.followBit(pidList(filter)) : 0,
+        negate,
+        ...numbers(filter.values, tables),
+      };
     case "namespace": {
       const values = filter.values.map((value) =>
         value === "host_ns" ? resolution.hostNamespace(filter.namespace) : value,
@@ -211,7 +217,7 @@ function describeFilter(
         index: exeFlags(filter),
         negate,
         ...describeTexts(filter, tables),
-        ...(filter.followChildren && { count: resolution.followBit(filter.values) }),
+        ...(filter.followChildren && { count: resolution.followBit({ by: "path", values: filter.values }) }),
       };
     case "arg":
       return describeArgument(filter, def, tables);
@@ -264,6 +270,10 @@ function pidOperand(filter: Extract<FilterDef, { match: "pid" }>): number {
     return filter.namespacePid ? E.OPERAND_NAMESPACE_PID_OR_ANCESTOR : E.OPERAND_PID_OR_ANCESTOR;
   }
   return filter.namespacePid ? E.OPERAND_NAMESPACE_PID : E.OPERAND_PID;
+}
+
+function pidList({ namespacePid, values }: Extract<FilterDef, { match: "pid" }>): FollowedList {
+  return { by: namespacePid ? "namespacePid" : "pid", values };
 }
 
 type Comparison = Pick<FilterConfig, "compare" | "first" | "count">;

@@ -10,6 +10,7 @@ import type {
   KernelBtf,
   RingReader,
 } from "../bpf/binding.ts";
+import type { FollowMaps } from "./follow-table.ts";
 import { HookError } from "./hook-error.ts";
 
 /** What the engine is started with. */
@@ -37,7 +38,7 @@ export interface Handles {
   object: BpfObject;
   btf: KernelBtf;
   reader: RingReader;
-  maps: { sensorStats: BpfMap; processImages: BpfMap; followPaths: BpfMap };
+  maps: FollowMaps & { sensorStats: BpfMap; processImages: BpfMap };
   links: BpfLink[];
 }
 
@@ -67,6 +68,9 @@ export function openHandles(
     sensorStats: keep(object.map("sensor_stats")),
     processImages: keep(object.map("process_images")),
     followPaths: keep(object.map("follow_paths")),
+    followPids: keep(object.map("follow_pids")),
+    followSeeds: keep(object.map("follow_seeds")),
+    followed: keep(object.map("followed")),
   };
   return { object, btf, reader, maps, links };
 }

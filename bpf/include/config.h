@@ -97,7 +97,7 @@ struct late_config {
 enum filter_operand {
 	OPERAND_PID = 0,	/* tgid */
 	OPERAND_NAMESPACE_PID = 1, /* tgid in the innermost pid namespace */
-	OPERAND_PID_OR_ANCESTOR = 2, /* tgid, or that of a process it descends from */
+	OPERAND_PID_OR_ANCESTOR = 2, /* tgid, or that of a process it descends from; `index` is the list's bit of 64 */
 	OPERAND_NAMESPACE_PID_OR_ANCESTOR = 3,
 	OPERAND_NAMESPACE = 4,	/* inode number of namespace `index` (enum namespace_kind) */
 	OPERAND_ARG = 5,	/* value of argument `index` */
@@ -154,7 +154,7 @@ enum filter_compare {
 	COMPARE_RANGES = 0,	/* in ranges[first..first+count] of the config */
 	COMPARE_MANY_RANGES = 1, /* in the same of the map hook_ranges, sorted and disjoint */
 	COMPARE_MASKS = 2,	/* a bit in common with a range's `low` */
-	COMPARE_PATHS = 3,	/* in hook_paths with bit `first`; with EXE_OR_ANCESTOR `count` is its bit in follow_paths */
+	COMPARE_PATHS = 3,	/* in hook_paths with bit `first`; with EXE_OR_ANCESTOR `count` is the list's bit of 64 */
 	COMPARE_PATTERNS = 4,	/* like one of hook_patterns[first..first+count], from the start of the path */
 	COMPARE_TAIL_PATTERNS = 5, /* the same from its end */
 	COMPARE_SUBSTRINGS = 6,	/* by the automaton in hook_automata that begins at `first` and has `count` classes */
@@ -396,7 +396,18 @@ struct process_image {
 	__u32 flags;		/* enum image_flags */
 	__u64 exec_ns;		/* when it executed */
 	struct process_state state; /* as it was then */
-	__u64 followed;		/* lists of follow_paths with a file that it, or who it descends from, has executed before */
+};
+
+/* Key of follow_pids. */
+struct follow_pid {
+	__u32 pid;
+	__u32 in_namespace;	/* 1: tgid in the innermost pid namespace */
+};
+
+/* Value of follow_seeds. */
+struct follow_seed {
+	__u64 start_ns;		/* of the process, rounded down to a tick of /proc: tells pid reuse apart */
+	__u64 lists;
 };
 
 #define PATH_BYTES 4096

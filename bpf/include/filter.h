@@ -5,6 +5,7 @@
 
 #include "cred_change.h"
 #include "expression.h"
+#include "follow.h"
 #include "state.h"
 #include "substring.h"
 #include "values.h"
@@ -128,17 +129,15 @@ static __always_inline bool is_in_texts(struct process_image *image, const volat
 	return filters && *filters >> filter->first & 1;
 }
 
-static __always_inline bool is_exe_in(struct process_image *image, const volatile struct filter_config *filter)
+static __always_inline bool is_followed(struct task_struct *task, __u32 pid, __u32 list)
 {
-	if (filter->index & EXE_OR_ANCESTOR && image->followed >> (filter->count & 63) & 1)
-		return true;
-	return is_in_texts(image, filter);
+	return lists_followed(task, pid) >> (list & 63) & 1;
 }
 
 /*
  * The file of the process, or of its parent. With EXE_OR_ANCESTOR also those that it has executed before, and those of
- * the processes it descends from: who ended since the hook attached has passed that on, others are asked as long as
- * they live.
+ * the processes it descends from: these have passed the list on. Where there was no room for that, they are asked as
+ * long as they live.
  */
 static __always_inline bool exe_matches(const struct hit *hit, const volatile struct filter_config *filter)
 {
@@ -155,11 +154,12 @@ static __always_inline bool exe_matches(const struct hit *hit, const volatile st
 
 		if (image) {
 			known = true;
-			if (is_exe_in(image, filter)) {
-				found = true;
-				break;
-			}
+			found = is_in_texts(image, filter);
 		}
+		if (filter->index & EXE_OR_ANCESTOR && is_followed(task, pid, filter->count))
+			known = found = true;
+		if (found)
+			break;
 		if (!(filter->index & EXE_OR_ANCESTOR) || pid <= 1)
 			break;
 		task = TASK_READ(task, real_parent);
@@ -271,12 +271,17 @@ static __always_inline bool read_file_type(const struct hit *hit, __u32 arg, __u
 	return true;
 }
 
-/* Processes know the process that created them, or who adopted them since. */
+/*
+ * A process of the list has passed it on to what it started. Else the living ones are asked: processes know who created
+ * them, or who adopted them since.
+ */
 static __always_inline bool pid_or_ancestor_in_set(const struct hit *hit, const volatile struct filter_config *filter)
 {
 	struct task_struct *task = hit->task;
 	int i;
 
+	if (is_followed(task, bpf_get_current_pid_tgid() >> 32, filter->index))
+		return true;
 	NOT_UNROLLED
 	for (i = 0; i < MAX_ANCESTORS; i++) {
 		__u32 pid = TASK_READ(task, tgid);

@@ -1,18 +1,53 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Which lists of files a process passes on to what it starts, also when it has ended by then. */
+/* Lists that processes are followed for: each passes them on to what it starts, which keeps them when it has ended. */
 #ifndef TRIGON_FOLLOW_H
 #define TRIGON_FOLLOW_H
 
 #include "maps.h"
+#include "process.h"
 
-static __always_inline __u64 lists_to_pass_on(const struct process_image *image)
+#define TICK_NS 10000000ULL /* of /proc: USER_HZ is 100 */
+
+/* What the process was given: by who it descends from, by a file that it has executed before, or by user space. */
+static __always_inline __u64 lists_followed(struct task_struct *task, __u32 pid)
 {
+	__u64 *given = bpf_map_lookup_elem(&followed, &pid);
+	struct follow_seed *seed = bpf_map_lookup_elem(&follow_seeds, &pid);
+	__u64 lists = given ? *given : 0;
+
+	/* Else the seed is that of an earlier process with this pid, which ended while it was written. */
+	if (seed && TASK_READ(task, group_leader, start_boottime) - seed->start_ns < TICK_NS)
+		lists |= seed->lists;
+	return lists;
+}
+
+static __always_inline __u64 lists_of_pid(__u32 pid, __u32 in_namespace)
+{
+	struct follow_pid key = {.pid = pid, .in_namespace = in_namespace};
+	__u64 *lists = bpf_map_lookup_elem(&follow_pids, &key);
+
+	return lists ? *lists : 0;
+}
+
+static __always_inline __u64 lists_of_exe(__u32 pid)
+{
+	struct process_image *image = bpf_map_lookup_elem(&process_images, &pid);
 	__u64 *lists;
 
-	if (image->path_size >= EXE_PATH) /* the map has no longer ones */
-		return image->followed;
+	if (!image || image->path_size >= EXE_PATH) /* the map has no longer ones */
+		return 0;
 	lists = bpf_map_lookup_elem(&follow_paths, image->path);
-	return lists ? image->followed | *lists : image->followed;
+	return lists ? *lists : 0;
+}
+
+/* From the current process to its child, or to itself before it runs another file. False when there is no room. */
+static __always_inline bool pass_on_lists(struct task_struct *task, __u32 to)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	__u64 lists = lists_followed(task, pid) | lists_of_exe(pid) | lists_of_pid(pid, 0) |
+		      lists_of_pid(namespace_pid(task), 1);
+
+	return !lists || !bpf_map_update_elem(&followed, &to, &lists, BPF_ANY);
 }
 
 #endif

@@ -39,7 +39,11 @@ MAP struct {
 	__type(value, struct process_image);
 } process_images SEC(".maps");
 
-/* Files whose processes are followed to what they start: a bit for each list that has the file. */
+/*
+ * Processes of 64 lists are followed to what they start: a bit for each list. Which files are listed; which pids are;
+ * who is followed, by tgid, as fork and exec say; and as user space says of those that ran before. Two maps, as each
+ * has one writer.
+ */
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -47,6 +51,30 @@ MAP struct {
 	__uint(key_size, EXE_PATH);
 	__uint(value_size, sizeof(__u64));
 } follow_paths SEC(".maps");
+
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__type(key, struct follow_pid);
+	__type(value, __u64);
+} follow_pids SEC(".maps");
+
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, __u64);
+} followed SEC(".maps");
+
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct follow_seed);
+} follow_seeds SEC(".maps");
 
 /* enum exec_privileges of processes that are about to have executed, by tgid. */
 MAP struct {
