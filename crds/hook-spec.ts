@@ -154,7 +154,7 @@ export type FilterDef =
       mask: Decimal;
       inNamespace: boolean;
     }
-  /** `of`: the process itself (when absent) or its parent; followChildren: also what a process of the list started. */
+  /** `of`: the process itself (when absent) or its parent; followChildren: also who descends from one of the list. */
   | {
       match: "binary";
       negate: boolean;

@@ -523,7 +523,7 @@ export type MatchArgOperator = "CapabilitiesGained" | "CelExpr" | "DAddr" | "DPo
  */
 export interface PurpleMatchBinary {
   /**
-   * Processes started by a matching one match too.
+   * Descendants of a matching process match too, also when those in between have ended.
    */
   followChildren?: boolean;
   /**
@@ -714,7 +714,7 @@ export type Namespace = "Cgroup" | "Ipc" | "Mnt" | "Net" | "Pid" | "PidForChildr
  */
 export interface PurpleMatchPID {
   /**
-   * Descendants of the processes match too.
+   * Descendants of the processes match too, also when those in between have ended.
    */
   followForks?: boolean;
   /**
@@ -736,7 +736,7 @@ export interface PurpleMatchPID {
  */
 export interface PurpleMatchParentBinary {
   /**
-   * Processes started by a matching one match too.
+   * Descendants of a matching process match too, also when those in between have ended.
    */
   followChildren?: boolean;
   /**
@@ -1364,7 +1364,7 @@ export interface FluffyMatchArg {
  */
 export interface FluffyMatchBinary {
   /**
-   * Processes started by a matching one match too.
+   * Descendants of a matching process match too, also when those in between have ended.
    */
   followChildren?: boolean;
   /**
@@ -1512,7 +1512,7 @@ export interface FluffyMatchNamespace {
  */
 export interface FluffyMatchPID {
   /**
-   * Descendants of the processes match too.
+   * Descendants of the processes match too, also when those in between have ended.
    */
   followForks?: boolean;
   /**
@@ -1534,7 +1534,7 @@ export interface FluffyMatchPID {
  */
 export interface FluffyMatchParentBinary {
   /**
-   * Processes started by a matching one match too.
+   * Descendants of a matching process match too, also when those in between have ended.
    */
   followChildren?: boolean;
   /**
@@ -2035,7 +2035,7 @@ export interface TentacledMatchArg {
  */
 export interface TentacledMatchBinary {
   /**
-   * Processes started by a matching one match too.
+   * Descendants of a matching process match too, also when those in between have ended.
    */
   followChildren?: boolean;
   /**
@@ -2183,7 +2183,7 @@ export interface TentacledMatchNamespace {
  */
 export interface TentacledMatchPID {
   /**
-   * Descendants of the processes match too.
+   * Descendants of the processes match too, also when those in between have ended.
    */
   followForks?: boolean;
   /**
@@ -2205,7 +2205,7 @@ export interface TentacledMatchPID {
  */
 export interface TentacledMatchParentBinary {
   /**
-   * Processes started by a matching one match too.
+   * Descendants of a matching process match too, also when those in between have ended.
    */
   followChildren?: boolean;
   /**
@@ -2681,7 +2681,7 @@ export interface SelectorsMacroMatchArg {
  */
 export interface SelectorsMacroMatchBinary {
   /**
-   * Processes started by a matching one match too.
+   * Descendants of a matching process match too, also when those in between have ended.
    */
   followChildren?: boolean;
   /**
@@ -2829,7 +2829,7 @@ export interface SelectorsMacroMatchNamespace {
  */
 export interface SelectorsMacroMatchPID {
   /**
-   * Descendants of the processes match too.
+   * Descendants of the processes match too, also when those in between have ended.
    */
   followForks?: boolean;
   /**
@@ -2851,7 +2851,7 @@ export interface SelectorsMacroMatchPID {
  */
 export interface SelectorsMacroMatchParentBinary {
   /**
-   * Processes started by a matching one match too.
+   * Descendants of a matching process match too, also when those in between have ended.
    */
   followChildren?: boolean;
   /**
@@ -3329,7 +3329,7 @@ export interface StickyMatchArg {
  */
 export interface StickyMatchBinary {
   /**
-   * Processes started by a matching one match too.
+   * Descendants of a matching process match too, also when those in between have ended.
    */
   followChildren?: boolean;
   /**
@@ -3477,7 +3477,7 @@ export interface StickyMatchNamespace {
  */
 export interface StickyMatchPID {
   /**
-   * Descendants of the processes match too.
+   * Descendants of the processes match too, also when those in between have ended.
    */
   followForks?: boolean;
   /**
@@ -3499,7 +3499,7 @@ export interface StickyMatchPID {
  */
 export interface StickyMatchParentBinary {
   /**
-   * Processes started by a matching one match too.
+   * Descendants of a matching process match too, also when those in between have ended.
    */
   followChildren?: boolean;
   /**
@@ -4111,7 +4111,7 @@ export interface IndigoMatchArg {
  */
 export interface IndigoMatchBinary {
   /**
-   * Processes started by a matching one match too.
+   * Descendants of a matching process match too, also when those in between have ended.
    */
   followChildren?: boolean;
   /**
@@ -4259,7 +4259,7 @@ export interface IndigoMatchNamespace {
  */
 export interface IndigoMatchPID {
   /**
-   * Descendants of the processes match too.
+   * Descendants of the processes match too, also when those in between have ended.
    */
   followForks?: boolean;
   /**
@@ -4281,7 +4281,7 @@ export interface IndigoMatchPID {
  */
 export interface IndigoMatchParentBinary {
   /**
-   * Processes started by a matching one match too.
+   * Descendants of a matching process match too, also when those in between have ended.
    */
   followChildren?: boolean;
   /**
@@ -4763,7 +4763,7 @@ export interface IndecentMatchArg {
  */
 export interface IndecentMatchBinary {
   /**
-   * Processes started by a matching one match too.
+   * Descendants of a matching process match too, also when those in between have ended.
    */
   followChildren?: boolean;
   /**
@@ -4911,7 +4911,7 @@ export interface IndecentMatchNamespace {
  */
 export interface IndecentMatchPID {
   /**
-   * Descendants of the processes match too.
+   * Descendants of the processes match too, also when those in between have ended.
    */
   followForks?: boolean;
   /**
@@ -4933,7 +4933,7 @@ export interface IndecentMatchPID {
  */
 export interface IndecentMatchParentBinary {
   /**
-   * Processes started by a matching one match too.
+   * Descendants of a matching process match too, also when those in between have ended.
    */
   followChildren?: boolean;
   /**

@@ -17,7 +17,10 @@ import {
 const PIDS = object(
   "Process ids to match.",
   {
-    followForks: flag("Descendants of the processes match too.", false),
+    followForks: flag(
+      "Descendants of the processes match too, also when those in between have ended.",
+      false,
+    ),
     isNamespacePID: flag("Compare the pid as seen in the innermost pid namespace.", false),
     operator: word("Membership of the pid in the values.", SET_OPERATORS),
     values: list("Process ids; 0 stands for the kernel.", { format: "int32", type: "integer" }),
@@ -80,7 +83,10 @@ const CRED_CHANGE = object(
 const BINARIES = object(
   "Executed file of the process to match.",
   {
-    followChildren: flag("Processes started by a matching one match too.", false),
+    followChildren: flag(
+      "Descendants of a matching process match too, also when those in between have ended.",
+      false,
+    ),
     operator: word("Comparison of the path with the values.", PATH_OPERATORS),
     values: texts("Paths, or beginnings or ends of paths."),
   },
