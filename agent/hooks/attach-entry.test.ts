@@ -59,6 +59,11 @@ test.each([
     ),
     "KernelUnsupported",
   ],
+  [
+    "the LSM hook takes no program",
+    makeError("load program", "EINVAL", "load program x: EINVAL (points to disabled hook)", "log"),
+    "KernelUnsupported",
+  ],
   ["the kernel forbids it", makeError("attach fentry", "EPERM", "EPERM"), "KernelUnsupported"],
   ["attaching fails", makeError("attach kprobe", "EINVAL", "EINVAL"), "AttachFailed"],
   ["something else is wrong", new Error("no"), "AttachFailed"],

@@ -141,10 +141,10 @@ export function closeAttachment({ links, programs, maps }: Attachment): void {
 
 /**
  * Verdicts about the kernel, not about the program: it was built without error injection, or not for this function, or
- * it takes (since 6.12) only some results from an LSM hook.
+ * it takes (since 6.12) only some results from an LSM hook, or (since 6.12) no program at some LSM hooks.
  */
 const LACKS =
-  /unknown func bpf_\w+|cannot use helper bpf_\w+|\(\) is not modifiable|is not sleepable|R0 has .* should have been in/;
+  /unknown func bpf_\w+|cannot use helper bpf_\w+|\(\) is not modifiable|is not sleepable|R0 has .* should have been in|points to disabled hook/;
 
 /** Which stable reason a failure is. */
 export function failureReason(error: unknown): HookReason {

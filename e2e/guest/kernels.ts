@@ -24,9 +24,6 @@ const WORK_SUFFIX = ".fetch-";
 /** Names that `--kernel` takes; each is the newest kernel of one Debian release. */
 export type KernelName = keyof typeof SUITES;
 
-/** The one where it does not matter. */
-export const DEFAULT_KERNEL: KernelName = "6.1";
-
 /** All kernels, oldest first. */
 export const KERNEL_NAMES = Object.keys(SUITES) as KernelName[];
 
