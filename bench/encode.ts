@@ -4,6 +4,7 @@
  *   node bench/encode.ts
  */
 import { Registry } from "prom-client";
+import { noExports } from "../agent/events/export/sink.ts";
 import { EventMetrics } from "../agent/events/metrics.ts";
 import { EventPipeline } from "../agent/events/pipeline.ts";
 import { makeHookDef } from "../agent/events/test-pipeline.ts";
@@ -31,14 +32,7 @@ const ROUND_MS = 200;
 
 /** Counts bytes and keeps nothing. */
 class NullSink {
-  readonly stats = {
-    events: 0,
-    bytes: 0,
-    overflowedEvents: 0,
-    failedEvents: 0,
-    errors: 0,
-    lastExportSeconds: 0,
-  };
+  readonly stats = noExports();
 
   write(chunk: Uint8Array, events: number): void {
     this.stats.events += events;

@@ -5,7 +5,7 @@ import type { PodStore } from "../pods/pod-store.ts";
 import { PodResolver } from "../pods/resolver.ts";
 import { ProcessCache, type ProcessCacheOptions } from "../process/cache.ts";
 import type { ScannedProcess } from "../process/scan.ts";
-import type { EventSink } from "./export/sink.ts";
+import { type EventSink, noExports } from "./export/sink.ts";
 import { EventMetrics } from "./metrics.ts";
 import { EventPipeline, type PipelineDeps } from "./pipeline.ts";
 import { type HookFields, makeBatch, makeExec, makeHook, type SlotFields } from "./test-records.ts";
@@ -41,14 +41,7 @@ export function makeWallClock(clock: TestClock): WallClock {
 
 /** Keeps what it is given. */
 export class MemorySink implements EventSink {
-  readonly stats = {
-    events: 0,
-    bytes: 0,
-    overflowedEvents: 0,
-    failedEvents: 0,
-    errors: 0,
-    lastExportSeconds: 0,
-  };
+  readonly stats = noExports();
   readonly chunks: Uint8Array[] = [];
 
   write(chunk: Uint8Array, events: number): void {

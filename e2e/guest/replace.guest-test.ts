@@ -14,7 +14,7 @@ import { test } from "node:test";
 import { Agent } from "../../agent/agent.ts";
 import { loadBinding } from "../../agent/bpf/binding.ts";
 import { parseCommand } from "../../agent/config.ts";
-import type { EventSink } from "../../agent/events/export/sink.ts";
+import { type EventSink, noExports } from "../../agent/events/export/sink.ts";
 import { readPolicyFiles } from "../../agent/sources/files.ts";
 import type { DesiredPolicy, SpecSource } from "../../agent/sources/source.ts";
 import { createLogger } from "../../lib/logger.ts";
@@ -67,14 +67,7 @@ class EditedPolicies implements SpecSource {
 
 /** Keeps the numbers of the calls by policy. */
 class Calls implements EventSink {
-  readonly stats = {
-    events: 0,
-    bytes: 0,
-    overflowedEvents: 0,
-    failedEvents: 0,
-    errors: 0,
-    lastExportSeconds: 0,
-  };
+  readonly stats = noExports();
   readonly numbers = new Map<string, number[]>(Object.keys(POLICIES).map((name) => [name, []]));
 
   write(chunk: Uint8Array): void {

@@ -14,6 +14,11 @@ export interface ExportStats {
   lastExportSeconds: number;
 }
 
+/** Of a sink that was given nothing yet. */
+export function noExports(): ExportStats {
+  return { events: 0, bytes: 0, overflowedEvents: 0, failedEvents: 0, errors: 0, lastExportSeconds: 0 };
+}
+
 /** A destination of events. Never throws, never waits, never holds more than a bounded amount of memory. */
 export interface EventSink {
   readonly stats: Readonly<ExportStats>;

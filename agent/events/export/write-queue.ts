@@ -1,5 +1,5 @@
 /** A bounded queue in front of a slow destination. */
-import type { EventSink, ExportStats } from "./sink.ts";
+import { type EventSink, noExports } from "./sink.ts";
 
 /** Something that takes bytes whole or not at all. */
 export interface WriteTarget {
@@ -29,14 +29,7 @@ interface Chunk {
 
 /** Writes in order, one write at a time, many chunks in one when they have piled up; counts what it must drop. */
 export class WriteQueue implements EventSink {
-  readonly stats: ExportStats = {
-    events: 0,
-    bytes: 0,
-    overflowedEvents: 0,
-    failedEvents: 0,
-    errors: 0,
-    lastExportSeconds: 0,
-  };
+  readonly stats = noExports();
   readonly #target: WriteTarget;
   readonly #options: WriteQueueOptions;
   readonly #maxBytes: number;

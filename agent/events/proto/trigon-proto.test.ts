@@ -25,65 +25,21 @@ function message(name: string): protobuf.Type {
 
 /** What upstream's messages have, by the messages that add to them. */
 const UPSTREAM: Record<string, string[]> = {
-  Process: [
-    ...[
-      "exec_id",
-      "pid",
-      "uid",
-      "cwd",
-      "binary",
-      "arguments",
-      "flags",
-      "start_time",
-      "auid",
-      "pod",
-      "docker",
-    ],
-    ...["parent_exec_id", "refcnt", "cap", "ns", "tid", "process_credentials", "binary_properties", "user"],
-    ...["in_init_tree", "environment_variables"],
-  ],
-  ProcessKprobe: [
-    ...[
-      "process",
-      "parent",
-      "function_name",
-      "args",
-      "return",
-      "action",
-      "kernel_stack_trace",
-      "policy_name",
-    ],
-    ...["return_action", "message", "tags", "user_stack_trace", "ancestors", "data"],
-  ],
-  ProcessLsm: [
-    ...[
-      "process",
-      "parent",
-      "function_name",
-      "policy_name",
-      "message",
-      "args",
-      "action",
-      "tags",
-      "ancestors",
-    ],
-    "ima_hash",
-  ],
-  ProcessTracepoint: [
-    ...[
-      "process",
-      "parent",
-      "subsys",
-      "event",
-      "args",
-      "policy_name",
-      "action",
-      "message",
-      "tags",
-      "ancestors",
-    ],
-  ],
+  Process: words(
+    "exec_id pid uid cwd binary arguments flags start_time auid pod docker parent_exec_id refcnt cap ns tid",
+    "process_credentials binary_properties user in_init_tree environment_variables",
+  ),
+  ProcessKprobe: words(
+    "process parent function_name args return action kernel_stack_trace policy_name return_action message tags",
+    "user_stack_trace ancestors data",
+  ),
+  ProcessLsm: words("process parent function_name policy_name message args action tags ancestors ima_hash"),
+  ProcessTracepoint: words("process parent subsys event args policy_name action message tags ancestors"),
 };
+
+function words(...lines: string[]): string[] {
+  return lines.flatMap((line) => line.split(" "));
+}
 
 /** Messages that repeat upstream's fields, with upstream's numbers, and add to them. */
 const SUPERSETS: Record<string, Record<string, number>> = {
