@@ -32,7 +32,7 @@ export const HOOK_SPEC_LIMITS = {
   substringBytes: 99,
   /** Of a hook, and the bytes of their tables. */
   substringFilters: 6,
-  substringTables: 1 << 20,
+  substringTables: 2 << 20,
   /** Of all expressions of a hook together, and values that wait at once. */
   expressionSteps: 64,
   expressionDepth: 8,

@@ -1,45 +1,44 @@
 /** Automata that find any of several texts in one pass (Aho-Corasick), as bpf/include/substring.h reads them. Pure. */
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
-import { AUTOMATON_FOUND, CLASS_ENTRIES } from "./config-layout.ts";
+import { AUTOMATON_FOUND, CLASS_BYTES, ENTRY_BYTES } from "./config-layout.ts";
 import { HookError } from "./hook-error.ts";
 
 /** Of all automata of a hook. */
-const MAX_ENTRIES = HOOK_SPEC_LIMITS.substringTables / Uint16Array.BYTES_PER_ELEMENT;
-/** Each costs the verifier an eighth of the instructions that it follows. */
+const MAX_BYTES = HOOK_SPEC_LIMITS.substringTables;
+/** Each costs the verifier up to a twelfth of the instructions that it follows: one on a path does. */
 const MAX_AUTOMATA = HOOK_SPEC_LIMITS.substringFilters;
 
 /** The automata of a hook's filters. */
 export class AutomatonTables {
-  readonly #automata: Uint16Array[] = [];
-  #entries = 0;
+  readonly #automata: Uint32Array[] = [];
+  #bytes = 0;
 
-  /** Places an automaton and returns its first entry and its classes of bytes. */
-  add(values: readonly string[], ignoreCase: boolean): { first: number; count: number } {
-    const { classes, entries } = buildAutomaton(values, ignoreCase);
-    const first = this.#entries;
+  /** Places an automaton and returns its first byte. */
+  add(values: readonly string[], ignoreCase: boolean): number {
+    const first = this.#bytes;
+    const entries = buildAutomaton(values, ignoreCase, first);
     this.#automata.push(entries);
-    this.#entries += entries.length;
+    this.#bytes += entries.byteLength;
     if (this.#automata.length > MAX_AUTOMATA) {
       throw new HookError("InvalidArgument", `more than ${MAX_AUTOMATA} filters on substrings in one hook`);
     }
-    if (this.#entries > MAX_ENTRIES) {
-      const most = HOOK_SPEC_LIMITS.substringTables >> 10;
-      const message = `the substrings of the hook need a table of ${(this.#entries * 2) >> 10} KiB, at most ${most} are possible`;
+    if (this.#bytes > MAX_BYTES) {
+      const message = `the substrings of the hook need a table of ${this.#bytes >> 10} KiB, at most ${MAX_BYTES >> 10} are possible`;
       throw new HookError("InvalidArgument", message);
     }
-    return { first, count: classes };
+    return first;
   }
 
   /** Value of hook_automata; its size is a power of two, so that a mask keeps every index within it. */
   bytes(): Uint8Array {
-    if (this.#entries === 0) return new Uint8Array(0);
-    const all = new Uint16Array(2 ** Math.ceil(Math.log2(this.#entries)));
+    if (this.#bytes === 0) return new Uint8Array(0);
+    const all = new Uint8Array(2 ** Math.ceil(Math.log2(this.#bytes)));
     let at = 0;
-    for (const entries of this.#automata) {
-      all.set(entries, at);
-      at += entries.length;
+    for (const { buffer, byteLength } of this.#automata) {
+      all.set(new Uint8Array(buffer), at);
+      at += byteLength;
     }
-    return new Uint8Array(all.buffer);
+    return all;
   }
 }
 
@@ -51,27 +50,26 @@ interface State {
   found: boolean;
 }
 
-/** The class table and the rows; class 0 is of the bytes that are in no text. */
-export function buildAutomaton(
-  values: readonly string[],
-  ignoreCase: boolean,
-): { classes: number; entries: Uint16Array } {
+/** The class table and the rows, as they stand from byte `first` on; class 0 is of the bytes that are in no text. */
+function buildAutomaton(values: readonly string[], ignoreCase: boolean, first: number): Uint32Array {
   const texts = values.map((value) => new TextEncoder().encode(ignoreCase ? lowerCase(value) : value));
   const { table, classes } = classifyBytes(texts, ignoreCase);
   const states = makeTrie(texts, table);
-  if (CLASS_ENTRIES + states.length * classes > MAX_ENTRIES) {
+  const rowBytes = classes * ENTRY_BYTES;
+  const bytes = CLASS_BYTES + states.length * rowBytes;
+  if (bytes > MAX_BYTES) {
     throw new HookError("InvalidArgument", `substrings with ${states.length} beginnings are too many`);
   }
-  const entries = new Uint16Array(CLASS_ENTRIES + states.length * classes);
+  const entries = new Uint32Array(bytes / ENTRY_BYTES);
   new Uint8Array(entries.buffer).set(table);
   const complete = completeStates(states, classes);
+  const entryOf = (state: number) =>
+    (first + CLASS_BYTES + state * rowBytes) | (states[state]?.found ? AUTOMATON_FOUND : 0);
   complete.forEach((row, state) => {
-    row.forEach((next, group) => {
-      const found = states[next]?.found ? AUTOMATON_FOUND : 0;
-      entries[CLASS_ENTRIES + state * classes + group] = next | found;
-    });
+    const places = row.map((next) => entryOf(states[state]?.found ? state : next));
+    entries.set(places, (CLASS_BYTES + state * rowBytes) / ENTRY_BYTES);
   });
-  return { classes, entries };
+  return entries;
 }
 
 function lowerCase(text: string): string {
@@ -83,7 +81,7 @@ function classifyBytes(
   ignoreCase: boolean,
 ): { table: Uint8Array; classes: number } {
   const used = [...new Set(texts.flatMap((text) => [...text]))];
-  const table = new Uint8Array(2 * CLASS_ENTRIES);
+  const table = new Uint8Array(CLASS_BYTES);
   used.forEach((byte, index) => {
     table[byte] = index + 1;
     const isLetter = byte >= 0x61 && byte <= 0x7a;

@@ -11,6 +11,7 @@ import {
   CRED_HOOK_CONFIG,
   CRED_SCRATCH_BYTES,
   ENUMERATORS as E,
+  ENTRY_BYTES,
   EXPRESSION_STEP,
   FIELD_CONFIG,
   HASH_BYTES,
@@ -136,7 +137,7 @@ export function encodeConfig(def: HookDef, resolution: Resolution): ConfigImage 
   }
   encodeExpressions(view, tables.expressions);
   const automata = tables.automata.bytes();
-  view.setUint32(at.automata_mask, Math.max(0, automata.length / 2 - 1), true);
+  view.setUint32(at.automata_mask, Math.max(0, automata.length - ENTRY_BYTES), true);
   return {
     config,
     automata,

@@ -18,9 +18,10 @@ export const EXE_TAIL = 128;
 /** Patterns of one hook, bpf/include/filter.h. */
 export const MAX_PATTERNS = 256;
 
-/** Entry of a state in which a text has ended, and entries of a table of classes: bpf/include/substring.h. */
-export const AUTOMATON_FOUND = 32768;
-export const CLASS_ENTRIES = 128;
+/** Flag of entries, and bytes of a table of classes and of an entry: bpf/include/substring.h. */
+export const AUTOMATON_FOUND = 1;
+export const CLASS_BYTES = 256;
+export const ENTRY_BYTES = 4;
 
 /** struct hook_config. */
 export const HOOK_CONFIG = {
@@ -153,7 +154,7 @@ export const CALL_KEY = { size: 16, members: { task: 0, frame: 8, reserved: 12 }
 export const CALL_HEAD_BYTES = 72;
 
 /** Size of struct text_scratch. */
-export const TEXT_SCRATCH_BYTES = 4856;
+export const TEXT_SCRATCH_BYTES = 4872;
 
 /** Sizes of struct hook_record and struct arg_slot of bpf/include/event.h. */
 export const HOOK_RECORD_BYTES = 56;

@@ -381,8 +381,8 @@ function describeTexts(
   if (compare === "equal")
     return { compare: E.COMPARE_PATHS, first: tables.paths.addPaths(values), count: 0 };
   if (compare === "substring" || compare === "substringIgnoreCase") {
-    const { first, count } = tables.automata.add(values, compare === "substringIgnoreCase");
-    return { compare: E.COMPARE_SUBSTRINGS, first, count };
+    const first = tables.automata.add(values, compare === "substringIgnoreCase");
+    return { compare: E.COMPARE_SUBSTRINGS, first, count: 0 };
   }
   const end = compare === "postfix";
   return {

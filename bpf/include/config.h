@@ -157,7 +157,7 @@ enum filter_compare {
 	COMPARE_PATHS = 3,	/* in hook_paths with bit `first`; with EXE_OR_ANCESTOR `count` is the list's bit of 64 */
 	COMPARE_PATTERNS = 4,	/* like one of hook_patterns[first..first+count], from the start of the path */
 	COMPARE_TAIL_PATTERNS = 5, /* the same from its end */
-	COMPARE_SUBSTRINGS = 6,	/* by the automaton in hook_automata that begins at `first` and has `count` classes */
+	COMPARE_SUBSTRINGS = 6,	/* by the automaton that begins at byte `first` of hook_automata */
 };
 
 enum namespace_kind {
@@ -286,7 +286,7 @@ struct hook_config {
 	__u16 parameters;	/* of the function: where a trampoline's context has its return value */
 	__u8 hash_parameter;	/* whose file is hashed, with HOOK_HASH */
 	__u8 reserved;
-	__u32 automata_mask;	/* entries of hook_automata, a power of two, less one */
+	__u32 automata_mask;	/* of offsets of entries: bytes of hook_automata, a power of two, less 4 */
 	struct field_config field[MAX_FIELDS]; /* of a trace event, by parameter; the second half are sizes of buffers */
 	struct late_config late[MAX_ARGS + 1];
 	struct cred_hook_config cred;
@@ -428,10 +428,19 @@ struct path_buffer {
 	__u32 reserved;
 };
 
+/* How far search_text() is: here and not in registers for the same reason as the state of a walk. */
+struct text_search {
+	__u32 at;	/* the next byte of path.bytes */
+	__u32 end;	/* of the text */
+	__u32 entry;	/* of the automaton, by which it has come to its state */
+	__u32 reserved;
+};
+
 /* Value of hook_text. */
 struct text_scratch {
 	struct path_buffer path;
 	struct process_image text;
+	struct text_search search;
 };
 
 #endif

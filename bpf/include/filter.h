@@ -170,7 +170,7 @@ static __always_inline bool exe_matches(const struct hit *hit, const volatile st
 /* A text in the scratch space, or the beginning of a longer buffer. */
 struct text_place {
 	__u64 start;	/* in path.bytes */
-	__u64 size;	/* of what is there */
+	__u64 end;	/* behind its last byte */
 	__u64 whole;	/* bytes of a buffer, and where it lies */
 	__u64 address;
 };
@@ -188,8 +188,8 @@ static __always_inline bool read_text(const struct hit *hit, __u32 arg, struct t
 	if (is_path_kind(kind)) {
 		if (!read_path(hit->context, arg, &scratch->path, &mode, &depth))
 			return false;
-		place->size = path_size(&scratch->path);
-		place->start = PATH_BYTES - place->size;
+		place->start = scratch->path.start;
+		place->end = PATH_BYTES;
 		return true;
 	}
 	if (kind == VALUE_BUFFER) {
@@ -197,11 +197,11 @@ static __always_inline bool read_text(const struct hit *hit, __u32 arg, struct t
 			return false;
 		if (!read_buffer_size(hit->context, arg, &place->whole))
 			return false;
-		place->size = at_most(place->whole, MAX_STRING);
-		return read_memory(arg, scratch->path.bytes, place->size, place->address);
+		place->end = at_most(place->whole, MAX_STRING);
+		return read_memory(arg, scratch->path.bytes, place->end, place->address);
 	}
-	length = read_string(hit->context, arg, scratch->path.bytes, &depth);
-	place->size = length > 0 ? at_most(length - 1, MAX_STRING) : 0;
+	length = read_string(hit->context, arg, scratch->path.bytes, MAX_STRING + 1, &depth);
+	place->end = length > 0 ? length - 1 : 0;
 	return length >= 0;
 }
 
@@ -214,8 +214,8 @@ static __always_inline bool prepare_text(const struct hit *hit, __u32 arg, struc
 
 	if (!read_text(hit, arg, scratch, &place))
 		return false;
-	size = place.size;
 	start = at_most(place.start, PATH_BYTES);
+	size = at_most(place.end - place.start, MAX_STRING);
 	head = at_most(size, EXE_PATH - 1);
 	tail = at_most(size, EXE_TAIL);
 	__builtin_memset(text->path, 0, sizeof(text->path));
@@ -232,17 +232,13 @@ static __always_inline bool prepare_text(const struct hit *hit, __u32 arg, struc
 static __always_inline bool contains_text(const struct hit *hit, struct text_scratch *scratch,
 					  const volatile struct filter_config *filter)
 {
-	char *text = scratch->path.bytes;
 	struct text_place place;
-	__u64 size;
 
 	if (!read_text(hit, filter->index, scratch, &place))
 		return false;
-	size = at_most(place.size, MAX_STRING);
-	/* A path stands at the end. What is copied forward may overlap. */
-	if (place.start)
-		bpf_probe_read_kernel(text, size, text + at_most(place.start, PATH_BYTES));
-	return has_substring(text, size, filter) != !!filter->negate;
+	scratch->search.at = place.start;
+	scratch->search.end = place.end;
+	return search_text(scratch, filter) != !!filter->negate;
 }
 
 static __always_inline bool text_matches(const struct hit *hit, const volatile struct filter_config *filter)

@@ -197,23 +197,23 @@ static __always_inline __u32 write_path(void *context, __u32 arg, struct arg_slo
 	return size;
 }
 
-/* At most STRING_ROOM bytes with the NUL; the size counts it, except that an empty string of user memory has size 0. */
-static __always_inline long read_string(void *context, __u32 arg, char *text, __u16 *depth)
+/* At most `room` bytes with the NUL; the size counts it, except that an empty string of user memory has size 0. */
+static __always_inline long read_string(void *context, __u32 arg, char *text, __u32 room, __u16 *depth)
 {
 	__u64 address;
 
 	if (!read_value(context, arg, &address, depth))
 		return -1;
 	if (is_user_memory(arg, address))
-		return bpf_probe_read_user_str(text, STRING_ROOM, (const void *)address);
-	return bpf_probe_read_kernel_str(text, STRING_ROOM, (const void *)address);
+		return bpf_probe_read_user_str(text, room, (const void *)address);
+	return bpf_probe_read_kernel_str(text, room, (const void *)address);
 }
 
 /* Writes at most MAX_STRING bytes and zeros up to the next multiple of 8; returns the bytes used, which that includes. */
 static __always_inline __u32 write_string(void *context, __u32 arg, struct arg_slot *slot)
 {
 	char *text = (char *)slot + SLOT_BYTES;
-	long size = read_string(context, arg, text, &slot->depth);
+	long size = read_string(context, arg, text, STRING_ROOM, &slot->depth);
 	__u64 length;
 
 	slot->status = ARG_OK;

@@ -4,6 +4,7 @@
  *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/hook-resolve.guest-test.ts
  */
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { makeArgs, makeSelector, matchText } from "../../agent/hooks/test-hooks.ts";
 import type { ArgDef, FilterDef, HookDef, TextComparison } from "../../crds/hook-spec.ts";
@@ -259,7 +260,31 @@ describe("texts and gained capabilities", () => {
 
     test("of a string of 4096 bytes, up to its end", () => {
       const path = `/${"x".repeat(4092)}end`;
-      assert.deepEqual(opens([within(["end"]), within(["endx"]), within(["xend"])], path), [1, 0, 1]);
+      const filters = [
+        within(["end"]),
+        within(["endx"]),
+        within(["xend"]),
+        within(["/x"]),
+        within([`/${"x".repeat(60)}`]),
+        within([`/${"x".repeat(60)}y`]),
+      ];
+      assert.deepEqual(opens(filters, path), [1, 0, 1, 1, 1, 0]);
+    });
+
+    test("not of what a longer text has left behind", () => {
+      const args: ArgDef[] = [{ index: 1, type: "string" }];
+      const selectors = [makeSelector(within(["9-secret"]))];
+      const hits = engine.watch([makeHookOn("sys_openat", { args, selectors })], () =>
+        act(
+          ["/0123456789-secret", "/0123456789", "/"]
+            .map((path) => `call ${NR.openat}:-77:@${path}:0`)
+            .join(" "),
+        ),
+      );
+      assert.deepEqual(
+        hits.map(({ values }) => values[0]),
+        ["/0123456789-secret"],
+      );
     });
 
     test("of a path", () => {
@@ -277,18 +302,22 @@ describe("texts and gained capabilities", () => {
       );
     });
 
-    test("as often as a hook can ask", () => {
+    test("as often as a hook can ask, and still by fentry", () => {
       const selectors = Array.from({ length: 3 }, (_, n) =>
         makeSelector(within([`${n}`]), within([`x${n}`, ...hundred])),
       );
-      const args = makeArgs("nop", "string").slice(1);
-      const hits = engine.watch([makeHookOn("sys_openat", { args, selectors })], () =>
-        act(`call ${NR.openat}:-77:@/a/x2:0`),
-      );
-      assert.deepEqual(
-        hits.filter((hit) => hit.values[0] === "/a/x2").map((hit) => hit.selector),
-        [2],
-      );
+      const path = "/tmp/x2";
+      writeFileSync(path, "");
+      const ofString = makeHookOn("sys_openat", { args: makeArgs("nop", "string").slice(1), selectors });
+      const ofPath = makeHookOn("security_file_open", { args: makeArgs("file"), selectors });
+      for (const def of [ofString, ofPath]) {
+        const hook = engine.attach(def);
+        assert.equal(hook.status.attach, "fentry", hook.status.message);
+        const hits = engine.hitsOf([hook], () => act(`call ${NR.openat}:-100:@${path}:0`));
+        hook.detach();
+        const ofFile = hits.filter((hit) => hit.values[0] === path);
+        assert.deepEqual([...new Set(ofFile.map((hit) => hit.selector))], [2]);
+      }
     });
   });
 

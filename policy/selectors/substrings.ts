@@ -6,7 +6,7 @@ import type { Problems } from "../problems.ts";
 /** Bytes before the rows: the column of each byte. */
 const COLUMNS_BYTES = 256;
 /** Of a place in the table. */
-const PLACE_BYTES = 2;
+const PLACE_BYTES = 4;
 
 /** Bytes of the table of one filter. */
 export function tableBytes(values: readonly string[]): number {

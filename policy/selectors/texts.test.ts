@@ -205,9 +205,9 @@ const manyTexts = (count: number) =>
 
 describe("substrings need tables", () => {
   test.each([
-    [["a"], 256 + 2 * 2 * 2],
-    [["ab", "ac"], 256 + 4 * 4 * 2],
-    [["é"], 256 + 3 * 3 * 2],
+    [["a"], 256 + 2 * 2 * 4],
+    [["ab", "ac"], 256 + 4 * 4 * 4],
+    [["é"], 256 + 3 * 3 * 4],
   ])("%j: %i bytes", (values, bytes) => {
     expect(tableBytes(values)).toBe(bytes);
   });
@@ -215,7 +215,7 @@ describe("substrings need tables", () => {
   test("which are refused where they are too large", () => {
     const [error = ""] = errorsOf(policyOf("string", "SubString", ...manyTexts(100)));
     expect(error).toMatch(
-      /^spec\.kprobes\[0\]\.selectors: have substrings whose tables take \d+ KiB, at most 1024 are/,
+      /^spec\.kprobes\[0\]\.selectors: have substrings whose tables take \d+ KiB, at most 2048 are/,
     );
     expect(errorsOf(policyOf("string", "SubString", ...manyTexts(40)))).toEqual([]);
   });
