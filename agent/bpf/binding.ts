@@ -18,7 +18,7 @@ export interface BpfError extends Error {
   step: string;
   /** What it was done to. */
   subject: string;
-  /** The verifier's log where a program was refused, at most 64 KiB, its end kept. */
+  /** The verifier's log where a program was refused, at most 64 KiB, its end kept. None for E2BIG: it would take as long again. */
   verifierLog?: string;
   /** What libbpf said meanwhile, its last lines. */
   libbpfLog?: string;

@@ -121,6 +121,17 @@ describeBpf("programs", () => {
     object.close();
   });
 
+  test("that are too long for the verifier are not verified again for a log", () => {
+    const object = loadHooks();
+    const error = thrownBy(() => object.program("hook_long").clone({ ...AS_RAW_TRACEPOINT, name: "long" }));
+    expect(error).toMatchObject({
+      code: "E2BIG",
+      message: "load program long: E2BIG (too many instructions or jumps for the verifier)",
+    });
+    expect(error.verifierLog).toBeUndefined();
+    object.close();
+  });
+
   test("cannot be cloned with a map that the object does not have, or that is closed", () => {
     const object = loadHooks();
     const source = object.program("on_getuid");

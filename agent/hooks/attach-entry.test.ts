@@ -20,6 +20,16 @@ test.each([
     "VerifierRejected",
   ],
   [
+    "the verifier finds no end",
+    makeError(
+      "load program",
+      "E2BIG",
+      "load program x: E2BIG (too many instructions or jumps for the verifier)",
+    ),
+    "VerifierRejected",
+  ],
+  ["no map of this size is possible", makeError("create map", "E2BIG", "E2BIG"), "AttachFailed"],
+  [
     "the kernel has no error injection",
     makeError(
       "load program",

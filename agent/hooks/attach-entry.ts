@@ -156,5 +156,6 @@ export function failureReason(error: unknown): HookReason {
 }
 
 function isVerdict(error: BpfError): boolean {
-  return error.verifierLog !== undefined && ["EACCES", "EINVAL", "E2BIG", "EFAULT"].includes(error.code);
+  if (error.code === "E2BIG") return true;
+  return error.verifierLog !== undefined && ["EACCES", "EINVAL", "EFAULT"].includes(error.code);
 }

@@ -50,7 +50,13 @@ UniqueFd LoadProgram(Napi::Env env, const LoadRequest& request) {
   if (fd) return fd;
 
   int error = errno;
-  FailureDetails details = {.verifier_log = VerifierLogOf(request), .libbpf_log = log.Messages()};
+  FailureDetails details = {};
+  // The verifier has worked for as long as it ever does: not again, for a log of a million instructions.
+  if (error == E2BIG)
+    details.hint = "too many instructions or jumps for the verifier";
+  else
+    details.verifier_log = VerifierLogOf(request);
+  details.libbpf_log = log.Messages();
   throw BpfFailure(env, error, "load program", request.name, std::move(details));
 }
 

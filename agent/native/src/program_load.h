@@ -20,7 +20,7 @@ struct LoadRequest {
   std::vector<bpf_insn> instructions;
 };
 
-// Throws a BpfError with the verifier's log.
+// Throws a BpfError with the verifier's log, where it is not too large to be verified.
 UniqueFd LoadProgram(Napi::Env env, const LoadRequest& request);
 
 // ProgramType and AttachType of agent/bpf/binding.ts; a TypeError for any other name.

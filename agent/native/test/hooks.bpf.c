@@ -166,6 +166,18 @@ int hook_kprobe(void *ctx)
 	return hook();
 }
 
+/* Ends, but not before the verifier gives up. */
+SEC("kprobe")
+int hook_long(void *ctx)
+{
+	__u32 i;
+
+#pragma clang loop unroll(disable)
+	for (i = 0; i < 1 << 20; i++)
+		count();
+	return 0;
+}
+
 /* A relocated read: its offset comes from the running kernel's BTF. */
 SEC("kprobe")
 int hook_task(void *ctx)
