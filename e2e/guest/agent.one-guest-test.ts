@@ -22,16 +22,6 @@ before(async () => {
   directory = await mkdtemp(join(tmpdir(), "trigon-agent-"));
 });
 
-test("without a policy that compiles it ends with status 1 and names file, line and field", async () => {
-  const { status, stderr, stdout } = await runAgent([
-    "--tracing-policy",
-    join(EXAMPLES, "invalid/wrong-argument-type.yaml"),
-  ]);
-  assert.equal(status, 1);
-  assert.match(stderr, /invalid\/wrong-argument-type\.yaml:\d+:\d+: spec\.kprobes\[0\]\.args\[0\]\.type: /);
-  assert.equal(stdout, "");
-});
-
 test("with a function that the kernel does not have it ends with status 1 and names hook and function", async () => {
   const { status, stderr } = await runAgent([
     "--tracing-policy",
@@ -39,12 +29,6 @@ test("with a function that the kernel does not have it ends with status 1 and na
   ]);
   assert.equal(status, 1);
   assert.match(stderr, /TracingPolicy\/\S+: spec\.kprobes\[\d\] \w+: /);
-});
-
-test("with a wrong flag it ends with status 2", async () => {
-  const { status, stderr } = await runAgent(["--tracing-polcy", POLICY]);
-  assert.equal(status, 2);
-  assert.match(stderr, /--tracing-polcy/);
 });
 
 test("without privileges it ends with status 3 and names the missing capabilities", async () => {
