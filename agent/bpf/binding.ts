@@ -199,11 +199,13 @@ export interface RingReaderOptions {
   pollMs?: number;
   /** Upper bound of one batch, 256 KiB by default; only a single larger record exceeds it. */
   batchBytes?: number;
+  /** How much may wait for the main thread, 32 MiB by default; one batch may in any case, and exceed it. */
+  backlogBytes?: number;
 }
 
 /**
- * Reads a ring buffer in a thread of its own. At most one batch waits for the main thread: a slow consumer lets the
- * ring fill, where losses are counted, instead of memory growing. It keeps no process alive.
+ * Reads a ring buffer in a thread of its own. While the main thread is busy records wait in memory, up to a bound: then
+ * the ring fills, where losses are counted. It keeps no process alive.
  */
 export interface RingReader {
   /** Delivers what is in the ring now, before it returns. */

@@ -1,6 +1,13 @@
 import { fileURLToPath } from "node:url";
 import { describe } from "vitest";
-import { type BpfError, type BpfMap, type BpfObject, loadBinding, type RingReader } from "./binding.ts";
+import {
+  type BpfError,
+  type BpfMap,
+  type BpfObject,
+  loadBinding,
+  type RingReader,
+  type RingReaderOptions,
+} from "./binding.ts";
 
 /** The addon under test. */
 export const bpf = loadBinding();
@@ -90,7 +97,7 @@ export class Collector {
     }
   };
 
-  read(events: BpfMap, options: { pollMs?: number; batchBytes?: number } = {}): RingReader {
+  read(events: BpfMap, options: Omit<RingReaderOptions, "onBatch"> = {}): RingReader {
     return bpf.readRing(events, { onBatch: this.onBatch, ...options });
   }
 }

@@ -25,6 +25,8 @@ export interface EngineOptions {
   onBatch(batch: ArrayBuffer): void;
   /** Size of the ring, a power of two of pages; 4 MiB by default. */
   ringBytes?: number;
+  /** What may wait in memory while the main thread is busy; the reader's own by default. */
+  backlogBytes?: number;
   /** Kernel BTF; /sys/kernel/btf/vmlinux by default. */
   btfPath?: string;
   /** Where `lsm` is read; /sys/kernel/security by default. */
@@ -59,7 +61,10 @@ export function openHandles(
   if (options.ringBytes !== undefined) object.setMaxEntries("events", options.ringBytes);
   object.load();
   // The reader comes first: what the sensors tell from their first moment on is read.
-  const reader = keep(bpf.readRing(object.map("events"), { onBatch: options.onBatch }));
+  const { onBatch, backlogBytes } = options;
+  const reader = keep(
+    bpf.readRing(object.map("events"), { onBatch, ...(backlogBytes !== undefined && { backlogBytes }) }),
+  );
   const links = Object.entries(SENSORS).map(([event, program]) =>
     keep(object.program(program).attachRawTracepoint(`sched_process_${event}`)),
   );

@@ -187,7 +187,7 @@ describe("rateLimit", () => {
   test("does not begin with a record that got lost", () => {
     const records: number[] = [];
     const onBatch = (batch: ArrayBuffer) => void records.push(batch.byteLength);
-    const tiny = HookEngine.start({ ...startOptions(), ringBytes: 4096, onBatch });
+    const tiny = HookEngine.start({ ...startOptions(), ringBytes: 4096, backlogBytes: 0, onBatch });
     try {
       const flood = tiny.attach(makeHookOn("sys_setfsgid", { args: makeArgs("int") }));
       const hook = tiny.attach(makeHookOn("security_task_prctl", { args, selectors: [limited("global")] }));
@@ -269,7 +269,7 @@ describe("counters", () => {
   test("what finds the ring full is counted where it is lost, and nothing else is", () => {
     const records: number[] = [];
     const onBatch = (batch: ArrayBuffer) => void records.push(batch.byteLength);
-    const tiny = HookEngine.start({ ...startOptions(), ringBytes: 4096, onBatch });
+    const tiny = HookEngine.start({ ...startOptions(), ringBytes: 4096, backlogBytes: 0, onBatch });
     try {
       const first = tiny.attach(makeHookOn("sys_setfsuid", { args: makeArgs("int") }));
       const second = tiny.attach(makeHookOn("sys_setfsgid", { args: makeArgs("int") }));

@@ -11,6 +11,8 @@ namespace {
 
 constexpr uint32_t kDefaultPollMs = 10;
 constexpr uint32_t kDefaultBatchBytes = 256 << 10;
+// Seconds of what one thread of JavaScript exports at most: attaching hooks keeps it from that for so long.
+constexpr uint32_t kDefaultBacklogBytes = 32 << 20;
 
 void Deliver(Napi::Env env, const Napi::Function& on_batch, Batch batch) {
   size_t size = batch.size();
@@ -42,11 +44,14 @@ Napi::Value RingReader::Read(const Napi::CallbackInfo& info) {
   if (poll_ms < 1 || poll_ms > 60'000) throw Napi::RangeError::New(env, "pollMs: expected 1 to 60000");
   uint32_t batch_bytes = Uint32Property(options, "batchBytes", kDefaultBatchBytes);
   if (batch_bytes < 8) throw Napi::RangeError::New(env, "batchBytes: expected 8 or more");
+  uint32_t backlog_bytes = Uint32Property(options, "backlogBytes", kDefaultBacklogBytes);
 
   UniqueFd ring = UniqueFd::Duplicate(map->Fd("read ring"));
   if (!ring) throw BpfFailure(env, errno, "read ring", map->name());
   RingReader* reader = NewInstance<RingReader>(Classes::Of(env).ring_reader);
-  reader->Start(env, std::move(ring), map->name(), on_batch.As<Napi::Function>(), poll_ms, batch_bytes);
+  RingThread::Options thread_options = {
+      .poll_ms = static_cast<int>(poll_ms), .batch_bytes = batch_bytes, .backlog_bytes = backlog_bytes, .on_ready = {}};
+  reader->Start(env, std::move(ring), map->name(), on_batch.As<Napi::Function>(), std::move(thread_options));
   return reader->Value();
 }
 
@@ -56,16 +61,16 @@ RingReader::RingReader(const Napi::CallbackInfo& info) : Napi::ObjectWrap<RingRe
 
 RingReader::~RingReader() { Stop(); }
 
-void RingReader::Start(Napi::Env env, UniqueFd ring, const std::string& map, Napi::Function on_batch, int poll_ms,
-                       size_t batch_bytes) {
+void RingReader::Start(Napi::Env env, UniqueFd ring, const std::string& map, Napi::Function on_batch,
+                       RingThread::Options options) {
   auto thread = std::make_shared<RingThread>();
   auto free_context = [](Napi::Env, void*, Thread* context) { delete context; };
   queue_ = Queue::New(env, on_batch, "RingReader", 0, 1, new Thread(thread), free_context, static_cast<void*>(nullptr));
   queue_.Unref(env);  // a ring buffer alone keeps no process alive
 
   LibbpfLog log;
-  auto on_ready = [queue = queue_] { queue.NonBlockingCall(); };
-  int error = thread->Start(std::move(ring), {.poll_ms = poll_ms, .batch_bytes = batch_bytes, .on_ready = on_ready});
+  options.on_ready = [queue = queue_] { queue.NonBlockingCall(); };
+  int error = thread->Start(std::move(ring), std::move(options));
   if (error) {
     thread->Stop();  // now: the queue keeps it until the event loop turns
     queue_.Release();
@@ -90,12 +95,13 @@ void RingReader::OnReady(Napi::Env env, Napi::Function on_batch, Thread* thread,
   }
 }
 
-// Ends at the latest when as much was delivered as the ring holds: what came meanwhile is for the thread.
+// Ends at the latest when as much was delivered as can have waited: what came meanwhile is for the thread.
 void RingReader::Flush(const Napi::CallbackInfo& info) {
   if (!thread_) throw ClosedFailure(info.Env(), "flush ring", "reader");
   size_t delivered = 0;
   Thread thread = thread_;
-  while (thread_ && delivered <= thread->ring_bytes()) {
+  size_t waiting = thread->WaitingBytes();
+  while (thread_ && delivered <= waiting) {
     Batch batch = thread->TakeReadyOrRead();
     if (batch.empty()) return;
     delivered += batch.size();

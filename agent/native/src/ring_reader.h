@@ -24,8 +24,8 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
   static void OnReady(Napi::Env env, Napi::Function on_batch, Thread* thread, void* data);
   using Queue = Napi::TypedThreadSafeFunction<Thread, void, &RingReader::OnReady>;
 
-  void Start(Napi::Env env, UniqueFd ring, const std::string& map, Napi::Function on_batch, int poll_ms,
-             size_t batch_bytes);
+  void Start(Napi::Env env, UniqueFd ring, const std::string& map, Napi::Function on_batch,
+             RingThread::Options options);
   void Flush(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
   void Stop();

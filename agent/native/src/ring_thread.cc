@@ -59,7 +59,7 @@ void RingThread::Stop() {
     eventfd_write(stop_event_.get(), 1);
     thread_.join();
   }
-  ready_ = Batch();
+  ready_.clear();
   ring_.reset();
   for (UniqueFd* fd : {&epoll_, &stop_event_, &ring_fd_}) fd->Reset();
 }
@@ -68,10 +68,11 @@ void RingThread::Run() {
   while (true) {
     WaitForRecords();
     std::unique_lock lock(mutex_);
-    taken_.wait(lock, [this] { return stopping_ || ready_.empty(); });
+    taken_.wait(lock, [this] { return stopping_ || ready_.empty() || ready_bytes_ < options_.backlog_bytes; });
     if (stopping_) return;
-    ready_ = Read();
-    if (!ready_.empty() && !paused_) options_.on_ready();
+    bool announced = !ready_.empty();
+    Read();
+    if (!ready_.empty() && !announced && !paused_) options_.on_ready();
   }
 }
 
@@ -86,10 +87,8 @@ void RingThread::WaitForRecords() {
 
 Batch RingThread::TakeReady() {
   std::lock_guard lock(mutex_);
-  Batch batch = std::exchange(ready_, Batch());
   paused_ = true;
-  taken_.notify_one();
-  return batch;
+  return Take();
 }
 
 void RingThread::Resume() {
@@ -100,23 +99,40 @@ void RingThread::Resume() {
 
 Batch RingThread::TakeReadyOrRead() {
   std::lock_guard lock(mutex_);
-  Batch batch = ready_.empty() ? Read() : std::exchange(ready_, Batch());
+  if (ready_.empty()) Read();
+  return Take();
+}
+
+size_t RingThread::WaitingBytes() {
+  std::lock_guard lock(mutex_);
+  return ready_bytes_ + ring_bytes_;
+}
+
+Batch RingThread::Take() {
+  if (ready_.empty()) return Batch();
+  Batch batch = std::move(ready_.front());
+  ready_.pop_front();
+  ready_bytes_ -= batch.size();
   taken_.notify_one();
   return batch;
 }
 
-Batch RingThread::Read() {
-  Batch batch;
-  if (!ring_) return batch;
-  if (!overflow_.empty()) {
-    more_ = true;
-    if (!batch.Append(overflow_.data(), overflow_.size(), options_.batch_bytes)) return batch;  // no memory: later
+void RingThread::Read() {
+  if (!ring_) return;
+  // A batch that is not full yet gets more.
+  if (ready_.empty() || !overflow_.empty()) ready_.emplace_back();
+  Batch& batch = ready_.back();
+  size_t before = batch.size();
+  bool room = overflow_.empty() || batch.Append(overflow_.data(), overflow_.size(), options_.batch_bytes);
+  more_ = true;
+  if (room) {
     overflow_.clear();
+    filling_ = &batch;
+    more_ = ring_buffer__consume(ring_.get()) < 0;
+    filling_ = nullptr;
   }
-  filling_ = &batch;
-  more_ = ring_buffer__consume(ring_.get()) < 0;
-  filling_ = nullptr;
-  return batch;
+  ready_bytes_ += batch.size() - before;
+  if (batch.empty()) ready_.pop_back();  // nothing to read, or no memory: later
 }
 
 int RingThread::OnRecord(const void* record, size_t size) {

@@ -4,6 +4,7 @@
 #include <bpf/libbpf.h>
 
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -13,13 +14,14 @@
 #include "batch.h"
 #include "unique_fd.h"
 
-// Copies records into batches. One batch at most is ready; until it is taken, records stay in the ring.
+// Copies records into batches, which wait to be taken. Where they come to `backlog_bytes`, records stay in the ring.
 class RingThread {
  public:
   struct Options {
     int poll_ms;
     size_t batch_bytes;
-    std::function<void()> on_ready;  // called by the thread when a batch became ready
+    size_t backlog_bytes;            // one batch waits in any case
+    std::function<void()> on_ready;  // called by the thread when the first batch became ready
   };
 
   // A positive errno on failure.
@@ -28,18 +30,20 @@ class RingThread {
   void Stop();
   ~RingThread() { Stop(); }
 
-  // The batch that is ready; empty without one. None is announced from now until Resume(), but the next one is read.
+  // The batch that has waited longest; empty without one. None is announced from now until Resume().
   Batch TakeReady();
   void Resume();
   // The same, else what is in the ring now: records leave in order whichever thread took them out.
   Batch TakeReadyOrRead();
-  size_t ring_bytes() const { return ring_bytes_; }
+  // What can be taken without waiting for a record: the batches that are ready, and a full ring.
+  size_t WaitingBytes();
 
  private:
   void Run();
   void WaitForRecords();
-  // Reads until the ring is empty or the batch is full.
-  Batch Read();
+  // Reads until the ring is empty or a batch is full; what is ready may be one batch more then.
+  void Read();
+  Batch Take();
   int OnRecord(const void* record, size_t size);
 
   Options options_;
@@ -53,7 +57,8 @@ class RingThread {
   bool stopping_ = false;
   bool paused_ = false;
   bool more_ = false;  // the ring was not empty after the last read
-  Batch ready_;
+  std::deque<Batch> ready_;  // none of them empty
+  size_t ready_bytes_ = 0;
   Batch* filling_ = nullptr;
   std::vector<uint8_t> overflow_;  // libbpf counts a record as consumed even when the batch was full
 };
