@@ -206,7 +206,7 @@ static void count_up(long number)
 		fail("read");
 	while (!poll(&input, 1, 0)) {
 		syscall(number, ++count);
-		usleep(5000);
+		usleep(1000);
 	}
 	printf("%ld\n", count);
 }
