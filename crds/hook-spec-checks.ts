@@ -57,8 +57,8 @@ function checkIndices(hook: HookDef, report: Report): void {
 }
 
 function checkResults(hook: HookDef, actions: readonly ActionDef[], at: string, report: Report): void {
-  const highest =
-    hook.section === "lsmhooks" || (!hook.syscall && hook.call.startsWith("security_")) ? 4095 : -1;
+  const isSecurity = hook.section === "lsmhooks" || (!hook.syscall && hook.call.startsWith("security_"));
+  const highest = isSecurity ? HOOK_SPEC_LIMITS.error : -1;
   for (const [a, action] of actions.entries()) {
     if (action.action !== "Override") continue;
     if (action.error === 0) report(`${at}[${a}].error`, "must not be 0: the call would be made");

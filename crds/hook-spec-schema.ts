@@ -20,6 +20,8 @@ export const HOOK_SPEC_LIMITS = {
   filters: 32,
   hookFilters: 96,
   actions: 3,
+  /** The kernel's MAX_ERRNO: the largest number of an error. */
+  error: 4095,
   pids: 64,
   namespaces: 32,
   binaries: 64,
@@ -360,7 +362,10 @@ const SIGNAL = {
 
 const OVERRIDE = {
   type: "object",
-  properties: { action: { const: "Override" }, error: { type: "integer", minimum: -4095, maximum: 4095 } },
+  properties: {
+    action: { const: "Override" },
+    error: { type: "integer", minimum: -HOOK_SPEC_LIMITS.error, maximum: HOOK_SPEC_LIMITS.error },
+  },
   required: ["action", "error"],
   additionalProperties: false,
 } as const;

@@ -1,7 +1,14 @@
 /** Who descends from the processes of a list, as /proc shows it: what runs already when a hook attaches. */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { isDead, parseStat, parseStatus } from "../process/proc-files.ts";
+import {
+  innermostPid,
+  isDead,
+  listPids,
+  parseExeLink,
+  parseStat,
+  parseStatus,
+} from "../process/proc-files.ts";
 
 /** Processes that are followed to what they start: those that run a file, or have a pid (in their own pid namespace). */
 export type FollowedList =
@@ -20,8 +27,7 @@ export interface RunningProcess {
 
 /** All processes, kernel threads included; one that ends meanwhile is no error. */
 export function readRunning(procfs: string, list: FollowedList): RunningProcess[] {
-  const pids = readdirSync(procfs).filter((name) => /^\d+$/.test(name));
-  const processes = pids.flatMap((pid) => readProcess(join(procfs, pid), Number(pid), list) ?? []);
+  const processes = listPids(procfs).flatMap((pid) => readProcess(join(procfs, `${pid}`), pid, list) ?? []);
   // /proc does not show the kernel itself, whose children are kernel threads.
   return [...processes, { pid: 0, parentPid: 0, startNs: 0n, listed: list.by === "pid" && isIn(list, 0) }];
 }
@@ -63,7 +69,7 @@ function isListed(directory: string, pid: number, list: FollowedList): boolean {
       return isIn(list, pid);
     case "namespacePid": {
       const status = parseStatus(readFileSync(join(directory, "status"), "utf8"));
-      return isIn(list, Number(status.get("NSpid")?.split("\t").at(-1) ?? pid));
+      return isIn(list, innermostPid(status) ?? pid);
     }
   }
 }
@@ -71,7 +77,7 @@ function isListed(directory: string, pid: number, list: FollowedList): boolean {
 /** Empty for a kernel thread, and for a process whose first thread has ended. */
 function readExe(directory: string): string {
   try {
-    return readlinkSync(join(directory, "exe")).replace(/ \(deleted\)$/, "");
+    return parseExeLink(readlinkSync(join(directory, "exe")));
   } catch {
     return "";
   }

@@ -1,9 +1,17 @@
-/** Parsers of the text files under /proc/PID. */
+/** Which processes /proc shows, and parsers of the text files and links under /proc/PID. */
+import { readdirSync } from "node:fs";
 
 /** Kernel threads have this bit in the flags field of /proc/PID/stat. */
 const PF_KTHREAD = 0x20_0000;
 /** Clock ticks of /proc are 1/100 s on every architecture that we build for (USER_HZ). */
 export const TICK_NS = 10_000_000n;
+
+/** Pids of all processes, kernel threads included. */
+export function listPids(procfs: string): number[] {
+  return readdirSync(procfs)
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+}
 
 /** What /proc/PID/stat says. */
 export interface ProcStat {
@@ -48,6 +56,17 @@ export function parseStatus(text: string): Map<string, string> {
     if (colon > 0) lines.set(line.slice(0, colon), line.slice(colon + 1).trim());
   }
   return lines;
+}
+
+/** Pid in the innermost namespace; undefined where the status file does not tell. */
+export function innermostPid(status: ReadonlyMap<string, string>): number | undefined {
+  const pid = status.get("NSpid")?.split("\t").at(-1);
+  return pid === undefined ? undefined : Number(pid);
+}
+
+/** Path of the file that the link /proc/PID/exe is about, which may have been deleted. */
+export function parseExeLink(target: string): string {
+  return target.replace(/ \(deleted\)$/, "");
 }
 
 /** Last components of the process's cgroup as the exec record has them: v2 first, else the longest v1 path. */

@@ -1,5 +1,5 @@
 /** What /proc knows about processes that started before the agent, or whose exec record was lost. */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { Credentials, Mask, Namespaces } from "../events/decode-exec.ts";
 import { splitArguments } from "../events/decode-exec.ts";
@@ -8,9 +8,12 @@ import { joinArguments } from "./command-line.ts";
 import { FLAG_CWD_FAILED, FLAG_PROCFS, FLAG_ROOT_CWD } from "./flags.ts";
 import type { ProcessFacts } from "./image.ts";
 import {
+  innermostPid,
   isDead,
+  listPids,
   type ProcStat,
   parseCgroup,
+  parseExeLink,
   parseNamespaceLink,
   parseStat,
   parseStatus,
@@ -48,9 +51,8 @@ export class ProcScanner {
 
   /** All processes, kernel threads included, parents before their children. */
   scan(): ScannedProcess[] {
-    const pids = readdirSync(this.#procfs).filter((name) => /^\d+$/.test(name));
     const processes = new Map<number, ScannedProcess>();
-    for (const pid of pids.map(Number)) {
+    for (const pid of listPids(this.#procfs)) {
       const process = this.read(pid);
       if (process !== undefined) processes.set(pid, process);
     }
@@ -101,7 +103,7 @@ export class ProcScanner {
     const argv = this.#argv(pid);
     const cwd = this.#link(pid, "cwd");
     const cwdFlags = cwd === undefined ? FLAG_CWD_FAILED : cwd === "/" ? FLAG_ROOT_CWD : 0;
-    const nspid = Number(status.get("NSpid")?.split("\t").at(-1) ?? 0);
+    const nspid = innermostPid(status) ?? 0;
     const uid = status.get("Uid")?.split("\t")[1];
     const container = parseContainerRef(parseCgroup(this.#text(pid, "cgroup") ?? ""));
     const securityLabel = this.securityLabel(pid);
@@ -128,7 +130,7 @@ export class ProcScanner {
   }
 
   #exe(pid: number): string {
-    return (this.#link(pid, "exe") ?? "").replace(/ \(deleted\)$/, "");
+    return parseExeLink(this.#link(pid, "exe") ?? "");
   }
 
   #text(pid: number, name: string): string | undefined {

@@ -1,13 +1,13 @@
 /** Actions that change what happens: Signal, Override. */
 import type { ActionDef } from "../../crds/hook-spec.ts";
+import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import type { Call } from "../calls.ts";
 import type { Problems } from "../problems.ts";
 import type { Action } from "../types.ts";
 import type { SelectorScope } from "./scope.ts";
 
 const SIGNALS = 64;
-/** The kernel's MAX_ERRNO: the largest number of an error. */
-const MOST = 4095;
+const MOST = HOOK_SPEC_LIMITS.error;
 
 /** LSM hooks, and functions without security_, whose result nobody looks at: they return nothing. */
 const RETURNS_NOTHING: ReadonlySet<string> = new Set([
