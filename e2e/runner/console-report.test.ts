@@ -31,10 +31,14 @@ test("the last line has the totals of all suites and nothing else", () => {
   expect(text.split("\n").at(-1)).toBe("2 passed, 1 failed");
 });
 
-test("skips are listed with the missing capability, failures by name", () => {
-  const text = print({ one: [makeReport("failed", "b"), makeReport("skipped", "c", "no kernel")] });
+test("skips are listed with the missing capability, failures with the beginning of what was wrong", () => {
+  const detail = ["1 is not 2", "", ...Array.from({ length: 8 }, (_, i) => `at line ${i}`)].join("\n");
+  const text = print({ one: [makeReport("failed", "b", detail), makeReport("skipped", "c", "no kernel")] });
   expect(text).toContain("skipped:\n  one: a.test.ts: c: no kernel\n");
-  expect(text).toContain("failed:\n  one: a.test.ts: b\n");
+  const closing = text.slice(text.indexOf("\nfailed:\n"));
+  expect(closing).toMatch(/^\nfailed:\n {2}one: a.test.ts: b\n {6}1 is not 2\n {6}at line 0\n/);
+  expect(closing).toContain("at line 6");
+  expect(closing).not.toContain("at line 7");
 });
 
 test("what tests print is shown only where one failed", () => {
@@ -42,11 +46,11 @@ test("what tests print is shown only where one failed", () => {
   expect(print({ one: [makeReport("failed", "a")] }, ["some output"])).toContain("some output");
 });
 
-test("a detail that repeats is shown once", () => {
+test("a detail that repeats is shown once while tests run", () => {
   const text = print({
     one: [makeReport("failed", "a", "the hook failed"), makeReport("failed", "b", "the hook failed")],
   });
-  expect(text.match(/the hook failed/g)).toHaveLength(1);
+  expect(text.slice(0, text.indexOf("\nfailed:\n")).match(/the hook failed/g)).toHaveLength(1);
 });
 
 test("each line of suites that run side by side says whose it is", () => {

@@ -2,6 +2,8 @@
 import type { TestReport } from "./protocol.ts";
 
 const DETAIL_LINES = 40;
+/** Of each failure at the end, where only the end of the output may have been kept. */
+const CLOSING_LINES = 8;
 const LOG_LINES = 200;
 
 type Entry = TestReport & { suite: string };
@@ -28,7 +30,10 @@ export class ConsoleReport {
   /** All that did not pass once more, and the totals alone on the last line. */
   finish(): void {
     this.#list("skipped", (entry) => `${entry.suite}: ${entry.file}: ${entry.name}${because(entry)}`);
-    this.#list("failed", ({ suite, file, name }) => `${suite}: ${file}: ${name}`);
+    this.#list(
+      "failed",
+      ({ suite, file, name, detail }) => `${suite}: ${file}: ${name}${beginning(detail ?? "")}`,
+    );
     this.#print(`\n${this.#count("passed")} passed, ${this.failed} failed`);
   }
 
@@ -99,6 +104,11 @@ export class SuiteReport {
 /** A test may name the missing thing in its own title. */
 function because({ detail }: TestReport): string {
   return detail ? `: ${detail}` : "";
+}
+
+function beginning(detail: string): string {
+  const lines = detail.split("\n").filter(Boolean).slice(0, CLOSING_LINES);
+  return lines.map((line) => `\n      ${line}`).join("");
 }
 
 const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
