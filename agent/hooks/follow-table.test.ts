@@ -37,6 +37,7 @@ beforeEach(() => {
     followPids: makeMap(),
     followSeeds: makeMap(),
     followed: makeMap(),
+    followCount: makeMap(),
   };
   passes = [() => []];
   looks = [];
@@ -78,6 +79,25 @@ test("hooks with the same list share a bit until the last one goes", () => {
   expect(bitsOfPath("/a")).toBe(1n);
   table.release(2);
   expect(maps.followPaths.keys()).toEqual([]);
+});
+
+test("the kernel side knows how many lists there are, before /proc is read for them", () => {
+  const count = () =>
+    new DataView(maps.followCount.lookup(u32(0))?.buffer ?? new ArrayBuffer(4)).getUint32(0, true);
+  const counts: number[] = [];
+  passes = [
+    () => {
+      counts.push(count());
+      return [];
+    },
+  ];
+  table.take(1, byPath("/a"));
+  table.take(2, byPid(7));
+  expect(counts).toEqual([1, 2]);
+  table.release(1);
+  expect(count()).toBe(1);
+  table.release(2);
+  expect(count()).toBe(0);
 });
 
 test("a binary of several lists has the bit of each", () => {

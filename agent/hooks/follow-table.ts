@@ -17,6 +17,7 @@ export interface FollowMaps {
   followSeeds: BpfMap;
   /** Written by the kernel side. */
   followed: BpfMap;
+  followCount: BpfMap;
 }
 
 interface TakenList {
@@ -74,7 +75,9 @@ export class FollowTable {
     this.#next = (bit + 1) % BITS;
     this.#lists[bit] = taken;
     try {
-      this.#write(taken); // first: what listed processes fork while /proc is read carries the bit
+      // First: what listed processes fork while /proc is read carries the bit.
+      this.#write(taken);
+      this.#writeCount();
       this.#seed(bit, list);
     } catch (error) {
       this.#drop(bit, taken);
@@ -87,6 +90,12 @@ export class FollowTable {
     this.#lists[bit] = undefined;
     this.#stale.add(bit);
     this.#write(list);
+    this.#writeCount();
+  }
+
+  #writeCount(): void {
+    const count = this.#lists.filter((list) => list !== undefined).length;
+    this.#maps.followCount.update(uint32(0), uint32(count));
   }
 
   #write({ by, keys }: TakenList): void {

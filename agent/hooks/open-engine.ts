@@ -75,6 +75,7 @@ export function openHandles(
     followPaths: keep(object.map("follow_paths")),
     followPids: keep(object.map("follow_pids")),
     followSeeds: keep(object.map("follow_seeds")),
+    followCount: keep(object.map("follow_count")),
     followed: keep(object.map("followed")),
   };
   return { object, btf, reader, maps, links };

@@ -43,10 +43,14 @@ static __always_inline __u64 lists_of_exe(__u32 pid)
 /* From the current process to its child, or to itself before it runs another file. False when there is no room. */
 static __always_inline bool pass_on_lists(struct task_struct *task, __u32 to)
 {
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	__u64 lists = lists_followed(task, pid) | lists_of_exe(pid) | lists_of_pid(pid, 0) |
-		      lists_of_pid(namespace_pid(task), 1);
+	__u32 zero = 0, pid = bpf_get_current_pid_tgid() >> 32;
+	__u32 *count = bpf_map_lookup_elem(&follow_count, &zero);
+	__u64 lists;
 
+	if (!count || *count == 0)
+		return true;
+	lists = lists_followed(task, pid) | lists_of_exe(pid) | lists_of_pid(pid, 0) |
+		lists_of_pid(namespace_pid(task), 1);
 	return !lists || !bpf_map_update_elem(&followed, &to, &lists, BPF_ANY);
 }
 

@@ -76,6 +76,14 @@ MAP struct {
 	__type(value, struct follow_seed);
 } follow_seeds SEC(".maps");
 
+/* How many of the 64 lists are in use: most nodes have none, whose forks and execs then ask none of these maps. */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} follow_count SEC(".maps");
+
 /* enum exec_privileges of processes that are about to have executed, by tgid. */
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
