@@ -2,28 +2,13 @@
  * Instructions that a hook adds to setuid(0), in a guest whose clock counts them (`-icount shift=0`): everything is
  * measured side by side in one boot, medians of five rounds.
  */
-import { cacheDirectory } from "../e2e/cache.ts";
-import { median, runInGuest, showTable, writeResult } from "./report.ts";
-
-interface Sample {
-  layer: string;
-  case: string;
-  instructions: number;
-}
+import { type CountedKernel, median, runCounting, type Sample, showTable, writeResult } from "./report.ts";
 
 /** Prints a table per kernel and writes build/bench/hook-cost.json. */
-export async function run(kernels: readonly ("5.10" | "6.1" | "6.12" | "latest")[] = ["6.1"]): Promise<void> {
+export async function run(kernels: readonly CountedKernel[] = ["6.1"]): Promise<void> {
   const results = [];
   for (const kernel of kernels) {
-    const lines = await runInGuest({
-      kernel,
-      cacheDir: cacheDirectory(process.env),
-      command: ["node", "bench/guest/hook-cost.ts"],
-      cpus: 1,
-      accelerator: "tcg,thread=single",
-      qemuArgs: ["-icount", "shift=0"],
-    });
-    const rows = summarize(lines.map((line) => JSON.parse(line) as Sample));
+    const rows = summarize(await runCounting(kernel, "bench/guest/hook-cost.ts"));
     showTable(`kernel ${kernel}: instructions added to setuid(0)`, rows);
     results.push({ kernel, rows });
   }

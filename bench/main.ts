@@ -9,6 +9,10 @@ const BENCHES: Record<string, { what: string; run: () => Promise<unknown> }> = {
     what: "attach times, memory, CPU and the largest rate of an agent, in an emulated guest",
     run: async () => (await import("./agent-load.ts")).run(),
   },
+  "process-cost": {
+    what: "instructions that the process sensors add to a fork and to an exec, in the kernel",
+    run: async () => (await import("./process-cost.ts")).run(),
+  },
   "hook-cost": {
     what: "instructions that a hook adds to a system call, in the kernel",
     run: async () => (await import("./hook-cost.ts")).run(),

@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { PassThrough } from "node:stream";
+import { cacheDirectory } from "../e2e/cache.ts";
 import { type GuestOptions, startGuest } from "../e2e/guest/guest.ts";
 
 const RESULTS = resolve(import.meta.dirname, "../build/bench");
@@ -23,6 +24,28 @@ export async function runInGuest(options: Omit<GuestOptions, "stdout" | "stderr"
     throw new Error(`${options.command.join(" ")} in a guest: ${JSON.stringify(end)}\n${guest.console()}`);
   }
   return (await text).split("\n").filter((line) => line !== "");
+}
+
+/** What a script counts per repetition, once per round. */
+export interface Sample {
+  layer: string;
+  case: string;
+  instructions: number;
+}
+
+export type CountedKernel = GuestOptions["kernel"];
+
+/** Runs a script that prints samples in a guest with one processor, whose clock counts instructions. */
+export async function runCounting(kernel: CountedKernel, script: string): Promise<Sample[]> {
+  const lines = await runInGuest({
+    kernel,
+    cacheDir: cacheDirectory(process.env),
+    command: ["node", script],
+    cpus: 1,
+    accelerator: "tcg,thread=single",
+    qemuArgs: ["-icount", "shift=0"],
+  });
+  return lines.map((line) => JSON.parse(line) as Sample);
 }
 
 async function collect(stream: PassThrough): Promise<string> {

@@ -2,21 +2,16 @@
  * In a guest whose clock counts instructions: what a hook adds to each setuid(0). Prints one JSON object per line:
  * {layer, case, instructions}, once per case and round.
  */
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import { type KernelBtf, loadBinding } from "../../agent/bpf/binding.ts";
 import { HookEngine } from "../../agent/hooks/engine.ts";
 import { makeArgs, makeHook, makeSelector } from "../../agent/hooks/test-hooks.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import { createLogger } from "../../lib/logger.ts";
+import { countInstructions } from "./instructions.ts";
 
 const ROUNDS = 5;
 /** Their records fill less of the ring than what makes each further one wake the reader. */
 const CALLS = 60;
-/** Of the first calls some pay for what is cold, and now and then a timer strikes: the median of many is neither. */
-const SAMPLES = 15;
-/** Between samples the reader empties the ring, as it does on a node whose other processors are free. */
-const PAUSE_US = 30_000;
 
 interface Layer {
   name: string;
@@ -70,20 +65,10 @@ for (let round = 0; round < ROUNDS; round++) {
 ownReader.close();
 engine.close();
 
-/** This thread must be free meanwhile: it takes what the reader has read. */
 async function report(layer: Layer, name: string, attach: () => () => void): Promise<void> {
   const detach = attach();
-  const { stdout } = await promisify(execFile)(
-    "build/bench/call-setuid",
-    [SAMPLES, CALLS, PAUSE_US].map(String),
-  );
+  const instructions = await countInstructions("call-setuid", CALLS);
   detach();
-  const samples = stdout
-    .trim()
-    .split("\n")
-    .map(Number)
-    .sort((a, b) => a - b);
-  const instructions = samples[samples.length >> 1];
   console.log(JSON.stringify({ layer: layer.name, case: name, instructions }));
 }
 

@@ -1,0 +1,53 @@
+/**
+ * In a guest whose clock counts instructions: what the process sensors add to each process. Prints one JSON object per
+ * line: {layer, case, instructions}, once per case and round.
+ */
+import { loadBinding } from "../../agent/bpf/binding.ts";
+import { HookEngine } from "../../agent/hooks/engine.ts";
+import { makeHook, makeSelector } from "../../agent/hooks/test-hooks.ts";
+import { createLogger } from "../../lib/logger.ts";
+import { countInstructions } from "./instructions.ts";
+
+const ROUNDS = 5;
+/** Their records fill less of the ring than what makes each further one wake the reader. */
+const CALLS = 12;
+
+const LAYERS: Record<string, string[]> = { "fork and exit": [], "fork, exec and exit": ["exec"] };
+const FOLLOWING = makeHook({
+  call: "commit_creds",
+  selectors: [
+    makeSelector({
+      match: "binary",
+      negate: false,
+      compare: "equal",
+      values: ["/nowhere"],
+      followChildren: true,
+    }),
+  ],
+});
+const bpf = loadBinding();
+const logger = createLogger({ component: "bench", level: "warn" });
+
+for (let round = 0; round < ROUNDS; round++) {
+  await report("no probe");
+  const engine = HookEngine.start({
+    objectPath: "build/bpf/trigon.bpf.o",
+    bpf,
+    procfs: "/proc",
+    logger,
+    onBatch: () => {},
+  });
+  await report("sensors");
+  const hook = engine.attach(FOLLOWING);
+  if (hook.status.state !== "Attached") throw new Error(hook.status.message);
+  await report("sensors, and a hook follows a binary");
+  hook.detach();
+  engine.close();
+}
+
+async function report(name: string): Promise<void> {
+  for (const [layer, args] of Object.entries(LAYERS)) {
+    const instructions = await countInstructions("call-fork", CALLS, ...args);
+    console.log(JSON.stringify({ layer, case: name, instructions }));
+  }
+}
