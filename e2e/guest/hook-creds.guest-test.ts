@@ -12,7 +12,7 @@ import { after, before, describe, test } from "node:test";
 import { makeArgs, makeSelector } from "../../agent/hooks/test-hooks.ts";
 import { CRED_CHANGE_FIELDS } from "../../crds/cred-hooks.ts";
 import type { CredChange, CredChangeField, FilterDef } from "../../crds/hook-spec.ts";
-import { ACT, act, type Hit, makeHookOn, NR, run, TestEngine } from "./test-engine.ts";
+import { ACT, act, type Hit, makeHookOn, NR, QUIET, run, TestEngine } from "./test-engine.ts";
 
 let engine: TestEngine;
 before(() => {
@@ -20,8 +20,6 @@ before(() => {
 });
 after(() => engine.close());
 
-/** setfsuid(-1) changes nothing and is called by nothing else here. */
-const QUIET = `call ${NR.setfsuid}:-1`;
 const CAP = { CHOWN: 1n, SETUID: 1n << 7n, NET_RAW: 1n << 13n, SYS_ADMIN: 1n << 21n, BPF: 1n << 39n };
 const UNSHARE = 272;
 const NEWUTS = 0x0400_0000;
