@@ -5,7 +5,6 @@ import { afterAll, expect, test } from "vitest";
 import type { BpfMap } from "../bpf/binding.ts";
 import { detectFeatures, featureFlags } from "./features.ts";
 import { addStats, NO_STATS, readStats } from "./hook-stats.ts";
-import { hostNamespace, parseNamespaceLink } from "./namespaces.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "securityfs-"));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -45,12 +44,4 @@ test("counters are summed over the CPUs and over hooks", () => {
   const stats = { ...readStats(map, 0), missed: 6 };
   expect(stats).toEqual({ hits: 11, posted: 22, lost: 33, rateLimited: 44, errors: 55, missed: 6 });
   expect(addStats(stats, { ...NO_STATS, hits: 1 })).toEqual({ ...stats, hits: 12 });
-});
-
-test("a namespace's number is read from its link", () => {
-  expect(parseNamespaceLink("pid:[4026531836]")).toBe(4_026_531_836);
-  expect(parseNamespaceLink("/somewhere")).toBeUndefined();
-  expect(() => hostNamespace(directory, "Pid")).toThrow(
-    /host_ns of namespace Pid: read .*\/1\/ns\/pid: ENOENT/,
-  );
 });
