@@ -218,14 +218,17 @@ export class Agent {
   }
 
   #openEngine(): HookEngine {
-    const { config, bpf, logger } = this.#deps;
+    const { config, bpf, logger, sink } = this.#deps;
     try {
       return HookEngine.start({
         objectPath: config.bpfObject,
         bpf,
         procfs: config.procfs,
         logger,
-        onBatch: (batch) => this.#pipeline.handleBatch(batch),
+        onBatch: (batch) => {
+          this.#pipeline.handleBatch(batch);
+          return sink.room();
+        },
         ...(config.ringBytes !== undefined && { ringBytes: config.ringBytes }),
       });
     } catch (cause) {

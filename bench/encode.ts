@@ -39,6 +39,7 @@ class NullSink {
     this.stats.bytes += chunk.length;
   }
 
+  room(): undefined {}
   async flush(): Promise<void> {}
 
   async close(): Promise<void> {}

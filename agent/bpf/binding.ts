@@ -192,9 +192,10 @@ export interface KernelBtf {
 export interface RingReaderOptions {
   /**
    * Called on the main thread with whole records one after the other, each padded to 8; the buffer is the callee's.
-   * What it throws is an uncaught exception, or comes out of flush() when that called it.
+   * What it throws is an uncaught exception, or comes out of flush() when that called it. While a promise that it
+   * returned is pending, records wait as if the main thread were busy; flush() does not.
    */
-  onBatch: (batch: ArrayBuffer) => void;
+  onBatch: (batch: ArrayBuffer) => void | Promise<void>;
   /** How long the reader thread sleeps when nothing wakes it; 10 by default. */
   pollMs?: number;
   /** Upper bound of one batch, 256 KiB by default; only a single larger record exceeds it. */

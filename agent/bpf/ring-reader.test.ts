@@ -149,6 +149,33 @@ describeBpf("a ring reader", () => {
     recorder.close();
   });
 
+  test("leaves records alone while a promise of onBatch is pending, and flush() does not", async () => {
+    const recorder = new GetuidRecorder();
+    const pending: PromiseWithResolvers<void>[] = [];
+    const collector = new Collector();
+    const onBatch = (batch: ArrayBuffer) => {
+      collector.onBatch(batch);
+      pending.push(Promise.withResolvers());
+      return pending.at(-1)?.promise;
+    };
+    const reader = bpf.readRing(recorder.events, { onBatch, pollMs: 1 });
+    recorder.record(5);
+    await vi.waitFor(() => expect(pending).toHaveLength(1));
+    const first = collector.numbers.length;
+    recorder.record(5);
+    await sleep(50);
+    expect(collector.numbers).toHaveLength(first);
+    reader.flush();
+    expect(collector.numbers).toEqual(kept(0, 10));
+    recorder.record(5);
+    await sleep(50);
+    expect(collector.numbers).toEqual(kept(0, 10));
+    pending[0]?.resolve();
+    await vi.waitFor(() => expect(collector.numbers).toEqual(kept(0, 15)));
+    reader.close();
+    recorder.close();
+  });
+
   test("passes what onBatch throws on to the caller of flush(), and goes on", () => {
     const recorder = new GetuidRecorder();
     const failure = new Error("no room");

@@ -50,6 +50,8 @@ export class MemorySink implements EventSink {
     this.stats.bytes += chunk.length;
   }
 
+  room(): undefined {}
+
   async flush(): Promise<void> {}
 
   async close(): Promise<void> {}

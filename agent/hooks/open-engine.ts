@@ -22,7 +22,7 @@ export interface EngineOptions {
   procfs: string;
   logger: Logger;
   /** Records of bpf/include/event.h, one after the other, each padded to 8. */
-  onBatch(batch: ArrayBuffer): void;
+  onBatch(batch: ArrayBuffer): void | Promise<void>;
   /** Size of the ring, a power of two of pages; 4 MiB by default. */
   ringBytes?: number;
   /** What may wait in memory while the main thread is busy; the reader's own by default. */

@@ -77,6 +77,7 @@ class Calls implements EventSink {
     }
   }
 
+  room(): undefined {}
   async flush(): Promise<void> {}
   async close(): Promise<void> {}
 }

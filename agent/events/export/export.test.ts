@@ -1,7 +1,7 @@
 import { mkdtempSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { FileSink } from "./file.ts";
 import { StdoutSink } from "./stdout.ts";
 import { WriteQueue, type WriteTarget } from "./write-queue.ts";
@@ -60,6 +60,66 @@ describe("write queue", () => {
     await queue.flush();
     expect(target.written.join("")).toBe("1234567\nx\nlater\n");
     expect(queue.stats).toMatchObject({ events: 4, overflowedEvents: 3 });
+  });
+
+  describe("asks for time while more than half of it is full", () => {
+    beforeEach(() => void vi.useFakeTimers());
+    afterEach(() => void vi.useRealTimers());
+
+    const fill = (target: WriteTarget) => {
+      const queue = new WriteQueue(target, { ...options, maxBytes: 11 });
+      queue.write(line("1"), 1);
+      queue.write(line("234"), 1);
+      return queue;
+    };
+
+    test("until enough has gone out", async () => {
+      const target = new SlowTarget();
+      const queue = fill(target);
+      const room = queue.room();
+      expect(room).toBeDefined();
+      expect(queue.room()).toBe(room);
+      target.open();
+      await room;
+      expect(target.written).toEqual(["1\n"]);
+      expect(queue.room()).toBeUndefined();
+    });
+
+    test("but not of who waits for a destination that takes nothing", async () => {
+      const target = new SlowTarget();
+      const queue = fill(target);
+      const room = queue.room();
+      await vi.advanceTimersByTimeAsync(1_000);
+      await room;
+      expect(target.written).toEqual([]);
+      expect(queue.room()).toBeUndefined();
+      target.open();
+      await queue.flush();
+      queue.write(line("234567"), 1);
+      expect(queue.room()).toBeDefined();
+    });
+
+    test("as long as something goes out", async () => {
+      const writes: PromiseWithResolvers<void>[] = [];
+      const target: WriteTarget = {
+        write: () => {
+          writes.push(Promise.withResolvers());
+          return (writes.at(-1) as PromiseWithResolvers<void>).promise;
+        },
+        close: async () => {},
+      };
+      const queue = fill(target);
+      queue.write(line("5678"), 1); // what waits behind the first write
+      let isOver = false;
+      void queue.room()?.then(() => (isOver = true));
+      await vi.advanceTimersByTimeAsync(900);
+      writes[0]?.resolve();
+      await vi.advanceTimersByTimeAsync(900);
+      expect([writes.length, isOver]).toEqual([2, false]);
+      writes[1]?.resolve();
+      await queue.flush();
+      expect(isOver).toBe(true);
+    });
   });
 
   test("counts what the destination refuses and goes on", async () => {

@@ -24,6 +24,11 @@ export interface EventSink {
   readonly stats: Readonly<ExportStats>;
   /** Whole lines; the chunk belongs to the sink from now on. */
   write(chunk: Uint8Array, events: number): void;
+  /**
+   * Pending while much waits and goes out: whoever can keep what makes events until then, loses fewer of them. Undefined
+   * where there is room, or where nothing goes out at all.
+   */
+  room(): Promise<void> | undefined;
   /** Resolves when everything written before has gone out or is lost. */
   flush(): Promise<void>;
   /** flush() and let the destination go. */

@@ -21,6 +21,8 @@ export interface WriteQueueOptions {
 const MAX_BYTES = 32 << 20;
 /** What goes into one write at most, when much waits: more than one batch of the ring becomes, as there is one write per turn of the event loop. */
 const MAX_WRITE_BYTES = 8 << 20;
+/** A destination that takes nothing for so long is not waited for. */
+const PATIENCE_MS = 1_000;
 
 interface Chunk {
   bytes: Uint8Array;
@@ -36,6 +38,9 @@ export class WriteQueue implements EventSink {
   #chunks: Chunk[] = [];
   #waitingBytes = 0;
   #pumping: Promise<void> | undefined;
+  #waitingForRoom: PromiseWithResolvers<void> | undefined;
+  #patience: NodeJS.Timeout | undefined;
+  #isStuck = false;
 
   constructor(target: WriteTarget, options: WriteQueueOptions) {
     this.#target = target;
@@ -51,6 +56,16 @@ export class WriteQueue implements EventSink {
     this.#chunks.push({ bytes, events });
     this.#waitingBytes += bytes.length;
     this.#pumping ??= this.#pump();
+  }
+
+  room(): Promise<void> | undefined {
+    if (this.#hasRoom || this.#isStuck) return undefined;
+    this.#patience ??= setTimeout(() => {
+      this.#isStuck = true;
+      this.#endWait();
+    }, PATIENCE_MS).unref();
+    this.#waitingForRoom ??= Promise.withResolvers();
+    return this.#waitingForRoom.promise;
   }
 
   async flush(): Promise<void> {
@@ -77,8 +92,22 @@ export class WriteQueue implements EventSink {
       }
       this.#chunks.splice(0, chunks);
       this.#waitingBytes -= bytes.length;
+      this.#isStuck = false;
+      if (this.#hasRoom) this.#endWait();
+      else this.#patience?.refresh();
     }
     this.#pumping = undefined;
+  }
+
+  get #hasRoom(): boolean {
+    return this.#waitingBytes <= this.#maxBytes / 2;
+  }
+
+  #endWait(): void {
+    clearTimeout(this.#patience);
+    this.#patience = undefined;
+    this.#waitingForRoom?.resolve();
+    this.#waitingForRoom = undefined;
   }
 
   /** As many of the oldest chunks as fit into one write, at least one. */

@@ -14,17 +14,22 @@ constexpr uint32_t kDefaultBatchBytes = 256 << 10;
 // Seconds of what one thread of JavaScript exports at most: attaching hooks keeps it from that for so long.
 constexpr uint32_t kDefaultBacklogBytes = 32 << 20;
 
-void Deliver(Napi::Env env, const Napi::Function& on_batch, Batch batch) {
+Napi::Value Deliver(Napi::Env env, const Napi::Function& on_batch, Batch batch) {
   size_t size = batch.size();
   auto give_back = [](Napi::Env, void* memory) { free(memory); };
-  on_batch.Call({Napi::ArrayBuffer::New(env, batch.Release(), size, give_back)});
+  return on_batch.Call({Napi::ArrayBuffer::New(env, batch.Release(), size, give_back)});
 }
 
-// Once the event loop has turned. The queue alone would go on as long as the thread has something ready, up to a
-// thousand times: a busy ring would then keep timers and the completion of writes waiting.
-void ResumeLater(Napi::Env env, std::shared_ptr<RingThread> thread) {
+// Once the promise is settled, if `until` is one, else once the event loop has turned. The queue alone would go on as
+// long as the thread has something ready, up to a thousand times: a busy ring would then keep timers and the completion
+// of writes waiting.
+void ResumeLater(Napi::Env env, std::shared_ptr<RingThread> thread, Napi::Value until) {
   auto resume = [thread = std::move(thread)](const Napi::CallbackInfo&) { thread->Resume(); };
-  env.Global().Get("setImmediate").As<Napi::Function>().Call({Napi::Function::New(env, resume)});
+  Napi::Function then = Napi::Function::New(env, resume);
+  if (until.IsPromise())
+    until.As<Napi::Object>().Get("finally").As<Napi::Function>().Call(until, {then});
+  else
+    env.Global().Get("setImmediate").As<Napi::Function>().Call({then});
 }
 
 }  // namespace
@@ -85,14 +90,14 @@ void RingReader::Start(Napi::Env env, UniqueFd ring, const std::string& map, Nap
 void RingReader::OnReady(Napi::Env env, Napi::Function on_batch, Thread* thread, void*) {
   if (env == nullptr) return;  // the environment is going away
   Batch batch = (*thread)->TakeReady();
+  Napi::Value until = env.Undefined();
   try {
-    ResumeLater(env, *thread);
-    if (batch.empty()) return;  // flush() or close() was faster
-    Deliver(env, on_batch, std::move(batch));
+    if (!batch.empty()) until = Deliver(env, on_batch, std::move(batch));  // else flush() or close() was faster
   } catch (const Napi::Error& error) {
     // Otherwise Node only warns about an exception here: let it be an uncaught one, like that of any callback.
     napi_fatal_exception(env, error.Value());
   }
+  ResumeLater(env, *thread, until);
 }
 
 // Ends at the latest when as much was delivered as can have waited: what came meanwhile is for the thread.
