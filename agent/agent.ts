@@ -48,6 +48,11 @@ export interface AgentDeps {
   registry: Registry;
 }
 
+/** How long the end may take: Kubernetes kills after half a minute. */
+const DRAIN_MS = 10_000;
+/** Of records: as JSON they can be dozens of times as long. */
+const DRAIN_BYTES = 64 << 10;
+
 /** Thrown when this kernel, or what the agent may do on it, does not allow tracing at all. */
 export class CannotTraceError extends Error {
   override readonly name = "CannotTraceError";
@@ -165,12 +170,19 @@ export class Agent {
     await this.#loop?.stop();
     await this.#cluster?.stop();
     this.#reconciler?.close();
-    this.#engine?.flush();
+    await this.#drain();
     await this.#pipeline.stop();
     this.#engine?.close();
     await this.#deps.sink.close();
     this.#client?.transport.close();
     await this.#server?.close();
+  }
+
+  /** Piece by piece, as the export takes it; at the end of its time whatever there is. */
+  async #drain(): Promise<void> {
+    const endMs = performance.now() + DRAIN_MS;
+    while (performance.now() < endMs && this.#engine?.flush(DRAIN_BYTES)) await this.#deps.sink.room();
+    this.#engine?.flush();
   }
 
   async #serve(): Promise<void> {

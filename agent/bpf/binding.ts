@@ -209,8 +209,8 @@ export interface RingReaderOptions {
  * the ring fills, where losses are counted. It keeps no process alive.
  */
 export interface RingReader {
-  /** Delivers what is in the ring now, before it returns. */
-  flush(): void;
+  /** Delivers what is in the ring now, before it returns; of more than `maxBytes` the oldest. True if more may be there. */
+  flush(maxBytes?: number): boolean;
   close(): void;
 }
 

@@ -149,6 +149,20 @@ describeBpf("a ring reader", () => {
     recorder.close();
   });
 
+  test("delivers the oldest batches, where flush() has a bound, and says whether there may be more", () => {
+    const recorder = new GetuidRecorder();
+    const collector = new Collector();
+    const reader = collector.read(recorder.events, { pollMs: 60_000, batchBytes: 32 });
+    recorder.record(10);
+    expect(reader.flush(32)).toBe(true);
+    expect(collector.batchSizes).toEqual([32]);
+    expect(reader.flush()).toBe(false);
+    expect(reader.flush(32)).toBe(false);
+    expect(collector.numbers).toEqual(kept(0, 10));
+    reader.close();
+    recorder.close();
+  });
+
   test("leaves records alone while a promise of onBatch is pending, and flush() does not", async () => {
     const recorder = new GetuidRecorder();
     const pending: PromiseWithResolvers<void>[] = [];

@@ -115,9 +115,9 @@ export class HookEngine {
     return this.#describe(id, def, resolved, status);
   }
 
-  /** Delivers what is in the ring before it returns. */
-  flush(): void {
-    this.#handles.reader.flush();
+  /** Delivers what is in the ring before it returns; of more than `maxBytes` the oldest. True if more may be there. */
+  flush(maxBytes?: number): boolean {
+    return this.#handles.reader.flush(maxBytes);
   }
 
   /** Counters of the three sensors together. */

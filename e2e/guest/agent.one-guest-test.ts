@@ -6,12 +6,13 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { runAgent, startBareAgent } from "./agent-process.ts";
+import { act, NR } from "./test-engine.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const EXAMPLES = join(ROOT, "crds/examples");
@@ -76,4 +77,27 @@ spec: { kprobes: [{ call: commit_creds, syscall: false, args: [{ index: 0, type:
   const { status, stderr } = await agent.end("SIGTERM");
   assert.equal(status, 0, stderr);
   assert.match(stderr, /TracingPolicy\/first: Attached[\s\S]*TracingPolicy\/second: Attached/);
+});
+
+test("what was seen before the end is exported, also when it is more than the export's queue holds", async () => {
+  const policy = join(directory, "setfsuid.yaml");
+  await writeFile(
+    policy,
+    `apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: { name: setfsuid }
+spec:
+  kprobes:
+    - { call: sys_setfsuid, syscall: true, args: [{ index: 0, type: uint32 }] }
+`,
+  );
+  const exportFile = join(directory, "many.jsonl");
+  const flags = ["--tracing-policy", policy, "--export-filename", exportFile, "--rb-size", "64m"];
+  const agent = await startBareAgent(flags);
+  const calls = 60_000;
+  act(`repeat ${calls} ${NR.setfsuid}:7`);
+  const { status } = await agent.end("SIGTERM");
+  assert.equal(status, 0);
+  const lines = (await readFile(exportFile, "utf8")).split("\n");
+  assert.equal(lines.filter((line) => line.startsWith('{"process_kprobe"')).length, calls);
 });

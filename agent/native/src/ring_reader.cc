@@ -1,5 +1,6 @@
 #include "ring_reader.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include "arguments.h"
@@ -101,17 +102,19 @@ void RingReader::OnReady(Napi::Env env, Napi::Function on_batch, Thread* thread,
 }
 
 // Ends at the latest when as much was delivered as can have waited: what came meanwhile is for the thread.
-void RingReader::Flush(const Napi::CallbackInfo& info) {
+Napi::Value RingReader::Flush(const Napi::CallbackInfo& info) {
   if (!thread_) throw ClosedFailure(info.Env(), "flush ring", "reader");
   size_t delivered = 0;
   Thread thread = thread_;
-  size_t waiting = thread->WaitingBytes();
-  while (thread_ && delivered <= waiting) {
+  size_t limit = thread->WaitingBytes();
+  if (!info[0].IsUndefined()) limit = std::min<size_t>(limit, info[0].ToNumber().Uint32Value());
+  while (thread_ && delivered < limit) {
     Batch batch = thread->TakeReadyOrRead();
-    if (batch.empty()) return;
+    if (batch.empty()) return Napi::Boolean::New(info.Env(), false);
     delivered += batch.size();
     Deliver(info.Env(), on_batch_.Value(), std::move(batch));
   }
+  return Napi::Boolean::New(info.Env(), thread_ != nullptr);
 }
 
 void RingReader::Close(const Napi::CallbackInfo&) { Stop(); }

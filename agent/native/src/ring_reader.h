@@ -26,7 +26,7 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
 
   void Start(Napi::Env env, UniqueFd ring, const std::string& map, Napi::Function on_batch,
              RingThread::Options options);
-  void Flush(const Napi::CallbackInfo& info);
+  Napi::Value Flush(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
   void Stop();
   static void OnExit(void* reader) { static_cast<RingReader*>(reader)->Stop(); }
