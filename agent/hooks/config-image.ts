@@ -3,6 +3,7 @@ import { credHookOf } from "../../crds/cred-hooks.ts";
 import type { ArgDef, ExpressionStep, HookDef } from "../../crds/hook-spec.ts";
 import { AutomatonTables } from "./automata.ts";
 import type { BufferConfig } from "./buffers.ts";
+import type { Tables } from "./comparisons.ts";
 import {
   ARG_SLOT_BYTES,
   BUFFER_CONFIG,
@@ -26,7 +27,7 @@ import {
   VALUE_CONFIG,
   VALUE_RANGE,
 } from "./config-layout.ts";
-import type { FieldConfig, Resolution, Tables } from "./filter-config.ts";
+import type { FieldConfig, Resolution } from "./filter-config.ts";
 import { HookError } from "./hook-error.ts";
 import { PathTables } from "./path-tables.ts";
 import { RangeTables, type UnsignedRange } from "./ranges.ts";

@@ -1,27 +1,28 @@
-/** What a filter becomes in the kernel: struct filter_config, and the sets that it refers to. Pure. */
+/** What a filter becomes in the kernel: struct filter_config. Pure. */
 import { CRED_CHANGE_FIELDS, credHookOf } from "../../crds/cred-hooks.ts";
 import type {
   CapabilitySetName,
   CredChange,
   CurrentCredField,
-  Decimal,
-  ExpressionStep,
-  FileType,
   FilterDef,
   HookDef,
   NamespaceName,
-  Range,
-  TextComparison,
 } from "../../crds/hook-spec.ts";
-import type { AutomatonTables } from "./automata.ts";
+import { describeArgument, describeExpression, describeGained } from "./argument-filters.ts";
 import type { BufferConfig } from "./buffers.ts";
-import { ENUMERATORS as E, FILTER_CONFIG, HOOK_CONFIG, MAX_EXPRESSION_STEPS } from "./config-layout.ts";
+import {
+  bits,
+  compareTexts,
+  type FilterConfig,
+  mask,
+  numbers,
+  type Tables,
+  valueRanges,
+} from "./comparisons.ts";
+import { ENUMERATORS as E, FILTER_CONFIG, HOOK_CONFIG } from "./config-layout.ts";
 import { HookError } from "./hook-error.ts";
-import type { PathTables } from "./path-tables.ts";
-import { biased, type RangeTables, type UnsignedRange } from "./ranges.ts";
 import type { Walk } from "./resolve.ts";
 import type { FollowedList } from "./running.ts";
-import { isBuffer, isPath, isText, VALUE_KINDS, type ValueType, valueType } from "./values.ts";
 
 /** What differs between nodes and between attachments of the same definition. */
 export interface Resolution {
@@ -57,14 +58,6 @@ export interface FieldConfig {
   kind: number;
 }
 
-/** Where the sets of a hook's filters are collected. */
-export interface Tables {
-  ranges: RangeTables;
-  paths: PathTables;
-  automata: AutomatonTables;
-  expressions: ExpressionStep[];
-}
-
 const NAMESPACES: Record<NamespaceName, number> = {
   Uts: E.NAMESPACE_UTS,
   Ipc: E.NAMESPACE_IPC,
@@ -77,16 +70,6 @@ const NAMESPACES: Record<NamespaceName, number> = {
   Cgroup: E.NAMESPACE_CGROUP,
   User: E.NAMESPACE_USER,
 };
-
-/** struct filter_config. */
-interface FilterConfig {
-  operand: number;
-  index: number;
-  compare: number;
-  negate: boolean;
-  first: number;
-  count: number;
-}
 
 const ALL_NAMESPACES = (1 << Object.keys(NAMESPACES).length) - 1;
 const LAST = (1n << 64n) - 1n;
@@ -110,17 +93,6 @@ const CURRENT_CRED: Record<CurrentCredField, number> = {
   securebits: E.CURRENT_SECUREBITS,
   noNewPrivs: E.CURRENT_NO_NEW_PRIVS,
   userNamespaceLevel: E.CURRENT_USER_NS_LEVEL,
-};
-
-/** S_IFMT of a mode, shifted down. */
-const FILE_TYPES: Record<FileType, number> = {
-  fifo: 0o01,
-  character: 0o02,
-  directory: 0o04,
-  block: 0o06,
-  regular: 0o10,
-  symlink: 0o12,
-  socket: 0o14,
 };
 
 const CRED_CHANGES: Record<CredChange, number> = {
@@ -216,7 +188,7 @@ function describeFilter(
         operand: E.OPERAND_EXE,
         index: exeFlags(filter),
         negate,
-        ...describeTexts(filter, tables),
+        ...compareTexts(filter, tables),
         ...(filter.followChildren && { count: resolution.followBit({ by: "path", values: filter.values }) }),
       };
     case "arg":
@@ -233,36 +205,8 @@ function describeCredChange(filter: Extract<FilterDef, { match: "credChange" }>,
   return { operand: E.OPERAND_CRED_CHANGE, index, compare: E.COMPARE_RANGES, negate: false, first, count: 0 };
 }
 
-function describeGained(filter: Extract<FilterDef, { compare: "gained" }>, def: HookDef): FilterConfig {
-  for (const position of [filter.arg, filter.newArg]) checkNumber(def, position);
-  const { arg: index, newArg: first } = filter;
-  return { operand: E.OPERAND_GAINED, index, compare: E.COMPARE_MASKS, negate: false, first, count: 0 };
-}
-
-function describeExpression(
-  { steps }: Extract<FilterDef, { match: "expression" }>,
-  def: HookDef,
-  { expressions }: Tables,
-): FilterConfig {
-  for (const step of steps) if (step.op === "arg") checkNumber(def, step.arg);
-  const first = expressions.length;
-  expressions.push(...steps);
-  if (expressions.length > MAX_EXPRESSION_STEPS) {
-    throw new HookError(
-      "InvalidArgument",
-      `the hook's expressions have ${expressions.length} steps, at most ${MAX_EXPRESSION_STEPS} are possible`,
-    );
-  }
-  const place = { first, count: steps.length };
-  return { operand: E.OPERAND_EXPRESSION, index: 0, compare: E.COMPARE_RANGES, negate: false, ...place };
-}
-
 function capabilityIndex({ set, inNamespace }: { set: CapabilitySetName; inNamespace: boolean }): number {
   return CAPABILITY_SETS[set] | (inNamespace ? E.IN_NAMESPACE : 0);
-}
-
-function bits(positions: readonly number[]): number {
-  return positions.reduce((sum, position) => sum | (1 << position), 0);
 }
 
 function pidOperand(filter: Extract<FilterDef, { match: "pid" }>): number {
@@ -276,117 +220,6 @@ function pidList({ namespacePid, values }: Extract<FilterDef, { match: "pid" }>)
   return { by: namespacePid ? "namespacePid" : "pid", values };
 }
 
-type Comparison = Pick<FilterConfig, "compare" | "first" | "count">;
-
-function numbers(values: readonly number[], tables: Tables): Comparison {
-  return ranges(
-    values.map((value): UnsignedRange => [BigInt(value), BigInt(value)]),
-    tables,
-  );
-}
-
-function ranges(set: readonly UnsignedRange[], tables: Tables): Comparison {
-  const { many, first, count } = tables.ranges.add(set);
-  return { compare: many ? E.COMPARE_MANY_RANGES : E.COMPARE_RANGES, first, count };
-}
-
-function mask(bitsOfMask: bigint, tables: Tables): Comparison {
-  return { compare: E.COMPARE_MASKS, first: tables.ranges.addMask(bitsOfMask), count: 1 };
-}
-
-function valueRanges(set: readonly Range[], signed: boolean, tables: Tables): Comparison {
-  return ranges(
-    set.map(([low, high]): UnsignedRange => [biased(BigInt(low), signed), biased(BigInt(high), signed)]),
-    tables,
-  );
-}
-
-type NumberFilter = { compare: "range"; ranges: Range[] } | { compare: "mask"; masks: Decimal[] };
-
-function compareNumber(filter: NumberFilter, signed: boolean, tables: Tables): Comparison {
-  if (filter.compare === "range") return valueRanges(filter.ranges, signed, tables);
-  // A value has a bit in common with one of several masks exactly if it has one with their union.
-  return mask(
-    filter.masks.reduce((union, text) => union | biased(BigInt(text), false), 0n),
-    tables,
-  );
-}
-
-/** Throws unless the argument is one that the kernel side can compare as a number; returns whether it is signed. */
-function checkNumber(def: HookDef, position: number): boolean {
-  const { kind, signed } = typeOfArgument(def, position);
-  if (kind !== VALUE_KINDS.VALUE_INTEGER && kind !== VALUE_KINDS.VALUE_CAPABILITY_SET) {
-    throw unfit(def, position, "number");
-  }
-  return signed;
-}
-
-function typeOfArgument(def: HookDef, position: number): ValueType {
-  const arg = def.args[position];
-  if (arg) return valueType(arg);
-  throw new HookError("InvalidArgument", `a filter names argument ${position} of ${def.args.length}`);
-}
-
-function unfit(def: HookDef, position: number, what: string): HookError {
-  const type = def.args[position]?.type;
-  return new HookError("InvalidArgument", `an argument of type ${type} has no ${what} to compare`);
-}
-
-function describeArgument(
-  filter: Exclude<Extract<FilterDef, { match: "arg" }>, { compare: "gained" }>,
-  def: HookDef,
-  tables: Tables,
-): FilterConfig {
-  const { arg: index, negate } = filter;
-  switch (filter.compare) {
-    case "text": {
-      checkText(def, index);
-      const { how: compare } = filter;
-      const values = filter.values.map(withoutZeros(typeOfArgument(def, index), compare));
-      return { operand: E.OPERAND_TEXT, index, negate, ...describeTexts({ compare, values }, tables) };
-    }
-    case "fileType": {
-      if (!isPath(typeOfArgument(def, index))) throw unfit(def, index, "kind of file");
-      const kinds = bits(filter.types.map((type) => FILE_TYPES[type]));
-      return { operand: E.OPERAND_FILE_TYPE, index, negate, ...mask(BigInt(kinds), tables) };
-    }
-    default:
-      return {
-        operand: E.OPERAND_ARG,
-        index,
-        negate,
-        ...compareNumber(filter, checkNumber(def, index), tables),
-      };
-  }
-}
-
-function checkText(def: HookDef, position: number): void {
-  if (!isText(typeOfArgument(def, position))) throw unfit(def, position, "text");
-}
-
-/** Upstream's policies write the NUL that ends a string. Of a buffer as a whole, zeros at its end do not count. */
-function withoutZeros(type: ValueType, how: TextComparison): (value: string) => string {
-  if (!isBuffer(type)) return (value) => value.replace(/\0$/, "");
-  return how === "equal" ? (value) => value.replace(/\0+$/, "") : (value) => value;
-}
-
 function exeFlags({ of, followChildren }: Extract<FilterDef, { match: "binary" }>): number {
   return (of === "parent" ? E.EXE_OF_PARENT : 0) | (followChildren ? E.EXE_OR_ANCESTOR : 0);
-}
-
-function describeTexts(
-  { compare, values }: { compare: TextComparison; values: readonly string[] },
-  tables: Tables,
-): Comparison {
-  if (compare === "equal")
-    return { compare: E.COMPARE_PATHS, first: tables.paths.addPaths(values), count: 0 };
-  if (compare === "substring" || compare === "substringIgnoreCase") {
-    const first = tables.automata.add(values, compare === "substringIgnoreCase");
-    return { compare: E.COMPARE_SUBSTRINGS, first, count: 0 };
-  }
-  const end = compare === "postfix";
-  return {
-    compare: end ? E.COMPARE_TAIL_PATTERNS : E.COMPARE_PATTERNS,
-    ...tables.paths.addPatterns(values, end),
-  };
 }

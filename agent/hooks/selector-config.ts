@@ -1,7 +1,8 @@
 /** What a selector becomes in the kernel: struct selector_config. Pure. */
 import type { ActionDef, ArgDef, HookDef, SelectorDef } from "../../crds/hook-spec.ts";
+import type { Tables } from "./comparisons.ts";
 import { ENUMERATORS as E, HOOK_CONFIG, RETURN_ARG, SELECTOR_CONFIG } from "./config-layout.ts";
-import { comparesWithRemembered, encodeFilter, type Resolution, type Tables } from "./filter-config.ts";
+import { comparesWithRemembered, encodeFilter, type Resolution } from "./filter-config.ts";
 
 const SCOPES = { thread: E.LIMIT_THREAD, process: E.LIMIT_PROCESS, global: E.LIMIT_GLOBAL } as const;
 
