@@ -1,4 +1,17 @@
-import { mkdtempSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -191,7 +204,69 @@ describe("file", () => {
   test("says so when it cannot be opened", () => {
     expect(() => new FileSink(join(directory, "missing", "events"), options)).toThrow("ENOENT");
   });
+
+  test("says so when it is a pipe that nobody reads, and does not wait for a reader", () => {
+    execFileSync("mkfifo", [path]);
+    expect(() => new FileSink(path, options)).toThrow(`export to ${path}: nobody reads this pipe`);
+  });
 });
+
+describe("pipe", () => {
+  const sinks: Record<string, () => FileSink | StdoutSink> = {
+    "named as a file": () => new FileSink(path, options),
+    "as standard output": () => new StdoutSink({ ...options, fd: openSync(path, "w") }),
+  };
+  const openReader = () => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+
+  test.each(Object.entries(sinks))(
+    "%s: what its reader has cut does not run into the next line",
+    async (_, open) => {
+      execFileSync("mkfifo", [path]);
+      const first = openReader();
+      const sink = open();
+      sink.write(line("a".repeat(1 << 20)), 1);
+      // a byte that arrives shows that the pipe is as full as it gets
+      await expect.poll(() => readSome(first, 1)).toBe("a");
+      closeSync(first);
+      await sink.flush();
+      const second = openReader();
+      sink.write(line("b"), 1);
+      let text = "";
+      await expect.poll(() => (text += readSome(second, 1 << 16))).toMatch(/^a+\nb\n$/);
+      await sink.close();
+      closeSync(second);
+      expect(sink.stats).toMatchObject({ events: 1, failedEvents: 1 });
+    },
+  );
+
+  test("that is full leaves the process free to end", async () => {
+    execFileSync("mkfifo", [path]);
+    const reader = openReader();
+    const script = `
+      import { FileSink } from "${import.meta.dirname}/file.ts";
+      const sink = new FileSink("${path}", { now: Date.now });
+      process.on("SIGTERM", () => process.exit(3));
+      setInterval(() => {}, 1000);
+      sink.write(Buffer.alloc(1 << 20, "a"), 1);`;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", script]);
+    const ended = once(child, "exit");
+    await expect.poll(() => readSome(reader, 1), { timeout: 10_000 }).toBe("a");
+    child.kill("SIGTERM");
+    await ended;
+    closeSync(reader);
+    expect(child.exitCode).toBe(3);
+  });
+});
+
+/** What a descriptor that does not block has, up to `size` bytes. */
+function readSome(fd: number, size: number): string {
+  const bytes = Buffer.alloc(size);
+  try {
+    return bytes.toString("utf8", 0, readSync(fd, bytes));
+  } catch {
+    return "";
+  }
+}
 
 test("standard output: everything goes to the descriptor", async () => {
   const sink = new StdoutSink({ ...options, fd: openSync(path, "w") });

@@ -1,10 +1,13 @@
 /** Events to a file. */
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
+import { afterCut, isCut, writeAll } from "./write-all.ts";
 import { WriteQueue, type WriteQueueOptions, type WriteTarget } from "./write-queue.ts";
 
 /** Only the owner may read who did what with which arguments. */
 const MODE = 0o600;
+/** A pipe must not block: neither open() until somebody reads, nor a write, and with it the end of the process. */
+const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NONBLOCK;
 /** How often it is looked whether the path still leads to the open file. */
 const CHECK_MS = 1_000;
 
@@ -14,7 +17,7 @@ export class FileSink extends WriteQueue {
 
   /** Throws when the file cannot be opened for appending. */
   constructor(path: string, options: WriteQueueOptions) {
-    closeSync(openSync(path, "a", MODE));
+    tryToOpen(path);
     const target = new FileTarget(path, options.now);
     super(target, options);
     this.#target = target;
@@ -49,35 +52,19 @@ class FileTarget implements WriteTarget {
     this.#reopen = true;
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
+  async write(lines: Uint8Array): Promise<void> {
     const file = await this.#current();
-    if (file.needsNewline) await file.handle.write("\n");
-    file.needsNewline = false;
-    let written = 0;
-    try {
-      while (written < bytes.length) {
-        const result = await file.handle.write(bytes, written, bytes.length - written);
-        written += result.bytesWritten;
-      }
-    } catch (error) {
-      if (written > 0) await this.#takeBack(file, written);
-      throw error;
-    }
+    const bytes = file.needsNewline ? afterCut(lines) : lines;
+    const written = await writeAll(file.handle.fd, bytes);
+    if (written.error === undefined) file.needsNewline = false;
+    else if (written.bytes > 0 && !(await tookBack(file.handle, written.bytes)))
+      file.needsNewline = isCut(bytes, written.bytes);
+    if (written.error) throw written.error;
   }
 
   async close(): Promise<void> {
     await this.#file?.handle.close();
     this.#file = undefined;
-  }
-
-  /** A line that was cut by a full disk must not run into the next one. */
-  async #takeBack(file: OpenFile, written: number): Promise<void> {
-    try {
-      const { size } = await file.handle.stat();
-      await file.handle.truncate(size - written);
-    } catch {
-      file.needsNewline = true;
-    }
   }
 
   async #current(): Promise<OpenFile> {
@@ -96,9 +83,30 @@ class FileTarget implements WriteTarget {
   }
 
   async #open(): Promise<OpenFile> {
-    const handle = await open(this.#path, "a", MODE);
+    const handle = await open(this.#path, FLAGS, MODE);
     const { ino, size } = await handle.stat();
     return { handle, inode: ino, needsNewline: size > 0 && !endsWithNewline(this.#path, size) };
+  }
+}
+
+/** Throws when the path cannot be written to. */
+function tryToOpen(path: string): void {
+  try {
+    closeSync(openSync(path, FLAGS, MODE));
+  } catch (cause) {
+    const noReader = (cause as NodeJS.ErrnoException).code === "ENXIO";
+    throw noReader ? new Error(`export to ${path}: nobody reads this pipe`, { cause }) : cause;
+  }
+}
+
+/** A line that was cut by a full disk must not run into the next one. False where it stays, as in a pipe. */
+async function tookBack(handle: FileHandle, written: number): Promise<boolean> {
+  try {
+    const { size } = await handle.stat();
+    await handle.truncate(size - written);
+    return true;
+  } catch {
+    return false;
   }
 }
 
