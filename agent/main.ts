@@ -86,10 +86,7 @@ async function connect(config: Config): Promise<ClusterAccess | undefined> {
 }
 
 function openSink({ exportFilename }: Config, logger: Logger): EventSink {
-  const options = {
-    now: Date.now,
-    onError: (error: Error) => logger.warn(`export: ${errorText(error)}`),
-  };
+  const options = { now: Date.now, say: (text: string) => logger.warn(`export: ${text}`) };
   return exportFilename === undefined ? new StdoutSink(options) : new FileSink(exportFilename, options);
 }
 

@@ -1,4 +1,5 @@
 /** A bounded queue in front of a slow destination. */
+import { LossReport, type LossReportOptions } from "./loss-report.ts";
 import { type EventSink, noExports } from "./sink.ts";
 
 /** Something that takes bytes whole or not at all. */
@@ -9,13 +10,9 @@ export interface WriteTarget {
 }
 
 /** What the queue needs beside its target. */
-export interface WriteQueueOptions {
+export interface WriteQueueOptions extends LossReportOptions {
   /** Upper bound of what waits. */
   maxBytes?: number;
-  /** Wall clock in milliseconds. */
-  now: () => number;
-  /** Called for each refused write. */
-  onError?: (error: Error) => void;
 }
 
 const MAX_BYTES = 32 << 20;
@@ -35,6 +32,7 @@ export class WriteQueue implements EventSink {
   readonly #target: WriteTarget;
   readonly #options: WriteQueueOptions;
   readonly #maxBytes: number;
+  readonly #report: LossReport;
   #chunks: Chunk[] = [];
   #waitingBytes = 0;
   #pumping: Promise<void> | undefined;
@@ -46,11 +44,13 @@ export class WriteQueue implements EventSink {
     this.#target = target;
     this.#options = options;
     this.#maxBytes = options.maxBytes ?? MAX_BYTES;
+    this.#report = new LossReport(options);
   }
 
   write(bytes: Uint8Array, events: number): void {
     if (this.#waitingBytes + bytes.length > this.#maxBytes) {
       this.stats.overflowedEvents += events;
+      this.#report.overflowed(events);
       return;
     }
     this.#chunks.push({ bytes, events });
@@ -74,6 +74,7 @@ export class WriteQueue implements EventSink {
 
   async close(): Promise<void> {
     await this.flush();
+    this.#report.end();
     await this.#target.close();
   }
 
@@ -85,10 +86,11 @@ export class WriteQueue implements EventSink {
         this.stats.events += events;
         this.stats.bytes += bytes.length;
         this.stats.lastExportSeconds = this.#options.now() / 1000;
+        this.#report.wentOut();
       } catch (error) {
         this.stats.failedEvents += events;
         this.stats.errors++;
-        this.#options.onError?.(error as Error);
+        this.#report.refused(events, error as Error);
       }
       this.#chunks.splice(0, chunks);
       this.#waitingBytes -= bytes.length;
