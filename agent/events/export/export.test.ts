@@ -181,6 +181,17 @@ describe("file", () => {
     expect(readFileSync(path, "utf8")).toBe("two\n");
   });
 
+  test("a removed file comes back also after the clock was set back", async () => {
+    const sink = new FileSink(path, options);
+    sink.write(line("one"), 1);
+    await sink.flush();
+    rmSync(path);
+    nowMs -= 3_600_000;
+    sink.write(line("two"), 1);
+    await sink.close();
+    expect(readFileSync(path, "utf8")).toBe("two\n");
+  });
+
   test("reopens on demand: a rotated file gets nothing more", async () => {
     const sink = new FileSink(path, options);
     sink.write(line("one"), 1);

@@ -40,7 +40,7 @@ class FileTarget implements WriteTarget {
   readonly #path: string;
   readonly #now: () => number;
   #file: OpenFile | undefined;
-  #checkAtMs = 0;
+  #checkedAtMs = Number.NEGATIVE_INFINITY;
   #reopen = false;
 
   constructor(path: string, now: () => number) {
@@ -76,8 +76,9 @@ class FileTarget implements WriteTarget {
   }
 
   async #isGone(inode: number): Promise<boolean> {
-    if (this.#now() < this.#checkAtMs) return false;
-    this.#checkAtMs = this.#now() + CHECK_MS;
+    // also after a step of the clock, back or ahead
+    if (Math.abs(this.#now() - this.#checkedAtMs) < CHECK_MS) return false;
+    this.#checkedAtMs = this.#now();
     const there = await stat(this.#path).catch(() => undefined);
     return there?.ino !== inode;
   }
