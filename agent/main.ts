@@ -40,6 +40,7 @@ switch (command.kind) {
 
 async function run(config: Config): Promise<void> {
   const logger = createLogger({ component: "agent", level: config.logLevel, format: config.logFormat });
+  process.stderr.on("error", () => {}); // a log that nobody reads any more is no reason to end
   process.on("uncaughtException", (error) => end(logger, EXIT.failed, `unexpected: ${error.stack ?? error}`));
   // Neither the ring's reader nor a signal handler keeps a process alive.
   const alive = setInterval(() => {}, 1 << 30);
@@ -87,7 +88,10 @@ async function connect(config: Config): Promise<ClusterAccess | undefined> {
 
 function openSink({ exportFilename }: Config, logger: Logger): EventSink {
   const options = { now: Date.now, say: (text: string) => logger.warn(`export: ${text}`) };
-  return exportFilename === undefined ? new StdoutSink(options) : new FileSink(exportFilename, options);
+  if (exportFilename === undefined) return new StdoutSink(options);
+  const sink = new FileSink(exportFilename, options);
+  process.on("SIGHUP", () => sink.reopen());
+  return sink;
 }
 
 /** The first signal ends the agent in an orderly way, within a time; a second one at once. */

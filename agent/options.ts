@@ -26,7 +26,7 @@ export const OPTIONS = {
   "export-filename": {
     type: "string",
     value: "FILE",
-    help: "Append events to this file, one JSON object per line. Default: standard output.",
+    help: "Append events to this file, one JSON object per line; SIGHUP opens it again. Default: standard output.",
   },
   "metrics-server": {
     type: "string",

@@ -78,6 +78,8 @@ export async function startBareAgent(flags: readonly string[]): Promise<BareAgen
   );
   return {
     isRunning: () => child.exitCode === null,
+    signal: (signal) => child.kill(signal),
+    closeLog: () => child.stderr?.destroy(),
     end: async (signal) => {
       child.kill(signal);
       const [status] = (await once(child, "close")) as [number | null];
@@ -89,6 +91,9 @@ export async function startBareAgent(flags: readonly string[]): Promise<BareAgen
 /** An agent without a server. */
 export interface BareAgent {
   isRunning(): boolean;
+  signal(signal: NodeJS.Signals): void;
+  /** Nobody reads its log any more. */
+  closeLog(): void;
   end(signal: NodeJS.Signals): Promise<AgentEnd>;
 }
 

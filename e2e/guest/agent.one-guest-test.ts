@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rename, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { before, test } from "node:test";
@@ -62,6 +62,24 @@ test("with flags for neither files nor servers it runs until it is told to stop,
     .map((line) => JSON.parse(line));
   assert.ok(lines.some((event) => event.process_exec?.process.flags.includes("procFS")));
   assert.ok(lines.some((event) => event.process_exec?.process.binary === "/usr/bin/true"));
+});
+
+test("a log that nobody reads any more does not end it", async () => {
+  const agent = await startBareAgent(["--export-filename", "/dev/null"]);
+  agent.closeLog();
+  const { status } = await agent.end("SIGTERM"); // of which it logs a line
+  assert.equal(status, 0);
+});
+
+test("on SIGHUP it goes on, with its export file opened again", async () => {
+  const file = join(directory, "events.jsonl");
+  const agent = await startBareAgent(["--export-filename", file]);
+  await rename(file, `${file}.1`);
+  agent.signal("SIGHUP");
+  await once(spawn("true"), "exit");
+  const { status, stderr } = await agent.end("SIGTERM");
+  assert.equal(status, 0, stderr);
+  assert.match(await readFile(file, "utf8"), /"binary":"\/usr\/bin\/true"/);
 });
 
 test("policies of a directory are attached in the order of their names", async () => {
