@@ -167,3 +167,12 @@ test.each([
 ])("takes the cgroup from %j", (text, want) => {
   expect(parseCgroup(text)).toBe(want);
 });
+
+test.each([
+  ["is no procfs", join(procfs, "1")],
+  ["is not there", "/missing"],
+])("a directory that %s is not taken for one", (_, directory) => {
+  expect(() => new ProcScanner(directory).scan()).toThrow(
+    `--procfs ${directory}: no processes there; where is the procfs of the host mounted?`,
+  );
+});

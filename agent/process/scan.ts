@@ -49,14 +49,26 @@ export class ProcScanner {
     this.#options = options;
   }
 
-  /** All processes, kernel threads included, parents before their children. */
+  /** All processes, kernel threads included, parents before their children; throws where there are none. */
   scan(): ScannedProcess[] {
     const processes = new Map<number, ScannedProcess>();
-    for (const pid of listPids(this.#procfs)) {
+    for (const pid of this.#listPids()) {
       const process = this.read(pid);
       if (process !== undefined) processes.set(pid, process);
     }
     return parentsFirst(processes);
+  }
+
+  #listPids(): number[] {
+    const wrong = `--procfs ${this.#procfs}: no processes there; where is the procfs of the host mounted?`;
+    let pids: number[];
+    try {
+      pids = listPids(this.#procfs);
+    } catch (cause) {
+      throw new Error(wrong, { cause });
+    }
+    if (pids.length === 0) throw new Error(wrong);
+    return pids;
   }
 
   /** One process; undefined when it does not exist or is only waiting to be reaped. */
