@@ -14,6 +14,7 @@ import {
   type HookStats,
   NO_STATS,
   readCounters,
+  readMissed,
   readStats,
 } from "./hook-stats.ts";
 import { type Mode, setMode } from "./mode.ts";
@@ -122,10 +123,11 @@ export class HookEngine {
 
   /** Counters of the three sensors together. */
   processStats(): HookStats {
-    const { sensorStats } = this.#handles.maps;
-    return SENSOR_KINDS.map((kind) => ({ ...readStats(sensorStats, kind), missed: 0 })).reduce(
+    const { sensors, maps } = this.#handles;
+    const missed = readMissed(sensors);
+    return SENSOR_KINDS.map((kind) => ({ ...NO_STATS, ...readStats(maps.sensorStats, kind) })).reduce(
       addStats,
-      NO_STATS,
+      { ...NO_STATS, missed },
     );
   }
 
@@ -139,8 +141,8 @@ export class HookEngine {
     clearInterval(this.#sweeper);
     for (const attachment of this.#attached.values()) closeAttachment(attachment);
     this.#attached.clear();
-    const { links, reader, maps, object, btf } = this.#handles;
-    for (const handle of [...links, reader, ...Object.values(maps), object, btf]) handle.close();
+    const { links, sensors, reader, maps, object, btf } = this.#handles;
+    for (const handle of [...links, ...sensors, reader, ...Object.values(maps), object, btf]) handle.close();
   }
 
   #sweep(): void {
@@ -188,8 +190,10 @@ export class HookEngine {
 
 function readAll({ maps, programs }: Attachment, def: HookDef): { stats: HookStats; actions: ActionStats[] } {
   const { hook, selectors } = readCounters(maps.hook_stats);
-  const missed = programs.reduce((sum, program) => sum + program.info().recursionMisses, 0);
-  return { stats: { ...hook, missed }, actions: selectors.slice(0, Math.max(1, def.selectors.length)) };
+  return {
+    stats: { ...hook, missed: readMissed(programs) },
+    actions: selectors.slice(0, Math.max(1, def.selectors.length)),
+  };
 }
 
 function memoryOf(attachment: Attachment | undefined): number {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import type { BpfMap } from "../bpf/binding.ts";
 import { detectFeatures, featureFlags } from "./features.ts";
-import { addStats, NO_STATS, readStats } from "./hook-stats.ts";
+import { addStats, NO_STATS, readMissed, readStats } from "./hook-stats.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "securityfs-"));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -44,4 +44,9 @@ test("counters are summed over the CPUs and over hooks", () => {
   const stats = { ...readStats(map, 0), missed: 6 };
   expect(stats).toEqual({ hits: 11, posted: 22, lost: 33, rateLimited: 44, errors: 55, missed: 6 });
   expect(addStats(stats, { ...NO_STATS, hits: 1 })).toEqual({ ...stats, hits: 12 });
+});
+
+test("runs that the kernel skipped are those of all programs", () => {
+  const program = (recursionMisses: number) => ({ info: () => ({ recursionMisses }) });
+  expect(readMissed([program(2), program(0), program(40)])).toBe(42);
 });

@@ -1,5 +1,5 @@
 /** Counters of a hook, summed over the CPUs. */
-import type { BpfMap } from "../bpf/binding.ts";
+import type { BpfMap, BpfProgram } from "../bpf/binding.ts";
 import { ACTION_STATS, HOOK_COUNTERS, HOOK_STATS, MAX_SELECTORS } from "./config-layout.ts";
 
 /** Since the hook was attached. */
@@ -16,6 +16,8 @@ export interface HookStats {
   /** Runs that the kernel skipped because the program was running on that CPU already (since 5.12, else 0). */
   missed: number;
 }
+
+type CountedProgram = { info(): Pick<ReturnType<BpfProgram["info"]>, "recursionMisses"> };
 
 /** What a selector did; `monitor`: what it would have done in the mode enforce. */
 export interface ActionStats {
@@ -43,6 +45,11 @@ export const NO_STATS: HookStats = { hits: 0, posted: 0, lost: 0, rateLimited: 0
 /** Sums one element of a per-CPU array of struct hook_stats. */
 export function readStats(map: BpfMap, key: number): Omit<HookStats, "missed"> {
   return ownCounters(summing(map, key, HOOK_STATS.size));
+}
+
+/** Sums what the kernel itself counts of programs. */
+export function readMissed(programs: readonly CountedProgram[]): number {
+  return programs.reduce((sum, program) => sum + program.info().recursionMisses, 0);
 }
 
 /** Sums the struct hook_counters of a hook: its own and those of its selectors. */

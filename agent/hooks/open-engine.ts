@@ -33,7 +33,8 @@ export interface EngineOptions {
   securityfs?: string;
 }
 
-const SENSORS = { exec: "process_exec", fork: "process_fork", exit: "process_exit" } as const;
+/** Of a process's life: each has a sensor of its own. */
+const EVENTS = ["exec", "fork", "exit"];
 
 /** Open until the engine is closed. */
 export interface Handles {
@@ -41,6 +42,7 @@ export interface Handles {
   btf: KernelBtf;
   reader: RingReader;
   maps: FollowMaps & { sensorStats: BpfMap; processImages: BpfMap };
+  sensors: BpfProgram[];
   links: BpfLink[];
 }
 
@@ -65,8 +67,9 @@ export function openHandles(
   const reader = keep(
     bpf.readRing(object.map("events"), { onBatch, ...(backlogBytes !== undefined && { backlogBytes }) }),
   );
-  const links = Object.entries(SENSORS).map(([event, program]) =>
-    keep(object.program(program).attachRawTracepoint(`sched_process_${event}`)),
+  const sensors = EVENTS.map((event) => ({ event, program: keep(object.program(`process_${event}`)) }));
+  const links = sensors.map(({ event, program }) =>
+    keep(program.attachRawTracepoint(`sched_process_${event}`)),
   );
   links.push(...attachPrivileges(object, options.logger).map(keep));
   const maps = {
@@ -78,7 +81,7 @@ export function openHandles(
     followCount: keep(object.map("follow_count")),
     followed: keep(object.map("followed")),
   };
-  return { object, btf, reader, maps, links };
+  return { object, btf, reader, maps, sensors: sensors.map(({ program }) => program), links };
 }
 
 /** What execs gain is told where the kernel lets kprobes run; without it, their records say that nobody looked. */
