@@ -250,6 +250,16 @@ describe("pipe", () => {
     },
   );
 
+  test("named as a file: its reader sees no end before there is one", async () => {
+    execFileSync("mkfifo", [path]);
+    const reader = openReader();
+    const sink = new FileSink(path, options);
+    expect(() => readSync(reader, Buffer.alloc(1))).toThrow("EAGAIN"); // at the end it would read nothing
+    await sink.close();
+    expect(readSync(reader, Buffer.alloc(1))).toBe(0);
+    closeSync(reader);
+  });
+
   test("that is full leaves the process free to end", async () => {
     execFileSync("mkfifo", [path]);
     const reader = openReader();

@@ -1,6 +1,6 @@
 /** Events to a file. */
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
-import { type FileHandle, open, stat } from "node:fs/promises";
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync } from "node:fs";
+import { stat } from "node:fs/promises";
 import { afterCut, isCut, writeAll } from "./write-all.ts";
 import { WriteQueue, type WriteQueueOptions, type WriteTarget } from "./write-queue.ts";
 
@@ -17,7 +17,6 @@ export class FileSink extends WriteQueue {
 
   /** Throws when the file cannot be opened for appending. */
   constructor(path: string, options: WriteQueueOptions) {
-    tryToOpen(path);
     const target = new FileTarget(path, options.now);
     super(target, options);
     this.#target = target;
@@ -30,7 +29,7 @@ export class FileSink extends WriteQueue {
 }
 
 interface OpenFile {
-  handle: FileHandle;
+  fd: number;
   inode: number;
   /** The last line in it is cut. */
   needsNewline: boolean;
@@ -46,6 +45,7 @@ class FileTarget implements WriteTarget {
   constructor(path: string, now: () => number) {
     this.#path = path;
     this.#now = now;
+    this.#file = openFile(path);
   }
 
   reopen(): void {
@@ -55,15 +55,15 @@ class FileTarget implements WriteTarget {
   async write(lines: Uint8Array): Promise<void> {
     const file = await this.#current();
     const bytes = file.needsNewline ? afterCut(lines) : lines;
-    const written = await writeAll(file.handle.fd, bytes);
+    const written = await writeAll(file.fd, bytes);
     if (written.error === undefined) file.needsNewline = false;
-    else if (written.bytes > 0 && !(await tookBack(file.handle, written.bytes)))
+    else if (written.bytes > 0 && !tookBack(file.fd, written.bytes))
       file.needsNewline = isCut(bytes, written.bytes);
     if (written.error) throw written.error;
   }
 
   async close(): Promise<void> {
-    await this.#file?.handle.close();
+    if (this.#file !== undefined) closeSync(this.#file.fd);
     this.#file = undefined;
   }
 
@@ -71,7 +71,7 @@ class FileTarget implements WriteTarget {
     if (this.#file !== undefined && (this.#reopen || (await this.#isGone(this.#file.inode))))
       await this.close();
     this.#reopen = false;
-    this.#file ??= await this.#open();
+    this.#file ??= openFile(this.#path);
     return this.#file;
   }
 
@@ -82,29 +82,26 @@ class FileTarget implements WriteTarget {
     const there = await stat(this.#path).catch(() => undefined);
     return there?.ino !== inode;
   }
-
-  async #open(): Promise<OpenFile> {
-    const handle = await open(this.#path, FLAGS, MODE);
-    const { ino, size } = await handle.stat();
-    return { handle, inode: ino, needsNewline: size > 0 && !endsWithNewline(this.#path, size) };
-  }
 }
 
-/** Throws when the path cannot be written to. */
-function tryToOpen(path: string): void {
+/** Throws when the path cannot be opened for appending. */
+function openFile(path: string): OpenFile {
+  let fd: number | undefined;
   try {
-    closeSync(openSync(path, FLAGS, MODE));
+    fd = openSync(path, FLAGS, MODE);
+    const { ino, size } = fstatSync(fd);
+    return { fd, inode: ino, needsNewline: size > 0 && !endsWithNewline(path, size) };
   } catch (cause) {
+    if (fd !== undefined) closeSync(fd);
     const noReader = (cause as NodeJS.ErrnoException).code === "ENXIO";
     throw noReader ? new Error(`export to ${path}: nobody reads this pipe`, { cause }) : cause;
   }
 }
 
 /** A line that was cut by a full disk must not run into the next one. False where it stays, as in a pipe. */
-async function tookBack(handle: FileHandle, written: number): Promise<boolean> {
+function tookBack(fd: number, written: number): boolean {
   try {
-    const { size } = await handle.stat();
-    await handle.truncate(size - written);
+    ftruncateSync(fd, fstatSync(fd).size - written);
     return true;
   } catch {
     return false;
