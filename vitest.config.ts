@@ -5,5 +5,8 @@ export default defineConfig({
   test: {
     include: ["{crds,policy,lib,operator,agent,cli,e2e}/**/*.test.ts"],
     environment: "node",
+    // Guests may run beside them: no test is about how fast it is.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 });

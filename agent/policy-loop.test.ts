@@ -8,6 +8,8 @@ import { makeHookSpec } from "./test-data.ts";
 
 const logger = { info: () => {}, warn: () => {}, error: () => {} } as unknown as Logger;
 
+const until = (check: () => void) => vi.waitFor(check, { timeout: 30_000, interval: 5 });
+
 /** A source whose policies are set by the test. */
 class FakeSource implements SpecSource {
   readonly name = "fake";
@@ -92,14 +94,14 @@ test("a policy that is not wanted any more is taken away", async () => {
   source.set("a", "b");
   await loop.initialSetTried;
   source.set("b");
-  await vi.waitFor(() => expect(reconciler.keys()).toEqual(["TracingPolicy/b"]));
+  await until(() => expect(reconciler.keys()).toEqual(["TracingPolicy/b"]));
 });
 
 test("a policy that found the kernel short of memory is ready as tried, and is tried again", async () => {
   reconciler.short.set("TracingPolicy/a", 2);
   source.set("a");
   await loop.initialSetTried;
-  await vi.waitFor(() => expect(reconciler.keys()).toEqual(["TracingPolicy/a"]));
+  await until(() => expect(reconciler.keys()).toEqual(["TracingPolicy/a"]));
   expect(reconciler.calls).toHaveLength(3);
   expect(onOutcome).toHaveBeenCalledTimes(3);
 });

@@ -49,7 +49,7 @@ async function start(
   watch.start();
 }
 
-const until = (check: () => void) => vi.waitFor(check, { timeout: 3_000, interval: 5 });
+const until = (check: () => void) => vi.waitFor(check, { timeout: 30_000, interval: 5 });
 const bookmark = (resourceVersion: string): [string, unknown] => [
   "BOOKMARK",
   { metadata: { resourceVersion } },

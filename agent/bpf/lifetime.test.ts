@@ -26,7 +26,7 @@ function runScript(script: string): Promise<{ status: number; stdout: string; st
      ${script}`,
   );
   return new Promise((resolve) => {
-    execFile(process.execPath, [file], { timeout: 20_000 }, (error, stdout, stderr) => {
+    execFile(process.execPath, [file], { timeout: 50_000 }, (error, stdout, stderr) => {
       rmSync(directory, { recursive: true });
       const status = error ? (typeof error.code === "number" ? error.code : -1) : 0;
       resolve({ status, stdout: stdout.trim(), stderr });

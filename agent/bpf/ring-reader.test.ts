@@ -1,17 +1,23 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test, vi } from "vitest";
 import type { RingReader } from "./binding.ts";
-import { bpf, Collector, describeBpf, GetuidRecorder, makeMap, thrownBy } from "./test-support.ts";
+import {
+  block,
+  bpf,
+  Collector,
+  describeBpf,
+  GetuidRecorder,
+  letReaderRead,
+  makeMap,
+  thrownBy,
+} from "./test-support.ts";
 
 /** The numbers that arrive of `count` recorded ones: every fifth record is discarded by the program. */
 function kept(from: number, to: number): number[] {
   return Array.from({ length: to - from }, (_, i) => from + i).filter((number) => number % 5 !== 4);
 }
 
-/** Blocks this thread, not the reader's. */
-function block(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
-}
+const until = (check: () => void) => vi.waitFor(check, { timeout: 30_000, interval: 5 });
 
 describeBpf("a ring reader", () => {
   test("delivers records that asked for no wake-up, in order and without the discarded ones", async () => {
@@ -19,7 +25,7 @@ describeBpf("a ring reader", () => {
     const collector = new Collector();
     const reader = collector.read(recorder.events, { pollMs: 5 });
     recorder.record(10);
-    await vi.waitFor(() => expect(collector.numbers.length).toBeGreaterThanOrEqual(8));
+    await until(() => expect(collector.numbers.length).toBeGreaterThanOrEqual(8));
     expect(collector.numbers).toEqual(kept(0, 10));
     reader.close();
     recorder.close();
@@ -63,7 +69,7 @@ describeBpf("a ring reader", () => {
     };
     recorder.record(50);
     const reader = bpf.readRing(recorder.events, { onBatch, pollMs: 1, batchBytes: 40 });
-    await vi.waitFor(() => expect(batches).toBe(20));
+    await until(() => expect(batches).toBe(20));
     await sleep(5);
     expect(batchesAtTimer).toBeGreaterThan(0);
     expect(batchesAtTimer).toBeLessThan(20);
@@ -100,7 +106,7 @@ describeBpf("a ring reader", () => {
     const reader = collector.read(recorder.events, { pollMs: 1, batchBytes: 16_384, backlogBytes });
     for (let i = 0; i < 20; i++) {
       recorder.record(20);
-      block(5);
+      letReaderRead();
     }
     reader.flush();
     return reader;
@@ -121,7 +127,7 @@ describeBpf("a ring reader", () => {
     expect(collector.numbers.length).toBeLessThanOrEqual(inRing + backlogBytes / 1000 + inBatch + 1);
     expect(Math.max(...collector.batchSizes)).toBeLessThanOrEqual(16_384);
     recorder.record(5);
-    await vi.waitFor(() => expect(collector.numbers.at(-1)).toBeGreaterThan(200));
+    await until(() => expect(collector.numbers.at(-1)).toBeGreaterThan(200));
     reader.close();
     recorder.close();
   });
@@ -141,9 +147,9 @@ describeBpf("a ring reader", () => {
     const reader = collector.read(recorder.events, { pollMs: 1, batchBytes: 16_384, backlogBytes: 1 << 20 });
     for (let i = 0; i < 10; i++) {
       recorder.record(20);
-      block(5);
+      letReaderRead();
     }
-    await vi.waitFor(() => expect(collector.numbers.length).toBe(200));
+    await until(() => expect(collector.numbers.length).toBe(200));
     expect(collector.numbers).toEqual(collector.numbers.toSorted((a, b) => a - b));
     reader.close();
     recorder.close();
@@ -174,7 +180,7 @@ describeBpf("a ring reader", () => {
     };
     const reader = bpf.readRing(recorder.events, { onBatch, pollMs: 1 });
     recorder.record(5);
-    await vi.waitFor(() => expect(pending).toHaveLength(1));
+    await until(() => expect(pending).toHaveLength(1));
     const first = collector.numbers.length;
     recorder.record(5);
     await sleep(50);
@@ -185,7 +191,7 @@ describeBpf("a ring reader", () => {
     await sleep(50);
     expect(collector.numbers).toEqual(kept(0, 10));
     pending[0]?.resolve();
-    await vi.waitFor(() => expect(collector.numbers).toEqual(kept(0, 15)));
+    await until(() => expect(collector.numbers).toEqual(kept(0, 15)));
     reader.close();
     recorder.close();
   });

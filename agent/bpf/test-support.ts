@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe } from "vitest";
 import {
@@ -100,4 +101,35 @@ export class Collector {
   read(events: BpfMap, options: Omit<RingReaderOptions, "onBatch"> = {}): RingReader {
     return bpf.readRing(events, { onBatch: this.onBatch, ...options });
   }
+}
+
+/** Blocks this thread, not the reader's. */
+export function block(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+/** Blocks this thread until that of the only reader has read what is in the ring now, or waits for this one. */
+export function letReaderRead(): void {
+  const task = readdirSync("/proc/self/task").find((id) => taskFile(id, "comm") === "ring-reader\n");
+  if (!task) throw new Error("no reader runs");
+  let last = lookAtTask(task);
+  const enough = last.sleeps + 2; // it may have been about to fall asleep, and read once more until the next time
+  while (last.sleeps < enough) {
+    block(20);
+    const now = lookAtTask(task);
+    if (last.isAsleep && now.isAsleep && now.sleeps === last.sleeps) return; // longer than a poll lasts
+    last = now;
+  }
+}
+
+function lookAtTask(id: string): { isAsleep: boolean; sleeps: number } {
+  const status = taskFile(id, "status");
+  return {
+    isAsleep: /^State:\s+S/m.test(status),
+    sleeps: Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(status)?.[1]),
+  };
+}
+
+function taskFile(id: string, name: string): string {
+  return readFileSync(`/proc/self/task/${id}/${name}`, "utf8");
 }

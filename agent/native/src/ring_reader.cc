@@ -98,7 +98,11 @@ void RingReader::OnReady(Napi::Env env, Napi::Function on_batch, Thread* thread,
     // Otherwise Node only warns about an exception here: let it be an uncaught one, like that of any callback.
     napi_fatal_exception(env, error.Value());
   }
-  ResumeLater(env, *thread, until);
+  try {
+    ResumeLater(env, *thread, until);
+  } catch (const Napi::Error&) {
+    // Nothing can be called any more: the environment is going away.
+  }
 }
 
 // Ends at the latest when as much was delivered as can have waited: what came meanwhile is for the thread.
