@@ -1,5 +1,13 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -119,6 +127,30 @@ describe("trigon validate", () => {
       "tree/b/two.yml",
     ]);
     expect({ status, err }).toEqual({ status: 1, err: ["2 files: 0 valid, 2 invalid, 0 warnings"] });
+  });
+
+  test("follows links below a directory, and reads a file once however often it is linked", async () => {
+    const target = write("linked/..data/real.yaml", readFileSync(INVALID, "utf8"));
+    symlinkSync(target, join(directory, "linked/real.yaml"));
+    symlinkSync(VALID, join(directory, "linked/valid.yaml"));
+    const { out, err } = await run([join(directory, "linked")]);
+    expect(out).toEqual([expect.stringMatching(/linked\/real\.yaml:12:7: /)]);
+    expect(err).toEqual(["2 files: 1 valid, 1 invalid, 0 warnings"]);
+  });
+
+  test("a link to nothing is an unreadable file", async () => {
+    mkdirSync(join(directory, "dangling"));
+    symlinkSync("/nonexistent.yaml", join(directory, "dangling/a.yaml"));
+    const { status, err } = await run([join(directory, "dangling")]);
+    expect({ status, err }).toEqual({ status: 2, err: [expect.stringContaining("ENOENT")] });
+  });
+
+  test("a file that is not UTF-8 is refused where it is not", async () => {
+    const path = write("latin1.yaml", "");
+    writeFileSync(path, Buffer.from(readFileSync(VALID, "utf8").replace("1m", "caf\u00e9"), "latin1"));
+    expect((await run([path])).out).toEqual([
+      expect.stringMatching(/latin1\.yaml:23:29: is not UTF-8: save it as UTF-8$/),
+    ]);
   });
 
   test("the valid examples are valid, and each invalid one is not", async () => {

@@ -1,5 +1,5 @@
 /** `trigon validate`: the operator's compiler, offline. */
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { policyKey } from "../crds/names.ts";
 import { compileParsed } from "../policy/compile.ts";
@@ -13,7 +13,7 @@ export interface Streams {
   /** One line about the command itself. */
   err(line: string): void;
   /** All of the standard input. */
-  stdin(): Promise<string>;
+  stdin(): Promise<string | Uint8Array>;
 }
 
 /** Exit status: everything is valid, something is not, the command was not understood or a file not read. */
@@ -50,7 +50,7 @@ export async function validate(args: readonly string[], streams: Streams): Promi
 
 interface PolicyText {
   file: string;
-  text: string;
+  text: string | Uint8Array;
 }
 
 interface Tally {
@@ -71,7 +71,7 @@ function report(texts: PolicyText[], { out, err }: Streams): number {
 
 function validateText(
   file: string,
-  text: string,
+  text: string | Uint8Array,
   names: Map<string, string>,
   tally: Tally,
   out: (line: string) => void,
@@ -109,7 +109,7 @@ async function readAll(args: readonly string[], streams: Streams): Promise<Polic
   for (const arg of args) {
     try {
       if (arg === "-") texts.push({ file: "stdin", text: await streams.stdin() });
-      else for (const file of await findFiles(arg)) texts.push({ file, text: await readFile(file, "utf8") });
+      else for (const file of await findFiles(arg)) texts.push({ file, text: await readFile(file) });
     } catch (error) {
       streams.err(`trigon validate: ${(error as Error).message}`);
       failed = true;
@@ -121,7 +121,14 @@ async function readAll(args: readonly string[], streams: Streams): Promise<Polic
 async function findFiles(path: string): Promise<string[]> {
   if (!(await stat(path)).isDirectory()) return [path];
   const entries = await readdir(path, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile() && /\.(ya?ml|json)$/.test(entry.name));
-  if (files.length === 0) throw new Error(`no *.yaml, *.yml or *.json file below ${path}`);
-  return files.map((entry) => join(entry.parentPath, entry.name)).sort();
+  const named = entries.filter((entry) => !entry.isDirectory() && /\.(ya?ml|json)$/.test(entry.name));
+  if (named.length === 0) throw new Error(`no *.yaml, *.yml or *.json file below ${path}`);
+  return withoutTwins(named.map((entry) => join(entry.parentPath, entry.name)).sort());
+}
+
+/** A ConfigMap that is mounted shows each file twice: in a hidden directory, and as a link to that. */
+async function withoutTwins(paths: readonly string[]): Promise<string[]> {
+  const byFile = new Map<string, string>();
+  for (const path of paths) byFile.set(await realpath(path), path);
+  return [...byFile.values()];
 }

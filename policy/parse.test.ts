@@ -28,6 +28,38 @@ function parse(text: string): { names: unknown[]; errors: string[]; invalid: num
   return { names, errors: errors.map(print), invalid };
 }
 
+describe("bytes", () => {
+  const bytes = (text: string) => Buffer.from(text, "latin1");
+  const places: Record<string, [bytes: Uint8Array, error: string]> = {
+    "Latin-1 in a comment": [bytes("a: 1\n# caf\xe9\n"), "2:6 : is not UTF-8: save it as UTF-8"],
+    "a sequence that is cut off at the end of a line": [
+      bytes("a: \xc3\nb: 1\n"),
+      "1:4 : is not UTF-8: save it as UTF-8",
+    ],
+    "after a replacement character that is right": [
+      bytes("a: \xef\xbf\xbd \xff\n"),
+      "1:6 : is not UTF-8: save it as UTF-8",
+    ],
+    "as the last byte": [bytes("a: 1\nb\xff"), "2:2 : is not UTF-8: save it as UTF-8"],
+    "UTF-16, little endian": [bytes("\xff\xfea\0:\0"), "1:1 : is UTF-16: save it as UTF-8"],
+    "UTF-16, big endian": [bytes("\xfe\xff\0a\0:"), "1:1 : is UTF-16: save it as UTF-8"],
+  };
+  test.each(Object.entries(places))("that are no UTF-8 are refused: %s", (_name, [content, error]) => {
+    const { errors, invalid } = parsePolicies(content, "f");
+    expect({ errors: errors.map(print), invalid }).toEqual({ errors: [error], invalid: 1 });
+  });
+
+  test("that are UTF-8 are read, with or without a byte order mark", () => {
+    for (const mark of ["", "\ufeff"]) {
+      const { policies, errors } = parsePolicies(
+        Buffer.from(`${mark}# caf\u00e9 \ufffd\n${named("a")}`),
+        "f",
+      );
+      expect([policies.length, errors]).toEqual([1, []]);
+    }
+  });
+});
+
 describe("documents", () => {
   test("several in one file, with comments and empty ones between them", () => {
     const text = `# first\n---\n${named("a")}---\n# nothing here\n---\n${named("b")}...\n---\n`;

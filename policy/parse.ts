@@ -1,5 +1,6 @@
 /** Policies as text: every document of a file, checked against the schema. */
 import { checkPolicy } from "./check.ts";
+import { decodeUtf8 } from "./decode.ts";
 import { isObjectList, readObjectList } from "./object-list.ts";
 import { below, child, type PolicyError, Problems } from "./problems.ts";
 import type { Policy } from "./types.ts";
@@ -25,12 +26,14 @@ export interface ParsedFile {
 }
 
 /**
- * All documents of a YAML text, and each item of those that are a `kind: List`; keys match case-insensitively as
+ * All documents of a YAML text or of a file's bytes, and each item of those that are a `kind: List`; keys match case-insensitively as
  * upstream's file path does; CRD defaults applied; unknown fields are errors. A document with an error is not among the
  * policies.
  */
-export function parsePolicies(text: string, fileName: string): ParsedFile {
-  const documents = readYaml(text);
+export function parsePolicies(content: string | Uint8Array, fileName: string): ParsedFile {
+  const decoded = typeof content === "string" ? { text: content } : decodeUtf8(content);
+  if ("error" in decoded) return { policies: [], errors: [decoded.error], invalid: 1 };
+  const documents = readYaml(decoded.text);
   if (documents.length === 0) {
     const errors = [{ path: "", message: "is empty: there is no policy in it", line: 1, column: 1 }];
     return { policies: [], errors, invalid: 1 };

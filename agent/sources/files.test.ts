@@ -49,6 +49,14 @@ test("files are read and compiled", async () => {
   expect(found).toMatchObject({ origin: `file ${dir}/a.yaml`, spec: { hooks: [{ call: "sys_setuid" }] } });
 });
 
+test("a file that is not UTF-8 is refused: its patterns would match nothing", async () => {
+  const file = join(dir, "latin1.yaml");
+  await writeFile(file, policy("a").replace("sys_setuid", "sys_caf\u00e9"), "latin1");
+  expect(await linesOf(readPolicyFiles({ files: [file] }, logger))).toEqual([
+    "latin1.yaml:7:20: is not UTF-8: save it as UTF-8",
+  ]);
+});
+
 test("a file may hold several policies", async () => {
   const file = await write("two.yaml", `${policy("a")}---\n${policy("b")}`);
   const source = await readPolicyFiles({ files: [file] }, logger);

@@ -48,13 +48,13 @@ interface FileContent {
 }
 
 async function readPolicyFile(file: string): Promise<FileContent> {
-  let text: string;
+  let bytes: Buffer;
   try {
-    text = await readFile(file, "utf8");
+    bytes = await readFile(file);
   } catch (error) {
     return { wanted: [], errors: [`${file}: ${errorText(error)}`], warnings: [] };
   }
-  const parsed = parsePolicies(text, file);
+  const parsed = parsePolicies(bytes, file);
   const content: FileContent = {
     wanted: [],
     errors: parsed.errors.map((error) => place(file, error)),
