@@ -143,6 +143,41 @@ describe("a ConfigMap that vanishes without being retired", () => {
   });
 });
 
+describe("a ConfigMap of no use with a higher revision, once it is removed", () => {
+  const useless = (revision: number): ConfigMap => {
+    const { data: _, metadata } = makeConfigMap(specA, revision);
+    return { metadata: { ...metadata, name: "by-hand" } };
+  };
+
+  test("gives way at once to the one that was wanted before", () => {
+    source.put(makeConfigMap(specA, 1));
+    source.put(useless(9));
+    source.remove(useless(9));
+    expect(wanted()).toBe("sys_setuid");
+  });
+
+  test("does not give way to one that is older than what was wanted before", async () => {
+    source.put(makeConfigMap(specA, 1));
+    source.put(makeConfigMap(specB, 2));
+    source.put(useless(9));
+    source.remove(makeConfigMap(specB, 2));
+    source.remove(useless(9));
+    expect(wanted()).toMatch(/by-hand/);
+    source.put(makeConfigMap(specB, 2));
+    expect(wanted()).toBe("sys_setgid");
+  });
+
+  test("does not end what ran before when that is missing, too", async () => {
+    source.put(makeConfigMap(specA, 1));
+    source.put(useless(9));
+    source.remove(makeConfigMap(specA, 1));
+    source.remove(useless(9));
+    expect(wanted()).toMatch(/by-hand/);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(wanted()).toBeUndefined();
+  });
+});
+
 describe("a ConfigMap that was changed by hand", () => {
   const damage: Record<string, { change: (configMap: ConfigMap) => ConfigMap; says: RegExp }> = {
     "other content": {

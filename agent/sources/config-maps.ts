@@ -6,6 +6,15 @@ import type { DesiredPolicy, SpecSource } from "./source.ts";
 
 /** The operator puts a deleted ConfigMap back within seconds; a policy that is really gone retires it first. */
 const GRACE_MS = 60_000;
+/** Below every revision. */
+const NOTHING_RAN = -1;
+
+interface Winner {
+  candidate: Candidate;
+  policy: DesiredPolicy;
+  /** Of the last winner that had a spec: what runs. */
+  revision: number;
+}
 
 /**
  * Fed by a watch of the labelled ConfigMaps. A ConfigMap that vanishes without having been retired was deleted by
@@ -18,7 +27,7 @@ export class ConfigMapSource implements SpecSource {
   /** By name of the ConfigMap. */
   readonly #candidates = new Map<string, Candidate>();
   /** The winner of each policy. */
-  readonly #wanted = new Map<string, { candidate: Candidate; policy: DesiredPolicy }>();
+  readonly #wanted = new Map<string, Winner>();
   readonly #missing = new Map<string, NodeJS.Timeout>();
   #synced = false;
   #listener: () => void = () => {};
@@ -78,17 +87,20 @@ export class ConfigMapSource implements SpecSource {
       .filter((one) => one.key === key && !one.retired)
       .sort(byRevision);
     const [best] = mine;
-    const before = this.#wanted.get(key)?.candidate;
-    const older = (best?.revision ?? -1) < (before?.revision ?? -1);
-    if (before && older && !graceOver && this.#vanished(before)) {
-      this.#wait(key, before);
+    const before = this.#wanted.get(key);
+    const running = before?.revision ?? NOTHING_RAN;
+    const older = (best?.revision ?? NOTHING_RAN) < running;
+    if (before && older && !graceOver && this.#vanished(before.candidate)) {
+      this.#wait(key, before.candidate);
       return;
     }
     clearTimeout(this.#missing.get(key));
     this.#missing.delete(key);
     const policy = chooseCandidate(mine);
-    if (best && policy) this.#wanted.set(key, { candidate: best, policy });
-    else this.#wanted.delete(key);
+    if (best && policy) {
+      const revision = "spec" in best.content ? best.revision : running;
+      this.#wanted.set(key, { candidate: best, policy, revision });
+    } else this.#wanted.delete(key);
   }
 
   #vanished(candidate: Candidate): boolean {
