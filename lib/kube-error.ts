@@ -41,6 +41,11 @@ export function isExpired(error: unknown): boolean {
   return error.status === 410 || error.causes.includes("ResourceVersionTooLarge");
 }
 
+/** True when a `test` of a JSON patch was not met; an object that the schema refuses has causes. */
+export function isFailedTest(error: unknown): boolean {
+  return hasStatus(error, 422) && error.causes.length === 0;
+}
+
 /** Parses the body of a refused request; a proxy's HTML becomes a message, too. */
 export function parseStatus(text: string): KubeStatus {
   try {

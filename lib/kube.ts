@@ -1,8 +1,15 @@
 /** A thin typed client of the Kubernetes REST API. */
 import { type ApiRequest, ApiTransport, type TransportOptions } from "./api-transport.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
-import { hasStatus, KubeError, type KubeStatus, parseStatus } from "./kube-error.ts";
-import { apiVersion, type KubeObject, type ObjectName, type Resource, resourcePath } from "./resources.ts";
+import { hasStatus, isFailedTest, KubeError, type KubeStatus, parseStatus } from "./kube-error.ts";
+import {
+  apiVersion,
+  type KubeObject,
+  type ObjectMeta,
+  type ObjectName,
+  type Resource,
+  resourcePath,
+} from "./resources.ts";
 
 /** What to list or watch. */
 export interface Selection {
@@ -92,6 +99,31 @@ export class KubeClient {
   /** Server-side apply of the status subresource. */
   applyStatus<T extends KubeObject>(resource: Resource, object: T, options: WriteOptions): Promise<T> {
     return this.apply(resource, object, { ...options, subresource: "status" });
+  }
+
+  /**
+   * Makes `status` the whole status of the object with this uid, whoever wrote what stands there: server-side apply
+   * leaves fields that another writer owns, too. False when there is no such object, or one with another uid.
+   */
+  async replaceStatus(
+    resource: Resource,
+    { name, namespace, uid }: ObjectMeta,
+    status: object,
+    { fieldManager }: Pick<WriteOptions, "fieldManager">,
+  ): Promise<boolean> {
+    const at = { name, ...(namespace !== undefined && { namespace }) };
+    const patch = [
+      { op: "test", path: "/metadata/uid", value: uid },
+      { op: "add", path: "/status", value: status },
+    ];
+    const options = { fieldManager, subresource: "status" };
+    try {
+      await this.#patch(resource, at, patch, "application/json-patch+json", options);
+      return true;
+    } catch (error) {
+      if (hasStatus(error, 404) || isFailedTest(error)) return false;
+      throw error;
+    }
   }
 
   /** JSON merge patch. */

@@ -571,6 +571,20 @@ describe("status writes", () => {
     await eventually(async () => assert.deepEqual(await statusOf("a"), before));
   });
 
+  test("what another writer put into the status does not stay: a restored backup, a condition of its own", async () => {
+    await applyPolicy("a", "sys_setuid");
+    const before = await readyIs("a", "Unknown", "NoNodes");
+    const lastTransitionTime = "2026-01-01T00:00:00Z";
+    const said = { status: "True", reason: "Restored", message: "old", lastTransitionTime };
+    const status = {
+      failingNodes: [{ node: "gone", state: "Failed" }],
+      conditions: ["Stalled", "Foreign"].map((type) => ({ type, ...said })),
+    };
+    const restored = { metadata: { name: "a" }, status } as KubeObject;
+    await admin.applyStatus(POLICIES, restored, { fieldManager: "backup" });
+    await eventually(async () => assert.deepEqual(await statusOf("a"), before));
+  });
+
   test("lastTransitionTime moves only when the status flips", async () => {
     const [first, second] = await startAgents("node-1", "node-2");
     await applyPolicy("a", "sys_setuid");

@@ -10,16 +10,19 @@ import { StatusPublisher } from "./publish.ts";
 let now: number;
 let written: PolicyStatus[];
 let refusal: KubeError | undefined;
+let isThere: boolean;
 let publisher: StatusPublisher;
 
 beforeEach(() => {
   now = Date.parse("2026-01-01T00:00:00Z");
   written = [];
   refusal = undefined;
+  isThere = true;
   const client = {
-    async applyStatus(_resource: unknown, object: { status: PolicyStatus }) {
+    async replaceStatus(_resource: unknown, _metadata: unknown, status: PolicyStatus) {
       if (refusal) throw refusal;
-      written.push(object.status);
+      if (isThere) written.push(status);
+      return isThere;
     },
   } as unknown as KubeClient;
   publisher = new StatusPublisher({ client, now: () => now });
@@ -84,7 +87,7 @@ describe("publish", () => {
   });
 
   test("gives up on a policy that is gone", async () => {
-    refusal = new KubeError("PATCH", 404, { reason: "NotFound" });
+    isThere = false;
     expect(await publish(pending)).toEqual({ kind: "gone" });
   });
 

@@ -3,7 +3,6 @@ import { isDeepStrictEqual } from "node:util";
 import { CONDITIONS } from "../../crds/conditions.ts";
 import { FIELD_MANAGERS } from "../../crds/names.ts";
 import type { KubeClient } from "../../lib/kube.ts";
-import { hasStatus } from "../../lib/kube-error.ts";
 import { POLICY_RESOURCES, type PolicyObject } from "../resources.ts";
 import { withTransitionTimes } from "./conditions.ts";
 import { noteWrite, type WriteHistory, waitBeforeWrite } from "./pacing.ts";
@@ -85,24 +84,10 @@ export class StatusPublisher {
     return known.generation === generation ? known : { ...known, generation, history: [] };
   }
 
-  async #write(policy: PolicyObject, status: PolicyStatus): Promise<boolean> {
-    const { name, namespace, uid } = policy.metadata;
-    const metadata = {
-      name,
-      ...(namespace !== undefined && { namespace }),
-      ...(uid !== undefined && { uid }),
-    };
-    const object = { metadata, status };
-    try {
-      await this.#deps.client.applyStatus(POLICY_RESOURCES[policy.kind], object, {
-        fieldManager: FIELD_MANAGERS.operator,
-      });
-      return true;
-    } catch (error) {
-      // 409: the uid is that of a policy that was deleted and created again.
-      if (hasStatus(error, 404, 409)) return false;
-      throw error;
-    }
+  #write({ kind, metadata }: PolicyObject, status: PolicyStatus): Promise<boolean> {
+    return this.#deps.client.replaceStatus(POLICY_RESOURCES[kind], metadata, status, {
+      fieldManager: FIELD_MANAGERS.operator,
+    });
   }
 }
 
