@@ -228,6 +228,20 @@ test("a watch that the server ends at once is not repeated without a pause", asy
   expect(server.watches.length).toBeLessThanOrEqual(4);
 });
 
+test("a server that comes back and has no history is listed at once, however long it was away", async () => {
+  const away = Array.from({ length: 4 }, () => refuse(500, "InternalError"));
+  // No delay at all until the last watch is asked for, for ever from then on.
+  const random = () => (server.watches.length <= away.length ? -1 : 1);
+  await start(
+    {
+      lists: [page([], "7"), page([makeObject("a", "9")], "20")],
+      watches: [...away, refuse(410, "Expired")],
+    },
+    { backoff: { initialMs: 3_600_000, maxMs: 3_600_000 }, random },
+  );
+  await until(() => expect(seen).toEqual(["sync", "add a@9"]));
+});
+
 test("says what is wrong until it works", async () => {
   await start(
     { lists: [refuse(403, "Forbidden"), page([], "7")], watches: [events([], "silence")] },

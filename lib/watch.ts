@@ -96,6 +96,7 @@ export class ResourceWatch<T extends KubeObject> {
 
   async #run(): Promise<void> {
     let failures = 0;
+    let before: unknown;
     while (!this.#stopped.signal.aborted) {
       this.#openedAt = undefined;
       const error = await this.#listAndWatch().catch((reason: unknown) => reason);
@@ -103,7 +104,10 @@ export class ResourceWatch<T extends KubeObject> {
 
       failures = this.#wasHealthy() ? 0 : failures + 1;
       this.#note(error);
-      await this.#pause(error, failures);
+      // A server that has just come back and forgotten the past answers: nothing to wait for, if it is not always so.
+      const listsAtOnce = isExpired(error) && !isExpired(before);
+      before = error;
+      if (failures > 0 && !listsAtOnce) await this.#pause(error, failures);
     }
   }
 
@@ -249,9 +253,7 @@ export class ResourceWatch<T extends KubeObject> {
     this.#problem = undefined;
   }
 
-  /** No delay after a healthy watch and before the first list after an expired one. */
   async #pause(error: unknown, failures: number): Promise<void> {
-    if (failures === 0 || (failures === 1 && isExpired(error))) return;
     const backoff = this.#options.backoff ?? { initialMs: 200, maxMs: 15_000 };
     const asked = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
     const ms = Math.max(asked, backoffMs(backoff, failures - 1, this.#random));
