@@ -31,7 +31,9 @@ export type PolicyReason =
   /** No agent is known yet. */
   | "NoNodes"
   /** The hook spec could not be written to the API. */
-  | "DistributionFailed";
+  | "DistributionFailed"
+  /** The policy is deleted and runs nowhere any more; its finalizers keep the object. */
+  | "Terminating";
 
 /** State of one policy on one node. */
 export type NodePolicyState =

@@ -41,6 +41,7 @@ function makeDeps(world: World): ReconcileDeps {
       accept: (_policy, wanted) => said.push(`accept ${wanted.hash} of generation ${wanted.generation}`),
       reject: (_policy, message, running) => said.push(`reject ${message} ${running?.hash}`),
       fail: (_policy, message, running) => said.push(`fail ${message} ${running?.hash}`),
+      terminate: ({ metadata }) => said.push(`terminate generation ${metadata.generation}`),
       forget: (key) => said.push(`forget ${key}`),
     },
   };
@@ -65,7 +66,7 @@ const cases: Record<string, { world: World; said: string[]; distributed: string[
         metadata: { name: "p", generation: 3, deletionTimestamp: "2026-01-01T00:00:00Z" },
       }),
     },
-    said: ["forget TracingPolicy/p"],
+    said: ["terminate generation 3"],
     distributed: ["remove"],
   },
   "keeps the last good spec of an invalid policy distributed": {

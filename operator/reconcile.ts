@@ -21,6 +21,8 @@ export interface Reporter {
   reject(policy: PolicyObject, message: string, running: WantedSpec | undefined): void;
   /** The spec could not be written; the next try may succeed. */
   fail(policy: PolicyObject, message: string, running: WantedSpec | undefined): void;
+  /** It is deleted, its specs are removed, and a finalizer of somebody else keeps the object. */
+  terminate(policy: PolicyObject): void;
   forget(key: string): void;
 }
 
@@ -37,10 +39,14 @@ export interface ReconcileDeps {
 /** Reads everything it needs each time; running it twice changes nothing. Throws what a repetition may help. */
 export async function reconcile(deps: ReconcileDeps, ref: PolicyRef): Promise<void> {
   const policy = deps.findPolicy(ref);
-  // A finalizer of somebody else keeps the object; what its user wanted is that it ends.
-  if (policy === undefined || policy.metadata.deletionTimestamp !== undefined) {
+  if (policy === undefined) {
     deps.reporter.forget(policyKey(ref));
     return deps.specs.remove(ref);
+  }
+  // A finalizer of somebody else keeps the object; what its user wanted is that it ends.
+  if (policy.metadata.deletionTimestamp !== undefined) {
+    await deps.specs.remove(ref);
+    return deps.reporter.terminate(policy);
   }
 
   const compiled = compile(deps, policy);

@@ -290,6 +290,23 @@ describe("nodes", () => {
     assert.equal(status.nodes.unavailable, 1);
   });
 
+  test("a node on which the agent finds no room is named with what the scheduler says", async () => {
+    await startAgents("node-1");
+    const full = new SimulatedAgent(admin, NAMESPACE, "node-2");
+    await full.startUnscheduled("0/2 nodes are available: 1 Insufficient memory");
+    await applyPolicy("a", "sys_setuid");
+    const status = await readyIs("a", "False", "AgentUnavailable");
+    assert.deepEqual(
+      status.failingNodes?.map(({ node }) => node),
+      ["node-2"],
+    );
+    assert.match(
+      conditionOf(status.conditions, "Ready")?.message ?? "",
+      /on 1 of 2 nodes: node-2 \(agent pod \S+ is not scheduled: .*Insufficient memory/,
+    );
+    await full.vanish();
+  });
+
   test("a drained node does not block", async () => {
     const [first, second] = await startAgents("node-1", "node-2");
     await applyPolicy("a", "sys_setuid");
@@ -484,6 +501,23 @@ describe("deletion", () => {
     await eventually(() => assert.deepEqual(gone, ["true"]));
     await watch.stop();
     assert.equal(await admin.find(POLICIES, { name: "a" }), undefined);
+  });
+
+  test("ends the policy at once where a finalizer keeps the object, which says so", async () => {
+    const [agent] = await startAgents("node-1");
+    await applyPolicy("a", "sys_setuid");
+    await readyIs("a", "False", "RollingOut");
+    await agent?.report(attached("a", await wantedHash(), "sys_setuid"));
+    await readyIs("a", "True", "Attached");
+    const finalizers = (names: string[] | null) =>
+      admin.mergePatch(POLICIES, { name: "a" }, { metadata: { finalizers: names } }, USER);
+    await finalizers(["example.com/hold"]);
+    await admin.delete(POLICIES, { name: "a" });
+    const status = await readyIs("a", "False", "Terminating");
+    assert.deepEqual(await configMaps(), []);
+    assert.equal(status.specHash, undefined);
+    await finalizers(null);
+    await eventually(async () => assert.equal(await admin.find(POLICIES, { name: "a" }), undefined));
   });
 
   test("that happened while the operator was away is made good at its start", async () => {

@@ -33,17 +33,31 @@ export class SimulatedAgent {
 
   /** The DaemonSet controller and the kubelet have done their part. */
   async start(): Promise<void> {
-    const labels = { [LABELS.name]: "trigon", [LABELS.component]: AGENT_COMPONENT };
-    const containers = [{ name: "agent", image: "none" }];
-    const spec = {
-      nodeName: this.node,
-      serviceAccountName: "trigon-agent",
-      automountServiceAccountToken: false,
-      containers,
-    };
-    await this.#client.apply(PODS, { metadata: { ...this.#pod, labels }, spec } as KubeObject, KUBELET);
+    await this.#createPod({ nodeName: this.node });
     await this.setPodStatus({ phase: "Running", conditions: [{ type: "Ready", status: "True" }] });
     await this.#client.apply(TRACING_NODES, { metadata: { name: this.node } }, WRITER);
+  }
+
+  /** The DaemonSet controller has made the Pod and the scheduler finds no room for it. */
+  async startUnscheduled(message: string): Promise<void> {
+    const matchFields = [{ key: "metadata.name", operator: "In", values: [this.node] }];
+    const required = { nodeSelectorTerms: [{ matchFields }] };
+    await this.#createPod({
+      affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: required } },
+    });
+    const scheduled = { type: "PodScheduled", status: "False", reason: "Unschedulable", message };
+    await this.setPodStatus({ conditions: [scheduled] });
+  }
+
+  async #createPod(where: object): Promise<void> {
+    const labels = { [LABELS.name]: "trigon", [LABELS.component]: AGENT_COMPONENT };
+    const spec = {
+      ...where,
+      serviceAccountName: "trigon-agent",
+      automountServiceAccountToken: false,
+      containers: [{ name: "agent", image: "none" }],
+    };
+    await this.#client.apply(PODS, { metadata: { ...this.#pod, labels }, spec } as KubeObject, KUBELET);
   }
 
   async setPodStatus(status: object): Promise<void> {

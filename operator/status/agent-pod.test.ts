@@ -15,7 +15,7 @@ const cases: Record<string, { status: object; state: string; message?: string }>
   "is starting before the kubelet has said anything": {
     status: { phase: "Pending" },
     state: "starting",
-    message: "agent pod pod-1 is not ready yet",
+    message: "agent pod pod-1 is not ready",
   },
   "is starting while its container is created": {
     status: { containerStatuses: [{ state: { waiting: { reason: "ContainerCreating" } } }] },
@@ -75,6 +75,49 @@ describe("an agent", () => {
       }),
     );
     expect(pod.health.message?.length).toBeLessThanOrEqual(400);
+  });
+});
+
+describe("a Pod that is not scheduled", () => {
+  const meantFor = (values: string[]) => ({
+    nodeAffinity: {
+      requiredDuringSchedulingIgnoredDuringExecution: {
+        nodeSelectorTerms: [{ matchFields: [{ key: "metadata.name", operator: "In", values }] }],
+      },
+    },
+  });
+  const pending = (affinity: object | undefined, conditions: object[]) =>
+    parseAgentPod({ metadata: { name: "pod-1" }, spec: { affinity }, status: { conditions } } as KubeObject);
+  const unschedulable = {
+    type: "PodScheduled",
+    status: "False",
+    reason: "Unschedulable",
+    message: "0/3 nodes are available: 1 Insufficient memory",
+  };
+
+  test("counts for the node that its DaemonSet made it for, with what the scheduler says", () => {
+    expect(pending(meantFor(["node-3"]), [unschedulable])).toMatchObject({
+      nodeName: "node-3",
+      health: {
+        state: "unavailable",
+        message: "agent pod pod-1 is not scheduled: 0/3 nodes are available: 1 Insufficient memory",
+      },
+    });
+  });
+
+  test("is starting before the scheduler has looked at it", () => {
+    expect(pending(meantFor(["node-3"]), [])).toMatchObject({
+      nodeName: "node-3",
+      health: { state: "starting" },
+    });
+  });
+
+  test.each([
+    ["no affinity", undefined],
+    ["an affinity to several nodes", meantFor(["a", "b"])],
+    ["an affinity without required terms", { nodeAffinity: {} }],
+  ])("counts for no node with %s", (_what, affinity) => {
+    expect(pending(affinity, [unschedulable]).nodeName).toBeUndefined();
   });
 });
 

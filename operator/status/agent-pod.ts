@@ -11,20 +11,28 @@ export interface AgentHealth {
 
 /** A Pod of the DaemonSet, reduced. */
 export interface AgentPod extends KubeObject {
-  /** Absent until it is scheduled. */
+  /** Where it runs or is meant to run. */
   readonly nodeName?: string;
   readonly health: AgentHealth;
 }
 
 interface WirePod extends KubeObject {
-  spec?: { nodeName?: string };
+  spec?: { nodeName?: string; affinity?: Affinity };
   status?: {
     phase?: string;
     reason?: string;
     message?: string;
-    conditions?: { type: string; status: string }[];
+    conditions?: { type: string; status: string; message?: string }[];
     containerStatuses?: ContainerStatus[];
     initContainerStatuses?: ContainerStatus[];
+  };
+}
+
+interface Affinity {
+  nodeAffinity?: {
+    requiredDuringSchedulingIgnoredDuringExecution?: {
+      nodeSelectorTerms?: { matchFields?: { key?: string; values?: string[] }[] }[];
+    };
   };
 }
 
@@ -47,8 +55,17 @@ const MAX_MESSAGE = 400;
 /** Reduces a Pod to its node and health. */
 export function parseAgentPod(object: KubeObject): AgentPod {
   const pod = object as WirePod;
-  const nodeName = pod.spec?.nodeName;
+  const nodeName = pod.spec?.nodeName || targetNode(pod.spec?.affinity);
   return { metadata: slimMeta(pod.metadata), ...(nodeName && { nodeName }), health: healthOf(pod) };
+}
+
+/** A DaemonSet makes each Pod for one node: one that finds no room there leaves that node without an agent. */
+function targetNode(affinity: Affinity | undefined): string | undefined {
+  const terms = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
+  const names = (terms ?? []).flatMap(({ matchFields = [] }) =>
+    matchFields.flatMap(({ key, values = [] }) => (key === "metadata.name" ? values : [])),
+  );
+  return names.length === 1 ? names[0] : undefined;
 }
 
 /** The Pod that speaks for the node: the newest that is not on its way out. */
@@ -69,7 +86,7 @@ function healthOf(pod: WirePod): AgentHealth {
 
   const containers = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
   const reason = containers.map(describeTrouble).find((text) => text !== undefined) ?? podTrouble(status);
-  const message = `agent pod ${metadata.name} ${reason ?? "is not ready yet"}`;
+  const message = `agent pod ${metadata.name} ${reason ?? "is not ready"}`;
   return { state: reason === undefined ? "starting" : "unavailable", message: message.slice(0, MAX_MESSAGE) };
 }
 
@@ -88,6 +105,8 @@ function describeTrouble(container: ContainerStatus): string | undefined {
 function podTrouble(status: NonNullable<WirePod["status"]>): string | undefined {
   if (status.phase === "Failed")
     return joinParts(`failed${status.reason ? ` (${status.reason})` : ""}`, status.message);
+  const scheduled = status.conditions?.find(({ type }) => type === "PodScheduled");
+  if (scheduled?.status === "False") return joinParts("is not scheduled", scheduled.message);
   return undefined;
 }
 

@@ -6,7 +6,7 @@ import type { NodeFact } from "./node-index.ts";
 import { conditionOf, type NewCondition, type NewPolicyStatus } from "./policy-status.ts";
 
 const facts: PolicyFacts = { generation: 7, wanted: { hash: HASH, hookCount: 2, generation: 7 } };
-const starting: NodeFact["agent"] = { state: "starting", message: "agent pod x is not ready yet" };
+const starting: NodeFact["agent"] = { state: "starting", message: "agent pod x is not ready" };
 const crashing: NodeFact["agent"] = {
   state: "unavailable",
   message: "agent pod x is in CrashLoopBackOff: no BTF",
@@ -36,7 +36,7 @@ const ready: Record<string, { nodes: NodeFact[]; facts?: PolicyFacts; want: Part
     want: {
       status: "False",
       reason: "RollingOut",
-      message: "Attached on 0 of 1 node; waiting for a (agent pod x is not ready yet)",
+      message: "Attached on 0 of 1 node; waiting for a (agent pod x is not ready)",
     },
   },
   "is False when an agent that had reported is not ready any more": {
@@ -107,6 +107,11 @@ const ready: Record<string, { nodes: NodeFact[]; facts?: PolicyFacts; want: Part
       message: "spec.kprobes[0].call: empty. Generation 7 still runs on 2 of 2 nodes",
       observedGeneration: 8,
     },
+  },
+  "does not stay as it was when the policy is deleted and a finalizer keeps it": {
+    facts: { generation: 8, problem: { reason: "Terminating", message: "Deleted" } },
+    nodes: [makeNode("a", { entry: null })],
+    want: { status: "False", reason: "Terminating", message: "Deleted", observedGeneration: 8 },
   },
   "says only what is wrong when nothing ran before": {
     facts: { generation: 1, problem: { reason: "InvalidSpec", message: "spec: empty" } },

@@ -12,7 +12,10 @@ export interface PolicyFacts {
   /** The spec that nodes should run: of this generation, or the last good one. */
   wanted?: { hash: string; hookCount: number; generation?: number | undefined };
   /** Why this generation is not what runs. */
-  problem?: { reason: Extract<PolicyReason, "InvalidSpec" | "DistributionFailed">; message: string };
+  problem?: {
+    reason: Extract<PolicyReason, "InvalidSpec" | "DistributionFailed" | "Terminating">;
+    message: string;
+  };
 }
 
 /** The whole status except for the times of its conditions. */

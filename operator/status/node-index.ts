@@ -14,7 +14,7 @@ export interface NodeFact {
 export type OnNodesChanged = (keys: readonly string[] | "all") => void;
 
 /**
- * A node counts if and only if an agent Pod is bound to it. A TracingNode without one (drained node, agent removed)
+ * A node counts if and only if an agent Pod is bound to it or made for it. A TracingNode without one (drained node, agent removed)
  * is remembered and not counted: nobody keeps it true.
  */
 export class NodeIndex {

@@ -1,4 +1,5 @@
 /** Keeps every policy's status true: collects what is known and has it published when something changed. */
+import type { PolicyReason } from "../../crds/conditions.ts";
 import { policyKey } from "../../crds/names.ts";
 import type { WorkQueue } from "../../lib/work-queue.ts";
 import { joinRemarks, type Remark } from "../compiler.ts";
@@ -24,6 +25,9 @@ export interface ReporterDeps {
 const MAX_COALESCE_MS = 1_000;
 /** Our own status write comes back as a watch event within this time; after it, a difference is somebody else's. */
 const ECHO_MS = 1_000;
+
+/** Why a policy may not be ready without anybody having to act. */
+const HARMLESS = new Set<PolicyReason>(["RollingOut", "NoNodes", "Terminating"]);
 
 /** Collects facts; `work` is run by a queue of its own, so that a slow API server delays no distribution. */
 export class StatusReporter {
@@ -60,6 +64,11 @@ export class StatusReporter {
 
   fail(policy: PolicyObject, message: string, running: WantedSpec | undefined): void {
     this.#set(policy, { ...wantedFact(running), problem: { reason: "DistributionFailed", message } });
+  }
+
+  terminate(policy: PolicyObject): void {
+    const message = "Deleted and detached; the object stays until its finalizers are removed";
+    this.#set(policy, { problem: { reason: "Terminating", message } });
   }
 
   forget(key: string): void {
@@ -111,7 +120,7 @@ export class StatusReporter {
   }
 
   async #tell(policy: PolicyObject, { after }: Transition): Promise<void> {
-    const isGood = after.status === "True" || after.reason === "RollingOut" || after.reason === "NoNodes";
+    const isGood = after.status === "True" || HARMLESS.has(after.reason);
     const { reason, message } = after;
     await this.#deps.events.record(policy, { type: isGood ? "Normal" : "Warning", reason, message });
   }
