@@ -73,9 +73,9 @@ afterEach(async () => {
 });
 
 /** The token that a pod of the agent would have on a node. */
-async function agentToken(node: string): Promise<string> {
+async function agentToken(node: string, namespace = NAMESPACE): Promise<string> {
   const bound = ["--bound-object-kind=Node", `--bound-object-name=${node}`];
-  const text = await kubectl("create", "token", "trigon-agent", "--namespace", NAMESPACE, ...bound);
+  const text = await kubectl("create", "token", "trigon-agent", "--namespace", namespace, ...bound);
   return text.trim();
 }
 
@@ -260,7 +260,10 @@ describe("the TracingNode", () => {
     const agent = await client(token);
     const other = { metadata: { name: "node-2" } };
     const refusal = { status: 422, message: /no other/ };
-    await assert.rejects(agent.apply(TRACING_NODES, other, { fieldManager: FIELD_MANAGERS.agent }), refusal);
+    // An admission policy takes a moment to become known to the API server.
+    await eventually(() =>
+      assert.rejects(agent.apply(TRACING_NODES, other, { fieldManager: FIELD_MANAGERS.agent }), refusal),
+    );
     const own = await client(await agentToken("node-2"));
     await own.apply(TRACING_NODES, other, { fieldManager: FIELD_MANAGERS.agent });
     const status = { ...other, status: makeStatus("forged") };
@@ -268,6 +271,21 @@ describe("the TracingNode", () => {
       agent.applyStatus(TRACING_NODES, status, { fieldManager: FIELD_MANAGERS.agent }),
       refusal,
     );
+  });
+
+  test("of another node is out of reach in whatever namespace an overlay puts the agents", async () => {
+    await kubectl("create", "namespace", "elsewhere");
+    await kubectl("create", "serviceaccount", "trigon-agent", "-n", "elsewhere");
+    const role = ["--clusterrole=trigon-agent", "--serviceaccount=elsewhere:trigon-agent"];
+    await kubectl("create", "clusterrolebinding", "elsewhere", ...role);
+    const agent = await client(await agentToken(NODE, "elsewhere"));
+    await eventually(() =>
+      assert.rejects(agent.apply(TRACING_NODES, { metadata: { name: "node-2" } }, { fieldManager: "test" }), {
+        status: 422,
+        message: /no other/,
+      }),
+    );
+    await agent.apply(TRACING_NODES, { metadata: { name: NODE } }, { fieldManager: "test" });
   });
 
   test("cannot be deleted by the agent, nor can the agent read Secrets", async () => {

@@ -103,6 +103,19 @@ test("kubectl apply installs every definition without a warning, twice", () => {
   }
 });
 
+test("the manifests applied a second time change nothing, and server-side apply takes over without a conflict", () => {
+  const overlay = ["-k", join(CRDS, "../manifests/overlays/default")];
+  succeed("apply", ...overlay);
+  const again = succeed("apply", ...overlay)
+    .trim()
+    .split("\n");
+  assert.deepEqual(
+    again.filter((line) => !line.endsWith(" unchanged")),
+    [],
+  );
+  succeed("apply", "--server-side", ...overlay);
+});
+
 /** What kubectl says where it does not name the field. */
 const KUBECTL_WORDS: Record<string, string> = {
   "empty-file.yaml": "no objects passed to apply",
