@@ -33,6 +33,7 @@ export class Cluster {
   readonly #watches: Pick<ResourceWatch<KubeObject>, "start" | "stop" | "problem">[];
   readonly #nodes: ResourceWatch<KubeObject>;
   readonly #nodeName: string;
+  #nodeUid: string | undefined;
   #problemSince: number | undefined;
   #onLabels: () => void = () => {};
 
@@ -96,13 +97,19 @@ export class Cluster {
     return new ResourceWatch(
       { client, resource: NODES, fieldSelector, parse: keepLabels, logger, metrics },
       {
-        onAdd: () => this.#onLabels(),
+        onAdd: ({ metadata }) => this.#nodeAdded(metadata.uid),
         onUpdate: (node, before) => {
           if (JSON.stringify(node.metadata.labels) !== JSON.stringify(before.metadata.labels))
             this.#onLabels();
         },
       },
     );
+  }
+
+  #nodeAdded(uid: string | undefined): void {
+    if (this.#nodeUid !== undefined && this.#nodeUid !== uid) this.publisher.nodeReplaced();
+    this.#nodeUid = uid;
+    this.#onLabels();
   }
 }
 

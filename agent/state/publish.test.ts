@@ -11,6 +11,7 @@ class FakeApi implements TracingNodeApi {
   exists = false;
   away = false;
   writes = 0;
+  creations = 0;
   reads = 0;
 
   async read() {
@@ -21,6 +22,7 @@ class FakeApi implements TracingNodeApi {
   async create() {
     this.#check();
     this.exists = true;
+    this.creations++;
   }
   async apply(status: TracingNodeStatus) {
     this.#check();
@@ -63,6 +65,19 @@ describe("a status", () => {
     await pass(100);
     expect(api.object).toEqual(status("1"));
     expect(api.writes).toBe(1);
+  });
+
+  test("gets its object made anew when the node is another one, also while the API server is away", async () => {
+    publisher.publish(status("1"));
+    await pass(100);
+    api.away = true;
+    publisher.nodeReplaced();
+    await pass(100);
+    api.away = false;
+    await pass(1000);
+    expect({ creations: api.creations, writes: api.writes }).toEqual({ creations: 2, writes: 2 });
+    await pass(60_000);
+    expect(api.creations).toBe(2);
   });
 
   test("that changes three times in a moment is written once, as it was last", async () => {

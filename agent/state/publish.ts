@@ -11,7 +11,7 @@ export interface TracingNodeApi {
   read(): Promise<TracingNodeStatus | undefined>;
   /** Replaces what this agent has written into the status, by server-side apply; false when there is no object. */
   apply(status: TracingNodeStatus): Promise<boolean>;
-  /** Creates the object, owned by the Node. */
+  /** Creates the object, or makes it owned by the Node that there is now. */
   create(): Promise<void>;
 }
 
@@ -46,6 +46,7 @@ export class StatusPublisher {
   readonly #timing: PublisherTiming;
   #wanted: TracingNodeStatus | undefined;
   #written: string | undefined;
+  #isOwned = true;
   #failures = 0;
   #timer: NodeJS.Timeout | undefined;
   #dueAt = Number.POSITIVE_INFINITY;
@@ -64,6 +65,12 @@ export class StatusPublisher {
     this.#wanted = status;
     if (this.#failures === 0 && JSON.stringify(status) !== this.#written)
       this.#schedule(this.#timing.coalesceMs);
+  }
+
+  /** The Node was deleted and created again: the garbage collector takes what the old one owned, now or soon. */
+  nodeReplaced(): void {
+    this.#isOwned = false;
+    if (this.#failures === 0) this.#schedule(this.#timing.coalesceMs);
   }
 
   /** Nothing is written after this. */
@@ -98,6 +105,11 @@ export class StatusPublisher {
 
   async #write(status: TracingNodeStatus): Promise<void> {
     const text = JSON.stringify(status);
+    if (!this.#isOwned) {
+      await this.#api.create();
+      this.#isOwned = true;
+      this.#written = undefined;
+    }
     if (text === this.#written && isDeepStrictEqual(await this.#api.read(), status)) return;
     if (!(await this.#api.apply(status))) {
       await this.#api.create();
@@ -110,7 +122,7 @@ export class StatusPublisher {
   #nextDelay(): number {
     const { coalesceMs, retry, checkMs } = this.#timing;
     if (this.#failures > 0) return backoffMs(retry, this.#failures - 1, this.#random);
-    if (JSON.stringify(this.#wanted) !== this.#written) return coalesceMs;
+    if (!this.#isOwned || JSON.stringify(this.#wanted) !== this.#written) return coalesceMs;
     return checkMs * (0.5 + this.#random() / 2);
   }
 }

@@ -88,14 +88,14 @@ async function client(bearer: string): Promise<KubeClient> {
   return new KubeClient(access, { userAgent: "trigon-agent/test" });
 }
 
-function makeCluster(as: KubeClient): Cluster {
+function makeCluster(as: KubeClient, nodeName = NODE): Cluster {
   const logger = createLogger({ component: "agent", level: "error" });
   const metrics = createWatchMetrics(
     createRegistry({ component: "agent", version: "test", defaultMetrics: false }),
   );
   return new Cluster({
     client: as,
-    nodeName: NODE,
+    nodeName,
     namespace: NAMESPACE,
     podStore: new PodStore(),
     logger,
@@ -217,6 +217,27 @@ describe("the TracingNode", () => {
     const [owner] = (await read())?.metadata.ownerReferences ?? [];
     const node = await admin.get<KubeObject>(NODES, { name: NODE });
     assert.deepEqual(owner, { apiVersion: "v1", kind: "Node", name: NODE, uid: node.metadata.uid });
+  });
+
+  test("belongs to the new Node when the Node is deleted and created again", async () => {
+    const node = { metadata: { name: "node-3" } };
+    const of = async (uid: string | undefined) => {
+      const found = await admin.get<TracingNode>(TRACING_NODES, node.metadata);
+      assert.deepEqual(
+        found.metadata.ownerReferences?.map((owner) => owner.uid),
+        [uid],
+      );
+    };
+    const first = await admin.create<KubeObject>(NODES, node, OPERATOR);
+    const here = makeCluster(admin, "node-3");
+    here.start();
+    here.publisher.publish(makeStatus("1"));
+    await eventually(() => of(first.metadata.uid));
+    await eventually(() => assert.equal(here.problem, undefined));
+    await admin.delete(NODES, node.metadata);
+    const second = await admin.create<KubeObject>(NODES, node, OPERATOR);
+    await eventually(() => of(second.metadata.uid));
+    await here.stop();
   });
 
   test("loses what an earlier agent wrote and this one does not", async () => {
