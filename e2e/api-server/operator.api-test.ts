@@ -619,6 +619,16 @@ describe("status writes", () => {
     await eventually(async () => assert.deepEqual(await statusOf("a"), before));
   });
 
+  test("a status meant for a policy that was deleted is not written to another one of its name", async () => {
+    const { metadata } = await applyPolicy("a", "sys_setuid");
+    const before = await readyIs("a", "Unknown", "NoNodes");
+    const write = (uid: string | undefined, status: object) =>
+      admin.replaceStatus(POLICIES, { name: "a", ...(uid !== undefined && { uid }) }, status, USER);
+    assert.equal(await write("another", { nodesSummary: "9/9" }), false);
+    await assert.rejects(write(metadata.uid, { conditions: "none" }), { status: 422 });
+    assert.deepEqual(await statusOf("a"), before);
+  });
+
   test("lastTransitionTime moves only when the status flips", async () => {
     const [first, second] = await startAgents("node-1", "node-2");
     await applyPolicy("a", "sys_setuid");
