@@ -20,8 +20,9 @@ static __always_inline struct file *file_of(void *context)
 SEC("lsm")
 int hook_ima(void *context)
 {
-	__u32 size, at, selector = NO_SELECTOR;
+	__u32 size, at, selector;
 	struct hook_counters *counters = hook_counters();
+	struct hit hit = {.context = context, .task = current_task()};
 	struct call_key key = call_key(LOW_HALF(context));
 	struct call_head *call = bpf_map_lookup_elem(&hook_calls, &key);
 	struct action_stats *actions;
@@ -42,10 +43,12 @@ int hook_ima(void *context)
 		value->algorithm = algorithm;
 		slot->status = ARG_OK;
 	}
-	selector = selector_of(call);
-	actions = &counters->selector[selector == NO_SELECTOR ? 0 : selector];
-	size = at_most(call->size, hook_config.record_size);
-	output_limited(call + 1, call->values_size, size, selector, current_task(), counters, actions);
+	selector = choose_at_return(&hit, call); /* there are no filters at return: the one of the entry */
+	if (selector != NO_MATCH) {
+		actions = &counters->selector[selector == NO_SELECTOR ? 0 : selector];
+		size = at_most(call->size, hook_config.record_size);
+		output_limited(call + 1, call->values_size, size, selector, hit.task, counters, actions);
+	}
 	bpf_map_delete_elem(&hook_calls, &key);
 	return 0;
 }

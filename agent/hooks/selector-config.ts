@@ -28,7 +28,7 @@ export function encodeSelectors(view: DataView, def: HookDef, resolution: Resolu
       const ofValue = { ...filter, match: "arg", arg: RETURN_ARG } as const;
       encodeFilter(view, next++, ofValue, { def: atReturn, resolution, tables });
     }
-    encodeActions(view, base, selector);
+    encodeActions(view, base, selector, flagsOf(def.selectors, index));
   });
 }
 
@@ -40,12 +40,12 @@ function withReturnValue(def: HookDef): HookDef {
   return { ...def, args: [...args, { ...def.returnArg, index: RETURN_ARG }] };
 }
 
-function encodeActions(view: DataView, base: number, selector: SelectorDef): void {
+function encodeActions(view: DataView, base: number, selector: SelectorDef, flags: number): void {
   const at = SELECTOR_CONFIG.members;
   const { actions, returnActions = [] } = selector;
   const limit = rateLimitOf(selector);
   const override = overrideOf(actions);
-  view.setUint16(base + at.flags, selectorFlags(selector), true);
+  view.setUint16(base + at.flags, flags, true);
   view.setUint16(base + at.limit_scope, limit ? SCOPES[limit.scope] : E.LIMIT_NONE, true);
   view.setBigUint64(base + at.limit_ns, BigInt(limit?.intervalMs ?? 0) * 1_000_000n, true);
   view.setUint8(base + at.signal, signalOf(actions));
@@ -53,6 +53,15 @@ function encodeActions(view: DataView, base: number, selector: SelectorDef): voi
   view.setUint8(base + at.action, lastEnforcing(actions));
   view.setUint8(base + at.action_at_return, lastEnforcing(returnActions));
   view.setInt32(base + at.error, override ?? 0, true);
+}
+
+/** Stacks are there at entry only: a selector that may leave the call to later ones takes them for these too. */
+function flagsOf(selectors: readonly SelectorDef[], index: number): number {
+  const [selector, ...later] = selectors.slice(index).map((each) => ({ each, flags: selectorFlags(each) }));
+  if (!selector) return 0;
+  if (!selector.each.returnFilters?.length) return selector.flags;
+  const stacks = E.SELECTOR_KERNEL_STACK | E.SELECTOR_USER_STACK;
+  return later.reduce((flags, other) => flags | (other.flags & stacks), selector.flags);
 }
 
 /** Whether a match of a selector is what it compares with from then on. */

@@ -337,7 +337,7 @@ struct call_head {
 	__u16 slot[MAX_ARGS + 1]; /* where in the record their slots are */
 	__u16 values_size;	/* of the record with its arguments and return value */
 	__u16 size;		/* of the whole record */
-	__u64 reserved64;
+	__u64 candidates;	/* a bit for each selector that matched at entry */
 };
 
 /* Key of hook_limits. The digest covers selector and argument bytes. */

@@ -128,12 +128,14 @@ static __always_inline void output_limited(void *record, __u32 values_size, __u3
 	}
 }
 
-static __always_inline void keep_call(struct call_head *call, __u32 values_size, __u32 size, __u32 frame, struct hook_stats *stats)
+static __always_inline void keep_call(struct call_head *call, __u32 values_size, __u32 size, __u32 candidates, __u32 frame,
+				      struct hook_stats *stats)
 {
 	struct call_key key = call_key(frame);
 
 	call->values_size = values_size;
 	call->size = size;
+	call->candidates = candidates;
 	if (bpf_map_update_elem(&hook_calls, &key, call, BPF_ANY))
 		stats->lost++;
 }
@@ -146,8 +148,8 @@ static __always_inline bool wants_hash(__u32 selector, int error)
 	return hook_config.selector[selector].flags & SELECTOR_HASH;
 }
 
-static __always_inline void post(const struct hit *hit, __u32 selector, __u8 action, __u32 frame,
-				 struct hook_counters *counters, struct action_stats *actions, bool hashed)
+static __always_inline void post(const struct hit *hit, __u32 selector, __u32 candidates, __u8 action,
+				 __u32 frame, struct hook_counters *counters, struct action_stats *actions, bool hashed)
 {
 	struct hook_record *record = start_record(&counters->hook);
 	__u16 flags = 0;
@@ -169,7 +171,7 @@ static __always_inline void post(const struct hit *hit, __u32 selector, __u8 act
 	record->action = action;
 	write_head(record, size, selector, hit->task);
 	if (hook_config.flags & HOOK_RETURN || hashed) {
-		keep_call(call_of(record), values_size, size, frame, &counters->hook);
+		keep_call(call_of(record), values_size, size, candidates, frame, &counters->hook);
 	} else if (hook_config.flags & HOOK_SCRATCH) {
 		output_limited(record, values_size, size, selector, hit->task, counters, actions);
 	} else {
@@ -183,7 +185,7 @@ static __always_inline bool is_silent(const volatile struct selector_config *sel
 {
 	if (!(selector->flags & SELECTOR_NO_POST))
 		return false;
-	return !(hook_config.flags & HOOK_RETURN) || !selector->signal_at_return;
+	return !(hook_config.flags & HOOK_RETURN) || !(selector->signal_at_return || selector->return_filters);
 }
 
 /* Returns the error that the call shall have instead of being made; 0: it is made. `frame`: see struct call_key. */
@@ -193,14 +195,14 @@ static __always_inline int run_hook(void *context, __u32 frame)
 	struct hit hit = {.context = context, .task = current_task()};
 	struct action_stats *actions;
 	__u8 action = ACTION_POST;
+	__u32 candidates = 0, selector;
 	int error = 0;
-	__u32 selector;
 
 	if (!counters)
 		return 0;
 	counters->hook.hits++;
 	hit.nothing = counters->hook.hits >> 63;
-	selector = choose_selector(&hit);
+	selector = choose_selector(&hit, &candidates);
 	if (selector == NO_MATCH)
 		return 0;
 	actions = &counters->selector[0];
@@ -217,7 +219,7 @@ static __always_inline int run_hook(void *context, __u32 frame)
 			return error;
 		}
 	}
-	post(&hit, selector, action, frame, counters, actions, wants_hash(selector, error));
+	post(&hit, selector, candidates, action, frame, counters, actions, wants_hash(selector, error));
 	return error;
 }
 

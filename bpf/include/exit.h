@@ -11,13 +11,21 @@
 #define PARAMETERS_KEPT 1
 #include "engine.h"
 
+/* Numbers are all that is compared here: with the rest of filter_matches() for each selector, jumps would be too far. */
+static __always_inline bool returned_number_matches(const struct hit *hit, const volatile struct filter_config *filter)
+{
+	__u64 value;
+
+	return read_argument_number(hit, filter, &value) && in_set(hit, filter, value) != !!filter->negate;
+}
+
 static __always_inline bool return_matches(const struct hit *hit, const volatile struct selector_config *selector)
 {
 	__u32 first = selector->first_return_filter, count = selector->return_filters, i;
 
 	NOT_UNROLLED
 	for (i = 0; i < MAX_FILTERS && i < count; i++) {
-		if (!filter_matches(hit, &hook_config.filter[first + i]))
+		if (!returned_number_matches(hit, &hook_config.filter[first + i]))
 			return false;
 	}
 	return true;
@@ -37,9 +45,8 @@ static __always_inline void write_late_values(struct call_head *call)
 }
 
 /* `selector` is a constant to the verifier. */
-static __always_inline void end_call(struct call_head *call, __u32 selector, struct hook_counters *counters)
+static __always_inline void end_call(const struct hit *hit, struct call_head *call, __u32 selector, struct hook_counters *counters)
 {
-	struct hit hit = {.context = call->parameter, .task = current_task(), .nothing = counters->hook.hits >> 63};
 	struct hook_record *record = (struct hook_record *)(call + 1);
 	struct action_stats *actions = &counters->selector[0];
 
@@ -47,8 +54,6 @@ static __always_inline void end_call(struct call_head *call, __u32 selector, str
 		const volatile struct selector_config *config = &hook_config.selector[selector];
 		__u8 action;
 
-		if (!return_matches(&hit, config))
-			return;
 		actions = &counters->selector[selector];
 		action = send_signal(config->signal_at_return, config->action_at_return, counters, actions);
 		if (action != ACTION_POST)
@@ -58,8 +63,9 @@ static __always_inline void end_call(struct call_head *call, __u32 selector, str
 			return;
 		}
 	}
+	record->selector = selector;
 	write_late_values(call);
-	output_limited(record, call->values_size, at_most(call->size, hook_config.record_size), selector, hit.task,
+	output_limited(record, call->values_size, at_most(call->size, hook_config.record_size), selector, hit->task,
 		       counters, actions);
 }
 
@@ -71,36 +77,48 @@ static __always_inline void end_call(struct call_head *call, __u32 selector, str
 		known;                                       \
 	})
 
-/* Comes back from memory as a number that could be any; each that it can be is verified on its own. */
-static __always_inline __u32 selector_of(const struct call_head *call)
+static __always_inline bool is_candidate(const struct hit *hit, const struct call_head *call, __u32 selector)
 {
-	__u16 selector = ((const struct hook_record *)(call + 1))->selector;
-	__u32 count = hook_config.selectors;
-
-	if (!count)
-		return NO_SELECTOR;
-	if (selector == 1 && count > 1)
-		return KNOWN(1);
-	if (selector == 2 && count > 2)
-		return KNOWN(2);
-	if (selector == 3 && count > 3)
-		return KNOWN(3);
-	if (selector == 4 && count > 4)
-		return KNOWN(4);
-	return KNOWN(0);
+	if (selector >= hook_config.selectors || !(call->candidates & 1 << selector))
+		return false;
+	return return_matches(hit, &hook_config.selector[selector]);
 }
-_Static_assert(MAX_SELECTORS == 5, "selector_of() lists them");
+
+/* The first of those that matched at entry and match here; each that it can be is verified on its own. */
+static __always_inline __u32 choose_at_return(const struct hit *hit, const struct call_head *call)
+{
+	if (!hook_config.selectors)
+		return NO_SELECTOR;
+	if (is_candidate(hit, call, 0))
+		return KNOWN(0);
+	if (is_candidate(hit, call, 1))
+		return KNOWN(1);
+	if (is_candidate(hit, call, 2))
+		return KNOWN(2);
+	if (is_candidate(hit, call, 3))
+		return KNOWN(3);
+	if (is_candidate(hit, call, 4))
+		return KNOWN(4);
+	return NO_MATCH;
+}
+_Static_assert(MAX_SELECTORS == 5, "choose_at_return() lists them");
 
 static __always_inline int run_exit(__u32 frame, __u64 returned)
 {
 	struct hook_counters *counters = hook_counters();
 	struct call_key key = call_key(frame);
 	struct call_head *call = bpf_map_lookup_elem(&hook_calls, &key);
+	struct hit hit = {.task = current_task()};
+	__u32 selector;
 
 	if (!call || !counters) /* filtered out at entry, or entered before the hook was there */
 		return 0;
 	call->parameter[RETURN_ARG] = returned;
-	end_call(call, selector_of(call), counters);
+	hit.context = call->parameter;
+	hit.nothing = counters->hook.hits >> 63;
+	selector = choose_at_return(&hit, call);
+	if (selector != NO_MATCH)
+		end_call(&hit, call, selector, counters);
 	bpf_map_delete_elem(&hook_calls, &key);
 	return 0;
 }

@@ -294,6 +294,19 @@ static __always_inline bool pid_or_ancestor_in_set(const struct hit *hit, const 
 	return false;
 }
 
+/* An argument, or what was returned, in the order of the ranges. */
+static __always_inline bool read_argument_number(const struct hit *hit, const volatile struct filter_config *filter,
+						 __u64 *value)
+{
+	__u32 index = filter->index;
+
+	if (!read_number(hit->context, index, value))
+		return false;
+	if (hook_config.arg[index].flags & VALUE_SIGNED && filter->compare != COMPARE_MASKS)
+		*value ^= SIGN_BIT;
+	return true;
+}
+
 static __always_inline bool read_operand(const struct hit *hit, const volatile struct filter_config *filter, __u64 *value)
 {
 	__u8 operand = filter->operand;
@@ -338,12 +351,7 @@ static __always_inline bool read_operand(const struct hit *hit, const volatile s
 		*value &= ~had;
 		return true;
 	}
-	if (operand == OPERAND_ARG && read_number(hit->context, index, value)) {
-		if (hook_config.arg[index].flags & VALUE_SIGNED && filter->compare != COMPARE_MASKS)
-			*value ^= SIGN_BIT;
-		return true;
-	}
-	return false;
+	return operand == OPERAND_ARG && read_argument_number(hit, filter, value);
 }
 
 static __always_inline bool is_outside_namespace(const struct hit *hit, const volatile struct filter_config *filter)
@@ -394,10 +402,14 @@ static __always_inline bool selector_matches(const struct hit *hit, const volati
 #define NO_SELECTOR 0xffff
 #define NO_MATCH MAX_SELECTORS
 
-/* Index of the first selector that matches, NO_SELECTOR where the hook has none, else NO_MATCH. */
-static __always_inline __u32 choose_selector(const struct hit *hit)
+/*
+ * Index of the first selector that matches, NO_SELECTOR where the hook has none, else NO_MATCH. One that has a say at
+ * return too may leave the call to one behind it: `candidates` has a bit for each of those that match.
+ */
+static __always_inline __u32 choose_selector(const struct hit *hit, __u32 *candidates)
 {
-	__u32 count = hook_config.selectors, i;
+	__u32 count = hook_config.selectors, chosen = NO_MATCH, i;
+	bool remembers = false;
 
 	if (!count)
 		return NO_SELECTOR;
@@ -405,11 +417,16 @@ static __always_inline __u32 choose_selector(const struct hit *hit)
 	for (i = 0; i < MAX_SELECTORS && i < count; i++) {
 		if (!selector_matches(hit, &hook_config.selector[i]))
 			continue;
-		if (hook_config.selector[i].flags & SELECTOR_REMEMBERS)
-			remember_state(hit->task);
-		return i;
+		if (chosen == NO_MATCH)
+			chosen = i;
+		*candidates |= 1 << i;
+		remembers |= !!(hook_config.selector[i].flags & SELECTOR_REMEMBERS);
+		if (!hook_config.selector[i].return_filters)
+			break;
 	}
-	return NO_MATCH;
+	if (remembers)
+		remember_state(hit->task);
+	return chosen;
 }
 
 #endif

@@ -98,6 +98,43 @@ describe("filters on what is returned", () => {
     assert.deepEqual(returned({ ...SETUID, selectors }, steps), [[0n, EPERM]]);
   });
 
+  const ofUid = (uid: string, of: SelectorDef): SelectorDef => ({
+    ...of,
+    filters: [{ match: "arg", arg: 0, negate: false, compare: "range", ranges: [[uid, uid]] }],
+  });
+  const others = selector(range("5", "5"));
+  const denied = selector(range("-1", "-1"));
+  const excepted: SelectorDef = { ...selector(range("0", "0")), actions: [{ action: "NoPost" }] };
+  const leaving: [string, SelectorDef[], [selector: number, uid: bigint][]][] = [
+    [
+      "to one that does not look at it",
+      [denied, selector()],
+      [
+        [1, 1001n],
+        [0, 0n],
+      ],
+    ],
+    ["to one that matches it", [others, ofUid("0", denied)], [[1, 0n]]],
+    ["to none that did not match at entry", [others, ofUid("1001", denied)], []],
+    ["to what an exception leaves", [excepted, selector()], [[1, 0n]]],
+    ["to the last of five", [others, others, others, others, denied], [[4, 0n]]],
+  ];
+  for (const [name, selectors, want] of leaving) {
+    test(`leave a call that they do not match ${name}`, () => {
+      const hits = engine.watch([{ ...SETUID, selectors }], () => act(steps));
+      assert.deepEqual(
+        hits.map(({ selector, values }) => [selector, values[0]]),
+        want,
+      );
+    });
+  }
+
+  test("leave a call with the stack that the next selector asks for", () => {
+    const traced: SelectorDef = { ...selector(), actions: [{ action: "Post", kernelStackTrace: true }] };
+    const [hit] = engine.watch([{ ...SETUID, selectors: [denied, traced] }], () => act(steps));
+    assert.notEqual(hit?.kernelStack.length, 0);
+  });
+
   test("do not start the window of a rate limit", () => {
     const limited: SelectorDef = {
       ...selector(range("0", "0")),
