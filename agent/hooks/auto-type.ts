@@ -2,23 +2,12 @@
 import type { ArgDef, ArgType, HookDef } from "../../crds/hook-spec.ts";
 import type { BtfType, FuncProto, KernelBtf } from "../bpf/binding.ts";
 import { HookError } from "./hook-error.ts";
+import { describe } from "./resolve.ts";
+import { isCharacter, structureType } from "./structure-types.ts";
 import { integerType } from "./trace-events.ts";
 import { typeOfArgument } from "./walks.ts";
 
 type Types = Pick<KernelBtf, "describeType" | "structId">;
-
-/** Structures that a type shows. */
-const STRUCTURES: Readonly<Record<string, ArgType>> = {
-  cred: "cred",
-  user_namespace: "user_namespace",
-  kernel_cap_struct: "kernel_cap_t",
-  file: "file",
-  path: "path",
-  dentry: "dentry",
-  linux_binprm: "linux_binprm",
-  module: "module",
-  load_info: "load_info",
-};
 
 /** The hook with a type for each argument; throws a HookError for one that has none. */
 export function resolveAuto(types: Types, def: HookDef, proto: FuncProto | undefined): HookDef {
@@ -54,22 +43,10 @@ function typeOf(types: Types, type: BtfType): ArgType | undefined {
   return structureType(type) ?? wrappedType(types, type);
 }
 
-function structureType(type: BtfType): ArgType | undefined {
-  return type.kind === "struct" && Object.hasOwn(STRUCTURES, type.name) ? STRUCTURES[type.name] : undefined;
-}
-
 /** A struct around one number: kuid_t. */
 function wrappedType(types: Types, type: BtfType): ArgType | undefined {
   if (type.kind !== "struct" || type.members.length !== 1) return undefined;
   const [member] = type.members;
   const inner = member && types.describeType(member.type);
   return inner?.kind === "integer" ? integerType(inner.size, inner.signed) : undefined;
-}
-
-function isCharacter(type: BtfType): boolean {
-  return type.kind === "integer" && type.size === 1;
-}
-
-function describe(type: BtfType): string {
-  return type.kind === "struct" ? `struct ${type.name || "{...}"}` : `a ${type.kind}`;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { HookDef } from "../../crds/hook-spec.ts";
+import type { ArgType, HookDef } from "../../crds/hook-spec.ts";
 import type { FuncProto } from "../bpf/binding.ts";
-import { checkArguments, formatPrototype, readsPointerAsInteger } from "./prototype.ts";
+import { checkArguments, checkReturn, formatPrototype, readsPointerAsInteger } from "./prototype.ts";
 import { makeArgs, makeHook } from "./test-hooks.ts";
 
 function makeProto(...params: [type: string, name: string][]): FuncProto {
@@ -16,7 +16,7 @@ const CAPSET = makeProto(
 );
 
 describe("arguments fit", () => {
-  const cases: Record<string, { args: HookDef["args"]; proto: FuncProto | undefined }> = {
+  const cases: Record<string, { args: HookDef["args"]; proto: FuncProto | undefined; syscall?: boolean }> = {
     "credentials, constant or not": { args: makeArgs("cred", "cred", "cap_effective"), proto: CAPSET },
     "anything where the prototype is not known": { args: makeArgs("cred", "string"), proto: undefined },
     "nop on anything": { args: makeArgs("nop"), proto: COMMIT_CREDS },
@@ -34,9 +34,14 @@ describe("arguments fit", () => {
       proto: COMMIT_CREDS,
     },
     "a string": { args: makeArgs("string"), proto: makeProto(["const char *", "name"]) },
+    "a string that a system call takes as a number": {
+      args: makeArgs("string"),
+      proto: makeProto(["long unsigned int", "arg2"]),
+      syscall: true,
+    },
   };
-  test.each(Object.entries(cases))("%s", (_name, { args, proto }) => {
-    expect(() => checkArguments(makeHook({ args }), "f", proto)).not.toThrow();
+  test.each(Object.entries(cases))("%s", (_name, { args, proto, syscall = false }) => {
+    expect(() => checkArguments(makeHook({ args, syscall }), "f", proto)).not.toThrow();
   });
 });
 
@@ -52,6 +57,16 @@ describe("arguments are refused", () => {
       proto: makeProto(["struct user_namespace *", "ns"]),
       message: "args[0]: type cred does not fit parameter 0 of int commit_creds(struct user_namespace *ns)",
     },
+    "when a text is read from a number": {
+      def: { args: makeArgs("string") },
+      proto: makeProto(["long unsigned int", "n"]),
+      message: "args[0]: type string does not fit parameter 0 of int commit_creds(long unsigned int n)",
+    },
+    "when a text is read from less than an address": {
+      def: { args: makeArgs("string"), syscall: true },
+      proto: makeProto(["int", "n"]),
+      message: "args[0]: type string does not fit parameter 0 of int commit_creds(int n)",
+    },
     "when they are variable": {
       def: { args: makeArgs("int") },
       proto: makeProto(["...", ""]),
@@ -64,6 +79,35 @@ describe("arguments are refused", () => {
   };
   test.each(Object.entries(cases))("%s", (_name, { def, proto, message }) => {
     expect(() => checkArguments(makeHook(def), "commit_creds", proto)).toThrow(message);
+  });
+});
+
+describe("what is returned", () => {
+  const check = (type: ArgType, returnType: string | undefined, syscall = false) =>
+    checkReturn(
+      makeHook({ returnArg: { type }, syscall }),
+      "f",
+      returnType === undefined ? undefined : { btfId: 1, params: [], returnType },
+    );
+
+  test.each<[ArgType, string | undefined, boolean?]>([
+    ["cred", "struct cred *"],
+    ["string", "char *"],
+    ["int", "long int"],
+    ["nop", "void"],
+    ["cred", undefined],
+    ["int", undefined, true],
+  ])("may be %s where it is %s", (type, returnType, syscall) => {
+    expect(() => check(type, returnType, syscall)).not.toThrow();
+  });
+
+  test.each<[ArgType, string | undefined, boolean, string]>([
+    ["int", "void", false, "return: f returns void"],
+    ["cred", "int", false, "return: type cred does not fit f, which returns int"],
+    ["file", "struct cred *", false, "return: type file does not fit f, which returns struct cred *"],
+    ["string", undefined, true, "return: type string does not fit f, which returns long"],
+  ])("is refused as %s where it is %s", (type, returnType, syscall, message) => {
+    expect(() => check(type, returnType, syscall)).toThrow(message);
   });
 });
 

@@ -42,13 +42,42 @@ export function checkArguments(def: HookDef, name: string, proto: FuncProto | un
     if (parameter.type === "...") {
       throw new HookError("InvalidArgument", `${at}: parameter ${arg.index} is variable in ${shown}`);
     }
-    if (!readsOther(arg) && !fits(arg, parameter)) {
+    if (!readsOther(arg) && !fitsDeclared(arg.type, parameter.type) && !isAddress(def, arg, parameter)) {
       throw new HookError(
         "InvalidArgument",
         `${at}: type ${arg.type} does not fit parameter ${arg.index} of ${shown}`,
       );
     }
   });
+}
+
+/** System calls such as prctl and keyctl take addresses as numbers. */
+function isAddress({ syscall }: HookDef, { type }: ArgDef, parameter: BtfParam): boolean {
+  return (
+    syscall && (type === "string" || type === "char_buf") && /^(long|long unsigned int)$/.test(parameter.type)
+  );
+}
+
+/** The same for what is returned, by a system call a number. `proto` is that of the function. */
+export function checkReturn(
+  { returnArg, syscall }: HookDef,
+  name: string,
+  proto: FuncProto | undefined,
+): void {
+  const returns = syscall ? "long" : proto?.returnType;
+  if (!returnArg || returnArg.type === "nop" || returns === undefined) return;
+  if (returns === "void") throw new HookError("InvalidArgument", `return: ${name} returns void`);
+  if (!fitsDeclared(returnArg.type, returns)) {
+    throw new HookError(
+      "InvalidArgument",
+      `return: type ${returnArg.type} does not fit ${name}, which returns ${returns}`,
+    );
+  }
+}
+
+/** Whether what C declares so can be read as a type. */
+export function fitsDeclared(type: ArgType, declared: string): boolean {
+  return WANTED[type]?.test(declared) ?? true;
 }
 
 /** As C would declare it. */
@@ -68,10 +97,6 @@ export function readsPointerAsInteger(args: readonly ArgDef[], proto: FuncProto)
 /** The value is a member that the parameter leads to, or nothing of it. */
 function readsOther({ resolve, source }: ArgDef): boolean {
   return resolve !== undefined || source !== undefined;
-}
-
-function fits(arg: ArgDef, parameter: BtfParam): boolean {
-  return WANTED[arg.type]?.test(parameter.type) ?? true;
 }
 
 function declare({ type, name }: BtfParam): string {

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
+import type { ArgType } from "../../crds/hook-spec.ts";
 import { type KernelBtf, loadBinding } from "../bpf/binding.ts";
 import { HookError } from "./hook-error.ts";
 import { resolveWalk } from "./resolve.ts";
@@ -60,7 +61,7 @@ describe.skipIf(!available)(
         path: "cred.user_ns.levl",
         message: /resolve cred.user_ns.levl: struct user_namespace has no member levl; close to it: level/,
       },
-      "a member of a number": { path: "pid.val", message: /val: a integer has no members|no members/ },
+      "a member of a number": { path: "pid.val", message: /val: an integer has no members|no members/ },
       "a bit-field": { path: "in_execve", message: /in_execve of struct task_struct is a bit-field/ },
       "an element beyond the end": { path: "comm[16]", message: /\[16\] is beyond 16 elements/ },
       "an index of no array": { path: "pid[1]", message: /is no array/ },
@@ -92,6 +93,26 @@ describe.skipIf(!available)(
         def: { args: [{ index: 0, type: "cred", resolve: "euid.val" }] },
         message: /is a number, type cred wants an address/,
       },
+      "another structure": {
+        def: { args: [{ index: 0, type: "cred", resolve: "user_ns" }] },
+        message: /^args\[0\]: resolve user_ns: it is struct user_namespace, not of the type cred$/,
+      },
+      "another structure of the task": {
+        def: { args: [{ index: 0, type: "file", source: "current_task", resolve: "fs.pwd" }] },
+        message: /resolve fs.pwd: it is struct path, not of the type file/,
+      },
+      "a structure as a text": {
+        def: { args: [{ index: 0, type: "string", resolve: "user_ns" }] },
+        message: /resolve user_ns: it is struct user_namespace, not of the type string/,
+      },
+      "numbers as a text": {
+        def: { args: [{ index: 0, type: "string", resolve: "group_info.gid" }] },
+        message: /not of the type string/,
+      },
+      "a structure as a set of capabilities": {
+        def: { args: [{ index: 0, type: "cap_effective", resolve: "group_info" }] },
+        message: /it is struct group_info, not of the type cap_effective/,
+      },
       "an argument of a system call": {
         def: { syscall: true, args: [{ index: 0, type: "uint64", resolve: "val" }] },
         message: /no structure of the kernel/,
@@ -106,6 +127,24 @@ describe.skipIf(!available)(
       expect(resolveWalks(btf as KernelBtf, makeHook({ args }), undefined)).toEqual([
         { offsets: [offset("pt_regs", "sp")], load: 8, signed: false },
       ]);
+    });
+
+    const read: [source: string, type: ArgType, resolve: string][] = [
+      ["cred", "user_namespace", "user_ns"],
+      ["cred", "cap_inheritable", "cap_inheritable"],
+      ["cred", "kernel_cap_t", "cap_bset"],
+      ["task_struct", "cred", "real_cred"],
+      ["task_struct", "string", "comm"],
+      ["task_struct", "string", "fs.pwd.dentry.d_name.name"],
+      ["task_struct", "file", "mm.exe_file"],
+      ["task_struct", "path", "fs.pwd"],
+      ["task_struct", "dentry", "fs.pwd.dentry"],
+      ["task_struct", "string", "stack"],
+    ];
+    test.each(read)("%s leads to %s by %s", (from, type, resolve) => {
+      const source = from === "cred" ? {} : { source: "current_task" as const };
+      const def = makeHook({ args: [{ index: 0, type, resolve, ...source }] });
+      expect(resolveWalks(btf as KernelBtf, def, proto)).toHaveLength(1);
     });
 
     test.each(Object.entries(refused))("%s is refused", (_name, { def, message }) => {

@@ -32,15 +32,26 @@ export function resolveWalk(types: Types, structId: number, path: string): Walk 
   return resolveMember(types, structId, path).walk;
 }
 
+/** A member that a path leads to. */
+export interface Member {
+  walk: Walk;
+  /** Of what stands there. */
+  type: BtfType;
+  /** What it is or, where it is a pointer or an array, what that is of. */
+  of: BtfType;
+}
+
 /** The same with the type of what stands there. */
-export function resolveMember(types: Types, structId: number, path: string): { walk: Walk; type: BtfType } {
+export function resolveMember(types: Types, structId: number, path: string): Member {
   const levels = path.split(".");
   if (levels.length > MAX_LEVELS)
     fail(path, `has ${levels.length} levels, at most ${MAX_LEVELS} are possible`);
   const offsets: number[] = [];
   let place: Place = { type: types.describeType(structId), offset: 0 };
   for (const level of levels) place = takeLevel(types, place, level, offsets, path);
-  return { walk: { offsets: [...offsets, place.offset], ...loadOf(place.type) }, type: place.type };
+  const { type, offset } = place;
+  const of = type.kind === "pointer" || type.kind === "array" ? types.describeType(type.target) : type;
+  return { walk: { offsets: [...offsets, offset], ...loadOf(type) }, type, of };
 }
 
 function takeLevel(types: Types, from: Place, level: string, offsets: number[], path: string): Place {
@@ -118,8 +129,11 @@ function sizeOf(type: BtfType): number {
   return type.kind === "other" ? 0 : type.size;
 }
 
-function describe(type: BtfType): string {
-  return type.kind === "struct" ? `struct ${type.name || "{...}"}` : `a ${type.kind}`;
+const KINDS = { pointer: "a pointer", array: "an array", integer: "an integer", other: "what has no size" };
+
+/** What a type is, for messages. */
+export function describe(type: BtfType): string {
+  return type.kind === "struct" ? `struct ${type.name || "{...}"}` : KINDS[type.kind];
 }
 
 function fail(path: string, message: string): never {

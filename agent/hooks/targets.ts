@@ -6,7 +6,7 @@ import { resolveAuto } from "./auto-type.ts";
 import { closestNames } from "./closest-names.ts";
 import type { HashOperand } from "./filter-config.ts";
 import { HookError } from "./hook-error.ts";
-import { checkArguments, formatPrototype } from "./prototype.ts";
+import { checkArguments, checkReturn, formatPrototype } from "./prototype.ts";
 import { hashes } from "./selector-config.ts";
 import type { KernelSymbols } from "./symbols.ts";
 import { readTraceEvent, resolveFields, type TraceEvent } from "./trace-events.ts";
@@ -47,10 +47,7 @@ export function resolveTarget(context: TargetContext, def: HookDef): Target {
 function kernelFunction({ bpf, symbols }: TargetContext, def: HookDef): Target {
   const target = symbols.resolve(def, arch());
   checkArguments(def, target.name, def.syscall ? syscallBody(symbols, target.name) : target.proto);
-  const reads = def.returnArg !== undefined && def.returnArg.type !== "nop";
-  if (reads && !def.syscall && target.proto?.returnType === "void") {
-    throw new HookError("InvalidArgument", `return: ${target.name} returns void`);
-  }
+  checkReturn(def, target.name, target.proto);
   const event = def.syscall ? entryEvent(bpf.tracefsPath(), target.name) : undefined;
   return { ...target, def, ...(event && { event }) };
 }

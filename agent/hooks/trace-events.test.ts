@@ -56,9 +56,17 @@ describe("auto", () => {
   });
 });
 
+test("a number may be the address of a text", () => {
+  const def = makeHook({ section: "tracepoints", args: [{ index: 8, type: "string" }] });
+  expect(resolveFields(def, event).types).toEqual(["string"]);
+});
+
 const refused: Record<string, [index: number, type: "int" | "string" | "cred", says: RegExp]> = {
   "a field that is not there": [9, "int", /no field 9 in sched\/sched_process_exec; it has 0 common_type, /],
   "a common field": [3, "int", /programs cannot read field 3 of .*, common_pid/],
+  "a number as a structure": [8, "cred", /type cred does not fit field 8 of .*, unsigned long bits/],
+  "text as a structure": [7, "cred", /type cred does not fit field 7 of .*, const char \* name/],
+  "less than an address as text": [5, "string", /type string does not fit field 5 of .*, pid_t pid/],
   "text as a number": [6, "int", /type int does not fit field 6 of .*, char\[16\] comm/],
 };
 

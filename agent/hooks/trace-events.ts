@@ -1,10 +1,11 @@
 /** Trace events of tracefs: which fields they have, and how a policy's arguments are read from them. */
 import { readFileSync } from "node:fs";
-import type { ArgDef, ArgType, HookDef } from "../../crds/hook-spec.ts";
+import { type ArgDef, type ArgType, type HookDef, KERNEL_STRUCTURE_TYPES } from "../../crds/hook-spec.ts";
 import { type BufferConfig, bufferLimit, fixedBuffer } from "./buffers.ts";
 import { ENUMERATORS as E, MAX_ARGS } from "./config-layout.ts";
 import type { FieldConfig } from "./filter-config.ts";
 import { HookError } from "./hook-error.ts";
+import { fitsDeclared } from "./prototype.ts";
 
 /** A field of an event as its format file describes it. */
 export interface EventField extends FieldConfig {
@@ -112,13 +113,20 @@ function chooseField(
   if (field.type.startsWith("__rel_loc")) {
     throw new HookError("KernelUnsupported", `${at}: field ${field.name} of ${name} is a ${field.type}`);
   }
-  if (isInside(field) && !TEXT_TYPES.has(type)) {
+  if (!fitsField(type, field)) {
     throw new HookError(
       "InvalidArgument",
       `${at}: type ${type} does not fit field ${index} of ${name}, ${field.type} ${field.name}`,
     );
   }
   return field;
+}
+
+/** Numbers may be the addresses of texts, as arguments of prctl are, but not those of structures. */
+function fitsField(type: ArgType, field: EventField): boolean {
+  if (isInside(field)) return TEXT_TYPES.has(type);
+  if (KERNEL_STRUCTURE_TYPES.has(type)) return fitsDeclared(type, field.type);
+  return type !== "string" || field.size === 8;
 }
 
 /** How many bytes a buffer has, and the field that says so, which is behind those of the arguments. */

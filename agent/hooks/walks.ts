@@ -1,9 +1,17 @@
 /** Where an argument's value is found: in its parameter, or by a walk from there or from the current task. Pure. */
-import type { ArgDef, HookDef } from "../../crds/hook-spec.ts";
+import { type ArgDef, type ArgType, type HookDef, KERNEL_STRUCTURE_TYPES } from "../../crds/hook-spec.ts";
 import { type BtfType, type FuncProto, isBpfError, type KernelBtf } from "../bpf/binding.ts";
 import { HookError } from "./hook-error.ts";
-import { resolveMember, resolveWalk, type Walk } from "./resolve.ts";
+import { describe, type Member, resolveMember, resolveWalk, type Walk } from "./resolve.ts";
+import { isCharacter, structureType } from "./structure-types.ts";
 import { valueType } from "./values.ts";
+
+const CAPABILITY_SETS: ReadonlySet<ArgType> = new Set([
+  "kernel_cap_t",
+  "cap_inheritable",
+  "cap_permitted",
+  "cap_effective",
+]);
 
 type Types = Pick<KernelBtf, "describeType" | "structId"> & Partial<Pick<KernelBtf, "module">>;
 
@@ -14,7 +22,7 @@ export function resolveWalks(types: Types, def: HookDef, proto: FuncProto | unde
       return walkOf(types, def, arg, proto);
     } catch (error) {
       if (!(error instanceof HookError)) throw error;
-      throw new HookError(error.reason, `args[${position}]: ${error.message}`, { cause: error });
+      throw new HookError(error.reason, `args[${position}]: ${error.message}`, { cause: error.cause });
     }
   });
 }
@@ -37,9 +45,9 @@ function walkOf(types: Types, def: HookDef, arg: ArgDef, proto: FuncProto | unde
     const isStruct = arg.type === "filename" && proto?.params[arg.index]?.type.includes("struct filename");
     return isStruct && !def.syscall ? resolveWalk(types, structOf(types, "filename"), "name") : undefined;
   }
-  const { walk } = memberOf(types, def, arg, proto, arg.resolve);
-  checkEnd(arg, walk);
-  return walk;
+  const member = memberOf(types, def, arg, proto, arg.resolve);
+  checkEnd(arg, member);
+  return member.walk;
 }
 
 /** What `path` leads to; a type that a module has brings its own types with it. */
@@ -104,7 +112,7 @@ function structOf(types: Types, name: string): number {
 }
 
 /** The type must suit what stands there: a number where it wants one, else a structure, an array or a pointer. */
-function checkEnd({ type, resolve }: ArgDef, { load }: Walk): void {
+function checkEnd({ type, resolve }: ArgDef, { walk: { load }, of }: Member): void {
   const { width } = valueType({ type });
   if (type === "nop" || type === "fd") return;
   if (width > 0 && load === 0) {
@@ -116,4 +124,18 @@ function checkEnd({ type, resolve }: ArgDef, { load }: Walk): void {
       `resolve ${resolve}: it is a number, type ${type} wants an address`,
     );
   }
+  if (!isReadFrom(type, of))
+    throw new HookError(
+      "InvalidArgument",
+      `resolve ${resolve}: it is ${describe(of)}, not of the type ${type}`,
+    );
+}
+
+/** A pointer to void may lead to anything. A set of capabilities has no name from 6.3 on. */
+function isReadFrom(type: ArgType, of: BtfType): boolean {
+  if (of.kind === "other") return true;
+  if (type === "string") return isCharacter(of);
+  if (type === "filename" || !KERNEL_STRUCTURE_TYPES.has(type)) return true;
+  if (!CAPABILITY_SETS.has(type)) return structureType(of) === type;
+  return structureType(of) === "kernel_cap_t" || (of.kind === "struct" && of.name === "");
 }
