@@ -80,7 +80,9 @@ export function isReadable(type: string): type is ArgType {
 
 /** Reports a type that no hook reads. */
 export function refuseType(type: string, path: string, problems: Problems): void {
-  problems.error(path, `the argument type ${type} is not supported: Trigon watches credentials`);
+  const right =
+    type === "data_loc" ? "write string, which reads such fields too" : "Trigon watches credentials";
+  problems.error(path, `the argument type ${type} is not supported: ${right}`);
 }
 
 /** Reports a label that is longer than events carry. */

@@ -155,7 +155,14 @@ describe("calls", () => {
     expect(warningsOf(makeProbePolicy({ call: "sys_setiud" }))).toEqual([
       `${PROBE}.call: "sys_setiud" is not a name that Trigon knows: did you mean "sys_setuid"? The nodes will tell`,
     ]);
+    expect(warningsOf(makeProbePolicy({ call: "sys_fchwon" }))).toEqual([
+      `${PROBE}.call: "sys_fchwon" is not a name that Trigon knows: did you mean "sys_fchown"? The nodes will tell`,
+    ]);
     expect(warningsOf(makeProbePolicy({ call: "sys_setxattr" }))).toEqual([]);
+  });
+
+  test.each(["sys_close", "sys_getpid", "sys_chmod"])("does not take %s for a misspelt name", (call) => {
+    expect(warningsOf(makeProbePolicy({ call, args: [] }))).toEqual([]);
   });
 });
 
@@ -322,6 +329,10 @@ describe("arguments", () => {
     "a type that is outside of the subject": [
       argument({ type: "skb" }),
       "args[0].type: the argument type skb is not supported: Trigon watches credentials",
+    ],
+    "the type of a field of a trace event": [
+      argument({ type: "data_loc" }),
+      "args[0].type: the argument type data_loc is not supported: write string, which reads such fields too",
     ],
     "a source": [
       argument({ source: "current_task" }),

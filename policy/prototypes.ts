@@ -1,5 +1,6 @@
 /** Prototypes that never change, so that an argument beyond them is found before a node reads a register at random. */
 import { didYouMean } from "./suggest.ts";
+import { isSyscall, SYSCALL_NAMES } from "./syscall-table.ts";
 
 /** System calls around credentials, by the name after `sys_`. */
 const SYSCALLS: Record<string, string[]> = {
@@ -123,8 +124,8 @@ export function prototypeOf(target: Target): string {
 
 /** A hint for a name that is nearly one of the known ones: a misspelt function otherwise fails on every node. */
 export function functionHint(name: string, syscall: boolean): string {
-  if (parametersOf({ name, syscall })) return "";
-  const names = syscall ? Object.keys(SYSCALLS).map((known) => `sys_${known}`) : Object.keys(FUNCTIONS);
+  if (parametersOf({ name, syscall }) || (syscall && isSyscall(name.replace(/^sys_/, "")))) return "";
+  const names = syscall ? SYSCALL_NAMES.map((known) => `sys_${known}`) : Object.keys(FUNCTIONS);
   return didYouMean(name, names);
 }
 

@@ -29,6 +29,13 @@ describe("matchArgs on types that cannot be compared", () => {
   });
 });
 
+test.each(["Equal", "Postfix"])("%s of a type that is not read has one error, the type's", (operator) => {
+  const probe = { call: "some_function", syscall: false, args: [{ index: 0, type: "data_loc" }] };
+  expect(errorsOf(makeSelectorPolicy({ matchArgs: [{ index: 0, operator, values: ["0"] }] }, probe))).toEqual(
+    [expect.stringContaining("args[0].type: the argument type data_loc is not supported")],
+  );
+});
+
 describe("matchArgs: which argument", () => {
   const probe = {
     call: "cap_capable",

@@ -157,6 +157,20 @@ describe("matchCurrentCred", () => {
       `operator: "GT" is not allowed (allowed: Equal, NotEqual, InRange, NotInRange)`,
     ],
     [
+      "anything but every value",
+      "auid",
+      "NotInRange",
+      ["0:unset"],
+      "values: name every value of auid: NotInRange never matches",
+    ],
+    [
+      "anything but yes and no",
+      "noNewPrivs",
+      "NotEqual",
+      ["0", "1"],
+      "values: name every value of noNewPrivs: NotEqual never matches",
+    ],
+    [
       "too many ranges",
       "uid",
       "Equal",

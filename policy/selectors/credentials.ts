@@ -50,7 +50,10 @@ export function currentCredFilter(
   const most = HOOK_SPEC_LIMITS.ranges;
   if (ranges.length > most)
     problems.error(`${path}.values`, `makes ${ranges.length} ranges: at most ${most} are allowed`);
-  return { match: "currentCred", negate: operator.startsWith("Not"), field, ranges };
+  const negate = operator.startsWith("Not");
+  if (negate && ranges[0]?.[0] === "0" && ranges[0][1] === String(FIELDS[field].most))
+    problems.error(`${path}.values`, `name every value of ${field}: ${operator} never matches`);
+  return { match: "currentCred", negate, field, ranges };
 }
 
 function parseSingle(text: string, field: CurrentCredField): Parsed<[bigint, bigint]> {

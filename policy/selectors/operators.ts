@@ -1,5 +1,6 @@
 /** Which operators fit which argument types. */
 import type { ArgType } from "../../crds/hook-spec.ts";
+import { isReadable } from "../args.ts";
 import { integerType } from "../integers.ts";
 import type { Problems } from "../problems.ts";
 import { isUnsupported, refuse } from "../support.ts";
@@ -65,6 +66,7 @@ export function comparisonOf(
     refuse(operator, path, problems);
     return undefined;
   }
+  if (!isReadable(type)) return undefined; // an error where it is declared
   const allowed = operatorsOf(type);
   if (!allowed.includes(operator)) {
     const right = INSTEAD[type] ?? `use ${allowed.join(", ")}`;

@@ -65,12 +65,22 @@ export function rangeFilter(
     );
     return undefined;
   }
+  const negate = operator.startsWith("Not");
+  if (negate && type && isEverything(ranges, type)) {
+    problems.error(where.path, `name every value of the type: ${operator} never matches`);
+    return undefined;
+  }
   return {
-    negate: operator.startsWith("Not"),
+    negate,
     compare: "range",
     ranges,
     ...(syscalls.length > 0 ? { syscalls } : {}),
   };
+}
+
+function isEverything(ranges: Range[], type: IntegerType): boolean {
+  const [low, high] = bounds(type);
+  return ranges[0]?.[0] === String(low) && ranges[0][1] === String(high);
 }
 
 function equalSet(text: string): Parsed<[bigint, bigint][]> {
@@ -109,13 +119,12 @@ function halfLine(text: string, above: boolean, type: IntegerType): Parsed<[bigi
   const number = parseInteger(text, type);
   if ("error" in number) return number;
   const [low, high] = bounds(type);
-  if (number.value > high) {
-    return {
-      error: `${text} is negative in a signed type: use uint32, or InRange ${above ? `${text}:${2n ** 32n - 1n}` : `0:${text}`}`,
-    };
-  }
-  const span: [bigint, bigint] = above ? [number.value + 1n, high] : [low, number.value - 1n];
+  const isId = number.value > high; // the unsigned spelling of a negative value
+  const [least, most] = isId ? [0n, 2n ** BigInt(type.bits) - 1n] : [low, high];
+  const span: [bigint, bigint] = above ? [number.value + 1n, most] : [least, number.value - 1n];
   if (span[0] > span[1]) return { error: `nothing is ${above ? "above" : "below"} ${text} in this type` };
+  if (isId)
+    return { error: `${text} is negative in a signed type: use uint32, or InRange ${span.join(":")}` };
   return { value: [span] };
 }
 
