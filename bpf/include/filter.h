@@ -210,7 +210,7 @@ static __always_inline bool prepare_text(const struct hit *hit, __u32 arg, struc
 {
 	struct process_image *text = &scratch->text;
 	__u64 start, size, head, tail;
-	struct text_place place;
+	struct text_place place = {}; /* 5.10 sees reads of what is of buffers only */
 
 	if (!read_text(hit, arg, scratch, &place))
 		return false;

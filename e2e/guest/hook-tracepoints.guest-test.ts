@@ -152,6 +152,23 @@ describe("a trace event", () => {
     assert.ok(paths.includes("/etc/hostname"), paths.join(" "));
   });
 
+  const texts: [event: string, index: number, value: string, steps: string][] = [
+    ["sched/sched_process_exec", 4, ACT, "exit 0"],
+    ["sched/sched_process_fork", 4, "act", "fork exit 0"],
+    ["syscalls/sys_enter_openat", 6, "/etc/hostname", `call ${NR.openat}:-100:@/etc/hostname:0`],
+  ];
+  for (const [event, index, value, steps] of texts) {
+    test(`filters by text: ${event}`, () => {
+      const valuesOf = (wanted: string) => {
+        const filter = { match: "arg", arg: 0, negate: false, compare: "text", how: "equal" } as const;
+        const selectors = [{ filters: [{ ...filter, values: [wanted] }], actions: [] }];
+        const args = [{ index, type: "string" as const }];
+        return hitsOf(tracepoint(event, false, { args, selectors }), steps).map((hit) => hit.values[0]);
+      };
+      assert.deepEqual([valuesOf(value), valuesOf(`${value}x`)], [[value], []]);
+    });
+  }
+
   test("shows buffers: arrays, what lies behind, and what another field has the size of", () => {
     const comm = tracepoint("sched/sched_process_fork", false, { args: [{ index: 4, type: "const_buf" }] });
     const [forked] = hitsOf(comm, "fork exit 0");
