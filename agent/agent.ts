@@ -19,6 +19,7 @@ import { WallClock } from "./events/wall-clock.ts";
 import { registerHookMetrics } from "./hook-metrics.ts";
 import { HookTotals } from "./hook-totals.ts";
 import { HookEngine } from "./hooks/engine.ts";
+import { featureFlags } from "./hooks/features.ts";
 import { PodStore } from "./pods/pod-store.ts";
 import { PodResolver } from "./pods/resolver.ts";
 import { PolicyLoop } from "./policy-loop.ts";
@@ -288,11 +289,11 @@ export class Agent {
   }
 
   #facts({ features }: HookEngine): NodeFacts {
-    const { release, architecture, reasons, ...flags } = features;
+    const { release, architecture, reasons } = features;
     return {
       agentVersion: this.#deps.version,
       ...(this.#bootTime !== undefined && { bootTime: this.#bootTime }),
-      kernel: { release, architecture: architecture || arch(), features: flags, reasons },
+      kernel: { release, architecture: architecture || arch(), features: featureFlags(features), reasons },
     };
   }
 }

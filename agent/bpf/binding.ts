@@ -76,6 +76,8 @@ export interface BpfProgram {
   /** perf kprobe on a symbol; a link where the kernel has perf links (5.15), else the perf event itself. */
   attachKprobe(symbol: string, options?: { retprobe?: boolean }): BpfLink;
   attachTracepoint(subsystem: string, event: string): BpfLink;
+  /** Runs a raw tracepoint's program once, here and now, with this context (8 bytes an argument); what it returned. */
+  testRun(context: Uint8Array): number;
   /** From bpf_prog_info: verified instructions, memory and the runs that the kernel skipped (5.12+, else 0). */
   info(): {
     id: number;

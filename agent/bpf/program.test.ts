@@ -27,6 +27,19 @@ function makeSettings(forbidden: number): BpfMap {
 }
 
 describeBpf("programs", () => {
+  test("of raw tracepoints run once when asked to, and their result comes back", () => {
+    const object = loadHooks();
+    const template = object.program("difference");
+    const program = template.clone(AS_RAW_TRACEPOINT);
+    expect(program.testRun(new Uint8Array(BigUint64Array.of(20n, 62n).buffer))).toBe(-42);
+    expect(thrownBy(() => program.testRun(new Uint8Array(8)))).toMatchObject({
+      code: "EINVAL",
+      step: "run program",
+    });
+    expect(thrownBy(() => template.testRun(new Uint8Array(16)))).toMatchObject({ message: /a template/ });
+    for (const handle of [program, template, object]) handle.close();
+  });
+
   test("fire while their link is open", () => {
     const recorder = new GetuidRecorder();
     const collector = new Collector();

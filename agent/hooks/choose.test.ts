@@ -4,7 +4,7 @@ import { type Choice, chooseAttach } from "./choose.ts";
 import type { Target } from "./targets.ts";
 import { makeArgs, makeHook } from "./test-hooks.ts";
 
-const all = { fentry: true, kprobe: true, bpfLsm: true, reasons: {} };
+const all = { fentry: true, kprobe: true, bpfLsm: true, preemption: "voluntary", reasons: {} } as const;
 const commitCreds: Omit<Target, "def"> = {
   name: "commit_creds",
   proto: { btfId: 1, params: [{ name: "new", type: "struct cred *" }], returnType: "int" },
@@ -23,6 +23,23 @@ const cases: Record<
   }
 > = {
   "fentry comes before kprobe": { candidates: ["fentry", "kprobe"] },
+  "kprobe comes before fentry where the kernel preempts": {
+    features: { preemption: "lazy" },
+    candidates: ["kprobe", "fentry"],
+    refusal: "a task that is preempted in it hides the calls of others (preemption: lazy)",
+  },
+  "a hook of fentries is told what it misses where the kernel preempts": {
+    def: { section: "fentries" },
+    features: { preemption: "full" },
+    candidates: ["fentry"],
+    refusal: "a task that is preempted in it hides the calls of others (preemption: full)",
+  },
+  "a function without BTF gets a kprobe for that reason": {
+    target: { name: "commit_creds" },
+    features: { preemption: "lazy" },
+    candidates: ["kprobe"],
+    refusal: "kernel BTF does not describe commit_creds",
+  },
   "a function without BTF gets a kprobe": {
     target: { name: "commit_creds" },
     candidates: ["kprobe"],

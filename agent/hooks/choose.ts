@@ -2,6 +2,7 @@
 import type { AttachKind } from "../../crds/conditions.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import type { KernelFeatures } from "./features.ts";
+import { preemptsPrograms } from "./preemption.ts";
 import { readsPointerAsInteger } from "./prototype.ts";
 import { overrides } from "./selector-config.ts";
 import type { Target } from "./targets.ts";
@@ -19,13 +20,12 @@ export interface Choice {
   refusals: { kind: EntryKind; reason: string; preferred: boolean }[];
 }
 
-type Features = Pick<KernelFeatures, "fentry" | "kprobe" | "bpfLsm" | "reasons">;
+type Features = Pick<KernelFeatures, "fentry" | "kprobe" | "bpfLsm" | "preemption" | "reasons">;
 type Consider = (kind: EntryKind, refusal: string | undefined) => void;
 
 /** Parameters that a program finds the return value behind. */
 const MAX_PARAMETERS = 6;
 
-/** fentry first: a trampoline costs a third of a breakpoint, and lets programs follow pointers without helpers. */
 export function chooseAttach(def: HookDef, target: Omit<Target, "def">, features: Features): Choice {
   const choice: Choice = { candidates: [], refusals: [] };
   const consider: Consider = (kind, refusal) => {
@@ -39,11 +39,34 @@ export function chooseAttach(def: HookDef, target: Omit<Target, "def">, features
   } else if (overrides(def)) {
     considerOverride(def, target, features, consider);
   } else {
-    consider("fentry", fentryRefusal(def, target, features));
-    consider("kprobe", kprobeRefusal(def, features));
+    considerFunction(def, target, features, choice, consider);
     if (def.syscall && def.section === "kprobes") consider("tracepoint", tracepointRefusal(def, target));
   }
   return choice;
+}
+
+/**
+ * fentry first: a trampoline costs a third of a breakpoint, and lets programs follow pointers without helpers. But the
+ * kernel runs a program at most once at a time on a processor: while a task that was preempted within it waits, the
+ * calls of others there pass unseen. In kprobes nothing is preempted.
+ */
+function considerFunction(
+  def: HookDef,
+  target: Omit<Target, "def">,
+  features: Features,
+  choice: Choice,
+  consider: Consider,
+): void {
+  const refusal = fentryRefusal(def, target, features);
+  if (refusal !== undefined || !preemptsPrograms(features.preemption)) {
+    consider("fentry", refusal);
+    consider("kprobe", kprobeRefusal(def, features));
+    return;
+  }
+  const reason = `a task that is preempted in it hides the calls of others (preemption: ${features.preemption})`;
+  choice.refusals.push({ kind: "fentry", reason, preferred: true });
+  consider("kprobe", kprobeRefusal(def, features));
+  consider("fentry", undefined);
 }
 
 const NO_OVERRIDE = "a tracepoint has no return value to override";

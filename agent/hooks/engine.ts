@@ -1,5 +1,5 @@
 /** The hook engine: one loaded object, one ring, process sensors, and hooks that come and go. */
-import { arch, machine, release } from "node:os";
+import { arch, machine, release, version } from "node:os";
 import { join } from "node:path";
 import type { AttachKind } from "../../crds/conditions.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
@@ -19,6 +19,7 @@ import {
 } from "./hook-stats.ts";
 import { type Mode, setMode } from "./mode.ts";
 import { type EngineOptions, type Handles, openHandles } from "./open-engine.ts";
+import { detectPreemption, readKernelInt } from "./preemption.ts";
 import { probeEntry } from "./probe.ts";
 import { seedImage } from "./process-images.ts";
 import { readRunning } from "./running.ts";
@@ -80,6 +81,12 @@ export class HookEngine {
         release: release(),
         architecture: machine(),
         btf,
+        preemption: detectPreemption({
+          version: version(),
+          debugfs: "/sys/kernel/debug",
+          kallsyms: join(procfs, "kallsyms"),
+          readInt: (address) => readKernelInt(object, address),
+        }),
         securityfs: options.securityfs ?? "/sys/kernel/security",
       },
       (kind) => probeEntry({ bpf, object }, btf, kind),

@@ -15,7 +15,13 @@ function detect(helpers: string[], structs: string[], lsm?: string) {
     enumValue: (_: string, name: string) => (helpers.includes(name) ? 1 : undefined),
     hasStruct: (name: string) => structs.includes(name),
   };
-  const sources = { release: "5.10.0", architecture: "x86_64", btf, securityfs: directory };
+  const sources = {
+    release: "5.10.0",
+    architecture: "x86_64",
+    btf,
+    preemption: "none",
+    securityfs: directory,
+  } as const;
   return detectFeatures(sources, (kind) =>
     kind === "fentry" ? "attach fentry commit_creds: EPERM" : undefined,
   );

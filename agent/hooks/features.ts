@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { KernelBtf } from "../bpf/binding.ts";
+import type { Preemption } from "./preemption.ts";
 
 /** Names of the features, as they stand in a TracingNode's status. */
 export const FEATURES = [
@@ -23,6 +24,7 @@ export type KernelFeatures = Readonly<Record<Feature, boolean>> & {
   release: string;
   /** As `uname -m` says. */
   architecture: string;
+  preemption: Preemption;
   /** Why what is missing is missing. */
   reasons: Readonly<Partial<Record<Feature, string>>>;
 };
@@ -32,6 +34,7 @@ export interface FeatureSources {
   release: string;
   architecture: string;
   btf: Pick<KernelBtf, "enumValue" | "hasStruct">;
+  preemption: Preemption;
   /** /sys/kernel/security, where `lsm` and `lockdown` are. */
   securityfs: string;
 }
@@ -66,6 +69,7 @@ export function detectFeatures(sources: FeatureSources, probe: Probe): KernelFea
     bpfLsm: check("bpfLsm", lsmRefusal(sources.securityfs)),
     fentry: check("fentry", probe("fentry")),
     kprobe: check("kprobe", probe("kprobe")),
+    preemption: sources.preemption,
     reasons,
   };
 }

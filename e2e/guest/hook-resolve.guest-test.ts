@@ -308,8 +308,13 @@ describe("texts and gained capabilities", () => {
       );
       const path = "/tmp/x2";
       writeFileSync(path, "");
-      const ofString = makeHookOn("sys_openat", { args: makeArgs("nop", "string").slice(1), selectors });
-      const ofPath = makeHookOn("security_file_open", { args: makeArgs("file"), selectors });
+      const section = "fentries";
+      const ofString = makeHookOn("sys_openat", {
+        section,
+        args: makeArgs("nop", "string").slice(1),
+        selectors,
+      });
+      const ofPath = makeHookOn("security_file_open", { section, args: makeArgs("file"), selectors });
       for (const def of [ofString, ofPath]) {
         const hook = engine.attach(def);
         assert.equal(hook.status.attach, "fentry", hook.status.message);

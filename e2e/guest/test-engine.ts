@@ -4,6 +4,7 @@ import { type SpawnSyncOptions, spawnSync } from "node:child_process";
 import { resolve } from "node:path";
 import { loadBinding } from "../../agent/bpf/binding.ts";
 import { type AttachedHook, type EngineOptions, HookEngine } from "../../agent/hooks/engine.ts";
+import { preemptsPrograms } from "../../agent/hooks/preemption.ts";
 import { makeHook } from "../../agent/hooks/test-hooks.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import { createLogger } from "../../lib/logger.ts";
@@ -122,6 +123,11 @@ export class TestEngine {
     const records = this.#records;
     this.#records = [];
     return records;
+  }
+
+  /** How functions are hooked here that suit both kinds of program. */
+  entryKind(): "fentry" | "kprobe" {
+    return preemptsPrograms(this.engine.features.preemption) ? "kprobe" : "fentry";
   }
 
   /** Attaches, and fails the test with the reason where that fails. */

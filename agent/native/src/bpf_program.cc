@@ -91,6 +91,7 @@ Napi::Function BpfProgram::Define(Napi::Env env) {
                          InstanceMethod<&BpfProgram::AttachTracing>("attachTracing"),
                          InstanceMethod<&BpfProgram::AttachKprobe>("attachKprobe"),
                          InstanceMethod<&BpfProgram::AttachTracepoint>("attachTracepoint"),
+                         InstanceMethod<&BpfProgram::TestRun>("testRun"),
                          InstanceMethod<&BpfProgram::Info>("info"),
                          InstanceMethod<&BpfProgram::Close>("close"),
                      });
@@ -208,6 +209,15 @@ Napi::Value BpfProgram::AttachTracepoint(const Napi::CallbackInfo& info) {
 
 Napi::Value BpfProgram::InstructionCount(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), Image("count instructions of program").instructions.size());
+}
+
+Napi::Value BpfProgram::TestRun(const Napi::CallbackInfo& info) {
+  Bytes context = BytesArgument(info, 0, "context");
+  int fd = LoadedFd("run program");
+  LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = context.data(),
+              .ctx_size_in = static_cast<uint32_t>(context.size()));
+  if (bpf_prog_test_run_opts(fd, &options) < 0) throw BpfFailure(info.Env(), errno, "run program", name_);
+  return Napi::Number::New(info.Env(), static_cast<int32_t>(options.retval));
 }
 
 Napi::Value BpfProgram::Info(const Napi::CallbackInfo& info) {

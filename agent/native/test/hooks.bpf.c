@@ -192,6 +192,12 @@ int hook_task(void *ctx)
 	return 0;
 }
 
+SEC("raw_tp")
+int difference(struct bpf_raw_tracepoint_args *ctx)
+{
+	return ctx->args[0] - ctx->args[1];
+}
+
 SEC("raw_tp/sys_enter")
 int left_out(void *ctx)
 {

@@ -1,0 +1,57 @@
+/**
+ * Where the kernel preempts, tasks wait within programs: the calls of others must be told all the same.
+ *
+ *   npm run guest -- --kernel latest -- node --test e2e/guest/preemption.guest-test.ts
+ */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { after, describe, test } from "node:test";
+import { makeArgs } from "../../agent/hooks/test-hooks.ts";
+import { ACT, makeHookOn, NR, TestEngine } from "./test-engine.ts";
+
+const FILE = "/sys/kernel/debug/sched/preempt";
+/** `full (lazy)`: the one in brackets is what the kernel does; absent where it was built for one way. */
+const choice = existsSync(FILE) ? readFileSync(FILE, "utf8") : "";
+const modes = ["full", "lazy"].filter((mode) => choice.includes(mode));
+
+after(() => {
+  const mode = /\((\w+)\)/.exec(choice)?.[1];
+  if (mode !== undefined) writeFileSync(FILE, mode);
+});
+
+const CALLS = 4000;
+/** More than there are processors, so that they take turns. */
+const PROCESSES = 4 * availableParallelism();
+
+/** Many processes at once call setuid(0). */
+async function storm(): Promise<void> {
+  const args = ["repeat", `${CALLS}`, `${NR.setuid}:0`];
+  const children = Array.from({ length: PROCESSES }, () => spawn(ACT, args, { stdio: "inherit" }));
+  const ends = await Promise.all(children.map((child) => once(child, "exit")));
+  assert.deepEqual(
+    ends.map(([status]) => status),
+    children.map(() => 0),
+  );
+}
+
+describe("each call is seen once, however tasks are preempted", () => {
+  if (modes.length === 0) test("by this kernel", { skip: "the kernel does not preempt itself" });
+
+  for (const mode of modes) {
+    test(`preemption: ${mode}`, async () => {
+      writeFileSync(FILE, mode);
+      const engine = new TestEngine({ ringBytes: 64 << 20 });
+      assert.equal(engine.engine.features.preemption, mode);
+      const hook = engine.attach(makeHookOn("sys_setuid", { args: makeArgs("int") }));
+      const security = engine.attach(makeHookOn("security_task_fix_setuid"));
+      await storm();
+      for (const { hits, posted, missed, lost } of [hook.stats(), security.stats()]) {
+        assert.deepEqual([hits, posted + lost, missed], [CALLS * PROCESSES, CALLS * PROCESSES, 0]);
+      }
+      engine.close();
+    });
+  }
+});
