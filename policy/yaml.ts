@@ -51,5 +51,6 @@ function readDocument(document: Document.Parsed, lines: LineCounter): YamlDocume
 }
 
 function syntaxMessage(message: string): string {
+  if (message.startsWith("Maximum call stack size exceeded")) return "nests too deeply";
   return `is not YAML: ${message.replace(/\s+/g, " ")}`;
 }

@@ -59,7 +59,12 @@ describe.skipIf(!available)(
     const errors: Record<string, { path: string; message: RegExp }> = {
       "a member that is missing": {
         path: "cred.user_ns.levl",
-        message: /resolve cred.user_ns.levl: struct user_namespace has no member levl; close to it: level/,
+        message:
+          /resolve cred.user_ns.levl: struct user_namespace has no member levl: did you mean "level"\?/,
+      },
+      "a member with two letters swapped": {
+        path: "cred.eiud.val",
+        message: /struct cred has no member eiud: did you mean "euid"\?/,
       },
       "a member of a number": { path: "pid.val", message: /val: an integer has no members|no members/ },
       "a bit-field": { path: "in_execve", message: /in_execve of struct task_struct is a bit-field/ },

@@ -1,6 +1,7 @@
 /** Finds a member by its path in the kernel's types: the steps that the kernel side then takes. Pure. */
+
+import { didYouMean } from "../../policy/suggest.ts";
 import type { BtfMember, BtfType, KernelBtf } from "../bpf/binding.ts";
-import { closestNames } from "./closest-names.ts";
 import { HookError } from "./hook-error.ts";
 
 /** Levels of a path, as upstream allows. */
@@ -73,8 +74,7 @@ function takeMember(types: Types, { type, offset }: Place, name: string, path: s
   if (type.kind !== "struct") return fail(path, `${name}: ${describe(type)} has no members`);
   const found = findMember(types, type.members, name);
   if (!found) {
-    const close = closestNames(name, allNames(types, type.members));
-    const hint = close.length === 0 ? "" : `; close to it: ${close.join(", ")}`;
+    const hint = didYouMean(name, allNames(types, type.members));
     return fail(path, `${describe(type)} has no member ${name}${hint}`);
   }
   if (found.bitSize > 0) return fail(path, `${name} of ${describe(type)} is a bit-field`);

@@ -1,4 +1,5 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -78,6 +79,8 @@ test("a file may be a List, whose errors name the item", async () => {
 test("of a directory, YAML and JSON files are read in the order of their names", async () => {
   for (const name of ["2.yml", "1.yaml", "3.json"]) await write(name, policy(`p${name[0]}`));
   await write("README.md", "not a policy");
+  execFileSync("mkfifo", [join(dir, "nobody-writes.yaml")]);
+  await mkdir(join(dir, "more.yaml"));
   const source = await readPolicyFiles({ files: [], dir }, logger);
   expect([...(source.desired()?.values() ?? [])].map(({ ref }) => ref.name)).toEqual(["p1", "p2", "p3"]);
 });

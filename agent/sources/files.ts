@@ -1,5 +1,5 @@
 /** Policies from files, read once at start. */
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { policyKey } from "../../crds/names.ts";
 import type { Logger } from "../../lib/logger.ts";
@@ -87,10 +87,20 @@ async function listDirectory(dir: string | undefined): Promise<string[]> {
   if (dir === undefined) return [];
   try {
     const names = (await readdir(dir)).filter((name) => /\.(ya?ml|json)$/.test(name));
-    return names.sort().map((name) => join(dir, name));
+    const paths = names.sort().map((name) => join(dir, name));
+    const isRead = await Promise.all(paths.map(canBeRead));
+    return paths.filter((_, index) => isRead[index]);
   } catch (error) {
     throw new PolicyFileError([`${dir}: ${errorText(error)}`]);
   }
+}
+
+/** Not of a pipe, which would keep the agent waiting, nor of a directory; a link to nothing is an error later. */
+function canBeRead(path: string): Promise<boolean> {
+  return stat(path).then(
+    (there) => there.isFile(),
+    () => true,
+  );
 }
 
 function place(file: string, { path, message, line, column }: PolicyError): string {

@@ -8,7 +8,7 @@ import { WriteQueue, type WriteQueueOptions, type WriteTarget } from "./write-qu
 const MODE = 0o600;
 /** A pipe must not block: neither open() until somebody reads, nor a write, and with it the end of the process. */
 const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NONBLOCK;
-/** How often it is looked whether the path still leads to the open file. */
+/** How often it is looked whether the path still leads to the open file; that nothing does is seen at each write. */
 const CHECK_MS = 1_000;
 
 /** A sink that appends to a file; it follows a file that is removed or renamed, and reopens on demand. */
@@ -68,14 +68,14 @@ class FileTarget implements WriteTarget {
   }
 
   async #current(): Promise<OpenFile> {
-    if (this.#file !== undefined && (this.#reopen || (await this.#isGone(this.#file.inode))))
-      await this.close();
+    if (this.#file !== undefined && (this.#reopen || (await this.#isGone(this.#file)))) await this.close();
     this.#reopen = false;
     this.#file ??= openFile(this.#path);
     return this.#file;
   }
 
-  async #isGone(inode: number): Promise<boolean> {
+  async #isGone({ fd, inode }: OpenFile): Promise<boolean> {
+    if (fstatSync(fd).nlink === 0) return true;
     // also after a step of the clock, back or ahead
     if (Math.abs(this.#now() - this.#checkedAtMs) < CHECK_MS) return false;
     this.#checkedAtMs = this.#now();
