@@ -198,7 +198,7 @@ describe("documents", () => {
 
   test("a text that nests without end is refused", () => {
     const { errors } = parsePolicies("[".repeat(20_000), "f");
-    expect(errors.map(({ message }) => message)).toEqual(["nests too deeply"]);
+    expect(errors[0]?.message).toBe("nests too deeply");
     expect(
       parsePolicies(`a:\n${Array.from({ length: 3000 }, (_, n) => `${" ".repeat(n + 1)}a:\n`).join("")}`, "f")
         .invalid,
