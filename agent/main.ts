@@ -20,7 +20,7 @@ const EXIT = { failed: 1, usage: 2, cannotTrace: 3 } as const;
 /** The kubelet shows what stands here as the reason of the container's end. */
 const TERMINATION_LOG = "/dev/termination-log";
 /** Less than the grace period of manifests/base/agent-daemonset.yaml. */
-const STOP_SECONDS = 8;
+const STOP_SECONDS = 25;
 
 const command = parseCommand(process.argv.slice(2), process.env, hostname());
 switch (command.kind) {
