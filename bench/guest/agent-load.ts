@@ -10,10 +10,10 @@ import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { loadBinding } from "../../agent/bpf/binding.ts";
-import { type AttachedHook, HookEngine } from "../../agent/hooks/engine.ts";
+import type { AttachedHook, HookEngine } from "../../agent/hooks/engine.ts";
 import { makeArgs, makeHook } from "../../agent/hooks/test-hooks.ts";
 import { type AgentProcess, startAgent } from "../../e2e/guest/agent-process.ts";
-import { createLogger } from "../../lib/logger.ts";
+import { startEngine } from "./engine.ts";
 
 const ROUNDS = 5;
 const EIGHT = ["setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setfsuid", "setfsgid"];
@@ -37,16 +37,9 @@ function report(measure: string, value: number, unit: string): void {
 
 /** In this process: the time from a definition to a hook that runs, and the memory of its maps and program. */
 function measureAttach(): void {
-  const logger = createLogger({ component: "bench", level: "warn" });
   const bpf = loadBinding();
   const started = performance.now();
-  const engine = HookEngine.start({
-    objectPath: "build/bpf/trigon.bpf.o",
-    bpf,
-    procfs: "/proc",
-    logger,
-    onBatch: () => {},
-  });
+  const engine = startEngine(bpf);
   report("start of the engine", performance.now() - started, "ms");
   for (let round = 0; round < ROUNDS; round++) {
     attach(engine, 1).forEach((hook, index) => {

@@ -3,10 +3,9 @@
  * {layer, case, instructions}, once per case and round.
  */
 import { type KernelBtf, loadBinding } from "../../agent/bpf/binding.ts";
-import { HookEngine } from "../../agent/hooks/engine.ts";
 import { makeArgs, makeHook, makeSelector } from "../../agent/hooks/test-hooks.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
-import { createLogger } from "../../lib/logger.ts";
+import { startEngine } from "./engine.ts";
 import { countInstructions } from "./instructions.ts";
 
 const ROUNDS = 5;
@@ -41,17 +40,10 @@ const ELSEWHERE = makeSelector({ match: "namespace", negate: true, namespace: "P
 
 const bpf = loadBinding();
 const btf = bpf.loadKernelBtf();
-const logger = createLogger({ component: "bench", level: "warn" });
 const own = bpf.openObject("build/bench/smallest.bpf.o");
 own.load();
 const ownReader = bpf.readRing(own.map("events"), { onBatch: () => {} });
-const engine = HookEngine.start({
-  objectPath: "build/bpf/trigon.bpf.o",
-  bpf,
-  procfs: "/proc",
-  logger,
-  onBatch: () => {},
-});
+const engine = startEngine(bpf);
 
 for (let round = 0; round < ROUNDS; round++) {
   for (const layer of LAYERS) {

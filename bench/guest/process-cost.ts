@@ -2,10 +2,8 @@
  * In a guest whose clock counts instructions: what the process sensors add to each process. Prints one JSON object per
  * line: {layer, case, instructions}, once per case and round.
  */
-import { loadBinding } from "../../agent/bpf/binding.ts";
-import { HookEngine } from "../../agent/hooks/engine.ts";
 import { makeHook, makeSelector } from "../../agent/hooks/test-hooks.ts";
-import { createLogger } from "../../lib/logger.ts";
+import { startEngine } from "./engine.ts";
 import { countInstructions } from "./instructions.ts";
 
 const ROUNDS = 5;
@@ -25,18 +23,10 @@ const FOLLOWING = makeHook({
     }),
   ],
 });
-const bpf = loadBinding();
-const logger = createLogger({ component: "bench", level: "warn" });
 
 for (let round = 0; round < ROUNDS; round++) {
   await report("no probe");
-  const engine = HookEngine.start({
-    objectPath: "build/bpf/trigon.bpf.o",
-    bpf,
-    procfs: "/proc",
-    logger,
-    onBatch: () => {},
-  });
+  const engine = startEngine();
   await report("sensors");
   const hook = engine.attach(FOLLOWING);
   if (hook.status.state !== "Attached") throw new Error(hook.status.message);

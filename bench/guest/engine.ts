@@ -1,0 +1,15 @@
+/** The engine under measurement: what its ring has told is thrown away. */
+import { type Binding, loadBinding } from "../../agent/bpf/binding.ts";
+import { HookEngine } from "../../agent/hooks/engine.ts";
+import { createLogger } from "../../lib/logger.ts";
+
+/** Starts it; the object must have been built. */
+export function startEngine(bpf: Binding = loadBinding()): HookEngine {
+  return HookEngine.start({
+    objectPath: "build/bpf/trigon.bpf.o",
+    bpf,
+    procfs: "/proc",
+    logger: createLogger({ component: "bench", level: "warn" }),
+    onBatch: () => {},
+  });
+}
