@@ -20,6 +20,7 @@ const cases: Record<
     features?: object;
     candidates: string[];
     refusal?: string;
+    also?: string;
   }
 > = {
   "fentry comes before kprobe": { candidates: ["fentry", "kprobe"] },
@@ -87,6 +88,14 @@ const cases: Record<
     candidates: ["fmod_ret"],
     refusal: "it cannot override",
   },
+  "a security function that is overridden where the kernel preempts is told of the gap": {
+    def: { selectors: [override] },
+    target: { ...commitCreds, name: "security_capset" },
+    features: { preemption: "lazy" },
+    candidates: ["fmod_ret"],
+    refusal: "it cannot override",
+    also: "a task that is preempted in it lets the calls of others pass, unlike an LSM hook (preemption: lazy)",
+  },
   "another function is overridden by error injection": {
     def: { selectors: [override] },
     candidates: ["kprobe", "fmod_ret"],
@@ -124,9 +133,10 @@ const cases: Record<
 };
 
 describe("chooseAttach", () => {
-  test.each(Object.entries(cases))("%s", (_name, { def, target, features, candidates, refusal }) => {
+  test.each(Object.entries(cases))("%s", (_name, { def, target, features, candidates, refusal, also }) => {
     const choice: Choice = chooseAttach(makeHook(def), target ?? commitCreds, { ...all, ...features });
     expect(choice.candidates).toEqual(candidates);
     expect(choice.refusals[0]?.reason).toBe(refusal);
+    if (also !== undefined) expect(choice.refusals.map(({ reason }) => reason)).toContain(also);
   });
 });

@@ -21,16 +21,21 @@ export interface Choice {
 }
 
 type Features = Pick<KernelFeatures, "fentry" | "kprobe" | "bpfLsm" | "preemption" | "reasons">;
-type Consider = (kind: EntryKind, refusal: string | undefined) => void;
+/** `drawback`: what is to be told of a kind that is not refused. */
+type Consider = (kind: EntryKind, refusal: string | undefined, drawback?: string) => void;
 
 /** Parameters that a program finds the return value behind. */
 const MAX_PARAMETERS = 6;
 
+/** What to try, in which order, on a kernel with these features. */
 export function chooseAttach(def: HookDef, target: Omit<Target, "def">, features: Features): Choice {
   const choice: Choice = { candidates: [], refusals: [] };
-  const consider: Consider = (kind, refusal) => {
-    if (refusal === undefined) choice.candidates.push(kind);
-    else choice.refusals.push({ kind, reason: refusal, preferred: choice.candidates.length === 0 });
+  const consider: Consider = (kind, refusal, drawback) => {
+    const preferred = choice.candidates.length === 0;
+    if (refusal !== undefined) choice.refusals.push({ kind, reason: refusal, preferred });
+    else choice.candidates.push(kind);
+    if (refusal === undefined && drawback !== undefined)
+      choice.refusals.push({ kind, reason: drawback, preferred: true });
   };
   if (def.section === "lsmhooks") {
     consider("lsm", lsmRefusal(def, target, features));
@@ -39,7 +44,7 @@ export function chooseAttach(def: HookDef, target: Omit<Target, "def">, features
   } else if (overrides(def)) {
     considerOverride(def, target, features, consider);
   } else {
-    considerFunction(def, target, features, choice, consider);
+    considerFunction(def, target, features, consider);
     if (def.syscall && def.section === "kprobes") consider("tracepoint", tracepointRefusal(def, target));
   }
   return choice;
@@ -54,19 +59,21 @@ function considerFunction(
   def: HookDef,
   target: Omit<Target, "def">,
   features: Features,
-  choice: Choice,
   consider: Consider,
 ): void {
-  const refusal = fentryRefusal(def, target, features);
-  if (refusal !== undefined || !preemptsPrograms(features.preemption)) {
-    consider("fentry", refusal);
-    consider("kprobe", kprobeRefusal(def, features));
-    return;
-  }
-  const reason = `a task that is preempted in it hides the calls of others (preemption: ${features.preemption})`;
-  choice.refusals.push({ kind: "fentry", reason, preferred: true });
-  consider("kprobe", kprobeRefusal(def, features));
-  consider("fentry", undefined);
+  const fentry = fentryRefusal(def, target, features);
+  const kprobe = kprobeRefusal(def, features);
+  const drawback = whenPreempted(features, "hides the calls of others");
+  const isKprobeFirst = drawback !== undefined && fentry === undefined && kprobe === undefined;
+  if (isKprobeFirst) consider("kprobe", kprobe);
+  consider("fentry", fentry, drawback);
+  if (!isKprobeFirst) consider("kprobe", kprobe);
+}
+
+function whenPreempted({ preemption }: Features, effect: string): string | undefined {
+  return preemptsPrograms(preemption)
+    ? `a task that is preempted in it ${effect} (preemption: ${preemption})`
+    : undefined;
 }
 
 const NO_OVERRIDE = "a tracepoint has no return value to override";
@@ -92,7 +99,8 @@ function considerOverride(
   consider("fentry", "it cannot override");
   if (!isSecurity) consider("kprobe", kprobeRefusal(def, features));
   const voidRefusal = target.proto?.returnType === "void" ? `${target.name} returns void` : undefined;
-  consider("fmod_ret", voidRefusal ?? fentryRefusal(def, target, features));
+  const gap = whenPreempted(features, "lets the calls of others pass, unlike an LSM hook");
+  consider("fmod_ret", voidRefusal ?? fentryRefusal(def, target, features), isSecurity ? gap : undefined);
   if (def.syscall) consider("tracepoint", NO_OVERRIDE);
 }
 
