@@ -1,14 +1,13 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { hookSpecHash } from "../crds/hook-spec.ts";
 import type { Logger } from "../lib/logger.ts";
+import { until } from "../lib/test-waiting.ts";
 import { PolicyLoop } from "./policy-loop.ts";
 import { type Reconciler, TransientAttachError } from "./reconcile.ts";
 import type { DesiredPolicy, SpecSource } from "./sources/source.ts";
 import { makeHookSpec } from "./test-data.ts";
 
 const logger = { info: () => {}, warn: () => {}, error: () => {} } as unknown as Logger;
-
-const until = (check: () => void) => vi.waitFor(check, { timeout: 30_000, interval: 5 });
 
 /** A source whose policies are set by the test. */
 class FakeSource implements SpecSource {

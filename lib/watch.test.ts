@@ -1,4 +1,4 @@
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { CONFIG_MAPS, type KubeObject } from "./resources.ts";
 import {
   events,
@@ -10,6 +10,7 @@ import {
   type ScriptedServer,
   startScriptedServer,
 } from "./test-data.ts";
+import { until } from "./test-waiting.ts";
 import { ResourceWatch, type ResourceWatchOptions } from "./watch.ts";
 import type { Patience } from "./watch-stream.ts";
 
@@ -49,7 +50,6 @@ async function start(
   watch.start();
 }
 
-const until = (check: () => void) => vi.waitFor(check, { timeout: 30_000, interval: 5 });
 const bookmark = (resourceVersion: string): [string, unknown] => [
   "BOOKMARK",
   { metadata: { resourceVersion } },

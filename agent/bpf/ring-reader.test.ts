@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test, vi } from "vitest";
+import { until } from "../../lib/test-waiting.ts";
 import type { RingReader } from "./binding.ts";
 import {
   block,
@@ -16,8 +17,6 @@ import {
 function kept(from: number, to: number): number[] {
   return Array.from({ length: to - from }, (_, i) => from + i).filter((number) => number % 5 !== 4);
 }
-
-const until = (check: () => void) => vi.waitFor(check, { timeout: 30_000, interval: 5 });
 
 describeBpf("a ring reader", () => {
   test("delivers records that asked for no wake-up, in order and without the discarded ones", async () => {

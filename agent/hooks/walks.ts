@@ -4,14 +4,7 @@ import { type BtfType, type FuncProto, isBpfError, type KernelBtf } from "../bpf
 import { HookError } from "./hook-error.ts";
 import { describe, type Member, resolveMember, resolveWalk, type Walk } from "./resolve.ts";
 import { isCharacter, structureType } from "./structure-types.ts";
-import { valueType } from "./values.ts";
-
-const CAPABILITY_SETS: ReadonlySet<ArgType> = new Set([
-  "kernel_cap_t",
-  "cap_inheritable",
-  "cap_permitted",
-  "cap_effective",
-]);
+import { VALUE_KINDS, valueType } from "./values.ts";
 
 type Types = Pick<KernelBtf, "describeType" | "structId"> & Partial<Pick<KernelBtf, "module">>;
 
@@ -136,6 +129,6 @@ function isReadFrom(type: ArgType, of: BtfType): boolean {
   if (of.kind === "other") return true;
   if (type === "string") return isCharacter(of);
   if (type === "filename" || !KERNEL_STRUCTURE_TYPES.has(type)) return true;
-  if (!CAPABILITY_SETS.has(type)) return structureType(of) === type;
+  if (valueType({ type }).kind !== VALUE_KINDS.VALUE_CAPABILITY_SET) return structureType(of) === type;
   return structureType(of) === "kernel_cap_t" || (of.kind === "struct" && of.name === "");
 }
