@@ -22,6 +22,8 @@ class FakeKernel {
   attach: AttachKind = "fentry";
   #id = 0;
   readonly modes = new Map<number, Mode>();
+  /** When hits under way were waited for. */
+  readonly waits: bigint[] = [];
   #clock = 0n;
 
   readonly engine = {
@@ -43,6 +45,7 @@ class FakeKernel {
         detach: () => this.#detach(id, def),
       };
     },
+    waitForHits: () => void this.waits.push(++this.#clock),
   };
 
   readonly pipeline = {
@@ -210,6 +213,21 @@ describe("a changed policy", () => {
     expect(shared !== undefined).toBe(expected);
     expect(kernel.registered.get(3)?.takesOver).toBe(shared);
     expect(kernel.handOvers.size).toBe(1);
+  });
+
+  test("lets hits under way pass both hooks before the instant that parts them, and again behind it", () => {
+    reconciler.reconcile(KEY, want(["sys_setuid"]));
+    reconciler.reconcile(KEY, want(["sys_setgid"]));
+    const instant = kernel.retired.get(1) ?? 0n;
+    expect(kernel.waits).toEqual([instant - 1n, instant + 1n]);
+    expect(kernel.log.at(-1)).toBe("detach sys_setuid");
+  });
+
+  test("waits for nothing where hooks only come or only go", () => {
+    reconciler.reconcile(KEY, want(["sys_setuid"]));
+    reconciler.reconcile(KEY, want(["sys_setuid", "sys_setgid"]));
+    reconciler.reconcile(KEY, want(["sys_setgid"]));
+    expect(kernel.waits).toEqual([]);
   });
 
   test("that does not attach leaves the last good one running and says so", () => {

@@ -10,7 +10,7 @@ import { judgeHooks, type Verdict } from "./state/outcome.ts";
 
 /** What a replacement needs of the engine and the event pipeline. */
 export interface HookDeps {
-  engine: { attach(def: HookDef, mode: Mode): AttachedHook };
+  engine: { attach(def: HookDef, mode: Mode): AttachedHook; waitForHits(): void };
   pipeline: {
     registerHook(id: number, info: HookInfo): void;
     retireHook(id: number, untilKtimeNs?: bigint, handsOver?: HandOver): void;
@@ -62,7 +62,10 @@ export function replaceHooks(
 
 /**
  * One instant parts the records of old and new hooks, so that both may run for a moment and each hit is told once. It
- * lies after the last attach and before the first detach: at any time one of the two was there to see the hit.
+ * lies after the last attach and before the first detach: at any time one of the two was there to see the hit. A hit can
+ * take long to pass both, as its CPU may be a virtual one that does not run. So before the instant all that have not
+ * met the new hook are waited for, as the old one could look at the clock after it; and behind the instant all that the
+ * new one has seen before it, as they must still meet the old.
  */
 function handOver(
   deps: HookDeps,
@@ -70,7 +73,10 @@ function handOver(
   fresh: readonly AttachedHook[],
   old: readonly AttachedHook[],
 ): void {
+  const areBoth = fresh.length > 0 && old.length > 0;
+  if (areBoth) deps.engine.waitForHits();
   const instant = old.length > 0 ? deps.bootTimeNs() : undefined;
+  if (areBoth) deps.engine.waitForHits();
   const handOvers = pairUp(fresh, old);
   for (const hook of fresh) register(deps, policy, hook, instant, handOvers.get(hook));
   for (const hook of old) {

@@ -224,6 +224,11 @@ export interface Binding {
   readRing(ring: BpfMap, options: RingReaderOptions): RingReader;
   /** CLOCK_BOOTTIME in nanoseconds, the clock of the records. */
   bootTimeNs(): bigint;
+  /**
+   * Returns when every program that runs now, save sleepable ones, has ended and its CPU has left the probe: what a hit in
+   * flight still does is done. Takes one RCU grace period, some 10 ms.
+   */
+  waitForPrograms(): void;
   possibleCpus(): number;
   /** Where tracefs is: where it is mounted, or else mounted for this process alone; empty where that is not possible. */
   tracefsPath(): string;

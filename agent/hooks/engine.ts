@@ -123,6 +123,11 @@ export class HookEngine {
     return this.#describe(id, def, resolved, status);
   }
 
+  /** Returns when the hits that are under way now have passed all hooks. */
+  waitForHits(): void {
+    this.#options.bpf.waitForPrograms();
+  }
+
   /** Delivers what is in the ring before it returns; of more than `maxBytes` the oldest. True if more may be there. */
   flush(maxBytes?: number): boolean {
     return this.#handles.reader.flush(maxBytes);

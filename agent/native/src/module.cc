@@ -8,6 +8,7 @@
 #include "bpf_object.h"
 #include "bpf_program.h"
 #include "error.h"
+#include "grace_period.h"
 #include "handles.h"
 #include "kernel_btf.h"
 #include "perf_event.h"
@@ -19,6 +20,10 @@ Napi::Value BootTimeNs(const Napi::CallbackInfo& info) {
   timespec now;
   clock_gettime(CLOCK_BOOTTIME, &now);
   return Napi::BigInt::New(info.Env(), static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec);
+}
+
+void WaitForRunning(const Napi::CallbackInfo& info) {
+  if (int error = WaitForPrograms()) throw BpfFailure(info.Env(), error, "wait for", "running programs");
 }
 
 Napi::Value PossibleCpus(const Napi::CallbackInfo& info) {
@@ -53,6 +58,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("loadKernelBtf", Napi::Function::New<KernelBtf::Load>(env, "loadKernelBtf"));
   exports.Set("readRing", Napi::Function::New<RingReader::Read>(env, "readRing"));
   exports.Set("bootTimeNs", Napi::Function::New<BootTimeNs>(env, "bootTimeNs"));
+  exports.Set("waitForPrograms", Napi::Function::New<WaitForRunning>(env, "waitForPrograms"));
   exports.Set("possibleCpus", Napi::Function::New<PossibleCpus>(env, "possibleCpus"));
   exports.Set("libbpfVersion", Napi::Function::New<LibbpfVersion>(env, "libbpfVersion"));
   exports.Set("tracefsPath", Napi::Function::New<TracefsPath>(env, "tracefsPath"));
