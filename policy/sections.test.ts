@@ -4,6 +4,8 @@ import { errorsOf, hooksOf, type Loose, makePolicy, warningsOf } from "./test-da
 
 const tracepoint = (more: Loose = {}) =>
   makePolicy({ tracepoints: [{ subsystem: "syscalls", event: "sys_enter_setuid", ...more }] });
+const rawTracepoint = (more: Loose = {}) =>
+  tracepoint({ subsystem: "raw_syscalls", event: "sys_enter", raw: true, ...more });
 const lsm = (more: Loose = {}) => makePolicy({ lsmhooks: [{ hook: "task_fix_setuid", ...more }] });
 const returnFilter = [{ matchReturnArgs: [{ index: 0, operator: "Equal", values: ["0"] }] }];
 
@@ -37,13 +39,14 @@ describe("tracepoints", () => {
   });
 
   test.each(["auto", "syscall64", "nop", "string", "fd"])("read the type %s", (type) => {
-    for (const raw of [false, true])
-      expect(hooksOf(tracepoint({ raw, args: [{ index: 0, type }] }))[0]?.args).toEqual([{ index: 0, type }]);
+    const args = [{ index: 0, type }];
+    for (const policy of [tracepoint({ args }), rawTracepoint({ args })])
+      expect(hooksOf(policy)[0]?.args).toEqual(args);
   });
 
   test("raw ones follow members", () => {
     const arg = { index: 0, type: "uint32", resolve: "cred.euid.val" };
-    expect(hooksOf(tracepoint({ raw: true, args: [arg] }))[0]).toMatchObject({
+    expect(hooksOf(rawTracepoint({ args: [arg] }))[0]).toMatchObject({
       args: [arg],
       tracepoint: { raw: true },
     });
@@ -61,8 +64,12 @@ describe("tracepoints", () => {
       { args: [{ index: 64, type: "int" }] },
       "args[0].index: is 64, out of bounds: 0 to 63",
     ],
+    "a raw one that is none": [
+      { raw: true },
+      'raw: "syscalls/sys_enter_setuid" exists as a trace event only: leave raw out, or hook raw_syscalls/sys_enter and raw_syscalls/sys_exit',
+    ],
     "a parameter beyond the registers": [
-      { raw: true, args: [{ index: 5, type: "int" }] },
+      { subsystem: "raw_syscalls", raw: true, args: [{ index: 5, type: "int" }] },
       "args[0].index: is 5, out of bounds: 0 to 4",
     ],
     "members of a field": [
@@ -168,11 +175,7 @@ describe("LSM hooks", () => {
 test.each(ARGUMENT_TYPES)("the argument type %s is read or refused in every section", (type) => {
   const args = [{ index: 0, type, ...(type === "char_buf" ? { sizeArgIndex: 2 } : {}) }];
   const supported = /^(the argument type \w+ is not supported: |auto does not fit|syscall64 fits)/;
-  for (const policy of [
-    tracepoint({ raw: true, args }),
-    tracepoint({ args }),
-    lsm({ hook: "file_open", args }),
-  ]) {
+  for (const policy of [rawTracepoint({ args }), tracepoint({ args }), lsm({ hook: "file_open", args })]) {
     for (const error of errorsOf(policy))
       expect(error.replace(/^\S+\.args\[0\]\.type: /, "")).toMatch(supported);
   }

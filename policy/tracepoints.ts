@@ -16,6 +16,13 @@ export function compileTracepoint(probe: TracepointProbe, context: ProbeContext)
   checkName(subsystem, "a subsystem", `${path}.subsystem`, problems);
   checkName(event, "an event", `${path}.event`, problems);
   const name = `${subsystem}/${event}`;
+  if (raw && subsystem === "syscalls") {
+    const raws = "raw_syscalls/sys_enter and raw_syscalls/sys_exit";
+    problems.error(
+      `${path}.raw`,
+      `${quote(name)} exists as a trace event only: leave raw out, or hook ${raws}`,
+    );
+  }
   if (name.length > HOOK_SPEC_LIMITS.functionNameLength)
     problems.error(`${path}.event`, `is too long: ${quote(name)}`);
   const args = compileArgs(probe, context, raw);
