@@ -1,5 +1,5 @@
-/** The agent's side of Kubernetes: three watches in, one object out. */
-import { HOOK_SPEC_SELECTOR } from "../crds/names.ts";
+/** The agent's side of Kubernetes: what it watches, and the one object that it writes. */
+import { HOOK_SPEC_SELECTOR, TRACING_NODES } from "../crds/names.ts";
 import type { KubeClient } from "../lib/kube.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { WatchMetrics } from "../lib/metrics.ts";
@@ -11,7 +11,7 @@ import { watchPods } from "./pods/watch.ts";
 import type { ConfigMap } from "./sources/candidates.ts";
 import { ConfigMapSource } from "./sources/config-maps.ts";
 import { StatusPublisher } from "./state/publish.ts";
-import { tracingNodeApi } from "./state/tracing-node-api.ts";
+import { type TracingNode, tracingNodeApi } from "./state/tracing-node-api.ts";
 
 /** What the cluster side needs. */
 export interface ClusterDeps {
@@ -51,6 +51,7 @@ export class Cluster {
       watchConfigMaps(deps, this.source),
       this.#nodes,
       watchPods({ ...deps, store: deps.podStore }),
+      watchTracingNode(deps, this.publisher),
     ];
   }
 
@@ -122,6 +123,18 @@ function keepLabels({ metadata: { name, uid, resourceVersion, labels } }: KubeOb
       ...(labels !== undefined && { labels }),
     },
   };
+}
+
+/** Of this node's own object, which anybody with the right may delete or change. */
+function watchTracingNode(deps: ClusterDeps, publisher: StatusPublisher): ResourceWatch<TracingNode> {
+  const { client, nodeName, logger, metrics } = deps;
+  return new ResourceWatch<TracingNode>(
+    { client, resource: TRACING_NODES, fieldSelector: `metadata.name=${nodeName}`, logger, metrics },
+    {
+      onUpdate: ({ status }) => publisher.objectChanged(status),
+      onDelete: () => publisher.objectChanged(undefined),
+    },
+  );
 }
 
 function watchConfigMaps(deps: ClusterDeps, source: ConfigMapSource): ResourceWatch<ConfigMap> {

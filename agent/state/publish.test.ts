@@ -150,6 +150,41 @@ describe("an object that is looked at from time to time", () => {
   });
 });
 
+describe("an object that is seen to change", () => {
+  beforeEach(async () => {
+    publisher.publish(status("1"));
+    await pass(100);
+  });
+
+  test("is left alone when that was the own write", async () => {
+    publisher.objectChanged(status("1"));
+    await pass(1000);
+    expect({ reads: api.reads, writes: api.writes }).toEqual({ reads: 0, writes: 1 });
+  });
+
+  test("is written again when somebody deleted it", async () => {
+    api.exists = false;
+    publisher.objectChanged(undefined);
+    await pass(100);
+    expect(api).toMatchObject({ exists: true, creations: 2, writes: 2, object: status("1") });
+  });
+
+  test("is written again when somebody changed it", async () => {
+    api.object = status("forged");
+    publisher.objectChanged(status("forged"));
+    await pass(100);
+    expect(api.object).toEqual(status("1"));
+  });
+
+  test("is not written because an older write is seen late", async () => {
+    publisher.publish(status("2"));
+    await pass(100);
+    publisher.objectChanged(status("1"));
+    await pass(1000);
+    expect(api.writes).toBe(2);
+  });
+});
+
 test("a change during a write is written after it", async () => {
   let finish = () => {};
   api.exists = true;

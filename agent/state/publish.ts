@@ -20,14 +20,14 @@ export interface PublisherTiming {
   /** Changes within this time after a write become one write. */
   coalesceMs: number;
   retry: BackoffOptions;
-  /** How often the object is looked at without a change: somebody may have deleted it. */
+  /** How often the object is looked at although nobody told of a change. */
   checkMs: number;
 }
 
 const DEFAULT_TIMING: PublisherTiming = {
   coalesceMs: 500,
   retry: { initialMs: 500, maxMs: 60_000 },
-  checkMs: 300_000,
+  checkMs: 3_600_000,
 };
 
 interface PublisherDeps {
@@ -71,6 +71,12 @@ export class StatusPublisher {
   nodeReplaced(): void {
     this.#isOwned = false;
     if (this.#failures === 0) this.#schedule(this.#timing.coalesceMs);
+  }
+
+  /** The object has this status now, or is gone: looks at it soon unless that is as it should be. */
+  objectChanged(status: TracingNodeStatus | undefined): void {
+    if (this.#failures === 0 && !isDeepStrictEqual(status, this.#wanted))
+      this.#schedule(this.#timing.coalesceMs);
   }
 
   /** Nothing is written after this. */

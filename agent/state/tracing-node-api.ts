@@ -6,7 +6,8 @@ import { type KubeObject, NODES } from "../../lib/resources.ts";
 import type { TracingNodeApi } from "./publish.ts";
 import type { TracingNodeStatus } from "./tracing-node.ts";
 
-interface TracingNode extends KubeObject {
+/** The object as far as its agent reads it. */
+export interface TracingNode extends KubeObject {
   status?: TracingNodeStatus;
 }
 

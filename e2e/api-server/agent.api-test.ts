@@ -261,12 +261,16 @@ describe("the TracingNode", () => {
     await again.stop();
   });
 
-  test("comes back with the next change when it was deleted", async () => {
-    cluster.publisher.publish(makeStatus("4"));
-    await written(makeStatus("4"));
+  test("comes back when it is deleted, and with what it said when somebody changes it", async () => {
+    const status = makeStatus("4");
+    cluster.publisher.publish(status);
+    await written(status);
+    await eventually(() => assert.equal(cluster.problem, undefined));
     await admin.delete(TRACING_NODES, { name: NODE });
-    cluster.publisher.publish(makeStatus("5"));
-    await written(makeStatus("5"));
+    await written(status);
+    const forged = JSON.stringify({ status: { agentVersion: "forged" } });
+    await kubectl("patch", "tracingnode", NODE, "--subresource=status", "--type=merge", "-p", forged);
+    await written(status);
   });
 
   test("is written when the API server is back", async () => {
