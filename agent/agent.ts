@@ -49,8 +49,8 @@ export interface AgentDeps {
   registry: Registry;
 }
 
-/** How long the end may take: Kubernetes kills after half a minute. */
-const DRAIN_MS = 10_000;
+/** How long the end may take, of the 25 seconds that main.ts leaves: then everything is detached and closed. */
+const DRAIN_MS = 18_000;
 /** Of records: as JSON they can be dozens of times as long. */
 const DRAIN_BYTES = 64 << 10;
 

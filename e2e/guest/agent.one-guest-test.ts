@@ -112,7 +112,7 @@ spec:
   const exportFile = join(directory, "many.jsonl");
   const flags = ["--tracing-policy", policy, "--export-filename", exportFile, "--rb-size", "64m"];
   const agent = await startBareAgent(flags);
-  const calls = 60_000;
+  const calls = 40_000;
   act(`repeat ${calls} ${NR.setfsuid}:7`);
   const { status } = await agent.end("SIGTERM");
   assert.equal(status, 0);
