@@ -10,12 +10,16 @@ export const PROJECT = resolve(import.meta.dirname, "../..");
 
 const NODE_REPORTER = join(PROJECT, "e2e/runner/node-reporter.ts");
 const TEST_TIMEOUT_MS = 900_000;
+/** A process that says nothing for longer than one test may take will not end by itself. */
+const SILENCE_MS = TEST_TIMEOUT_MS + 300_000;
 
 /** A test process to run. */
 export interface TestProcess {
   program: string;
   args: string[];
   env?: Record<string, string>;
+  /** How long it may say nothing. */
+  silenceMs?: number;
 }
 
 /** The files that match, or an error: a suite that finds nothing must not pass. */
@@ -34,7 +38,7 @@ export function nodeTestArguments(files: string[]): string[] {
 /** Runs the process to its end; one that ends badly without a failed test is a failure of its own. */
 export async function runTestProcess(
   context: SuiteContext,
-  { program, args, env }: TestProcess,
+  { program, args, env, silenceMs = SILENCE_MS }: TestProcess,
 ): Promise<void> {
   const counts = countReports(context);
   const child = spawn(program, args, {
@@ -44,13 +48,21 @@ export async function runTestProcess(
   });
   const stop = () => child.kill("SIGTERM");
   context.signal.addEventListener("abort", stop);
+  let isSilent = false;
+  const silence = setTimeout(() => {
+    isSilent = true;
+    stop();
+  }, silenceMs);
+  for (const output of [child.stdout, child.stderr]) output.on("data", () => silence.refresh());
   child.stdout.pipe(new ReportStream(counts.report, context.log));
   child.stderr.pipe(new ReportStream(counts.report, context.log));
   const end = await new Promise<string>((resolve, reject) => {
     child.once("error", (cause) => reject(new Error(`start ${program}: ${cause.message}`, { cause })));
     child.once("close", (status, signal) => resolve(signal ?? String(status)));
   });
+  clearTimeout(silence);
   context.signal.removeEventListener("abort", stop);
+  if (isSilent) throw new Error(`the test process said nothing for ${silenceMs / 1000} s and was ended`);
   expectSoundEnd(counts, end);
 }
 
