@@ -3,6 +3,7 @@ import { arch, machine, release, version } from "node:os";
 import { join } from "node:path";
 import type { AttachKind } from "../../crds/conditions.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
+import { errorText } from "../../lib/logger.ts";
 import { type Attachment, closeAttachment } from "./attach-entry.ts";
 import { attachHook, type HookContext, type HookStatus } from "./attach-hook.ts";
 import { callsUnderWay, sweepCalls } from "./calls.ts";
@@ -123,9 +124,13 @@ export class HookEngine {
     return this.#describe(id, def, resolved, status);
   }
 
-  /** Returns when the hits that are under way now have passed all hooks. */
+  /** Returns when the hits that are under way now have passed all hooks; never throws. */
   waitForHits(): void {
-    this.#options.bpf.waitForPrograms();
+    try {
+      this.#options.bpf.waitForPrograms();
+    } catch (error) {
+      this.#options.logger.warn(`a hit that is under way may be missed: ${errorText(error)}`);
+    }
   }
 
   /** Delivers what is in the ring before it returns; of more than `maxBytes` the oldest. True if more may be there. */

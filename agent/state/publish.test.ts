@@ -80,6 +80,19 @@ describe("a status", () => {
     expect(api.creations).toBe(2);
   });
 
+  test("is written at once when the node is back, however long it was away", async () => {
+    publisher.publish(status("1"));
+    await pass(100);
+    api.exists = false;
+    const create = vi.spyOn(api, "create").mockRejectedValue(new Error("there is no such Node"));
+    publisher.objectChanged(undefined);
+    await pass(60_000);
+    create.mockRestore();
+    publisher.nodeReplaced();
+    await pass(100);
+    expect(api).toMatchObject({ exists: true, object: status("1") });
+  });
+
   test("that changes three times in a moment is written once, as it was last", async () => {
     for (const version of ["1", "2", "3"]) publisher.publish(status(version));
     await pass(1000);

@@ -70,7 +70,8 @@ export class StatusPublisher {
   /** The Node was deleted and created again: the garbage collector takes what the old one owned, now or soon. */
   nodeReplaced(): void {
     this.#isOwned = false;
-    if (this.#failures === 0) this.#schedule(this.#timing.coalesceMs);
+    this.#failures = 0; // as long as there was no Node, nothing could be created
+    this.#schedule(this.#timing.coalesceMs);
   }
 
   /** The object has this status now, or is gone: looks at it soon unless that is as it should be. */
