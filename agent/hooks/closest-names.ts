@@ -20,6 +20,12 @@ export function closestNames(name: string, candidates: Iterable<string>, limit =
   return found.slice(0, limit).map(({ candidate }) => candidate);
 }
 
+/** "; close to it: A, B" for the end of a message; empty where nothing is. */
+export function closeTo(name: string, candidates: Iterable<string>): string {
+  const close = closestNames(name, candidates);
+  return close.length === 0 ? "" : `; close to it: ${close.join(", ")}`;
+}
+
 /** Levenshtein distance; anything above `bound` where it is larger than that. */
 export function editDistance(a: string, b: string, bound: number): number {
   let above = Array.from({ length: b.length + 1 }, (_, index) => index);

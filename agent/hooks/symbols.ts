@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import type { FuncProto, KernelBtf } from "../bpf/binding.ts";
-import { closestNames } from "./closest-names.ts";
+import { closeTo } from "./closest-names.ts";
 import { HookError } from "./hook-error.ts";
 
 /** A function of the running kernel. */
@@ -65,8 +65,7 @@ export class KernelSymbols {
     if (other !== name && this.#functions().has(other)) {
       return `${what}; ${other} exists: write syscall: ${!def.syscall}`;
     }
-    const close = closestNames(name, this.#functions());
-    return close.length === 0 ? what : `${what}; close to it: ${close.join(", ")}`;
+    return `${what}${closeTo(name, this.#functions())}`;
   }
 
   #functions(): Set<string> {

@@ -3,7 +3,7 @@ import { arch } from "node:os";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import type { Binding, FuncProto, KernelBtf } from "../bpf/binding.ts";
 import { resolveAuto } from "./auto-type.ts";
-import { closestNames } from "./closest-names.ts";
+import { closeTo } from "./closest-names.ts";
 import type { HashOperand } from "./filter-config.ts";
 import { HookError } from "./hook-error.ts";
 import { checkArguments, checkReturn, formatPrototype } from "./prototype.ts";
@@ -76,9 +76,8 @@ function lsmHook({ btf, symbols }: TargetContext, def: HookDef): Target {
   const proto = btf.funcProto(`bpf_lsm_${def.call}`);
   if (!proto) {
     const known = symbols.names("bpf_lsm_").map((name) => name.slice("bpf_lsm_".length));
-    const close = closestNames(def.call, known);
-    const hint = close.length === 0 ? "" : `; close to it: ${close.join(", ")}`;
-    throw new HookError("FunctionNotFound", `this kernel has no LSM hook ${def.call}${hint}`);
+    const what = `this kernel has no LSM hook ${def.call}`;
+    throw new HookError("FunctionNotFound", `${what}${closeTo(def.call, known)}`);
   }
   checkArguments(def, def.call, proto);
   const hashOf = hashes(def) ? hashOperand(btf, def.call, proto) : undefined;

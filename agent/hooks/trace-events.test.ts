@@ -1,7 +1,10 @@
-import { describe, expect, test } from "vitest";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
 import { ENUMERATORS as E } from "./config-layout.ts";
 import { makeHook } from "./test-hooks.ts";
-import { parseFormat, resolveFields, syscallFields } from "./trace-events.ts";
+import { parseFormat, readTraceEvent, resolveFields, syscallFields } from "./trace-events.ts";
 
 const FORMAT = `name: sched_process_exec
 ID: 311
@@ -32,6 +35,28 @@ test("fields keep their place, size and kind", () => {
     ["name", "const char *", 32, 8, E.FIELD_UNSIGNED],
     ["bits", "unsigned long", 40, 8, E.FIELD_UNSIGNED],
   ]);
+});
+
+describe("an event that the kernel does not have", () => {
+  const tracefs = mkdtempSync(join(tmpdir(), "tracefs-"));
+  mkdirSync(join(tracefs, "events/sched/sched_process_exec"), { recursive: true });
+  mkdirSync(join(tracefs, "events/task/task_rename"), { recursive: true });
+  writeFileSync(join(tracefs, "events/sched/sched_process_fork"), "a file like `enable`");
+  afterAll(() => rmSync(tracefs, { recursive: true }));
+
+  test.each([
+    ["sched", "sched_proces_exec", "; close to it: sched_process_exec"],
+    ["schedd", "sched_process_exec", "; close to it: sched"],
+    ["sched", "sched_process_fork_", ""],
+    ["nothing", "like_it", ""],
+  ])("%s/%s is not found, with what is close to it", (subsystem, name, hint) => {
+    expect(() => readTraceEvent(tracefs, subsystem, name)).toThrow(
+      expect.objectContaining({
+        reason: "FunctionNotFound",
+        message: `this kernel has no tracepoint ${subsystem}/${name}${hint}`,
+      }),
+    );
+  });
 });
 
 test("arguments of a system call's event are the fields behind its number", () => {

@@ -1,7 +1,8 @@
 /** Trace events of tracefs: which fields they have, and how a policy's arguments are read from them. */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { type ArgDef, type ArgType, type HookDef, KERNEL_STRUCTURE_TYPES } from "../../crds/hook-spec.ts";
 import { type BufferConfig, bufferLimit, fixedBuffer } from "./buffers.ts";
+import { closeTo } from "./closest-names.ts";
 import { ENUMERATORS as E, MAX_ARGS } from "./config-layout.ts";
 import type { FieldConfig } from "./filter-config.ts";
 import { HookError } from "./hook-error.ts";
@@ -39,10 +40,24 @@ export function readTraceEvent(tracefs: string, subsystem: string, event: string
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === "ENOENT") {
-      throw new HookError("FunctionNotFound", `this kernel has no tracepoint ${name}`, { cause });
+      const hint = closeEvents(`${tracefs}/events`, subsystem, event);
+      throw new HookError("FunctionNotFound", `this kernel has no tracepoint ${name}${hint}`, { cause });
     }
     throw new HookError("KernelUnsupported", `read the format of tracepoint ${name}: ${code}`, { cause });
   }
+}
+
+/** The event may be misspelt, or its subsystem. */
+function closeEvents(directory: string, subsystem: string, event: string): string {
+  const subsystems = listDirectories(directory);
+  if (!subsystems.includes(subsystem)) return closeTo(subsystem, subsystems);
+  return closeTo(event, listDirectories(`${directory}/${subsystem}`));
+}
+
+function listDirectories(path: string): string[] {
+  return readdirSync(path, { withFileTypes: true }).flatMap((entry) =>
+    entry.isDirectory() ? entry.name : [],
+  );
 }
 
 /** Lines such as `field:unsigned char common_flags; offset:2; size:1; signed:0;`. */
