@@ -4,7 +4,7 @@ import { findList, type Lists, listName } from "./lists.ts";
 import { child, type Problems } from "./problems.ts";
 import { functionHint } from "./prototypes.ts";
 import { quote } from "./suggest.ts";
-import { SYSCALL_NAMES } from "./syscall-table.ts";
+import { isSyscall, SYSCALL_NAMES } from "./syscall-table.ts";
 import type { FunctionProbe } from "./types.ts";
 
 /** A function to attach to. */
@@ -22,6 +22,7 @@ export interface Call {
 const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_.$]*$/;
 const SYSCALL = /^(?:__(?:x64|arm64)_)?(sys_[a-z0-9_]+)$/;
 const OTHER_ABI = /^__\w+_(?:compat_)?sys_/;
+const OR_FUNCTION = "set syscall: false for a kernel function";
 
 /** Functions that a probe stands for; names that cannot be right are reported. */
 export function resolveCalls(probe: FunctionProbe, path: string, lists: Lists, problems: Problems): Call[] {
@@ -36,8 +37,9 @@ export function resolveCalls(probe: FunctionProbe, path: string, lists: Lists, p
     return [];
   }
   if (type === "generated_syscalls") return everySyscall(`${path}.call`, problems);
+  const elsewise = type === "syscalls" ? "write sys_NAME" : OR_FUNCTION;
   return values.flatMap((value, index) =>
-    callOf(value, syscall, child(`${found.path}.values`, index), problems),
+    callOf(value, syscall, child(`${found.path}.values`, index), problems, elsewise),
   );
 }
 
@@ -50,15 +52,27 @@ function everySyscall(path: string, problems: Problems): Call[] {
   return SYSCALL_NAMES.map((name) => ({ name: `sys_${name}`, syscall: true, path, mayBeMissing: true }));
 }
 
-function callOf(name: string, syscall: boolean, path: string, problems: Problems): Call[] {
-  const error = nameError(name) ?? (syscall ? syscallError(name) : functionError(name));
+/** `elsewise` is what a user does whose name is that of no system call. */
+function callOf(
+  name: string,
+  syscall: boolean,
+  path: string,
+  problems: Problems,
+  elsewise = OR_FUNCTION,
+): Call[] {
+  const error = nameError(name) ?? (syscall ? syscallError(name, elsewise) : functionError(name));
   if (error !== undefined) {
     problems.error(path, error);
     return [];
   }
   const call = syscall ? (SYSCALL.exec(name)?.[1] ?? name) : name;
   const hint = functionHint(call, syscall);
-  if (hint) problems.warn(path, `${quote(name)} is not a name that Trigon knows${hint} The nodes will tell`);
+  if (!syscall && isSyscall(name)) {
+    const right = `write sys_${name} and syscall: true, unless the kernel has a function of this name`;
+    problems.warn(path, `${quote(name)} is the name of a system call: ${right}`);
+  } else if (hint) {
+    problems.warn(path, `${quote(name)} is not a name that Trigon knows${hint} The nodes will tell`);
+  }
   return [{ name: call, syscall, path }];
 }
 
@@ -70,11 +84,13 @@ function nameError(name: string): string | undefined {
   return undefined;
 }
 
-function syscallError(name: string): string | undefined {
+function syscallError(name: string, elsewise: string): string | undefined {
   if (SYSCALL.test(name)) return undefined;
   if (OTHER_ABI.test(name))
     return `${quote(name)} belongs to another ABI, which is not supported yet: write sys_NAME`;
-  return `${quote(name)} is not written like a system call (sys_NAME): set syscall: false for a kernel function`;
+  const meant = name.toLowerCase().replace(/^sys_/, "");
+  const right = isSyscall(meant) ? `write sys_${meant}` : elsewise;
+  return `${quote(name)} is not written like a system call (sys_NAME): ${right}`;
 }
 
 function functionError(name: string): string | undefined {

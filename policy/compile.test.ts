@@ -131,7 +131,11 @@ describe("calls", () => {
     ],
     "a system call without its prefix": [
       { call: "setuid" },
-      `call: "setuid" is not written like a system call (sys_NAME): set syscall: false for a kernel function`,
+      `call: "setuid" is not written like a system call (sys_NAME): write sys_setuid`,
+    ],
+    "a system call as the C library writes its number": [
+      { call: "SYS_setuid" },
+      `call: "SYS_setuid" is not written like a system call (sys_NAME): write sys_setuid`,
     ],
     "a system call as kernel function": [
       { call: "sys_setuid", syscall: false },
@@ -159,6 +163,12 @@ describe("calls", () => {
       `${PROBE}.call: "sys_fchwon" is not a name that Trigon knows: did you mean "sys_fchown"? The nodes will tell`,
     ]);
     expect(warningsOf(makeProbePolicy({ call: "sys_setxattr" }))).toEqual([]);
+  });
+
+  test("warns of a system call's bare name as kernel function", () => {
+    expect(warningsOf(makeProbePolicy({ call: "setuid", syscall: false }))).toEqual([
+      `${PROBE}.call: "setuid" is the name of a system call: write sys_setuid and syscall: true, unless the kernel has a function of this name`,
+    ]);
   });
 
   test.each(["sys_close", "sys_getpid", "sys_chmod"])("does not take %s for a misspelt name", (call) => {
@@ -212,6 +222,12 @@ describe("lists", () => {
     "an entry that is no function, at the entry": [
       withList({ values: ["sys_setuid", "9"] }),
       [`spec.lists[0].values[1]: "9" is not a function name: letters, digits and "_"`],
+    ],
+    "a kernel function among system calls": [
+      withList({ type: "syscalls", values: ["commit_creds"] }),
+      [
+        `spec.lists[0].values[0]: "commit_creds" is not written like a system call (sys_NAME): write sys_NAME`,
+      ],
     ],
     "system calls where a function is wanted": [
       withList({ type: "syscalls", values: ["sys_setuid"] }, { syscall: false }),
