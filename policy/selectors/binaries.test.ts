@@ -71,4 +71,10 @@ describe("matchBinaries", () => {
     ]);
     expect(warningsOf(makeSelectorPolicy(match({ operator: "Postfix", values: ["su"] })))).toEqual([]);
   });
+
+  test.each(["In", "NotPrefix", "Postfix"])("warns of a pattern in %s", (operator) => {
+    expect(warningsOf(makeSelectorPolicy(match({ operator, values: ["/usr/bin/*"] })))).toEqual([
+      `${AT}.matchBinaries[0].values[0]: "/usr/bin/*" is no pattern, "*" stands for itself: use Prefix or Postfix`,
+    ]);
+  });
 });

@@ -33,6 +33,12 @@ export function binaryFilter(
   };
 }
 
+/** Nothing expands patterns, and hardly a file has such a name. */
+export function warnOfPattern(value: string, path: string, problems: Problems): void {
+  if (!value.includes("*")) return;
+  problems.warn(path, `${quote(value)} is no pattern, "*" stands for itself: use Prefix or Postfix`);
+}
+
 function checkPath(
   value: string,
   compare: "equal" | "prefix" | "postfix",
@@ -46,4 +52,5 @@ function checkPath(
   if (compare !== "postfix" && value !== "" && !value.startsWith("/")) {
     problems.warn(path, `${quote(value)} does not start with "/": binaries are compared by their full path`);
   }
+  warnOfPattern(value, path, problems);
 }

@@ -105,6 +105,15 @@ test.each([
   expect(warningsOf(policyOf(type, operator, value))).toEqual(warns ? [warning] : []);
 });
 
+test.each([
+  ["file", "Equal", "/etc/*", true],
+  ["path", "Postfix", "*.so", true],
+  ["string", "Equal", "*", false],
+])("%s %s %s: warns of a pattern: %s", (type, operator, value, warns) => {
+  const warning = `${AT}.matchArgs[0].values[0]: ${JSON.stringify(value)} is no pattern, "*" stands for itself: use Prefix or Postfix`;
+  expect(warningsOf(policyOf(type, operator, value))).toEqual(warns ? [warning] : []);
+});
+
 describe("FileType", () => {
   test.each(FILES)("of the type %s", (type) => {
     expect(filterOf(policyOf(type, "NotFileType", "regular", "dir", "S_IFLNK", "reg"))).toEqual({

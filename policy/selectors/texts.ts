@@ -3,6 +3,7 @@ import type { ArgType, TextComparison } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import { child } from "../problems.ts";
 import { quote } from "../suggest.ts";
+import { warnOfPattern } from "./binaries.ts";
 import { unique } from "./process.ts";
 import type { Where } from "./values.ts";
 
@@ -42,7 +43,7 @@ export function textFilter(
   const failed = texts.map((text, index) => {
     const error = textError(text, how, most, type);
     if (error !== undefined) problems.error(child(path, index), error);
-    else warnOfRelativePath(text, how, type, child(path, index), where);
+    else warnOfPath(text, how, type, child(path, index), where);
     return error !== undefined;
   });
   if (failed.includes(true)) return undefined;
@@ -64,14 +65,16 @@ function textError(text: string, how: TextComparison, most: number, type: ArgTyp
 }
 
 /** Names without a file system, such as pipe:[1], have a colon. */
-function warnOfRelativePath(
+function warnOfPath(
   text: string,
   how: TextComparison,
   type: ArgType,
   path: string,
   { problems }: Where,
 ): void {
-  if (!FULL_PATHS.includes(type) || (how !== "equal" && how !== "prefix")) return;
+  if (!FULL_PATHS.includes(type)) return;
+  warnOfPattern(text, path, problems);
+  if (how !== "equal" && how !== "prefix") return;
   if (text.startsWith("/") || text.includes(":")) return;
   problems.warn(path, `${quote(text)} does not start with "/": files are compared by their full path`);
 }
