@@ -2,7 +2,7 @@
 import { POLICY_API, type PolicyKind, type PolicyRef } from "../crds/names.ts";
 import { applyDefaults } from "./defaults.ts";
 import { type KeyMatching, normaliseKeys } from "./keys.ts";
-import type { Problems } from "./problems.ts";
+import { child, type Problems } from "./problems.ts";
 import { checkRules } from "./rules.ts";
 import { checkSchema, POLICY_SCHEMAS } from "./schema.ts";
 import { didYouMean, quote } from "./suggest.ts";
@@ -75,6 +75,23 @@ function checkMetadata(policy: unknown, problems: Problems): void {
   if (name === undefined) problems.error("metadata.name", `"name" is missing: every policy has one`);
   else checkName(name, "metadata.name", problems);
   if (namespace !== undefined) checkName(namespace, "metadata.namespace", problems);
+  for (const dictionary of ["labels", "annotations"]) checkTexts(metadata, dictionary, problems);
+}
+
+/** The API server decodes nothing else. */
+function checkTexts(metadata: object, name: string, problems: Problems): void {
+  const path = child("metadata", name);
+  const texts = (metadata as Record<string, unknown>)[name] ?? {};
+  if (typeof texts !== "object" || Array.isArray(texts)) {
+    problems.error(path, `must be an object: write KEY: "VALUE" below it`);
+    return;
+  }
+  for (const [key, value] of Object.entries(texts)) {
+    if (typeof value === "string" || value === null) continue;
+    const isPlain = typeof value === "number" || typeof value === "boolean";
+    const found = isPlain ? `${value}: write it in quotes, "${value}"` : quote(value);
+    problems.error(child(path, key), `must be a text, is ${found}`);
+  }
 }
 
 function checkName(name: unknown, path: string, problems: Problems): void {

@@ -107,6 +107,14 @@ describe("documents", () => {
     ],
     "a key twice": ["a: 1\na: 2\n", [`2:1 a: "a" stands here a second time`]],
     "a key that is a list": ["[a]: 1\n", ["1:1 : has a key that is not a text"]],
+    "a label that is a number": [
+      named("a").replace("metadata:", "metadata:\n  labels: { team: 7 }"),
+      [`4:13 metadata.labels.team: must be a text, is 7: write it in quotes, "7"`],
+    ],
+    "annotations that are a list": [
+      named("a").replace("metadata:", "metadata:\n  annotations: [a]"),
+      [`4:3 metadata.annotations: must be an object: write KEY: "VALUE" below it`],
+    ],
     "an alias of nothing": ["a: *b\n", [expect.stringMatching(/b/) as string]],
     "another kind": [
       "apiVersion: v1\nkind: Pod\n",
@@ -181,6 +189,12 @@ describe("documents", () => {
       const { errors } = parsePolicies(`l0: &l0 {}\n${levels.join("\n")}\n`, "f");
       expect(errors.map(({ message }) => message)).toEqual(["has more than 100000 values"]);
     });
+  });
+
+  test("a large text that is wrong on every line is refused", () => {
+    const { errors, invalid } = parsePolicies("a: b\n".repeat(150_000), "f");
+    expect(invalid).toBe(1);
+    expect(errors.at(-1)?.message).toBe("has more than 100000 values");
   });
 
   test("an alias inside of itself is refused", () => {

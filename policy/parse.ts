@@ -43,7 +43,7 @@ export function parsePolicies(content: string | Uint8Array, fileName: string): P
     if (errors.length === 0) {
       parseValue(value, (error) => ({ ...error, ...locate(error.path) }), file, fileName);
     } else {
-      file.errors.push(...errors);
+      for (const error of errors) file.errors.push(error);
       file.invalid++;
     }
   }

@@ -83,6 +83,7 @@ export class YamlReader {
     const members = new Map<string, unknown>();
     const own = keysOf(pairs);
     for (const { key: node, value } of pairs) {
+      if (this.nodes > MAX_NODES) break;
       const key = keyOf(node);
       const memberPath = child(path, key ?? "");
       if (key === undefined) this.fail(path, "has a key that is not a text");
