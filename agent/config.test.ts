@@ -94,8 +94,10 @@ test("what is empty or zero is not given", () => {
     "--export-filename=",
     "--tracing-policy-dir",
     "",
+    "--tracing-policy=",
     "--rb-size=0",
   ]);
+  expect(got.policyFiles).toEqual([]);
   expect(got).not.toHaveProperty("metricsServer");
   expect(got).not.toHaveProperty("exportFilename");
   expect(got).not.toHaveProperty("policyDir");

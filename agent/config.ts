@@ -74,7 +74,7 @@ function makeConfig(values: Values, env: Environment, hostname: string): Config 
   const kubeconfig = text("kubeconfig");
   const ringSize = text("rb-size");
   return {
-    policyFiles: (values["tracing-policy"] as string[] | undefined) ?? [],
+    policyFiles: ((values["tracing-policy"] as string[] | undefined) ?? []).filter((file) => file !== ""),
     ...(policyDir !== undefined && { policyDir }),
     ...(exportFilename !== undefined && { exportFilename }),
     ...(metricsServer !== undefined && { metricsServer: parseListenAddress(metricsServer) }),
