@@ -1,8 +1,8 @@
 /** `npm run quickstart`: a cluster from nothing, Trigon in it, two policies, and what they see (tour.ts). */
-import { access } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { runInCluster } from "./control-plane/session.ts";
+import { checkPolicyFiles } from "./policy-files.ts";
 
 const USAGE = `npm run quickstart -- [OPTIONS]
 
@@ -27,7 +27,8 @@ async function main(args: string[]): Promise<number> {
       process.stdout.write(USAGE);
       return 0;
     }
-    for (const file of options.policies) await access(file);
+    const checked = await checkPolicyFiles(options.policies, progress);
+    if (checked !== 0) return checked;
     const start = Date.now();
     const status = await runInCluster({
       kernels: ["6.1", "6.12"],

@@ -1,6 +1,5 @@
 /** `npm test`: runs all suites, or those that are named, and ends with `N passed, N failed`. */
 import { availableParallelism, totalmem } from "node:os";
-import { parseArgs } from "node:util";
 import { cacheDirectory } from "./cache.ts";
 import { ConsoleReport } from "./runner/console-report.ts";
 import type { Suite, SuiteContext } from "./runner/suite.ts";
@@ -15,18 +14,17 @@ ${SUITES.map(({ group, name }) => `  ${group.padEnd(8)} ${name}`).join("\n")}
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: { help: { type: "boolean" } },
-  });
-  const unknown = positionals.filter((word) => !SUITES.some((suite) => isNamed(suite, word)));
-  if (values.help || unknown.length > 0) {
-    process.stderr.write(unknown.length > 0 ? `no suite is called ${unknown.join(", ")}\n\n${USAGE}` : USAGE);
-    return unknown.length > 0 ? 2 : 0;
+  if (args.includes("--help")) {
+    process.stderr.write(USAGE);
+    return 0;
+  }
+  const unknown = args.filter((word) => !SUITES.some((suite) => isNamed(suite, word)));
+  if (unknown.length > 0) {
+    process.stderr.write(`no suite is called ${unknown.join(", ")}\n\n${USAGE}`);
+    return 2;
   }
   // What was built from other sources would be tested else.
-  const names = positionals.length > 0 ? ["build", ...positionals] : [];
+  const names = args.length > 0 ? ["build", ...args] : [];
   const chosen = SUITES.filter((suite) => names.length === 0 || names.some((word) => isNamed(suite, word)));
   return runSuites(chosen);
 }

@@ -3,12 +3,11 @@
  * changed in a pod of each node, seen as events and as counts. Exit status 0 only if all of that was seen.
  */
 
-import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { parse } from "yaml";
 import { type CompactEvent, compactLine } from "../cli/compact.ts";
+import { policyNames } from "./policy-files.ts";
 import { step } from "./progress.ts";
 import {
   type AgentPod,
@@ -50,9 +49,9 @@ await main();
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { policy: { type: "string", multiple: true, default: [] } } });
   const policies = [
-    ...(await Promise.all(OWN_POLICIES.map((file) => readPolicy(EXAMPLES + file, true)))),
-    ...(await Promise.all(values.policy.map((file) => readPolicy(file, false)))),
-  ];
+    ...(await Promise.all(OWN_POLICIES.map((file) => readPolicies(EXAMPLES + file, true)))),
+    ...(await Promise.all(values.policy.map((file) => readPolicies(file, false)))),
+  ].flat();
   const agents = await agentPods();
   await step(progress, "policies applied and Ready on every node", () => applyAll(policies));
   const pods = await step(progress, `a pod on each of ${agents.length} nodes`, () =>
@@ -74,14 +73,12 @@ async function main(): Promise<void> {
   for (const pod of pods) await kubectl(["delete", "pod", pod, "--now", "--wait=false"]);
 }
 
-async function readPolicy(file: string, mustFire: boolean): Promise<Policy> {
-  const { metadata } = parse(await readFile(file, "utf8")) as { metadata?: { name?: string } };
-  if (!metadata?.name) throw new Error(`${file}: metadata.name is missing`);
-  return { file, name: metadata.name, mustFire };
+async function readPolicies(file: string, mustFire: boolean): Promise<Policy[]> {
+  return (await policyNames(file)).map((name) => ({ file, name, mustFire }));
 }
 
 async function applyAll(policies: readonly Policy[]): Promise<void> {
-  for (const { file } of policies) await kubectl(["apply", "-f", file]);
+  for (const file of new Set(policies.map((policy) => policy.file))) await kubectl(["apply", "-f", file]);
   for (const { name, file } of policies) {
     await policyReady(name).catch(async (error: unknown) => {
       print(await kubectl(["get", "tracingpolicies", "-o", "wide"]));
