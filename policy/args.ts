@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { type ArgDef, type ArgType, type HookSection, KERNEL_STRUCTURE_TYPES } from "../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS, HOOK_SPEC_SCHEMA } from "../crds/hook-spec-schema.ts";
+import { INTEGER_TYPES } from "../crds/schema/words.ts";
 import { compileBuffer } from "./buffers.ts";
 import type { Call } from "./calls.ts";
 import { compileMembers } from "./members.ts";
@@ -67,10 +68,20 @@ function checkParameter(arg: ArgDef, parameters: string[], at: string, call: Cal
   if (arg.index > last && arg.index <= HOOK_SPEC_LIMITS.argIndex) {
     problems.error(`${at}.index`, `is ${arg.index}, beyond the parameters of ${prototypeOf(call)}: ${right}`);
   }
+  const parameter = parameters[arg.index];
+  if (parameter !== undefined && isAddressAsNumber(arg, parameter, call)) {
+    const right = parameter.includes("struct cred ") ? "write cred, or resolve a member" : "resolve a member";
+    problems.warn(`${at}.type`, `${arg.type} reads the address ${parameter}, not what is there: ${right}`);
+  }
   if (arg.sizeArgIndex !== undefined && arg.sizeArgIndex > parameters.length) {
     const message = `is ${arg.sizeArgIndex}, from 1, beyond the parameters of ${prototypeOf(call)}`;
     problems.error(`${at}.sizeArgIndex`, message);
   }
+}
+
+function isAddressAsNumber({ type, resolve }: ArgDef, parameter: string, { syscall }: Call): boolean {
+  const isNumber = (INTEGER_TYPES as readonly string[]).includes(type);
+  return isNumber && resolve === undefined && !syscall && /^(const )?struct \w+ \*/.test(parameter);
 }
 
 /** True for a type that hooks can read. */

@@ -165,6 +165,16 @@ describe("calls", () => {
     expect(warningsOf(makeProbePolicy({ call: "sys_setxattr" }))).toEqual([]);
   });
 
+  test("warns of the address of a structure as a number, but not of a member", () => {
+    const reads = (arg: Loose) =>
+      warningsOf(makeProbePolicy({ call: "security_task_fix_setuid", syscall: false, args: [arg] }));
+    expect(reads({ index: 1, type: "int" })).toEqual([
+      `${PROBE}.args[0].type: int reads the address const struct cred *old, not what is there: write cred, or resolve a member`,
+    ]);
+    expect(reads({ index: 1, type: "int", resolve: "uid.val" })).toEqual([]);
+    expect(reads({ index: 2, type: "int" })).toEqual([]);
+  });
+
   test("warns of a system call's bare name as kernel function", () => {
     expect(warningsOf(makeProbePolicy({ call: "setuid", syscall: false }))).toEqual([
       `${PROBE}.call: "setuid" is the name of a system call: write sys_setuid and syscall: true, unless the kernel has a function of this name`,
