@@ -121,6 +121,7 @@ describe("trigon validate", () => {
     write("tree/b/two.yml", "a: [");
     write("tree/a/one.json", "{}");
     write("tree/c.txt", "not read");
+    write("tree/kustomization.yaml", "resources: [a/one.json]");
     const { status, out, err } = await run([join(directory, "tree")]);
     expect(out.map((line) => relative(directory, line.split(":", 1)[0] ?? ""))).toEqual([
       "tree/a/one.json",

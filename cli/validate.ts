@@ -22,13 +22,17 @@ const STATUS = { valid: 0, invalid: 1, usage: 2 } as const;
 const HELP = `Usage: trigon validate FILE|DIRECTORY|- ...
 
 Checks policies as the cluster would: schema, then meaning. Reads files, all *.yaml, *.yml and *.json files below
-directories, and standard input (-); of a List, as \`kubectl get -o yaml\` prints it, each item. Prints each problem as
+directories other than kustomization.yaml, and standard input (-); of a List, as \`kubectl get -o yaml\` prints it, each
+item. Prints each problem as
 
   FILE:LINE:COLUMN: FIELD: what is wrong and what would be right
 
 and warnings likewise, marked as such. Functions are not looked up: whether a kernel has them is for its node to say.
 
 Exit status: 0 all policies are valid, 1 some are not, 2 usage error or unreadable file.`;
+
+/** Says which files belong together, and lies beside them. */
+const KUSTOMIZATION = /^kustomization\.ya?ml$/;
 
 /** Checks every file and directory that the arguments name; returns the exit status. */
 export async function validate(args: readonly string[], streams: Streams): Promise<number> {
@@ -121,7 +125,9 @@ async function readAll(args: readonly string[], streams: Streams): Promise<Polic
 async function findFiles(path: string): Promise<string[]> {
   if (!(await stat(path)).isDirectory()) return [path];
   const entries = await readdir(path, { recursive: true, withFileTypes: true });
-  const named = entries.filter((entry) => !entry.isDirectory() && /\.(ya?ml|json)$/.test(entry.name));
+  const named = entries.filter(
+    (entry) => !entry.isDirectory() && /\.(ya?ml|json)$/.test(entry.name) && !KUSTOMIZATION.test(entry.name),
+  );
   if (named.length === 0) throw new Error(`no *.yaml, *.yml or *.json file below ${path}`);
   return withoutTwins(named.map((entry) => join(entry.parentPath, entry.name)).sort());
 }

@@ -115,6 +115,14 @@ describe("documents", () => {
       named("a").replace("metadata:", "metadata:\n  annotations: [a]"),
       [`4:3 metadata.annotations: must be an object: write KEY: "VALUE" below it`],
     ],
+    "a template": [
+      named("a").replace("spec:", "{{- if .Values.uids }}\nspec:").concat("{{- end }}\n"),
+      ["5:1 : is a template, not YAML: render it first, for example with `helm template`"],
+    ],
+    "a template that is YAML": [
+      named("{{ .Values.name }}"),
+      ["4:9 : is a template, not YAML: render it first, for example with `helm template`"],
+    ],
     "an alias of nothing": ["a: *b\n", [expect.stringMatching(/b/) as string]],
     "another kind": [
       "apiVersion: v1\nkind: Pod\n",
@@ -283,7 +291,9 @@ describe("kind: List", () => {
   });
 
   test("so has an error of the compiler, and a warning", () => {
-    const noisy = named("b").replace("sys_setuid", "commit_creds\n      syscall: false");
+    const noisy = named("b")
+      .replace("sys_setuid", "commit_creds\n      syscall: false")
+      .replace("type: int", "type: cred");
     const { policies } = parsePolicies(list(named("a").replace("sys_setuid", "setuid"), noisy), "f");
     const results = policies.map(compileParsed);
     const said = results.flatMap((result) => [...(result.ok ? [] : result.errors), ...result.warnings]);

@@ -16,6 +16,9 @@ export interface YamlDocument {
 /** A broken text breaks again and again: the first errors are those that help. */
 const MAX_SYNTAX_ERRORS = 5;
 
+/** An action of a Helm template where a value or a line begins. */
+const TEMPLATE = /(?<=^[ \t]*|: +)\{\{/m;
+
 /** Every document of a text; comments and empty documents between others are left out. */
 export function readYaml(text: string): YamlDocument[] {
   const lines = new LineCounter();
@@ -27,8 +30,18 @@ export function readYaml(text: string): YamlDocument[] {
   });
   if (!Array.isArray(documents)) return [];
   return documents
-    .map((document) => readDocument(document, lines))
+    .map((document) => asTemplate(readDocument(document, lines), document, text, lines))
     .filter((d) => d.value !== null || d.errors.length > 0);
+}
+
+/** What is wrong with a template as YAML helps nobody. */
+function asTemplate(read: YamlDocument, { range }: Document.Parsed, text: string, lines: LineCounter) {
+  if (read.errors.length === 0) return read;
+  const offset = text.slice(range[0], range[2]).search(TEMPLATE);
+  if (offset < 0) return read;
+  const { line, col } = lines.linePos(range[0] + offset);
+  const message = "is a template, not YAML: render it first, for example with `helm template`";
+  return { ...read, errors: [{ path: "", message, line, column: col }] };
 }
 
 function readDocument(document: Document.Parsed, lines: LineCounter): YamlDocument {
