@@ -28,13 +28,16 @@ export interface HookEntry extends RegisteredHook {
   fromHigh: number;
   untilLow: number;
   untilHigh: number;
-  /** When the registration goes away. */
+  /** The registration goes away when the stream has come to this time. */
   forgetAtMs: number;
   takesOver: HandOver | undefined;
   handsOver: HandOver | undefined;
 }
 
-/** How long after its retirement a hook is known, for records that were on their way. */
+/**
+ * How long after its retirement a hook is known, in the time of the records: they can wait long to be read. Calls post at
+ * their return with the time of their entry.
+ */
 const GRACE_MS = 30_000;
 const FOREVER = 0xffff_ffff;
 
@@ -83,9 +86,10 @@ export class HookRegistry {
     entry.handsOver = handsOver;
   }
 
-  sweep(nowMs: number): void {
+  /** Forgets hooks of which no record comes any more, as the stream has come to this time. */
+  sweep(streamMs: number): void {
     for (const entry of this.#entries.values()) {
-      if (entry.forgetAtMs <= nowMs) this.#entries.delete(entry.id);
+      if (entry.forgetAtMs <= streamMs) this.#entries.delete(entry.id);
     }
   }
 }

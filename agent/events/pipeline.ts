@@ -70,6 +70,8 @@ export class EventPipeline implements RecordVisitor {
   readonly #execHold: ExecHold;
   #ticker: NodeJS.Timeout | undefined;
   #nextSweepMs = 0;
+  /** Time of the youngest record that began a batch. */
+  #streamMs = 0;
 
   constructor(deps: PipelineDeps) {
     this.#deps = deps;
@@ -118,7 +120,7 @@ export class EventPipeline implements RecordVisitor {
     this.#hooks.register(id, info);
   }
 
-  /** Records of the hook from this time on (default: now) are left out; its id is forgotten a while later. */
+  /** Records of the hook from this time on (default: now) are left out; its id is forgotten when no more of them can come. */
   retireHook(id: number, untilKtimeNs?: bigint, handsOver?: HandOver): void {
     const until = untilKtimeNs ?? this.#deps.clock.bootTimeNs();
     this.#hooks.retire(id, until, this.#nowMs(), handsOver);
@@ -139,7 +141,9 @@ export class EventPipeline implements RecordVisitor {
     const { metrics } = this.#deps;
     metrics.batches++;
     metrics.ringBytes += buffer.byteLength;
-    decodeBatch(new RecordBatch(buffer), this);
+    const batch = new RecordBatch(buffer);
+    this.#streamMs = Math.max(this.#streamMs, startMs(batch));
+    decodeBatch(batch, this);
     this.#writeChunk(0);
   }
 
@@ -161,7 +165,7 @@ export class EventPipeline implements RecordVisitor {
     this.#nextSweepMs = nowMs + SWEEP_MS;
     this.#deps.processes.sweep();
     this.#deps.clock.recheck();
-    this.#hooks.sweep(nowMs);
+    this.#hooks.sweep(this.#streamMs);
   }
 
   hook(batch: RecordBatch, at: number): void {
@@ -291,6 +295,12 @@ export class EventPipeline implements RecordVisitor {
   #nowMs(): number {
     return Number(this.#deps.clock.bootTimeNs() / 1_000_000n);
   }
+}
+
+/** When the first record of a batch was written. */
+function startMs({ words }: RecordBatch): number {
+  const [low = 0, high = 0] = words.subarray(W_KTIME, W_KTIME + 2);
+  return Number(joinWords(low, high) / 1_000_000n);
 }
 
 /** Who a record is about. */
