@@ -226,6 +226,35 @@ describe("a changed policy", () => {
   test("waits for nothing where hooks only come or only go", () => {
     reconciler.reconcile(KEY, want(["sys_setuid"]));
     reconciler.reconcile(KEY, want(["sys_setuid", "sys_setgid"]));
+  test.each<[AttachKind, boolean, AttachKind, boolean, "old" | "new"]>([
+    ["fentry", false, "fentry", false, "old"],
+    ["fexit", true, "fexit", true, "old"],
+    ["kretprobe", true, "kretprobe", true, "new"],
+    ["fentry", false, "fexit", true, "new"],
+    ["fexit", true, "fentry", false, "old"],
+    ["kprobe", false, "kretprobe", true, "new"],
+    ["fmod_ret", false, "fmod_ret", true, "new"],
+  ])(
+    "from %s (at return: %s) to %s (%s) a hit in flight is told by the %s hook, which posts last",
+    (...row) => {
+      const [before, waits, after, stillWaits, teller] = row;
+      const policy = (message: string, atReturn: boolean) => {
+        const returnArg = { returnArg: { type: "int" } } as const;
+        return makeHookSpec("p", [], {
+          hooks: [makeHookDef("sys_a", 0, { message, ...(atReturn && returnArg) })],
+        });
+      };
+      kernel.attach = before;
+      reconciler.reconcile(KEY, wantSpec(policy("old", waits)));
+      kernel.attach = after;
+      reconciler.reconcile(KEY, wantSpec(policy("new", stillWaits)));
+      const shared = kernel.handOvers.get(1);
+      const posts = { new: () => shared?.admitsNew(1, false), old: () => shared?.admitsOld(1, false) };
+      expect(posts[teller === "new" ? "old" : "new"]()).toBe(false);
+      expect(posts[teller]()).toBe(true);
+    },
+  );
+
     reconciler.reconcile(KEY, want(["sys_setgid"]));
     expect(kernel.waits).toEqual([]);
   });

@@ -94,7 +94,7 @@ function pairUp(fresh: readonly AttachedHook[], old: readonly AttachedHook[]): M
     const index = waiting.findIndex(({ functionName }) => functionName === after.functionName);
     const [before] = index < 0 ? [] : waiting.splice(index, 1);
     if (!before || !runsBefore(after, before)) continue;
-    const shared = new HandOver();
+    const shared = new HandOver(postsFirst(after, before));
     handOvers.set(after, shared).set(before, shared);
   }
   return handOvers;
@@ -118,6 +118,12 @@ const PLACES: Readonly<Record<AttachKind, number | undefined>> = {
 function runsBefore(after: AttachedHook, before: AttachedHook): boolean {
   const [newPlace, oldPlace] = [after, before].map(({ status: { attach } }) => attach && PLACES[attach]);
   return newPlace !== undefined && oldPlace !== undefined && newPlace <= oldPlace;
+}
+
+/** Returns come after entries, and a return passes kretprobes from the oldest to the newest. */
+function postsFirst(after: AttachedHook, before: AttachedHook): "new" | "old" {
+  if (!after.def.returnArg) return "new";
+  return after.status.attach === "kretprobe" || !before.def.returnArg ? "old" : "new";
 }
 
 /** Nothing that the hook has seen is told: a policy that does not attach completely does not run at all. */

@@ -131,6 +131,31 @@ describe("hooks", () => {
     ]);
   });
 
+  test("also where the old hook posts first, as kretprobes do", () => {
+    const { pipeline, feed } = setup();
+    feed(exec(10, 1, 100, "/a"), exec(20, 1, 100, "/b"));
+    const handOver = new HandOver("old");
+    pipeline.registerHook(2, {
+      policy,
+      def: makeHookDef({ message: "new" }),
+      functionName: "commit_creds",
+      fromKtimeNs: 200n * MS,
+      takesOver: handOver,
+    });
+    pipeline.retireHook(1, 200n * MS, handOver);
+    const events = feed(
+      ...[hook(10, 1, 199, 1), hook(10, 1, 198, 2)], // by both before
+      ...[hook(20, 1, 201, 1), hook(10, 1, 201, 1), hook(20, 1, 200, 2), hook(10, 1, 199, 2)], // 10 is in flight
+      ...[hook(10, 1, 203, 1), hook(10, 1, 202, 2)], // by both afterwards
+    );
+    expect(events.map((event) => [event.process_kprobe.process.pid, event.time.slice(20, 23)])).toEqual([
+      [10, "199"],
+      [20, "200"],
+      [10, "199"],
+      [10, "202"],
+    ]);
+  });
+
   test("a retired hook is forgotten after a while", () => {
     const { pipeline, feed, clock, metrics } = setup();
     feed(exec(10, 1, 100, "/a"));
