@@ -147,6 +147,16 @@ describe("a new policy", () => {
   });
 
   test("is PartiallyAttached when a hook is missing that may be", () => {
+  test("enforces when every hook is attached, and nothing before", () => {
+    const policy = want(["sys_setuid", "sys_no"]);
+    kernel.refused.set("sys_no", { reason: "AttachFailed", message: "load program hook_fentry: ENOMEM" });
+    expect(() => reconciler.reconcile(KEY, policy)).toThrow(TransientAttachError);
+    expect([...kernel.modes.values()]).toEqual(["monitor", "monitor"]);
+    kernel.refused.clear();
+    reconciler.reconcile(KEY, policy);
+    expect([...kernel.modes.values()].slice(2)).toEqual(["enforce", "enforce"]);
+  });
+
     kernel.refused.set("sys_no", {
       state: "NotFound",
       reason: "FunctionNotFound",

@@ -31,8 +31,8 @@ export interface Replacement {
 }
 
 /**
- * Attaches what is new, and only if the policy may run with the result detaches what is old. Synchronous: no batch of
- * records is handled between attaching a hook and telling the pipeline about it.
+ * Attaches what is new, and only if the policy may run with the result lets it enforce and detaches what is old.
+ * Synchronous: no batch of records is handled between attaching a hook and telling the pipeline about it.
  */
 export function replaceHooks(
   deps: HookDeps,
@@ -44,7 +44,7 @@ export function replaceHooks(
   const diff = diffHooks(wanted, old);
   const hooks = diff.wanted.map(({ def, keep }) => ({
     def,
-    hook: keep ?? deps.engine.attach(def, mode),
+    hook: keep ?? deps.engine.attach(def, "monitor"),
     fresh: !keep,
   }));
   const statuses = hooks.map(({ def, hook }) => ({ ...hook.status, path: def.path }));
@@ -55,7 +55,7 @@ export function replaceHooks(
     for (const hook of fresh) rollBack(deps, policy, hook);
     return { verdict, statuses: statuses.map(afterRollBack), running: [...old] };
   }
-  for (const { hook, fresh: isFresh } of attached) if (!isFresh) hook.setMode(mode);
+  for (const { hook } of attached) hook.setMode(mode);
   handOver(deps, policy, fresh, diff.detach);
   return { verdict, statuses, running: attached.map(({ hook }) => hook) };
 }
