@@ -255,7 +255,7 @@ export class Agent {
       engine,
       pipeline: this.#pipeline,
       bootTimeNs: () => bpf.bootTimeNs(),
-      beforeDetach: (policy, hook) => this.#totals.settle(policy, hook),
+      detached: (policy, hook) => this.#totals.settle(policy, hook),
       policyGone: (policy) => {
         this.#totals.forget(policy);
         this.#metrics.forgetPolicy(policy);

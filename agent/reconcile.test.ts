@@ -66,7 +66,8 @@ class FakeKernel {
   }
 
   readonly counted: number[] = [];
-  beforeDetach = (_policy: unknown, hook: AttachedHook) => void this.counted.push(hook.id);
+  detached = (_policy: unknown, { id }: AttachedHook) =>
+    void (this.attachedIds.has(id) || this.counted.push(id));
   policyGone = () => {};
   bootTimeNs = (): bigint => ++this.#clock;
   nodeLabels = () => this.labels;
@@ -146,7 +147,6 @@ describe("a new policy", () => {
     expect(kernel.toldAt(1n)).toEqual([]);
   });
 
-  test("is PartiallyAttached when a hook is missing that may be", () => {
   test("enforces when every hook is attached, and nothing before", () => {
     const policy = want(["sys_setuid", "sys_no"]);
     kernel.refused.set("sys_no", { reason: "AttachFailed", message: "load program hook_fentry: ENOMEM" });
@@ -157,6 +157,7 @@ describe("a new policy", () => {
     expect([...kernel.modes.values()].slice(2)).toEqual(["enforce", "enforce"]);
   });
 
+  test("is PartiallyAttached when a hook is missing that may be", () => {
     kernel.refused.set("sys_no", {
       state: "NotFound",
       reason: "FunctionNotFound",
@@ -225,17 +226,6 @@ describe("a changed policy", () => {
     expect(kernel.handOvers.size).toBe(1);
   });
 
-  test("lets hits under way pass both hooks before the instant that parts them, and again behind it", () => {
-    reconciler.reconcile(KEY, want(["sys_setuid"]));
-    reconciler.reconcile(KEY, want(["sys_setgid"]));
-    const instant = kernel.retired.get(1) ?? 0n;
-    expect(kernel.waits).toEqual([instant - 1n, instant + 1n]);
-    expect(kernel.log.at(-1)).toBe("detach sys_setuid");
-  });
-
-  test("waits for nothing where hooks only come or only go", () => {
-    reconciler.reconcile(KEY, want(["sys_setuid"]));
-    reconciler.reconcile(KEY, want(["sys_setuid", "sys_setgid"]));
   test.each<[AttachKind, boolean, AttachKind, boolean, "old" | "new"]>([
     ["fentry", false, "fentry", false, "old"],
     ["fexit", true, "fexit", true, "old"],
@@ -265,6 +255,17 @@ describe("a changed policy", () => {
     },
   );
 
+  test("lets hits under way pass both hooks before the instant that parts them, and again behind it", () => {
+    reconciler.reconcile(KEY, want(["sys_setuid"]));
+    reconciler.reconcile(KEY, want(["sys_setgid"]));
+    const instant = kernel.retired.get(1) ?? 0n;
+    expect(kernel.waits).toEqual([instant - 1n, instant + 1n]);
+    expect(kernel.log.at(-1)).toBe("detach sys_setuid");
+  });
+
+  test("waits for nothing where hooks only come or only go", () => {
+    reconciler.reconcile(KEY, want(["sys_setuid"]));
+    reconciler.reconcile(KEY, want(["sys_setuid", "sys_setgid"]));
     reconciler.reconcile(KEY, want(["sys_setgid"]));
     expect(kernel.waits).toEqual([]);
   });

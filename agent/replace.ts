@@ -17,8 +17,8 @@ export interface HookDeps {
   };
   /** CLOCK_BOOTTIME, the clock of the records. */
   bootTimeNs(): bigint;
-  /** Last look at a hook that ran: its counters go with it. */
-  beforeDetach(policy: PolicyRef, hook: AttachedHook): void;
+  /** A hook that ran is detached: its counters are final. */
+  detached(policy: PolicyRef, hook: AttachedHook): void;
 }
 
 /** What runs afterwards, and how it went. */
@@ -81,8 +81,8 @@ function handOver(
   for (const hook of fresh) register(deps, policy, hook, instant, handOvers.get(hook));
   for (const hook of old) {
     deps.pipeline.retireHook(hook.id, instant, handOvers.get(hook));
-    deps.beforeDetach(policy, hook);
     hook.detach();
+    deps.detached(policy, hook);
   }
 }
 
@@ -159,8 +159,8 @@ function afterRollBack(status: HookStatus): HookStatus {
 /** Detaches hooks of a policy that is gone; what they have posted until now is still told. */
 export function detachHooks(deps: HookDeps, policy: PolicyRef, hooks: readonly AttachedHook[]): void {
   for (const hook of hooks) {
-    deps.beforeDetach(policy, hook);
     hook.detach();
+    deps.detached(policy, hook);
     deps.pipeline.retireHook(hook.id);
   }
 }
