@@ -38,6 +38,23 @@ test("actions of a selector go on too, under its label or place", () => {
   ]);
 });
 
+test("counts of a labelled selector stay with it where its place changes", () => {
+  const none = { post: 0, nopost: 0, signal: 0, monitor_signal: 0, override: 0, monitor_override: 0 };
+  const withSelectors = (...selectors: [label: string, post: number][]) => {
+    const hook = makeAttachedHook("sys_setuid", {
+      actions: selectors.map(([, post]) => ({ ...none, post })),
+    });
+    hook.def.selectors.push(...selectors.map(([label]) => ({ label, filters: [], actions: [] })));
+    return hook;
+  };
+  totals.settle(policy, withSelectors(["noisy", 1000], ["gone", 5]));
+  const hook = withSelectors(["to-root", 1], ["noisy", 20]);
+  expect(totals.read([{ policy, hook }])[0]?.actions).toEqual([
+    { selector: "to-root", ...none, post: 1 },
+    { selector: "noisy", ...none, post: 1020 },
+  ]);
+});
+
 test("a hook goes on where the one that it replaces ended", () => {
   totals.settle(policy, makeAttachedHook("sys_setuid", { stats: { hits: 5 } }));
   totals.settle(policy, makeAttachedHook("sys_setuid", { stats: { hits: 3 } }));

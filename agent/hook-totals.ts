@@ -10,19 +10,19 @@ export interface LiveHook {
   hook: AttachedHook;
 }
 
-/** What was counted for a hook: by the hook, and by its selectors in their order. */
+/** What was counted for a hook: by the hook, and by its selectors under their labels. */
 interface Counts {
   stats: HookStats;
-  actions: ActionStats[];
+  actions: ReadonlyMap<string, ActionStats>;
 }
 
-const NOTHING: Counts = { stats: NO_STATS, actions: [] };
+const NOTHING: Counts = { stats: NO_STATS, actions: new Map() };
 
 /** The kernel counts per attached hook, and its counts go with it: their sum is kept here, until the policy goes. */
 export class HookTotals {
   readonly #settled = new Map<string, Map<string, Counts>>();
 
-  /** Takes the last counts of a hook that is about to be detached. */
+  /** Takes the last counts of a hook that is detached. */
   settle(policy: PolicyRef, hook: AttachedHook): void {
     const ofPolicy = this.#settled.get(policyKey(policy)) ?? new Map<string, Counts>();
     this.#settled.set(policyKey(policy), ofPolicy);
@@ -32,19 +32,24 @@ export class HookTotals {
 
   /** Counts of the hooks that are attached, together with those of the hooks that they replaced. */
   read(live: readonly LiveHook[]): HookCounts[] {
-    const sums = new Map<string, { policy: PolicyRef; hook: AttachedHook; counts: Counts }>();
+    const sums = new Map<string, { policy: PolicyRef; hook: string; counts: Counts }>();
     for (const { policy, hook } of live) {
       const label = labelOf(hook);
       const key = `${policyKey(policy)} ${label}`;
-      const before = sums.get(key)?.counts ?? this.#settled.get(policyKey(policy))?.get(label);
-      sums.set(key, { policy, hook, counts: addCounts(before, hook) });
+      sums.set(key, { policy, hook: label, counts: addCounts(sums.get(key)?.counts, hook) });
     }
-    return [...sums.values()].map(({ policy, hook, counts }) => ({
-      policy,
-      hook: labelOf(hook),
-      ...counts.stats,
-      actions: counts.actions.map((action, index) => ({ selector: selectorLabel(hook, index), ...action })),
-    }));
+    return [...sums.values()].map(({ policy, hook, counts }) => {
+      const before = this.#settled.get(policyKey(policy))?.get(hook) ?? NOTHING;
+      return {
+        policy,
+        hook,
+        ...addStats(before.stats, counts.stats),
+        actions: [...counts.actions].map(([selector, own]) => ({
+          selector,
+          ...addActions(before.actions.get(selector), own),
+        })),
+      };
+    });
   }
 
   /** Lets the counts of a policy go. */
@@ -54,10 +59,12 @@ export class HookTotals {
 }
 
 function addCounts(before: Counts = NOTHING, hook: AttachedHook): Counts {
-  return {
-    stats: addStats(before.stats, hook.stats()),
-    actions: addActions(before.actions, hook.actions()),
-  };
+  const actions = new Map(before.actions);
+  for (const [index, counted] of hook.actions().entries()) {
+    const selector = selectorLabel(hook, index);
+    actions.set(selector, addActions(actions.get(selector), counted));
+  }
+  return { stats: addStats(before.stats, hook.stats()), actions };
 }
 
 /** The policy's own word for it, or its place. */

@@ -97,10 +97,8 @@ export function addStats(a: HookStats, b: HookStats): HookStats {
   };
 }
 
-/** Adds what the selectors of two hooks did, selector by selector. */
-export function addActions(a: readonly ActionStats[], b: readonly ActionStats[]): ActionStats[] {
-  return Array.from({ length: Math.max(a.length, b.length) }, (_, index) => {
-    const sums = ACTIONS.map((action) => [action, (a[index]?.[action] ?? 0) + (b[index]?.[action] ?? 0)]);
-    return Object.fromEntries(sums) as ActionStats;
-  });
+/** Adds what a selector did in a hook to what it did in others. */
+export function addActions(others: ActionStats | undefined, own: ActionStats): ActionStats {
+  const sums = ACTIONS.map((action) => [action, (others?.[action] ?? 0) + own[action]]);
+  return Object.fromEntries(sums) as ActionStats;
 }
