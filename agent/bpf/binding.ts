@@ -101,6 +101,11 @@ export interface CloneOptions {
 }
 
 export interface BpfLink {
+  /**
+   * Hits that a kprobe did not see, as another was running on that CPU; calls that a kretprobe did not see, as too many
+   * were under way (since 6.7, else 0). After close() the last count.
+   */
+  missed(): number;
   close(): void;
 }
 

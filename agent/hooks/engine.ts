@@ -140,8 +140,8 @@ export class HookEngine {
 
   /** Counters of the three sensors together. */
   processStats(): HookStats {
-    const { sensors, maps } = this.#handles;
-    const missed = readMissed(sensors);
+    const { sensors, links, maps } = this.#handles;
+    const missed = readMissed(sensors, links);
     return SENSOR_KINDS.map((kind) => ({ ...NO_STATS, ...readStats(maps.sensorStats, kind) })).reduce(
       addStats,
       { ...NO_STATS, missed },
@@ -205,10 +205,13 @@ export class HookEngine {
   }
 }
 
-function readAll({ maps, programs }: Attachment, def: HookDef): { stats: HookStats; actions: ActionStats[] } {
+function readAll(
+  { maps, programs, links }: Attachment,
+  def: HookDef,
+): { stats: HookStats; actions: ActionStats[] } {
   const { hook, selectors } = readCounters(maps.hook_stats);
   return {
-    stats: { ...hook, missed: readMissed(programs) },
+    stats: { ...hook, missed: readMissed(programs, links) },
     actions: selectors.slice(0, Math.max(1, def.selectors.length)),
   };
 }

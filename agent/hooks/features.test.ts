@@ -52,7 +52,8 @@ test("counters are summed over the CPUs and over hooks", () => {
   expect(addStats(stats, { ...NO_STATS, hits: 1 })).toEqual({ ...stats, hits: 12 });
 });
 
-test("runs that the kernel skipped are those of all programs", () => {
+test("runs that the kernel skipped are those of all programs and probes", () => {
   const program = (recursionMisses: number) => ({ info: () => ({ recursionMisses }) });
-  expect(readMissed([program(2), program(0), program(40)])).toBe(42);
+  const link = (missed: number) => ({ missed: () => missed });
+  expect(readMissed([program(2), program(0), program(40)], [link(0), link(8)])).toBe(50);
 });

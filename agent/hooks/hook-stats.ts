@@ -1,5 +1,5 @@
 /** Counters of a hook, summed over the CPUs. */
-import type { BpfMap, BpfProgram } from "../bpf/binding.ts";
+import type { BpfLink, BpfMap, BpfProgram } from "../bpf/binding.ts";
 import { ACTION_STATS, HOOK_COUNTERS, HOOK_STATS, MAX_SELECTORS } from "./config-layout.ts";
 
 /** Since the hook was attached. */
@@ -13,11 +13,15 @@ export interface HookStats {
   rateLimited: number;
   /** Helper failures that cost a record or a signal. */
   errors: number;
-  /** Runs that the kernel skipped because the program was running on that CPU already (since 5.12, else 0). */
+  /**
+   * Runs that the kernel skipped: the program was running on that CPU already (counted since 5.12), another kprobe was, or
+   * too many calls were under way for a kretprobe (both since 6.7).
+   */
   missed: number;
 }
 
 type CountedProgram = { info(): Pick<ReturnType<BpfProgram["info"]>, "recursionMisses"> };
+type CountedLink = Pick<BpfLink, "missed">;
 
 /** What a selector did; `monitor`: what it would have done in the mode enforce. */
 export interface ActionStats {
@@ -47,9 +51,10 @@ export function readStats(map: BpfMap, key: number): Omit<HookStats, "missed"> {
   return ownCounters(summing(map, key, HOOK_STATS.size));
 }
 
-/** Sums what the kernel itself counts of programs. */
-export function readMissed(programs: readonly CountedProgram[]): number {
-  return programs.reduce((sum, program) => sum + program.info().recursionMisses, 0);
+/** Sums what the kernel itself counts of programs and of how they are attached. */
+export function readMissed(programs: readonly CountedProgram[], links: readonly CountedLink[]): number {
+  const ofPrograms = programs.reduce((sum, program) => sum + program.info().recursionMisses, 0);
+  return links.reduce((sum, link) => sum + link.missed(), ofPrograms);
 }
 
 /** Sums the struct hook_counters of a hook: its own and those of its selectors. */

@@ -4,6 +4,8 @@
  *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/hook-returns.guest-test.ts
  */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { release } from "node:os";
 import { after, before, describe, test } from "node:test";
 import { makeArgs } from "../../agent/hooks/test-hooks.ts";
 import type { HookDef, ReturnDef, ReturnFilterDef, SelectorDef } from "../../crds/hook-spec.ts";
@@ -16,6 +18,9 @@ before(() => {
 after(() => engine.close());
 
 const EPERM = -1n;
+const [major = 0, minor = 0] = release().split(".").map(Number);
+const countsNoMisses =
+  (major < 6 || (major === 6 && minor < 7)) && "the kernel tells since 6.7 what a kretprobe did not see";
 const INT: ReturnDef = { type: "int" };
 const SETUID = makeHookOn("sys_setuid", { args: makeArgs("int"), returnArg: INT });
 /** A function with BTF of which a pointer is read as a number: it gets a kprobe. */
@@ -190,6 +195,21 @@ describe("calls at the same time", () => {
     const { hits, posted, lost } = hook.stats();
     assert.deepEqual([hits - posted, lost], [0, 0]);
     hook.detach();
+  });
+
+  test("that are too many for a kretprobe are counted", { skip: countsNoMisses }, () => {
+    const hook = engine.attach(asKprobe(makeHookOn("do_nanosleep", { returnArg: INT })));
+    assert.equal(hook.status.attach, "kretprobe", hook.status.message);
+    execFileSync("sh", ["-c", "for i in $(seq 40); do sleep 4 & done; wait"]);
+    const { hits, posted, missed } = hook.stats();
+    hook.detach();
+    assert.ok(missed > 0, `${posted} of ${hits} posted`);
+    // Others sleep too, and some do when this ends.
+    assert.ok(
+      posted + missed >= 40 && posted + missed <= hits,
+      `${posted} of ${hits} posted, ${missed} missed`,
+    );
+    assert.equal(hook.stats().missed, missed);
   });
 
   test("that never return leave no room taken", () => {

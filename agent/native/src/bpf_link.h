@@ -3,6 +3,8 @@
 
 #include <napi.h>
 
+#include <cstdint>
+
 #include "unique_fd.h"
 
 class BpfLink : public Napi::ObjectWrap<BpfLink> {
@@ -17,8 +19,10 @@ class BpfLink : public Napi::ObjectWrap<BpfLink> {
   explicit BpfLink(const Napi::CallbackInfo& info);
 
  private:
+  Napi::Value Missed(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
 
+  uint64_t missed_ = 0;  // as it was last read
   UniqueFd perf_event_;
   UniqueFd link_;  // closed first when the collector gets here before close()
 };
