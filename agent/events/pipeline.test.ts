@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { PodObject } from "../pods/pod-object.ts";
 import { PodStore } from "../pods/pod-store.ts";
 import { HandOver } from "./hand-over.ts";
+import type { EventPipeline } from "./pipeline.ts";
 import { makeHookDef, makePipeline, parseLines } from "./test-pipeline.ts";
 import {
   credSlot,
@@ -74,6 +75,18 @@ function brief(events: any[]): unknown[] {
   });
 }
 
+/** Hook 2 takes the place of hook 1 at 200 ms. */
+function replaceHook(pipeline: EventPipeline, handOver?: HandOver): void {
+  pipeline.registerHook(2, {
+    policy,
+    def: makeHookDef({ message: "new" }),
+    functionName: "commit_creds",
+    fromKtimeNs: 200n * MS,
+    takesOver: handOver,
+  });
+  pipeline.retireHook(1, 200n * MS, handOver);
+}
+
 describe("hooks", () => {
   test("a record of an unknown hook is counted and nothing else", () => {
     const { feed, metrics } = setup();
@@ -84,13 +97,7 @@ describe("hooks", () => {
   test("a replaced hook and its successor give each hit once", () => {
     const { pipeline, feed, metrics } = setup();
     feed(exec(10, 1, 100, "/a"));
-    pipeline.registerHook(2, {
-      policy,
-      def: makeHookDef({ message: "new" }),
-      functionName: "commit_creds",
-      fromKtimeNs: 200n * MS,
-    });
-    pipeline.retireHook(1, 200n * MS);
+    replaceHook(pipeline);
     const events = feed(...[199, 200, 201].flatMap((ms) => [hook(10, 1, ms, 1), hook(10, 1, ms, 2)]));
     expect(events.map((event) => [event.time.slice(20, 23), event.process_kprobe.message])).toEqual([
       ["199", undefined],
@@ -103,15 +110,7 @@ describe("hooks", () => {
   test("a hit that is in flight when a hook is replaced is told once", () => {
     const { pipeline, feed } = setup();
     feed(exec(10, 1, 100, "/a"), exec(20, 1, 100, "/b"));
-    const handOver = new HandOver();
-    pipeline.registerHook(2, {
-      policy,
-      def: makeHookDef({ message: "new" }),
-      functionName: "commit_creds",
-      fromKtimeNs: 200n * MS,
-      takesOver: handOver,
-    });
-    pipeline.retireHook(1, 200n * MS, handOver);
+    replaceHook(pipeline, new HandOver());
     const events = feed(
       ...[hook(10, 1, 198, 2), hook(10, 1, 199, 1)], // by both before
       ...[hook(10, 1, 199, 2), hook(20, 1, 200, 2), hook(10, 1, 201, 1), hook(20, 1, 201, 1)], // 10 is in flight
@@ -134,15 +133,7 @@ describe("hooks", () => {
   test("also where the old hook posts first, as kretprobes do", () => {
     const { pipeline, feed } = setup();
     feed(exec(10, 1, 100, "/a"), exec(20, 1, 100, "/b"));
-    const handOver = new HandOver("old");
-    pipeline.registerHook(2, {
-      policy,
-      def: makeHookDef({ message: "new" }),
-      functionName: "commit_creds",
-      fromKtimeNs: 200n * MS,
-      takesOver: handOver,
-    });
-    pipeline.retireHook(1, 200n * MS, handOver);
+    replaceHook(pipeline, new HandOver("old"));
     const events = feed(
       ...[hook(10, 1, 199, 1), hook(10, 1, 198, 2)], // by both before
       ...[hook(20, 1, 201, 1), hook(10, 1, 201, 1), hook(20, 1, 200, 2), hook(10, 1, 199, 2)], // 10 is in flight

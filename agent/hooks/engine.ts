@@ -140,8 +140,8 @@ export class HookEngine {
 
   /** Counters of the three sensors together. */
   processStats(): HookStats {
-    const { sensors, links, maps } = this.#handles;
-    const missed = readMissed(sensors, links);
+    const { sensors, maps } = this.#handles;
+    const missed = readMissed(sensors);
     return SENSOR_KINDS.map((kind) => ({ ...NO_STATS, ...readStats(maps.sensorStats, kind) })).reduce(
       addStats,
       { ...NO_STATS, missed },

@@ -52,7 +52,7 @@ export function readStats(map: BpfMap, key: number): Omit<HookStats, "missed"> {
 }
 
 /** Sums what the kernel itself counts of programs and of how they are attached. */
-export function readMissed(programs: readonly CountedProgram[], links: readonly CountedLink[]): number {
+export function readMissed(programs: readonly CountedProgram[], links: readonly CountedLink[] = []): number {
   const ofPrograms = programs.reduce((sum, program) => sum + program.info().recursionMisses, 0);
   return links.reduce((sum, link) => sum + link.missed(), ofPrograms);
 }

@@ -29,7 +29,7 @@ constexpr uint32_t kKretprobeEvent = 4;
 uint64_t ReadMissed(const UniqueFd& link) {
   KprobeLinkInfo info = {};
   uint32_t size = sizeof(info);
-  if (!link || bpf_obj_get_info_by_fd(link.get(), &info, &size) < 0 || info.type != kPerfEventLink) return 0;
+  if (bpf_obj_get_info_by_fd(link.get(), &info, &size) < 0 || info.type != kPerfEventLink) return 0;
   bool is_kprobe = info.event_type == kKprobeEvent || info.event_type == kKretprobeEvent;
   return is_kprobe ? info.missed : 0;
 }
