@@ -5,13 +5,13 @@ import type { Logger } from "../lib/logger.ts";
 import type { WatchMetrics } from "../lib/metrics.ts";
 import { CONFIG_MAPS, type KubeObject, NODES } from "../lib/resources.ts";
 import { ResourceWatch } from "../lib/watch.ts";
-import type { Labels } from "./node-selector.ts";
 import type { PodStore } from "./pods/pod-store.ts";
 import { watchPods } from "./pods/watch.ts";
-import type { ConfigMap } from "./sources/candidates.ts";
-import { ConfigMapSource } from "./sources/config-maps.ts";
-import { StatusPublisher } from "./state/publish.ts";
-import { type TracingNode, tracingNodeApi } from "./state/tracing-node-api.ts";
+import type { Labels } from "./policies/node-selector.ts";
+import type { ConfigMap } from "./policies/sources/candidates.ts";
+import { ConfigMapSource } from "./policies/sources/config-maps.ts";
+import { StatusPublisher } from "./status/publish.ts";
+import { type TracingNode, tracingNodeApi } from "./status/tracing-node-api.ts";
 
 /** What the cluster side needs. */
 export interface ClusterDeps {

@@ -12,7 +12,7 @@ import { FileSink } from "./events/export/file.ts";
 import type { EventSink } from "./events/export/sink.ts";
 import { StdoutSink } from "./events/export/stdout.ts";
 import { helpText } from "./options.ts";
-import { PolicyFileError, readPolicyFiles } from "./sources/files.ts";
+import { PolicyFileError, readPolicyFiles } from "./policies/sources/files.ts";
 import { describeStartFailure } from "./start-failure.ts";
 
 /** Exit statuses, also in `--help`. */

@@ -5,9 +5,12 @@
  */
 import { Registry } from "prom-client";
 import { noExports } from "../agent/events/export/sink.ts";
-import { EventMetrics } from "../agent/events/metrics.ts";
 import { EventPipeline } from "../agent/events/pipeline.ts";
-import { makeHookDef } from "../agent/events/test-pipeline.ts";
+import { makeHookDef } from "../agent/events/testing/pipeline.ts";
+import { EventMetrics } from "../agent/metrics/event-metrics.ts";
+import { PodStore } from "../agent/pods/pod-store.ts";
+import { PodResolver } from "../agent/pods/resolver.ts";
+import { ProcessCache } from "../agent/process/cache.ts";
 import {
   type CredChangeFields,
   credSlot,
@@ -18,11 +21,8 @@ import {
   makeExit,
   makeFork,
   makeHook,
-} from "../agent/events/test-records.ts";
-import { WallClock } from "../agent/events/wall-clock.ts";
-import { PodStore } from "../agent/pods/pod-store.ts";
-import { PodResolver } from "../agent/pods/resolver.ts";
-import { ProcessCache } from "../agent/process/cache.ts";
+} from "../agent/records/testing/records.ts";
+import { WallClock } from "../agent/records/wall-clock.ts";
 
 const CONTAINER = "0123456789abcdef".repeat(4);
 const PROCESSES = 200;

@@ -9,8 +9,8 @@ import {
   type Script,
   type ScriptedServer,
   startScriptedServer,
-} from "./test-data.ts";
-import { until } from "./test-waiting.ts";
+} from "./testing/api-server.ts";
+import { until } from "./testing/waiting.ts";
 import { ResourceWatch, type ResourceWatchOptions } from "./watch.ts";
 import type { Patience } from "./watch-stream.ts";
 

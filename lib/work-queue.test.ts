@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { makeLogger } from "./test-data.ts";
+import { makeLogger } from "./testing/api-server.ts";
 import { TerminalError, WorkQueue, type WorkQueueOptions } from "./work-queue.ts";
 
 beforeEach(() => vi.useFakeTimers());

@@ -3,7 +3,7 @@ import type { Compiled } from "./compiler.ts";
 import type { WantedSpec } from "./distribute/plan.ts";
 import { type ReconcileDeps, reconcile } from "./reconcile.ts";
 import type { PolicyObject } from "./resources.ts";
-import { makePolicy, makeWanted } from "./test-data.ts";
+import { makePolicy, makeWanted } from "./testing/data.ts";
 
 const REF = { kind: "TracingPolicy", name: "p" } as const;
 const newest = makeWanted(2, "sys_setgid");

@@ -9,7 +9,7 @@ import {
   makeProbe,
   makeProbePolicy,
   warningsOf,
-} from "./test-data.ts";
+} from "./testing/policies.ts";
 
 const PROBE = "spec.kprobes[0]";
 

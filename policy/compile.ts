@@ -1,12 +1,12 @@
 /** The compiler: a policy becomes a hook spec, or errors that say where and what would be right. Pure. */
 import { HOOK_SPEC_VERSION, type HookDef, type HookSpec, hookSpecHash } from "../crds/hook-spec.ts";
-import { checkPolicy, refOf } from "./check.ts";
-import { compileHooks } from "./hooks.ts";
-import { readLists } from "./lists.ts";
 import { compileNodeSelector } from "./node-selector.ts";
 import { compileOptions } from "./options.ts";
 import type { ParsedPolicy } from "./parse.ts";
+import { compileHooks } from "./probes/hooks.ts";
+import { readLists } from "./probes/lists.ts";
 import { type PolicyError, Problems } from "./problems.ts";
+import { checkPolicy, refOf } from "./schema/check.ts";
 import { checkMacros } from "./selectors/parts.ts";
 import { refuse } from "./support.ts";
 import type { Policy, PolicySpec } from "./types.ts";

@@ -4,9 +4,9 @@ import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { encodeHookSpec, type HookSpec, hookSpecHash, parseHookSpec } from "../crds/hook-spec.ts";
 import { type CompileResult, compileParsed, compilePolicy } from "./compile.ts";
-import { collectParts, graft, makeRandom, mutate, pick, type Random } from "./mutations.ts";
 import { parsePolicies } from "./parse.ts";
 import type { PolicyError } from "./problems.ts";
+import { collectParts, graft, makeRandom, mutate, pick, type Random } from "./testing/mutations.ts";
 
 const EXAMPLES = join(import.meta.dirname, "../crds/examples");
 const TEXTS = ["valid", "invalid", "library", "compat"].flatMap((directory) =>

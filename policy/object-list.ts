@@ -1,8 +1,8 @@
 /** `kind: List`, as `kubectl get -o yaml` prints several objects: each item is what a document of its own would be. */
 import type { Structural } from "../crds/schema/structural.ts";
-import { checkVersion, member } from "./check.ts";
-import { normaliseKeys } from "./keys.ts";
 import type { Problems } from "./problems.ts";
+import { checkVersion, member } from "./schema/check.ts";
+import { normaliseKeys } from "./schema/keys.ts";
 import { quote } from "./suggest.ts";
 
 const LIST: Structural = {

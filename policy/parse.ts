@@ -1,10 +1,11 @@
 /** Policies as text: every document of a file, checked against the schema. */
-import { checkPolicy } from "./check.ts";
-import { decodeUtf8 } from "./decode.ts";
+
 import { isObjectList, readObjectList } from "./object-list.ts";
 import { below, child, type PolicyError, Problems } from "./problems.ts";
+import { checkPolicy } from "./schema/check.ts";
 import type { Policy } from "./types.ts";
-import { readYaml } from "./yaml.ts";
+import { decodeUtf8 } from "./yaml/decode.ts";
+import { readYaml } from "./yaml/yaml.ts";
 
 /** A document, or an item of a list, that is a policy; what it means is the compiler's to say. */
 export interface ParsedPolicy {

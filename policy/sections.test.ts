@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ARGUMENT_TYPES } from "../crds/schema/words.ts";
-import { errorsOf, hooksOf, type Loose, makePolicy, warningsOf } from "./test-data.ts";
+import { errorsOf, hooksOf, type Loose, makePolicy, warningsOf } from "./testing/policies.ts";
 
 const tracepoint = (more: Loose = {}) =>
   makePolicy({ tracepoints: [{ subsystem: "syscalls", event: "sys_enter_setuid", ...more }] });

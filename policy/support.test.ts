@@ -8,7 +8,7 @@ import {
   makeProbe,
   makeProbePolicy,
   makeSelectorPolicy,
-} from "./test-data.ts";
+} from "./testing/policies.ts";
 
 const PROBE = "spec.kprobes[0]";
 const SELECTOR = `${PROBE}.selectors[0]`;

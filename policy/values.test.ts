@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { ArgDef } from "../crds/hook-spec.ts";
-import { resolveError } from "./members.ts";
-import { errorsOf, hooksOf, type Loose, makeProbePolicy, warningsOf } from "./test-data.ts";
+import { resolveError } from "./probes/members.ts";
+import { errorsOf, hooksOf, type Loose, makeProbePolicy, warningsOf } from "./testing/policies.ts";
 
 const PROBE = "spec.kprobes[0]";
 const FUNCTION = { call: "some_function", syscall: false };

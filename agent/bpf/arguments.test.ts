@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bpf, describeBpf, loadHooks, makeMap, testObject, u32 } from "./test-support.ts";
+import { bpf, describeBpf, loadHooks, makeMap, testObject, u32 } from "./testing/programs.ts";
 
 /** A method, called with what TypeScript would refuse. */
 type Untyped = Record<string, (...args: unknown[]) => unknown>;

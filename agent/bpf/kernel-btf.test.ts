@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { BtfParam } from "./binding.ts";
-import { bpf, testObject, thrownBy } from "./test-support.ts";
+import { bpf, testObject, thrownBy } from "./testing/programs.ts";
 
 const btf = bpf.loadKernelBtf(testObject("types"));
 

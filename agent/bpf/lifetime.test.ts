@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
-import { bpf, describeBpf, loadHooks, makeMap, testObject } from "./test-support.ts";
+import { bpf, describeBpf, loadHooks, makeMap, testObject } from "./testing/programs.ts";
 
 const ADDON = fileURLToPath(new URL("../../build/bpf.node", import.meta.url));
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { CreateMapOptions } from "./binding.ts";
-import { bpf, describeBpf, makeMap, thrownBy, u32 } from "./test-support.ts";
+import { bpf, describeBpf, makeMap, thrownBy, u32 } from "./testing/programs.ts";
 
 const BPF_F_NO_PREALLOC = 1;
 const BPF_F_RDONLY_PROG = 1 << 7;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bpf, describeBpf, loadHooks, testObject, thrownBy, u32 } from "./test-support.ts";
+import { bpf, describeBpf, loadHooks, testObject, thrownBy, u32 } from "./testing/programs.ts";
 
 test("an opened object lists its programs and maps", () => {
   const object = bpf.openObject(testObject("hooks"));

@@ -1,6 +1,14 @@
 import { expect, test } from "vitest";
 import type { BpfMap, CloneOptions } from "./binding.ts";
-import { Collector, describeBpf, GetuidRecorder, loadHooks, makeMap, thrownBy, u32 } from "./test-support.ts";
+import {
+  Collector,
+  describeBpf,
+  GetuidRecorder,
+  loadHooks,
+  makeMap,
+  thrownBy,
+  u32,
+} from "./testing/programs.ts";
 
 const BPF_F_RDONLY_PROG = 1 << 7;
 const AS_RAW_TRACEPOINT: CloneOptions = { name: "clone", type: "raw_tracepoint", expectedAttachType: "none" };

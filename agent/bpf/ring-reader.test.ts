@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test, vi } from "vitest";
-import { until } from "../../lib/test-waiting.ts";
+import { until } from "../../lib/testing/waiting.ts";
 import type { RingReader } from "./binding.ts";
 import {
   block,
@@ -11,7 +11,7 @@ import {
   letReaderRead,
   makeMap,
   thrownBy,
-} from "./test-support.ts";
+} from "./testing/programs.ts";
 
 /** The numbers that arrive of `count` recorded ones: every fifth record is discarded by the program. */
 function kept(from: number, to: number): number[] {

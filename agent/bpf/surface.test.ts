@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { bpf, describeBpf, loadHooks, makeMap, testObject } from "./test-support.ts";
+import { bpf, describeBpf, loadHooks, makeMap, testObject } from "./testing/programs.ts";
 
 const source = readFileSync(new URL("binding.ts", import.meta.url), "utf8");
 

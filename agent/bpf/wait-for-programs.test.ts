@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { afterEach, expect, test } from "vitest";
 import type { BpfMap, BpfObject } from "./binding.ts";
-import { bpf, describeBpf, testObject, u32 } from "./test-support.ts";
+import { bpf, describeBpf, testObject, u32 } from "./testing/programs.ts";
 
 const callers: ChildProcess[] = [];
 

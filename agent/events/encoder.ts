@@ -2,9 +2,9 @@
 import type { HookDef } from "../../crds/hook-spec.ts";
 import type { PolicyRef } from "../../crds/names.ts";
 import type { Image } from "../process/image.ts";
+import type { RecordBatch } from "../records/decode.ts";
 import type { ByteWriter } from "./byte-writer.ts";
-import type { RecordBatch } from "./decode.ts";
-import type { HookFragments } from "./hook-json.ts";
+import type { HookFragments } from "./json/hooks.ts";
 
 /** A hook whose id records carry. Encoders hang their constant bytes on it. */
 export interface RegisteredHook {

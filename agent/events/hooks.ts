@@ -1,11 +1,11 @@
 /** Hooks whose records may arrive, each with the time in which its records count. */
 import type { HookDef } from "../../crds/hook-spec.ts";
 import type { PolicyRef } from "../../crds/names.ts";
-import { type RecordBatch, W_KTIME, W_TID } from "./decode.ts";
+import { type EventMetrics, eventType, hookLabel } from "../metrics/event-metrics.ts";
+import type { SeriesCounter } from "../metrics/series.ts";
+import { type RecordBatch, W_KTIME, W_TID } from "../records/decode.ts";
 import type { RegisteredHook } from "./encoder.ts";
 import type { HandOver } from "./hand-over.ts";
-import { type EventMetrics, eventType, hookLabel } from "./metrics.ts";
-import type { SeriesCounter } from "./series.ts";
 
 /** What the pipeline is told about an attached hook. */
 export interface HookInfo {

@@ -1,9 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { PodObject } from "../pods/pod-object.ts";
 import { PodStore } from "../pods/pod-store.ts";
-import { HandOver } from "./hand-over.ts";
-import type { EventPipeline } from "./pipeline.ts";
-import { makeHookDef, makePipeline, parseLines } from "./test-pipeline.ts";
 import {
   credSlot,
   type ExecFields,
@@ -12,7 +9,10 @@ import {
   makeExit,
   makeFork,
   makeHook,
-} from "./test-records.ts";
+} from "../records/testing/records.ts";
+import { HandOver } from "./hand-over.ts";
+import type { EventPipeline } from "./pipeline.ts";
+import { makeHookDef, makePipeline, parseLines } from "./testing/pipeline.ts";
 
 const MS = 1_000_000n;
 const policy = { kind: "TracingPolicy", name: "creds" } as const;

@@ -1,11 +1,12 @@
 /** Batches of the ring buffer -> events in the export: the agent's data path. */
+
+import type { EventMetrics } from "../metrics/event-metrics.ts";
 import type { PodResolver } from "../pods/resolver.ts";
 import type { ProcessCache } from "../process/cache.ts";
 import type { CurrentCredentials } from "../process/current-credentials.ts";
 import type { RecordIdentity } from "../process/identity.ts";
 import type { Image } from "../process/image.ts";
 import type { ScannedProcess } from "../process/scan.ts";
-import { ByteWriter } from "./byte-writer.ts";
 import {
   decodeBatch,
   joinWords,
@@ -18,20 +19,20 @@ import {
   W_START,
   W_TID,
   W_UID,
-} from "./decode.ts";
-import { decodeExec } from "./decode-exec.ts";
-import { JsonEncoder } from "./encode.ts";
+} from "../records/decode.ts";
+import { decodeExec } from "../records/decode-exec.ts";
+import { EXIT, FORK, HOOK } from "../records/layout.ts";
+import type { WallClock } from "../records/wall-clock.ts";
+import { ByteWriter } from "./byte-writer.ts";
 import type { EventEncoder, HookEvent } from "./encoder.ts";
-import { ExecHold } from "./exec-hold.ts";
 import type { EventSink } from "./export/sink.ts";
 import type { HandOver } from "./hand-over.ts";
+import { ExecHold } from "./holds/exec-hold.ts";
+import { type Event, PodHold } from "./holds/pod-hold.ts";
 import { countsRecord, type HookEntry, type HookInfo, HookRegistry } from "./hooks.ts";
-import type { EventMetrics } from "./metrics.ts";
-import { type Event, PodHold } from "./pod-hold.ts";
-import type { ProcessJsonOptions } from "./process-json.ts";
-import { EXIT, FORK, HOOK } from "./record-layout.ts";
-import type { StackOptions } from "./stack-json.ts";
-import type { WallClock } from "./wall-clock.ts";
+import { JsonEncoder } from "./json/encoder.ts";
+import type { ProcessJsonOptions } from "./json/processes.ts";
+import type { StackOptions } from "./json/stacks.ts";
 
 /** What the pipeline is built from. */
 export interface PipelineDeps {

@@ -4,11 +4,9 @@ import { join } from "node:path";
 import type { AttachKind } from "../../crds/conditions.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import { errorText } from "../../lib/logger.ts";
-import { type Attachment, closeAttachment } from "./attach-entry.ts";
-import { attachHook, type HookContext, type HookStatus } from "./attach-hook.ts";
-import { callsUnderWay, sweepCalls } from "./calls.ts";
-import { detectFeatures, type KernelFeatures } from "./features.ts";
-import { FollowTable } from "./follow-table.ts";
+import { type Attachment, closeAttachment } from "./attach/attach-entry.ts";
+import { attachHook, type HookContext, type HookStatus } from "./attach/attach-hook.ts";
+import { callsUnderWay, sweepCalls } from "./attach/calls.ts";
 import {
   type ActionStats,
   addStats,
@@ -17,18 +15,20 @@ import {
   readCounters,
   readMissed,
   readStats,
-} from "./hook-stats.ts";
-import { type Mode, setMode } from "./mode.ts";
+} from "./attach/hook-stats.ts";
+import { type Mode, setMode } from "./attach/mode.ts";
+import { probeEntry } from "./attach/probe.ts";
+import { detectFeatures, type KernelFeatures } from "./kernel/features.ts";
+import { detectPreemption, readKernelInt } from "./kernel/preemption.ts";
+import { functionName, KernelSymbols } from "./kernel/symbols.ts";
 import { type EngineOptions, type Handles, openHandles } from "./open-engine.ts";
-import { detectPreemption, readKernelInt } from "./preemption.ts";
-import { probeEntry } from "./probe.ts";
-import { seedImage } from "./process-images.ts";
-import { readRunning } from "./running.ts";
-import { functionName, KernelSymbols } from "./symbols.ts";
+import { FollowTable } from "./processes/follow-table.ts";
+import { seedImage } from "./processes/process-images.ts";
+import { readRunning } from "./processes/running.ts";
 
-export type { HookStatus } from "./attach-hook.ts";
-export type { ActionStats, HookStats } from "./hook-stats.ts";
-export type { Mode } from "./mode.ts";
+export type { HookStatus } from "./attach/attach-hook.ts";
+export type { ActionStats, HookStats } from "./attach/hook-stats.ts";
+export type { Mode } from "./attach/mode.ts";
 export type { EngineOptions } from "./open-engine.ts";
 
 /** One hook; `detach()` is idempotent. */

@@ -10,8 +10,8 @@ import type {
   KernelBtf,
   RingReader,
 } from "../bpf/binding.ts";
-import type { FollowMaps } from "./follow-table.ts";
 import { HookError } from "./hook-error.ts";
+import type { FollowMaps } from "./processes/follow-table.ts";
 
 /** What the engine is started with. */
 export interface EngineOptions {

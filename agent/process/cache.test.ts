@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { makeHookDef, makePipeline, parseLines } from "../events/test-pipeline.ts";
+import { makeHookDef, makePipeline, parseLines } from "../events/testing/pipeline.ts";
 import {
   credSlot,
   defaultStartNs,
@@ -9,7 +9,7 @@ import {
   makeExit,
   makeFork,
   makeHook,
-} from "../events/test-records.ts";
+} from "../records/testing/records.ts";
 import { execId } from "./exec-id.ts";
 import { FLAG_PROCFS } from "./flags.ts";
 import type { ScannedProcess } from "./scan.ts";

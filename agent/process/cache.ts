@@ -1,7 +1,7 @@
 /** Process images by pid, built from exec, fork and exit records in stream order and from /proc. */
-import { joinWords } from "../events/decode.ts";
-import type { ExecRecord } from "../events/decode-exec.ts";
-import type { WallClock } from "../events/wall-clock.ts";
+import { joinWords } from "../records/decode.ts";
+import type { ExecRecord } from "../records/decode-exec.ts";
+import type { WallClock } from "../records/wall-clock.ts";
 import { execFacts, forkFacts, kernelFacts, scannedFacts } from "./facts.ts";
 import { adopt, type ForkIdentity, processOf, type RecordIdentity, sameProcess, ticks } from "./identity.ts";
 import { type Image, SEQ_UNKNOWN } from "./image.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { RECORD_CRED_FAILED } from "../events/record-layout.ts";
-import { makeHit, makeHookDef, parseLines, setupShell } from "../events/test-pipeline.ts";
+import { makeHit, makeHookDef, parseLines, setupShell } from "../events/testing/pipeline.ts";
+import { RECORD_CRED_FAILED } from "../records/layout.ts";
 import {
   type CredChangeFields,
   credSlot,
@@ -9,7 +9,7 @@ import {
   makeExec,
   makeExit,
   makeFork,
-} from "../events/test-records.ts";
+} from "../records/testing/records.ts";
 import { CurrentCredentials } from "./current-credentials.ts";
 
 function setup(current: boolean, def = makeHookDef()) {

@@ -1,9 +1,10 @@
 /** Credentials that a process has now, in place of those it had at exec. */
-import { type RecordBatch, W_SEQ, W_SIZE, W_TID, W_UID } from "../events/decode.ts";
-import { decodeCredentials } from "../events/decode-exec.ts";
+
 import type { HookEvent } from "../events/encoder.ts";
-import { credentialChangeAt } from "../events/hook-extras.ts";
-import { CRED_CHANGE, RECORD_CRED_FAILED } from "../events/record-layout.ts";
+import { credentialChangeAt } from "../events/json/hook-extras.ts";
+import { type RecordBatch, W_SEQ, W_SIZE, W_TID, W_UID } from "../records/decode.ts";
+import { decodeCredentials } from "../records/decode-exec.ts";
+import { CRED_CHANGE, RECORD_CRED_FAILED } from "../records/layout.ts";
 import type { Image, ProcessFacts } from "./image.ts";
 
 /** The one function whose new credentials are those of the task afterwards; others may be refused, or are undone. */

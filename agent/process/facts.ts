@@ -1,5 +1,7 @@
 /** What is known of an image, by the way it came to be known. */
-import type { ExecRecord } from "../events/decode-exec.ts";
+
+import { parseContainerRef } from "../pods/container-id.ts";
+import type { ExecRecord } from "../records/decode-exec.ts";
 import {
   EXEC_PRIVILEGES_KNOWN,
   RECORD_ARGS_FAILED,
@@ -11,8 +13,7 @@ import {
   RECORD_CWD_TRUNCATED,
   RECORD_FILENAME_FAILED,
   RECORD_NS_FAILED,
-} from "../events/record-layout.ts";
-import { parseContainerRef } from "../pods/container-id.ts";
+} from "../records/layout.ts";
 import { absoluteBinary, joinArguments } from "./command-line.ts";
 import {
   FLAG_ARGS_FAILED,

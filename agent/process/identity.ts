@@ -1,5 +1,5 @@
 /** What records say about whom they are about, and how images are compared with it. */
-import { joinWords } from "../events/decode.ts";
+import { joinWords } from "../records/decode.ts";
 import type { Image } from "./image.ts";
 import { TICK_NS } from "./proc-files.ts";
 

@@ -1,5 +1,5 @@
 /** Makes images, from /proc where no record tells of them. */
-import type { WallClock } from "../events/wall-clock.ts";
+import type { WallClock } from "../records/wall-clock.ts";
 import { execId } from "./exec-id.ts";
 import { forkFacts, scannedFacts, unknownFacts } from "./facts.ts";
 import { type ForkIdentity, type RecordIdentity, ticks } from "./identity.ts";

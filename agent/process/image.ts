@@ -1,7 +1,8 @@
 /** A process image: what a pid runs from one exec, or from its fork, to the next. */
-import type { Credentials, Namespaces } from "../events/decode-exec.ts";
+
 import type { ContainerRef } from "../pods/container-id.ts";
 import type { PodContext } from "../pods/pod-context.ts";
+import type { Credentials, Namespaces } from "../records/decode-exec.ts";
 
 /** exec_seq of an image that was found in /proc: the first record of the image tells. */
 export const SEQ_UNKNOWN = -1;

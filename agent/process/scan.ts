@@ -1,9 +1,9 @@
 /** What /proc knows about processes that started before the agent, or whose exec record was lost. */
 import { readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import type { Credentials, Mask, Namespaces } from "../events/decode-exec.ts";
-import { splitArguments } from "../events/decode-exec.ts";
 import { parseContainerRef } from "../pods/container-id.ts";
+import type { Credentials, Mask, Namespaces } from "../records/decode-exec.ts";
+import { splitArguments } from "../records/decode-exec.ts";
 import { joinArguments } from "./command-line.ts";
 import { FLAG_CWD_FAILED, FLAG_PROCFS, FLAG_ROOT_CWD } from "./flags.ts";
 import type { ProcessFacts } from "./image.ts";

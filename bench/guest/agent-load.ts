@@ -11,7 +11,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { loadBinding } from "../../agent/bpf/binding.ts";
 import type { AttachedHook, HookEngine } from "../../agent/hooks/engine.ts";
-import { makeArgs, makeHook } from "../../agent/hooks/test-hooks.ts";
+import { makeArgs, makeHook } from "../../agent/hooks/testing/hooks.ts";
 import { type AgentProcess, startAgent } from "../../e2e/guest/agent-process.ts";
 import { startEngine } from "./engine.ts";
 

@@ -3,7 +3,7 @@
  * {layer, case, instructions}, once per case and round.
  */
 import { type KernelBtf, loadBinding } from "../../agent/bpf/binding.ts";
-import { makeArgs, makeHook, makeSelector } from "../../agent/hooks/test-hooks.ts";
+import { makeArgs, makeHook, makeSelector } from "../../agent/hooks/testing/hooks.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import { startEngine } from "./engine.ts";
 import { countInstructions } from "./instructions.ts";

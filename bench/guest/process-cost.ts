@@ -2,7 +2,7 @@
  * In a guest whose clock counts instructions: what the process sensors add to each process. Prints one JSON object per
  * line: {layer, case, instructions}, once per case and round.
  */
-import { makeHook, makeSelector } from "../../agent/hooks/test-hooks.ts";
+import { makeHook, makeSelector } from "../../agent/hooks/testing/hooks.ts";
 import { startEngine } from "./engine.ts";
 import { countInstructions } from "./instructions.ts";
 

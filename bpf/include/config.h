@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * What makes a template a hook: one struct hook_config per hook, in a frozen map. The verifier treats it as constants
- * and removes what the hook does not use. agent/hooks/config-image.ts writes it, byte for byte.
+ * and removes what the hook does not use. agent/hooks/config/encode.ts writes it, byte for byte.
  */
 #ifndef TRIGON_CONFIG_H
 #define TRIGON_CONFIG_H

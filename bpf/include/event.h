@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Ring-buffer records: the contract between the BPF programs and agent/events/decode.ts.
+ * Ring-buffer records: the contract between the BPF programs and agent/records/decode.ts.
  *
  * Every record starts with struct record_header; sizes and offsets are multiples of 8, integers are little-endian.
  * All times are CLOCK_BOOTTIME nanoseconds. A value that could not be read is marked as such, never zero.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Does a text contain one of a filter's? An automaton that user space has built (agent/hooks/automata.ts) finds all of
+ * Does a text contain one of a filter's? An automaton that user space has built (agent/hooks/config/automata.ts) finds all of
  * them in one pass, with one step per byte. In hook_automata stand, from byte `first` on: the class of each byte; then a
  * row for each state, with an entry for each class: at which byte of hook_automata the row of the next state begins, and
  * AUTOMATON_FOUND where that is one in which a text has ended. From there all classes lead back to it.

@@ -10,9 +10,9 @@ import { resolve } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import { Cluster } from "../../agent/cluster.ts";
 import { PodStore } from "../../agent/pods/pod-store.ts";
-import type { ConfigMap } from "../../agent/sources/candidates.ts";
-import { makeTracingNodeStatus, type TracingNodeStatus } from "../../agent/state/tracing-node.ts";
-import { makeHookSpec } from "../../agent/test-data.ts";
+import type { ConfigMap } from "../../agent/policies/sources/candidates.ts";
+import { makeHookSpec } from "../../agent/policies/testing/policies.ts";
+import { makeTracingNodeStatus, type TracingNodeStatus } from "../../agent/status/tracing-node.ts";
 import { encodeHookSpec, type HookSpec, hookSpecHash } from "../../crds/hook-spec.ts";
 import {
   FIELD_MANAGERS,

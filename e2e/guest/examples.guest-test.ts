@@ -14,7 +14,7 @@ import { parse } from "yaml";
 import type { HookStatus } from "../../agent/hooks/engine.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import { compilePolicy } from "../../policy/compile.ts";
-import { collectParts, graft, makeRandom, pick } from "../../policy/mutations.ts";
+import { collectParts, graft, makeRandom, pick } from "../../policy/testing/mutations.ts";
 import { checkStatus } from "./lacking.ts";
 import { TestEngine } from "./test-engine.ts";
 

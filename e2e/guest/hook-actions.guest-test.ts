@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import type { AttachedHook, Mode } from "../../agent/hooks/engine.ts";
-import { makeArgs } from "../../agent/hooks/test-hooks.ts";
+import { makeArgs } from "../../agent/hooks/testing/hooks.ts";
 import type { ActionDef, HookDef, SelectorDef } from "../../crds/hook-spec.ts";
 import { act, type Hit, makeHookOn, NR, TestEngine } from "./test-engine.ts";
 

@@ -8,7 +8,7 @@ import { release } from "node:os";
 import { after, before, describe, test } from "node:test";
 import { loadBinding } from "../../agent/bpf/binding.ts";
 import { HookEngine } from "../../agent/hooks/engine.ts";
-import { makeArgs, makeSelector } from "../../agent/hooks/test-hooks.ts";
+import { makeArgs, makeSelector } from "../../agent/hooks/testing/hooks.ts";
 import type { ActionDef, HookDef, SelectorDef } from "../../crds/hook-spec.ts";
 import { act, makeHookOn, NR, OBJECT, run, TestEngine } from "./test-engine.ts";
 

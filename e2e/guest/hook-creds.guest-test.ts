@@ -9,7 +9,7 @@ import { chmodSync, chownSync, copyFileSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { makeArgs, makeSelector } from "../../agent/hooks/test-hooks.ts";
+import { makeArgs, makeSelector } from "../../agent/hooks/testing/hooks.ts";
 import { CRED_CHANGE_FIELDS } from "../../crds/cred-hooks.ts";
 import type { CredChange, CredChangeField, FilterDef } from "../../crds/hook-spec.ts";
 import { ACT, act, type Hit, makeHookOn, NR, QUIET, run, TestEngine } from "./test-engine.ts";

@@ -11,8 +11,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { after, before, describe, test } from "node:test";
-import { type FollowedList, readRunning } from "../../agent/hooks/running.ts";
-import { makeSelector } from "../../agent/hooks/test-hooks.ts";
+import { type FollowedList, readRunning } from "../../agent/hooks/processes/running.ts";
+import { makeSelector } from "../../agent/hooks/testing/hooks.ts";
 import type { FilterDef } from "../../crds/hook-spec.ts";
 import { ACT, act, makeHookOn, QUIET, run, TestEngine } from "./test-engine.ts";
 

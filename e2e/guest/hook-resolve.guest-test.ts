@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
-import { makeArgs, makeSelector, matchText } from "../../agent/hooks/test-hooks.ts";
+import { makeArgs, makeSelector, matchText } from "../../agent/hooks/testing/hooks.ts";
 import type { ArgDef, FilterDef, HookDef, TextComparison } from "../../crds/hook-spec.ts";
 import { since } from "./lacking.ts";
 import { ACT, act, type Hit, makeHookOn, NR, run, TestEngine } from "./test-engine.ts";

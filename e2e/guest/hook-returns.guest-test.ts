@@ -8,7 +8,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { makeArgs } from "../../agent/hooks/test-hooks.ts";
+import { makeArgs } from "../../agent/hooks/testing/hooks.ts";
 import type { HookDef, ReturnDef, ReturnFilterDef, SelectorDef } from "../../crds/hook-spec.ts";
 import { since } from "./lacking.ts";
 import { act, makeHookOn, NR, TestEngine } from "./test-engine.ts";

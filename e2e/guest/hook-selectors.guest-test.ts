@@ -9,7 +9,7 @@ import { copyFileSync, mkdtempSync, readlinkSync } from "node:fs";
 import { getPriority, setPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { makeArgs, makeSelector } from "../../agent/hooks/test-hooks.ts";
+import { makeArgs, makeSelector } from "../../agent/hooks/testing/hooks.ts";
 import type { ArgType, FilterDef, HookDef, NamespaceName } from "../../crds/hook-spec.ts";
 import { compileExpression } from "../../policy/expressions/compile.ts";
 import { parseExpression } from "../../policy/expressions/parse.ts";

@@ -6,10 +6,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { loadBinding } from "../../agent/bpf/binding.ts";
-import { attachEntry, closeAttachment } from "../../agent/hooks/attach-entry.ts";
-import { encodeConfig } from "../../agent/hooks/config-image.ts";
-import { makeArgs } from "../../agent/hooks/test-hooks.ts";
-import { readTraceEvent, syscallFields } from "../../agent/hooks/trace-events.ts";
+import { attachEntry, closeAttachment } from "../../agent/hooks/attach/attach-entry.ts";
+import { encodeConfig } from "../../agent/hooks/config/encode.ts";
+import { readTraceEvent, syscallFields } from "../../agent/hooks/targets/trace-events.ts";
+import { makeArgs } from "../../agent/hooks/testing/hooks.ts";
 import type { ArgDef, HookDef, SelectorDef } from "../../crds/hook-spec.ts";
 import { ACT, act, type Hit, hitsIn, makeHookOn, NR, OBJECT, TestEngine } from "./test-engine.ts";
 

@@ -1,8 +1,8 @@
 /** Hooks of examples that some kernels cannot have, and what their status says there. */
 import assert from "node:assert/strict";
 import { release } from "node:os";
+import { hashes } from "../../agent/hooks/config/selectors.ts";
 import type { AttachedHook } from "../../agent/hooks/engine.ts";
-import { hashes } from "../../agent/hooks/selector-config.ts";
 
 const [major = 0, minor = 0] = release().split(".").map(Number);
 

@@ -9,7 +9,7 @@ import { once } from "node:events";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { after, describe, test } from "node:test";
-import { makeArgs, makeSelector } from "../../agent/hooks/test-hooks.ts";
+import { makeArgs, makeSelector } from "../../agent/hooks/testing/hooks.ts";
 import { ACT, makeHookOn, NR, TestEngine } from "./test-engine.ts";
 
 const FILE = "/sys/kernel/debug/sched/preempt";

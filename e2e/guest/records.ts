@@ -1,4 +1,4 @@
-/** Records of the ring as plain objects, for tests: clear where agent/events/decode.ts is fast. */
+/** Records of the ring as plain objects, for tests: clear where agent/records/decode.ts is fast. */
 import {
   BUFFER_SIZE,
   CRED,
@@ -28,7 +28,7 @@ import {
   SLOT,
   SLOT_SIZE,
   USER_NS,
-} from "../../agent/events/record-layout.ts";
+} from "../../agent/records/layout.ts";
 import { CRED_CHANGE_FIELDS } from "../../crds/cred-hooks.ts";
 import type { CredChangeField } from "../../crds/hook-spec.ts";
 

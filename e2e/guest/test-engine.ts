@@ -4,8 +4,8 @@ import { type SpawnSyncOptions, spawnSync } from "node:child_process";
 import { resolve } from "node:path";
 import { loadBinding } from "../../agent/bpf/binding.ts";
 import { type AttachedHook, type EngineOptions, HookEngine } from "../../agent/hooks/engine.ts";
-import { preemptsPrograms } from "../../agent/hooks/preemption.ts";
-import { makeHook } from "../../agent/hooks/test-hooks.ts";
+import { preemptsPrograms } from "../../agent/hooks/kernel/preemption.ts";
+import { makeHook } from "../../agent/hooks/testing/hooks.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import { createLogger } from "../../lib/logger.ts";
 import {

@@ -34,7 +34,8 @@ const cases: Record<string, { path: string; root: string; want: boolean }> = {
   },
   "keeps a room's TypeScript": { path: "main.ts", root: "operator", want: true },
   "drops a room's tests": { path: "reconcile.test.ts", root: "operator", want: false },
-  "drops the addon's sources": { path: "native/src/bpf_object.cc", root: "agent", want: false },
+  "drops a room's test data": { path: "hooks/testing/hooks.ts", root: "agent", want: false },
+  "drops the addon's sources": { path: "native/src/objects/bpf_object.cc", root: "agent", want: false },
 };
 test.each(Object.entries(cases))("%s", (_name, { path, root, want }) => {
   expect(keepInImage(path, root)).toBe(want);

@@ -19,6 +19,7 @@ const DEVELOPMENT_DIRECTORIES = new Set(["test", "tests", "__tests__", "docs", "
 export function keepInImage(path: string, root: string): boolean {
   const parts = path.split("/");
   if (DEVELOPMENT_FILES.test(path)) return false;
+  if (!root.startsWith("node_modules/") && parts.includes("testing")) return false;
   if (root === "agent") return parts[0] !== "native";
   // Starts the command from a checkout, with types and all.
   if (root === "cli") return path !== "trigon.mjs";

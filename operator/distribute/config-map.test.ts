@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import type { HookSpec } from "../../crds/hook-spec.ts";
 import { hookSpecHash } from "../../crds/hook-spec.ts";
-import { type ConfigMapLike, makeConfigMap, makeSpec, makeSpecObject, makeWanted } from "../test-data.ts";
+import { type ConfigMapLike, makeConfigMap, makeSpec, makeSpecObject, makeWanted } from "../testing/data.ts";
 import { encodeSpec, parseSpecObject, specGeneration } from "./config-map.ts";
 
 /** A spec whose binaries are random, so that it compresses badly. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { hookSpecConfigMapName, LABELS } from "../../crds/names.ts";
-import { makeSpecObject, makeWanted } from "../test-data.ts";
+import { makeSpecObject, makeWanted } from "../testing/data.ts";
 import type { SpecObject } from "./config-map.ts";
 import { lastGoodOf, planRemoval, planSpecs, type SpecStep } from "./plan.ts";
 

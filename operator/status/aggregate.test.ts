@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { HASH, makeNode } from "../test-data.ts";
+import { HASH, makeNode } from "../testing/data.ts";
 import { aggregate, type PolicyFacts } from "./aggregate.ts";
 import { withTransitionTimes } from "./conditions.ts";
 import type { NodeFact } from "./node-index.ts";

@@ -1,8 +1,8 @@
 import { beforeEach, expect, test } from "vitest";
 import type { KubeClient } from "../../lib/kube.ts";
 import { KubeError } from "../../lib/kube-error.ts";
-import { makeLogger } from "../../lib/test-data.ts";
-import { makePolicy } from "../test-data.ts";
+import { makeLogger } from "../../lib/testing/api-server.ts";
+import { makePolicy } from "../testing/data.ts";
 import { EventRecorder } from "./events.ts";
 
 interface Written {

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { KubeClient } from "../../lib/kube.ts";
 import { KubeError } from "../../lib/kube-error.ts";
-import { HASH, makeNode, makePolicy } from "../test-data.ts";
+import { HASH, makeNode, makePolicy } from "../testing/data.ts";
 import { aggregate } from "./aggregate.ts";
 import type { NodeFact } from "./node-index.ts";
 import type { PolicyStatus } from "./policy-status.ts";

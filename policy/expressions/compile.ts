@@ -1,7 +1,7 @@
 /** From an expression to the steps of a stack machine that a hook runs. */
 import type { ArgDef, ExpressionStep } from "../../crds/hook-spec.ts";
 import { operandsOf } from "../../crds/hook-spec-checks.ts";
-import { integerType } from "../integers.ts";
+import { integerType } from "../values/integers.ts";
 import { type BinaryOperator, type Expression, fail } from "./parse.ts";
 
 type Type = "int" | "uint" | "bool";

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { argFilter, notRanges, ranges } from "../testing/filters.ts";
 import {
   errorsOf,
   hooksOf,
@@ -7,8 +8,7 @@ import {
   makeProbe,
   makeSelectorPolicy,
   warningsOf,
-} from "../test-data.ts";
-import { argFilter, notRanges, ranges } from "./test-filters.ts";
+} from "../testing/policies.ts";
 
 const AT = "spec.kprobes[0].selectors[0]";
 

@@ -1,8 +1,8 @@
 /** Filters on what a hook reads: matchArgs, matchData. */
 import type { ArgDef, FilterDef } from "../../crds/hook-spec.ts";
-import { integerType } from "../integers.ts";
 import { child, type Problems } from "../problems.ts";
 import type { ArgumentMatch } from "../types.ts";
+import { integerType } from "../values/integers.ts";
 import { expressionFilter } from "./expressions.ts";
 import { fileTypeFilter } from "./file-types.ts";
 import { gainedFilter } from "./gained.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { errorsOf, type Loose, makeSelectorPolicy, warningsOf } from "../test-data.ts";
-import { selectorOf } from "./test-filters.ts";
+import { selectorOf } from "../testing/filters.ts";
+import { errorsOf, type Loose, makeSelectorPolicy, warningsOf } from "../testing/policies.ts";
 
 const AT = "spec.kprobes[0].selectors[0]";
 

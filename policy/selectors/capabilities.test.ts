@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { errorsOf, hooksOf, type Loose, makeSelectorPolicy } from "../test-data.ts";
+import { errorsOf, hooksOf, type Loose, makeSelectorPolicy } from "../testing/policies.ts";
 
 const AT = "spec.kprobes[0].selectors[0]";
 const ADMIN = String(1n << 21n);

@@ -1,8 +1,8 @@
 /** Filters on the caller's capability sets: matchCapabilities, matchCapabilityChanges. */
 import type { FilterDef } from "../../crds/hook-spec.ts";
-import { parseCapability } from "../capabilities.ts";
 import { child, type Problems } from "../problems.ts";
 import type { CapabilityMatch } from "../types.ts";
+import { parseCapability } from "../values/capabilities.ts";
 
 const ALL_BITS = (1n << 64n) - 1n;
 

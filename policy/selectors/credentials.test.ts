@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { CRED_CHANGE_FIELDS } from "../../crds/cred-hooks.ts";
 import { compilePolicy } from "../compile.ts";
-import { errorsOf, hooksOf, type Loose, makePolicy, makeSelectorPolicy } from "../test-data.ts";
+import { errorsOf, hooksOf, type Loose, makePolicy, makeSelectorPolicy } from "../testing/policies.ts";
 
 const AT = "spec.kprobes[0].selectors[0]";
 const MAX = "4294967295";

@@ -2,11 +2,11 @@
 import { CRED_CHANGE_FIELDS, credHookNames, credHookOf } from "../../crds/cred-hooks.ts";
 import type { CredChangeField, CurrentCredField, FilterDef } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
-import { mergeRanges, type Parsed, parseNumber } from "../integers.ts";
 import { child, type Problems } from "../problems.ts";
-import { parseSecurebits } from "../securebits.ts";
 import { quote } from "../suggest.ts";
 import type { CredChangeMatch, CurrentCredMatch } from "../types.ts";
+import { mergeRanges, type Parsed, parseNumber } from "../values/integers.ts";
+import { parseSecurebits } from "../values/securebits.ts";
 import type { SelectorScope } from "./scope.ts";
 
 const UNSET = 4294967295n;

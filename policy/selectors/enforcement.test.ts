@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { errorsOf, hooksOf, type Loose, makePolicy, makeProbe, warningsOf } from "../test-data.ts";
+import { errorsOf, hooksOf, type Loose, makePolicy, makeProbe, warningsOf } from "../testing/policies.ts";
 
 const EPERM = { action: "Override", argError: -1 };
 const policyOf = (action: Loose, probe: Loose = {}, section = "kprobes") =>

@@ -1,7 +1,7 @@
 /** Actions that change what happens: Signal, Override. */
 import type { ActionDef } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
-import type { Call } from "../calls.ts";
+import type { Call } from "../probes/calls.ts";
 import type { Problems } from "../problems.ts";
 import type { Action } from "../types.ts";
 import type { SelectorScope } from "./scope.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { errorsOf, hooksOf, makeSelectorPolicy } from "../test-data.ts";
+import { errorsOf, hooksOf, makeSelectorPolicy } from "../testing/policies.ts";
 
 const AT = "spec.kprobes[0].selectors[0].matchArgs[0]";
 const policyOf = (...values: string[]) =>

@@ -1,9 +1,9 @@
 /** Which operators fit which argument types. */
 import type { ArgType } from "../../crds/hook-spec.ts";
-import { isReadable } from "../args.ts";
-import { integerType } from "../integers.ts";
+import { isReadable } from "../probes/args.ts";
 import type { Problems } from "../problems.ts";
 import { isUnsupported, refuse } from "../support.ts";
+import { integerType } from "../values/integers.ts";
 
 /** How a value is compared; CapabilitiesGained, which compares two, stands apart. */
 export type Comparison = "range" | "mask" | "text" | "fileType";

@@ -2,10 +2,10 @@
 import type { FilterDef, NamespaceName } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import { NAMESPACES } from "../../crds/schema/words.ts";
-import { bounds, parseNumber } from "../integers.ts";
 import { child, type Problems } from "../problems.ts";
 import { didYouMean, quote } from "../suggest.ts";
 import type { NamespaceChangeMatch, NamespaceMatch, PidMatch } from "../types.ts";
+import { bounds, parseNumber } from "../values/integers.ts";
 
 const KINDS: readonly NamespaceName[] = NAMESPACES;
 

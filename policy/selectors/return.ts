@@ -1,9 +1,9 @@
 /** What a selector says about the value that a function returns: matchReturnArgs, matchReturnActions. */
 import type { ReturnFilterDef } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
-import { integerType } from "../integers.ts";
 import type { Problems } from "../problems.ts";
 import type { ArgumentMatch } from "../types.ts";
+import { integerType } from "../values/integers.ts";
 import { comparisonOf } from "./operators.ts";
 import type { Parts } from "./parts.ts";
 import { checkEntryCount } from "./process.ts";

@@ -1,7 +1,7 @@
 /** What a selector can refer to, and what it must fit. */
 import type { ArgDef, HookSection, ReturnDef } from "../../crds/hook-spec.ts";
-import type { Call } from "../calls.ts";
-import type { Lists } from "../lists.ts";
+import type { Call } from "../probes/calls.ts";
+import type { Lists } from "../probes/lists.ts";
 import type { PolicySpec } from "../types.ts";
 
 /** The hook around a selector. */

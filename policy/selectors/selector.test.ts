@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { errorsOf, hooksOf, type Loose, makePolicy, makeProbe } from "../test-data.ts";
-import { selectorOf } from "./test-filters.ts";
+import { selectorOf } from "../testing/filters.ts";
+import { errorsOf, hooksOf, type Loose, makePolicy, makeProbe } from "../testing/policies.ts";
 
 const AT = "spec.kprobes[0].selectors[0]";
 

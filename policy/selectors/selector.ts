@@ -1,7 +1,7 @@
 /** One selector: its filters in the order in which they are evaluated, and its actions. */
 import type { FilterDef, ReturnFilterDef, SelectorDef } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
-import { checkLabel } from "../args.ts";
+import { checkLabel } from "../probes/args.ts";
 import type { Problems } from "../problems.ts";
 import { refuse } from "../support.ts";
 import type { Selector } from "../types.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { errorsOf, hooksOf, type Loose, makeSelectorPolicy, warningsOf } from "../test-data.ts";
+import { errorsOf, hooksOf, type Loose, makeSelectorPolicy, warningsOf } from "../testing/policies.ts";
 import { tableBytes } from "./substrings.ts";
 
 const AT = "spec.kprobes[0].selectors[0]";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { argFilter, masks, notRanges, ranges } from "./test-filters.ts";
+import { argFilter, masks, notRanges, ranges } from "../testing/filters.ts";
 
 const MAX32 = "4294967295";
 const MAX64 = "18446744073709551615";

@@ -1,7 +1,10 @@
 /** The values of a filter on an argument: ranges or bits. */
 import type { Decimal, Range } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
-import { parseCapabilitySet } from "../capabilities.ts";
+import { findList, type Lists, listName, syscallsOf } from "../probes/lists.ts";
+import { child, type Problems } from "../problems.ts";
+import { quote } from "../suggest.ts";
+import { parseCapabilitySet } from "../values/capabilities.ts";
 import {
   bounds,
   fold,
@@ -10,10 +13,7 @@ import {
   type Parsed,
   parseInteger,
   parseSpan,
-} from "../integers.ts";
-import { findList, type Lists, listName, syscallsOf } from "../lists.ts";
-import { child, type Problems } from "../problems.ts";
-import { quote } from "../suggest.ts";
+} from "../values/integers.ts";
 
 /** What the values of a filter belong to. */
 export interface Where {

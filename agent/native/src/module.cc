@@ -3,16 +3,16 @@
 #include <napi.h>
 #include <time.h>
 
-#include "bpf_link.h"
-#include "bpf_map.h"
-#include "bpf_object.h"
-#include "bpf_program.h"
-#include "error.h"
-#include "grace_period.h"
-#include "handles.h"
-#include "kernel_btf.h"
-#include "perf_event.h"
-#include "ring_reader.h"
+#include "objects/bpf_link.h"
+#include "objects/bpf_map.h"
+#include "objects/bpf_object.h"
+#include "objects/bpf_program.h"
+#include "objects/error.h"
+#include "kernel/grace_period.h"
+#include "objects/handles.h"
+#include "kernel/kernel_btf.h"
+#include "objects/perf_event.h"
+#include "objects/ring_reader.h"
 
 namespace {
 

@@ -1,6 +1,6 @@
 // Random programs do the same after Specialize() as before it, in an interpreter of the instructions that it knows.
 // Usage: specialize_test [PROGRAMS [SEED]]; prints how much smaller they became, or the first that differs.
-#include "../src/specialize.h"
+#include "optimizer/specialize.h"
 
 #include <cstdio>
 #include <cstdlib>

@@ -1,0 +1,184 @@
+/** Events -> JSON lines, put together from bytes that were made once per process, pod and hook. */
+import { constants } from "node:os";
+import type { Image } from "../../process/image.ts";
+import { W_KTIME, W_SIZE, W_TID } from "../../records/decode.ts";
+import type { WallClock } from "../../records/wall-clock.ts";
+import { type ByteWriter, utf8 } from "../byte-writer.ts";
+import type { EventEncoder, ExitEvent, HookEvent, ProcessEvent } from "../encoder.ts";
+import { EXTRA_FLAGS, writeExtended } from "./hook-extras.ts";
+import { makeHookFragments, recordAction, writeArguments } from "./hooks.ts";
+import { encodeProcess, type ProcessJsonOptions } from "./processes.ts";
+import { type StackOptions, StackWriter } from "./stacks.ts";
+
+const PROCESS = utf8('"process":');
+const PARENT = utf8(',"parent":');
+const REFCNT = utf8(',"refcnt":1');
+const EXEC_OPEN = utf8('{"process_exec":{"process":');
+const EXIT_OPEN = utf8('{"process_exit":{"process":');
+const INNER_TIME = utf8(',"time":"');
+const QUOTE = utf8('"');
+const LINE_END = utf8('"}\n');
+const STATUS = utf8(',"status":');
+const ZULU = 0x5a;
+
+const SIGNALS = new Map(
+  Object.entries(constants.signals).map(([name, number]) => [number, utf8(`,"signal":"${name}"`)]),
+);
+// two names of one number: the one that everybody uses
+for (const name of ["SIGABRT", "SIGIO", "SIGSYS"] as const) {
+  SIGNALS.set(constants.signals[name], utf8(`,"signal":"${name}"`));
+}
+
+/** Encodes events as upstream's export file has them, one per line. */
+export class JsonEncoder implements EventEncoder {
+  readonly #clock: WallClock;
+  readonly #nodeName: string;
+  readonly #options: ProcessJsonOptions;
+  readonly #stacks: StackWriter;
+  /** Ends an exec or exit event and begins its time. */
+  readonly #nodeAndTime: Uint8Array;
+  readonly #time = { seconds: 0, nanos: 0 };
+  /** `2026-11-23T20:39:14` of the second of the last event. */
+  #second = -1;
+  #secondText: Uint8Array = new Uint8Array(0);
+
+  constructor(options: {
+    nodeName: string;
+    clock: WallClock;
+    process?: ProcessJsonOptions;
+    stacks?: StackOptions;
+  }) {
+    this.#nodeName = options.nodeName;
+    this.#clock = options.clock;
+    this.#options = options.process ?? {};
+    this.#stacks = new StackWriter(options.stacks);
+    this.#nodeAndTime = utf8(`},"node_name":${JSON.stringify(options.nodeName)},"time":"`);
+  }
+
+  hook(out: ByteWriter, event: HookEvent): void {
+    const { batch, at, image, hook } = event;
+    const { words } = batch;
+    hook.json ??= makeHookFragments(hook, this.#nodeName);
+    const fragments = hook.json;
+    out.bytes(fragments.open);
+    const tid = words[at + W_TID] as number;
+    if (tid === image.pid) out.bytes(this.#pair(image));
+    else this.#processAndParent(out, image, tid);
+    out.bytes(fragments.beforeArguments);
+    const end = at + ((words[at + W_SIZE] as number) >>> 2);
+    if ((((words[at] as number) >>> 16) & EXTRA_FLAGS) === 0 && fragments.data.length === 0) {
+      writeArguments(out, batch, at, end, fragments.arguments);
+      const action = recordAction(words, at);
+      out.bytes((fragments.byAction[action] ?? fragments.makeAction(action)).whole);
+    } else {
+      writeExtended(out, batch, at, end, image, fragments, this.#stacks);
+    }
+    this.#writeTime(out, words[at + W_KTIME] as number, words[at + W_KTIME + 1] as number);
+    out.bytes(LINE_END);
+  }
+
+  exec(out: ByteWriter, event: ProcessEvent): void {
+    const { image, tid } = event;
+    const json = this.#encoded(image);
+    out.bytes(EXEC_OPEN);
+    this.#process(out, image, tid, image.forked, json.execTail);
+    this.#parent(out, image.parent);
+    out.bytes(this.#nodeAndTime);
+    this.#writeTime(out, event.timeLow, event.timeHigh);
+    out.bytes(LINE_END);
+  }
+
+  exit(out: ByteWriter, event: ExitEvent): void {
+    const { image, tid, code } = event;
+    const json = this.#encoded(image);
+    out.bytes(EXIT_OPEN);
+    this.#process(out, image, tid, image.forked, json.tail);
+    this.#parent(out, image.parent);
+    this.#exitStatus(out, code);
+    out.bytes(INNER_TIME);
+    this.#writeTime(out, event.timeLow, event.timeHigh);
+    out.bytes(QUOTE);
+    out.bytes(this.#nodeAndTime);
+    this.#writeTime(out, event.timeLow, event.timeHigh);
+    out.bytes(LINE_END);
+  }
+
+  /** The lower seven bits are the signal that ended the process, the next byte its exit code. */
+  #exitStatus(out: ByteWriter, code: number): void {
+    const signal = SIGNALS.get(code & 0x7f);
+    if (signal !== undefined) out.bytes(signal);
+    const status = (code >>> 8) & 0xff;
+    if (status === 0) return;
+    out.bytes(STATUS);
+    out.uint32(status);
+  }
+
+  /** Cached until more becomes known of the image or its parent, which voids its bytes. */
+  #pair(image: Image): Uint8Array {
+    const json = this.#encoded(image);
+    const { parent } = image;
+    if (json.pair === undefined || json.pairParent !== parent?.json) {
+      json.pair = this.#makePair(image);
+      json.pairParent = parent?.json;
+    }
+    return json.pair;
+  }
+
+  #makePair(image: Image): Uint8Array {
+    const { head, middle, tail } = this.#encoded(image);
+    const parent = image.parent === undefined ? [] : [PARENT, this.#asParent(image.parent)];
+    return Buffer.concat([PROCESS, head, REFCNT, middle, utf8(String(image.pid)), tail, ...parent]);
+  }
+
+  /** The same as pair(), for a thread other than the leader. */
+  #processAndParent(out: ByteWriter, image: Image, tid: number): void {
+    out.bytes(PROCESS);
+    this.#process(out, image, tid, true, this.#encoded(image).tail);
+    this.#parent(out, image.parent);
+  }
+
+  #process(out: ByteWriter, image: Image, tid: number, refcnt: boolean, tail: Uint8Array): void {
+    const { head, middle } = this.#encoded(image);
+    out.bytes(head);
+    if (refcnt) out.bytes(REFCNT);
+    out.bytes(middle);
+    out.uint32(tid);
+    out.bytes(tail);
+  }
+
+  #parent(out: ByteWriter, parent: Image | undefined): void {
+    if (parent === undefined) return;
+    out.bytes(PARENT);
+    out.bytes(this.#asParent(parent));
+  }
+
+  /** Parents are shown by their leader; upstream counts a reference of those that have not executed. */
+  #asParent(parent: Image): Uint8Array {
+    const json = this.#encoded(parent);
+    json.asParent ??= Buffer.concat([
+      json.head,
+      ...(parent.forked ? [REFCNT] : []),
+      json.middle,
+      utf8(String(parent.pid)),
+      json.tail,
+    ]);
+    return json.asParent;
+  }
+
+  #encoded(image: Image): NonNullable<Image["json"]> {
+    image.json ??= encodeProcess(image, this.#options);
+    return image.json;
+  }
+
+  #writeTime(out: ByteWriter, low: number, high: number): void {
+    const time = this.#time;
+    this.#clock.convert(low, high, time);
+    if (time.seconds !== this.#second) {
+      this.#second = time.seconds;
+      this.#secondText = utf8(new Date(time.seconds * 1000).toISOString().slice(0, 19));
+    }
+    out.bytes(this.#secondText);
+    out.fraction(time.nanos);
+    out.byte(ZULU);
+  }
+}

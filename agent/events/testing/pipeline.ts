@@ -1,0 +1,145 @@
+/** A pipeline with everything around it replaced, for tests. */
+import { Registry } from "prom-client";
+import type { HookDef } from "../../../crds/hook-spec.ts";
+import { EventMetrics } from "../../metrics/event-metrics.ts";
+import type { PodStore } from "../../pods/pod-store.ts";
+import { PodResolver } from "../../pods/resolver.ts";
+import { ProcessCache, type ProcessCacheOptions } from "../../process/cache.ts";
+import type { ScannedProcess } from "../../process/scan.ts";
+import {
+  type HookFields,
+  makeBatch,
+  makeExec,
+  makeHook,
+  type SlotFields,
+} from "../../records/testing/records.ts";
+import { WallClock } from "../../records/wall-clock.ts";
+import { type EventSink, noExports } from "../export/sink.ts";
+import { EventPipeline, type PipelineDeps } from "../pipeline.ts";
+
+/** A clock that stands still until it is moved; boot was at WALL_AT_BOOT_MS. */
+export class TestClock {
+  nowMs = 1_000;
+  stepMs = 0;
+
+  bootTimeNs(): bigint {
+    return BigInt(this.nowMs) * 1_000_000n;
+  }
+
+  wallMs(): number {
+    return WALL_AT_BOOT_MS + this.nowMs + this.stepMs;
+  }
+}
+
+/** 2026-11-20T10:00:00Z. */
+export const WALL_AT_BOOT_MS = Date.UTC(2026, 10, 20, 10, 0, 0);
+
+/** Wall clock whose boot time zero is exactly WALL_AT_BOOT_MS. */
+export function makeWallClock(clock: TestClock): WallClock {
+  // a tick for the measurement: the millisecond begins exactly when it is first seen
+  let reads = 0;
+  const source = {
+    bootTimeNs: () => clock.bootTimeNs(),
+    wallMs: () => clock.wallMs() - (reads++ === 0 ? 1 : 0),
+  };
+  return new WallClock(source);
+}
+
+/** Keeps what it is given. */
+export class MemorySink implements EventSink {
+  readonly stats = noExports();
+  readonly chunks: Uint8Array[] = [];
+
+  write(chunk: Uint8Array, events: number): void {
+    this.chunks.push(chunk);
+    this.stats.events += events;
+    this.stats.bytes += chunk.length;
+  }
+
+  room(): undefined {}
+
+  async flush(): Promise<void> {}
+
+  async close(): Promise<void> {}
+
+  /** Everything written since the last call, line by line. */
+  takeLines(): string[] {
+    const text = Buffer.concat(this.chunks).toString("utf8");
+    this.chunks.length = 0;
+    return text.split("\n").filter(Boolean);
+  }
+}
+
+/** A pipeline and the parts that a test moves or looks at. */
+export function makePipeline(
+  changes: Partial<PipelineDeps> & {
+    store?: PodStore;
+    proc?: Map<number, ScannedProcess>;
+    cache?: Partial<ProcessCacheOptions>;
+  } = {},
+) {
+  const clock = new TestClock();
+  const wallClock = makeWallClock(clock);
+  const proc = changes.proc ?? new Map<number, ScannedProcess>();
+  const processes = new ProcessCache({
+    nodeName: "node-1",
+    clock: wallClock,
+    proc: { read: (pid) => proc.get(pid), isAlive: () => true },
+    ...changes.cache,
+  });
+  const sink = new MemorySink();
+  const registry = new Registry();
+  const metrics = new EventMetrics(registry);
+  const pods = new PodResolver(changes.store);
+  const pipeline = new EventPipeline({
+    nodeName: "node-1",
+    processes,
+    pods,
+    sink,
+    metrics,
+    clock: wallClock,
+    ...changes,
+  });
+  return { pipeline, clock, processes, sink, registry, metrics, proc };
+}
+
+/** A hook as a policy would define it. */
+export function makeHookDef(changes: Partial<HookDef> = {}): HookDef {
+  return {
+    path: "spec.kprobes[0]",
+    section: "kprobes",
+    call: "commit_creds",
+    syscall: false,
+    ignoreCallNotFound: false,
+    args: [{ index: 0, type: "cred" }],
+    selectors: [],
+    ...changes,
+  };
+}
+
+/** Policy of setupShell's hook. */
+export const TEST_POLICY = { kind: "TracingPolicy", name: "creds" } as const;
+
+/** The exec of setupShell's process: /bin/sh, pid 10, 20 ms after boot. */
+export const SHELL_EXEC = { pid: 10, ktimeNs: 20_000_000n, filename: "/bin/sh", parentPid: 0, seq: 1 };
+
+/** A pipeline with one hook, id 7, and one process; its process_exec is taken already. */
+export function setupShell(def = makeHookDef(), options: Parameters<typeof makePipeline>[0] = {}) {
+  const parts = makePipeline(options);
+  const functionName = def.syscall ? `__x64_${def.call}` : def.call;
+  parts.pipeline.registerHook(7, { policy: TEST_POLICY, def, functionName });
+  parts.pipeline.handleBatch(makeBatch(makeExec(SHELL_EXEC)));
+  parts.sink.takeLines();
+  return parts;
+}
+
+/** A hit of setupShell's hook by its process, 30 ms after boot. */
+export function makeHit(slots: SlotFields[], changes: Partial<HookFields> = {}): Uint8Array {
+  return makeHook({ pid: 10, ktimeNs: 30_000_000n, seq: 1, hookId: 7, slots, ...changes });
+}
+
+/** Parsed lines. */
+// biome-ignore lint/suspicious/noExplicitAny: tests look into events of every shape
+export function parseLines(lines: string[]): any[] {
+  return lines.map((line) => JSON.parse(line));
+}

@@ -1,0 +1,161 @@
+/** Loads clones of templates with a hook's maps and attaches them, or says in one line what the kernel refused. */
+import type { AttachKind, HookReason } from "../../../crds/conditions.ts";
+import {
+  type AttachType,
+  type Binding,
+  type BpfError,
+  type BpfLink,
+  type BpfMap,
+  type BpfObject,
+  type BpfProgram,
+  isBpfError,
+  type ProgramType,
+} from "../../bpf/binding.ts";
+import type { ConfigImage } from "../config/encode.ts";
+import { callName, type Target } from "../targets/targets.ts";
+import type { EntryKind } from "./choose.ts";
+import { createHookMaps, type HookMaps } from "./hook-maps.ts";
+import { type Mode, setMode } from "./mode.ts";
+
+/** The handles of an attached hook. */
+export interface Attachment {
+  /** As the status shows it. */
+  kind: AttachKind;
+  maps: HookMaps;
+  programs: BpfProgram[];
+  links: BpfLink[];
+}
+
+/** What attaching needs of the engine. */
+export interface AttachContext {
+  bpf: Binding;
+  object: BpfObject;
+}
+
+/** A template and what its clone is loaded and attached as. */
+interface Half {
+  template: string;
+  /** Name of the clone, where one template serves several kinds. */
+  name?: string;
+  type: ProgramType;
+  expectedAttachType: AttachType;
+  sleepable?: boolean;
+  attach(program: BpfProgram, target: Target): BpfLink;
+}
+
+const tracing = (template: string, expectedAttachType: AttachType, name = template): Half => ({
+  template,
+  name,
+  type: expectedAttachType === "lsm_mac" ? "lsm" : "tracing",
+  expectedAttachType,
+  attach: (program) => program.attachTracing(),
+});
+
+const untyped = (template: string, type: ProgramType, attach: Half["attach"]): Half => ({
+  template,
+  type,
+  expectedAttachType: "none",
+  attach,
+});
+
+const FEXIT = tracing("hook_fexit", "trace_fexit");
+
+/** The programs of each kind: at entry, and at return for hooks that post then. */
+const KINDS: Readonly<Record<EntryKind, { entry: Half; exit?: Half; exitKind?: AttachKind }>> = {
+  fentry: { entry: tracing("hook_fentry", "trace_fentry"), exit: FEXIT, exitKind: "fexit" },
+  fmod_ret: { entry: tracing("hook_fentry", "modify_return", "hook_fmod_ret"), exit: FEXIT },
+  lsm: {
+    entry: tracing("hook_fentry", "lsm_mac", "hook_lsm"),
+    exit: { ...tracing("hook_ima", "lsm_mac"), sleepable: true },
+  },
+  tp_btf: { entry: tracing("hook_fentry", "trace_raw_tp", "hook_tp_btf") },
+  raw_tracepoint: {
+    entry: untyped("hook_raw_tracepoint", "raw_tracepoint", (program, { name }) =>
+      program.attachRawTracepoint(name),
+    ),
+  },
+  kprobe: {
+    entry: untyped("hook_kprobe", "kprobe", (program, { name }) => program.attachKprobe(name)),
+    exit: untyped("hook_kretprobe", "kprobe", (program, { name }) =>
+      program.attachKprobe(name, { retprobe: true }),
+    ),
+    exitKind: "kretprobe",
+  },
+  tracepoint: {
+    entry: untyped("hook_tracepoint", "tracepoint", (program, { name, event }) =>
+      program.attachTracepoint(event?.subsystem ?? "", event?.event ?? name),
+    ),
+    exit: untyped("hook_sys_exit", "tracepoint", (program, { name }) =>
+      program.attachTracepoint("syscalls", `sys_exit_${callName(name)}`),
+    ),
+  },
+};
+
+/** Throws what the addon throws, with nothing left behind. */
+export function attachEntry(
+  context: AttachContext,
+  kind: EntryKind,
+  target: Target,
+  image: ConfigImage,
+  mode: Mode = "enforce",
+): Attachment {
+  const { entry, exit, exitKind = kind } = KINDS[kind];
+  const maps = createHookMaps(context.bpf, image);
+  const attachment: Attachment = { kind, maps, programs: [], links: [] };
+  setMode(maps, mode);
+  try {
+    // The exit first: a call that the entry tells of then has an end.
+    if (image.callBytes > 0 && exit) {
+      attachment.kind = exitKind;
+      addHalf(attachment, context.object, exit, target);
+    }
+    addHalf(attachment, context.object, entry, target);
+    return attachment;
+  } catch (error) {
+    closeAttachment(attachment);
+    throw error;
+  }
+}
+
+function addHalf({ maps, programs, links }: Attachment, object: BpfObject, half: Half, target: Target): void {
+  const { template, name = template, type, expectedAttachType, sleepable = false } = half;
+  const byId = expectedAttachType !== "none";
+  if (byId && !target.proto) throw new Error(`kernel BTF does not describe ${target.name}`);
+  const program = object.program(template).clone({
+    name,
+    type,
+    expectedAttachType,
+    sleepable,
+    ...(byId && { attachBtfId: target.proto?.btfId ?? 0 }),
+    maps,
+  });
+  programs.unshift(program);
+  links.unshift(half.attach(program, target));
+}
+
+/** Detaches first: the programs then run no more, and their maps are at their final state. */
+export function closeAttachment({ links, programs, maps }: Attachment): void {
+  for (const handle of [...links, ...programs, ...Object.values(maps as Record<string, BpfMap>)])
+    handle.close();
+}
+
+/**
+ * Verdicts about the kernel, not about the program: it was built without error injection, or not for this function, or
+ * it takes (since 6.12) only some results from an LSM hook, or (since 6.12) no program at some LSM hooks.
+ */
+const LACKS =
+  /unknown func bpf_\w+|cannot use helper bpf_\w+|\(\) is not modifiable|is not sleepable|R0 has .* should have been in|points to disabled hook/;
+
+/** Which stable reason a failure is. */
+export function failureReason(error: unknown): HookReason {
+  if (!isBpfError(error)) return "AttachFailed";
+  if (error.step === "load program" && isVerdict(error)) {
+    return LACKS.test(error.message) ? "KernelUnsupported" : "VerifierRejected";
+  }
+  return error.code === "EPERM" || error.code === "EOPNOTSUPP" ? "KernelUnsupported" : "AttachFailed";
+}
+
+function isVerdict(error: BpfError): boolean {
+  if (error.code === "E2BIG") return true;
+  return error.verifierLog !== undefined && ["EACCES", "EINVAL", "EFAULT"].includes(error.code);
+}

@@ -1,0 +1,120 @@
+/** From a hook's definition to a program that runs, or to a status that says why not. */
+import { randomBytes } from "node:crypto";
+import { arch } from "node:os";
+import type { AttachKind, HookReason, HookState } from "../../../crds/conditions.ts";
+import type { HookDef } from "../../../crds/hook-spec.ts";
+import { errorText } from "../../../lib/logger.ts";
+import type { KernelBtf } from "../../bpf/binding.ts";
+import { type ConfigImage, encodeConfig } from "../config/encode.ts";
+import type { Resolution } from "../config/filters.ts";
+import { numberSyscalls } from "../config/syscall-values.ts";
+import { HookError } from "../hook-error.ts";
+import type { KernelFeatures } from "../kernel/features.ts";
+import type { KernelSymbols } from "../kernel/symbols.ts";
+import type { FollowTable } from "../processes/follow-table.ts";
+import { hostNamespace } from "../processes/host-namespaces.ts";
+import { resolveBuffers } from "../targets/buffers.ts";
+import { resolveTarget, type Target } from "../targets/targets.ts";
+import { resolveFields, syscallFields } from "../targets/trace-events.ts";
+import { resolveWalks } from "../targets/walks.ts";
+import { type AttachContext, type Attachment, attachEntry, failureReason } from "./attach-entry.ts";
+import { type Choice, chooseAttach, type EntryKind } from "./choose.ts";
+import type { Mode } from "./mode.ts";
+
+/** How a hook stands: attached and how, or why not. */
+export interface HookStatus {
+  path: string;
+  call: string;
+  state: HookState;
+  attach?: AttachKind;
+  /** The function that was resolved: `__x64_sys_setuid`. */
+  function?: string;
+  reason?: HookReason;
+  /** Why it is not attached, or why not by fentry. */
+  message?: string;
+}
+
+/** What attaching a hook needs of the engine. */
+export interface HookContext extends AttachContext {
+  procfs: string;
+  btf: KernelBtf;
+  symbols: KernelSymbols;
+  features: KernelFeatures;
+  follows: FollowTable;
+}
+
+/** What became of a hook; there is an attachment exactly if the status says Attached. */
+export interface AttachResult {
+  status: HookStatus;
+  /** The hook with what this kernel says of it: the types that `auto` stands for. */
+  def: HookDef;
+  attachment?: Attachment;
+}
+
+/** Never throws. */
+export function attachHook(context: HookContext, id: number, def: HookDef, mode: Mode): AttachResult {
+  const status: HookStatus = { path: def.path, call: def.call, state: "Failed" };
+  try {
+    const target = resolveTarget(context, numberSyscalls(def, arch()));
+    status.function = target.name;
+    const choice = chooseAttach(target.def, target, context.features);
+    const { attachment, refusals } = attachFirst(choice, (kind) =>
+      attachEntry(context, kind, target, makeImage(context, id, target, kind), mode),
+    );
+    if (refusals.length > 0) status.message = refusals.join("; ");
+    return { status: { ...status, state: "Attached", attach: attachment.kind }, def: target.def, attachment };
+  } catch (error) {
+    context.follows.release(id);
+    status.reason = error instanceof HookError ? error.reason : failureReason(error);
+    status.message = errorText(error);
+    if (status.reason === "FunctionNotFound") status.state = def.ignoreCallNotFound ? "Skipped" : "NotFound";
+    return { status, def };
+  }
+}
+
+function makeImage(
+  { procfs, btf, follows }: HookContext,
+  hookId: number,
+  target: Target,
+  kind: EntryKind,
+): ConfigImage {
+  const { def, event, proto, hashOf } = target;
+  const resolution: Resolution = {
+    hookId,
+    limitSeed: [randomBytes(8).readBigUInt64LE(), randomBytes(8).readBigUInt64LE()],
+    hostNamespace: (name) => hostNamespace(procfs, name),
+    followBit: (list) => follows.take(hookId, list),
+    walks: resolveWalks(btf, def, proto),
+    ...(hashOf && { hashOf }),
+    ...(proto && { parameters: proto.params.length }),
+  };
+  if (event && def.section === "tracepoints") {
+    const { def: resolved, fields, buffers } = resolveFields(def, event);
+    return encodeConfig(resolved, { ...resolution, fields, buffers });
+  }
+  const buffers = resolveBuffers(btf, def, proto);
+  if (kind !== "tracepoint" || !event) return encodeConfig(def, { ...resolution, buffers });
+  return encodeConfig(def, { ...resolution, buffers, fields: syscallFields(event) });
+}
+
+/** Tries the candidates in order; the refusals say why not by an earlier one. */
+function attachFirst(
+  choice: Choice,
+  attach: (kind: EntryKind) => Attachment,
+): { attachment: Attachment; refusals: string[] } {
+  let reason: HookReason = "KernelUnsupported";
+  // Why a hook is not what would come later matters only where it is nothing else either.
+  const refusals = choice.refusals
+    .filter(({ preferred }) => preferred || choice.candidates.length === 0)
+    .map((refusal) => `${refusal.kind}: ${refusal.reason}`);
+  for (const kind of choice.candidates) {
+    try {
+      return { attachment: attach(kind), refusals };
+    } catch (error) {
+      if (error instanceof HookError) throw error;
+      reason = failureReason(error);
+      refusals.push(`${kind}: ${errorText(error)}`);
+    }
+  }
+  throw new HookError(reason, refusals.join("; "));
+}

@@ -1,0 +1,150 @@
+/** The maps that belong to one hook and take the place of the object's stand-ins in its program. */
+import type { Binding, BpfMap, CreateMapOptions } from "../../bpf/binding.ts";
+import type { ConfigImage } from "../config/encode.ts";
+import {
+  CALL_KEY,
+  EXE_PATH,
+  HOOK_COUNTERS,
+  LIMIT_KEY,
+  PATH_PATTERN,
+  REPORT_KEY,
+  STATE_REPORT,
+  TEXT_SCRATCH_BYTES,
+  VALUE_RANGE,
+} from "../config/layout.ts";
+import { encodePath } from "../config/path-tables.ts";
+
+const BPF_F_NO_PREALLOC = 1 << 0;
+const BPF_F_RDONLY_PROG = 1 << 7;
+
+/** Keys that a rate limit remembers at least. */
+const LIMIT_ENTRIES = 1024;
+/** Kernels keep this many entries of an LRU map free per CPU, so smaller maps forget at once. */
+const LIMIT_ENTRIES_PER_CPU = 128;
+
+/**
+ * Calls that may be under way at once: as many as fit the memory that a hook may take, within these bounds. What finds
+ * no room is counted as lost.
+ */
+const CALL_BYTES = 64 << 10;
+const MIN_CALLS = 16;
+const MAX_CALLS = 1024;
+/** What the kernel adds to an entry of a hash. */
+const ENTRY_OVERHEAD = 64;
+
+/** Handles by the stand-in's name in the object. */
+export type HookMaps = Record<string, BpfMap> & {
+  hook_stats: BpfMap;
+  hook_mode?: BpfMap;
+  hook_calls?: BpfMap;
+};
+
+/** Creates and fills them; on failure none is left open. */
+export function createHookMaps(bpf: Binding, image: ConfigImage): HookMaps {
+  const maps: Record<string, BpfMap> = {};
+  try {
+    const create = (name: string, options: Omit<CreateMapOptions, "name">): BpfMap => {
+      const map = bpf.createMap({ ...options, name });
+      maps[name] = map;
+      return map;
+    };
+    const stats = create("hook_stats", {
+      type: "percpu_array",
+      keySize: 4,
+      valueSize: HOOK_COUNTERS.size,
+      maxEntries: 1,
+    });
+    fillArray(create(".rodata.hook", { ...table(image.config.length, 1), flags: BPF_F_RDONLY_PROG }), [
+      image.config,
+    ]);
+    createOptional(bpf, image, create);
+    return { ...maps, hook_stats: stats };
+  } catch (error) {
+    for (const map of Object.values(maps)) map.close();
+    throw error;
+  }
+}
+
+function createOptional(
+  bpf: Binding,
+  image: ConfigImage,
+  create: (name: string, options: Omit<CreateMapOptions, "name">) => BpfMap,
+): void {
+  if (image.scratchBytes > 0) {
+    create("hook_scratch", {
+      type: "percpu_array",
+      keySize: 4,
+      valueSize: image.scratchBytes,
+      maxEntries: 1,
+    });
+  }
+  if (image.rateLimited) {
+    const maxEntries = Math.max(LIMIT_ENTRIES, LIMIT_ENTRIES_PER_CPU * bpf.possibleCpus());
+    create("hook_limits", { type: "lru_hash", keySize: LIMIT_KEY.size, valueSize: 8, maxEntries });
+  }
+  if (image.enforcing) create("hook_mode", table(4, 1));
+  if (image.callBytes > 0) {
+    create("hook_calls", {
+      type: "hash",
+      keySize: CALL_KEY.size,
+      valueSize: image.callBytes,
+      maxEntries: callEntries(image.callBytes),
+    });
+  }
+  if (image.texts) {
+    create("hook_text", { type: "percpu_array", keySize: 4, valueSize: TEXT_SCRATCH_BYTES, maxEntries: 1 });
+  }
+  if (image.remembers) {
+    const maxEntries = Math.max(LIMIT_ENTRIES, LIMIT_ENTRIES_PER_CPU * bpf.possibleCpus());
+    create("hook_reports", {
+      type: "lru_hash",
+      keySize: REPORT_KEY.size,
+      valueSize: STATE_REPORT.size,
+      maxEntries,
+    });
+  }
+  if (image.ranges.length > 0) {
+    fillArray(create("hook_ranges", table(VALUE_RANGE.size, image.ranges.length)), image.ranges);
+  }
+  if (image.patterns.length > 0) {
+    fillArray(create("hook_patterns", table(PATH_PATTERN.size, image.patterns.length)), image.patterns);
+  }
+  if (image.automata.length > 0) {
+    fillArray(create("hook_automata", table(image.automata.length, 1)), [image.automata]);
+  }
+  if (image.paths.size > 0) {
+    const flags = BPF_F_RDONLY_PROG | BPF_F_NO_PREALLOC;
+    const options = {
+      type: "hash",
+      keySize: EXE_PATH,
+      valueSize: 8,
+      maxEntries: image.paths.size,
+      flags,
+    } as const;
+    const map = create("hook_paths", options);
+    for (const [path, filters] of image.paths) {
+      map.update(encodePath(path), new Uint8Array(BigUint64Array.of(filters).buffer));
+    }
+    map.freeze();
+  }
+}
+
+function callEntries(callBytes: number): number {
+  const fit = Math.floor(CALL_BYTES / (callBytes + ENTRY_OVERHEAD));
+  return Math.min(MAX_CALLS, Math.max(MIN_CALLS, fit));
+}
+
+function table(valueSize: number, maxEntries: number): Omit<CreateMapOptions, "name"> {
+  return { type: "array", keySize: 4, valueSize, maxEntries };
+}
+
+/**
+ * Frozen, and with BPF_F_RDONLY_PROG too, the one element is constants to the verifier. Not so for several elements:
+ * it then refuses to load from them (ENOTSUPP).
+ */
+function fillArray(map: BpfMap, elements: readonly Uint8Array[]): void {
+  for (const [index, element] of elements.entries()) {
+    map.update(new Uint8Array(Uint32Array.of(index).buffer), element);
+  }
+  map.freeze();
+}

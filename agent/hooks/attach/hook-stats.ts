@@ -1,0 +1,109 @@
+/** Counters of a hook, summed over the CPUs. */
+import type { BpfLink, BpfMap, BpfProgram } from "../../bpf/binding.ts";
+import { ACTION_STATS, HOOK_COUNTERS, HOOK_STATS, MAX_SELECTORS } from "../config/layout.ts";
+
+/** Since the hook was attached. */
+export interface HookStats {
+  /** The program ran. */
+  hits: number;
+  posted: number;
+  /** Records that found the ring full, or calls that were too many at once. */
+  lost: number;
+  /** Hits that matched inside the window of the rate limit. */
+  rateLimited: number;
+  /** Helper failures that cost a record or a signal. */
+  errors: number;
+  /**
+   * Runs that the kernel skipped: the program was running on that CPU already (counted since 5.12), another kprobe was, or
+   * too many calls were under way for a kretprobe (both since 6.7).
+   */
+  missed: number;
+}
+
+type CountedProgram = { info(): Pick<ReturnType<BpfProgram["info"]>, "recursionMisses"> };
+type CountedLink = Pick<BpfLink, "missed">;
+
+/** What a selector did; `monitor`: what it would have done in the mode enforce. */
+export interface ActionStats {
+  post: number;
+  nopost: number;
+  signal: number;
+  monitor_signal: number;
+  override: number;
+  monitor_override: number;
+}
+
+/** Names of the counted actions, as metrics have them. */
+export const ACTIONS = [
+  "post",
+  "nopost",
+  "signal",
+  "monitor_signal",
+  "override",
+  "monitor_override",
+] as const satisfies (keyof ActionStats)[];
+
+/** No counts at all. */
+export const NO_STATS: HookStats = { hits: 0, posted: 0, lost: 0, rateLimited: 0, errors: 0, missed: 0 };
+
+/** Sums one element of a per-CPU array of struct hook_stats. */
+export function readStats(map: BpfMap, key: number): Omit<HookStats, "missed"> {
+  return ownCounters(summing(map, key, HOOK_STATS.size));
+}
+
+/** Sums what the kernel itself counts of programs and of how they are attached. */
+export function readMissed(programs: readonly CountedProgram[], links: readonly CountedLink[] = []): number {
+  const ofPrograms = programs.reduce((sum, program) => sum + program.info().recursionMisses, 0);
+  return links.reduce((sum, link) => sum + link.missed(), ofPrograms);
+}
+
+/** Sums the struct hook_counters of a hook: its own and those of its selectors. */
+export function readCounters(map: BpfMap): { hook: Omit<HookStats, "missed">; selectors: ActionStats[] } {
+  const sum = summing(map, 0, HOOK_COUNTERS.size);
+  const selectors = Array.from({ length: MAX_SELECTORS }, (_, selector) => {
+    const base = HOOK_COUNTERS.members.selector + selector * ACTION_STATS.size;
+    const counts = ACTIONS.map((action) => [action, sum(base + ACTION_STATS.members[action])]);
+    return Object.fromEntries(counts) as ActionStats;
+  });
+  return { hook: ownCounters(sum), selectors };
+}
+
+function ownCounters(sum: (member: number) => number): Omit<HookStats, "missed"> {
+  const { hits, posted, lost, rate_limited, errors } = HOOK_STATS.members;
+  return {
+    hits: sum(hits),
+    posted: sum(posted),
+    lost: sum(lost),
+    rateLimited: sum(rate_limited),
+    errors: sum(errors),
+  };
+}
+
+function summing(map: BpfMap, key: number, size: number): (member: number) => number {
+  const values = map.lookup(new Uint8Array(Uint32Array.of(key).buffer));
+  if (!values) throw new Error(`map ${map.name} has no element ${key}`);
+  const view = new DataView(values.buffer, values.byteOffset, values.byteLength);
+  return (member) => {
+    let total = 0;
+    for (let at = member; at < view.byteLength; at += size) total += Number(view.getBigUint64(at, true));
+    return total;
+  };
+}
+
+/** Adds two sets of counters. */
+export function addStats(a: HookStats, b: HookStats): HookStats {
+  return {
+    hits: a.hits + b.hits,
+    posted: a.posted + b.posted,
+    lost: a.lost + b.lost,
+    rateLimited: a.rateLimited + b.rateLimited,
+    errors: a.errors + b.errors,
+    missed: a.missed + b.missed,
+  };
+}
+
+/** Adds what a selector did in a hook to what it did in others. */
+export function addActions(others: ActionStats | undefined, own: ActionStats): ActionStats {
+  const sums = ACTIONS.map((action) => [action, (others?.[action] ?? 0) + own[action]]);
+  return Object.fromEntries(sums) as ActionStats;
+}

@@ -1,0 +1,102 @@
+/** What a filter on a hook's arguments becomes in the kernel. Pure. */
+import type { FileType, FilterDef, HookDef, TextComparison } from "../../../crds/hook-spec.ts";
+import { HookError } from "../hook-error.ts";
+import { bits, compareNumber, compareTexts, type FilterConfig, mask, type Tables } from "./comparisons.ts";
+import { ENUMERATORS as E, MAX_EXPRESSION_STEPS } from "./layout.ts";
+import { isBuffer, isPath, isText, VALUE_KINDS, type ValueType, valueType } from "./value-types.ts";
+
+/** S_IFMT of a mode, shifted down. */
+const FILE_TYPES: Record<FileType, number> = {
+  fifo: 0o01,
+  character: 0o02,
+  directory: 0o04,
+  block: 0o06,
+  regular: 0o10,
+  symlink: 0o12,
+  socket: 0o14,
+};
+
+/** A filter on one argument; throws a HookError where the argument is not of its kind. */
+export function describeArgument(
+  filter: Exclude<Extract<FilterDef, { match: "arg" }>, { compare: "gained" }>,
+  def: HookDef,
+  tables: Tables,
+): FilterConfig {
+  const { arg: index, negate } = filter;
+  switch (filter.compare) {
+    case "text": {
+      const type = typeOfArgument(def, index);
+      if (!isText(type)) throw unfit(def, index, "text");
+      const { how: compare } = filter;
+      const values = filter.values.map(withoutZeros(type, compare));
+      return { operand: E.OPERAND_TEXT, index, negate, ...compareTexts({ compare, values }, tables) };
+    }
+    case "fileType": {
+      if (!isPath(typeOfArgument(def, index))) throw unfit(def, index, "kind of file");
+      const kinds = bits(filter.types.map((type) => FILE_TYPES[type]));
+      return { operand: E.OPERAND_FILE_TYPE, index, negate, ...mask(BigInt(kinds), tables) };
+    }
+    default:
+      return {
+        operand: E.OPERAND_ARG,
+        index,
+        negate,
+        ...compareNumber(filter, checkNumber(def, index), tables),
+      };
+  }
+}
+
+/** A filter on what one set of capabilities has and another has not. */
+export function describeGained(
+  filter: Extract<FilterDef, { compare: "gained" }>,
+  def: HookDef,
+): FilterConfig {
+  for (const position of [filter.arg, filter.newArg]) checkNumber(def, position);
+  const { arg: index, newArg: first } = filter;
+  return { operand: E.OPERAND_GAINED, index, compare: E.COMPARE_MASKS, negate: false, first, count: 0 };
+}
+
+/** A filter that computes with several arguments. */
+export function describeExpression(
+  { steps }: Extract<FilterDef, { match: "expression" }>,
+  def: HookDef,
+  { expressions }: Tables,
+): FilterConfig {
+  for (const step of steps) if (step.op === "arg") checkNumber(def, step.arg);
+  const first = expressions.length;
+  expressions.push(...steps);
+  if (expressions.length > MAX_EXPRESSION_STEPS) {
+    throw new HookError(
+      "InvalidArgument",
+      `the hook's expressions have ${expressions.length} steps, at most ${MAX_EXPRESSION_STEPS} are possible`,
+    );
+  }
+  const place = { first, count: steps.length };
+  return { operand: E.OPERAND_EXPRESSION, index: 0, compare: E.COMPARE_RANGES, negate: false, ...place };
+}
+
+/** Throws unless the argument is one that the kernel side can compare as a number; returns whether it is signed. */
+function checkNumber(def: HookDef, position: number): boolean {
+  const { kind, signed } = typeOfArgument(def, position);
+  if (kind !== VALUE_KINDS.VALUE_INTEGER && kind !== VALUE_KINDS.VALUE_CAPABILITY_SET) {
+    throw unfit(def, position, "number");
+  }
+  return signed;
+}
+
+function typeOfArgument(def: HookDef, position: number): ValueType {
+  const arg = def.args[position];
+  if (arg) return valueType(arg);
+  throw new HookError("InvalidArgument", `a filter names argument ${position} of ${def.args.length}`);
+}
+
+function unfit(def: HookDef, position: number, what: string): HookError {
+  const type = def.args[position]?.type;
+  return new HookError("InvalidArgument", `an argument of type ${type} has no ${what} to compare`);
+}
+
+/** Upstream's policies write the NUL that ends a string. Of a buffer as a whole, zeros at its end do not count. */
+function withoutZeros(type: ValueType, how: TextComparison): (value: string) => string {
+  if (!isBuffer(type)) return (value) => value.replace(/\0$/, "");
+  return how === "equal" ? (value) => value.replace(/\0+$/, "") : (value) => value;
+}

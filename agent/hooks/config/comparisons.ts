@@ -1,0 +1,88 @@
+/** With what a filter compares: part of struct filter_config, and the sets that it refers to. Pure. */
+import type { Decimal, ExpressionStep, Range, TextComparison } from "../../../crds/hook-spec.ts";
+import type { AutomatonTables } from "./automata.ts";
+import { ENUMERATORS as E } from "./layout.ts";
+import type { PathTables } from "./path-tables.ts";
+import { biased, type RangeTables, type UnsignedRange } from "./ranges.ts";
+
+/** Where the sets of a hook's filters are collected. */
+export interface Tables {
+  ranges: RangeTables;
+  paths: PathTables;
+  automata: AutomatonTables;
+  expressions: ExpressionStep[];
+}
+
+/** struct filter_config. */
+export interface FilterConfig {
+  operand: number;
+  index: number;
+  compare: number;
+  negate: boolean;
+  first: number;
+  count: number;
+}
+
+/** How the operand is compared. */
+export type Comparison = Pick<FilterConfig, "compare" | "first" | "count">;
+
+/** One of these numbers. */
+export function numbers(values: readonly number[], tables: Tables): Comparison {
+  return ranges(
+    values.map((value): UnsignedRange => [BigInt(value), BigInt(value)]),
+    tables,
+  );
+}
+
+function ranges(set: readonly UnsignedRange[], tables: Tables): Comparison {
+  const { many, first, count } = tables.ranges.add(set);
+  return { compare: many ? E.COMPARE_MANY_RANGES : E.COMPARE_RANGES, first, count };
+}
+
+/** A bit in common with this one. */
+export function mask(bitsOfMask: bigint, tables: Tables): Comparison {
+  return { compare: E.COMPARE_MASKS, first: tables.ranges.addMask(bitsOfMask), count: 1 };
+}
+
+/** In one of these ranges, of values of this signedness. */
+export function valueRanges(set: readonly Range[], signed: boolean, tables: Tables): Comparison {
+  return ranges(
+    set.map(([low, high]): UnsignedRange => [biased(BigInt(low), signed), biased(BigInt(high), signed)]),
+    tables,
+  );
+}
+
+type NumberFilter = { compare: "range"; ranges: Range[] } | { compare: "mask"; masks: Decimal[] };
+
+/** As the filter of a number says. */
+export function compareNumber(filter: NumberFilter, signed: boolean, tables: Tables): Comparison {
+  if (filter.compare === "range") return valueRanges(filter.ranges, signed, tables);
+  // A value has a bit in common with one of several masks exactly if it has one with their union.
+  return mask(
+    filter.masks.reduce((union, text) => union | biased(BigInt(text), false), 0n),
+    tables,
+  );
+}
+
+/** One of these texts, in whole or in part. */
+export function compareTexts(
+  { compare, values }: { compare: TextComparison; values: readonly string[] },
+  tables: Tables,
+): Comparison {
+  if (compare === "equal")
+    return { compare: E.COMPARE_PATHS, first: tables.paths.addPaths(values), count: 0 };
+  if (compare === "substring" || compare === "substringIgnoreCase") {
+    const first = tables.automata.add(values, compare === "substringIgnoreCase");
+    return { compare: E.COMPARE_SUBSTRINGS, first, count: 0 };
+  }
+  const end = compare === "postfix";
+  return {
+    compare: end ? E.COMPARE_TAIL_PATTERNS : E.COMPARE_PATTERNS,
+    ...tables.paths.addPatterns(values, end),
+  };
+}
+
+/** A number with the bits at these positions. */
+export function bits(positions: readonly number[]): number {
+  return positions.reduce((sum, position) => sum | (1 << position), 0);
+}

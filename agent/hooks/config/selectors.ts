@@ -1,0 +1,155 @@
+/** What a selector becomes in the kernel: struct selector_config. Pure. */
+import type { ActionDef, ArgDef, HookDef, SelectorDef } from "../../../crds/hook-spec.ts";
+import type { Tables } from "./comparisons.ts";
+import { comparesWithRemembered, encodeFilter, type Resolution } from "./filters.ts";
+import { ENUMERATORS as E, HOOK_CONFIG, RETURN_ARG, SELECTOR_CONFIG } from "./layout.ts";
+
+const SCOPES = { thread: E.LIMIT_THREAD, process: E.LIMIT_PROCESS, global: E.LIMIT_GLOBAL } as const;
+
+/** Numbers of upstream's KprobeAction. */
+const ACTION_NUMBERS = { Sigkill: 3, Override: 5, Signal: 10 } as const;
+
+const SIGKILL = 9;
+
+/** Writes the selectors of a hook and their filters into its config. */
+export function encodeSelectors(view: DataView, def: HookDef, resolution: Resolution, tables: Tables): void {
+  let next = 0;
+  const atReturn = withReturnValue(def);
+  def.selectors.forEach((selector, index) => {
+    const base = HOOK_CONFIG.members.selector + index * SELECTOR_CONFIG.size;
+    const at = SELECTOR_CONFIG.members;
+    const returnFilters = selector.returnFilters ?? [];
+    view.setUint16(base + at.first_filter, next, true);
+    view.setUint16(base + at.filters, selector.filters.length, true);
+    for (const filter of selector.filters) encodeFilter(view, next++, filter, { def, resolution, tables });
+    view.setUint16(base + at.first_return_filter, next, true);
+    view.setUint16(base + at.return_filters, returnFilters.length, true);
+    for (const filter of returnFilters) {
+      const ofValue = { ...filter, match: "arg", arg: RETURN_ARG } as const;
+      encodeFilter(view, next++, ofValue, { def: atReturn, resolution, tables });
+    }
+    encodeActions(view, base, selector, flagsOf(def.selectors, index));
+  });
+}
+
+/** At return the returned value is one argument more. */
+function withReturnValue(def: HookDef): HookDef {
+  if (!def.returnArg) return def;
+  const nop: ArgDef = { index: 0, type: "nop" };
+  const args = Array.from({ length: RETURN_ARG }, (_, position) => def.args[position] ?? nop);
+  return { ...def, args: [...args, { ...def.returnArg, index: RETURN_ARG }] };
+}
+
+function encodeActions(view: DataView, base: number, selector: SelectorDef, flags: number): void {
+  const at = SELECTOR_CONFIG.members;
+  const { actions, returnActions = [] } = selector;
+  const limit = rateLimitOf(selector);
+  const override = overrideOf(actions);
+  view.setUint16(base + at.flags, flags, true);
+  view.setUint16(base + at.limit_scope, limit ? SCOPES[limit.scope] : E.LIMIT_NONE, true);
+  view.setBigUint64(base + at.limit_ns, BigInt(limit?.intervalMs ?? 0) * 1_000_000n, true);
+  view.setUint8(base + at.signal, signalOf(actions));
+  view.setUint8(base + at.signal_at_return, signalOf(returnActions));
+  view.setUint8(base + at.action, lastEnforcing(actions));
+  view.setUint8(base + at.action_at_return, lastEnforcing(returnActions));
+  view.setInt32(base + at.error, override ?? 0, true);
+}
+
+/** Stacks are there at entry only: a selector that may leave the call to later ones takes them for these too. */
+function flagsOf(selectors: readonly SelectorDef[], index: number): number {
+  const [selector, ...later] = selectors.slice(index).map((each) => ({ each, flags: selectorFlags(each) }));
+  if (!selector) return 0;
+  if (!selector.each.returnFilters?.length) return selector.flags;
+  const stacks = E.SELECTOR_KERNEL_STACK | E.SELECTOR_USER_STACK;
+  return later.reduce((flags, other) => flags | (other.flags & stacks), selector.flags);
+}
+
+/** Whether a match of a selector is what it compares with from then on. */
+export function remembers({ filters }: SelectorDef): boolean {
+  return filters.some(comparesWithRemembered);
+}
+
+function selectorFlags(selector: SelectorDef): number {
+  const { actions, returnActions = [] } = selector;
+  const post = [...actions, ...returnActions].filter((action) => action.action === "Post");
+  const flag = (isSet: boolean, bit: number) => (isSet ? bit : 0);
+  return (
+    flag(isSilent(actions), E.SELECTOR_NO_POST) |
+    flag(isSilent(returnActions), E.SELECTOR_NO_POST_AT_RETURN) |
+    flag(
+      post.some((action) => action.kernelStackTrace),
+      E.SELECTOR_KERNEL_STACK,
+    ) |
+    flag(
+      post.some((action) => action.userStackTrace),
+      E.SELECTOR_USER_STACK,
+    ) |
+    flag(asksForHash(selector), E.SELECTOR_HASH) |
+    flag(overrideOf(actions) !== undefined, E.SELECTOR_OVERRIDE) |
+    flag(remembers(selector), E.SELECTOR_REMEMBERS)
+  );
+}
+
+function isSilent(actions: readonly ActionDef[]): boolean {
+  return actions.some((action) => action.action === "NoPost");
+}
+
+function signalOf(actions: readonly ActionDef[]): number {
+  for (const action of actions) {
+    if (action.action === "Sigkill") return SIGKILL;
+    if (action.action === "Signal") return action.signal;
+  }
+  return 0;
+}
+
+/** What a call of the hook returns instead of being made. */
+export function overrideOf(actions: readonly ActionDef[]): number | undefined {
+  for (const action of actions) {
+    if (action.action === "Override") return action.error;
+  }
+  return undefined;
+}
+
+function lastEnforcing(actions: readonly ActionDef[]): number {
+  const numbers = actions.flatMap(({ action }) =>
+    action === "Post" || action === "NoPost" ? [] : [ACTION_NUMBERS[action]],
+  );
+  return numbers.at(-1) ?? 0;
+}
+
+/** The rate limit of what a selector posts. */
+export function rateLimitOf({ actions, returnActions = [] }: SelectorDef) {
+  for (const action of [...returnActions, ...actions]) {
+    if (action.action === "Post" && action.rateLimit) return action.rateLimit;
+  }
+  return undefined;
+}
+
+/** Whether a hook does anything but tell. */
+export function isEnforcing(def: HookDef): boolean {
+  return def.selectors.some((selector) =>
+    [...selector.actions, ...(selector.returnActions ?? [])].some(
+      ({ action }) => action !== "Post" && action !== "NoPost",
+    ),
+  );
+}
+
+/** Whether a hook has a selector that overrides. */
+export function overrides(def: HookDef): boolean {
+  return def.selectors.some((selector) => overrideOf(selector.actions) !== undefined);
+}
+
+function asksForHash({ actions }: SelectorDef): boolean {
+  return actions.some((action) => action.action === "Post" && action.imaHash === true);
+}
+
+/** Whether a selector of a hook asks for the hash of a file. */
+export function hashes(def: HookDef): boolean {
+  return def.selectors.some(asksForHash);
+}
+
+/** Whether a hook asks for the trace of a stack. */
+export function stackTraces(def: HookDef): number {
+  const bits = def.selectors.reduce((all, selector) => all | selectorFlags(selector), 0);
+  return (bits & E.SELECTOR_KERNEL_STACK ? 1 : 0) + (bits & E.SELECTOR_USER_STACK ? 1 : 0);
+}

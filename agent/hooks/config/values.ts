@@ -1,0 +1,135 @@
+/** What a hook's values become in the kernel: how each is found, read and laid out in the record. Pure. */
+import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
+import { HookError } from "../hook-error.ts";
+import type { Walk } from "../kernel/resolve.ts";
+import type { BufferConfig } from "../targets/buffers.ts";
+import type { FieldConfig } from "./filters.ts";
+import {
+  ARG_SLOT_BYTES,
+  BUFFER_CONFIG,
+  ENUMERATORS as E,
+  FIELD_CONFIG,
+  HOOK_CONFIG,
+  HOOK_RECORD_BYTES,
+  LATE_CONFIG,
+  MAX_STEPS_OF_VALUE,
+  RETURN_ARG,
+  VALUE_CONFIG,
+} from "./layout.ts";
+import { isBuffer, type ValueType, valueType } from "./value-types.ts";
+
+/** Room behind the last string: two bytes more are read to see whether it was cut, and 8 zeros end it. */
+export const STRING_SLACK = 16;
+
+/** A value whose slot is set aside until the function returns. */
+export interface LateValue {
+  arg: number;
+  limit: number;
+  room: number;
+}
+
+/** The values that are read at return, and how far arguments and return value reach at most. */
+export function lateValues(def: HookDef): { values: LateValue[]; end: number } {
+  const values: LateValue[] = [];
+  let end = HOOK_RECORD_BYTES;
+  const add = (arg: number, type: ValueType, isLate: boolean) => {
+    // The next slot is there already when a late value is written: it has the slack for itself.
+    const room = type.room + (isLate && type.varies ? STRING_SLACK : 0);
+    if (isLate) values.push({ arg, limit: end, room });
+    end += ARG_SLOT_BYTES + room;
+  };
+  def.args.forEach((arg, index) => {
+    add(index, valueType(arg), isReadAtReturn(def, index));
+  });
+  if (def.returnArg) add(RETURN_ARG, valueType(def.returnArg), true);
+  return { values, end };
+}
+
+/** Writes struct late_config. */
+export function encodeLate(view: DataView, { arg, limit, room }: LateValue): void {
+  const base = HOOK_CONFIG.members.late + arg * LATE_CONFIG.size;
+  view.setUint16(base + LATE_CONFIG.members.limit, limit, true);
+  view.setUint16(base + LATE_CONFIG.members.room, room, true);
+}
+
+/** Writes the fields of a trace event, where these are the parameters. */
+export function encodeFields(view: DataView, fields: readonly FieldConfig[]): void {
+  fields.forEach(({ offset, size, kind }, index) => {
+    const base = HOOK_CONFIG.members.field + index * FIELD_CONFIG.size;
+    view.setUint16(base + FIELD_CONFIG.members.offset, offset, true);
+    view.setUint8(base + FIELD_CONFIG.members.size, size);
+    view.setUint8(base + FIELD_CONFIG.members.kind, kind);
+  });
+}
+
+/** Writes how each argument, and what is returned, is found and read. */
+export function encodeArgs(view: DataView, def: HookDef, walks: readonly (Walk | undefined)[]): void {
+  const values = def.args.map((arg, index) => ({
+    ...arg,
+    position: index,
+    late: isReadAtReturn(def, index),
+  }));
+  if (def.returnArg) {
+    values.push({ ...def.returnArg, index: RETURN_ARG, position: RETURN_ARG, late: true });
+  }
+  values.forEach(({ position, late, ...arg }) => {
+    const walk = walks[position];
+    const type = atEndOf(walk, valueType(arg));
+    const base = HOOK_CONFIG.members.arg + position * VALUE_CONFIG.size;
+    const { kind, parameter, width, flags, source } = VALUE_CONFIG.members;
+    view.setUint8(base + kind, type.kind);
+    view.setUint8(base + source, sourceOf(arg));
+    if (walk) encodeWalk(view, position, walk);
+    view.setUint8(base + parameter, arg.index);
+    view.setUint8(base + width, type.width);
+    view.setUint8(
+      base + flags,
+      (type.signed ? E.VALUE_SIGNED : 0) |
+        (def.syscall && !walk ? E.VALUE_USER : 0) |
+        (late ? E.VALUE_AT_RETURN : 0),
+    );
+  });
+}
+
+/** Writes how many bytes the buffers have; throws a HookError where nothing tells. */
+export function encodeBuffers(
+  view: DataView,
+  def: HookDef,
+  buffers: readonly (BufferConfig | undefined)[],
+): void {
+  def.args.forEach((arg, position) => {
+    if (!isBuffer(valueType(arg))) return;
+    const buffer = buffers[position];
+    if (!buffer) throw new HookError("InvalidArgument", `args[${position}]: nothing tells the buffer's size`);
+    const base = HOOK_CONFIG.members.buffer + position * BUFFER_CONFIG.size;
+    const at = BUFFER_CONFIG.members;
+    view.setUint32(base + at.limit, buffer.limit, true);
+    view.setUint8(base + at.parameter, buffer.parameter);
+    view.setUint8(base + at.width, buffer.width);
+    view.setUint8(base + at.flags, buffer.signed ? E.VALUE_SIGNED : 0);
+  });
+}
+
+function isReadAtReturn(def: HookDef, arg: number): boolean {
+  return def.returnArg !== undefined && def.args[arg]?.returnCopy === true;
+}
+
+function sourceOf({ source }: Pick<ArgDef, "source">): number {
+  if (source === "current_task") return E.SOURCE_CURRENT_TASK;
+  return source === "pt_regs" ? E.SOURCE_REGISTERS : E.SOURCE_PARAMETER;
+}
+
+/** An integer has the width of what is there, where that is less than its type's. */
+function atEndOf(walk: Walk | undefined, type: ValueType): ValueType {
+  if (!walk || walk.load === 0 || type.width <= walk.load) return type;
+  return { ...type, width: walk.load, signed: type.signed && walk.signed };
+}
+
+function encodeWalk(view: DataView, arg: number, { offsets, load }: Walk): void {
+  const base = HOOK_CONFIG.members.arg + arg * VALUE_CONFIG.size;
+  view.setUint8(base + VALUE_CONFIG.members.steps, offsets.length);
+  view.setUint8(base + VALUE_CONFIG.members.load, load);
+  offsets.forEach((offset, step) => {
+    view.setUint32(HOOK_CONFIG.members.step + (arg * MAX_STEPS_OF_VALUE + step) * 4, offset, true);
+  });
+}

@@ -1,0 +1,159 @@
+import { existsSync } from "node:fs";
+import { afterAll, describe, expect, test } from "vitest";
+import type { ArgType } from "../../../crds/hook-spec.ts";
+import { type KernelBtf, loadBinding } from "../../bpf/binding.ts";
+import { HookError } from "../hook-error.ts";
+import { resolveWalks } from "../targets/walks.ts";
+import { makeHook } from "../testing/hooks.ts";
+import { resolveWalk } from "./resolve.ts";
+
+const available = existsSync("/sys/kernel/btf/vmlinux") && existsSync("build/bpf.node");
+
+describe.skipIf(!available)(
+  "walks through the running kernel's types (skipped without BTF and addon)",
+  () => {
+    const btf: KernelBtf | undefined = available ? loadBinding().loadKernelBtf() : undefined;
+    afterAll(() => btf?.close());
+    const walk = (struct: string, path: string) =>
+      resolveWalk(btf as KernelBtf, btf?.structId(struct) ?? 0, path);
+    const offset = (struct: string, member: string) => btf?.structMember(struct, member)?.offset;
+
+    test("a member of the struct itself is one step", () => {
+      expect(walk("cred", "euid.val")).toEqual({
+        offsets: [offset("cred", "euid")],
+        load: 4,
+        signed: false,
+      });
+    });
+
+    test("a pointer between is followed", () => {
+      expect(walk("task_struct", "cred.user_ns.level")).toEqual({
+        offsets: [
+          offset("task_struct", "cred"),
+          offset("cred", "user_ns"),
+          offset("user_namespace", "level"),
+        ],
+        load: 4,
+        signed: true,
+      });
+    });
+
+    test("a pointer at the end is the value, a struct or an array is its address, a struct around a number the number", () => {
+      expect(walk("cred", "user_ns").load).toBe(8);
+      expect(walk("cred", "cap_effective").load).toBe(0);
+      expect(walk("task_struct", "comm").load).toBe(0);
+      expect(walk("cred", "uid").load).toBe(4);
+    });
+
+    test("elements of arrays and members of anonymous structs are found", () => {
+      const comm = offset("task_struct", "comm") ?? 0;
+      expect(walk("task_struct", "comm[3]")).toEqual({
+        offsets: [comm + 3],
+        load: 1,
+        signed: expect.any(Boolean),
+      });
+      expect(walk("file", "f_path.dentry.d_name.name").offsets.length).toBe(2);
+      expect(walk("dentry", "d_name.len").load).toBe(4);
+    });
+
+    const errors: Record<string, { path: string; message: RegExp }> = {
+      "a member that is missing": {
+        path: "cred.user_ns.levl",
+        message:
+          /resolve cred.user_ns.levl: struct user_namespace has no member levl: did you mean "level"\?/,
+      },
+      "a member with two letters swapped": {
+        path: "cred.eiud.val",
+        message: /struct cred has no member eiud: did you mean "euid"\?/,
+      },
+      "a member of a number": { path: "pid.val", message: /val: an integer has no members|no members/ },
+      "a bit-field": { path: "in_execve", message: /in_execve of struct task_struct is a bit-field/ },
+      "an element beyond the end": { path: "comm[16]", message: /\[16\] is beyond 16 elements/ },
+      "an index of no array": { path: "pid[1]", message: /is no array/ },
+      "what is no member": { path: "cred..uid", message: /is no member/ },
+      "too many levels": { path: Array(11).fill("real_parent").join("."), message: /11 levels, at most 10/ },
+    };
+    test.each(Object.entries(errors))("%s is refused by name", (_name, { path, message }) => {
+      expect(() => walk("task_struct", path)).toThrow(HookError);
+      expect(() => walk("task_struct", path)).toThrow(message);
+    });
+
+    const proto = btf?.funcProto("commit_creds");
+    const refused: Record<string, { def: Parameters<typeof makeHook>[0]; message: RegExp }> = {
+      "a register that there is not": {
+        def: { args: [{ index: 0, type: "uint64", source: "pt_regs", resolve: "rsp" }] },
+        message: /args\[0\]: resolve rsp: struct pt_regs has no member rsp/,
+      },
+      "a type of a module that is not loaded": {
+        def: {
+          args: [{ index: 0, type: "uint64", resolve: "val", btfType: "thing", btfTypeModule: "no-such" }],
+        },
+        message: /btfTypeModule no-such: ENOENT: the module is not loaded, or/,
+      },
+      "a structure as a number": {
+        def: { args: [{ index: 0, type: "uint64", resolve: "cap_effective" }] },
+        message: /is no number, as type uint64 wants/,
+      },
+      "a number as a structure": {
+        def: { args: [{ index: 0, type: "cred", resolve: "euid.val" }] },
+        message: /is a number, type cred wants an address/,
+      },
+      "another structure": {
+        def: { args: [{ index: 0, type: "cred", resolve: "user_ns" }] },
+        message: /^args\[0\]: resolve user_ns: it is struct user_namespace, not of the type cred$/,
+      },
+      "another structure of the task": {
+        def: { args: [{ index: 0, type: "file", source: "current_task", resolve: "fs.pwd" }] },
+        message: /resolve fs.pwd: it is struct path, not of the type file/,
+      },
+      "a structure as a text": {
+        def: { args: [{ index: 0, type: "string", resolve: "user_ns" }] },
+        message: /resolve user_ns: it is struct user_namespace, not of the type string/,
+      },
+      "numbers as a text": {
+        def: { args: [{ index: 0, type: "string", resolve: "group_info.gid" }] },
+        message: /not of the type string/,
+      },
+      "a structure as a set of capabilities": {
+        def: { args: [{ index: 0, type: "cap_effective", resolve: "group_info" }] },
+        message: /it is struct group_info, not of the type cap_effective/,
+      },
+      "an argument of a system call": {
+        def: { syscall: true, args: [{ index: 0, type: "uint64", resolve: "val" }] },
+        message: /no structure of the kernel/,
+      },
+      "a type that the kernel has not": {
+        def: { args: [{ index: 0, type: "uint64", resolve: "val", btfType: "no_such" }] },
+        message: /no struct no_such/,
+      },
+    };
+    test("a register is a member of the struct that holds them", () => {
+      const args = [{ index: 0, type: "uint64", source: "pt_regs", resolve: "sp" } as const];
+      expect(resolveWalks(btf as KernelBtf, makeHook({ args }), undefined)).toEqual([
+        { offsets: [offset("pt_regs", "sp")], load: 8, signed: false },
+      ]);
+    });
+
+    const read: [source: string, type: ArgType, resolve: string][] = [
+      ["cred", "user_namespace", "user_ns"],
+      ["cred", "cap_inheritable", "cap_inheritable"],
+      ["cred", "kernel_cap_t", "cap_bset"],
+      ["task_struct", "cred", "real_cred"],
+      ["task_struct", "string", "comm"],
+      ["task_struct", "string", "fs.pwd.dentry.d_name.name"],
+      ["task_struct", "file", "mm.exe_file"],
+      ["task_struct", "path", "fs.pwd"],
+      ["task_struct", "dentry", "fs.pwd.dentry"],
+      ["task_struct", "string", "stack"],
+    ];
+    test.each(read)("%s leads to %s by %s", (from, type, resolve) => {
+      const source = from === "cred" ? {} : { source: "current_task" as const };
+      const def = makeHook({ args: [{ index: 0, type, resolve, ...source }] });
+      expect(resolveWalks(btf as KernelBtf, def, proto)).toHaveLength(1);
+    });
+
+    test.each(Object.entries(refused))("%s is refused", (_name, { def, message }) => {
+      expect(() => resolveWalks(btf as KernelBtf, makeHook(def), proto)).toThrow(message);
+    });
+  },
+);

@@ -1,0 +1,141 @@
+/** Finds a member by its path in the kernel's types: the steps that the kernel side then takes. Pure. */
+
+import { didYouMean } from "../../../policy/suggest.ts";
+import type { BtfMember, BtfType, KernelBtf } from "../../bpf/binding.ts";
+import { HookError } from "../hook-error.ts";
+
+/** Levels of a path, as upstream allows. */
+const MAX_LEVELS = 10;
+const ARRAY_LEVELS = /^([A-Za-z_]\w*)((?:\[\d+\])*)$/;
+
+/** How to get from an address to a value. */
+export interface Walk {
+  /** Bytes to add; between two of them the pointer there is followed. */
+  offsets: number[];
+  /** Bytes of the value; 0: the value is the address of what was found. */
+  load: 0 | 1 | 2 | 4 | 8;
+  signed: boolean;
+}
+
+type Types = Pick<KernelBtf, "describeType">;
+
+/** A place in memory: of a type, `offset` bytes from where the last pointer led. */
+interface Place {
+  type: BtfType;
+  offset: number;
+}
+
+/**
+ * Follows `path` from a pointer to the given struct. Throws a HookError that names the member that is missing and the
+ * level on which it is.
+ */
+export function resolveWalk(types: Types, structId: number, path: string): Walk {
+  return resolveMember(types, structId, path).walk;
+}
+
+/** A member that a path leads to. */
+export interface Member {
+  walk: Walk;
+  /** Of what stands there. */
+  type: BtfType;
+  /** What it is or, where it is a pointer or an array, what that is of. */
+  of: BtfType;
+}
+
+/** The same with the type of what stands there. */
+export function resolveMember(types: Types, structId: number, path: string): Member {
+  const levels = path.split(".");
+  if (levels.length > MAX_LEVELS)
+    fail(path, `has ${levels.length} levels, at most ${MAX_LEVELS} are possible`);
+  const offsets: number[] = [];
+  let place: Place = { type: types.describeType(structId), offset: 0 };
+  for (const level of levels) place = takeLevel(types, place, level, offsets, path);
+  const { type, offset } = place;
+  const of = type.kind === "pointer" || type.kind === "array" ? types.describeType(type.target) : type;
+  return { walk: { offsets: [...offsets, offset], ...loadOf(type) }, type, of };
+}
+
+function takeLevel(types: Types, from: Place, level: string, offsets: number[], path: string): Place {
+  const [, name = "", indices = ""] = ARRAY_LEVELS.exec(level) ?? fail(path, `${level} is no member`);
+  let place = takeMember(types, followPointer(types, from, offsets), name, path);
+  for (const [, index] of indices.matchAll(/\[(\d+)\]/g)) {
+    place = takeElement(types, place, Number(index), offsets, path);
+  }
+  return place;
+}
+
+function followPointer(types: Types, place: Place, offsets: number[]): Place {
+  if (place.type.kind !== "pointer") return place;
+  offsets.push(place.offset);
+  return { type: types.describeType(place.type.target), offset: 0 };
+}
+
+function takeMember(types: Types, { type, offset }: Place, name: string, path: string): Place {
+  if (type.kind !== "struct") return fail(path, `${name}: ${describe(type)} has no members`);
+  const found = findMember(types, type.members, name);
+  if (!found) {
+    const hint = didYouMean(name, allNames(types, type.members));
+    return fail(path, `${describe(type)} has no member ${name}${hint}`);
+  }
+  if (found.bitSize > 0) return fail(path, `${name} of ${describe(type)} is a bit-field`);
+  return { type: types.describeType(found.type), offset: offset + found.bitOffset / 8 };
+}
+
+/** Members of anonymous structs and unions count as their owner's. */
+function findMember(types: Types, members: readonly BtfMember[], name: string): BtfMember | undefined {
+  for (const member of members) {
+    if (member.name === name) return member;
+    const inner = member.name === "" ? types.describeType(member.type) : undefined;
+    const found = inner?.kind === "struct" ? findMember(types, inner.members, name) : undefined;
+    if (found) return { ...found, bitOffset: member.bitOffset + found.bitOffset };
+  }
+  return undefined;
+}
+
+function allNames(types: Types, members: readonly BtfMember[]): string[] {
+  return members.flatMap(({ name, type }) => {
+    const inner = name === "" ? types.describeType(type) : undefined;
+    return inner?.kind === "struct" ? allNames(types, inner.members) : [name];
+  });
+}
+
+function takeElement(types: Types, place: Place, index: number, offsets: number[], path: string): Place {
+  const { type } = place;
+  if (type.kind === "array") {
+    // An array without a size is the open end of a struct.
+    if (type.count > 0 && index >= type.count) fail(path, `[${index}] is beyond ${type.count} elements`);
+    const element = types.describeType(type.target);
+    return { type: element, offset: place.offset + index * sizeOf(element) };
+  }
+  if (type.kind !== "pointer") return fail(path, `[${index}]: ${describe(type)} is no array`);
+  const target = followPointer(types, place, offsets);
+  return { type: target.type, offset: index * sizeOf(target.type) };
+}
+
+function loadOf(type: BtfType): Pick<Walk, "load" | "signed"> {
+  if (type.kind === "pointer") return { load: 8, signed: false };
+  const signed = type.kind === "integer" && type.signed;
+  const isNumber = type.kind === "integer" || isWrapped(type);
+  const size = isNumber ? sizeOf(type) : 0;
+  return { load: size === 1 || size === 2 || size === 4 || size === 8 ? size : 0, signed };
+}
+
+/** A struct around one number: kuid_t. */
+function isWrapped(type: BtfType): boolean {
+  return type.kind === "struct" && type.members.length === 1 && type.size <= 4;
+}
+
+function sizeOf(type: BtfType): number {
+  return type.kind === "other" ? 0 : type.size;
+}
+
+const KINDS = { pointer: "a pointer", array: "an array", integer: "an integer", other: "what has no size" };
+
+/** What a type is, for messages. */
+export function describe(type: BtfType): string {
+  return type.kind === "struct" ? `struct ${type.name || "{...}"}` : KINDS[type.kind];
+}
+
+function fail(path: string, message: string): never {
+  throw new HookError("InvalidArgument", `resolve ${path}: ${message}`);
+}

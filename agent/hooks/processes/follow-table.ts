@@ -1,0 +1,216 @@
+/** Lists whose processes are followed to what they start: a bit each in the kernel side's maps, on the whole node. */
+import { type BpfMap, isBpfError } from "../../bpf/binding.ts";
+import { FOLLOW_PID, FOLLOW_SEED } from "../config/layout.ts";
+import { encodePath } from "../config/path-tables.ts";
+import { HookError } from "../hook-error.ts";
+import { type FollowedList, followedAmong, type RunningProcess } from "./running.ts";
+
+const BITS = 64;
+/** Looks into /proc; each finds what was forked in between by processes that were not known yet. */
+const MAX_PASSES = 10;
+
+/** The maps of bpf/include/follow.h. */
+export interface FollowMaps {
+  followPaths: BpfMap;
+  followPids: BpfMap;
+  /** Written here alone. */
+  followSeeds: BpfMap;
+  /** Written by the kernel side. */
+  followed: BpfMap;
+  followCount: BpfMap;
+}
+
+interface TakenList {
+  name: string;
+  by: FollowedList["by"];
+  /** Its keys in follow_paths or follow_pids, by value. */
+  keys: ReadonlyMap<string, Uint8Array>;
+  /** Ids of the hooks that have it. */
+  users: Set<number>;
+}
+
+/** Hooks with the same list share a bit. */
+export class FollowTable {
+  readonly #maps: FollowMaps;
+  readonly #running: (list: FollowedList) => RunningProcess[];
+  readonly #lists: (TakenList | undefined)[] = Array(BITS).fill(undefined);
+  /** Bits that processes may still carry from a list that is gone. */
+  readonly #stale = new Set<number>();
+  #next = 0;
+
+  /** `running` reads all processes. */
+  constructor(maps: FollowMaps, running: (list: FollowedList) => RunningProcess[]) {
+    this.#maps = maps;
+    this.#running = running;
+  }
+
+  /**
+   * The list's bit, kept until the hook releases it: from now on what its processes start carries it, and so does what
+   * runs and descends from them. Throws a HookError where all bits are in use.
+   */
+  take(hookId: number, list: FollowedList): number {
+    const taken = makeTaken(list);
+    const shared = this.#lists.findIndex((other) => other?.name === taken.name);
+    const bit = shared >= 0 ? shared : this.#add(taken, list);
+    this.#lists[bit]?.users.add(hookId);
+    return bit;
+  }
+
+  /** Idempotent. */
+  release(hookId: number): void {
+    for (const [bit, list] of this.#lists.entries()) {
+      if (list?.users.delete(hookId) && list.users.size === 0) this.#drop(bit, list);
+    }
+  }
+
+  /** The bit whose turn it is: the longer it was free, the fewer processes carry it. */
+  #add(taken: TakenList, list: FollowedList): number {
+    const turns = Array.from({ length: BITS }, (_, turn) => (this.#next + turn) % BITS);
+    const bit = turns.find((candidate) => this.#lists[candidate] === undefined);
+    if (bit === undefined) {
+      const message = `followChildren, followForks: the hooks of this node have ${BITS} lists that they follow, more are not possible`;
+      throw new HookError("InvalidArgument", message);
+    }
+    if (this.#stale.delete(bit)) this.#clear(bit);
+    this.#next = (bit + 1) % BITS;
+    this.#lists[bit] = taken;
+    try {
+      // First: what listed processes fork while /proc is read carries the bit.
+      this.#write(taken);
+      this.#writeCount();
+      this.#seed(bit, list);
+    } catch (error) {
+      this.#drop(bit, taken);
+      throw error;
+    }
+    return bit;
+  }
+
+  #drop(bit: number, list: TakenList): void {
+    this.#lists[bit] = undefined;
+    this.#stale.add(bit);
+    this.#write(list);
+    this.#writeCount();
+  }
+
+  #writeCount(): void {
+    const count = this.#lists.filter((list) => list !== undefined).length;
+    this.#maps.followCount.update(uint32(0), uint32(count));
+  }
+
+  #write({ by, keys }: TakenList): void {
+    const map = by === "path" ? this.#maps.followPaths : this.#maps.followPids;
+    for (const [value, key] of keys) {
+      const bits = this.#lists.reduce(
+        (sum, list, bit) => (list?.by === by && list.keys.has(value) ? sum | maskOf(bit) : sum),
+        0n,
+      );
+      if (bits === 0n) map.delete(key);
+      else map.update(key, uint64(bits));
+    }
+  }
+
+  /** Gives the bit to what runs already. */
+  #seed(bit: number, list: FollowedList): void {
+    for (let pass = 0; pass < MAX_PASSES; pass++) {
+      const processes = this.#running(list);
+      const carriers = this.#carriers(bit); // after /proc was read: children of who was seeded have it themselves
+      const missing = followedAmong(processes, carriers).filter(({ pid }) => !carriers.has(pid));
+      if (missing.filter((process) => this.#addSeed(process, bit)).length === 0) return;
+    }
+  }
+
+  /** False when nothing was added. */
+  #addSeed({ pid, startNs }: RunningProcess, bit: number): boolean {
+    const key = uint32(pid);
+    const old = this.#maps.followSeeds.lookup(key);
+    const lists = old && startOf(old) === startNs ? listsOf(old) : 0n;
+    if (lists & maskOf(bit)) return false;
+    try {
+      this.#maps.followSeeds.update(key, encodeSeed(startNs, lists | maskOf(bit)));
+      return true;
+    } catch (error) {
+      // The map is full: filters find it as long as those live that it descends from.
+      if (isBpfError(error) && error.code === "E2BIG") return false;
+      throw error;
+    }
+  }
+
+  #carriers(bit: number): Set<number> {
+    const { followed } = this.#maps;
+    const carrying = followed.keys().filter((key) => bitsIn(followed.lookup(key)) & maskOf(bit));
+    return new Set(carrying.map((key) => viewOf(key).getUint32(0, true)));
+  }
+
+  /** What the kernel side passes on to a process while its entry is rewritten is lost; it takes 64 lists to get here. */
+  #clear(bit: number): void {
+    const { followed, followSeeds } = this.#maps;
+    for (const key of followed.keys()) {
+      const bits = bitsIn(followed.lookup(key));
+      const rest = bits & ~maskOf(bit);
+      if (rest === 0n) followed.delete(key);
+      else if (rest !== bits) followed.update(key, uint64(rest));
+    }
+    for (const key of followSeeds.keys()) {
+      const seed = followSeeds.lookup(key);
+      if (!seed) continue;
+      const rest = listsOf(seed) & ~maskOf(bit);
+      if (rest === 0n) followSeeds.delete(key);
+      else if (rest !== listsOf(seed)) followSeeds.update(key, encodeSeed(startOf(seed), rest));
+    }
+  }
+}
+
+function makeTaken(list: FollowedList): TakenList {
+  const keys = new Map(
+    list.by === "path"
+      ? list.values.map((path) => [path, encodePath(path)] as const)
+      : list.values.map((pid) => [`${pid}`, encodePid(pid, list.by === "namespacePid")] as const),
+  );
+  const name = [list.by, ...[...keys.keys()].sort()].join("\n");
+  return { name, by: list.by, keys, users: new Set() };
+}
+
+/** struct follow_pid. */
+function encodePid(pid: number, inNamespace: boolean): Uint8Array {
+  const key = new Uint8Array(FOLLOW_PID.size);
+  viewOf(key).setUint32(FOLLOW_PID.members.pid, pid, true);
+  viewOf(key).setUint32(FOLLOW_PID.members.in_namespace, inNamespace ? 1 : 0, true);
+  return key;
+}
+
+/** struct follow_seed. */
+function encodeSeed(startNs: bigint, lists: bigint): Uint8Array {
+  const seed = new Uint8Array(FOLLOW_SEED.size);
+  viewOf(seed).setBigUint64(FOLLOW_SEED.members.start_ns, startNs, true);
+  viewOf(seed).setBigUint64(FOLLOW_SEED.members.lists, lists, true);
+  return seed;
+}
+
+function startOf(seed: Uint8Array): bigint {
+  return viewOf(seed).getBigUint64(FOLLOW_SEED.members.start_ns, true);
+}
+
+function listsOf(seed: Uint8Array): bigint {
+  return viewOf(seed).getBigUint64(FOLLOW_SEED.members.lists, true);
+}
+
+function bitsIn(value: Uint8Array | undefined): bigint {
+  return value ? viewOf(value).getBigUint64(0, true) : 0n;
+}
+
+function maskOf(bit: number): bigint {
+  return 1n << BigInt(bit);
+}
+
+function uint32(value: number): Uint8Array {
+  return new Uint8Array(Uint32Array.of(value).buffer);
+}
+
+function uint64(value: bigint): Uint8Array {
+  return new Uint8Array(BigUint64Array.of(value).buffer);
+}
+
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
+}

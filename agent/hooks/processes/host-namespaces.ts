@@ -1,0 +1,58 @@
+/** Which namespaces are the host's: those of process 1 of the given procfs. */
+import { readFileSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
+import type { NamespaceName } from "../../../crds/hook-spec.ts";
+import { parseStatus } from "../../process/proc-files.ts";
+import { HookError } from "../hook-error.ts";
+
+const FILES: Record<NamespaceName, string> = {
+  Uts: "uts",
+  Ipc: "ipc",
+  Mnt: "mnt",
+  Pid: "pid",
+  PidForChildren: "pid_for_children",
+  Net: "net",
+  Time: "time",
+  TimeForChildren: "time_for_children",
+  Cgroup: "cgroup",
+  User: "user",
+};
+
+/** Inode number of the host's namespace; throws a HookError where it cannot be read, or the kernel has none. */
+export function hostNamespace(procfs: string, name: NamespaceName): number {
+  const path = join(procfs, "1/ns", FILES[name]);
+  try {
+    return readNamespace(path);
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const isForbidden = code === "EACCES" || code === "EPERM";
+    if (isForbidden && name === "Pid" && isOfOwnPidNamespace(procfs)) {
+      return readNamespace(join(procfs, "self/ns/pid")); // process 1 is its first process
+    }
+    throw isForbidden
+      ? new HookError(
+          "AttachFailed",
+          `host_ns of namespace ${name}: read ${path}: ${code} (needs CAP_SYS_PTRACE, and every capability of process 1)`,
+        )
+      : new HookError("KernelUnsupported", `host_ns of namespace ${name}: read ${path}: ${code ?? message}`);
+  }
+}
+
+/** Whether the numbers of this procfs are those of the namespace that this process is in. */
+function isOfOwnPidNamespace(procfs: string): boolean {
+  const status = parseStatus(readFileSync(join(procfs, "self/status"), "utf8"));
+  return status.get("NSpid") === String(process.pid); // else a number for each namespace in between
+}
+
+function readNamespace(path: string): number {
+  const target = readlinkSync(path);
+  const inode = parseNamespaceLink(target);
+  if (inode === undefined) throw new Error(`${target} is no namespace`);
+  return inode;
+}
+
+/** The number in `pid:[4026531836]`. */
+export function parseNamespaceLink(target: string): number | undefined {
+  const digits = /:\[(\d+)\]$/.exec(target)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}

@@ -1,0 +1,52 @@
+import { readFileSync, readlinkSync } from "node:fs";
+import { expect, test } from "vitest";
+import type { BpfMap } from "../../bpf/binding.ts";
+import { PROCESS_IMAGE, PROCESS_STATE } from "../config/layout.ts";
+import { encodeImage, readProcessState, seedImage } from "./process-images.ts";
+
+const { tail, path, path_size, flags, state } = PROCESS_IMAGE.members;
+const inum = (name: string) => Number(/\d+/.exec(readlinkSync(`/proc/self/ns/${name}`))?.[0]);
+const text = (bytes: Uint8Array) => Buffer.from(bytes).toString().replaceAll("\0", "");
+
+test("a path stands at the start of its field and at the end of the tail", () => {
+  const image = encodeImage("/usr/bin/su");
+  expect(text(image.subarray(path, path + 12))).toBe("/usr/bin/su");
+  expect(image[path - 1]).toBe("u".charCodeAt(0));
+  expect(text(image.subarray(tail, path))).toBe("/usr/bin/su");
+  expect(new DataView(image.buffer).getUint32(path_size, true)).toBe(11);
+});
+
+test("a long path is cut at both ends, and its size tells", () => {
+  const long = `/${"a".repeat(300)}/end`;
+  const image = encodeImage(long);
+  expect(text(image.subarray(path, path_size))).toBe(long.slice(0, 255));
+  expect(text(image.subarray(tail, path))).toBe(long.slice(-128));
+  expect(new DataView(image.buffer).getUint32(path_size, true)).toBe(long.length);
+});
+
+test("what changes are compared with comes from procfs", () => {
+  const own = readProcessState("/proc/self");
+  const image = encodeImage("/bin/node", own);
+  const view = new DataView(image.buffer);
+  expect(view.getUint32(flags, true)).toBe(1);
+  expect(view.getUint32(state + PROCESS_STATE.members.ns + 4 * 3, true)).toBe(inum("pid"));
+  expect(view.getUint32(state + PROCESS_STATE.members.ns + 4 * 9, true)).toBe(inum("user"));
+  const effective = /^CapEff:\s*(\w+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
+  expect(view.getBigUint64(state, true)).toBe(BigInt(`0x${effective}`));
+});
+
+test("of a process that is gone nothing is known", () => {
+  expect(readProcessState("/proc/0")).toBeUndefined();
+  expect(new DataView(encodeImage("/bin/gone", undefined).buffer).getUint32(flags, true)).toBe(0);
+});
+
+test("what an exec has said is not overwritten", () => {
+  const entries = new Map<string, Uint8Array>();
+  const images = {
+    lookup: (key: Uint8Array) => entries.get(String(key)),
+    update: (key: Uint8Array, value: Uint8Array) => void entries.set(String(key), value),
+  } as unknown as BpfMap;
+  seedImage(images, "/no/such/procfs", 5, "/bin/first");
+  seedImage(images, "/no/such/procfs", 5, "/bin/second");
+  expect([...entries.values()].map((image) => text(image.subarray(path, path_size)))).toEqual(["/bin/first"]);
+});

@@ -1,0 +1,83 @@
+/** Entries of process_images for processes that were there before the sensors. */
+import { readFileSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
+import type { BpfMap } from "../../bpf/binding.ts";
+import { ENUMERATORS as E, EXE_PATH, EXE_TAIL, PROCESS_IMAGE, PROCESS_STATE } from "../config/layout.ts";
+import { encodePath } from "../config/path-tables.ts";
+import { parseNamespaceLink } from "./host-namespaces.ts";
+
+/** What changes are compared with: bits of the sets and inode numbers, in the order of struct process_state. */
+export interface ProcessState {
+  caps: bigint[];
+  ns: number[];
+}
+
+/** In the order of enum capability_set. */
+const CAPABILITY_LINES = ["CapEff", "CapInh", "CapPrm"];
+/** In the order of enum namespace_kind; a kernel lacks some. */
+const NAMESPACE_FILES = [
+  "uts",
+  "ipc",
+  "mnt",
+  "pid",
+  "pid_for_children",
+  "net",
+  "time",
+  "time_for_children",
+  "cgroup",
+  "user",
+];
+
+/** Adds what a process runs and what it may, unless an exec has said so already. */
+export function seedImage(images: BpfMap, procfs: string, pid: number, exePath: string): void {
+  const key = new Uint8Array(Uint32Array.of(pid).buffer);
+  if (!images.lookup(key)) images.update(key, encodeImage(exePath, readProcessState(join(procfs, `${pid}`))));
+}
+
+/** State of a process now, undefined where procfs does not tell. */
+export function readProcessState(directory: string): ProcessState | undefined {
+  try {
+    const status = readFileSync(join(directory, "status"), "utf8");
+    const caps = CAPABILITY_LINES.map((name) => {
+      const digits = new RegExp(`^${name}:\\s*([0-9a-f]+)$`, "m").exec(status)?.[1];
+      if (digits === undefined) throw new Error(`${directory}/status has no ${name}`);
+      return BigInt(`0x${digits}`);
+    });
+    return { caps, ns: NAMESPACE_FILES.map((file) => readNamespace(join(directory, "ns", file))) };
+  } catch {
+    return undefined; // it has ended, or belongs to somebody else
+  }
+}
+
+function readNamespace(path: string): number {
+  try {
+    return parseNamespaceLink(readlinkSync(path)) ?? 0;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    return 0;
+  }
+}
+
+/** struct process_image of a path. */
+export function encodeImage(exePath: string, state?: ProcessState): Uint8Array {
+  const image = new Uint8Array(PROCESS_IMAGE.size);
+  const path = new TextEncoder().encode(exePath);
+  const tail = path.subarray(-EXE_TAIL);
+  image.set(tail, PROCESS_IMAGE.members.tail + EXE_TAIL - tail.length);
+  image.set(encodePath(exePath).subarray(0, EXE_PATH), PROCESS_IMAGE.members.path);
+  const view = new DataView(image.buffer);
+  view.setUint32(PROCESS_IMAGE.members.path_size, path.length, true);
+  if (state) encodeState(view, state);
+  return image;
+}
+
+function encodeState(view: DataView, { caps, ns }: ProcessState): void {
+  const base = PROCESS_IMAGE.members.state;
+  view.setUint32(PROCESS_IMAGE.members.flags, E.IMAGE_STATE_KNOWN, true);
+  caps.forEach((bits, set) => {
+    view.setBigUint64(base + PROCESS_STATE.members.caps + set * 8, bits, true);
+  });
+  ns.forEach((inum, kind) => {
+    view.setUint32(base + PROCESS_STATE.members.ns + kind * 4, inum, true);
+  });
+}

@@ -1,0 +1,52 @@
+/** The types that `auto` stands for in the arguments of a raw tracepoint, as the kernel declares them. Pure. */
+import type { ArgDef, ArgType, HookDef } from "../../../crds/hook-spec.ts";
+import type { BtfType, FuncProto, KernelBtf } from "../../bpf/binding.ts";
+import { HookError } from "../hook-error.ts";
+import { describe } from "../kernel/resolve.ts";
+import { isCharacter, structureType } from "../kernel/structure-types.ts";
+import { integerType } from "./trace-events.ts";
+import { typeOfArgument } from "./walks.ts";
+
+type Types = Pick<KernelBtf, "describeType" | "structId">;
+
+/** The hook with a type for each argument; throws a HookError for one that has none. */
+export function resolveAuto(types: Types, def: HookDef, proto: FuncProto | undefined): HookDef {
+  const args = def.args.map((arg, position) =>
+    arg.type === "auto" ? { ...arg, type: findType(types, def, arg, proto, `args[${position}]: auto`) } : arg,
+  );
+  return { ...def, args };
+}
+
+function findType(
+  types: Types,
+  def: HookDef,
+  arg: ArgDef,
+  proto: FuncProto | undefined,
+  at: string,
+): ArgType {
+  const type = typeOfArgument(types, def, arg, proto);
+  if (!type) {
+    throw new HookError("KernelUnsupported", `${at}: BTF does not describe ${def.call}: name the type`);
+  }
+  const found = typeOf(types, type);
+  if (!found) throw new HookError("InvalidArgument", `${at}: ${describe(type)} is no value: name the type`);
+  return found;
+}
+
+function typeOf(types: Types, type: BtfType): ArgType | undefined {
+  if (type.kind === "integer") return integerType(type.size, type.signed);
+  if (type.kind === "pointer") {
+    const target = types.describeType(type.target);
+    return isCharacter(target) ? "string" : (structureType(target) ?? "uint64");
+  }
+  if (type.kind === "array") return isCharacter(types.describeType(type.target)) ? "string" : undefined;
+  return structureType(type) ?? wrappedType(types, type);
+}
+
+/** A struct around one number: kuid_t. */
+function wrappedType(types: Types, type: BtfType): ArgType | undefined {
+  if (type.kind !== "struct" || type.members.length !== 1) return undefined;
+  const [member] = type.members;
+  const inner = member && types.describeType(member.type);
+  return inner?.kind === "integer" ? integerType(inner.size, inner.signed) : undefined;
+}

@@ -1,0 +1,111 @@
+/** How many bytes a buffer among a function's arguments has: what a parameter says, what is returned, or its type. Pure. */
+import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
+import type { BtfType, FuncProto, KernelBtf } from "../../bpf/binding.ts";
+import { RETURN_ARG } from "../config/layout.ts";
+import { MAX_DATA_BYTES, MAX_STRING_BYTES } from "../config/value-types.ts";
+import { HookError } from "../hook-error.ts";
+import { typeOfArgument } from "./walks.ts";
+
+type Types = Pick<KernelBtf, "describeType" | "structId">;
+
+/** struct buffer_config. */
+export interface BufferConfig {
+  /** Most bytes that are read. */
+  limit: number;
+  /** That holds the size; RETURN_ARG: what the function returned. */
+  parameter: number;
+  /** Bytes of the size; 0: there are `limit` bytes. */
+  width: 0 | 1 | 2 | 4 | 8;
+  signed: boolean;
+}
+
+/** The buffers among the arguments, by position. `proto` is that of the function whose parameters the hook gets. */
+export function resolveBuffers(
+  types: Types,
+  def: HookDef,
+  proto: FuncProto | undefined,
+): (BufferConfig | undefined)[] {
+  return def.args.map((arg, position) => {
+    if (arg.type === "const_buf") return sizeOfType(types, def, position, proto);
+    return arg.type === "char_buf" ? sizeInCall(types, def, position, proto) : undefined;
+  });
+}
+
+/** A buffer of a size that is known beforehand. */
+export function fixedBuffer(bytes: number): BufferConfig {
+  return { limit: Math.min(bytes, MAX_STRING_BYTES), parameter: 0, width: 0, signed: false };
+}
+
+/** Most bytes of a buffer whose size is known at the hit. */
+export function bufferLimit({ maxData }: Pick<ArgDef, "maxData">): number {
+  return maxData ? MAX_DATA_BYTES : MAX_STRING_BYTES;
+}
+
+function sizeInCall(
+  types: Types,
+  def: HookDef,
+  position: number,
+  proto: FuncProto | undefined,
+): BufferConfig {
+  const arg = def.args[position] as ArgDef;
+  const limit = bufferLimit(arg);
+  if (arg.sizeArgIndex !== undefined) {
+    const parameter = arg.sizeArgIndex - 1;
+    return { limit, parameter, ...integerOf(types, def, proto, parameter, position) };
+  }
+  if (arg.returnCopy) return { limit, parameter: RETURN_ARG, ...returnedInteger(def, proto) };
+  throw new HookError("InvalidArgument", `args[${position}]: char_buf: which parameter holds its size?`);
+}
+
+/** Registers of system calls are whole; of functions only what the parameter's type takes. */
+function integerOf(
+  types: Types,
+  def: HookDef,
+  proto: FuncProto | undefined,
+  parameter: number,
+  position: number,
+): Pick<BufferConfig, "width" | "signed"> {
+  if (def.syscall || !proto) return { width: 8, signed: false };
+  const { typeId, type = "" } = proto.params[parameter] ?? {};
+  if (typeId === undefined) {
+    const message = `sizeArgIndex ${parameter + 1}: the function has ${proto.params.length} parameters`;
+    throw new HookError("InvalidArgument", `args[${position}]: ${message}`);
+  }
+  const described = types.describeType(typeId);
+  if (described.kind !== "integer") {
+    throw new HookError(
+      "InvalidArgument",
+      `args[${position}]: sizeArgIndex ${parameter + 1}: ${type} is no size`,
+    );
+  }
+  const { size, signed } = described;
+  return { width: size === 1 || size === 2 || size === 4 ? size : 8, signed };
+}
+
+const HALF_REGISTER = /^(unsigned int|int|(__)?[su]32|u?int32_t)$/;
+
+function returnedInteger(def: HookDef, proto: FuncProto | undefined): Pick<BufferConfig, "width" | "signed"> {
+  const type = def.syscall ? "long" : (proto?.returnType ?? "int");
+  return { width: HALF_REGISTER.test(type) ? 4 : 8, signed: true };
+}
+
+function sizeOfType(
+  types: Types,
+  def: HookDef,
+  position: number,
+  proto: FuncProto | undefined,
+): BufferConfig {
+  const type = def.syscall ? undefined : typeOfArgument(types, def, def.args[position] as ArgDef, proto);
+  const target = type?.kind === "pointer" ? types.describeType(type.target) : type;
+  if (!target || !hasExtent(target)) {
+    throw new HookError(
+      "InvalidArgument",
+      `args[${position}]: const_buf: only arrays and structures have a size of their own; use char_buf with sizeArgIndex`,
+    );
+  }
+  return fixedBuffer(target.size);
+}
+
+function hasExtent(type: BtfType): type is Extract<BtfType, { kind: "array" | "struct" }> {
+  return (type.kind === "array" || type.kind === "struct") && type.size > 0;
+}

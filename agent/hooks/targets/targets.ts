@@ -1,0 +1,130 @@
+/** What a hook is attached to in the running kernel: function, LSM hook, tracepoint. */
+import { arch } from "node:os";
+import type { HookDef } from "../../../crds/hook-spec.ts";
+import type { Binding, FuncProto, KernelBtf } from "../../bpf/binding.ts";
+import type { HashOperand } from "../config/filters.ts";
+import { hashes } from "../config/selectors.ts";
+import { HookError } from "../hook-error.ts";
+import { closeTo } from "../kernel/closest-names.ts";
+import { checkArguments, checkReturn, formatPrototype } from "../kernel/prototype.ts";
+import type { KernelSymbols } from "../kernel/symbols.ts";
+import { resolveAuto } from "./auto-type.ts";
+import { readTraceEvent, resolveFields, type TraceEvent } from "./trace-events.ts";
+
+/** What is attached to, and what is known of its parameters. */
+export interface Target {
+  /** In events and status. */
+  name: string;
+  /** With the BTF id that trampolines attach by. */
+  proto?: FuncProto;
+  /** The trace event whose fields are the arguments; of a system call: the one at its entry. */
+  event?: TraceEvent;
+  /** Whose hash the hook asks for. */
+  hashOf?: HashOperand;
+  /** The hook with the types that `auto` stands for. */
+  def: HookDef;
+}
+
+/** What finding a target needs. */
+export interface TargetContext {
+  bpf: Pick<Binding, "tracefsPath">;
+  btf: KernelBtf;
+  symbols: KernelSymbols;
+}
+
+/** Throws a HookError that says what there is instead. */
+export function resolveTarget(context: TargetContext, def: HookDef): Target {
+  switch (def.section) {
+    case "lsmhooks":
+      return lsmHook(context, def);
+    case "tracepoints":
+      return def.tracepoint?.raw ? rawTracepoint(context, def) : traceEvent(context, def);
+    default:
+      return kernelFunction(context, def);
+  }
+}
+
+function kernelFunction({ bpf, symbols }: TargetContext, def: HookDef): Target {
+  const target = symbols.resolve(def, arch());
+  checkArguments(def, target.name, def.syscall ? syscallBody(symbols, target.name) : target.proto);
+  checkReturn(def, target.name, target.proto);
+  const event = def.syscall ? entryEvent(bpf.tracefsPath(), target.name) : undefined;
+  return { ...target, def, ...(event && { event }) };
+}
+
+/** A system call's entry point takes registers; its arguments are those of a function that is inlined more often than not. */
+function syscallBody(symbols: KernelSymbols, name: string): FuncProto | undefined {
+  const call = callName(name);
+  return symbols.proto(`__do_sys_${call}`) ?? symbols.proto(`__se_sys_${call}`);
+}
+
+/** `setuid` of `__x64_sys_setuid`. */
+export function callName(functionName: string): string {
+  return functionName.replace(/^__(x64|arm64)_sys_/, "");
+}
+
+/** Only a fallback: where it is missing, or tracefs is, the hook has other ways. */
+function entryEvent(tracefs: string, functionName: string): TraceEvent | undefined {
+  try {
+    return readTraceEvent(tracefs, "syscalls", `sys_enter_${callName(functionName)}`);
+  } catch {
+    return undefined;
+  }
+}
+
+function lsmHook({ btf, symbols }: TargetContext, def: HookDef): Target {
+  const proto = btf.funcProto(`bpf_lsm_${def.call}`);
+  if (!proto) {
+    const known = symbols.names("bpf_lsm_").map((name) => name.slice("bpf_lsm_".length));
+    const what = `this kernel has no LSM hook ${def.call}`;
+    throw new HookError("FunctionNotFound", `${what}${closeTo(def.call, known)}`);
+  }
+  checkArguments(def, def.call, proto);
+  const hashOf = hashes(def) ? hashOperand(btf, def.call, proto) : undefined;
+  return { name: def.call, proto, def, ...(hashOf && { hashOf }) };
+}
+
+const OF_FILE = /^(const )?struct (file|linux_binprm) \*$/;
+
+/** The first parameter that is a file or has one; throws where the kernel does not hash. */
+function hashOperand(btf: KernelBtf, name: string, proto: FuncProto): HashOperand {
+  const parameter = proto.params.findIndex(({ type }) => OF_FILE.test(type));
+  if (parameter < 0) {
+    const shown = formatPrototype(name, proto);
+    throw new HookError("InvalidArgument", `imaHash: there is no file among the parameters of ${shown}`);
+  }
+  if (name === "file_open") {
+    throw new HookError("InvalidArgument", "imaHash: at file_open the kernel cannot read the file yet");
+  }
+  if (btf.enumValue("bpf_func_id", "BPF_FUNC_ima_file_hash") === undefined) {
+    throw new HookError("KernelUnsupported", "imaHash: the kernel is older than 5.18");
+  }
+  if (!btf.funcProto("ima_file_hash")) {
+    throw new HookError("KernelUnsupported", "imaHash: the kernel is built without IMA (CONFIG_IMA)");
+  }
+  return { parameter, ofBprm: proto.params[parameter]?.type.includes("linux_binprm") ?? false };
+}
+
+function rawTracepoint({ btf, bpf }: TargetContext, def: HookDef): Target {
+  const { subsystem, event } = tracepointOf(def);
+  const proto = btf.tracepointProto(event);
+  if (proto) {
+    checkArguments(def, event, proto);
+    return { name: event, proto, def: resolveAuto(btf, def, proto) };
+  }
+  readTraceEvent(bpf.tracefsPath(), subsystem, event); // throws where there is no such tracepoint
+  return { name: event, def: resolveAuto(btf, def, proto) };
+}
+
+function traceEvent({ bpf }: TargetContext, def: HookDef): Target {
+  const { subsystem, event } = tracepointOf(def);
+  const found = readTraceEvent(bpf.tracefsPath(), subsystem, event);
+  const { types } = resolveFields(def, found);
+  const args = def.args.map((arg, position) => ({ ...arg, type: types[position] ?? arg.type }));
+  return { name: event, event: found, def: { ...def, args } };
+}
+
+function tracepointOf(def: HookDef): { subsystem: string; event: string } {
+  if (!def.tracepoint) throw new HookError("InvalidArgument", `${def.call}: which tracepoint is missing`);
+  return def.tracepoint;
+}

@@ -1,0 +1,197 @@
+/** Trace events of tracefs: which fields they have, and how a policy's arguments are read from them. */
+import { readdirSync, readFileSync } from "node:fs";
+import { type ArgDef, type ArgType, type HookDef, KERNEL_STRUCTURE_TYPES } from "../../../crds/hook-spec.ts";
+import type { FieldConfig } from "../config/filters.ts";
+import { ENUMERATORS as E, MAX_ARGS } from "../config/layout.ts";
+import { HookError } from "../hook-error.ts";
+import { closeTo } from "../kernel/closest-names.ts";
+import { fitsDeclared } from "../kernel/prototype.ts";
+import { type BufferConfig, bufferLimit, fixedBuffer } from "./buffers.ts";
+
+/** A field of an event as its format file describes it. */
+export interface EventField extends FieldConfig {
+  name: string;
+  /** As C declares it. */
+  type: string;
+}
+
+/** An event and the fields of its format, the common ones first. */
+export interface TraceEvent {
+  subsystem: string;
+  event: string;
+  fields: EventField[];
+}
+
+/** Programs find other things where the fields are that all events have in common. */
+const COMMON_BYTES = 8;
+
+/** Fields before the arguments of a system call's event: the common ones and the call's number. */
+const FIELDS_BEFORE_ARGUMENTS = 5;
+
+/** Reads the format of an event; throws a HookError where there is none. */
+export function readTraceEvent(tracefs: string, subsystem: string, event: string): TraceEvent {
+  if (tracefs === "") throw new HookError("KernelUnsupported", "tracefs is not mounted");
+  const name = `${subsystem}/${event}`;
+  if (!/^[\w-]+\/[\w-]+$/.test(name))
+    throw new HookError("InvalidArgument", `${name} is no tracepoint's name`);
+  try {
+    const fields = parseFormat(readFileSync(`${tracefs}/events/${name}/format`, "utf8"));
+    return { subsystem, event, fields };
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === "ENOENT") {
+      const hint = closeEvents(`${tracefs}/events`, subsystem, event);
+      throw new HookError("FunctionNotFound", `this kernel has no tracepoint ${name}${hint}`, { cause });
+    }
+    throw new HookError("KernelUnsupported", `read the format of tracepoint ${name}: ${code}`, { cause });
+  }
+}
+
+/** The event may be misspelt, or its subsystem. */
+function closeEvents(directory: string, subsystem: string, event: string): string {
+  const subsystems = listDirectories(directory);
+  if (!subsystems.includes(subsystem)) return closeTo(subsystem, subsystems);
+  return closeTo(event, listDirectories(`${directory}/${subsystem}`));
+}
+
+function listDirectories(path: string): string[] {
+  return readdirSync(path, { withFileTypes: true }).flatMap((entry) =>
+    entry.isDirectory() ? entry.name : [],
+  );
+}
+
+/** Lines such as `field:unsigned char common_flags; offset:2; size:1; signed:0;`. */
+export function parseFormat(text: string): EventField[] {
+  const lines = text.matchAll(/^\tfield:(.+?);\s+offset:(\d+);\s+size:(\d+);\s+signed:([01]);/gm);
+  return [...lines].map(([, declaration = "", offset, size, signed]) => {
+    const [, type = "", name = "", array = ""] = /^(.*?)(\w+)(\[.*\])?$/.exec(declaration) ?? [];
+    const declared = `${type.trim()}${array}`;
+    return {
+      name,
+      type: declared,
+      offset: Number(offset),
+      size: Number(size),
+      kind: fieldKind(declared, Number(size), signed === "1"),
+    };
+  });
+}
+
+function fieldKind(type: string, size: number, signed: boolean): number {
+  if (type.startsWith("__data_loc")) return E.FIELD_DATA_LOC;
+  if (type.endsWith("]") || ![1, 2, 4, 8].includes(size)) return E.FIELD_ARRAY;
+  return signed ? E.FIELD_SIGNED : E.FIELD_UNSIGNED;
+}
+
+/** A tracepoint's hook as the kernel side reads it: argument n is field n of the list, and its type is known. */
+export function resolveFields(
+  def: HookDef,
+  event: TraceEvent,
+): { def: HookDef; fields: FieldConfig[]; types: ArgType[]; buffers: (BufferConfig | undefined)[] } {
+  const chosen = def.args.map((arg, position) => chooseField(arg, `args[${position}]`, event));
+  const fields: FieldConfig[] = [...chosen];
+  const buffers = def.args.map((arg, position) => {
+    if (arg.type !== "char_buf" && arg.type !== "const_buf") return undefined;
+    const { buffer, size } = chooseSize(arg, position, chosen[position] as EventField, event);
+    if (size) fields[MAX_ARGS + position] = size;
+    return buffer;
+  });
+  const args = def.args.map((arg, position) => ({
+    ...arg,
+    index: position,
+    type: typeOf(arg, chosen[position] as EventField),
+  }));
+  return { def: { ...def, args }, fields, types: args.map(({ type }) => type), buffers };
+}
+
+/** The fields of a system call's event by the number of its argument. */
+export function syscallFields({ fields }: TraceEvent): FieldConfig[] {
+  return fields.slice(FIELDS_BEFORE_ARGUMENTS);
+}
+
+function chooseField(
+  { index, type }: ArgDef,
+  at: string,
+  { subsystem, event, fields }: TraceEvent,
+): EventField {
+  const name = `${subsystem}/${event}`;
+  const field = fields[index];
+  if (!field) {
+    const list = fields.map((known, number) => `${number} ${known.name}`).join(", ");
+    throw new HookError("InvalidArgument", `${at}: no field ${index} in ${name}; it has ${list}`);
+  }
+  if (field.offset < COMMON_BYTES && type !== "nop") {
+    throw new HookError(
+      "InvalidArgument",
+      `${at}: programs cannot read field ${index} of ${name}, ${field.name}`,
+    );
+  }
+  if (field.type.startsWith("__rel_loc")) {
+    throw new HookError("KernelUnsupported", `${at}: field ${field.name} of ${name} is a ${field.type}`);
+  }
+  if (!fitsField(type, field)) {
+    throw new HookError(
+      "InvalidArgument",
+      `${at}: type ${type} does not fit field ${index} of ${name}, ${field.type} ${field.name}`,
+    );
+  }
+  return field;
+}
+
+/** Numbers may be the addresses of texts, as arguments of prctl are, but not those of structures. */
+function fitsField(type: ArgType, field: EventField): boolean {
+  if (isInside(field)) return TEXT_TYPES.has(type);
+  if (KERNEL_STRUCTURE_TYPES.has(type)) return fitsDeclared(type, field.type);
+  return type !== "string" || field.size === 8;
+}
+
+/** How many bytes a buffer has, and the field that says so, which is behind those of the arguments. */
+function chooseSize(
+  arg: ArgDef,
+  position: number,
+  field: EventField,
+  { subsystem, event, fields }: TraceEvent,
+): { buffer: BufferConfig; size?: FieldConfig } {
+  const told: BufferConfig = {
+    limit: bufferLimit(arg),
+    parameter: MAX_ARGS + position,
+    width: 8,
+    signed: true,
+  };
+  if (field.kind === E.FIELD_ARRAY) return { buffer: fixedBuffer(field.size) };
+  if (field.kind === E.FIELD_DATA_LOC) {
+    return { buffer: told, size: { ...field, kind: E.FIELD_DATA_LOC_SIZE } };
+  }
+  const size = arg.sizeArgIndex === undefined ? undefined : fields[arg.sizeArgIndex - 1];
+  const what = `args[${position}]: ${arg.type}: field ${arg.index} of ${subsystem}/${event}, ${field.type} ${field.name}`;
+  if (arg.type === "const_buf" || !field.type.endsWith("*")) {
+    throw new HookError("InvalidArgument", `${what}, is no buffer`);
+  }
+  if (!size || isInside(size)) {
+    throw new HookError(
+      "InvalidArgument",
+      `${what}, needs sizeArgIndex: the number, from 1, of the field with its size`,
+    );
+  }
+  return { buffer: told, size };
+}
+
+/** Types that a field with bytes in it can be read as. */
+const TEXT_TYPES: ReadonlySet<ArgType> = new Set(["auto", "nop", "string", "char_buf", "const_buf"]);
+
+function isInside({ kind }: FieldConfig): boolean {
+  return kind === E.FIELD_ARRAY || kind === E.FIELD_DATA_LOC;
+}
+
+const UNSIGNED: Readonly<Record<number, ArgType>> = { 1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64" };
+const SIGNED: Readonly<Record<number, ArgType>> = { 1: "int8", 2: "int16", 4: "int32", 8: "int64" };
+
+function typeOf({ type }: ArgDef, field: EventField): ArgType {
+  if (type !== "auto") return type;
+  if (isInside(field) || /^(const )?char \*$/.test(field.type)) return "string";
+  return integerType(field.size, field.kind === E.FIELD_SIGNED);
+}
+
+/** The type that an integer of this size is shown as. */
+export function integerType(size: number, signed: boolean): ArgType {
+  return (signed ? SIGNED : UNSIGNED)[size] ?? "uint64";
+}

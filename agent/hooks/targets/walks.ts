@@ -1,0 +1,134 @@
+/** Where an argument's value is found: in its parameter, or by a walk from there or from the current task. Pure. */
+import { type ArgDef, type ArgType, type HookDef, KERNEL_STRUCTURE_TYPES } from "../../../crds/hook-spec.ts";
+import { type BtfType, type FuncProto, isBpfError, type KernelBtf } from "../../bpf/binding.ts";
+import { VALUE_KINDS, valueType } from "../config/value-types.ts";
+import { HookError } from "../hook-error.ts";
+import { describe, type Member, resolveMember, resolveWalk, type Walk } from "../kernel/resolve.ts";
+import { isCharacter, structureType } from "../kernel/structure-types.ts";
+
+type Types = Pick<KernelBtf, "describeType" | "structId"> & Partial<Pick<KernelBtf, "module">>;
+
+/** The walk of each argument that needs one. `proto` is that of the function whose parameters the hook gets. */
+export function resolveWalks(types: Types, def: HookDef, proto: FuncProto | undefined): (Walk | undefined)[] {
+  return def.args.map((arg, position) => {
+    try {
+      return walkOf(types, def, arg, proto);
+    } catch (error) {
+      if (!(error instanceof HookError)) throw error;
+      throw new HookError(error.reason, `args[${position}]: ${error.message}`, { cause: error.cause });
+    }
+  });
+}
+
+/** Type of what an argument reads; undefined where BTF does not tell. */
+export function typeOfArgument(
+  types: Types,
+  def: HookDef,
+  arg: ArgDef,
+  proto: FuncProto | undefined,
+): BtfType | undefined {
+  if (arg.resolve) return memberOf(types, def, arg, proto, arg.resolve).type;
+  const typeId = proto?.params[arg.index]?.typeId;
+  return typeId === undefined ? undefined : types.describeType(typeId);
+}
+
+function walkOf(types: Types, def: HookDef, arg: ArgDef, proto: FuncProto | undefined): Walk | undefined {
+  if (!arg.resolve) {
+    // getname() has copied it into the kernel, except for a system call, which gets the pointer of its caller.
+    const isStruct = arg.type === "filename" && proto?.params[arg.index]?.type.includes("struct filename");
+    return isStruct && !def.syscall ? resolveWalk(types, structOf(types, "filename"), "name") : undefined;
+  }
+  const member = memberOf(types, def, arg, proto, arg.resolve);
+  checkEnd(arg, member);
+  return member.walk;
+}
+
+/** What `path` leads to; a type that a module has brings its own types with it. */
+function memberOf(types: Types, def: HookDef, arg: ArgDef, proto: FuncProto | undefined, path: string) {
+  if (!arg.btfType || !arg.btfTypeModule || arg.source) {
+    return resolveMember(types, startOf(types, def, arg, proto), path);
+  }
+  checkIsStructure(def, arg);
+  const module = openModule(types, arg.btfTypeModule);
+  try {
+    return resolveMember(module, structOf(module, bareName(arg.btfType)), path);
+  } finally {
+    module.close();
+  }
+}
+
+function openModule(types: Types, name: string): KernelBtf {
+  if (!types.module)
+    throw new HookError("KernelUnsupported", `btfTypeModule ${name}: types of modules are not known`);
+  try {
+    return types.module(name.replaceAll("-", "_"));
+  } catch (cause) {
+    if (!isBpfError(cause)) throw cause;
+    throw new HookError(
+      "KernelUnsupported",
+      `btfTypeModule ${name}: ${cause.code}: the module is not loaded, or the kernel has no types of modules, as before 5.11`,
+      { cause },
+    );
+  }
+}
+
+function bareName(type: string): string {
+  return type.replace(/^(struct|union) /, "").replace(/ ?\*$/, "");
+}
+
+function startOf(types: Types, def: HookDef, arg: ArgDef, proto: FuncProto | undefined): number {
+  if (arg.source) return structOf(types, arg.source === "pt_regs" ? "pt_regs" : "task_struct");
+  checkIsStructure(def, arg);
+  if (arg.btfType) return structOf(types, bareName(arg.btfType));
+  const parameter = proto?.params[arg.index];
+  if (parameter?.typeId === undefined) {
+    throw new HookError("KernelUnsupported", `resolve ${arg.resolve}: BTF does not describe the parameter`);
+  }
+  const type = types.describeType(parameter.typeId);
+  const target = type.kind === "pointer" ? types.describeType(type.target) : undefined;
+  if (type.kind !== "pointer" || target?.kind !== "struct") {
+    throw new HookError("InvalidArgument", `resolve ${arg.resolve}: ${parameter.type} points to no struct`);
+  }
+  return type.target;
+}
+
+function checkIsStructure(def: HookDef, { resolve }: ArgDef): void {
+  if (def.syscall || (def.section === "tracepoints" && !def.tracepoint?.raw)) {
+    throw new HookError("InvalidArgument", `resolve ${resolve}: the argument is no structure of the kernel`);
+  }
+}
+
+function structOf(types: Types, name: string): number {
+  const id = types.structId(name);
+  if (id === undefined) throw new HookError("InvalidArgument", `the kernel has no struct ${name}`);
+  return id;
+}
+
+/** The type must suit what stands there: a number where it wants one, else a structure, an array or a pointer. */
+function checkEnd({ type, resolve }: ArgDef, { walk: { load }, of }: Member): void {
+  const { width } = valueType({ type });
+  if (type === "nop" || type === "fd") return;
+  if (width > 0 && load === 0) {
+    throw new HookError("InvalidArgument", `resolve ${resolve}: it is no number, as type ${type} wants`);
+  }
+  if (width === 0 && load !== 0 && load !== 8) {
+    throw new HookError(
+      "InvalidArgument",
+      `resolve ${resolve}: it is a number, type ${type} wants an address`,
+    );
+  }
+  if (!isReadFrom(type, of))
+    throw new HookError(
+      "InvalidArgument",
+      `resolve ${resolve}: it is ${describe(of)}, not of the type ${type}`,
+    );
+}
+
+/** A pointer to void may lead to anything. A set of capabilities has no name from 6.3 on. */
+function isReadFrom(type: ArgType, of: BtfType): boolean {
+  if (of.kind === "other") return true;
+  if (type === "string") return isCharacter(of);
+  if (type === "filename" || !KERNEL_STRUCTURE_TYPES.has(type)) return true;
+  if (valueType({ type }).kind !== VALUE_KINDS.VALUE_CAPABILITY_SET) return structureType(of) === type;
+  return structureType(of) === "kernel_cap_t" || (of.kind === "struct" && of.name === "");
+}

@@ -1,0 +1,113 @@
+import { Registry } from "prom-client";
+import { expect, test } from "vitest";
+import { makeHookDef, makePipeline } from "../events/testing/pipeline.ts";
+import { PodStore } from "../pods/pod-store.ts";
+import { credSlot, makeBatch, makeExec, makeExit, makeHook } from "../records/testing/records.ts";
+import { EventMetrics, eventType, hookLabel } from "./event-metrics.ts";
+
+const policy = { kind: "TracingPolicyNamespaced", namespace: "shop", name: "creds" } as const;
+
+/** Samples of a metric as `{labels} value` lines. */
+async function samples(registry: Registry, name: string): Promise<string[]> {
+  const text = await registry.getSingleMetricAsString(name);
+  return text
+    .split("\n")
+    .filter((line) => line.startsWith(name))
+    .map((line) => line.slice(name.length));
+}
+
+test("detections are counted by policy, hook and where they came from", async () => {
+  const store = new PodStore();
+  const id = "a".repeat(64);
+  store.put({
+    metadata: { name: "p", namespace: "ns", uid: "u" },
+    status: { containerStatuses: [{ name: "c", containerID: `containerd://${id}` }] },
+  });
+  const { pipeline, registry } = makePipeline({ store });
+  pipeline.registerHook(1, { policy, def: makeHookDef(), functionName: "commit_creds" });
+  const run = (pid: number, filename: string, cgroup?: string) =>
+    makeExec({ pid, seq: 1, ktimeNs: 1n, filename, parentPid: 0, ...(cgroup !== undefined && { cgroup }) });
+  const hit = (pid: number) => makeHook({ pid, seq: 1, ktimeNs: 2n, hookId: 1, slots: [credSlot({})] });
+  pipeline.handleBatch(
+    makeBatch(
+      run(10, "/bin/su"),
+      run(11, "/bin/sh", id),
+      hit(10),
+      hit(11),
+      hit(10),
+      hit(11),
+      hit(11),
+      makeExit({ pid: 10, ktimeNs: 3n }),
+    ),
+  );
+  expect(await samples(registry, "trigon_policy_events_total")).toEqual([
+    '{policy="creds",policy_namespace="shop",hook="kprobe:commit_creds",namespace="",workload="",pod="",binary="/bin/su"} 2',
+    '{policy="creds",policy_namespace="shop",hook="kprobe:commit_creds",namespace="ns",workload="p",pod="p",binary="/bin/sh"} 3',
+  ]);
+  const types = await samples(registry, "trigon_events_total");
+  expect(types).toContain('{type="PROCESS_KPROBE",namespace="ns",workload="p",pod="p",binary="/bin/sh"} 3');
+  expect(types).toContain('{type="PROCESS_EXIT",namespace="",workload="",pod="",binary="/bin/su"} 1');
+});
+
+test("label sets are bounded", async () => {
+  const { pipeline, registry } = makePipeline();
+  const records = Array.from({ length: 3000 }, (_, i) =>
+    makeExec({ pid: 100 + i, ktimeNs: 1n, filename: `/tmp/${i}`, parentPid: 0 }),
+  );
+  pipeline.handleBatch(makeBatch(...records));
+  const lines = await samples(registry, "trigon_events_total");
+  expect(lines).toHaveLength(1001);
+  expect(lines.at(-1)).toBe('{type="PROCESS_EXEC",namespace="",workload="",pod="",binary=""} 2000');
+});
+
+test.each([
+  ["kprobes", "sys_setuid", "__x64_sys_setuid", "kprobe:__x64_sys_setuid", "PROCESS_KPROBE"],
+  ["fentries", "commit_creds", "commit_creds", "fentry:commit_creds", "PROCESS_KPROBE"],
+  ["lsmhooks", "capset", "bpf_lsm_capset", "lsm:capset", "PROCESS_LSM"],
+  [
+    "tracepoints",
+    "syscalls/sys_enter_setuid",
+    "x",
+    "tracepoint:syscalls/sys_enter_setuid",
+    "PROCESS_TRACEPOINT",
+  ],
+] as const)(
+  "hooks of %s are labelled by what the policy names",
+  (section, call, functionName, label, type) => {
+    expect(hookLabel({ def: { section, call }, functionName })).toBe(label);
+    expect(eventType(section)).toBe(type);
+  },
+);
+
+test("a replaced hook goes on counting, a policy that is gone leaves the registry", async () => {
+  const registry = new Registry();
+  const metrics = new EventMetrics(registry);
+  const def = { section: "lsmhooks", call: "capset" } as const;
+  const label = hookLabel({ def, functionName: "bpf_lsm_capset" });
+  expect(metrics.ofHook(policy, label)).toBe(metrics.ofHook({ ...policy }, "lsm:capset"));
+  metrics.forgetPolicy(policy);
+  expect(await samples(registry, "trigon_policy_events_total")).toEqual([]);
+});
+
+test("kernel counters are read at each scrape and summed over hooks with equal labels", async () => {
+  const registry = new Registry();
+  const metrics = new EventMetrics(registry);
+  const counts = {
+    policy,
+    hook: "kprobe:f",
+    hits: 5,
+    posted: 4,
+    lost: 1,
+    rateLimited: 0,
+    errors: 0,
+    missed: 0,
+  };
+  metrics.watchHooks(() => [counts, counts]);
+  expect(await samples(registry, "trigon_hook_lost_total")).toEqual([
+    '{policy="creds",policy_namespace="shop",hook="kprobe:f"} 2',
+  ]);
+  counts.lost = 7;
+  expect(await samples(registry, "trigon_hook_lost_total")).toEqual([
+    '{policy="creds",policy_namespace="shop",hook="kprobe:f"} 14',
+  ]);
+});

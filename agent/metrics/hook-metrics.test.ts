@@ -1,0 +1,25 @@
+import { Registry } from "prom-client";
+import { expect, test } from "vitest";
+import type { PolicyRef } from "../../crds/names.ts";
+import { makeAttachedHook } from "../policies/testing/policies.ts";
+import { registerHookMetrics } from "./hook-metrics.ts";
+
+const policy: PolicyRef = { kind: "TracingPolicyNamespaced", namespace: "shop", name: "p" };
+
+test("hooks are shown with how they are attached, policies with memory and state", async () => {
+  const registry = new Registry();
+  let hooks = [makeAttachedHook("sys_setuid"), makeAttachedHook("sys_setgid")];
+  registerHookMetrics(registry, {
+    attachedHooks: () => hooks.map((hook) => ({ policy, hook })),
+    outcomes: () => [{ ref: policy, specHash: "h", state: "Attached", hooks: [] }],
+  });
+  const text = await registry.metrics();
+  expect(text).toContain(
+    'trigon_hook_attached{policy="p",policy_namespace="shop",hook="kprobe:__x64_sys_setgid",attach="fentry"} 1',
+  );
+  expect(text).toContain('trigon_tracingpolicy_kernel_memory_bytes{policy="p",policy_namespace="shop"} 8192');
+  expect(text).toContain('trigon_tracingpolicy_loaded{state="Attached"} 1');
+
+  hooks = [];
+  expect(await registry.metrics()).not.toContain("trigon_hook_attached{");
+});

@@ -1,0 +1,273 @@
+#include "kernel/kernel_btf.h"
+
+#include <cerrno>
+#include <optional>
+
+#include "objects/arguments.h"
+#include "objects/error.h"
+#include "objects/handles.h"
+#include "objects/struct_layout.h"
+#include "kernel/type_name.h"
+
+namespace {
+
+constexpr const char* kRunningKernel = "vmlinux";
+
+const uint32_t* Find(const std::unordered_map<std::string_view, uint32_t>& index, const std::string& name) {
+  auto found = index.find(name);
+  return found == index.end() ? nullptr : &found->second;
+}
+
+template <typename Enumerator>
+const Enumerator* FindEnumerator(const btf* types, const Enumerator* enumerators, uint16_t count,
+                                 const std::string& name) {
+  for (uint16_t i = 0; i < count; i++) {
+    if (name == btf__name_by_offset(types, enumerators[i].name_off)) return &enumerators[i];
+  }
+  return nullptr;
+}
+
+std::optional<double> EnumeratorValue(const btf* types, const btf_type* type, const std::string& name) {
+  bool is_signed = btf_kflag(type);
+  if (btf_is_enum64(type)) {
+    const auto* found = FindEnumerator(types, btf_enum64(type), btf_vlen(type), name);
+    if (!found) return std::nullopt;
+    uint64_t value = btf_enum64_value(found);
+    return is_signed ? static_cast<double>(static_cast<int64_t>(value)) : static_cast<double>(value);
+  }
+  // Before 6.1 nothing told signed enums apart: libbpf's and the kernel's own reading is signed.
+  const auto* found = FindEnumerator(types, btf_enum(type), btf_vlen(type), name);
+  return found ? std::optional<double>(found->val) : std::nullopt;
+}
+
+// From parameter `first` on.
+Napi::Value Prototype(Napi::Env env, const btf* types, uint32_t id, const btf_type* proto, uint16_t first) {
+  Napi::Array params = Napi::Array::New(env, btf_vlen(proto) - first);
+  for (uint16_t i = first; i < btf_vlen(proto); i++) {
+    const btf_param& parameter = btf_params(proto)[i];
+    bool variadic = parameter.type == 0 && parameter.name_off == 0;
+    Napi::Object param = Napi::Object::New(env);
+    param.Set("name", btf__name_by_offset(types, parameter.name_off));
+    param.Set("type", variadic ? "..." : TypeName(types, parameter.type));
+    param.Set("typeId", parameter.type);
+    params.Set(i - first, param);
+  }
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("btfId", id);
+  result.Set("params", params);
+  result.Set("returnType", TypeName(types, proto->type));
+  return result;
+}
+
+Napi::Array Members(Napi::Env env, const btf* types, const btf_type* type) {
+  Napi::Array members = Napi::Array::New(env, btf_vlen(type));
+  for (uint16_t i = 0; i < btf_vlen(type); i++) {
+    Napi::Object member = Napi::Object::New(env);
+    member.Set("name", btf__name_by_offset(types, btf_members(type)[i].name_off));
+    member.Set("bitOffset", btf_member_bit_offset(type, i));
+    member.Set("bitSize", btf_member_bitfield_size(type, i));
+    member.Set("type", btf_members(type)[i].type);
+    members.Set(i, member);
+  }
+  return members;
+}
+
+const btf_type* WithoutNames(const btf* types, uint32_t id) {
+  const btf_type* type = btf__type_by_id(types, id);
+  while (type && (btf_is_mod(type) || btf_is_typedef(type) || btf_is_type_tag(type))) {
+    type = btf__type_by_id(types, type->type);
+  }
+  return type;
+}
+
+}  // namespace
+
+Napi::Function KernelBtf::Define(Napi::Env env) {
+  return DefineClass(env, kClassName,
+                     {
+                         InstanceMethod<&KernelBtf::FuncProto>("funcProto"),
+                         InstanceMethod<&KernelBtf::TracepointProto>("tracepointProto"),
+                         InstanceMethod<&KernelBtf::HasStruct>("hasStruct"),
+                         InstanceMethod<&KernelBtf::Module>("module"),
+                         InstanceMethod<&KernelBtf::StructId>("structId"),
+                         InstanceMethod<&KernelBtf::DescribeType>("describeType"),
+                         InstanceMethod<&KernelBtf::EnumValue>("enumValue"),
+                         InstanceMethod<&KernelBtf::StructMember>("structMember"),
+                         InstanceMethod<&KernelBtf::Close>("close"),
+                     });
+}
+
+Napi::Value KernelBtf::Load(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  bool custom = IsPresent(info[0]);
+  std::string path = custom ? StringArgument(info, 0, "path") : kRunningKernel;
+
+  LibbpfLog log;
+  btf* parsed = custom ? btf__parse(path.c_str(), nullptr) : btf__load_vmlinux_btf();
+  if (!parsed && !custom && errno == ESRCH) {
+    throw BpfFailure(env, ENOENT, "load BTF of", path,
+                     {.hint = "the kernel has no BTF: it needs CONFIG_DEBUG_INFO_BTF", .libbpf_log = log.Messages()});
+  }
+  if (!parsed) throw BpfFailure(env, errno, "load BTF of", path, log);
+
+  return Make(env, path, parsed, nullptr)->Value();
+}
+
+Napi::Value KernelBtf::Module(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Types("load BTF of a module of");
+  std::string name = StringArgument(info, 0, "name");
+  LibbpfLog log;
+  btf* parsed = btf__load_module_btf(name.c_str(), types_.get());
+  if (!parsed) throw BpfFailure(env, errno, "load BTF of module", name, log);
+  return Make(env, name, parsed, types_)->Value();
+}
+
+KernelBtf* KernelBtf::Make(Napi::Env env, std::string path, btf* types, std::shared_ptr<btf> base) {
+  std::shared_ptr<btf> owned(types, btf__free);
+  KernelBtf* made = NewInstance<KernelBtf>(Classes::Of(env).kernel_btf);
+  made->path_ = std::move(path);
+  made->base_ = std::move(base);
+  made->types_ = std::move(owned);
+  made->BuildIndex();
+  return made;
+}
+
+KernelBtf::KernelBtf(const Napi::CallbackInfo& info) : Napi::ObjectWrap<KernelBtf>(info) {
+  info.This().As<Napi::Object>().TypeTag(&kTypeTag);
+}
+
+void KernelBtf::BuildIndex() {
+  uint32_t count = btf__type_cnt(types_.get());
+  functions_.reserve(count / 2);
+  structs_.reserve(count / 8);
+  uint32_t own = base_ ? btf__type_cnt(base_.get()) : 1;
+  for (uint32_t id = own; id < count; id++) IndexType(id);
+  for (uint32_t id = 1; id < own; id++) IndexType(id);
+}
+
+// Of several types of one name the first is kept, as libbpf and the kernel do.
+void KernelBtf::IndexType(uint32_t id) {
+  const btf_type* type = btf__type_by_id(types_.get(), id);
+  std::string_view name = btf__name_by_offset(types_.get(), type->name_off);
+  if (name.empty()) return;
+  if (btf_is_func(type)) functions_.emplace(name, id);
+  if (btf_is_composite(type)) structs_.emplace(name, id);
+  if (btf_is_any_enum(type)) enums_.emplace(name, id);
+  if (btf_is_typedef(type)) {
+    const btf_type* target = btf__type_by_id(types_.get(), type->type);
+    if (target && btf_is_composite(target) && target->name_off == 0) structs_.emplace(name, type->type);
+  }
+}
+
+const btf* KernelBtf::Types(const char* step) const {
+  if (!types_) throw ClosedFailure(Env(), step, path_);
+  return types_.get();
+}
+
+Napi::Value KernelBtf::FuncProto(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const btf* types = Types("find function in BTF of");
+  const uint32_t* id = Find(functions_, StringArgument(info, 0, "name"));
+  if (!id) return env.Undefined();
+
+  return Prototype(env, types, *id, btf__type_by_id(types, btf__type_by_id(types, *id)->type), 0);
+}
+
+// A tracepoint's prototype is that of its probes, which get their own data before its parameters.
+Napi::Value KernelBtf::TracepointProto(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const btf* types = Types("find tracepoint in BTF of");
+  std::string name = "btf_trace_" + StringArgument(info, 0, "name");
+  int id = btf__find_by_name_kind(types, name.c_str(), BTF_KIND_TYPEDEF);
+  if (id < 0) return env.Undefined();
+
+  const btf_type* pointer = btf__type_by_id(types, btf__type_by_id(types, id)->type);
+  const btf_type* proto = pointer && btf_is_ptr(pointer) ? btf__type_by_id(types, pointer->type) : nullptr;
+  if (!proto || !btf_is_func_proto(proto) || btf_vlen(proto) == 0) return env.Undefined();
+  return Prototype(env, types, id, proto, 1);
+}
+
+const uint32_t* KernelBtf::FindStruct(const std::string& name) const { return Find(structs_, name); }
+
+Napi::Value KernelBtf::HasStruct(const Napi::CallbackInfo& info) {
+  Types("find struct in BTF of");
+  return Napi::Boolean::New(info.Env(), FindStruct(StringArgument(info, 0, "name")) != nullptr);
+}
+
+Napi::Value KernelBtf::StructId(const Napi::CallbackInfo& info) {
+  Types("find struct in BTF of");
+  const uint32_t* id = FindStruct(StringArgument(info, 0, "name"));
+  return id ? Napi::Number::New(info.Env(), *id) : info.Env().Undefined();
+}
+
+Napi::Value KernelBtf::DescribeType(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const btf* types = Types("describe type in BTF of");
+  const btf_type* type = WithoutNames(types, Uint32Argument(info, 0, "id"));
+  Napi::Object result = Napi::Object::New(env);
+  auto describe = [&](const char* kind, int64_t size) {
+    result.Set("kind", kind);
+    result.Set("size", static_cast<double>(size));
+  };
+  if (!type) {
+    result.Set("kind", "other");
+  } else if (btf_is_composite(type)) {
+    describe("struct", type->size);
+    result.Set("name", btf__name_by_offset(types, type->name_off));
+    result.Set("members", Members(env, types, type));
+  } else if (btf_is_ptr(type)) {
+    describe("pointer", sizeof(void*));
+    result.Set("target", type->type);
+  } else if (btf_is_array(type)) {
+    const auto* array = btf_array(type);
+    describe("array", btf__resolve_size(types, array->type) * array->nelems);
+    result.Set("target", array->type);
+    result.Set("count", array->nelems);
+  } else if (btf_is_int(type)) {
+    describe("integer", type->size);
+    result.Set("signed", (btf_int_encoding(type) & BTF_INT_SIGNED) != 0);
+  } else if (btf_is_any_enum(type)) {
+    describe("integer", type->size);
+    result.Set("signed", btf_is_enum(type) || btf_kflag(type));
+  } else {
+    result.Set("kind", "other");
+  }
+  return result;
+}
+
+Napi::Value KernelBtf::EnumValue(const Napi::CallbackInfo& info) {
+  const btf* types = Types("find enum in BTF of");
+  const uint32_t* id = Find(enums_, StringArgument(info, 0, "enumName"));
+  std::string enumerator = StringArgument(info, 1, "enumerator");
+  if (!id) return info.Env().Undefined();
+  auto value = EnumeratorValue(types, btf__type_by_id(types, *id), enumerator);
+  return value ? Napi::Number::New(info.Env(), *value) : info.Env().Undefined();
+}
+
+Napi::Value KernelBtf::StructMember(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const btf* types = Types("find struct in BTF of");
+  const uint32_t* id = FindStruct(StringArgument(info, 0, "structName"));
+  std::string wanted = StringArgument(info, 1, "member");
+  if (!id) return env.Undefined();
+
+  std::optional<Member> found;
+  VisitMembers(types, *id, [&](const char* name, Member member) {
+    if (wanted == name) found = member;
+    return !found;
+  });
+  if (!found) return env.Undefined();
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("offset", found->offset);
+  result.Set("size", found->size);
+  return result;
+}
+
+void KernelBtf::Close(const Napi::CallbackInfo&) {
+  functions_ = {};
+  structs_ = {};
+  enums_ = {};
+  types_.reset();
+  base_.reset();
+}

@@ -1,0 +1,51 @@
+// A BPF map: one file descriptor and what is needed to size its keys and values.
+#pragma once
+
+#include <napi.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "objects/unique_fd.h"
+
+class BpfMap : public Napi::ObjectWrap<BpfMap> {
+ public:
+  static constexpr const char* kClassName = "BpfMap";
+  static constexpr napi_type_tag kTypeTag = {0x7c1c44d1f2b04a10, 0x9d0f6d6ce0a90b01};
+
+  static Napi::Function Define(Napi::Env env);
+  static Napi::Value Create(const Napi::CallbackInfo& info);
+  // Takes the descriptor; the shape is asked of the kernel.
+  static Napi::Value Wrap(Napi::Env env, UniqueFd fd, std::string name);
+
+  explicit BpfMap(const Napi::CallbackInfo& info);
+
+  // Throws EBADF after close().
+  int Fd(const char* step) const;
+  const std::string& name() const { return name_; }
+  // The value of an array of one element that nobody can write to any more.
+  std::optional<std::vector<uint8_t>> ConstantValue() const;
+
+ private:
+  Napi::Value Lookup(const Napi::CallbackInfo& info);
+  void Update(const Napi::CallbackInfo& info);
+  Napi::Value Delete(const Napi::CallbackInfo& info);
+  Napi::Value Keys(const Napi::CallbackInfo& info);
+  void Freeze(const Napi::CallbackInfo& info);
+  Napi::Value Memlock(const Napi::CallbackInfo& info);
+  void Close(const Napi::CallbackInfo& info);
+  Napi::Value Name(const Napi::CallbackInfo& info);
+  Napi::Value KeySize(const Napi::CallbackInfo& info);
+  Napi::Value ValueSize(const Napi::CallbackInfo& info);
+  Napi::Value MaxEntries(const Napi::CallbackInfo& info);
+
+  // Bytes that a lookup returns and an update takes.
+  size_t TransferSize() const;
+
+  UniqueFd fd_;
+  std::string name_;
+  uint32_t type_ = 0, key_size_ = 0, value_size_ = 0, max_entries_ = 0, flags_ = 0;
+  size_t per_cpu_copies_ = 0;  // 0: not a per-CPU map
+};

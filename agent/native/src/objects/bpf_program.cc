@@ -1,0 +1,245 @@
+#include "objects/bpf_program.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <sys/utsname.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <unordered_map>
+
+#include "objects/arguments.h"
+#include "objects/bpf_link.h"
+#include "objects/bpf_map.h"
+#include "objects/error.h"
+#include "objects/fdinfo.h"
+#include "objects/handles.h"
+#include "objects/perf_event.h"
+#include "objects/program_load.h"
+#include "optimizer/specialize.h"
+
+namespace {
+
+std::vector<bpf_insn> Instructions(const OpenObject& object, const bpf_program* program) {
+  auto found = object.templates.find(bpf_program__name(program));
+  if (found != object.templates.end()) return found->second.instructions;
+  const bpf_insn* first = bpf_program__insns(program);
+  return {first, first + bpf_program__insn_cnt(program)};
+}
+
+// All that the kernel keeps of a license; libbpf has no call that tells the object's.
+bool IsGplCompatible(int program_fd) {
+  bpf_prog_info facts = {};
+  uint32_t size = sizeof(facts);
+  return bpf_obj_get_info_by_fd(program_fd, &facts, &size) == 0 && facts.gpl_compatible;
+}
+
+// 5.10 does not come to an end with some programs: its verifier remembers where it has been by the number of jumps it has
+// made, also of those that lead nowhere else. 6.1 is the first that was tried.
+bool VerifiesShortPrograms() {
+  utsname system = {};
+  int major = 0, minor = 0;
+  uname(&system);
+  return std::sscanf(system.release, "%d.%d", &major, &minor) == 2 && (major > 6 || (major == 6 && minor >= 1));
+}
+
+std::vector<bpf_insn> WithMaps(const ProgramImage& image, const std::unordered_map<int, BpfMap*>& maps) {
+  std::unordered_map<int, int> replacements;
+  Constants constants;
+  for (const auto& [replaced, map] : maps) {
+    int fd = replacements[replaced] = map->Fd("load program with map");
+    if (auto value = map->ConstantValue()) constants[fd] = std::move(*value);
+  }
+  std::vector<bpf_insn> instructions = image.WithMaps(replacements);
+  static const bool specializes = VerifiesShortPrograms();
+  return specializes && !constants.empty() ? Specialize(instructions, constants) : instructions;
+}
+
+const char* TracingStep(bpf_attach_type type) {
+  switch (type) {
+    case BPF_TRACE_FENTRY:
+      return "attach fentry";
+    case BPF_TRACE_FEXIT:
+      return "attach fexit";
+    case BPF_MODIFY_RETURN:
+      return "attach fmod_ret";
+    case BPF_LSM_MAC:
+      return "attach lsm";
+    default:
+      return "attach tracing";
+  }
+}
+
+// The link of a program attached at a perf event; takes the event.
+Napi::Value AttachPerf(Napi::Env env, int program_fd, PerfEvent event, const char* step, const std::string& subject) {
+  if (!event.fd) throw BpfFailure(env, event.error, step, subject, {.hint = event.hint});
+  PerfAttachment attachment = AttachToPerfEvent(program_fd, event.fd.get());
+  if (attachment.error) throw BpfFailure(env, attachment.error, step, subject);
+  return BpfLink::Wrap(env, std::move(attachment.link), std::move(event.fd));
+}
+
+}  // namespace
+
+Napi::Function BpfProgram::Define(Napi::Env env) {
+  return DefineClass(env, kClassName,
+                     {
+                         InstanceAccessor<&BpfProgram::Name>("name"),
+                         InstanceAccessor<&BpfProgram::FdNumber>("fd"),
+                         InstanceMethod<&BpfProgram::InstructionCount>("instructionCount"),
+                         InstanceMethod<&BpfProgram::Clone>("clone"),
+                         InstanceMethod<&BpfProgram::AttachRawTracepoint>("attachRawTracepoint"),
+                         InstanceMethod<&BpfProgram::AttachTracing>("attachTracing"),
+                         InstanceMethod<&BpfProgram::AttachKprobe>("attachKprobe"),
+                         InstanceMethod<&BpfProgram::AttachTracepoint>("attachTracepoint"),
+                         InstanceMethod<&BpfProgram::TestRun>("testRun"),
+                         InstanceMethod<&BpfProgram::Info>("info"),
+                         InstanceMethod<&BpfProgram::Close>("close"),
+                     });
+}
+
+Napi::Value BpfProgram::Find(Napi::Env env, std::shared_ptr<OpenObject> object, const std::string& name) {
+  bpf_program* found = bpf_object__find_program_by_name(object->object, name.c_str());
+  if (!found) throw BpfFailure(env, ENOENT, "find program", name, {.hint = "the object has no such program"});
+
+  bool is_template = object->templates.contains(name);
+  int loaded_fd = bpf_program__fd(found);
+  if (loaded_fd < 0) throw BpfFailure(env, ENOENT, "find program", name, {.hint = "its autoload is off"});
+  UniqueFd fd = is_template ? UniqueFd() : UniqueFd::Duplicate(loaded_fd);
+  if (!fd && !is_template) throw BpfFailure(env, errno, "find program", name);
+
+  BpfProgram* program = NewInstance<BpfProgram>(Classes::Of(env).program);
+  program->name_ = name;
+  program->fd_ = std::move(fd);
+  program->attach_type_ = bpf_program__expected_attach_type(found);
+  auto instructions = Instructions(*object, found);
+  program->image_ = std::make_shared<ProgramImage>(
+      ProgramImage{std::move(object), std::move(instructions), IsGplCompatible(loaded_fd)});
+  return program->Value();
+}
+
+BpfProgram::BpfProgram(const Napi::CallbackInfo& info) : Napi::ObjectWrap<BpfProgram>(info) {
+  info.This().As<Napi::Object>().TypeTag(&kTypeTag);
+}
+
+const ProgramImage& BpfProgram::Image(const char* step) const {
+  if (!image_) throw ClosedFailure(Env(), step, name_);
+  return *image_;
+}
+
+int BpfProgram::LoadedFd(const char* step) const {
+  Image(step);
+  if (!fd_) throw BpfFailure(Env(), EINVAL, step, name_, {.hint = "a template: clone it, then use the clone"});
+  return fd_.get();
+}
+
+std::unordered_map<int, BpfMap*> BpfProgram::MapReplacements(const Napi::Value& maps) const {
+  std::unordered_map<int, BpfMap*> replacements;
+  if (!IsPresent(maps)) return replacements;
+  if (!maps.IsObject()) throw Napi::TypeError::New(Env(), "maps: expected an object");
+
+  Napi::Object by_name = maps.As<Napi::Object>();
+  Napi::Array names = by_name.GetPropertyNames();
+  for (uint32_t i = 0; i < names.Length(); i++) {
+    std::string name = names.Get(i).As<Napi::String>();
+    bpf_map* replaced = bpf_object__find_map_by_name(image_->owner->object, name.c_str());
+    if (!replaced) throw BpfFailure(Env(), ENOENT, "find map", name, {.hint = "the object has no such map"});
+    BpfMap* replacement = UnwrapArgument<BpfMap>(by_name.Get(name), ("maps." + name).c_str());
+    replacement->Fd("load program with map");
+    replacements[bpf_map__fd(replaced)] = replacement;
+  }
+  return replacements;
+}
+
+Napi::Value BpfProgram::Clone(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Napi::Object options = ObjectArgument(info, 0, "options");
+  const ProgramImage& image = Image("load program");
+  bpf_object* object = image.owner->object;
+
+  LoadRequest request = {
+      .name = StringProperty(options, "name"),
+      .type = ToProgramType(env, StringProperty(options, "type")),
+      .attach_type = ToAttachType(env, StringProperty(options, "expectedAttachType")),
+      .attach_btf_id = Uint32Property(options, "attachBtfId", 0),
+      .flags = BooleanProperty(options, "sleepable", false) ? BPF_F_SLEEPABLE : 0u,
+      .license = image.gpl_compatible ? "GPL" : "Proprietary",
+      .kernel_version = bpf_object__kversion(object),
+      .instructions = WithMaps(image, MapReplacements(options.Get("maps"))),
+  };
+  UniqueFd fd = LoadProgram(env, request);
+
+  BpfProgram* clone = NewInstance<BpfProgram>(Classes::Of(env).program);
+  clone->name_ = request.name;
+  clone->fd_ = std::move(fd);
+  clone->attach_type_ = request.attach_type;
+  clone->image_ = image_;
+  return clone->Value();
+}
+
+Napi::Value BpfProgram::AttachRawTracepoint(const Napi::CallbackInfo& info) {
+  std::string name = StringArgument(info, 0, "name");
+  UniqueFd link(bpf_raw_tracepoint_open(name.c_str(), LoadedFd("attach raw tracepoint")));
+  if (!link) throw BpfFailure(info.Env(), errno, "attach raw tracepoint", name);
+  return BpfLink::Wrap(info.Env(), std::move(link));
+}
+
+Napi::Value BpfProgram::AttachTracing(const Napi::CallbackInfo& info) {
+  // Before 5.16 there are no links of this kind: libbpf then opens a raw tracepoint without a name.
+  const char* step = TracingStep(attach_type_);
+  UniqueFd link(bpf_link_create(LoadedFd(step), 0, attach_type_, nullptr));
+  if (!link) throw BpfFailure(info.Env(), errno, step, name_);
+  return BpfLink::Wrap(info.Env(), std::move(link));
+}
+
+Napi::Value BpfProgram::AttachKprobe(const Napi::CallbackInfo& info) {
+  std::string symbol = StringArgument(info, 0, "symbol");
+  bool retprobe = IsPresent(info[1]) && BooleanProperty(ObjectArgument(info, 1, "options"), "retprobe", false);
+  const char* step = retprobe ? "attach kretprobe" : "attach kprobe";
+  int fd = LoadedFd(step);
+  return AttachPerf(info.Env(), fd, OpenKprobeEvent(symbol, retprobe), step, symbol);
+}
+
+Napi::Value BpfProgram::AttachTracepoint(const Napi::CallbackInfo& info) {
+  std::string subsystem = StringArgument(info, 0, "subsystem");
+  std::string event = StringArgument(info, 1, "event");
+  int fd = LoadedFd("attach tracepoint");
+  return AttachPerf(info.Env(), fd, OpenTracepointEvent(subsystem, event), "attach tracepoint",
+                    subsystem + "/" + event);
+}
+
+Napi::Value BpfProgram::InstructionCount(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), Image("count instructions of program").instructions.size());
+}
+
+Napi::Value BpfProgram::TestRun(const Napi::CallbackInfo& info) {
+  Bytes context = BytesArgument(info, 0, "context");
+  int fd = LoadedFd("run program");
+  LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = context.data(),
+              .ctx_size_in = static_cast<uint32_t>(context.size()));
+  if (bpf_prog_test_run_opts(fd, &options) < 0) throw BpfFailure(info.Env(), errno, "run program", name_);
+  return Napi::Number::New(info.Env(), static_cast<int32_t>(options.retval));
+}
+
+Napi::Value BpfProgram::Info(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  int fd = LoadedFd("describe program");
+  bpf_prog_info facts = {};
+  uint32_t size = sizeof(facts);
+  if (bpf_obj_get_info_by_fd(fd, &facts, &size) < 0) throw BpfFailure(env, errno, "describe program", name_);
+
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("id", facts.id);
+  result.Set("xlatedInstructions", facts.xlated_prog_len / static_cast<uint32_t>(sizeof(bpf_insn)));
+  result.Set("jitedBytes", facts.jited_prog_len);
+  result.Set("memlockBytes", static_cast<double>(MemlockBytes(fd)));
+  result.Set("recursionMisses", static_cast<double>(facts.recursion_misses));
+  return result;
+}
+
+void BpfProgram::Close(const Napi::CallbackInfo&) {
+  fd_.Reset();
+  image_.reset();
+}
+
+Napi::Value BpfProgram::Name(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), name_); }
+Napi::Value BpfProgram::FdNumber(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), fd_.get()); }

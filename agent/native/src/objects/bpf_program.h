@@ -1,0 +1,48 @@
+// A loaded program, or a template that only clone() loads.
+#pragma once
+
+#include <linux/bpf.h>
+#include <napi.h>
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "objects/bpf_map.h"
+#include "objects/program_image.h"
+#include "objects/unique_fd.h"
+
+class BpfProgram : public Napi::ObjectWrap<BpfProgram> {
+ public:
+  static constexpr const char* kClassName = "BpfProgram";
+  static constexpr napi_type_tag kTypeTag = {0x7c1c44d1f2b04a10, 0x9d0f6d6ce0a90b03};
+
+  static Napi::Function Define(Napi::Env env);
+  // The program of a loaded object.
+  static Napi::Value Find(Napi::Env env, std::shared_ptr<OpenObject> object, const std::string& name);
+
+  explicit BpfProgram(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value InstructionCount(const Napi::CallbackInfo& info);
+  Napi::Value Clone(const Napi::CallbackInfo& info);
+  Napi::Value AttachRawTracepoint(const Napi::CallbackInfo& info);
+  Napi::Value AttachTracing(const Napi::CallbackInfo& info);
+  Napi::Value AttachKprobe(const Napi::CallbackInfo& info);
+  Napi::Value AttachTracepoint(const Napi::CallbackInfo& info);
+  Napi::Value TestRun(const Napi::CallbackInfo& info);
+  Napi::Value Info(const Napi::CallbackInfo& info);
+  void Close(const Napi::CallbackInfo& info);
+  Napi::Value Name(const Napi::CallbackInfo& info);
+  Napi::Value FdNumber(const Napi::CallbackInfo& info);
+
+  const ProgramImage& Image(const char* step) const;
+  // Throws when the program is closed or was never loaded itself.
+  int LoadedFd(const char* step) const;
+  std::unordered_map<int, BpfMap*> MapReplacements(const Napi::Value& maps) const;
+
+  std::string name_;
+  std::shared_ptr<const ProgramImage> image_;  // null: closed
+  UniqueFd fd_;                                // invalid: closed, or a template
+  bpf_attach_type attach_type_ = static_cast<bpf_attach_type>(0);
+};

@@ -1,0 +1,133 @@
+#include "objects/ring_reader.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "objects/arguments.h"
+#include "objects/bpf_map.h"
+#include "objects/error.h"
+#include "objects/handles.h"
+
+namespace {
+
+constexpr uint32_t kDefaultPollMs = 10;
+constexpr uint32_t kDefaultBatchBytes = 256 << 10;
+// Seconds of what one thread of JavaScript exports at most: attaching hooks keeps it from that for so long.
+constexpr uint32_t kDefaultBacklogBytes = 32 << 20;
+
+Napi::Value Deliver(Napi::Env env, const Napi::Function& on_batch, Batch batch) {
+  size_t size = batch.size();
+  auto give_back = [](Napi::Env, void* memory) { free(memory); };
+  return on_batch.Call({Napi::ArrayBuffer::New(env, batch.Release(), size, give_back)});
+}
+
+// Once the promise is settled, if `until` is one, else once the event loop has turned. The queue alone would go on as
+// long as the thread has something ready, up to a thousand times: a busy ring would then keep timers and the completion
+// of writes waiting.
+void ResumeLater(Napi::Env env, std::shared_ptr<RingThread> thread, Napi::Value until) {
+  auto resume = [thread = std::move(thread)](const Napi::CallbackInfo&) { thread->Resume(); };
+  Napi::Function then = Napi::Function::New(env, resume);
+  if (until.IsPromise())
+    until.As<Napi::Object>().Get("finally").As<Napi::Function>().Call(until, {then});
+  else
+    env.Global().Get("setImmediate").As<Napi::Function>().Call({then});
+}
+
+}  // namespace
+
+Napi::Function RingReader::Define(Napi::Env env) {
+  return DefineClass(env, kClassName,
+                     {InstanceMethod<&RingReader::Flush>("flush"), InstanceMethod<&RingReader::Close>("close")});
+}
+
+Napi::Value RingReader::Read(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  BpfMap* map = UnwrapArgument<BpfMap>(info[0], "ring");
+  Napi::Object options = ObjectArgument(info, 1, "options");
+  Napi::Value on_batch = options.Get("onBatch");
+  if (!on_batch.IsFunction()) throw Napi::TypeError::New(env, "onBatch: expected a function");
+  uint32_t poll_ms = Uint32Property(options, "pollMs", kDefaultPollMs);
+  if (poll_ms < 1 || poll_ms > 60'000) throw Napi::RangeError::New(env, "pollMs: expected 1 to 60000");
+  uint32_t batch_bytes = Uint32Property(options, "batchBytes", kDefaultBatchBytes);
+  if (batch_bytes < 8) throw Napi::RangeError::New(env, "batchBytes: expected 8 or more");
+  uint32_t backlog_bytes = Uint32Property(options, "backlogBytes", kDefaultBacklogBytes);
+
+  UniqueFd ring = UniqueFd::Duplicate(map->Fd("read ring"));
+  if (!ring) throw BpfFailure(env, errno, "read ring", map->name());
+  RingReader* reader = NewInstance<RingReader>(Classes::Of(env).ring_reader);
+  RingThread::Options thread_options = {
+      .poll_ms = static_cast<int>(poll_ms), .batch_bytes = batch_bytes, .backlog_bytes = backlog_bytes, .on_ready = {}};
+  reader->Start(env, std::move(ring), map->name(), on_batch.As<Napi::Function>(), std::move(thread_options));
+  return reader->Value();
+}
+
+RingReader::RingReader(const Napi::CallbackInfo& info) : Napi::ObjectWrap<RingReader>(info) {
+  info.This().As<Napi::Object>().TypeTag(&kTypeTag);
+}
+
+RingReader::~RingReader() { Stop(); }
+
+void RingReader::Start(Napi::Env env, UniqueFd ring, const std::string& map, Napi::Function on_batch,
+                       RingThread::Options options) {
+  auto thread = std::make_shared<RingThread>();
+  auto free_context = [](Napi::Env, void*, Thread* context) { delete context; };
+  queue_ = Queue::New(env, on_batch, "RingReader", 0, 1, new Thread(thread), free_context, static_cast<void*>(nullptr));
+  queue_.Unref(env);  // a ring buffer alone keeps no process alive
+
+  LibbpfLog log;
+  options.on_ready = [queue = queue_] { queue.NonBlockingCall(); };
+  int error = thread->Start(std::move(ring), std::move(options));
+  if (error) {
+    thread->Stop();  // now: the queue keeps it until the event loop turns
+    queue_.Release();
+    throw BpfFailure(env, error, "read ring", map, log);
+  }
+  thread_ = std::move(thread);
+  on_batch_ = Napi::Persistent(on_batch);
+  // The thread must be gone before the environment is.
+  napi_add_env_cleanup_hook(env, &RingReader::OnExit, this);
+}
+
+void RingReader::OnReady(Napi::Env env, Napi::Function on_batch, Thread* thread, void*) {
+  if (env == nullptr) return;  // the environment is going away
+  Batch batch = (*thread)->TakeReady();
+  Napi::Value until = env.Undefined();
+  try {
+    if (!batch.empty()) until = Deliver(env, on_batch, std::move(batch));  // else flush() or close() was faster
+  } catch (const Napi::Error& error) {
+    // Otherwise Node only warns about an exception here: let it be an uncaught one, like that of any callback.
+    napi_fatal_exception(env, error.Value());
+  }
+  try {
+    ResumeLater(env, *thread, until);
+  } catch (const Napi::Error&) {
+    // Nothing can be called any more: the environment is going away.
+  }
+}
+
+// Ends at the latest when as much was delivered as can have waited: what came meanwhile is for the thread.
+Napi::Value RingReader::Flush(const Napi::CallbackInfo& info) {
+  if (!thread_) throw ClosedFailure(info.Env(), "flush ring", "reader");
+  size_t delivered = 0;
+  Thread thread = thread_;
+  size_t limit = thread->WaitingBytes();
+  if (!info[0].IsUndefined()) limit = std::min<size_t>(limit, info[0].ToNumber().Uint32Value());
+  while (thread_ && delivered < limit) {
+    Batch batch = thread->TakeReadyOrRead();
+    if (batch.empty()) return Napi::Boolean::New(info.Env(), false);
+    delivered += batch.size();
+    Deliver(info.Env(), on_batch_.Value(), std::move(batch));
+  }
+  return Napi::Boolean::New(info.Env(), thread_ != nullptr);
+}
+
+void RingReader::Close(const Napi::CallbackInfo&) { Stop(); }
+
+void RingReader::Stop() {
+  if (!thread_) return;
+  thread_->Stop();
+  thread_.reset();
+  queue_.Release();
+  on_batch_.Reset();
+  napi_remove_env_cleanup_hook(Env(), &RingReader::OnExit, this);
+}

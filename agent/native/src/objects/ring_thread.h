@@ -1,0 +1,64 @@
+// The thread that empties a ring buffer, without a word of JavaScript.
+#pragma once
+
+#include <bpf/libbpf.h>
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "objects/batch.h"
+#include "objects/unique_fd.h"
+
+// Copies records into batches, which wait to be taken. Where they come to `backlog_bytes`, records stay in the ring.
+class RingThread {
+ public:
+  struct Options {
+    int poll_ms;
+    size_t batch_bytes;
+    size_t backlog_bytes;            // one batch waits in any case
+    std::function<void()> on_ready;  // called by the thread when the first batch became ready
+  };
+
+  // A positive errno on failure.
+  int Start(UniqueFd ring, Options options);
+  // Returns when the thread has ended, with nothing left open. Idempotent.
+  void Stop();
+  ~RingThread() { Stop(); }
+
+  // The batch that has waited longest; empty without one. None is announced from now until Resume().
+  Batch TakeReady();
+  void Resume();
+  // The same, else what is in the ring now: records leave in order whichever thread took them out.
+  Batch TakeReadyOrRead();
+  // What can be taken without waiting for a record: the batches that are ready, and a full ring.
+  size_t WaitingBytes();
+
+ private:
+  void Run();
+  void WaitForRecords();
+  // Reads until the ring is empty or a batch is full; what is ready may be one batch more then.
+  void Read();
+  Batch Take();
+  int OnRecord(const void* record, size_t size);
+
+  Options options_;
+  UniqueFd ring_fd_, stop_event_, epoll_;
+  std::unique_ptr<ring_buffer, decltype(&ring_buffer__free)> ring_{nullptr, ring_buffer__free};
+  size_t ring_bytes_ = 0;
+  std::thread thread_;
+
+  std::mutex mutex_;  // guards what follows and the ring's consumer position
+  std::condition_variable taken_;
+  bool stopping_ = false;
+  bool paused_ = false;
+  bool more_ = false;  // the ring was not empty after the last read
+  std::deque<Batch> ready_;  // none of them empty
+  size_t ready_bytes_ = 0;
+  Batch* filling_ = nullptr;
+  std::vector<uint8_t> overflow_;  // libbpf counts a record as consumed even when the batch was full
+};

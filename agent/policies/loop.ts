@@ -1,0 +1,97 @@
+/** Runs the reconciler whenever a source, the node's labels or a retry asks for it. */
+import type { BackoffOptions } from "../../lib/backoff.ts";
+import type { Logger } from "../../lib/logger.ts";
+import { WorkQueue } from "../../lib/work-queue.ts";
+import type { Reconciler } from "./reconcile.ts";
+import { type DesiredPolicy, mergeSources, type SpecSource } from "./sources/source.ts";
+
+/** What the loop needs. */
+export interface PolicyLoopDeps {
+  sources: readonly SpecSource[];
+  reconciler: Reconciler;
+  logger: Logger;
+  /** A policy's outcome may have changed. */
+  onOutcome(): void;
+  backoff?: BackoffOptions;
+}
+
+const RETRY: BackoffOptions = { initialMs: 500, maxMs: 60_000 };
+
+/** One policy after the other, each again with backoff while the kernel is short of something. */
+export class PolicyLoop {
+  readonly #deps: PolicyLoopDeps;
+  readonly #queue: WorkQueue;
+  readonly #initial = Promise.withResolvers<void>();
+  /** Keys of the first complete set that have not been tried yet; undefined before there is one. */
+  #untried: Set<string> | undefined;
+  #desired: ReadonlyMap<string, DesiredPolicy> | undefined;
+
+  constructor(deps: PolicyLoopDeps) {
+    this.#deps = deps;
+    this.#queue = new WorkQueue({
+      name: "attach",
+      logger: deps.logger,
+      work: (key) => this.#work(key),
+      backoff: deps.backoff ?? RETRY,
+    });
+    for (const source of deps.sources) source.onChange(() => this.trigger());
+  }
+
+  /** Resolves when every policy of the first complete set has been tried once. */
+  get initialSetTried(): Promise<void> {
+    return this.#initial.promise;
+  }
+
+  /** What keeps the initial set from being complete; undefined when it has been tried. */
+  get problem(): string | undefined {
+    if (!this.#untried) {
+      const waiting = this.#deps.sources.filter((source) => source.desired() === undefined);
+      return `not read yet: ${waiting.map((source) => source.name).join(", ")}`;
+    }
+    return this.#untried.size === 0 ? undefined : `not attached yet: ${[...this.#untried].join(", ")}`;
+  }
+
+  start(): void {
+    this.#queue.start();
+    this.trigger();
+  }
+
+  /** Compares everything again; does nothing where nothing changed. */
+  trigger(): void {
+    const desired = mergeSources(this.#deps.sources);
+    if (!desired) return;
+    this.#desired = desired;
+    this.#untried ??= new Set(desired.keys());
+    for (const key of new Set([...desired.keys(), ...this.#deps.reconciler.keys()])) this.#queue.add(key);
+    this.#settle();
+  }
+
+  /** Nothing is attached or detached after it resolves. */
+  async stop(): Promise<void> {
+    for (const source of this.#deps.sources) source.close();
+    await this.#queue.stop();
+  }
+
+  async #work(key: string): Promise<undefined> {
+    await nextTurn();
+    try {
+      if (this.#deps.reconciler.reconcile(key, this.#desired?.get(key))) this.#deps.onOutcome();
+    } catch (error) {
+      this.#deps.onOutcome();
+      throw error;
+    } finally {
+      this.#untried?.delete(key);
+      this.#settle();
+    }
+    return undefined;
+  }
+
+  #settle(): void {
+    if (this.#untried?.size === 0) this.#initial.resolve();
+  }
+}
+
+/** Attaching is synchronous: between two policies the records and requests that came in get their turn. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

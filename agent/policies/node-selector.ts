@@ -1,0 +1,31 @@
+/** Kubernetes label selectors. Pure. */
+import type { LabelSelector } from "../../crds/hook-spec.ts";
+
+/** Labels of an object; undefined when they are not known. */
+export type Labels = Readonly<Record<string, string>>;
+
+/** True if every part of the selector is; an empty selector selects everything. */
+export function selectorMatches(selector: LabelSelector, labels: Labels): boolean {
+  const equal = Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value);
+  return (
+    equal && (selector.matchExpressions ?? []).every((expression) => expressionMatches(expression, labels))
+  );
+}
+
+type Expression = NonNullable<LabelSelector["matchExpressions"]>[number];
+
+/** A label that is absent is NotIn every list, as in Kubernetes. */
+function expressionMatches({ key, operator, values = [] }: Expression, labels: Labels): boolean {
+  const value = labels[key];
+  const listed = value !== undefined && values.includes(value);
+  switch (operator) {
+    case "In":
+      return listed;
+    case "NotIn":
+      return !listed;
+    case "Exists":
+      return value !== undefined;
+    case "DoesNotExist":
+      return value === undefined;
+  }
+}

@@ -1,0 +1,399 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import type { AttachKind } from "../../crds/conditions.ts";
+import type { HookDef, HookSpec } from "../../crds/hook-spec.ts";
+import { sha256Hex } from "../../crds/names.ts";
+import type { Logger } from "../../lib/logger.ts";
+import type { HandOver } from "../events/hand-over.ts";
+import type { HookInfo } from "../events/hooks.ts";
+import type { AttachedHook, HookStatus, Mode } from "../hooks/engine.ts";
+import { Reconciler, TransientAttachError } from "./reconcile.ts";
+import type { BrokenPolicy, WantedPolicy } from "./sources/source.ts";
+import { makeHookDef, makeHookSpec } from "./testing/policies.ts";
+
+/** A kernel in which every function exists unless it is listed, with a clock that moves at each step. */
+class FakeKernel {
+  readonly refused = new Map<string, Partial<HookStatus>>();
+  readonly log: string[] = [];
+  readonly registered = new Map<number, HookInfo>();
+  readonly retired = new Map<number, bigint | undefined>();
+  readonly handOvers = new Map<number, HandOver | undefined>();
+  readonly attachedIds = new Set<number>();
+  labels: Record<string, string> | undefined;
+  attach: AttachKind = "fentry";
+  #id = 0;
+  readonly modes = new Map<number, Mode>();
+  /** When hits under way were waited for. */
+  readonly waits: bigint[] = [];
+  #clock = 0n;
+
+  readonly engine = {
+    attach: (def: HookDef, mode: Mode): AttachedHook => {
+      this.#clock++;
+      const id = ++this.#id;
+      const status = this.#status(def);
+      this.log.push(`attach ${def.call}`);
+      this.modes.set(id, mode);
+      if (status.state === "Attached") this.attachedIds.add(id);
+      return {
+        ...unusedParts,
+        id,
+        def,
+        resolved: def,
+        status,
+        setMode: (changed) => void this.modes.set(id, changed),
+        functionName: `__x64_${def.call}`,
+        detach: () => this.#detach(id, def),
+      };
+    },
+    waitForHits: () => void this.waits.push(++this.#clock),
+  };
+
+  readonly pipeline = {
+    registerHook: (id: number, info: HookInfo) => void this.registered.set(id, info),
+    retireHook: (id: number, until?: bigint, handsOver?: HandOver) => {
+      this.retired.set(id, until);
+      this.handOvers.set(id, handsOver);
+    },
+  };
+
+  /** The hooks whose records are told at a given time. */
+  toldAt(time: bigint): string[] {
+    const told = [...this.registered].filter(([id, { fromKtimeNs }]) => {
+      const until = this.retired.has(id) ? (this.retired.get(id) ?? 0n) : time + 1n;
+      return time >= (fromKtimeNs ?? 0n) && time < until;
+    });
+    return told.map(([, info]) => info.def.call);
+  }
+
+  readonly counted: number[] = [];
+  detached = (_policy: unknown, { id }: AttachedHook) =>
+    void (this.attachedIds.has(id) || this.counted.push(id));
+  policyGone = () => {};
+  bootTimeNs = (): bigint => ++this.#clock;
+  nodeLabels = () => this.labels;
+
+  #status(def: HookDef): HookStatus {
+    const base = { path: def.path, call: def.call };
+    const refusal = this.refused.get(def.call);
+    if (refusal) return { ...base, state: "Failed", ...refusal };
+    return { ...base, state: "Attached", attach: this.attach, function: `__x64_${def.call}` };
+  }
+
+  #detach(id: number, def: HookDef): void {
+    this.#clock++;
+    this.log.push(`detach ${def.call}`);
+    this.attachedIds.delete(id);
+  }
+}
+
+const unusedParts = {
+  stats: () => ({ hits: 0, posted: 0, lost: 0, rateLimited: 0, errors: 0, missed: 0 }),
+  actions: () => [],
+  memoryBytes: () => 0,
+};
+
+const logger = { info: () => {}, error: () => {}, warn: () => {} } as unknown as Logger;
+const KEY = "TracingPolicy/p";
+
+let kernel: FakeKernel;
+let reconciler: Reconciler;
+
+beforeEach(() => {
+  kernel = new FakeKernel();
+  reconciler = new Reconciler({ ...kernel, logger });
+});
+
+function want(calls: string[], changes: Partial<HookSpec> = {}): WantedPolicy {
+  return wantSpec(makeHookSpec("p", calls, changes));
+}
+
+function wantSpec(spec: HookSpec): WantedPolicy {
+  return { ref: spec.policy, hash: sha256Hex(JSON.stringify(spec)), origin: "test", spec };
+}
+
+function outcome() {
+  const [first] = reconciler.outcomes();
+  if (!first) throw new Error("no outcome");
+  return first;
+}
+
+describe("a new policy", () => {
+  test("is Attached when every hook is", () => {
+    const policy = want(["sys_setuid", "sys_setgid"]);
+    expect(reconciler.reconcile(KEY, policy)).toBe(true);
+    expect(outcome()).toMatchObject({ state: "Attached", specHash: policy.hash, attachedHash: policy.hash });
+    expect(outcome().hooks.map((hook) => hook.attach)).toEqual(["fentry", "fentry"]);
+    expect(kernel.registered.size).toBe(2);
+  });
+
+  test("is left alone the second time", () => {
+    reconciler.reconcile(KEY, want(["sys_setuid"]));
+    expect(reconciler.reconcile(KEY, want(["sys_setuid"]))).toBe(false);
+    expect(kernel.log).toEqual(["attach sys_setuid"]);
+  });
+
+  test("fails as a whole when one hook does, and nothing stays attached or is told", () => {
+    kernel.refused.set("sys_no", {
+      state: "NotFound",
+      reason: "FunctionNotFound",
+      message: "no such function",
+    });
+    reconciler.reconcile(KEY, want(["sys_setuid", "sys_no"]));
+    expect(outcome()).toMatchObject({ state: "Failed", reason: "FunctionNotFound" });
+    expect(outcome().message).toContain("spec.kprobes[1] sys_no: no such function");
+    expect(outcome()).not.toHaveProperty("attachedHash");
+    expect(outcome().hooks.map((hook) => hook.state)).toEqual(["Skipped", "NotFound"]);
+    expect(kernel.attachedIds.size).toBe(0);
+    expect(kernel.toldAt(1n)).toEqual([]);
+  });
+
+  test("enforces when every hook is attached, and nothing before", () => {
+    const policy = want(["sys_setuid", "sys_no"]);
+    kernel.refused.set("sys_no", { reason: "AttachFailed", message: "load program hook_fentry: ENOMEM" });
+    expect(() => reconciler.reconcile(KEY, policy)).toThrow(TransientAttachError);
+    expect([...kernel.modes.values()]).toEqual(["monitor", "monitor"]);
+    kernel.refused.clear();
+    reconciler.reconcile(KEY, policy);
+    expect([...kernel.modes.values()].slice(2)).toEqual(["enforce", "enforce"]);
+  });
+
+  test("is PartiallyAttached when a hook is missing that may be", () => {
+    kernel.refused.set("sys_no", {
+      state: "NotFound",
+      reason: "FunctionNotFound",
+      message: "no such function",
+    });
+    const hooks = [makeHookDef("sys_setuid", 0), makeHookDef("sys_no", 1, { ignoreCallNotFound: true })];
+    reconciler.reconcile(KEY, want([], { hooks }));
+    expect(outcome()).toMatchObject({
+      state: "PartiallyAttached",
+      message: expect.stringContaining("1 of 2 hooks"),
+    });
+    expect(kernel.attachedIds.size).toBe(1);
+  });
+
+  test("fails when a hook that may be missing is there and does not attach", () => {
+    kernel.refused.set("sys_no", { reason: "VerifierRejected", message: "load: EACCES" });
+    reconciler.reconcile(KEY, want([], { hooks: [makeHookDef("sys_no", 0, { ignoreCallNotFound: true })] }));
+    expect(outcome()).toMatchObject({ state: "Failed", reason: "VerifierRejected" });
+  });
+});
+
+describe("a changed policy", () => {
+  test("keeps what is unchanged, attaches new before it detaches old", () => {
+    reconciler.reconcile(KEY, want(["sys_setuid", "sys_setgid"]));
+    kernel.log.length = 0;
+    reconciler.reconcile(KEY, want(["sys_setgid", "sys_setreuid"]));
+    expect(kernel.log).toEqual(["attach sys_setreuid", "detach sys_setuid"]);
+    expect(kernel.counted).toEqual([1]);
+    expect(outcome().hooks.map((hook) => hook.path)).toEqual(["spec.kprobes[0]", "spec.kprobes[1]"]);
+  });
+
+  test("keeps hooks when only the mode changes, and gives it to them", () => {
+    reconciler.reconcile(KEY, want(["sys_setuid"]));
+    reconciler.reconcile(KEY, wantSpec(makeHookSpec("p", ["sys_setuid"], { mode: "monitor" })));
+    expect(kernel.log).toEqual(["attach sys_setuid"]);
+    expect([...kernel.modes.values()]).toEqual(["monitor"]);
+  });
+
+  test("tells each instant by exactly one of the old and the new hook", () => {
+    reconciler.reconcile(KEY, wantSpec(makeHookSpec("p", [], { hooks: [makeHookDef("sys_old", 0)] })));
+    const start = kernel.bootTimeNs();
+    reconciler.reconcile(KEY, wantSpec(makeHookSpec("p", [], { hooks: [makeHookDef("sys_new", 0)] })));
+    const end = kernel.bootTimeNs();
+    for (let time = start; time <= end; time++) expect(kernel.toldAt(time)).toHaveLength(1);
+    expect(kernel.toldAt(start)).toEqual(["sys_old"]);
+    expect(kernel.toldAt(end)).toEqual(["sys_new"]);
+  });
+
+  test.each<[AttachKind, AttachKind, boolean]>([
+    ["fentry", "fentry", true],
+    ["kprobe", "kprobe", true],
+    ["fentry", "kprobe", true],
+    ["kprobe", "fentry", false],
+    ["tracepoint", "tracepoint", false],
+    ["tracepoint", "fentry", false],
+  ])("from %s to %s hands hits over that are in flight: %s", (before, after, expected) => {
+    const withMessage = (message: string) =>
+      makeHookSpec("p", [], { hooks: [makeHookDef("sys_a", 0, { message }), makeHookDef("sys_b", 1)] });
+    kernel.attach = before;
+    reconciler.reconcile(KEY, wantSpec(withMessage("old")));
+    kernel.attach = after;
+    reconciler.reconcile(KEY, wantSpec(withMessage("new")));
+    const shared = kernel.handOvers.get(1);
+    expect(shared !== undefined).toBe(expected);
+    expect(kernel.registered.get(3)?.takesOver).toBe(shared);
+    expect(kernel.handOvers.size).toBe(1);
+  });
+
+  test.each<[AttachKind, boolean, AttachKind, boolean, "old" | "new"]>([
+    ["fentry", false, "fentry", false, "old"],
+    ["fexit", true, "fexit", true, "old"],
+    ["kretprobe", true, "kretprobe", true, "new"],
+    ["fentry", false, "fexit", true, "new"],
+    ["fexit", true, "fentry", false, "old"],
+    ["kprobe", false, "kretprobe", true, "new"],
+    ["fmod_ret", false, "fmod_ret", true, "new"],
+  ])(
+    "from %s (at return: %s) to %s (%s) a hit in flight is told by the %s hook, which posts last",
+    (...row) => {
+      const [before, waits, after, stillWaits, teller] = row;
+      const policy = (message: string, atReturn: boolean) => {
+        const returnArg = { returnArg: { type: "int" } } as const;
+        return makeHookSpec("p", [], {
+          hooks: [makeHookDef("sys_a", 0, { message, ...(atReturn && returnArg) })],
+        });
+      };
+      kernel.attach = before;
+      reconciler.reconcile(KEY, wantSpec(policy("old", waits)));
+      kernel.attach = after;
+      reconciler.reconcile(KEY, wantSpec(policy("new", stillWaits)));
+      const shared = kernel.handOvers.get(1);
+      const posts = { new: () => shared?.admitsNew(1, false), old: () => shared?.admitsOld(1, false) };
+      expect(posts[teller === "new" ? "old" : "new"]()).toBe(false);
+      expect(posts[teller]()).toBe(true);
+    },
+  );
+
+  test("lets hits under way pass both hooks before the instant that parts them, and again behind it", () => {
+    reconciler.reconcile(KEY, want(["sys_setuid"]));
+    reconciler.reconcile(KEY, want(["sys_setgid"]));
+    const instant = kernel.retired.get(1) ?? 0n;
+    expect(kernel.waits).toEqual([instant - 1n, instant + 1n]);
+    expect(kernel.log.at(-1)).toBe("detach sys_setuid");
+  });
+
+  test("waits for nothing where hooks only come or only go", () => {
+    reconciler.reconcile(KEY, want(["sys_setuid"]));
+    reconciler.reconcile(KEY, want(["sys_setuid", "sys_setgid"]));
+    reconciler.reconcile(KEY, want(["sys_setgid"]));
+    expect(kernel.waits).toEqual([]);
+  });
+
+  test("that does not attach leaves the last good one running and says so", () => {
+    const good = want(["sys_setuid", "sys_setgid"]);
+    const bad = want(["sys_setuid", "sys_no"]);
+    reconciler.reconcile(KEY, good);
+    kernel.refused.set("sys_no", { state: "NotFound", reason: "FunctionNotFound" });
+    reconciler.reconcile(KEY, bad);
+    expect(outcome()).toMatchObject({ state: "Failed", specHash: bad.hash, attachedHash: good.hash });
+    expect(reconciler.attachedHooks().map(({ hook }) => hook.def.call)).toEqual(["sys_setuid", "sys_setgid"]);
+    expect(kernel.attachedIds.size).toBe(2);
+    expect(kernel.retired.size).toBe(0);
+  });
+
+  test("that was refused is not tried again, and the old one is Attached again without a change in the kernel", () => {
+    const good = want(["sys_setuid"]);
+    reconciler.reconcile(KEY, good);
+    kernel.refused.set("sys_no", { state: "NotFound", reason: "FunctionNotFound" });
+    reconciler.reconcile(KEY, want(["sys_no"]));
+    kernel.log.length = 0;
+    expect(reconciler.reconcile(KEY, want(["sys_no"]))).toBe(false);
+    reconciler.reconcile(KEY, good);
+    expect(kernel.log).toEqual([]);
+    expect(outcome()).toMatchObject({ state: "Attached", attachedHash: good.hash });
+  });
+
+  test("that found the kernel short of memory is tried again", () => {
+    kernel.refused.set("sys_setuid", { reason: "AttachFailed", message: "load program hook_fentry: ENOMEM" });
+    expect(() => reconciler.reconcile(KEY, want(["sys_setuid"]))).toThrow(TransientAttachError);
+    expect(outcome()).toMatchObject({ state: "Failed", reason: "AttachFailed" });
+    kernel.refused.clear();
+    expect(reconciler.reconcile(KEY, want(["sys_setuid"]))).toBe(true);
+    expect(outcome().state).toBe("Attached");
+  });
+
+  test("that is removed is detached", () => {
+    reconciler.reconcile(KEY, want(["sys_setuid"]));
+    expect(reconciler.reconcile(KEY, undefined)).toBe(true);
+    expect(reconciler.outcomes()).toEqual([]);
+    expect(kernel.attachedIds.size).toBe(0);
+    expect(reconciler.reconcile(KEY, undefined)).toBe(false);
+  });
+});
+
+test("the end of the agent detaches every hook", () => {
+  reconciler.reconcile(KEY, want(["sys_setuid"]));
+  reconciler.reconcile("TracingPolicy/q", want(["sys_setgid"]));
+  reconciler.close();
+  expect(kernel.attachedIds.size).toBe(0);
+  expect(kernel.counted).toEqual([1, 2]);
+  expect(reconciler.attachedHooks()).toEqual([]);
+});
+
+describe("a spec that cannot be read", () => {
+  const broken: BrokenPolicy = {
+    ref: { kind: "TracingPolicy", name: "p" },
+    hash: "damaged",
+    origin: "test",
+    problem: "hash does not match",
+  };
+
+  test("is Failed and what ran before goes on", () => {
+    const good = want(["sys_setuid"]);
+    reconciler.reconcile(KEY, good);
+    reconciler.reconcile(KEY, broken);
+    expect(outcome()).toMatchObject({ state: "Failed", reason: "SpecUnusable", attachedHash: good.hash });
+    expect(kernel.attachedIds.size).toBe(1);
+  });
+
+  test("is stood in for by an earlier one when nothing runs", () => {
+    const good = want(["sys_setuid"]);
+    reconciler.reconcile(KEY, { ...broken, fallbacks: [good] });
+    expect(outcome()).toMatchObject({ state: "Failed", specHash: "damaged", attachedHash: good.hash });
+  });
+});
+
+test("after a restart the newest earlier spec that attaches stands in for one that does not", () => {
+  kernel.refused.set("sys_no", { state: "NotFound", reason: "FunctionNotFound" });
+  const good = want(["sys_setuid"]);
+  const fallbacks = [want(["sys_setgid", "sys_no"]), good, want(["sys_setreuid"])];
+  reconciler.reconcile(KEY, { ...want(["sys_no"]), fallbacks });
+  expect(outcome()).toMatchObject({ state: "Failed", reason: "FunctionNotFound", attachedHash: good.hash });
+  expect(reconciler.attachedHooks().map(({ hook }) => hook.def.call)).toEqual(["sys_setuid"]);
+});
+
+describe("nodeSelector", () => {
+  const onGpu = { nodeSelector: { matchLabels: { gpu: "yes" } } };
+
+  test("that excludes the node is Skipped", () => {
+    kernel.labels = { gpu: "no" };
+    reconciler.reconcile(KEY, want(["sys_setuid"], onGpu));
+    expect(outcome()).toMatchObject({ state: "Skipped", reason: "NodeNotSelected" });
+    expect(kernel.log).toEqual([]);
+  });
+
+  test("attaches nothing while the labels are not known", () => {
+    reconciler.reconcile(KEY, want(["sys_setuid"], onGpu));
+    expect(outcome()).toMatchObject({ state: "Pending", reason: "NodeLabelsUnknown" });
+    expect(kernel.log).toEqual([]);
+  });
+
+  test("follows the labels of the node", () => {
+    kernel.labels = { gpu: "yes" };
+    reconciler.reconcile(KEY, want(["sys_setuid"], onGpu));
+    expect(outcome().state).toBe("Attached");
+    kernel.labels = {};
+    reconciler.reconcile(KEY, want(["sys_setuid"], onGpu));
+    expect(outcome().state).toBe("Skipped");
+    expect(kernel.attachedIds.size).toBe(0);
+  });
+});
+
+describe("two sources of one policy", () => {
+  test("run the first and show the second as a duplicate", () => {
+    const policy = { ...want(["sys_setuid"]), rival: { origin: "ConfigMap c", hash: "other" } };
+    reconciler.reconcile(KEY, policy);
+    expect(outcome()).toMatchObject({ state: "Failed", reason: "DuplicatePolicy", specHash: "other" });
+    expect(outcome()).toMatchObject({
+      attachedHash: policy.hash,
+      message: expect.stringContaining("ConfigMap c"),
+    });
+  });
+
+  test("agree when their specs are the same", () => {
+    const policy = want(["sys_setuid"]);
+    reconciler.reconcile(KEY, { ...policy, rival: { origin: "ConfigMap c", hash: policy.hash } });
+    expect(outcome().state).toBe("Attached");
+  });
+});

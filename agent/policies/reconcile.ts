@@ -1,0 +1,201 @@
+/** Brings the hooks in the kernel to what the sources want, one policy at a time. */
+import type { HookSpec } from "../../crds/hook-spec.ts";
+import type { PolicyRef } from "../../crds/names.ts";
+import type { Logger } from "../../lib/logger.ts";
+import type { AttachedHook, HookStatus } from "../hooks/engine.ts";
+import { type Labels, selectorMatches } from "./node-selector.ts";
+import { isTransient, type PolicyOutcome, type Verdict } from "./outcome.ts";
+import { detachHooks, type HookDeps, replaceHooks } from "./replace.ts";
+import type { DesiredPolicy, WantedPolicy } from "./sources/source.ts";
+
+/** What the reconciler needs of the rest of the agent. */
+export interface ReconcilerDeps extends HookDeps {
+  /** Labels of this node; undefined when they are not known. */
+  nodeLabels(): Labels | undefined;
+  /** A policy is gone, and with it what was counted for it. */
+  policyGone(policy: PolicyRef): void;
+  logger: Logger;
+}
+
+/** Thrown when the kernel was short of something: the same spec may attach later. */
+export class TransientAttachError extends Error {}
+
+/** A policy that is wanted or runs. */
+interface Entry {
+  outcome: PolicyOutcome;
+  /** The last spec that attached. */
+  running?: Running;
+  /** The spec that did not attach and will not: it is tried again only after another one was. */
+  refused?: Attempt;
+}
+
+interface Attempt {
+  hash: string;
+  verdict: Verdict;
+  statuses: HookStatus[];
+}
+
+interface Running extends Attempt {
+  hooks: AttachedHook[];
+}
+
+/** Level-triggered: reconcile() compares what is wanted with what runs, and twice in a row changes nothing. */
+export class Reconciler {
+  readonly #deps: ReconcilerDeps;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(deps: ReconcilerDeps) {
+    this.#deps = deps;
+  }
+
+  /** Keys of the policies that run or were refused. */
+  keys(): string[] {
+    return [...this.#entries.keys()];
+  }
+
+  /** State of every policy, ordered by key. */
+  outcomes(): PolicyOutcome[] {
+    return this.keys()
+      .sort()
+      .flatMap((key) => this.#entries.get(key)?.outcome ?? []);
+  }
+
+  /** The hooks that are attached now, each with the policy it belongs to. */
+  attachedHooks(): { policy: PolicyRef; hook: AttachedHook }[] {
+    return [...this.#entries.values()].flatMap(({ outcome, running }) =>
+      (running?.hooks ?? []).map((hook) => ({ policy: outcome.ref, hook })),
+    );
+  }
+
+  /** True if a status changed. Throws TransientAttachError, after the status is set, to be called again later. */
+  reconcile(key: string, desired: DesiredPolicy | undefined): boolean {
+    const before = this.#entries.get(key);
+    if (!desired) return this.#remove(key, before);
+    const entry = this.#bringTo(desired, before);
+    this.#entries.set(key, entry);
+    const changed = JSON.stringify(entry.outcome) !== JSON.stringify(before?.outcome);
+    if (changed) this.#log(key, entry.outcome);
+    if (entry.outcome.state === "Failed" && isTransient(entry.outcome.hooks)) {
+      throw new TransientAttachError(`attach ${key}: ${entry.outcome.message}`);
+    }
+    return changed;
+  }
+
+  #bringTo(desired: DesiredPolicy, before: Entry | undefined): Entry {
+    if ("problem" in desired) {
+      const verdict: Verdict = { state: "Failed", reason: "SpecUnusable", message: desired.problem };
+      return failed(desired, before?.running ?? this.#fallBack(desired), verdict, []);
+    }
+    return this.#selectNode(desired, before) ?? this.#attach(desired, before);
+  }
+
+  /** The entry of a policy whose nodeSelector decides; undefined when the node is selected. */
+  #selectNode(desired: WantedPolicy, before: Entry | undefined): Entry | undefined {
+    const selector = desired.spec.nodeSelector;
+    if (!selector) return undefined;
+    const labels = this.#deps.nodeLabels();
+    if (!labels) return failed(desired, before?.running, LABELS_UNKNOWN, []);
+    if (selectorMatches(selector, labels)) return undefined;
+    detachHooks(this.#deps, desired.ref, before?.running?.hooks ?? []);
+    return { outcome: makeOutcome(desired, undefined, NOT_SELECTED, []) };
+  }
+
+  #attach(desired: WantedPolicy, before: Entry | undefined): Entry {
+    const { running, refused } = before ?? {};
+    if (running?.hash === desired.hash) return attached(desired, running);
+    if (refused?.hash === desired.hash)
+      return { ...failed(desired, running, refused.verdict, refused.statuses), refused };
+
+    const result = this.#replace(desired.ref, desired, running);
+    if (result.verdict.state !== "Failed") return attached(desired, result);
+    const entry = failed(desired, running ?? this.#fallBack(desired), result.verdict, result.statuses);
+    return isTransient(result.statuses) ? entry : { ...entry, refused: result };
+  }
+
+  /** After a restart nothing runs yet: the newest earlier spec that attaches is the last good one. */
+  #fallBack(desired: DesiredPolicy): Running | undefined {
+    for (const fallback of desired.fallbacks ?? []) {
+      const result = this.#replace(desired.ref, fallback, undefined);
+      if (result.verdict.state !== "Failed") return result;
+    }
+    return undefined;
+  }
+
+  #replace(ref: PolicyRef, wanted: { hash: string; spec: HookSpec }, running: Running | undefined): Running {
+    const result = replaceHooks(this.#deps, ref, wanted.spec.hooks, running?.hooks ?? [], wanted.spec.mode);
+    return { hash: wanted.hash, verdict: result.verdict, statuses: result.statuses, hooks: result.running };
+  }
+
+  /** Detaches every hook, for the end of the agent. */
+  close(): void {
+    for (const { outcome, running } of this.#entries.values()) {
+      detachHooks(this.#deps, outcome.ref, running?.hooks ?? []);
+    }
+    this.#entries.clear();
+  }
+
+  #remove(key: string, before: Entry | undefined): boolean {
+    if (!before) return false;
+    detachHooks(this.#deps, before.outcome.ref, before.running?.hooks ?? []);
+    this.#entries.delete(key);
+    this.#deps.policyGone(before.outcome.ref);
+    this.#deps.logger.info(`${key}: removed`);
+    return true;
+  }
+
+  #log(key: string, { state, reason, message, hooks }: PolicyOutcome): void {
+    const kinds = Map.groupBy(hooks, (hook) => hook.attach ?? hook.state);
+    const summary = [...kinds].map(([kind, { length }]) => `${kind}×${length}`).join(" ");
+    const text = [`${key}: ${state}`, summary && `(${summary})`, reason, message].filter(Boolean).join(" ");
+    if (state === "Failed") this.#deps.logger.error(text);
+    else this.#deps.logger.info(text);
+  }
+}
+
+const NOT_SELECTED: Verdict = {
+  state: "Skipped",
+  reason: "NodeNotSelected",
+  message: "the labels of this node do not match spec.nodeSelector",
+};
+
+const LABELS_UNKNOWN: Verdict = {
+  state: "Pending",
+  reason: "NodeLabelsUnknown",
+  message: "the policy has a nodeSelector and the labels of this node are not known",
+};
+
+function attached(desired: WantedPolicy, running: Running): Entry {
+  return { running, outcome: makeOutcome(desired, running.hash, running.verdict, running.statuses) };
+}
+
+/** What ran before goes on. */
+function failed(
+  desired: DesiredPolicy,
+  running: Running | undefined,
+  verdict: Verdict,
+  hooks: HookStatus[],
+): Entry {
+  return { ...(running && { running }), outcome: makeOutcome(desired, running?.hash, verdict, hooks) };
+}
+
+/** A policy of two sources shows what the second one wants: that is where its status is read. */
+function makeOutcome(
+  desired: DesiredPolicy,
+  attachedHash: string | undefined,
+  verdict: Verdict,
+  hooks: HookStatus[],
+): PolicyOutcome {
+  const rival = "rival" in desired && desired.rival?.hash !== desired.hash ? desired.rival : undefined;
+  return {
+    ref: desired.ref,
+    specHash: rival?.hash ?? desired.hash,
+    ...(attachedHash !== undefined && { attachedHash }),
+    ...(rival ? duplicate(desired.origin, rival.origin) : verdict),
+    hooks,
+  };
+}
+
+function duplicate(running: string, other: string): Verdict {
+  const message = `${other} and ${running} give the same policy; the one of ${running} is used`;
+  return { state: "Failed", reason: "DuplicatePolicy", message };
+}

@@ -1,0 +1,55 @@
+/** Where hook specs come from. */
+import type { HookSpec } from "../../../crds/hook-spec.ts";
+import type { PolicyRef } from "../../../crds/names.ts";
+
+/** One policy that a source wants to run, or wants and cannot give. */
+export type DesiredPolicy = WantedPolicy | BrokenPolicy;
+
+interface PolicyOfSource {
+  ref: PolicyRef;
+  /** Content hash of the spec; of a broken one what it claims to be. */
+  hash: string;
+  /** For messages: `file a.yaml`, `ConfigMap trigon-system/trigon-spec-...`. */
+  origin: string;
+  /** Specs that ran before, newest first: the first that attaches stands in when this one cannot and nothing runs. */
+  fallbacks?: readonly { hash: string; spec: HookSpec }[];
+}
+
+/** A policy with its spec. */
+export interface WantedPolicy extends PolicyOfSource {
+  spec: HookSpec;
+  /** Another source that wants the same policy; this one was first and runs. */
+  rival?: { origin: string; hash: string };
+}
+
+/** A policy whose spec cannot be used; what ran before goes on. */
+export interface BrokenPolicy extends PolicyOfSource {
+  problem: string;
+}
+
+/** A place that knows a complete set of policies. */
+export interface SpecSource {
+  readonly name: string;
+  /** All policies by policyKey(); undefined until the source has been read completely once. */
+  desired(): ReadonlyMap<string, DesiredPolicy> | undefined;
+  /** Called after each change of desired(). */
+  onChange(listener: () => void): void;
+  close(): void;
+}
+
+/** All sources as one; the first source wins a policy that two of them want. Undefined until all have been read. */
+export function mergeSources(sources: readonly SpecSource[]): ReadonlyMap<string, DesiredPolicy> | undefined {
+  const merged = new Map<string, DesiredPolicy>();
+  for (const source of sources) {
+    const policies = source.desired();
+    if (!policies) return undefined;
+    for (const [key, policy] of policies) merged.set(key, withRival(merged.get(key), policy));
+  }
+  return merged;
+}
+
+function withRival(first: DesiredPolicy | undefined, second: DesiredPolicy): DesiredPolicy {
+  if (!first) return second;
+  if ("problem" in first) return first;
+  return { ...first, rival: { origin: second.origin, hash: second.hash } };
+}

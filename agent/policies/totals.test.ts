@@ -1,0 +1,89 @@
+import { beforeEach, expect, test } from "vitest";
+import type { PolicyRef } from "../../crds/names.ts";
+import { makeAttachedHook } from "./testing/policies.ts";
+import { HookTotals } from "./totals.ts";
+
+const policy: PolicyRef = { kind: "TracingPolicy", name: "p" };
+const other: PolicyRef = { kind: "TracingPolicyNamespaced", namespace: "n", name: "p" };
+let totals: HookTotals;
+beforeEach(() => {
+  totals = new HookTotals();
+});
+
+test("a hook's counts are the kernel's", () => {
+  const hook = makeAttachedHook("sys_setuid", { stats: { hits: 5, lost: 2 } });
+  expect(totals.read([{ policy, hook }])).toEqual([
+    {
+      policy,
+      hook: "kprobe:__x64_sys_setuid",
+      hits: 5,
+      posted: 0,
+      lost: 2,
+      rateLimited: 0,
+      errors: 0,
+      missed: 0,
+      actions: [],
+    },
+  ]);
+});
+
+test("actions of a selector go on too, under its label or place", () => {
+  const counted = { post: 1, nopost: 0, signal: 2, monitor_signal: 0, override: 0, monitor_override: 0 };
+  const hook = makeAttachedHook("sys_setuid", { actions: [counted, counted] });
+  hook.def.selectors.push({ label: "to-root", filters: [], actions: [] });
+  totals.settle(policy, hook);
+  expect(totals.read([{ policy, hook }])[0]?.actions).toEqual([
+    { selector: "to-root", ...counted, post: 2, signal: 4 },
+    { selector: "1", ...counted, post: 2, signal: 4 },
+  ]);
+});
+
+test("counts of a labelled selector stay with it where its place changes", () => {
+  const none = { post: 0, nopost: 0, signal: 0, monitor_signal: 0, override: 0, monitor_override: 0 };
+  const withSelectors = (...selectors: [label: string, post: number][]) => {
+    const hook = makeAttachedHook("sys_setuid", {
+      actions: selectors.map(([, post]) => ({ ...none, post })),
+    });
+    hook.def.selectors.push(...selectors.map(([label]) => ({ label, filters: [], actions: [] })));
+    return hook;
+  };
+  totals.settle(policy, withSelectors(["noisy", 1000], ["gone", 5]));
+  const hook = withSelectors(["to-root", 1], ["noisy", 20]);
+  expect(totals.read([{ policy, hook }])[0]?.actions).toEqual([
+    { selector: "to-root", ...none, post: 1 },
+    { selector: "noisy", ...none, post: 1020 },
+  ]);
+});
+
+test("a hook goes on where the one that it replaces ended", () => {
+  totals.settle(policy, makeAttachedHook("sys_setuid", { stats: { hits: 5 } }));
+  totals.settle(policy, makeAttachedHook("sys_setuid", { stats: { hits: 3 } }));
+  const hook = makeAttachedHook("sys_setuid", { stats: { hits: 1 } });
+  expect(totals.read([{ policy, hook }])[0]?.hits).toBe(9);
+  expect(totals.read([{ policy, hook }])[0]?.hits).toBe(9);
+});
+
+test("two hooks of a policy on one function are counted together", () => {
+  const hook = makeAttachedHook("sys_setuid", { stats: { hits: 2 } });
+  totals.settle(policy, hook);
+  const live = [
+    { policy, hook },
+    { policy, hook },
+  ];
+  expect(totals.read(live).map(({ hits }) => hits)).toEqual([6]);
+});
+
+test("policies of one name are told apart by kind and namespace, and forgotten one by one", () => {
+  const hook = makeAttachedHook("sys_setuid", { stats: { hits: 1 } });
+  totals.settle(policy, hook);
+  totals.settle(other, hook);
+  totals.forget(policy);
+  expect(
+    totals
+      .read([
+        { policy, hook },
+        { policy: other, hook },
+      ])
+      .map(({ hits }) => hits),
+  ).toEqual([1, 2]);
+});

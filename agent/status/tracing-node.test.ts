@@ -1,0 +1,66 @@
+import { expect, test } from "vitest";
+import type { PolicyOutcome } from "../policies/outcome.ts";
+import { makeTracingNodeStatus, type NodeFacts } from "./tracing-node.ts";
+
+const facts: NodeFacts = {
+  agentVersion: "1.2.3",
+  bootTime: "2026-11-24T20:00:00Z",
+  kernel: {
+    release: "6.1.0",
+    architecture: "x86_64",
+    features: { kprobeMulti: false, fentry: true, bpfLsm: false },
+    reasons: { kprobeMulti: "FPROBE is off" },
+  },
+};
+
+const outcome: PolicyOutcome = {
+  ref: { kind: "TracingPolicyNamespaced", namespace: "shop", name: "p" },
+  specHash: "new",
+  attachedHash: "old",
+  state: "Failed",
+  reason: "VerifierRejected",
+  message: "x".repeat(2000),
+  hooks: [
+    {
+      path: "spec.kprobes[0]",
+      call: "commit_creds",
+      state: "Attached",
+      attach: "fentry",
+      function: "commit_creds",
+    },
+    { path: "spec.kprobes[1]", call: "f", state: "Failed", reason: "VerifierRejected", message: "a\n  b\n" },
+  ],
+};
+
+test("kernel facts are sorted and each missing feature has a reason", () => {
+  const { kernel } = makeTracingNodeStatus(facts, []);
+  expect(Object.keys(kernel.features)).toEqual(["bpfLsm", "fentry", "kprobeMulti"]);
+  expect(kernel.missing).toEqual([
+    { feature: "bpfLsm", reason: "not there" },
+    { feature: "kprobeMulti", reason: "FPROBE is off" },
+  ]);
+});
+
+test("a policy is told with its reference and both hashes", () => {
+  expect(makeTracingNodeStatus(facts, [outcome]).policies[0]).toMatchObject({
+    kind: "TracingPolicyNamespaced",
+    namespace: "shop",
+    name: "p",
+    specHash: "new",
+    attachedHash: "old",
+    state: "Failed",
+    reason: "VerifierRejected",
+  });
+});
+
+test("messages are one bounded line", () => {
+  const [policy] = makeTracingNodeStatus(facts, [outcome]).policies;
+  expect(policy?.message).toHaveLength(512);
+  expect(policy?.hooks[1]?.message).toBe("a | b");
+});
+
+test("only what the schema knows is written", () => {
+  const hook = { ...outcome.hooks[0], programId: 7 } as unknown as PolicyOutcome["hooks"][number];
+  const [policy] = makeTracingNodeStatus(facts, [{ ...outcome, hooks: [hook] }]).policies;
+  expect(Object.keys(policy?.hooks[0] ?? {})).toEqual(["path", "call", "state", "attach", "function"]);
+});

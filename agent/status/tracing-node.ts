@@ -1,0 +1,100 @@
+/** The status of a TracingNode. Pure. */
+import type { NodePolicyState } from "../../crds/conditions.ts";
+import type { HookStatus } from "../hooks/engine.ts";
+import type { PolicyOutcome } from "../policies/outcome.ts";
+
+/** What the agent found out about the machine when it started. */
+export interface NodeFacts {
+  agentVersion: string;
+  /** RFC 3339, whole seconds. */
+  bootTime?: string;
+  kernel: {
+    release: string;
+    architecture: string;
+    features: Record<string, boolean>;
+    /** Why a feature is missing, by its name. */
+    reasons: Record<string, string>;
+  };
+}
+
+/** `status` of a TracingNode as it goes over the wire. */
+export interface TracingNodeStatus {
+  agentVersion: string;
+  bootTime?: string;
+  kernel: {
+    release: string;
+    architecture: string;
+    features: Record<string, boolean>;
+    missing: { feature: string; reason: string }[];
+  };
+  policies: PolicyStatus[];
+}
+
+/** One policy in it. */
+export interface PolicyStatus {
+  kind: string;
+  namespace?: string;
+  name: string;
+  specHash: string;
+  attachedHash?: string;
+  state: NodePolicyState;
+  reason?: string;
+  message?: string;
+  hooks: HookStatus[];
+}
+
+/** A verifier's log belongs into the agent's log; etcd and every watcher pay for each byte here. */
+const MAX_MESSAGE = 512;
+
+/** Equal input gives equal JSON, so that an unchanged status can be told from a changed one. */
+export function makeTracingNodeStatus(
+  facts: NodeFacts,
+  outcomes: readonly PolicyOutcome[],
+): TracingNodeStatus {
+  const { release, architecture, features, reasons } = facts.kernel;
+  const missing = Object.keys(features).filter((feature) => !features[feature]);
+  return {
+    agentVersion: facts.agentVersion,
+    ...(facts.bootTime !== undefined && { bootTime: facts.bootTime }),
+    kernel: {
+      release,
+      architecture,
+      features: sortByKey(features),
+      missing: missing
+        .sort()
+        .map((feature) => ({ feature, reason: shorten(reasons[feature] ?? "not there") })),
+    },
+    policies: outcomes.map(policyStatus),
+  };
+}
+
+function policyStatus({ ref, message, hooks, ...rest }: PolicyOutcome): PolicyStatus {
+  return {
+    ...ref,
+    ...rest,
+    ...(message !== undefined && { message: shorten(message) }),
+    hooks: hooks.map(hookStatus),
+  };
+}
+
+/** Exactly the fields of the schema: an unknown one would be pruned, and the status would never look written. */
+function hookStatus({ path, call, state, attach, function: name, reason, message }: HookStatus): HookStatus {
+  return {
+    path,
+    call,
+    state,
+    ...(attach !== undefined && { attach }),
+    ...(name !== undefined && { function: name }),
+    ...(reason !== undefined && { reason }),
+    ...(message !== undefined && { message: shorten(message) }),
+  };
+}
+
+function shorten(text: string): string {
+  const line = text.trim().replace(/\s*\n\s*/g, " | ");
+  return line.length <= MAX_MESSAGE ? line : `${line.slice(0, MAX_MESSAGE - 1)}…`;
+}
+
+function sortByKey<T>(record: Record<string, T>): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
+}

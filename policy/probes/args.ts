@@ -1,0 +1,189 @@
+/** Values that a hook reads: args and data. */
+import { isDeepStrictEqual } from "node:util";
+import { type ArgDef, type ArgType, type HookSection, KERNEL_STRUCTURE_TYPES } from "../../crds/hook-spec.ts";
+import { HOOK_SPEC_LIMITS, HOOK_SPEC_SCHEMA } from "../../crds/hook-spec-schema.ts";
+import { INTEGER_TYPES } from "../../crds/schema/words.ts";
+import { child, type Problems } from "../problems.ts";
+import { quote } from "../suggest.ts";
+import type { ProbeArgument } from "../types.ts";
+import { compileBuffer } from "./buffers.ts";
+import type { Call } from "./calls.ts";
+import { compileMembers } from "./members.ts";
+import type { ProbeContext } from "./probe.ts";
+import { parametersOf, prototypeOf } from "./prototypes.ts";
+
+const READABLE: readonly string[] =
+  HOOK_SPEC_SCHEMA.properties.hooks.items.properties.args.items.properties.type.enum;
+const SOURCES = ["current_task", "pt_regs"] as const;
+
+/** What the kind of hook says about its values. */
+export interface ArgRules {
+  section: HookSection;
+  syscall: boolean;
+  /** A tracepoint whose values are fields of its trace event, not parameters. */
+  fields: boolean;
+}
+
+interface Values {
+  args?: ProbeArgument[];
+  data?: ProbeArgument[];
+  syscall?: boolean;
+}
+
+/** args and data of a probe; entries that are wrong keep their position so that filters still find their own. */
+export function compileArgs(
+  probe: Values,
+  { section, path, problems }: Pick<ProbeContext, "section" | "path" | "problems">,
+  raw = true,
+): ArgDef[] {
+  const { args = [], data = [] } = probe;
+  const isFunction = section === "kprobes" || section === "fentries";
+  const rules = { section, syscall: isFunction && (probe.syscall ?? true), fields: !raw };
+  checkCount(args.length, data.length, path, problems);
+  checkLongBuffers(args, `${path}.args`, problems);
+  warnOfDoubles(args, `${path}.args`, problems);
+  warnOfDoubles(data, `${path}.data`, problems);
+  return [
+    ...args.map((arg, index) => compileArg(arg, child(`${path}.args`, index), rules, problems)),
+    ...data.map((arg, index) => compileData(arg, child(`${path}.data`, index), rules, problems)),
+  ];
+}
+
+/** What only the function can tell: an index beyond its parameters, a kernel structure passed by user space. */
+export function checkArgsOfCall(args: ArgDef[], path: string, call: Call, problems: Problems): void {
+  const parameters = parametersOf(call);
+  for (const [position, arg] of args.entries()) {
+    const at = child(`${path}.args`, position);
+    if (parameters) checkParameter(arg, parameters, at, call, problems);
+    if (call.syscall && KERNEL_STRUCTURE_TYPES.has(arg.type)) {
+      const instead = arg.type === "filename" ? "write string" : "no system call takes one";
+      problems.error(`${at}.type`, `${arg.type} is a structure of the kernel: ${instead}`);
+    }
+  }
+}
+
+function checkParameter(arg: ArgDef, parameters: string[], at: string, call: Call, problems: Problems): void {
+  const last = parameters.length - 1;
+  const right = last < 0 ? "it has no parameters" : `the last index is ${last}`;
+  if (arg.index > last && arg.index <= HOOK_SPEC_LIMITS.argIndex) {
+    problems.error(`${at}.index`, `is ${arg.index}, beyond the parameters of ${prototypeOf(call)}: ${right}`);
+  }
+  const parameter = parameters[arg.index];
+  if (parameter !== undefined && isAddressAsNumber(arg, parameter, call)) {
+    const right = parameter.includes("struct cred ") ? "write cred, or resolve a member" : "resolve a member";
+    problems.warn(`${at}.type`, `${arg.type} reads the address ${parameter}, not what is there: ${right}`);
+  }
+  if (arg.sizeArgIndex !== undefined && arg.sizeArgIndex > parameters.length) {
+    const message = `is ${arg.sizeArgIndex}, from 1, beyond the parameters of ${prototypeOf(call)}`;
+    problems.error(`${at}.sizeArgIndex`, message);
+  }
+}
+
+function isAddressAsNumber({ type, resolve }: ArgDef, parameter: string, { syscall }: Call): boolean {
+  const isNumber = (INTEGER_TYPES as readonly string[]).includes(type);
+  return isNumber && resolve === undefined && !syscall && /^(const )?struct \w+ \*/.test(parameter);
+}
+
+/** True for a type that hooks can read. */
+export function isReadable(type: string): type is ArgType {
+  return READABLE.includes(type);
+}
+
+/** Reports a type that no hook reads. */
+export function refuseType(type: string, path: string, problems: Problems): void {
+  const right =
+    type === "data_loc" ? "write string, which reads such fields too" : "Trigon watches credentials";
+  problems.error(path, `the argument type ${type} is not supported: ${right}`);
+}
+
+/** Reports a label that is longer than events carry. */
+export function checkLabel(label: string | undefined, path: string, problems: Problems): void {
+  const most = HOOK_SPEC_LIMITS.labelLength;
+  if (label !== undefined && [...label].length > most)
+    problems.error(path, `is longer than ${most} characters`);
+}
+
+function checkCount(args: number, data: number, path: string, problems: Problems): void {
+  if (args + data <= HOOK_SPEC_LIMITS.args) return;
+  const more = data > 0 ? ` and ${data} data` : "";
+  problems.error(
+    args > 0 ? `${path}.args` : `${path}.data`,
+    `has ${args} entries${more}: at most ${HOOK_SPEC_LIMITS.args} can be read`,
+  );
+}
+
+/** A record has room for one of them. */
+function checkLongBuffers(args: ProbeArgument[], path: string, problems: Problems): void {
+  const long = [...args.keys()].filter((position) => args[position]?.maxData);
+  for (const position of long.slice(1)) {
+    problems.error(
+      `${child(path, position)}.maxData`,
+      `stands at ${child("args", long[0] ?? 0)} already: one argument can have it`,
+    );
+  }
+}
+
+/** A parameter may be read several times, as different types; the same twice only costs. */
+function warnOfDoubles(args: ProbeArgument[], path: string, problems: Problems): void {
+  for (const [position, arg] of args.entries()) {
+    const earlier = args.findIndex((other) => isDeepStrictEqual(other, arg));
+    const list = path.slice(path.lastIndexOf(".") + 1);
+    if (earlier < position) problems.warn(child(path, position), `is the same as ${list}[${earlier}]`);
+  }
+}
+
+function compileArg(arg: ProbeArgument, path: string, rules: ArgRules, problems: Problems): ArgDef {
+  const most = rules.fields ? HOOK_SPEC_LIMITS.fieldIndex : HOOK_SPEC_LIMITS.argIndex;
+  if (arg.index > most) problems.error(`${path}.index`, `is ${arg.index}, out of bounds: 0 to ${most}`);
+  if (arg.source) problems.error(`${path}.source`, "belongs to entries of data: an argument has no source");
+  return { index: arg.index, ...compileValue(arg, path, rules, problems) };
+}
+
+/** An entry of data starts at its source; its index says nothing. */
+function compileData(arg: ProbeArgument, path: string, rules: ArgRules, problems: Problems): ArgDef {
+  const source = SOURCES.find((known) => known === arg.source);
+  if (!source) {
+    const found = arg.source
+      ? `${quote(arg.source)} is not a source`
+      : "is missing: an entry of data needs it";
+    problems.error(`${path}.source`, `${found}: must be ${SOURCES.join(" or ")}`);
+  }
+  if (source === "pt_regs" && rules.section === "fentries" && !rules.syscall) {
+    const right = "write the function into kprobes, or name a system call";
+    problems.error(`${path}.source`, `pt_regs does not fit fentries, which have no registers: ${right}`);
+  }
+  if (!arg.resolve) {
+    const example = source === "pt_regs" ? "sp" : "cred.uid.val";
+    problems.error(`${path}.resolve`, `is missing: an entry of data needs it, for example ${example}`);
+  }
+  return {
+    index: 0,
+    ...(source ? { source } : {}),
+    ...compileValue(arg, path, { ...rules, syscall: false }, problems),
+  };
+}
+
+function compileValue(
+  arg: ProbeArgument,
+  path: string,
+  rules: ArgRules,
+  problems: Problems,
+): Omit<ArgDef, "index" | "source"> {
+  checkType(arg.type, `${path}.type`, rules.section, problems);
+  checkLabel(arg.label, `${path}.label`, problems);
+  return {
+    type: arg.type as ArgType,
+    ...(arg.label ? { label: arg.label } : {}),
+    ...compileMembers(arg, path, rules, problems),
+    ...compileBuffer(arg, path, rules, problems),
+  };
+}
+
+function checkType(type: string, path: string, section: HookSection, problems: Problems): void {
+  const isTracepoint = section === "tracepoints";
+  if (type === "auto" && !isTracepoint) {
+    const what = section === "lsmhooks" ? "an LSM hook" : "a kernel function";
+    problems.error(path, `auto does not fit ${what}: name the type, for example int`);
+  } else if (type === "syscall64" && !isTracepoint) problems.error(path, "syscall64 fits tracepoints only");
+  else if (!isReadable(type)) refuseType(type, path, problems);
+}

@@ -1,0 +1,52 @@
+/** How many bytes of a buffer are read, and when: sizeArgIndex, maxData, returnCopy. */
+import type { ArgDef } from "../../crds/hook-spec.ts";
+import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
+import type { Problems } from "../problems.ts";
+import type { ProbeArgument } from "../types.ts";
+import type { ArgRules } from "./args.ts";
+
+const BUFFERS = ["char_buf", "char_iovec"];
+const FIT = "fits char_buf and char_iovec only, not";
+/** Registers that parameters come in. */
+const PARAMETERS = HOOK_SPEC_LIMITS.argIndex + 1;
+
+/** The members of an argument that are about buffers; what cannot have an effect is an error. */
+export function compileBuffer(
+  arg: ProbeArgument,
+  path: string,
+  rules: ArgRules,
+  problems: Problems,
+): Pick<ArgDef, "returnCopy" | "maxData" | "sizeArgIndex"> {
+  const { type, sizeArgIndex, maxData, returnCopy } = arg;
+  if (!BUFFERS.includes(type)) {
+    if (sizeArgIndex) problems.error(`${path}.sizeArgIndex`, `${FIT} ${type}`);
+    if (maxData) problems.error(`${path}.maxData`, `${FIT} ${type}`);
+  }
+  if (sizeArgIndex) checkSizeIndex(sizeArgIndex, `${path}.sizeArgIndex`, rules, problems);
+  if (type === "char_buf" && !sizeArgIndex && !returnCopy && !rules.fields) {
+    const otherwise = "or set returnCopy: true: the size is then what the function returns";
+    problems.error(
+      `${path}.sizeArgIndex`,
+      `is missing: give the number, from 1, of the parameter with the size, ${otherwise}`,
+    );
+  }
+  if (returnCopy) checkReturnCopy(arg, `${path}.returnCopy`, rules, problems);
+  return {
+    ...(returnCopy ? { returnCopy } : {}),
+    ...(maxData ? { maxData } : {}),
+    ...(sizeArgIndex ? { sizeArgIndex } : {}),
+  };
+}
+
+function checkSizeIndex(size: number, path: string, rules: ArgRules, problems: Problems): void {
+  const most = rules.fields ? 15 : PARAMETERS;
+  if (size > most) problems.error(path, `is ${size}, out of bounds: 1 to ${most}`);
+}
+
+function checkReturnCopy(arg: ProbeArgument, path: string, rules: ArgRules, problems: Problems): void {
+  if (rules.section === "tracepoints") problems.error(path, "does not fit a tracepoint, which has no return");
+  else if (rules.section === "lsmhooks")
+    problems.error(path, "does not fit an LSM hook, which has no return");
+  else if (arg.source) problems.error(path, "fits arguments only, not entries of data");
+  else if (arg.type === "nop") problems.error(path, "has no effect with nop, which reads nothing");
+}

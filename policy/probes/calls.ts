@@ -1,0 +1,104 @@
+/** What a hook's `call` names: one function, one system call, or all entries of a list. */
+import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
+import { child, type Problems } from "../problems.ts";
+import { quote } from "../suggest.ts";
+import type { FunctionProbe } from "../types.ts";
+import { findList, type Lists, listName } from "./lists.ts";
+import { functionHint } from "./prototypes.ts";
+import { isSyscall, SYSCALL_NAMES } from "./syscall-table.ts";
+
+/** A function to attach to. */
+export interface Call {
+  name: string;
+  syscall: boolean;
+  /** Where the name stands. */
+  path: string;
+  /** True: a hook of the Linux Security Modules. */
+  lsm?: boolean;
+  /** True: an entry of a generated list, which not every kernel has. */
+  mayBeMissing?: boolean;
+}
+
+const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_.$]*$/;
+const SYSCALL = /^(?:__(?:x64|arm64)_)?(sys_[a-z0-9_]+)$/;
+const OTHER_ABI = /^__\w+_(?:compat_)?sys_/;
+const OR_FUNCTION = "set syscall: false for a kernel function";
+
+/** Functions that a probe stands for; names that cannot be right are reported. */
+export function resolveCalls(probe: FunctionProbe, path: string, lists: Lists, problems: Problems): Call[] {
+  const syscall = probe.syscall ?? true;
+  const name = listName(probe.call);
+  if (name === undefined) return callOf(probe.call, syscall, `${path}.call`, problems);
+  const found = findList(name, `${path}.call`, lists, problems);
+  if (!found) return [];
+  const { type, values = [] } = found.list;
+  if ((type === "syscalls" || type === "generated_syscalls") && !syscall) {
+    problems.error(`${path}.syscall`, `must be true: list ${quote(name)} holds system calls`);
+    return [];
+  }
+  if (type === "generated_syscalls") return everySyscall(`${path}.call`, problems);
+  const elsewise = type === "syscalls" ? "write sys_NAME" : OR_FUNCTION;
+  return values.flatMap((value, index) =>
+    callOf(value, syscall, child(`${found.path}.values`, index), problems, elsewise),
+  );
+}
+
+/** No kernel has them all. */
+function everySyscall(path: string, problems: Problems): Call[] {
+  problems.warn(
+    path,
+    `makes ${SYSCALL_NAMES.length} hooks, one for each system call: list those that matter`,
+  );
+  return SYSCALL_NAMES.map((name) => ({ name: `sys_${name}`, syscall: true, path, mayBeMissing: true }));
+}
+
+/** `elsewise` is what a user does whose name is that of no system call. */
+function callOf(
+  name: string,
+  syscall: boolean,
+  path: string,
+  problems: Problems,
+  elsewise = OR_FUNCTION,
+): Call[] {
+  const error = nameError(name) ?? (syscall ? syscallError(name, elsewise) : functionError(name));
+  if (error !== undefined) {
+    problems.error(path, error);
+    return [];
+  }
+  const call = syscall ? (SYSCALL.exec(name)?.[1] ?? name) : name;
+  const hint = functionHint(call, syscall);
+  if (!syscall && isSyscall(name)) {
+    const right = `write sys_${name} and syscall: true, unless the kernel has a function of this name`;
+    problems.warn(path, `${quote(name)} is the name of a system call: ${right}`);
+  } else if (hint) {
+    problems.warn(path, `${quote(name)} is not a name that Trigon knows${hint} The nodes will tell`);
+  }
+  return [{ name: call, syscall, path }];
+}
+
+function nameError(name: string): string | undefined {
+  if (name === "") return "is empty: name a kernel function, sys_NAME for a system call, or list:NAME";
+  if (!IDENTIFIER.test(name)) return `${quote(name)} is not a function name: letters, digits and "_"`;
+  if (name.length > HOOK_SPEC_LIMITS.functionNameLength)
+    return `is longer than ${HOOK_SPEC_LIMITS.functionNameLength} characters`;
+  return undefined;
+}
+
+function syscallError(name: string, elsewise: string): string | undefined {
+  if (SYSCALL.test(name)) return undefined;
+  if (OTHER_ABI.test(name))
+    return `${quote(name)} belongs to another ABI, which is not supported yet: write sys_NAME`;
+  const meant = name.toLowerCase().replace(/^sys_/, "");
+  const right = isSyscall(meant) ? `write sys_${meant}` : elsewise;
+  return `${quote(name)} is not written like a system call (sys_NAME): ${right}`;
+}
+
+function functionError(name: string): string | undefined {
+  if (/^sys_[a-z0-9_]+$/.test(name) && functionHint(name, true) === "") {
+    return `${quote(name)} is a system call: set syscall: true`;
+  }
+  if (SYSCALL.test(name) || OTHER_ABI.test(name)) {
+    return `${quote(name)} is the entry of a system call: write ${name.replace(/^__[a-z0-9]+_(compat_)?/, "")} and syscall: true`;
+  }
+  return undefined;
+}

@@ -1,0 +1,47 @@
+/** Entries of kprobes and fentries: kernel functions and system calls. */
+import type { ArgDef, HookDef, ReturnDef } from "../../crds/hook-spec.ts";
+import type { Problems } from "../problems.ts";
+import { refuse } from "../support.ts";
+import type { FunctionProbe } from "../types.ts";
+import { isGone } from "../warnings.ts";
+import { checkArgsOfCall, compileArgs } from "./args.ts";
+import { resolveCalls } from "./calls.ts";
+import { compileCommon, type ProbeContext } from "./probe.ts";
+import { compileReturn } from "./return.ts";
+
+/** One hook per function that the probe stands for. */
+export function compileFunction(probe: FunctionProbe, context: ProbeContext): HookDef[] {
+  const { path, section, lists, problems } = context;
+  const calls = resolveCalls(probe, path, lists, problems);
+  const args = compileArgs(probe, context);
+  const returnArg = returnOf(probe, args, path, problems);
+  if (probe.returnArgAction) refuse("returnArgAction", `${path}.returnArgAction`, problems);
+  const data = probe.data?.length ?? 0;
+  const common = compileCommon(probe, { calls, args, data, returnArg }, context);
+  return calls.map((call): HookDef => {
+    checkArgsOfCall(args.slice(0, args.length - data), path, call, problems);
+    return {
+      path,
+      section,
+      call: call.name,
+      syscall: call.syscall,
+      ignoreCallNotFound:
+        call.mayBeMissing || probe.ignore?.callNotFound || isGone(call.name, path, problems),
+      args,
+      ...(returnArg ? { returnArg } : {}),
+      ...common,
+    };
+  });
+}
+
+/** What is read at return: what the policy asks for, or nothing but an argument that is filled in by then. */
+function returnOf(
+  probe: FunctionProbe,
+  args: ArgDef[],
+  path: string,
+  problems: Problems,
+): ReturnDef | undefined {
+  if (probe.return && probe.returnArg) return compileReturn(probe.returnArg, `${path}.returnArg`, problems);
+  if (probe.returnArg) problems.error(`${path}.returnArg`, "has no effect without return: true");
+  return args.some((arg) => arg.returnCopy) ? { type: "nop" } : undefined;
+}

@@ -1,0 +1,46 @@
+/** Entries of lsmhooks. */
+import type { HookDef } from "../../crds/hook-spec.ts";
+import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
+import type { Problems } from "../problems.ts";
+import { quote } from "../suggest.ts";
+import type { LsmProbe } from "../types.ts";
+import { checkArgsOfCall, compileArgs } from "./args.ts";
+import { compileCommon, type ProbeContext } from "./probe.ts";
+import { lsmHint } from "./prototypes.ts";
+
+const HOOK = /^[a-z_][a-z0-9_]*$/;
+const PREFIX = /^(?:bpf_lsm_|security_)/;
+
+/** The hook of a Linux Security Module. */
+export function compileLsmHook(probe: LsmProbe, context: ProbeContext): HookDef[] {
+  const { path, section, problems } = context;
+  const named = checkHookName(probe.hook, `${path}.hook`, problems);
+  const call = { name: probe.hook, syscall: false, path: `${path}.hook`, lsm: true };
+  const args = compileArgs(probe, context);
+  if (named) checkArgsOfCall(args, path, call, problems);
+  const common = compileCommon(
+    probe,
+    { calls: named ? [call] : [], args, data: 0, returnArg: undefined },
+    context,
+  );
+  return [{ path, section, call: probe.hook, syscall: false, ignoreCallNotFound: false, args, ...common }];
+}
+
+function checkHookName(name: string, path: string, problems: Problems): boolean {
+  const error = nameError(name);
+  if (error !== undefined) problems.error(path, error);
+  else if (lsmHint(name))
+    problems.warn(path, `${quote(name)} is not a name that Trigon knows${lsmHint(name)} The nodes will tell`);
+  return error === undefined;
+}
+
+function nameError(name: string): string | undefined {
+  if (name === "") return "is empty: name a hook, such as bprm_check_security";
+  if (!HOOK.test(name)) return `${quote(name)} is not the name of a hook: lower-case letters, digits and "_"`;
+  if (PREFIX.test(name)) {
+    return `${quote(name)} is the name of a function: write the hook's name, ${name.replace(PREFIX, "") || "such as capset"}`;
+  }
+  if (name.length > HOOK_SPEC_LIMITS.functionNameLength)
+    return `is longer than ${HOOK_SPEC_LIMITS.functionNameLength} characters`;
+  return undefined;
+}

@@ -1,0 +1,153 @@
+/** Checks a policy against the schema of its definition and says in the user's words what does not fit. */
+import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
+import type { PolicyKind } from "../../crds/names.ts";
+import { TRACING_POLICY, TRACING_POLICY_NAMESPACED } from "../../crds/schema/policy.ts";
+import type { Structural } from "../../crds/schema/structural.ts";
+import { child, type Problems } from "../problems.ts";
+import { didYouMean, quote } from "../suggest.ts";
+
+/** The schema of each kind, as its CustomResourceDefinition has it. */
+export const POLICY_SCHEMAS: Record<PolicyKind, Structural> = {
+  TracingPolicy: TRACING_POLICY,
+  TracingPolicyNamespaced: TRACING_POLICY_NAMESPACED,
+};
+
+/** Reports everything that the API server's schema check would refuse. */
+export function checkSchema(policy: unknown, kind: PolicyKind, problems: Problems): void {
+  const validate = validatorOf(kind);
+  if (validate(policy)) return;
+  for (const error of validate.errors ?? []) {
+    if (error.keyword === "enum" && typeof error.data !== "string") continue; // its type is the error
+    const { path, name } = locate(policy, error);
+    problems.error(path, describe(error, name));
+  }
+}
+
+const validators = new Map<PolicyKind, ValidateFunction>();
+
+function validatorOf(kind: PolicyKind): ValidateFunction {
+  let validator = validators.get(kind);
+  if (!validator) {
+    const ajv = new Ajv({ allErrors: true, verbose: true, strict: true, code: { lines: false } });
+    ajv.addFormat("int32", { type: "number", validate: (n: number) => n >= -(2 ** 31) && n < 2 ** 31 });
+    ajv.addFormat("int64", { type: "number", validate: (n: number) => n >= -(2 ** 63) && n < 2 ** 63 });
+    ajv.addFormat("date-time", true);
+    ajv.addKeyword("help");
+    validator = ajv.compile(toJsonSchema(POLICY_SCHEMAS[kind]));
+    validators.set(kind, validator);
+  }
+  return validator;
+}
+
+/**
+ * The schema in ajv's dialect. A part that stands in several places becomes one definition: written out, the same
+ * selector would be compiled 21 times.
+ */
+function toJsonSchema(root: Structural): Record<string, unknown> {
+  const definitions: Record<string, unknown> = {};
+  const names = new Map<Structural, string>();
+  const convert = (schema: Structural): Record<string, unknown> => {
+    if (schema.type !== "object") return convertMembers(schema);
+    let name = names.get(schema);
+    if (name === undefined) {
+      name = `part${names.size}`;
+      names.set(schema, name);
+      definitions[name] = convertMembers(schema);
+    }
+    const help = schema.description === undefined ? {} : { help: schema.description };
+    return { $ref: `#/definitions/${name}`, ...help };
+  };
+  const convertMembers = (schema: Structural): Record<string, unknown> => {
+    const { description, properties, items, additionalProperties, default: _, ...rest } = schema;
+    const result: Record<string, unknown> = Object.fromEntries(
+      Object.entries(rest).filter(([keyword]) => !keyword.startsWith("x-kubernetes-")),
+    );
+    if (description !== undefined) result.help = description;
+    if (items) result.items = convert(items);
+    if (additionalProperties) result.additionalProperties = convert(additionalProperties);
+    if (properties) {
+      result.properties = Object.fromEntries(Object.entries(properties).map(([k, p]) => [k, convert(p)]));
+    }
+    return result;
+  };
+  return { ...convert(root), definitions };
+}
+
+/** The field that an ajv error is about, and its last key. */
+function locate(policy: unknown, error: ErrorObject): { path: string; name: string } {
+  const keys = error.instancePath.split("/").slice(1);
+  const pointers = keys.map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
+  if (error.keyword === "required") pointers.push(String(error.params.missingProperty));
+  let at: unknown = policy;
+  let path = "";
+  for (const key of pointers) {
+    path = child(path, Array.isArray(at) ? Number(key) : key);
+    at = (at as Record<string, unknown>)[key];
+  }
+  return { path, name: pointers.at(-1) ?? "" };
+}
+
+/** What is wrong and what would be right. */
+function describe(error: ErrorObject, name: string): string {
+  const { params, data } = error;
+  switch (error.keyword) {
+    case "type":
+      return describeType(String(params.type), data);
+    case "enum": {
+      const words = params.allowedValues as string[];
+      const hint = typeof data === "string" ? didYouMean(data, words) : "";
+      return `${quote(data)} is not allowed${hint} (allowed: ${words.join(", ")})`;
+    }
+    case "required":
+      return `${quote(name)} is missing${helpOf(error, name)}`;
+    case "minimum":
+      return `must be ${params.limit} or more, is ${quote(data)}`;
+    case "maxItems":
+      return `has ${(data as unknown[]).length} entries, ${describeMaxItems(Number(params.limit), name)}`;
+    case "format":
+      return `${quote(data)} does not fit a ${params.format === "int32" ? 32 : 64}-bit integer`;
+    case "maxLength":
+      return `is longer than ${params.limit} characters`;
+    case "pattern":
+      return `${quote(data)} is not a label value: letters, digits, "-", "_" and ".", a letter or digit at both ends`;
+    default:
+      return error.message ?? "is invalid";
+  }
+}
+
+function describeMaxItems(limit: number, name: string): string {
+  if (name.startsWith("match")) return `only ${limit} is allowed: put all values into one entry`;
+  return `at most ${limit} are allowed`;
+}
+
+const TYPE_NAMES: Record<string, string> = {
+  array: "a list",
+  object: "an object",
+  string: "a text",
+  integer: "an integer",
+  boolean: "true or false",
+};
+
+function describeType(wanted: string, data: unknown): string {
+  const found = Array.isArray(data)
+    ? "a list"
+    : data === null
+      ? "null"
+      : (TYPE_NAMES[typeof data] ?? "a number");
+  const base = `must be ${TYPE_NAMES[wanted] ?? wanted}, is ${typeof data === "boolean" ? data : found}`;
+  if (wanted === "string" && (typeof data === "number" || typeof data === "boolean")) {
+    return `${base}: write it in quotes, "${data}"`;
+  }
+  if (wanted === "array" && data !== null) return `${base}: start each entry with "- "`;
+  if (wanted === "integer" && typeof data === "string" && /^\d+$/.test(data))
+    return `${base}: write ${data} without quotes`;
+  return base;
+}
+
+/** The description of a missing field, from the schema of the object that lacks it. */
+function helpOf(error: ErrorObject, name: string): string {
+  const properties = (error.parentSchema as { properties?: Record<string, { help?: string }> } | undefined)
+    ?.properties;
+  const help = properties?.[name]?.help;
+  return help === undefined ? "" : `: ${help}`;
+}

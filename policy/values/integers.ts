@@ -1,0 +1,114 @@
+/** Integer argument types and the values that policies write for them. */
+import type { ArgType, Range } from "../../crds/hook-spec.ts";
+import { quote } from "../suggest.ts";
+
+/** Width and sign of an integer type. */
+export interface IntegerType {
+  bits: 8 | 16 | 32 | 64;
+  signed: boolean;
+}
+
+const INTEGERS: Partial<Record<ArgType, IntegerType>> = {
+  int: { bits: 32, signed: true },
+  sint32: { bits: 32, signed: true },
+  int32: { bits: 32, signed: true },
+  sint8: { bits: 8, signed: true },
+  int8: { bits: 8, signed: true },
+  sint16: { bits: 16, signed: true },
+  int16: { bits: 16, signed: true },
+  uint8: { bits: 8, signed: false },
+  uint16: { bits: 16, signed: false },
+  uint32: { bits: 32, signed: false },
+  long: { bits: 64, signed: true },
+  sint64: { bits: 64, signed: true },
+  int64: { bits: 64, signed: true },
+  ulong: { bits: 64, signed: false },
+  uint64: { bits: 64, signed: false },
+  size_t: { bits: 64, signed: false },
+  syscall64: { bits: 64, signed: false },
+};
+
+/** Width and sign, or undefined for a type that is no integer. */
+export function integerType(type: ArgType): IntegerType | undefined {
+  return INTEGERS[type];
+}
+
+/** Smallest and largest value. */
+export function bounds(type: IntegerType): [low: bigint, high: bigint] {
+  const bits = BigInt(type.bits);
+  return type.signed ? [-(1n << (bits - 1n)), (1n << (bits - 1n)) - 1n] : [0n, (1n << bits) - 1n];
+}
+
+/**
+ * Largest value that may be written. Ids are unsigned in the kernel but often declared as int, so 4294967295 and -1
+ * are two spellings of the same value for the signed types of 32 bits.
+ */
+function writable(type: IntegerType): bigint {
+  return type.signed && type.bits === 32 ? (1n << 32n) - 1n : bounds(type)[1];
+}
+
+/** A value, or why it is none. */
+export type Parsed<T> = { value: T } | { error: string };
+
+const NUMBER = /^([-+]?)(0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0[bB][01]+|[0-9]+)$/;
+
+/** A number as policies write it: decimal, 0x, 0o or with a leading 0 octal, 0b. */
+export function parseNumber(text: string): bigint | undefined {
+  const [, sign, digits] = NUMBER.exec(text) ?? [];
+  if (digits === undefined || digits.length > 70) return undefined;
+  if (/^0[0-9]+$/.test(digits) && !/^0[0-7]+$/.test(digits)) return undefined; // 08 is neither octal nor decimal
+  const magnitude = BigInt(/^0[0-7]+$/.test(digits) ? `0o${digits}` : digits);
+  return sign === "-" ? -magnitude : magnitude;
+}
+
+/** A value as written; not yet folded to the sign of the type. */
+export function parseInteger(text: string, type: IntegerType): Parsed<bigint> {
+  const value = parseNumber(text);
+  if (value === undefined) {
+    return { error: `${quote(text)} is not a number: write decimal, 0x for hexadecimal or 0 for octal` };
+  }
+  const [low] = bounds(type);
+  const high = writable(type);
+  if (value < low && !type.signed) {
+    const same = (1n << BigInt(type.bits)) + value;
+    return { error: `${text} is negative, the type is unsigned${same >= 0n ? `: write ${same}` : ""}` };
+  }
+  if (value < low || value > high) return { error: `${text} is out of range: ${low} to ${high}` };
+  return { value };
+}
+
+/** `min:max` or, where allowed, a single number. */
+export function parseSpan(text: string, type: IntegerType, single: boolean): Parsed<[bigint, bigint]> {
+  const parts = text.split(":");
+  if (parts.length !== 2 && !(single && parts.length === 1)) {
+    return { error: `${quote(text)} is not a range: write min:max, both included` };
+  }
+  const [low, high] = parts.map((part) => parseInteger(part.trim(), type));
+  if (!low || "error" in low) return low ?? { error: `${quote(text)} is not a range` };
+  if (!high) return { value: [low.value, low.value] };
+  if ("error" in high) return high;
+  if (low.value > high.value)
+    return { error: `${quote(text)} is empty: ${low.value} is above ${high.value}` };
+  return { value: [low.value, high.value] };
+}
+
+/** Folds the unsigned spellings of a signed type onto its negative values: 4294967295 becomes -1. */
+export function fold([low, high]: [bigint, bigint], type: IntegerType): [bigint, bigint][] {
+  const [, top] = bounds(type);
+  if (high <= top) return [[low, high]];
+  const size = 1n << BigInt(type.bits);
+  const above: [bigint, bigint] = [(low > top ? low : top + 1n) - size, high - size];
+  return low > top ? [above] : [[low, top], above];
+}
+
+/** The same set of values in the fewest ranges, in order. */
+export function mergeRanges(ranges: [bigint, bigint][]): Range[] {
+  const sorted = ranges.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  const merged: [bigint, bigint][] = [];
+  for (const [low, high] of sorted) {
+    const last = merged.at(-1);
+    if (!last || low > last[1] + 1n) merged.push([low, high]);
+    else if (high > last[1]) last[1] = high;
+  }
+  return merged.map(([low, high]): Range => [String(low), String(high)]);
+}
