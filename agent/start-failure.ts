@@ -11,6 +11,9 @@ export interface StartConditions {
   release: string;
 }
 
+/** The step of the addon that reads the kernel's types. */
+const LOAD_BTF: BpfError["step"] = "load BTF of";
+
 /** What the engine cannot do without, by number; SYS_ADMIN stands in for the first two. */
 const NEEDED = { PERFMON: 38, BPF: 39, SYS_RESOURCE: 24 } as const;
 const SYS_ADMIN = 21;
@@ -23,7 +26,7 @@ export function describeStartFailure(error: unknown, conditions: StartConditions
 }
 
 function hintFor({ code, step }: Partial<BpfError>, conditions: StartConditions): string | undefined {
-  if (step !== undefined && /btf/i.test(step)) {
+  if (step === LOAD_BTF) {
     return `kernel ${conditions.release} shows no type information: it needs CONFIG_DEBUG_INFO_BTF=y`;
   }
   if (code !== "EPERM" && code !== "EACCES") return undefined;

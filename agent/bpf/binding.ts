@@ -18,6 +18,10 @@ export interface BpfError extends Error {
   step: string;
   /** What it was done to. */
   subject: string;
+  /** True if the same call may succeed later: the kernel was short of something, or busy. */
+  transient: boolean;
+  /** The line of the verifier's log that says why it refused the program. */
+  verifierReason?: string;
   /** The verifier's log where a program was refused, at most 64 KiB, its end kept. None for E2BIG: it would take as long again. */
   verifierLog?: string;
   /** What libbpf said meanwhile, its last lines. */

@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { expect, test } from "vitest";
 import type { BpfMap, CloneOptions } from "./binding.ts";
 import {
@@ -139,6 +141,8 @@ describeBpf("programs", () => {
     expect(error).toMatchObject({ name: "BpfError", code: "EACCES", step: "load program", subject: "bad" });
     expect(error.message).toMatch(/R\d invalid mem access/);
     expect(error.verifierLog).toMatch(/processed \d+ insns/);
+    expect(error.verifierReason).toMatch(/^R\d invalid mem access/);
+    expect(error.transient).toBe(false);
     object.close();
   });
 
@@ -151,6 +155,29 @@ describeBpf("programs", () => {
     });
     expect(error.verifierLog).toBeUndefined();
     object.close();
+  });
+
+  test("are loaded while signals arrive faster than they are verified", async () => {
+    const object = loadHooks();
+    const long = object.program("hook_long");
+    let signals = 0;
+    const count = () => signals++;
+    process.on("SIGUSR2", count);
+    const sender = spawn("sh", ["-c", `while kill -USR2 ${process.pid}; do :; done`], { stdio: "ignore" });
+    try {
+      await once(process, "SIGUSR2");
+      const before = signals;
+      const error = thrownBy(() => long.clone({ ...AS_RAW_TRACEPOINT, name: "long" }));
+      expect(error).toMatchObject({ code: "E2BIG" }); // not EAGAIN: the verifier came to its end
+      loadHooks().close();
+      await once(process, "SIGUSR2");
+      expect(signals).toBeGreaterThan(before);
+    } finally {
+      sender.kill();
+      await once(sender, "exit");
+      process.off("SIGUSR2", count);
+      object.close();
+    }
   });
 
   test("cannot be cloned with a map that the object does not have, or that is closed", () => {

@@ -120,7 +120,8 @@ export class HookEngine {
     const { status, def: resolved, attachment } = attachHook(this.#context, id, def, mode);
     if (attachment) this.#attached.set(id, attachment);
     const level = status.state === "Attached" || status.state === "Skipped" ? "info" : "warn";
-    this.#options.logger.log(level, `hook ${def.call}`, { hookId: id, ...status });
+    const { refusals: _, ...shown } = status; // the message has them
+    this.#options.logger.log(level, `hook ${def.call}`, { hookId: id, ...shown });
     return this.#describe(id, def, resolved, status);
   }
 

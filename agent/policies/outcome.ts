@@ -64,9 +64,7 @@ function describeHooks(hooks: readonly HookStatus[]): string {
   return rest > 0 ? `${listed.join("; ")}; and ${rest} more` : listed.join("; ");
 }
 
-const TRANSIENT_ERRNO = /: (EAGAIN|EBUSY|EINTR|ENOMEM)\b/;
-
 /** True if trying the same again may help: the kernel was short of something at that moment. */
 export function isTransient(statuses: readonly HookStatus[]): boolean {
-  return statuses.some((status) => status.state === "Failed" && TRANSIENT_ERRNO.test(status.message ?? ""));
+  return statuses.some(({ state, refusals }) => state === "Failed" && refusals?.some((one) => one.transient));
 }

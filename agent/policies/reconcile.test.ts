@@ -10,6 +10,12 @@ import { Reconciler, TransientAttachError } from "./reconcile.ts";
 import type { BrokenPolicy, WantedPolicy } from "./sources/source.ts";
 import { makeHookDef, makeHookSpec } from "./testing/policies.ts";
 
+const SHORT_OF_MEMORY: Partial<HookStatus> = {
+  reason: "AttachFailed",
+  message: "not now",
+  refusals: [{ code: "ENOMEM", step: "load program", subject: "hook_fentry", transient: true }],
+};
+
 /** A kernel in which every function exists unless it is listed, with a clock that moves at each step. */
 class FakeKernel {
   readonly refused = new Map<string, Partial<HookStatus>>();
@@ -149,7 +155,7 @@ describe("a new policy", () => {
 
   test("enforces when every hook is attached, and nothing before", () => {
     const policy = want(["sys_setuid", "sys_no"]);
-    kernel.refused.set("sys_no", { reason: "AttachFailed", message: "load program hook_fentry: ENOMEM" });
+    kernel.refused.set("sys_no", SHORT_OF_MEMORY);
     expect(() => reconciler.reconcile(KEY, policy)).toThrow(TransientAttachError);
     expect([...kernel.modes.values()]).toEqual(["monitor", "monitor"]);
     kernel.refused.clear();
@@ -176,6 +182,33 @@ describe("a new policy", () => {
     kernel.refused.set("sys_no", { reason: "VerifierRejected", message: "load: EACCES" });
     reconciler.reconcile(KEY, want([], { hooks: [makeHookDef("sys_no", 0, { ignoreCallNotFound: true })] }));
     expect(outcome()).toMatchObject({ state: "Failed", reason: "VerifierRejected" });
+  });
+});
+
+describe("a policy that the kernel refuses", () => {
+  const refusal = { code: "EPERM", step: "attach fentry", subject: "x", transient: false };
+  const cases: Record<string, { status: Partial<HookStatus>; isRetried: boolean }> = {
+    "is tried again after a shortage": { status: SHORT_OF_MEMORY, isRetried: true },
+    "is tried again if one of the ways to attach may work later": {
+      status: { refusals: [refusal, { ...refusal, code: "EBUSY", transient: true }] },
+      isRetried: true,
+    },
+    "is not tried again when all refusals are final": { status: { refusals: [refusal] }, isRetried: false },
+    "is not tried again because of what a message says": {
+      status: { message: "load program hook_fentry: EAGAIN" },
+      isRetried: false,
+    },
+  };
+
+  test.each(Object.entries(cases))("%s", (_name, { status, isRetried }) => {
+    kernel.refused.set("sys_no", { reason: "AttachFailed", ...status });
+    const reconcile = () => reconciler.reconcile(KEY, want(["sys_no"]));
+    if (isRetried) expect(reconcile).toThrow(TransientAttachError);
+    else expect(reconcile()).toBe(true);
+    kernel.log.length = 0;
+    kernel.refused.clear();
+    reconcile();
+    expect(outcome().state).toBe(isRetried ? "Attached" : "Failed");
   });
 });
 
@@ -295,7 +328,7 @@ describe("a changed policy", () => {
   });
 
   test("that found the kernel short of memory is tried again", () => {
-    kernel.refused.set("sys_setuid", { reason: "AttachFailed", message: "load program hook_fentry: ENOMEM" });
+    kernel.refused.set("sys_setuid", SHORT_OF_MEMORY);
     expect(() => reconciler.reconcile(KEY, want(["sys_setuid"]))).toThrow(TransientAttachError);
     expect(outcome()).toMatchObject({ state: "Failed", reason: "AttachFailed" });
     kernel.refused.clear();

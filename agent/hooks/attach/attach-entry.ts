@@ -16,6 +16,7 @@ import { callName, type Target } from "../targets/targets.ts";
 import type { EntryKind } from "./choose.ts";
 import { createHookMaps, type HookMaps } from "./hook-maps.ts";
 import { type Mode, setMode } from "./mode.ts";
+import { readVerdict } from "./verifier-reason.ts";
 
 /** The handles of an attached hook. */
 export interface Attachment {
@@ -139,18 +140,11 @@ export function closeAttachment({ links, programs, maps }: Attachment): void {
     handle.close();
 }
 
-/**
- * Verdicts about the kernel, not about the program: it was built without error injection, or not for this function, or
- * it takes (since 6.12) only some results from an LSM hook, or (since 6.12) no program at some LSM hooks.
- */
-const LACKS =
-  /unknown func bpf_\w+|cannot use helper bpf_\w+|\(\) is not modifiable|is not sleepable|R0 has .* should have been in|points to disabled hook/;
-
 /** Which stable reason a failure is. */
 export function failureReason(error: unknown): HookReason {
   if (!isBpfError(error)) return "AttachFailed";
   if (error.step === "load program" && isVerdict(error)) {
-    return LACKS.test(error.message) ? "KernelUnsupported" : "VerifierRejected";
+    return readVerdict(error.verifierReason ?? "") === "lacking" ? "KernelUnsupported" : "VerifierRejected";
   }
   return error.code === "EPERM" || error.code === "EOPNOTSUPP" ? "KernelUnsupported" : "AttachFailed";
 }

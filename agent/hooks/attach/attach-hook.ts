@@ -8,7 +8,7 @@ import type { KernelBtf } from "../../bpf/binding.ts";
 import { type ConfigImage, encodeConfig } from "../config/encode.ts";
 import type { Resolution } from "../config/filters.ts";
 import { numberSyscalls } from "../config/syscall-values.ts";
-import { HookError } from "../hook-error.ts";
+import { HookError, type Refusal, refusalsOf } from "../hook-error.ts";
 import type { KernelFeatures } from "../kernel/features.ts";
 import type { KernelSymbols } from "../kernel/symbols.ts";
 import type { FollowTable } from "../processes/follow-table.ts";
@@ -32,6 +32,8 @@ export interface HookStatus {
   reason?: HookReason;
   /** Why it is not attached, or why not by fentry. */
   message?: string;
+  /** What the kernel refused, one entry per way that was tried; absent when the hook is attached. */
+  refusals?: readonly Refusal[];
 }
 
 /** What attaching a hook needs of the engine. */
@@ -58,15 +60,17 @@ export function attachHook(context: HookContext, id: number, def: HookDef, mode:
     const target = resolveTarget(context, numberSyscalls(def, arch()));
     status.function = target.name;
     const choice = chooseAttach(target.def, target, context.features);
-    const { attachment, refusals } = attachFirst(choice, (kind) =>
+    const { attachment, messages } = attachFirst(choice, (kind) =>
       attachEntry(context, kind, target, makeImage(context, id, target, kind), mode),
     );
-    if (refusals.length > 0) status.message = refusals.join("; ");
+    if (messages.length > 0) status.message = messages.join("; ");
     return { status: { ...status, state: "Attached", attach: attachment.kind }, def: target.def, attachment };
   } catch (error) {
     context.follows.release(id);
     status.reason = error instanceof HookError ? error.reason : failureReason(error);
     status.message = errorText(error);
+    const refusals = refusalsOf(error);
+    if (refusals.length > 0) status.refusals = refusals;
     if (status.reason === "FunctionNotFound") status.state = def.ignoreCallNotFound ? "Skipped" : "NotFound";
     return { status, def };
   }
@@ -97,24 +101,26 @@ function makeImage(
   return encodeConfig(def, { ...resolution, buffers, fields: syscallFields(event) });
 }
 
-/** Tries the candidates in order; the refusals say why not by an earlier one. */
+/** Tries the candidates in order; the messages say why not by an earlier one. */
 function attachFirst(
   choice: Choice,
   attach: (kind: EntryKind) => Attachment,
-): { attachment: Attachment; refusals: string[] } {
+): { attachment: Attachment; messages: string[] } {
   let reason: HookReason = "KernelUnsupported";
   // Why a hook is not what would come later matters only where it is nothing else either.
-  const refusals = choice.refusals
+  const messages = choice.refusals
     .filter(({ preferred }) => preferred || choice.candidates.length === 0)
     .map((refusal) => `${refusal.kind}: ${refusal.reason}`);
+  const refusals: Refusal[] = [];
   for (const kind of choice.candidates) {
     try {
-      return { attachment: attach(kind), refusals };
+      return { attachment: attach(kind), messages };
     } catch (error) {
       if (error instanceof HookError) throw error;
       reason = failureReason(error);
-      refusals.push(`${kind}: ${errorText(error)}`);
+      messages.push(`${kind}: ${errorText(error)}`);
+      refusals.push(...refusalsOf(error));
     }
   }
-  throw new HookError(reason, refusals.join("; "));
+  throw new HookError(reason, messages.join("; "), { refusals });
 }

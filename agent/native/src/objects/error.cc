@@ -23,6 +23,9 @@ std::string ErrnoText(int error) {
   return error == kErrnoNotSupp ? "Operation not supported" : strerrordesc_np(error) ?: "Unknown error";
 }
 
+// The kernel was short of something at that moment, or busy with something else.
+bool IsTransient(int error) { return error == EAGAIN || error == EBUSY || error == EINTR || error == ENOMEM; }
+
 // The verifier gives its reason just before its statistics.
 std::string VerifierReason(const std::string& log) {
   size_t end = log.size();
@@ -39,10 +42,9 @@ std::string VerifierReason(const std::string& log) {
   return "";
 }
 
-std::string Reason(int error, const FailureDetails& details) {
+std::string Reason(int error, const FailureDetails& details, const std::string& verifier_reason) {
   if (!details.hint.empty()) return details.hint;
-  std::string reason = VerifierReason(details.verifier_log);
-  return reason.empty() ? ErrnoText(error) : reason;
+  return verifier_reason.empty() ? ErrnoText(error) : verifier_reason;
 }
 
 }  // namespace
@@ -52,9 +54,10 @@ Napi::Error BpfFailure(Napi::Env env, int error, std::string_view step, std::str
   error = error < 0 ? -error : error;
   if (IsLibbpfError(error)) error = ENOEXEC;
   std::string code = ErrnoName(error);
+  std::string verifier_reason = VerifierReason(details.verifier_log);
   std::string message;
   message.append(step).append(" ").append(subject).append(": ").append(code);
-  message.append(" (").append(Reason(error, details)).append(")");
+  message.append(" (").append(Reason(error, details, verifier_reason)).append(")");
 
   Napi::Error failure = Napi::Error::New(env, message);
   Napi::Object object = failure.Value();
@@ -63,6 +66,8 @@ Napi::Error BpfFailure(Napi::Env env, int error, std::string_view step, std::str
   object.Set("errno", error);
   object.Set("step", std::string(step));
   object.Set("subject", std::string(subject));
+  object.Set("transient", IsTransient(error));
+  if (!verifier_reason.empty()) object.Set("verifierReason", verifier_reason);
   if (!details.verifier_log.empty()) object.Set("verifierLog", details.verifier_log);
   if (!details.libbpf_log.empty()) object.Set("libbpfLog", details.libbpf_log);
   return failure;

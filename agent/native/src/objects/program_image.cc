@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <mutex>
 
+#include "objects/signal_block.h"
+
 namespace {
 
 // The object that this thread is loading, for the callback from inside of bpf_object__load().
@@ -69,6 +71,7 @@ void RegisterTemplateSections() {
 int OpenObject::Load() {
   load_tried = true;
   loading = this;
+  SignalBlock uninterrupted;  // libbpf tries a load that a signal interrupts five times only
   int error = bpf_object__load(object);
   loading = nullptr;
   loaded = error == 0;

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "objects/error.h"
+#include "objects/signal_block.h"
 
 namespace {
 
@@ -18,8 +19,15 @@ int TryLoad(const LoadRequest& request, char* log, size_t log_size) {
   LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = request.attach_type,
               .prog_flags = request.flags, .kern_version = request.kernel_version, .attach_btf_id = request.attach_btf_id,
               .log_level = log ? 1u : 0u, .log_size = static_cast<uint32_t>(log_size), .log_buf = log);
-  return bpf_prog_load(request.type, request.name.c_str(), request.license.c_str(), request.instructions.data(),
+  // The verifier gives up with EAGAIN as soon as a signal is pending. A profiler sends them faster than some programs
+  // are verified, so signals wait; those that cannot be made to wait (stop and continue) cost another try.
+  SignalBlock uninterrupted;
+  int fd;
+  do {
+    fd = bpf_prog_load(request.type, request.name.c_str(), request.license.c_str(), request.instructions.data(),
                        request.instructions.size(), &options);
+  } while (fd < 0 && errno == EAGAIN);
+  return fd;
 }
 
 // Kernels before 6.4 keep the beginning of a log that does not fit, and answer ENOSPC.
