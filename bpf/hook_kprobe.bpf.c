@@ -2,7 +2,7 @@
 /* Template of hooks at the entry of a kernel function, by breakpoint: parameters are registers. */
 #include "maps.h"
 
-#define PARAMETER_OFFSET(index)             \
+#define PARAMETER_OFFSET(index)        \
 	((index) == 0   ? REGISTER(di) \
 	 : (index) == 1 ? REGISTER(si) \
 	 : (index) == 2 ? REGISTER(dx) \

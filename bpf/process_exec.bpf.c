@@ -68,7 +68,8 @@ static __always_inline void describe_process(struct exec_record *record, struct 
 
 static __always_inline void add_filename(struct exec_scratch *scratch, struct linux_binprm *bprm)
 {
-	long size = bpf_probe_read_kernel_str(scratch->bytes + FILENAME_AT, FILENAME_BYTES, BPF_CORE_READ(bprm, filename));
+	long size = bpf_probe_read_kernel_str(scratch->bytes + FILENAME_AT, FILENAME_BYTES,
+					      BPF_CORE_READ(bprm, filename));
 
 	if (size < 1) {
 		scratch->record.header.flags |= RECORD_FILENAME_FAILED;

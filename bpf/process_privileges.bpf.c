@@ -13,22 +13,21 @@ struct gained {
 };
 
 /* The id that is 0 inside a user namespace; -1 where it has none. */
-#define ROOT_OF(ns, map)                                                                            \
-	({                                                                                          \
-		struct uid_gid_extent extent = {};                                                  \
-		__u32 extents = BPF_CORE_READ(ns, map.nr_extents), root = -1, i;                    \
-		for (i = 0; i < MAP_EXTENTS && i < extents; i++) {                                  \
-			if (extents > MAP_EXTENTS)                                                  \
-				bpf_probe_read_kernel(&extent, sizeof(extent),                      \
-						      BPF_CORE_READ(ns, map.forward) + i);          \
-			else                                                                        \
-				bpf_core_read(&extent, sizeof(extent), &(ns)->map.extent[i]);       \
-			if (!extent.first) {                                                        \
-				root = extent.lower_first;                                          \
-				break;                                                              \
-			}                                                                           \
-		}                                                                                   \
-		root;                                                                               \
+#define ROOT_OF(ns, map)                                                                                            \
+	({                                                                                                          \
+		struct uid_gid_extent extent = {};                                                                  \
+		__u32 extents = BPF_CORE_READ(ns, map.nr_extents), root = -1, i;                                    \
+		for (i = 0; i < MAP_EXTENTS && i < extents; i++) {                                                  \
+			if (extents > MAP_EXTENTS)                                                                  \
+				bpf_probe_read_kernel(&extent, sizeof(extent), BPF_CORE_READ(ns, map.forward) + i); \
+			else                                                                                        \
+				bpf_core_read(&extent, sizeof(extent), &(ns)->map.extent[i]);                       \
+			if (!extent.first) {                                                                        \
+				root = extent.lower_first;                                                          \
+				break;                                                                              \
+			}                                                                                           \
+		}                                                                                                   \
+		root;                                                                                               \
 	})
 
 static __always_inline __u16 gained_id(const struct gained *ids, __u16 changed, __u16 root)

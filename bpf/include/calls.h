@@ -9,14 +9,14 @@
  * The low half of a pointer that stays the same from entry to return, such as the address of a trampoline's context.
  * Written as an instruction on 32-bit registers, which is how a pointer becomes a number on every kernel.
  */
-#define LOW_HALF(pointer)                                                                   \
-	({                                                                                  \
-		__u64 low;                                                                  \
-		asm volatile("r1 = %1\n\t.8byte 0x11bc\n\t%0 = r1" /* w1 = w1 */          \
-			     : "=r"(low)                                                     \
-			     : "r"(pointer)                                                  \
-			     : "r1");                                                        \
-		(__u32)low;                                                                  \
+#define LOW_HALF(pointer)                                                        \
+	({                                                                       \
+		__u64 low;                                                       \
+		asm volatile("r1 = %1\n\t.8byte 0x11bc\n\t%0 = r1" /* w1 = w1 */ \
+			     : "=r"(low)                                         \
+			     : "r"(pointer)                                      \
+			     : "r1");                                            \
+		low & 0xffffffff;                                                \
 	})
 
 static __always_inline struct call_key call_key(__u32 frame)

@@ -25,50 +25,50 @@
 /* How an argument is read; the types of policies that differ in name only share one. */
 enum value_kind {
 	VALUE_NOP = 0,
-	VALUE_INTEGER = 1,	/* the parameter itself, `width` bytes of it */
+	VALUE_INTEGER = 1,        /* the parameter itself, `width` bytes of it */
 	VALUE_CAPABILITY_SET = 2, /* the 8 bytes it points to */
 	VALUE_CRED = 3,
 	VALUE_USER_NS = 4,
 	VALUE_STRING = 5,
-	VALUE_FILE = 6,		/* struct file */
-	VALUE_PATH = 7,		/* struct path */
+	VALUE_FILE = 6, /* struct file */
+	VALUE_PATH = 7, /* struct path */
 	VALUE_DENTRY = 8,
-	VALUE_FD = 9,		/* number of an open file of the current task */
-	VALUE_BINPRM = 10,	/* struct linux_binprm: its file */
-	VALUE_BUFFER = 11,	/* bytes of memory: see struct buffer_config */
-	VALUE_MODULE = 12,	/* struct module */
-	VALUE_LOAD_INFO = 13,	/* struct load_info: what a module is loaded from */
+	VALUE_FD = 9,         /* number of an open file of the current task */
+	VALUE_BINPRM = 10,    /* struct linux_binprm: its file */
+	VALUE_BUFFER = 11,    /* bytes of memory: see struct buffer_config */
+	VALUE_MODULE = 12,    /* struct module */
+	VALUE_LOAD_INFO = 13, /* struct load_info: what a module is loaded from */
 };
 
 enum value_source {
 	SOURCE_PARAMETER = 0,
 	SOURCE_CURRENT_TASK = 1,
-	SOURCE_REGISTERS = 2,	/* of the function, or those that a system call came with */
+	SOURCE_REGISTERS = 2, /* of the function, or those that a system call came with */
 };
 
 enum value_flags {
 	VALUE_SIGNED = 1 << 0,
-	VALUE_USER = 1 << 1,	/* the string is in user memory */
+	VALUE_USER = 1 << 1,      /* the string is in user memory */
 	VALUE_AT_RETURN = 1 << 7, /* read when the function returns */
 };
 
 struct value_config {
-	__u8 kind;		/* enum value_kind */
-	__u8 parameter;		/* of the function or system call, from 0 */
-	__u8 width;		/* bytes of an integer: 1, 2, 4, 8 */
-	__u8 flags;		/* enum value_flags */
-	__u8 source;		/* enum value_source */
-	__u8 steps;		/* of the walk from there: used elements of hook_config.step */
-	__u8 load;		/* bytes at its end; 0: the value is the address */
+	__u8 kind;      /* enum value_kind */
+	__u8 parameter; /* of the function or system call, from 0 */
+	__u8 width;     /* bytes of an integer: 1, 2, 4, 8 */
+	__u8 flags;     /* enum value_flags */
+	__u8 source;    /* enum value_source */
+	__u8 steps;     /* of the walk from there: used elements of hook_config.step */
+	__u8 load;      /* bytes at its end; 0: the value is the address */
 	__u8 reserved;
 };
 
 /* How many bytes a buffer has: `limit`, or what a parameter says, of which no more than `limit` are read. */
 struct buffer_config {
 	__u32 limit;
-	__u8 parameter;		/* RETURN_ARG: what the function returned */
-	__u8 width;		/* of the size, in bytes; 0: there are `limit` bytes */
-	__u8 flags;		/* VALUE_SIGNED */
+	__u8 parameter; /* RETURN_ARG: what the function returned */
+	__u8 width;     /* of the size, in bytes; 0: there are `limit` bytes */
+	__u8 flags;     /* VALUE_SIGNED */
 	__u8 reserved;
 };
 
@@ -76,41 +76,41 @@ struct buffer_config {
 enum field_kind {
 	FIELD_UNSIGNED = 0,
 	FIELD_SIGNED = 1,
-	FIELD_ARRAY = 2,	/* the value is its address */
-	FIELD_DATA_LOC = 3,	/* size << 16 | offset: the value is that address in the event */
+	FIELD_ARRAY = 2,         /* the value is its address */
+	FIELD_DATA_LOC = 3,      /* size << 16 | offset: the value is that address in the event */
 	FIELD_DATA_LOC_SIZE = 4, /* of the same: the value is the size */
 };
 
 struct field_config {
 	__u16 offset;
 	__u8 size;
-	__u8 kind;		/* enum field_kind */
+	__u8 kind; /* enum field_kind */
 };
 
 /* A value that is read at return: its slot is set aside before. */
 struct late_config {
-	__u16 limit;		/* the furthest that the slot can stand in the record */
+	__u16 limit; /* the furthest that the slot can stand in the record */
 	__u16 room;
 };
 
 /* What a filter looks at. */
 enum filter_operand {
-	OPERAND_PID = 0,	/* tgid */
-	OPERAND_NAMESPACE_PID = 1, /* tgid in the innermost pid namespace */
+	OPERAND_PID = 0,             /* tgid */
+	OPERAND_NAMESPACE_PID = 1,   /* tgid in the innermost pid namespace */
 	OPERAND_PID_OR_ANCESTOR = 2, /* tgid, or that of a process it descends from; `index` is the list's bit of 64 */
 	OPERAND_NAMESPACE_PID_OR_ANCESTOR = 3,
-	OPERAND_NAMESPACE = 4,	/* inode number of namespace `index` (enum namespace_kind) */
-	OPERAND_ARG = 5,	/* value of argument `index` */
-	OPERAND_EXE = 6,	/* path of the executed file */
-	OPERAND_CAPABILITY = 7,	/* current set `index` (enum capability_set, IN_NAMESPACE) */
+	OPERAND_NAMESPACE = 4,         /* inode number of namespace `index` (enum namespace_kind) */
+	OPERAND_ARG = 5,               /* value of argument `index` */
+	OPERAND_EXE = 6,               /* path of the executed file */
+	OPERAND_CAPABILITY = 7,        /* current set `index` (enum capability_set, IN_NAMESPACE) */
 	OPERAND_CAPABILITY_CHANGE = 8, /* bits of set `index` that differ from what is remembered */
-	OPERAND_NAMESPACE_CHANGE = 9, /* `first`: 1 << enum namespace_kind; does one differ from what is remembered? */
-	OPERAND_CRED = 10,	/* `index` of the current credentials (enum current_cred_field) */
-	OPERAND_CRED_CHANGE = 11, /* `first`: 1 << enum cred_field; did one change as `index` says (enum cred_change)? */
-	OPERAND_GAINED = 12,	/* bits of argument `first` that argument `index` lacks */
-	OPERAND_TEXT = 13,	/* string or path of argument `index` */
-	OPERAND_FILE_TYPE = 14,	/* 1 << S_IFMT of argument `index` >> 12 */
-	OPERAND_EXPRESSION = 15, /* the steps from `first` on, `count` of them, leave 1 */
+	OPERAND_NAMESPACE_CHANGE = 9,  /* `first`: 1 << enum namespace_kind; does one differ from what is remembered? */
+	OPERAND_CRED = 10,             /* `index` of the current credentials (enum current_cred_field) */
+	OPERAND_CRED_CHANGE = 11,      /* `first`: 1 << enum cred_field; did one change as enum cred_change `index`? */
+	OPERAND_GAINED = 12,           /* bits of argument `first` that argument `index` lacks */
+	OPERAND_TEXT = 13,             /* string or path of argument `index` */
+	OPERAND_FILE_TYPE = 14,        /* 1 << S_IFMT of argument `index` >> 12 */
+	OPERAND_EXPRESSION = 15,       /* the steps from `first` on, `count` of them, leave 1 */
 };
 
 /* Beside OPERAND_EXE: whose file. */
@@ -151,13 +151,13 @@ enum cred_change {
 };
 
 enum filter_compare {
-	COMPARE_RANGES = 0,	/* in ranges[first..first+count] of the config */
+	COMPARE_RANGES = 0,      /* in ranges[first..first+count] of the config */
 	COMPARE_MANY_RANGES = 1, /* in the same of the map hook_ranges, sorted and disjoint */
-	COMPARE_MASKS = 2,	/* a bit in common with a range's `low` */
-	COMPARE_PATHS = 3,	/* in hook_paths with bit `first`; with EXE_OR_ANCESTOR `count` is the list's bit of 64 */
-	COMPARE_PATTERNS = 4,	/* like one of hook_patterns[first..first+count], from the start of the path */
+	COMPARE_MASKS = 2,       /* a bit in common with a range's `low` */
+	COMPARE_PATHS = 3,    /* in hook_paths with bit `first`; with EXE_OR_ANCESTOR `count` is the list's bit of 64 */
+	COMPARE_PATTERNS = 4, /* like one of hook_patterns[first..first+count], from the start of the path */
 	COMPARE_TAIL_PATTERNS = 5, /* the same from its end */
-	COMPARE_SUBSTRINGS = 6,	/* by the automaton that begins at byte `first` of hook_automata */
+	COMPARE_SUBSTRINGS = 6,    /* by the automaton that begins at byte `first` of hook_automata */
 };
 
 enum namespace_kind {
@@ -175,9 +175,9 @@ enum namespace_kind {
 };
 
 struct filter_config {
-	__u8 operand;		/* enum filter_operand */
+	__u8 operand; /* enum filter_operand */
 	__u8 index;
-	__u8 compare;		/* enum filter_compare */
+	__u8 compare; /* enum filter_compare */
 	__u8 negate;
 	__u32 first;
 	__u32 count;
@@ -198,7 +198,7 @@ enum expression_op {
 	EXPRESSION_MUL = 4,
 	EXPRESSION_DIV = 5,
 	EXPRESSION_MOD = 6,
-	EXPRESSION_SDIV = 7,	/* signed, by a positive number */
+	EXPRESSION_SDIV = 7, /* signed, by a positive number */
 	EXPRESSION_SMOD = 8,
 	EXPRESSION_NEG = 9,
 	EXPRESSION_EQ = 10,
@@ -212,9 +212,9 @@ enum expression_op {
 };
 
 struct expression_step {
-	__u64 value;		/* EXPRESSION_CONST */
-	__u8 op;		/* enum expression_op */
-	__u8 arg;		/* EXPRESSION_ARG */
+	__u64 value; /* EXPRESSION_CONST */
+	__u8 op;     /* enum expression_op */
+	__u8 arg;    /* EXPRESSION_ARG */
 	__u8 reserved8[2];
 	__u32 reserved;
 };
@@ -226,7 +226,7 @@ enum selector_flags {
 	SELECTOR_OVERRIDE = 1 << 3,
 	SELECTOR_NO_POST_AT_RETURN = 1 << 4,
 	SELECTOR_REMEMBERS = 1 << 5, /* a match is what later states are compared with */
-	SELECTOR_HASH = 1 << 6,	/* of a file, with HOOK_HASH */
+	SELECTOR_HASH = 1 << 6,      /* of a file, with HOOK_HASH */
 };
 
 enum limit_scope {
@@ -239,25 +239,25 @@ enum limit_scope {
 struct selector_config {
 	__u16 first_filter;
 	__u16 filters;
-	__u16 flags;		/* enum selector_flags */
-	__u16 limit_scope;	/* enum limit_scope */
+	__u16 flags;       /* enum selector_flags */
+	__u16 limit_scope; /* enum limit_scope */
 	__u64 limit_ns;
 	__u16 first_return_filter;
 	__u16 return_filters;
-	__u8 signal;		/* to send; 0: none */
+	__u8 signal; /* to send; 0: none */
 	__u8 signal_at_return;
-	__u8 action;		/* KprobeAction number of the last enforcing action; 0: none */
+	__u8 action; /* KprobeAction number of the last enforcing action; 0: none */
 	__u8 action_at_return;
-	__s32 error;		/* that the call returns instead, with SELECTOR_OVERRIDE */
+	__s32 error; /* that the call returns instead, with SELECTOR_OVERRIDE */
 	__u32 reserved;
 };
 
 enum hook_flags {
-	HOOK_SYSCALL = 1 << 0,	/* the first parameter is the struct pt_regs that holds the arguments */
-	HOOK_SCRATCH = 1 << 1,	/* build the record aside: its size varies, or it may be held back */
-	HOOK_RETURN = 1 << 2,	/* the record is kept until the function returns */
-	HOOK_CRED_CHANGE = 1 << 3, /* records carry struct cred_change_value */
-	HOOK_HASH = 1 << 4,	/* records may be kept until hook_ima has the hash of a file */
+	HOOK_SYSCALL = 1 << 0,      /* the first parameter is the struct pt_regs that holds the arguments */
+	HOOK_SCRATCH = 1 << 1,      /* build the record aside: its size varies, or it may be held back */
+	HOOK_RETURN = 1 << 2,       /* the record is kept until the function returns */
+	HOOK_CRED_CHANGE = 1 << 3,  /* records carry struct cred_change_value */
+	HOOK_HASH = 1 << 4,         /* records may be kept until hook_ima has the hash of a file */
 	HOOK_HASH_OF_BPRM = 1 << 5, /* the parameter is a linux_binprm: its file */
 };
 
@@ -265,7 +265,7 @@ enum hook_flags {
 enum cred_source {
 	CRED_NONE = 0,
 	CRED_PARAMETER = 1,
-	CRED_OF_BPRM = 2,	/* the `cred` of a parameter that is a linux_binprm */
+	CRED_OF_BPRM = 2, /* the `cred` of a parameter that is a linux_binprm */
 	CRED_OF_CURRENT = 3,
 };
 
@@ -278,16 +278,16 @@ struct cred_hook_config {
 
 struct hook_config {
 	__u32 hook_id;
-	__u32 flags;		/* enum hook_flags */
-	__u32 record_size;	/* the most that a record takes; exactly what one takes that is built in place */
+	__u32 flags;       /* enum hook_flags */
+	__u32 record_size; /* the most that a record takes; exactly what one takes that is built in place */
 	__u16 args;
 	__u16 selectors;
-	__u64 limit_seed[2];	/* random: keys of the rate limit cannot be made to collide */
-	__u16 parameters;	/* of the function: where a trampoline's context has its return value */
-	__u8 hash_parameter;	/* whose file is hashed, with HOOK_HASH */
+	__u64 limit_seed[2]; /* random: keys of the rate limit cannot be made to collide */
+	__u16 parameters;    /* of the function: where a trampoline's context has its return value */
+	__u8 hash_parameter; /* whose file is hashed, with HOOK_HASH */
 	__u8 reserved;
-	__u32 automata_mask;	/* of offsets of entries: bytes of hook_automata, a power of two, less 4 */
-	struct field_config field[MAX_FIELDS]; /* of a trace event, by parameter; the second half are sizes of buffers */
+	__u32 automata_mask; /* of offsets of entries: bytes of hook_automata, a power of two, less 4 */
+	struct field_config field[MAX_FIELDS]; /* of a trace event; the second half are sizes of buffers */
 	struct late_config late[MAX_ARGS + 1];
 	struct cred_hook_config cred;
 	struct value_config arg[MAX_ARGS + 1];
@@ -302,7 +302,7 @@ struct hook_config {
 /* Values of hook_mode. */
 enum hook_mode_value {
 	MODE_ENFORCE = 0,
-	MODE_MONITOR = 1,	/* enforcing actions are counted, not done */
+	MODE_MONITOR = 1, /* enforcing actions are counted, not done */
 };
 
 /* What selectors did; those with monitor_ would have been done. */
@@ -326,25 +326,25 @@ struct hook_counters {
  * thread that executes a file takes that of its process.
  */
 struct call_key {
-	__u64 task;		/* address */
-	__u32 frame;		/* low half of an address in its stack; 0 for system calls */
+	__u64 task;  /* address */
+	__u32 frame; /* low half of an address in its stack; 0 for system calls */
 	__u32 reserved;
 };
 
 /* What is kept of a call until it returns: value of hook_calls, followed by the record as far as it is known. */
 struct call_head {
 	__u64 parameter[MAX_ARGS + 1]; /* to be read at return; the last is the return value */
-	__u16 slot[MAX_ARGS + 1]; /* where in the record their slots are */
-	__u16 values_size;	/* of the record with its arguments and return value */
-	__u16 size;		/* of the whole record */
-	__u64 candidates;	/* a bit for each selector that matched at entry */
+	__u16 slot[MAX_ARGS + 1];      /* where in the record their slots are */
+	__u16 values_size;             /* of the record with its arguments and return value */
+	__u16 size;                    /* of the whole record */
+	__u64 candidates;              /* a bit for each selector that matched at entry */
 };
 
 /* Key of hook_limits. The digest covers selector and argument bytes. */
 struct limit_key {
 	__u64 digest[2];
-	__u64 start_ns;		/* of the process: tells pid reuse apart */
-	__u32 id;		/* thread or process; 0 for the global scope */
+	__u64 start_ns; /* of the process: tells pid reuse apart */
+	__u32 id;       /* thread or process; 0 for the global scope */
 	__u32 reserved;
 };
 
@@ -390,23 +390,23 @@ struct state_report {
 
 /* What the kernel side knows of a process: value of process_images, by tgid. */
 struct process_image {
-	char tail[EXE_TAIL];	/* the end of the path, flush right, zeros before it */
-	char path[EXE_PATH];	/* its beginning, zeros after it */
-	__u32 path_size;	/* of the whole path; paths longer than EXE_PATH - 1 equal no other */
-	__u32 flags;		/* enum image_flags */
-	__u64 exec_ns;		/* when it executed */
+	char tail[EXE_TAIL];        /* the end of the path, flush right, zeros before it */
+	char path[EXE_PATH];        /* its beginning, zeros after it */
+	__u32 path_size;            /* of the whole path; paths longer than EXE_PATH - 1 equal no other */
+	__u32 flags;                /* enum image_flags */
+	__u64 exec_ns;              /* when it executed */
 	struct process_state state; /* as it was then */
 };
 
 /* Key of follow_pids. */
 struct follow_pid {
 	__u32 pid;
-	__u32 in_namespace;	/* 1: tgid in the innermost pid namespace */
+	__u32 in_namespace; /* 1: tgid in the innermost pid namespace */
 };
 
 /* Value of follow_seeds. */
 struct follow_seed {
-	__u64 start_ns;		/* of the process, rounded down to a tick of /proc: tells pid reuse apart */
+	__u64 start_ns; /* of the process, rounded down to a tick of /proc: tells pid reuse apart */
 	__u64 lists;
 };
 
@@ -420,19 +420,19 @@ struct path_buffer {
 	 * The walk's state is here and not in registers: what comes from memory is unknown to the verifier, so that its
 	 * states after 1, 2, 3 ... steps, and after each way to make one, are one and the same.
 	 */
-	__u64 start;	/* the path goes from here to PATH_BYTES */
+	__u64 start; /* the path goes from here to PATH_BYTES */
 	struct dentry *dentry;
 	struct vfsmount *mount;
 	struct dentry *mount_root;
-	__u32 flags;	/* enum walk_flags */
+	__u32 flags; /* enum walk_flags */
 	__u32 reserved;
 };
 
 /* How far search_text() is: here and not in registers for the same reason as the state of a walk. */
 struct text_search {
-	__u32 at;	/* the next byte of path.bytes */
-	__u32 end;	/* of the text */
-	__u32 entry;	/* of the automaton, by which it has come to its state */
+	__u32 at;    /* the next byte of path.bytes */
+	__u32 end;   /* of the text */
+	__u32 entry; /* of the automaton, by which it has come to its state */
 	__u32 reserved;
 };
 

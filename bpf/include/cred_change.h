@@ -10,7 +10,7 @@
 #include "cred.h"
 #include "parameters.h"
 
-#define FIRST_USER_ID 1000 /* ids below are of the system */
+#define FIRST_USER_ID 1000     /* ids below are of the system */
 #define SECUREBITS_LOCKS 0xaaa /* each bit's lock is the next bit */
 #define MAX_USER_NS_LEVELS 33
 #define GROUP_STEPS 64
@@ -83,10 +83,10 @@ static __always_inline bool read_sides(void *context, struct task_struct *task, 
 }
 
 /* The pointer is taken out first: libbpf would look for struct cred_side in the kernel. */
-#define OF_SIDE(side, typed_read, read)                                  \
-	({                                                               \
-		const struct cred *cred = (side)->cred;                  \
-		(side)->typed ? (typed_read) : (read);                   \
+#define OF_SIDE(side, typed_read, read)                 \
+	({                                              \
+		const struct cred *cred = (side)->cred; \
+		(side)->typed ? (typed_read) : (read);  \
 	})
 #define SIDE_U32(side, field) OF_SIDE(side, cred->field.val, CRED_U32((side)->bytes, field))
 #define SIDE_CAPS(side, set) OF_SIDE(side, CAPS(cred, set), CRED_CAPS((side)->bytes, set))
@@ -154,8 +154,9 @@ static __always_inline __u64 group_at(__u64 groups, __u64 count, __u64 index)
 
 	if (index >= count)
 		return -1ULL;
-	bpf_probe_read_kernel(&gid, sizeof(gid), (const char *)groups + bpf_core_field_offset(struct group_info, gid) +
-						 index * sizeof(gid));
+	bpf_probe_read_kernel(&gid, sizeof(gid),
+			      (const char *)groups + bpf_core_field_offset(struct group_info, gid) +
+				      index * sizeof(gid));
 	return gid;
 }
 
@@ -219,10 +220,8 @@ static __always_inline bool groups_changed(const struct cred_side *old, const st
 	return found & (change == CRED_RAISED ? GROUP_ADDED : GROUP_REMOVED);
 }
 
-#define ID_CHANGED(bit, field) \
-	(fields & 1 << (bit) && id_changed(SIDE_U32(&from, field), SIDE_U32(&to, field), change))
-#define CAPS_CHANGED(bit, set) \
-	(fields & 1 << (bit) && caps_changed(SIDE_CAPS(&from, set), SIDE_CAPS(&to, set), change))
+#define ID_CHANGED(bit, field) (fields & 1 << (bit) && id_changed(SIDE_U32(&from, field), SIDE_U32(&to, field), change))
+#define CAPS_CHANGED(bit, set) (fields & 1 << (bit) && caps_changed(SIDE_CAPS(&from, set), SIDE_CAPS(&to, set), change))
 
 /* Did one of the fields change in this way? */
 static __always_inline bool cred_changed(void *context, struct task_struct *task, __u32 fields, __u8 change)
@@ -231,10 +230,10 @@ static __always_inline bool cred_changed(void *context, struct task_struct *task
 
 	if (!read_sides(context, task, &from, &to))
 		return false;
-	if (ID_CHANGED(CRED_FIELD_UID, uid) || ID_CHANGED(CRED_FIELD_GID, gid) ||
-	    ID_CHANGED(CRED_FIELD_SUID, suid) || ID_CHANGED(CRED_FIELD_SGID, sgid) ||
-	    ID_CHANGED(CRED_FIELD_EUID, euid) || ID_CHANGED(CRED_FIELD_EGID, egid) ||
-	    ID_CHANGED(CRED_FIELD_FSUID, fsuid) || ID_CHANGED(CRED_FIELD_FSGID, fsgid))
+	if (ID_CHANGED(CRED_FIELD_UID, uid) || ID_CHANGED(CRED_FIELD_GID, gid) || ID_CHANGED(CRED_FIELD_SUID, suid) ||
+	    ID_CHANGED(CRED_FIELD_SGID, sgid) || ID_CHANGED(CRED_FIELD_EUID, euid) ||
+	    ID_CHANGED(CRED_FIELD_EGID, egid) || ID_CHANGED(CRED_FIELD_FSUID, fsuid) ||
+	    ID_CHANGED(CRED_FIELD_FSGID, fsgid))
 		return true;
 	if (CAPS_CHANGED(CRED_FIELD_CAP_PERMITTED, cap_permitted) ||
 	    CAPS_CHANGED(CRED_FIELD_CAP_EFFECTIVE, cap_effective) ||
@@ -248,12 +247,11 @@ static __always_inline bool cred_changed(void *context, struct task_struct *task
 	if (fields & 1 << CRED_FIELD_USER_NS &&
 	    user_ns_changed(SIDE_POINTER(&from, user_ns), SIDE_POINTER(&to, user_ns), change))
 		return true;
-	return fields & 1 << CRED_FIELD_GROUPS &&
-	       groups_changed(&from, &to, change);
+	return fields & 1 << CRED_FIELD_GROUPS && groups_changed(&from, &to, change);
 }
 
-#define SIDE_SERIAL(side, keyring)                                                           \
-	OF_SIDE(side, bpf_core_field_exists(cred->keyring) ? cred->keyring->serial : 0,     \
+#define SIDE_SERIAL(side, keyring)                                                      \
+	OF_SIDE(side, bpf_core_field_exists(cred->keyring) ? cred->keyring->serial : 0, \
 		bpf_core_field_exists(cred->keyring) ? BPF_CORE_READ(cred, keyring, serial) : 0)
 
 static __always_inline __u64 read_caps(const void *set)
@@ -264,8 +262,7 @@ static __always_inline __u64 read_caps(const void *set)
 	return caps;
 }
 
-#define RECORD_CAPS(side, set) \
-	OF_SIDE(side, CAPS(cred, set), read_caps(__builtin_preserve_access_index(&cred->set)))
+#define RECORD_CAPS(side, set) OF_SIDE(side, CAPS(cred, set), read_caps(__builtin_preserve_access_index(&cred->set)))
 
 static __always_inline void write_cred_rest(const struct cred_side *side, struct task_struct *task,
 					    struct cred_rest_value *rest)
@@ -320,8 +317,10 @@ static __always_inline __u32 changed_fields(const struct cred_change_value *valu
 			FIELD_BIT(CRED_FIELD_CAP_INHERITABLE, cap_inheritable) |
 			FIELD_BIT(CRED_FIELD_SECUREBITS, securebits) | FIELD_BIT(CRED_FIELD_USER_NS, user_ns_inum);
 
-	changed |= bit_if_different(CRED_FIELD_CAP_BOUNDING, value->old_rest.cap_bounding, value->new_rest.cap_bounding);
-	return changed | bit_if_different(CRED_FIELD_CAP_AMBIENT, value->old_rest.cap_ambient, value->new_rest.cap_ambient);
+	changed |= bit_if_different(CRED_FIELD_CAP_BOUNDING, value->old_rest.cap_bounding,
+				    value->new_rest.cap_bounding);
+	return changed |
+	       bit_if_different(CRED_FIELD_CAP_AMBIENT, value->old_rest.cap_ambient, value->new_rest.cap_ambient);
 }
 
 /* False, and all zeros, where one of them cannot be read. */

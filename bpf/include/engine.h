@@ -108,7 +108,8 @@ static __always_inline bool output(void *record, __u32 size, struct hook_stats *
 
 /* Output of a record that lies aside, unless a rate limit holds it back. */
 static __always_inline void output_limited(void *record, __u32 values_size, __u32 size, __u32 selector,
-					   struct task_struct *task, struct hook_counters *counters, struct action_stats *actions)
+					   struct task_struct *task, struct hook_counters *counters,
+					   struct action_stats *actions)
 {
 	bool limited = selector != NO_SELECTOR && hook_config.selector[selector].limit_scope != LIMIT_NONE;
 	struct limit_key key = {};
@@ -128,8 +129,8 @@ static __always_inline void output_limited(void *record, __u32 values_size, __u3
 	}
 }
 
-static __always_inline void keep_call(struct call_head *call, __u32 values_size, __u32 size, __u32 candidates, __u32 frame,
-				      struct hook_stats *stats)
+static __always_inline void keep_call(struct call_head *call, __u32 values_size, __u32 size, __u32 candidates,
+				      __u32 frame, struct hook_stats *stats)
 {
 	struct call_key key = call_key(frame);
 
@@ -148,8 +149,8 @@ static __always_inline bool wants_hash(__u32 selector, int error)
 	return hook_config.selector[selector].flags & SELECTOR_HASH;
 }
 
-static __always_inline void post(const struct hit *hit, __u32 selector, __u32 candidates, __u8 action,
-				 __u32 frame, struct hook_counters *counters, struct action_stats *actions, bool hashed)
+static __always_inline void post(const struct hit *hit, __u32 selector, __u32 candidates, __u8 action, __u32 frame,
+				 struct hook_counters *counters, struct action_stats *actions, bool hashed)
 {
 	struct hook_record *record = start_record(&counters->hook);
 	__u16 flags = 0;

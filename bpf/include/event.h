@@ -16,15 +16,15 @@ enum record_kind {
 };
 
 struct record_header {
-	__u16 kind;		/* enum record_kind */
-	__u16 flags;		/* enum record_flags */
-	__u32 size;		/* bytes of the whole record, this header included */
-	__u64 ktime_ns;		/* when it happened */
-	__u32 pid;		/* user-space PID (kernel tgid) of the task */
-	__u32 tid;		/* thread */
-	__u64 leader_start_ns;	/* start_boottime of the thread group leader: tells pid reuse apart */
-	__u32 exec_seq;		/* low 32 bits of task->self_exec_id: tells images of one pid apart */
-	__u32 uid;		/* effective uid of the task at this moment */
+	__u16 kind;            /* enum record_kind */
+	__u16 flags;           /* enum record_flags */
+	__u32 size;            /* bytes of the whole record, this header included */
+	__u64 ktime_ns;        /* when it happened */
+	__u32 pid;             /* user-space PID (kernel tgid) of the task */
+	__u32 tid;             /* thread */
+	__u64 leader_start_ns; /* start_boottime of the thread group leader: tells pid reuse apart */
+	__u32 exec_seq;        /* low 32 bits of task->self_exec_id: tells images of one pid apart */
+	__u32 uid;             /* effective uid of the task at this moment */
 };
 
 /* enum record_flags: what could not be read or had to be cut */
@@ -36,15 +36,15 @@ enum record_flags {
 	RECORD_CGROUP_FAILED = 1 << 4,
 	RECORD_CRED_FAILED = 1 << 5,
 	RECORD_CWD_TRUNCATED = 1 << 6,
-	RECORD_CWD_ROOT = 1 << 7,	/* cwd is the root directory of the process */
-	RECORD_EXEC_SECURE = 1 << 8,	/* the kernel set AT_SECURE: privileges changed at exec */
+	RECORD_CWD_ROOT = 1 << 7,    /* cwd is the root directory of the process */
+	RECORD_EXEC_SECURE = 1 << 8, /* the kernel set AT_SECURE: privileges changed at exec */
 	RECORD_NS_FAILED = 1 << 9,
 	/* Of hook records: what follows the arguments. */
-	RECORD_RETURN = 1 << 10,	/* one slot with the return value */
-	RECORD_CRED_CHANGE = 1 << 11,	/* struct cred_change_value */
-	RECORD_KERNEL_STACK = 1 << 12,	/* one slot of addresses, innermost first */
-	RECORD_USER_STACK = 1 << 13,	/* the same */
-	RECORD_HASH = 1 << 14,		/* one slot with struct hash_value */
+	RECORD_RETURN = 1 << 10,       /* one slot with the return value */
+	RECORD_CRED_CHANGE = 1 << 11,  /* struct cred_change_value */
+	RECORD_KERNEL_STACK = 1 << 12, /* one slot of addresses, innermost first */
+	RECORD_USER_STACK = 1 << 13,   /* the same */
+	RECORD_HASH = 1 << 14,         /* one slot with struct hash_value */
 };
 
 /* A struct cred. Ids are kuids: as the initial user namespace sees them. */
@@ -52,7 +52,7 @@ struct cred_value {
 	__u32 uid, gid, suid, sgid, euid, egid, fsuid, fsgid;
 	__u32 securebits;
 	__u32 user_ns_level;
-	__u32 user_ns_owner;	/* kuid of the creator */
+	__u32 user_ns_owner; /* kuid of the creator */
 	__u32 user_ns_group;
 	__u32 user_ns_inum;
 	__u32 reserved;
@@ -77,24 +77,24 @@ struct exec_record {
 	struct record_header header;
 	struct cred_value cred;
 	struct ns_value ns;
-	__u32 nspid;		/* pid in the innermost pid namespace */
-	__u32 auid;		/* loginuid, 4294967295 when unset */
-	__u32 parent_pid;	/* tgid of real_parent */
-	__u32 exe_links;	/* i_nlink of the executed file */
-	__u64 parent_start_ns;	/* start_boottime of the parent's leader */
+	__u32 nspid;           /* pid in the innermost pid namespace */
+	__u32 auid;            /* loginuid, 4294967295 when unset */
+	__u32 parent_pid;      /* tgid of real_parent */
+	__u32 exe_links;       /* i_nlink of the executed file */
+	__u64 parent_start_ns; /* start_boottime of the parent's leader */
 	__u64 exe_inode;
 	__u64 cgroup_id;
 	__u16 filename_size, args_size, cwd_size, cgroup_size, exe_size;
-	__u16 privileges;	/* enum exec_privileges */
+	__u16 privileges; /* enum exec_privileges */
 	__u16 reserved16[2];
 };
 
 /* What an exec gained. */
 enum exec_privileges {
-	EXEC_SETUID = 1 << 0,		/* by the file's setuid bit another effective uid than the caller's uid */
+	EXEC_SETUID = 1 << 0, /* by the file's setuid bit another effective uid than the caller's uid */
 	EXEC_SETGID = 1 << 1,
-	EXEC_FILE_CAPS = 1 << 2,	/* permitted capabilities by the file's own */
-	EXEC_SETUID_ROOT = 1 << 3,	/* the setuid bit made it root of its user namespace, or of the initial one */
+	EXEC_FILE_CAPS = 1 << 2,   /* permitted capabilities by the file's own */
+	EXEC_SETUID_ROOT = 1 << 3, /* the setuid bit made it root of its user namespace, or of the initial one */
 	EXEC_SETGID_ROOT = 1 << 4,
 	EXEC_PRIVILEGES_KNOWN = 1 << 15, /* else nobody looked: the kernel refuses such programs */
 };
@@ -103,17 +103,17 @@ enum exec_privileges {
 struct fork_record {
 	struct record_header header;
 	__u32 parent_pid;
-	__u32 nspid;		/* of the child */
+	__u32 nspid; /* of the child */
 	__u64 parent_start_ns;
 	__u64 cgroup_id;
-	__u32 creator_pid;	/* tgid of the task that forked: not the parent's with CLONE_PARENT */
+	__u32 creator_pid; /* tgid of the task that forked: not the parent's with CLONE_PARENT */
 	__u32 reserved;
 };
 
 /* sched_process_exit of the last thread of a group. */
 struct exit_record {
 	struct record_header header;
-	__u32 code;		/* wait status: exit code << 8, or the signal in the low 7 bits */
+	__u32 code; /* wait status: exit code << 8, or the signal in the low 7 bits */
 	__u32 reserved;
 };
 
@@ -143,16 +143,17 @@ enum cred_field {
 /* What struct cred_value leaves out of credentials. */
 struct cred_rest_value {
 	__u64 cap_bounding, cap_ambient;
-	__u32 no_new_privs;	/* of the task: 0 or 1 */
-	__u32 groups_count;	/* of all supplementary groups */
+	__u32 no_new_privs;       /* of the task: 0 or 1 */
+	__u32 groups_count;       /* of all supplementary groups */
 	__u32 groups[MAX_GROUPS]; /* the first of them, as kgids; zeros behind the last */
-	__u32 thread_keyring, process_keyring, session_keyring; /* serials; 0: none */
+	/* Serials of keyrings; 0: none. */
+	__u32 thread_keyring, process_keyring, session_keyring;
 	__u32 reserved;
 };
 
 /* Old and new credentials where a function replaces ones by the others; all zeros with RECORD_CRED_FAILED. */
 struct cred_change_value {
-	__u32 changed;		/* 1 << enum cred_field */
+	__u32 changed; /* 1 << enum cred_field */
 	__u32 reserved;
 	struct cred_value old;
 	struct cred_value new;
@@ -162,25 +163,25 @@ struct cred_change_value {
 
 /* Payload of file, path, dentry, fd and linux_binprm; the path's bytes follow. */
 struct path_value {
-	__u32 flags;		/* enum walk_flags of path.h: truncated, failed */
-	__u32 mode;		/* i_mode */
+	__u32 flags; /* enum walk_flags of path.h: truncated, failed */
+	__u32 mode;  /* i_mode */
 };
 
 /* Payload of char_buf and const_buf; the bytes that were read follow. */
 struct buffer_value {
-	__u64 size;		/* of the whole buffer */
+	__u64 size; /* of the whole buffer */
 };
 
 /* Payload of module and load_info; the name's bytes follow. */
 struct module_value {
-	__u64 taints;		/* bits of struct module.taints; 0 for load_info */
-	__u32 signature_ok;	/* 0 or 1; 2: the kernel does not say */
+	__u64 taints;       /* bits of struct module.taints; 0 for load_info */
+	__u32 signature_ok; /* 0 or 1; 2: the kernel does not say */
 	__u32 reserved;
 };
 
 /* Hash of a file; its length is the algorithm's. */
 struct hash_value {
-	__u32 algorithm;	/* of the kernel's enum hash_algo */
+	__u32 algorithm; /* of the kernel's enum hash_algo */
 	__u32 reserved;
 	__u8 digest[64];
 };
@@ -191,18 +192,18 @@ struct hash_value {
  */
 struct hook_record {
 	struct record_header header;
-	__u32 hook_id;		/* given by the agent when it attached the hook */
-	__u16 selector;		/* index of the selector that matched; 0xffff: the hook has none */
-	__u8 action;		/* KprobeAction number: 1 post, or the enforcing one that was done: 3 sigkill, 5 override, 10 signal */
-	__u8 args;		/* number of slots */
+	__u32 hook_id;  /* given by the agent when it attached the hook */
+	__u16 selector; /* index of the selector that matched; 0xffff: the hook has none */
+	__u8 action; /* KprobeAction number: 1 post, or the enforcing one that was done: 3 sigkill, 5 override, 10 signal */
+	__u8 args; /* number of slots */
 	__u64 cgroup_id;
 };
 
 /* Status of an argument slot. */
 enum arg_status {
 	ARG_OK = 0,
-	ARG_READ_FAILED = 1,	/* payload is undefined */
-	ARG_TRUNCATED = 2,	/* payload is the beginning of the value */
+	ARG_READ_FAILED = 1, /* payload is undefined */
+	ARG_TRUNCATED = 2,   /* payload is the beginning of the value */
 };
 
 /*
@@ -211,19 +212,19 @@ enum arg_status {
  * after its header (a multiple of 8), `size` the bytes of it that are the value.
  */
 struct arg_slot {
-	__u16 status;		/* enum arg_status */
-	__u16 depth;		/* of a failed read in a walk of members, from 1; 0: the value itself */
+	__u16 status; /* enum arg_status */
+	__u16 depth;  /* of a failed read in a walk of members, from 1; 0: the value itself */
 	__u16 room;
 	__u16 size;
 };
 
 /* Counters of one hook, in a per-CPU array of one element that belongs to the hook. */
 struct hook_stats {
-	__u64 hits;		/* the program ran */
-	__u64 posted;		/* records written */
-	__u64 lost;		/* records that found the ring full */
-	__u64 rate_limited;	/* hits that matched and were inside the window */
-	__u64 errors;		/* helper failures that cost a record, or an exec its entry for matchBinaries */
+	__u64 hits;         /* the program ran */
+	__u64 posted;       /* records written */
+	__u64 lost;         /* records that found the ring full */
+	__u64 rate_limited; /* hits that matched and were inside the window */
+	__u64 errors;       /* helper failures that cost a record, or an exec its entry for matchBinaries */
 };
 
 #endif

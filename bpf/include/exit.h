@@ -45,7 +45,8 @@ static __always_inline void write_late_values(struct call_head *call)
 }
 
 /* `selector` is a constant to the verifier. */
-static __always_inline void end_call(const struct hit *hit, struct call_head *call, __u32 selector, struct hook_counters *counters)
+static __always_inline void end_call(const struct hit *hit, struct call_head *call, __u32 selector,
+				     struct hook_counters *counters)
 {
 	struct hook_record *record = (struct hook_record *)(call + 1);
 	struct action_stats *actions = &counters->selector[0];

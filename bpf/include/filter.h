@@ -169,9 +169,9 @@ static __always_inline bool exe_matches(const struct hit *hit, const volatile st
 
 /* A text in the scratch space, or the beginning of a longer buffer. */
 struct text_place {
-	__u64 start;	/* in path.bytes */
-	__u64 end;	/* behind its last byte */
-	__u64 whole;	/* bytes of a buffer, and where it lies */
+	__u64 start; /* in path.bytes */
+	__u64 end;   /* behind its last byte */
+	__u64 whole; /* bytes of a buffer, and where it lies */
 	__u64 address;
 };
 
@@ -307,7 +307,8 @@ static __always_inline bool read_argument_number(const struct hit *hit, const vo
 	return true;
 }
 
-static __always_inline bool read_operand(const struct hit *hit, const volatile struct filter_config *filter, __u64 *value)
+static __always_inline bool read_operand(const struct hit *hit, const volatile struct filter_config *filter,
+					 __u64 *value)
 {
 	__u8 operand = filter->operand;
 	__u8 index = filter->index;

@@ -7,8 +7,10 @@
 #include "process.h"
 
 /* Arguments and return value, changed credentials and two stack traces. */
-#define MAX_RECORD (sizeof(struct hook_record) + (MAX_ARGS + 1) * (sizeof(struct arg_slot) + MAX_STRING + 16) + MAX_DATA + \
-		    sizeof(struct cred_change_value) + sizeof(struct arg_slot) + sizeof(struct hash_value) + 2 * (sizeof(struct arg_slot) + 512))
+#define MAX_RECORD                                                                                              \
+	(sizeof(struct hook_record) + (MAX_ARGS + 1) * (sizeof(struct arg_slot) + MAX_STRING + 16) + MAX_DATA + \
+	 sizeof(struct cred_change_value) + sizeof(struct arg_slot) + sizeof(struct hash_value) +               \
+	 2 * (sizeof(struct arg_slot) + 512))
 
 /* Two independent 64-bit mixes, seeded by the agent. */
 static __always_inline void digest_word(__u64 digest[2], __u64 word)
@@ -33,7 +35,7 @@ static __always_inline void digest_arguments(__u64 digest[2], const void *record
 }
 
 static __always_inline void make_limit_key(struct limit_key *key, const void *record, __u32 size, __u32 selector,
-					    struct task_struct *task)
+					   struct task_struct *task)
 {
 	__u16 scope = hook_config.selector[selector].limit_scope;
 	__u64 digest[2] = {hook_config.limit_seed[0], hook_config.limit_seed[1]};

@@ -10,8 +10,10 @@
 
 #ifdef TRIGON_DEFINE_MAPS
 #define MAP
+#define CONFIG_SECTION SEC(".rodata.hook")
 #else
 #define MAP extern
+#define CONFIG_SECTION
 #endif
 
 #define BPF_F_NO_PREALLOC 1
@@ -92,11 +94,7 @@ MAP struct {
 	__type(value, __u16);
 } exec_gains SEC(".maps");
 
-MAP const volatile struct hook_config hook_config
-#ifdef TRIGON_DEFINE_MAPS
-	SEC(".rodata.hook")
-#endif
-;
+MAP const volatile struct hook_config hook_config CONFIG_SECTION;
 
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -26,7 +26,7 @@ static __always_inline __u64 narrow(__u64 value, __u8 width, __u8 flags)
 #define REGISTER(name) __builtin_offsetof(struct pt_regs, name)
 
 /* A system call's wrapper gets them in a struct pt_regs, the fourth in r10. */
-#define SYSCALL_OFFSET(index)               \
+#define SYSCALL_OFFSET(index)           \
 	((index) == 0   ? REGISTER(di)  \
 	 : (index) == 1 ? REGISTER(si)  \
 	 : (index) == 2 ? REGISTER(dx)  \
@@ -35,30 +35,30 @@ static __always_inline __u64 narrow(__u64 value, __u8 width, __u8 flags)
 			: REGISTER(r9))
 
 /* In assembler, or the compiler merges loads of different offsets into one of a computed address. */
-#define LOAD_AT(base, offset)                                                                                \
-	({                                                                                                   \
-		__u64 loaded;                                                                                \
+#define LOAD_AT(base, offset)                                                                              \
+	({                                                                                                 \
+		__u64 loaded;                                                                              \
 		asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(loaded) : "r"(base), "i"(offset) : "memory"); \
-		loaded;                                                                                      \
+		loaded;                                                                                    \
 	})
 
 /* The index is a constant to the verifier, which so sees one load, of a value with that parameter's type. */
 #define LOAD_BY_INDEX(base, index, OFFSET)                   \
-	({                                                  \
-		__u64 selected;                             \
-		if ((index) == 0)                           \
+	({                                                   \
+		__u64 selected;                              \
+		if ((index) == 0)                            \
 			selected = LOAD_AT(base, OFFSET(0)); \
-		else if ((index) == 1)                      \
+		else if ((index) == 1)                       \
 			selected = LOAD_AT(base, OFFSET(1)); \
-		else if ((index) == 2)                      \
+		else if ((index) == 2)                       \
 			selected = LOAD_AT(base, OFFSET(2)); \
-		else if ((index) == 3)                      \
+		else if ((index) == 3)                       \
 			selected = LOAD_AT(base, OFFSET(3)); \
-		else if ((index) == 4)                      \
+		else if ((index) == 4)                       \
 			selected = LOAD_AT(base, OFFSET(4)); \
-		else                                        \
+		else                                         \
 			selected = LOAD_AT(base, OFFSET(5)); \
-		selected;                                   \
+		selected;                                    \
 	})
 
 static __always_inline __u32 syscall_offset(__u8 index)

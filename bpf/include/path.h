@@ -8,7 +8,7 @@
 #define MAX_STEPS 128 /* components and mount points */
 
 enum walk_flags {
-	WALK_TRUNCATED = 1 << 0,	/* the beginning is missing */
+	WALK_TRUNCATED = 1 << 0, /* the beginning is missing */
 	WALK_FAILED = 1 << 1,
 };
 
@@ -48,7 +48,8 @@ static __always_inline bool leave_mount(struct path_buffer *buffer)
 
 	if (!above || above == here)
 		return false;
-	enter_mount(buffer, (void *)above + bpf_core_field_offset(struct mount, mnt), BPF_CORE_READ(here, mnt_mountpoint));
+	enter_mount(buffer, (void *)above + bpf_core_field_offset(struct mount, mnt),
+		    BPF_CORE_READ(here, mnt_mountpoint));
 	return true;
 }
 

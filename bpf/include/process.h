@@ -9,8 +9,8 @@
 static __always_inline bool read_innermost_upid(struct pid *pid, __u32 level, struct upid *upid)
 {
 	/* The index varies, which typed loads do not allow. */
-	return !bpf_probe_read_kernel(upid, sizeof(*upid), (char *)pid + bpf_core_field_offset(struct pid, numbers) +
-								    level * sizeof(*upid));
+	return !bpf_probe_read_kernel(upid, sizeof(*upid),
+				      (char *)pid + bpf_core_field_offset(struct pid, numbers) + level * sizeof(*upid));
 }
 
 /* tgid of a process, reached from current_task(), in its innermost pid namespace; 0 when it cannot be read. */

@@ -9,15 +9,14 @@
 
 #define REPORT_GENERATIONS 4
 
-#define READ_CAPS(cred, set)                                                          \
-	({                                                                            \
-		__u64 caps = 0;                                                       \
-		if (HAS_CURRENT_TASK_BTF)                                             \
-			caps = CAPS(cred, set);                                       \
-		else                                                                  \
-			bpf_probe_read_kernel(&caps, sizeof(caps),                    \
-					      __builtin_preserve_access_index(&(cred)->set)); \
-		caps;                                                                 \
+#define READ_CAPS(cred, set)                                                                                       \
+	({                                                                                                         \
+		__u64 caps = 0;                                                                                    \
+		if (HAS_CURRENT_TASK_BTF)                                                                          \
+			caps = CAPS(cred, set);                                                                    \
+		else                                                                                               \
+			bpf_probe_read_kernel(&caps, sizeof(caps), __builtin_preserve_access_index(&(cred)->set)); \
+		caps;                                                                                              \
 	})
 
 /* `set` is a constant to the verifier. */

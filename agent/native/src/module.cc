@@ -3,14 +3,14 @@
 #include <napi.h>
 #include <time.h>
 
+#include "kernel/grace_period.h"
+#include "kernel/kernel_btf.h"
 #include "objects/bpf_link.h"
 #include "objects/bpf_map.h"
 #include "objects/bpf_object.h"
 #include "objects/bpf_program.h"
 #include "objects/error.h"
-#include "kernel/grace_period.h"
 #include "objects/handles.h"
-#include "kernel/kernel_btf.h"
 #include "objects/perf_event.h"
 #include "objects/ring_reader.h"
 

@@ -28,7 +28,7 @@ struct record {
 struct hook_config {
 	__u32 tag;
 	__u32 pid;
-	__u32 big; /* bytes of a record, BIG_RECORD_BYTES at most; 0: a struct record */
+	__u32 big;       /* bytes of a record, BIG_RECORD_BYTES at most; 0: a struct record */
 	__u32 forbidden; /* makes the verifier refuse, when it reads it as a constant */
 };
 

@@ -49,7 +49,7 @@
 
 static long call(const char *text)
 {
-	long args[MAX_ARGS + 1] = { 0 };
+	long args[MAX_ARGS + 1] = {0};
 	char *copy = strdup(text), *rest = copy, *part;
 	long result;
 
@@ -74,7 +74,7 @@ static void *exit_later(void *code)
 
 static void drop(int capability)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2];
 
 	if (syscall(SYS_capget, &header, data))
@@ -93,10 +93,10 @@ static void fail(const char *what)
 
 static void set_capabilities(unsigned long effective, unsigned long permitted, unsigned long inheritable)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[] = {
-		{ effective, permitted, inheritable },
-		{ effective >> 32, permitted >> 32, inheritable >> 32 },
+		{effective, permitted, inheritable},
+		{effective >> 32, permitted >> 32, inheritable >> 32},
 	};
 
 	if (syscall(SYS_capset, &header, data))
@@ -107,7 +107,7 @@ static void set_file_capabilities(const char *file, unsigned int capabilities)
 {
 	struct vfs_cap_data data = {
 		.magic_etc = htole32(VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE),
-		.data = { { .permitted = htole32(capabilities) } },
+		.data = {{.permitted = htole32(capabilities)}},
 	};
 
 	if (setxattr(file, "security.capability", &data, sizeof(data), 0))
@@ -198,7 +198,7 @@ static void end_leader(long code)
 
 static void count_up(long number)
 {
-	struct pollfd input = { .fd = 0, .events = POLLIN };
+	struct pollfd input = {.fd = 0, .events = POLLIN};
 	long count = 0;
 	char line[8];
 
@@ -214,7 +214,7 @@ static void count_up(long number)
 static void run_from_memory(char **rest)
 {
 	int from = open("/proc/self/exe", O_RDONLY), to = memfd_create("copy-of-act", 0);
-	char *argv[MAX_WORDS + 2] = { "act" };
+	char *argv[MAX_WORDS + 2] = {"act"};
 
 	for (int i = 0; i < MAX_WORDS && rest[i]; i++)
 		argv[i + 1] = rest[i];
@@ -226,7 +226,7 @@ static void run_from_memory(char **rest)
 
 static void run_file(const char *file, char **rest)
 {
-	char *argv[MAX_WORDS + 2] = { (char *)file };
+	char *argv[MAX_WORDS + 2] = {(char *)file};
 
 	for (int i = 0; i < MAX_WORDS && rest[i]; i++)
 		argv[i + 1] = rest[i];

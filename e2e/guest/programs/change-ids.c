@@ -34,10 +34,9 @@ struct plain_call {
 
 /* Calls that take the numbers as they are. */
 static const struct plain_call plain_calls[] = {
-	{ "setuid", SYS_setuid },	{ "setgid", SYS_setgid },
-	{ "setreuid", SYS_setreuid },	{ "setregid", SYS_setregid },
-	{ "setresuid", SYS_setresuid }, { "setresgid", SYS_setresgid },
-	{ "setfsuid", SYS_setfsuid },	{ "setfsgid", SYS_setfsgid },
+	{"setuid", SYS_setuid},     {"setgid", SYS_setgid},       {"setreuid", SYS_setreuid},
+	{"setregid", SYS_setregid}, {"setresuid", SYS_setresuid}, {"setresgid", SYS_setresgid},
+	{"setfsuid", SYS_setfsuid}, {"setfsgid", SYS_setfsgid},
 };
 
 static void parse(const char *text, struct step *step)

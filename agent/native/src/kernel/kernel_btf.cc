@@ -3,11 +3,11 @@
 #include <cerrno>
 #include <optional>
 
+#include "kernel/type_name.h"
 #include "objects/arguments.h"
 #include "objects/error.h"
 #include "objects/handles.h"
 #include "objects/struct_layout.h"
-#include "kernel/type_name.h"
 
 namespace {
 

@@ -41,7 +41,7 @@ class KernelBtf : public Napi::ObjectWrap<KernelBtf> {
   const uint32_t* FindStruct(const std::string& name) const;
 
   std::string path_;
-  std::shared_ptr<btf> base_;  // of a module: the kernel's types, which its own refer to
+  std::shared_ptr<btf> base_;   // of a module: the kernel's types, which its own refer to
   std::shared_ptr<btf> types_;  // null: closed
   Index functions_, structs_, enums_;
 };

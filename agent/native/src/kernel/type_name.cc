@@ -43,23 +43,15 @@ std::string Declare(const btf* types, uint32_t type_id, const std::string& decla
   if (!type) return Joined("?", declarator);
 
   switch (btf_kind(type)) {
-    case BTF_KIND_STRUCT:
-      return Joined(Named(types, type, "struct "), declarator);
-    case BTF_KIND_UNION:
-      return Joined(Named(types, type, "union "), declarator);
+    case BTF_KIND_STRUCT: return Joined(Named(types, type, "struct "), declarator);
+    case BTF_KIND_UNION: return Joined(Named(types, type, "union "), declarator);
     case BTF_KIND_ENUM:
-    case BTF_KIND_ENUM64:
-      return Joined(Named(types, type, "enum "), declarator);
-    case BTF_KIND_FWD:
-      return Joined(Named(types, type, btf_kflag(type) ? "union " : "struct "), declarator);
-    case BTF_KIND_PTR:
-      return Declare(types, type->type, "*" + declarator);
-    case BTF_KIND_CONST:
-      return Qualified(types, type, "const", declarator);
-    case BTF_KIND_VOLATILE:
-      return Qualified(types, type, "volatile", declarator);
-    case BTF_KIND_RESTRICT:
-      return Qualified(types, type, "restrict", declarator);
+    case BTF_KIND_ENUM64: return Joined(Named(types, type, "enum "), declarator);
+    case BTF_KIND_FWD: return Joined(Named(types, type, btf_kflag(type) ? "union " : "struct "), declarator);
+    case BTF_KIND_PTR: return Declare(types, type->type, "*" + declarator);
+    case BTF_KIND_CONST: return Qualified(types, type, "const", declarator);
+    case BTF_KIND_VOLATILE: return Qualified(types, type, "volatile", declarator);
+    case BTF_KIND_RESTRICT: return Qualified(types, type, "restrict", declarator);
     case BTF_KIND_TYPE_TAG:  // __user, __rcu: newer kernels only, so left out
       return Declare(types, type->type, declarator);
     case BTF_KIND_ARRAY: {

@@ -19,14 +19,14 @@ namespace {
 
 bpf_map_type ToMapType(Napi::Env env, const std::string& name) {
   static const std::unordered_map<std::string, bpf_map_type> types = {
-      {"hash", BPF_MAP_TYPE_HASH},
-      {"array", BPF_MAP_TYPE_ARRAY},
-      {"percpu_array", BPF_MAP_TYPE_PERCPU_ARRAY},
-      {"percpu_hash", BPF_MAP_TYPE_PERCPU_HASH},
-      {"lru_hash", BPF_MAP_TYPE_LRU_HASH},
+      {"hash",            BPF_MAP_TYPE_HASH           },
+      {"array",           BPF_MAP_TYPE_ARRAY          },
+      {"percpu_array",    BPF_MAP_TYPE_PERCPU_ARRAY   },
+      {"percpu_hash",     BPF_MAP_TYPE_PERCPU_HASH    },
+      {"lru_hash",        BPF_MAP_TYPE_LRU_HASH       },
       {"lru_percpu_hash", BPF_MAP_TYPE_LRU_PERCPU_HASH},
-      {"lpm_trie", BPF_MAP_TYPE_LPM_TRIE},
-      {"ringbuf", BPF_MAP_TYPE_RINGBUF},
+      {"lpm_trie",        BPF_MAP_TYPE_LPM_TRIE       },
+      {"ringbuf",         BPF_MAP_TYPE_RINGBUF        },
   };
   auto found = types.find(name);
   if (found == types.end()) throw Napi::TypeError::New(env, "type: unknown map type " + name);

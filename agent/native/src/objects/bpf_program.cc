@@ -57,16 +57,11 @@ std::vector<bpf_insn> WithMaps(const ProgramImage& image, const std::unordered_m
 
 const char* TracingStep(bpf_attach_type type) {
   switch (type) {
-    case BPF_TRACE_FENTRY:
-      return "attach fentry";
-    case BPF_TRACE_FEXIT:
-      return "attach fexit";
-    case BPF_MODIFY_RETURN:
-      return "attach fmod_ret";
-    case BPF_LSM_MAC:
-      return "attach lsm";
-    default:
-      return "attach tracing";
+    case BPF_TRACE_FENTRY: return "attach fentry";
+    case BPF_TRACE_FEXIT: return "attach fexit";
+    case BPF_MODIFY_RETURN: return "attach fmod_ret";
+    case BPF_LSM_MAC: return "attach lsm";
+    default: return "attach tracing";
   }
 }
 

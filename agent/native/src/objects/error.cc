@@ -33,8 +33,8 @@ std::string VerifierReason(const std::string& log) {
     size_t begin = log.rfind('\n', end - 1);
     begin = begin == std::string::npos ? 0 : begin + 1;
     std::string line = log.substr(begin, end - begin);
-    bool statistics = line.starts_with("processed ") || line.starts_with("verification time") ||
-                      line.starts_with("stack depth");
+    bool statistics =
+        line.starts_with("processed ") || line.starts_with("verification time") || line.starts_with("stack depth");
     if (!line.empty() && !statistics) return line;
     if (begin == 0) break;
     end = begin - 1;

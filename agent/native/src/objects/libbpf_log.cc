@@ -70,9 +70,7 @@ std::string LibbpfLog::Messages() const {
   return text;
 }
 
-std::string LibbpfLog::LastMessage() const {
-  return count_ == 0 ? "" : messages_[(count_ - 1) % std::size(messages_)];
-}
+std::string LibbpfLog::LastMessage() const { return count_ == 0 ? "" : messages_[(count_ - 1) % std::size(messages_)]; }
 
 std::string KeepEnd(std::string log) {
   if (log.size() > kMaxVerifierLogBytes) log.erase(0, log.size() - kMaxVerifierLogBytes);

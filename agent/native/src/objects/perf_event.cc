@@ -30,15 +30,11 @@ int PerfEventOpen(perf_event_attr& attributes) {
 
 std::string KprobeHint(int error, const std::string& symbol) {
   switch (error) {
-    case ENOENT:
-      return "the kernel has no function " + symbol;
-    case EADDRNOTAVAIL:
-      return "the kernel has several functions " + symbol;
+    case ENOENT: return "the kernel has no function " + symbol;
+    case EADDRNOTAVAIL: return "the kernel has several functions " + symbol;
     case EPERM:
-    case EACCES:
-      return "perf events need CAP_PERFMON, on Debian and Ubuntu CAP_SYS_ADMIN";
-    default:
-      return "";
+    case EACCES: return "perf events need CAP_PERFMON, on Debian and Ubuntu CAP_SYS_ADMIN";
+    default: return "";
   }
 }
 

@@ -23,7 +23,7 @@ int KeepTemplate(bpf_program* program, bpf_prog_load_opts* options, long) {
 
   bpf_insn stand_in[] = {
       {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .src_reg = 0, .off = 0, .imm = 0},
-      {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
+      {.code = BPF_JMP | BPF_EXIT,          .dst_reg = 0,         .src_reg = 0, .off = 0, .imm = 0},
   };
   options->expected_attach_type = static_cast<bpf_attach_type>(0);
   options->func_info_cnt = 0;
@@ -40,15 +40,15 @@ struct TemplateSection {
 
 constexpr bpf_attach_type kNoAttachType = static_cast<bpf_attach_type>(0);
 constexpr TemplateSection kTemplateSections[] = {
-    {"fentry", BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY},
-    {"fexit", BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT},
-    {"fmod_ret", BPF_PROG_TYPE_TRACING, BPF_MODIFY_RETURN},
-    {"lsm", BPF_PROG_TYPE_LSM, BPF_LSM_MAC},
-    {"kprobe", BPF_PROG_TYPE_KPROBE, kNoAttachType},
-    {"kretprobe", BPF_PROG_TYPE_KPROBE, kNoAttachType},
-    {"tracepoint", BPF_PROG_TYPE_TRACEPOINT, kNoAttachType},
-    {"tp", BPF_PROG_TYPE_TRACEPOINT, kNoAttachType},
-    {"raw_tp", BPF_PROG_TYPE_RAW_TRACEPOINT, kNoAttachType},
+    {"fentry",     BPF_PROG_TYPE_TRACING,        BPF_TRACE_FENTRY },
+    {"fexit",      BPF_PROG_TYPE_TRACING,        BPF_TRACE_FEXIT  },
+    {"fmod_ret",   BPF_PROG_TYPE_TRACING,        BPF_MODIFY_RETURN},
+    {"lsm",        BPF_PROG_TYPE_LSM,            BPF_LSM_MAC      },
+    {"kprobe",     BPF_PROG_TYPE_KPROBE,         kNoAttachType    },
+    {"kretprobe",  BPF_PROG_TYPE_KPROBE,         kNoAttachType    },
+    {"tracepoint", BPF_PROG_TYPE_TRACEPOINT,     kNoAttachType    },
+    {"tp",         BPF_PROG_TYPE_TRACEPOINT,     kNoAttachType    },
+    {"raw_tp",     BPF_PROG_TYPE_RAW_TRACEPOINT, kNoAttachType    },
 };
 
 bool RefersToMap(const bpf_insn& instruction) {

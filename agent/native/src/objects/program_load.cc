@@ -16,8 +16,8 @@ constexpr size_t kFirstLogBytes = 1 << 20;
 constexpr size_t kLastLogBytes = 16 << 20;
 
 int TryLoad(const LoadRequest& request, char* log, size_t log_size) {
-  LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = request.attach_type,
-              .prog_flags = request.flags, .kern_version = request.kernel_version, .attach_btf_id = request.attach_btf_id,
+  LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = request.attach_type, .prog_flags = request.flags,
+              .kern_version = request.kernel_version, .attach_btf_id = request.attach_btf_id,
               .log_level = log ? 1u : 0u, .log_size = static_cast<uint32_t>(log_size), .log_buf = log);
   // The verifier gives up with EAGAIN as soon as a signal is pending. A profiler sends them faster than some programs
   // are verified, so signals wait; those that cannot be made to wait (stop and continue) cost another try.
@@ -70,20 +70,23 @@ UniqueFd LoadProgram(Napi::Env env, const LoadRequest& request) {
 
 bpf_prog_type ToProgramType(Napi::Env env, const std::string& name) {
   static const std::unordered_map<std::string, bpf_prog_type> types = {
-      {"kprobe", BPF_PROG_TYPE_KPROBE},
-      {"tracing", BPF_PROG_TYPE_TRACING},
+      {"kprobe",         BPF_PROG_TYPE_KPROBE        },
+      {"tracing",        BPF_PROG_TYPE_TRACING       },
       {"raw_tracepoint", BPF_PROG_TYPE_RAW_TRACEPOINT},
-      {"tracepoint", BPF_PROG_TYPE_TRACEPOINT},
-      {"lsm", BPF_PROG_TYPE_LSM},
+      {"tracepoint",     BPF_PROG_TYPE_TRACEPOINT    },
+      {"lsm",            BPF_PROG_TYPE_LSM           },
   };
   return ByName(env, types, name, "type");
 }
 
 bpf_attach_type ToAttachType(Napi::Env env, const std::string& name) {
   static const std::unordered_map<std::string, bpf_attach_type> types = {
-      {"none", static_cast<bpf_attach_type>(0)}, {"trace_fentry", BPF_TRACE_FENTRY},
-      {"trace_fexit", BPF_TRACE_FEXIT},          {"modify_return", BPF_MODIFY_RETURN},
-      {"trace_raw_tp", BPF_TRACE_RAW_TP},        {"lsm_mac", BPF_LSM_MAC},
+      {"none",          static_cast<bpf_attach_type>(0)},
+      {"trace_fentry",  BPF_TRACE_FENTRY               },
+      {"trace_fexit",   BPF_TRACE_FEXIT                },
+      {"modify_return", BPF_MODIFY_RETURN              },
+      {"trace_raw_tp",  BPF_TRACE_RAW_TP               },
+      {"lsm_mac",       BPF_LSM_MAC                    },
   };
   return ByName(env, types, name, "expectedAttachType");
 }

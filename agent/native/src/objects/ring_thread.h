@@ -56,7 +56,7 @@ class RingThread {
   std::condition_variable taken_;
   bool stopping_ = false;
   bool paused_ = false;
-  bool more_ = false;  // the ring was not empty after the last read
+  bool more_ = false;        // the ring was not empty after the last read
   std::deque<Batch> ready_;  // none of them empty
   size_t ready_bytes_ = 0;
   Batch* filling_ = nullptr;

@@ -6,19 +6,13 @@ constexpr size_t kNone = static_cast<size_t>(-1);
 
 bool IsKnown(const bpf_insn& instruction) {
   switch (BPF_CLASS(instruction.code)) {
-    case BPF_LD:
-      return instruction.code == (BPF_LD | BPF_IMM | BPF_DW) && instruction.src_reg != BPF_PSEUDO_FUNC;
-    case BPF_LDX:
-      return BPF_MODE(instruction.code) == BPF_MEM;
-    case BPF_ST:
-      return BPF_MODE(instruction.code) == BPF_MEM;
-    case BPF_STX:
-      return BPF_MODE(instruction.code) == BPF_MEM || BPF_MODE(instruction.code) == BPF_ATOMIC;
+    case BPF_LD: return instruction.code == (BPF_LD | BPF_IMM | BPF_DW) && instruction.src_reg != BPF_PSEUDO_FUNC;
+    case BPF_LDX: return BPF_MODE(instruction.code) == BPF_MEM;
+    case BPF_ST: return BPF_MODE(instruction.code) == BPF_MEM;
+    case BPF_STX: return BPF_MODE(instruction.code) == BPF_MEM || BPF_MODE(instruction.code) == BPF_ATOMIC;
     case BPF_ALU:
-    case BPF_ALU64:
-      return instruction.off == 0;
-    case BPF_JMP:
-      return BPF_OP(instruction.code) != BPF_CALL || instruction.src_reg == 0;
+    case BPF_ALU64: return instruction.off == 0;
+    case BPF_JMP: return BPF_OP(instruction.code) != BPF_CALL || instruction.src_reg == 0;
     default:  // BPF_JMP32
       return BPF_OP(instruction.code) != BPF_JA && BPF_OP(instruction.code) <= BPF_JSLE;
   }
@@ -40,23 +34,18 @@ unsigned Operation::CallArguments() const {
     case BPF_FUNC_get_current_pid_tgid:
     case BPF_FUNC_get_current_task:
     case BPF_FUNC_get_current_task_btf:
-    case BPF_FUNC_get_current_cgroup_id:
-      return 0;
-    case BPF_FUNC_send_signal:
-      return 1;
+    case BPF_FUNC_get_current_cgroup_id: return 0;
+    case BPF_FUNC_send_signal: return 1;
     case BPF_FUNC_map_lookup_elem:
     case BPF_FUNC_map_delete_elem:
     case BPF_FUNC_ringbuf_submit:
-    case BPF_FUNC_ringbuf_query:
-      return 2;
+    case BPF_FUNC_ringbuf_query: return 2;
     case BPF_FUNC_ringbuf_reserve:
     case BPF_FUNC_probe_read_kernel:
     case BPF_FUNC_probe_read_user:
     case BPF_FUNC_probe_read_kernel_str:
-    case BPF_FUNC_probe_read_user_str:
-      return 3;
-    default:
-      return 5;
+    case BPF_FUNC_probe_read_user_str: return 3;
+    default: return 5;
   }
 }
 
@@ -103,7 +92,8 @@ std::optional<std::vector<bpf_insn>> ToInstructions(const std::vector<Operation>
       code.off = static_cast<int16_t>(distance);
     }
     instructions.push_back(code);
-    if (operation.IsWide()) instructions.push_back({.code = 0, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = operation.upper});
+    if (operation.IsWide())
+      instructions.push_back({.code = 0, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = operation.upper});
   }
   return instructions;
 }

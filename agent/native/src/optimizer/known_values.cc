@@ -23,30 +23,18 @@ Value Operand(const Operation& operation, const State& state) {
 // Nothing for what is not worth it here: divisions and byte swaps.
 std::optional<uint64_t> Calculate64(uint8_t operation, uint64_t a, uint64_t b) {
   switch (operation) {
-    case BPF_ADD:
-      return a + b;
-    case BPF_SUB:
-      return a - b;
-    case BPF_MUL:
-      return a * b;
-    case BPF_OR:
-      return a | b;
-    case BPF_AND:
-      return a & b;
-    case BPF_XOR:
-      return a ^ b;
-    case BPF_LSH:
-      return a << (b & 63);
-    case BPF_RSH:
-      return a >> (b & 63);
-    case BPF_ARSH:
-      return static_cast<uint64_t>(static_cast<int64_t>(a) >> (b & 63));
-    case BPF_NEG:
-      return -a;
-    case BPF_MOV:
-      return b;
-    default:
-      return std::nullopt;
+    case BPF_ADD: return a + b;
+    case BPF_SUB: return a - b;
+    case BPF_MUL: return a * b;
+    case BPF_OR: return a | b;
+    case BPF_AND: return a & b;
+    case BPF_XOR: return a ^ b;
+    case BPF_LSH: return a << (b & 63);
+    case BPF_RSH: return a >> (b & 63);
+    case BPF_ARSH: return static_cast<uint64_t>(static_cast<int64_t>(a) >> (b & 63));
+    case BPF_NEG: return -a;
+    case BPF_MOV: return b;
+    default: return std::nullopt;
   }
 }
 
@@ -146,34 +134,23 @@ void Apply(const Operation& operation, State& state, const Constants& constants)
     case BPF_JMP32:
       if (operation.IsCall()) Call(operation, state);
       return;
-    default:
-      state.registers[operation.code.dst_reg] = ResultOf(operation, state, constants);
+    default: state.registers[operation.code.dst_reg] = ResultOf(operation, state, constants);
   }
 }
 
 template <typename Signed, typename Unsigned>
 bool Compare(uint8_t operation, Unsigned a, Unsigned b) {
   switch (operation) {
-    case BPF_JEQ:
-      return a == b;
-    case BPF_JNE:
-      return a != b;
-    case BPF_JGT:
-      return a > b;
-    case BPF_JGE:
-      return a >= b;
-    case BPF_JLT:
-      return a < b;
-    case BPF_JLE:
-      return a <= b;
-    case BPF_JSET:
-      return a & b;
-    case BPF_JSGT:
-      return static_cast<Signed>(a) > static_cast<Signed>(b);
-    case BPF_JSGE:
-      return static_cast<Signed>(a) >= static_cast<Signed>(b);
-    case BPF_JSLT:
-      return static_cast<Signed>(a) < static_cast<Signed>(b);
+    case BPF_JEQ: return a == b;
+    case BPF_JNE: return a != b;
+    case BPF_JGT: return a > b;
+    case BPF_JGE: return a >= b;
+    case BPF_JLT: return a < b;
+    case BPF_JLE: return a <= b;
+    case BPF_JSET: return a & b;
+    case BPF_JSGT: return static_cast<Signed>(a) > static_cast<Signed>(b);
+    case BPF_JSGE: return static_cast<Signed>(a) >= static_cast<Signed>(b);
+    case BPF_JSLT: return static_cast<Signed>(a) < static_cast<Signed>(b);
     default:  // BPF_JSLE
       return static_cast<Signed>(a) <= static_cast<Signed>(b);
   }
@@ -215,14 +192,10 @@ uint64_t SlotsFrom(int64_t offset) {
 
 uint64_t AccessBytes(const bpf_insn& code) {
   switch (BPF_SIZE(code.code)) {
-    case BPF_B:
-      return 1;
-    case BPF_H:
-      return 2;
-    case BPF_W:
-      return 4;
-    default:
-      return 8;
+    case BPF_B: return 1;
+    case BPF_H: return 2;
+    case BPF_W: return 4;
+    default: return 8;
   }
 }
 

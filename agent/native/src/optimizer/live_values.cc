@@ -33,15 +33,13 @@ bool HasEffect(const Operation& operation, const State& before, const Live& afte
     case BPF_LD:
     case BPF_LDX:
     case BPF_ALU:
-    case BPF_ALU64:
-      return after.registers & Bit(operation.code.dst_reg);
+    case BPF_ALU64: return after.registers & Bit(operation.code.dst_reg);
     case BPF_ST:
     case BPF_STX: {
       uint64_t slot = SlotReplaced(operation, before);
       return !slot || (after.stack & slot);
     }
-    default:
-      return true;
+    default: return true;
   }
 }
 
@@ -59,9 +57,7 @@ void CallBefore(const Operation& call, const State& before, Live& live) {
 Live Before(const Operation& operation, const State& before, Live live) {
   uint32_t dst = Bit(operation.code.dst_reg), src = Bit(operation.code.src_reg);
   switch (operation.Class()) {
-    case BPF_LD:
-      live.registers &= ~dst;
-      break;
+    case BPF_LD: live.registers &= ~dst; break;
     case BPF_LDX:
       live.registers = (live.registers & ~dst) | src;
       live.stack |= SlotsAt(before.registers[operation.code.src_reg], operation.code.off, AccessBytes(operation.code));
@@ -70,7 +66,8 @@ Live Before(const Operation& operation, const State& before, Live live) {
     case BPF_STX:
       live.stack &= ~SlotReplaced(operation, before);
       if (operation.IsAtomic())
-        live.stack |= SlotsAt(before.registers[operation.code.dst_reg], operation.code.off, AccessBytes(operation.code));
+        live.stack |=
+            SlotsAt(before.registers[operation.code.dst_reg], operation.code.off, AccessBytes(operation.code));
       live.registers |= dst | (operation.Class() == BPF_STX ? src : 0) | (operation.IsAtomic() ? Bit(0) : 0);
       break;
     case BPF_ALU:

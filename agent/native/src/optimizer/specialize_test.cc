@@ -32,8 +32,11 @@ struct Machine {
 };
 
 bpf_insn Code(int code, int dst, int src, int off, int imm) {
-  return {.code = static_cast<uint8_t>(code), .dst_reg = static_cast<uint8_t>(dst & 0xf),
-          .src_reg = static_cast<uint8_t>(src & 0xf), .off = static_cast<int16_t>(off), .imm = imm};
+  return {.code = static_cast<uint8_t>(code),
+          .dst_reg = static_cast<uint8_t>(dst & 0xf),
+          .src_reg = static_cast<uint8_t>(src & 0xf),
+          .off = static_cast<int16_t>(off),
+          .imm = imm};
 }
 
 uint64_t Alu(uint8_t operation, uint64_t a, uint64_t b, bool is64) {
@@ -50,7 +53,8 @@ uint64_t Alu(uint8_t operation, uint64_t a, uint64_t b, bool is64) {
     case BPF_LSH: result = a << (b & mask); break;
     case BPF_RSH: result = a >> (b & mask); break;
     case BPF_ARSH:
-      result = static_cast<uint64_t>(is64 ? static_cast<int64_t>(a) >> (b & mask) : static_cast<int32_t>(a) >> (b & mask));
+      result =
+          static_cast<uint64_t>(is64 ? static_cast<int64_t>(a) >> (b & mask) : static_cast<int32_t>(a) >> (b & mask));
       break;
     case BPF_NEG: result = -a; break;
     default: result = b;
@@ -105,7 +109,8 @@ bool Run(const std::vector<bpf_insn>& program, Machine& machine) {
     uint64_t size = AccessBytes(code), off = static_cast<uint64_t>(static_cast<int64_t>(code.off));
     switch (BPF_CLASS(code.code)) {
       case BPF_LD:
-        r[code.dst_reg] = static_cast<uint32_t>(code.imm) | static_cast<uint64_t>(static_cast<uint32_t>(program.at(at).imm)) << 32;
+        r[code.dst_reg] =
+            static_cast<uint32_t>(code.imm) | static_cast<uint64_t>(static_cast<uint32_t>(program.at(at).imm)) << 32;
         if (code.src_reg) r[code.dst_reg] = kContent + static_cast<uint32_t>(program.at(at).imm);
         at++;
         break;
@@ -209,7 +214,8 @@ class Generator {
   }
 
   void Branch() {
-    const int kinds[] = {BPF_JEQ, BPF_JNE, BPF_JGT, BPF_JGE, BPF_JLT, BPF_JLE, BPF_JSET, BPF_JSGT, BPF_JSGE, BPF_JSLT, BPF_JSLE};
+    const int kinds[] = {BPF_JEQ,  BPF_JNE,  BPF_JGT,  BPF_JGE,  BPF_JLT, BPF_JLE,
+                         BPF_JSET, BPF_JSGT, BPF_JSGE, BPF_JSLT, BPF_JSLE};
     int width = Pick(4) ? BPF_JMP : BPF_JMP32;
     if (Pick(10) == 0) return Emit(BPF_JMP | BPF_JA, 0, 0, 0, 0);
     if (Pick(2)) return Emit(width | kinds[Pick(11)] | BPF_X, Number(), Number(), 0, 0);
@@ -217,21 +223,20 @@ class Generator {
   }
 
   void Line() {
-    const int kinds[] = {BPF_ADD, BPF_SUB, BPF_MUL, BPF_OR, BPF_AND, BPF_XOR, BPF_LSH, BPF_RSH, BPF_ARSH, BPF_NEG, BPF_MOV, BPF_MOV};
+    const int kinds[] = {BPF_ADD, BPF_SUB, BPF_MUL,  BPF_OR,  BPF_AND, BPF_XOR,
+                         BPF_LSH, BPF_RSH, BPF_ARSH, BPF_NEG, BPF_MOV, BPF_MOV};
     int kind = kinds[Pick(12)], width = Pick(4) ? BPF_ALU64 : BPF_ALU;
     switch (Pick(11)) {
       case 0:
-      case 1:
-        return Content(Number(), 8);
+      case 1: return Content(Number(), 8);
       case 2:
         if (kind == BPF_NEG) return Emit(width | BPF_NEG, Number(), 0, 0, 0);
         return Emit(width | kind | BPF_X, Number(), Number(), 0, 0);
       case 3:
-        return Emit(width | (kind == BPF_NEG ? BPF_ADD : kind) | BPF_K, Number(), 0, 0, Pick(64) - (kind < BPF_LSH ? 32 : 0));
-      case 4:
-        return Emit(BPF_STX | BPF_MEM | (Pick(3) ? BPF_DW : Size()), 10, Number(), Slot(), 0);
-      case 5:
-        return Emit(BPF_LDX | BPF_MEM | (Pick(3) ? BPF_DW : Size()), Number(), 10, Slot(), 0);
+        return Emit(width | (kind == BPF_NEG ? BPF_ADD : kind) | BPF_K, Number(), 0, 0,
+                    Pick(64) - (kind < BPF_LSH ? 32 : 0));
+      case 4: return Emit(BPF_STX | BPF_MEM | (Pick(3) ? BPF_DW : Size()), 10, Number(), Slot(), 0);
+      case 5: return Emit(BPF_LDX | BPF_MEM | (Pick(3) ? BPF_DW : Size()), Number(), 10, Slot(), 0);
       case 6:  // through a pointer to the stack
         Emit(BPF_ALU64 | BPF_MOV | BPF_X, 2, 10, 0, 0);
         Emit(BPF_ALU64 | BPF_ADD | BPF_K, 2, 0, 0, Slot());
@@ -268,7 +273,8 @@ class Generator {
 void Print(const char* title, const std::vector<bpf_insn>& program) {
   std::printf("%s\n", title);
   for (size_t i = 0; i < program.size(); i++)
-    std::printf("%4zu: %02x r%d r%d %d %d\n", i, program[i].code, program[i].dst_reg, program[i].src_reg, program[i].off, program[i].imm);
+    std::printf("%4zu: %02x r%d r%d %d %d\n", i, program[i].code, program[i].dst_reg, program[i].src_reg,
+                program[i].off, program[i].imm);
 }
 
 // Adds to the counts of instructions before and after.
@@ -277,7 +283,9 @@ bool DoesTheSame(uint64_t seed, size_t& before, size_t& after) {
   std::vector<bpf_insn> program = generator.Program();
   Machine machine = {.content = generator.Bytes(kContentBytes, 4), .foreign = generator.Bytes(kForeignBytes, 256)};
   Machine other = machine;
-  std::vector<bpf_insn> special = Specialize(program, {{kMap, machine.content}});
+  std::vector<bpf_insn> special = Specialize(program, {
+                                                          {kMap, machine.content}
+  });
   if (!Run(program, machine)) return true;
   bool same = Run(special, other) && machine.registers[0] == other.registers[0] && machine.foreign == other.foreign &&
               machine.effects == other.effects;
