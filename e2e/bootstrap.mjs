@@ -21,6 +21,10 @@ const PACKAGES = {
     why: "to compile the BPF programs and the addon",
     packages: ["g++", "make", "clang", "llvm", "libbpf-dev", "libelf-dev", "zlib1g-dev", "bpftool"],
   },
+  format: {
+    why: "to check the format of C and C++",
+    packages: ["clang-format-19"],
+  },
   guests: {
     why: "to boot Linux kernels in QEMU",
     packages: ["qemu-system-x86", "busybox-static", "cpio", "kmod", "xz-utils"],
@@ -46,8 +50,8 @@ const PACKAGES = {
  */
 const COMMANDS = {
   quickstart: { entry: ["e2e/quickstart.ts"], packages: ["build", "guests", "cluster"], build: true },
-  test: { entry: ["e2e/test.ts"], wanted: ["build", "guests", "cluster"] },
-  "test:unit": { entry: ["e2e/test.ts", "unit"], wanted: ["build"] },
+  test: { entry: ["e2e/test.ts"], wanted: ["build", "format", "guests", "cluster"] },
+  "test:unit": { entry: ["e2e/test.ts", "unit"], wanted: ["build", "format"] },
   "test:kernel": { entry: ["e2e/test.ts", "kernel"], wanted: ["build", "guests"] },
   "test:cluster": { entry: ["e2e/test.ts", "cluster"], wanted: ["build", "guests", "cluster"] },
   guest: { entry: ["e2e/guest/cli.ts"], packages: ["build", "guests"], build: true },

@@ -34,6 +34,13 @@ export const SUITES: Suite[] = [
       runCheck(context, "is formatted and free of lint", tool("biome"), ["check", "--colors=off", "."]),
   },
   {
+    name: "format of C and C++",
+    group: "unit",
+    needs: [programs("clang-format-19")],
+    run: (context) =>
+      runCheck(context, "C and C++ are formatted", tool("node"), ["e2e/format-c.ts", "--check"]),
+  },
+  {
     name: "types",
     group: "unit",
     needs: [],
