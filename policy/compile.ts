@@ -10,7 +10,7 @@ import { checkPolicy, refOf } from "./schema/check.ts";
 import { checkMacros } from "./selectors/parts.ts";
 import { refuse } from "./support.ts";
 import type { Policy, PolicySpec } from "./types.ts";
-import { warnAboutHook } from "./warnings.ts";
+import { warnAboutHook } from "./warnings/hooks.ts";
 
 export type { PolicyError } from "./problems.ts";
 

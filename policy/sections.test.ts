@@ -9,6 +9,45 @@ const rawTracepoint = (more: Loose = {}) =>
 const lsm = (more: Loose = {}) => makePolicy({ lsmhooks: [{ hook: "task_fix_setuid", ...more }] });
 const returnFilter = [{ matchReturnArgs: [{ index: 0, operator: "Equal", values: ["0"] }] }];
 
+describe("an index that is no field of a tracepoint's args", () => {
+  const args = [
+    { index: 4, type: "uint64" },
+    { index: 5, type: "int" },
+  ];
+  const policy = (index: number) =>
+    makePolicy({
+      tracepoints: [
+        {
+          subsystem: "raw_syscalls",
+          event: "sys_exit",
+          args,
+          selectors: [{ matchArgs: [{ index, operator: "Equal", values: ["1"] }] }],
+        },
+      ],
+    });
+
+  test.each([
+    [4, 0],
+    [5, 1],
+    [0, 0],
+    [1, 1],
+  ])("%i means args[%i]", (index, arg) => {
+    expect(hooksOf(policy(index))[0]?.selectors[0]?.filters).toMatchObject([{ match: "arg", arg }]);
+  });
+
+  test("is a position, with a warning that shows how to write it", () => {
+    expect(warningsOf(policy(1))).toContain(
+      "spec.tracepoints[0].selectors[0].matchArgs[0].index: 1 is no field that the hook reads: args[1], field 5, is meant; write args: [1]",
+    );
+  });
+
+  test("is refused beyond the last entry", () => {
+    expect(errorsOf(policy(2))).toEqual([
+      "spec.tracepoints[0].selectors[0].matchArgs[0].index: there is no argument with index 2: the hook reads 4, 5",
+    ]);
+  });
+});
+
 describe("tracepoints", () => {
   test("are hooks on SUBSYSTEM/EVENT", () => {
     const policy = tracepoint({

@@ -29,7 +29,6 @@ const cases: Record<keyof typeof UNSUPPORTED, [policy: Loose, path: string]> = {
   usdts: [makePolicy({ usdts: [{ path: "/bin/su", provider: "p", name: "n" }] }), "spec.usdts"],
   loader: [withSpec({ loader: true }), "spec.loader"],
   enforcers: [withSpec({ enforcers: [{ calls: ["sys_setuid"] }] }), "spec.enforcers"],
-  returnArgAction: [makeProbePolicy({ returnArgAction: "TrackSock" }), `${PROBE}.returnArgAction`],
   generated_ftrace: [
     withSpec({ lists: [{ name: "l", type: "generated_ftrace", pattern: "sys_*" }] }),
     "spec.lists[0].type",

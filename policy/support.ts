@@ -26,7 +26,6 @@ export const UNSUPPORTED = {
   usdts: outside("a policy with usdts", USER_SPACE),
   loader: outside("loader", "Trigon does not report the loading of files"),
   enforcers: outside("enforcers", ENFORCERS),
-  returnArgAction: outside("returnArgAction", SOCKETS),
   generated_ftrace: outside(
     "a list of the type generated_ftrace",
     "what its pattern stands for differs between kernels; list the functions",

@@ -107,6 +107,15 @@ describe("Override", () => {
     assert.deepEqual([status, told, counts(hook)], [77, [5], { post: 1, override: 1 }]);
   });
 
+  test("of a hook that reports at return gives one record, with the value that the caller got", () => {
+    let ran = { pid: 0, status: null as number | null };
+    const hits = engine.watch([{ ...def("security_task_prctl"), returnArg: { type: "int" } }], () => {
+      ran = act(`errno ${PRCTL}`);
+    });
+    const own = hits.filter(({ pid }) => pid === ran.pid).map(({ action, returned }) => [action, returned]);
+    assert.deepEqual([ran.status, own], [EBUSY, [[5, BigInt(-EBUSY)]]]);
+  });
+
   test("of a system call is done where the kernel allows it, and else refused with the reasons", () => {
     const hook = engine.engine.attach(def("sys_prctl"));
     try {
@@ -114,6 +123,12 @@ describe("Override", () => {
       if (hook.status.state === "Attached") {
         assert.ok(["kprobe", "fmod_ret"].includes(hook.status.attach ?? ""), hook.status.attach);
         assert.equal(act(`errno ${PRCTL}`).status, EBUSY);
+        const returning = { ...def("sys_prctl"), returnArg: { type: "int" } as const };
+        const hits = engine.watch([returning], () => act(`errno ${PRCTL}`));
+        assert.deepEqual(
+          hits.map(({ action, returned }) => [action, returned]),
+          [[5, BigInt(-EBUSY)]],
+        );
       } else {
         assert.match(hook.status.message ?? "", /fentry: it cannot override; kprobe: .*; fmod_ret: /);
       }

@@ -6,11 +6,11 @@ import type { ProbeArgument } from "../types.ts";
 import type { ArgRules } from "./args.ts";
 
 const BUFFERS = ["char_buf", "char_iovec"];
-const FIT = "fits char_buf and char_iovec only, not";
+const NO_EFFECT = "has no effect: leave it out, or give the argument the type char_buf instead of";
 /** Registers that parameters come in. */
 const PARAMETERS = HOOK_SPEC_LIMITS.argIndex + 1;
 
-/** The members of an argument that are about buffers; what cannot have an effect is an error. */
+/** The members of an argument that are about buffers; a member without effect is left out with a warning. */
 export function compileBuffer(
   arg: ProbeArgument,
   path: string,
@@ -19,8 +19,9 @@ export function compileBuffer(
 ): Pick<ArgDef, "returnCopy" | "maxData" | "sizeArgIndex"> {
   const { type, sizeArgIndex, maxData, returnCopy } = arg;
   if (!BUFFERS.includes(type)) {
-    if (sizeArgIndex) problems.error(`${path}.sizeArgIndex`, `${FIT} ${type}`);
-    if (maxData) problems.error(`${path}.maxData`, `${FIT} ${type}`);
+    if (sizeArgIndex) problems.warn(`${path}.sizeArgIndex`, `${NO_EFFECT} ${type}`);
+    if (maxData) problems.warn(`${path}.maxData`, `${NO_EFFECT} ${type}`);
+    return returnCopy ? compileReturnCopy(arg, path, rules, problems) : {};
   }
   if (sizeArgIndex) checkSizeIndex(sizeArgIndex, `${path}.sizeArgIndex`, rules, problems);
   if (type === "char_buf" && !sizeArgIndex && !returnCopy && !rules.fields) {
@@ -30,9 +31,8 @@ export function compileBuffer(
       `is missing: give the number, from 1, of the parameter with the size, ${otherwise}`,
     );
   }
-  if (returnCopy) checkReturnCopy(arg, `${path}.returnCopy`, rules, problems);
   return {
-    ...(returnCopy ? { returnCopy } : {}),
+    ...(returnCopy ? compileReturnCopy(arg, path, rules, problems) : {}),
     ...(maxData ? { maxData } : {}),
     ...(sizeArgIndex ? { sizeArgIndex } : {}),
   };
@@ -43,10 +43,23 @@ function checkSizeIndex(size: number, path: string, rules: ArgRules, problems: P
   if (size > most) problems.error(path, `is ${size}, out of bounds: 1 to ${most}`);
 }
 
+function compileReturnCopy(
+  arg: ProbeArgument,
+  path: string,
+  rules: ArgRules,
+  problems: Problems,
+): Pick<ArgDef, "returnCopy"> {
+  if (arg.type === "nop") {
+    problems.warn(`${path}.returnCopy`, "has no effect with nop, which reads nothing: leave it out");
+    return {};
+  }
+  checkReturnCopy(arg, `${path}.returnCopy`, rules, problems);
+  return { returnCopy: true };
+}
+
 function checkReturnCopy(arg: ProbeArgument, path: string, rules: ArgRules, problems: Problems): void {
   if (rules.section === "tracepoints") problems.error(path, "does not fit a tracepoint, which has no return");
   else if (rules.section === "lsmhooks")
     problems.error(path, "does not fit an LSM hook, which has no return");
   else if (arg.source) problems.error(path, "fits arguments only, not entries of data");
-  else if (arg.type === "nop") problems.error(path, "has no effect with nop, which reads nothing");
 }

@@ -1,13 +1,12 @@
 /** Entries of kprobes and fentries: kernel functions and system calls. */
 import type { ArgDef, HookDef, ReturnDef } from "../../crds/hook-spec.ts";
 import type { Problems } from "../problems.ts";
-import { refuse } from "../support.ts";
 import type { FunctionProbe } from "../types.ts";
-import { isGone } from "../warnings.ts";
+import { isGone } from "../warnings/noise.ts";
 import { checkArgsOfCall, compileArgs } from "./args.ts";
 import { resolveCalls } from "./calls.ts";
 import { compileCommon, type ProbeContext } from "./probe.ts";
-import { compileReturn } from "./return.ts";
+import { checkReturnAction, compileReturn } from "./return.ts";
 
 /** One hook per function that the probe stands for. */
 export function compileFunction(probe: FunctionProbe, context: ProbeContext): HookDef[] {
@@ -15,9 +14,10 @@ export function compileFunction(probe: FunctionProbe, context: ProbeContext): Ho
   const calls = resolveCalls(probe, path, lists, problems);
   const args = compileArgs(probe, context);
   const returnArg = returnOf(probe, args, path, problems);
-  if (probe.returnArgAction) refuse("returnArgAction", `${path}.returnArgAction`, problems);
+  if (probe.returnArgAction) checkReturnAction(probe.returnArgAction, `${path}.returnArgAction`, problems);
   const data = probe.data?.length ?? 0;
-  const common = compileCommon(probe, { calls, args, data, returnArg }, context);
+  const returnIndex = probe.returnArg?.index ?? 0;
+  const common = compileCommon(probe, { calls, args, data, returnArg, returnIndex }, context);
   return calls.map((call): HookDef => {
     checkArgsOfCall(args.slice(0, args.length - data), path, call, problems);
     return {
@@ -42,6 +42,6 @@ function returnOf(
   problems: Problems,
 ): ReturnDef | undefined {
   if (probe.return && probe.returnArg) return compileReturn(probe.returnArg, `${path}.returnArg`, problems);
-  if (probe.returnArg) problems.error(`${path}.returnArg`, "has no effect without return: true");
+  if (probe.returnArg) problems.warn(`${path}.returnArg`, "has no effect without return: true: leave it out");
   return args.some((arg) => arg.returnCopy) ? { type: "nop" } : undefined;
 }

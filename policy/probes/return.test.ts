@@ -49,10 +49,6 @@ describe("a return value", () => {
       "returnArg.type: the argument type sock is not supported: Trigon watches credentials",
     ],
     members: [returning({ resolve: "a" }), "returnArg.resolve: fits arguments only, not the return value"],
-    "a copy at return": [
-      returning({ returnCopy: true }),
-      "returnArg.returnCopy: fits arguments only, not the return value",
-    ],
     "a long label": [returning({ label: "x".repeat(257) }), "returnArg.label: is longer than 256 characters"],
   };
   test.each(Object.entries(refused))("refuses %s", (_name, [policy, error]) => {

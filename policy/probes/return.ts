@@ -1,18 +1,16 @@
 /** The value that a function returns. */
 import type { ArgType, ReturnDef } from "../../crds/hook-spec.ts";
+import { ACTIONS } from "../../crds/schema/words.ts";
 import type { Problems } from "../problems.ts";
+import { didYouMean, quote } from "../suggest.ts";
+import { refuse } from "../support.ts";
 import type { ProbeArgument } from "../types.ts";
 import { checkLabel, isReadable, refuseType } from "./args.ts";
 
-const OF_ARGUMENTS = [
-  "source",
-  "resolve",
-  "btfType",
-  "btfTypeModule",
-  "returnCopy",
-  "maxData",
-  "sizeArgIndex",
-] as const;
+/** Members that would make it another value. */
+const OF_ARGUMENTS = ["source", "resolve", "btfType", "btfTypeModule"] as const;
+/** Members that say how the bytes of an argument are copied. */
+const NO_EFFECT = ["returnCopy", "maxData", "sizeArgIndex"] as const;
 
 /** Types that need more than the value itself. */
 const NOT_RETURNED: Record<string, string> = {
@@ -22,14 +20,38 @@ const NOT_RETURNED: Record<string, string> = {
   syscall64: "syscall64 fits tracepoints only",
 };
 
+/** Upstream acts on sockets only and ignores every other action. */
+export function checkReturnAction(action: string, path: string, problems: Problems): void {
+  if (action === "TrackSock" || action === "UntrackSock") refuse(action, path, problems);
+  else if (action === "Post") problems.warn(path, "has no effect: Post is what happens anyway, leave it out");
+  else if ((ACTIONS as readonly string[]).includes(action))
+    problems.warn(
+      path,
+      `has no effect: leave it out, or write ${action} under matchReturnActions of a selector`,
+    );
+  else
+    problems.error(
+      path,
+      `${quote(action)} is not an action${didYouMean(action, ACTIONS) || ": leave it out"}`,
+    );
+}
+
 /** What to read at return; members that only arguments have are errors. */
 export function compileReturn(arg: ProbeArgument, path: string, problems: Problems): ReturnDef {
   for (const name of OF_ARGUMENTS) {
     if (arg[name]) problems.error(`${path}.${name}`, "fits arguments only, not the return value");
   }
+  for (const name of NO_EFFECT) {
+    if (arg[name]) problems.warn(`${path}.${name}`, "has no effect on a return value: leave it out");
+  }
   const reason = Object.hasOwn(NOT_RETURNED, arg.type) ? NOT_RETURNED[arg.type] : undefined;
   if (reason !== undefined) problems.error(`${path}.type`, reason);
   else if (!isReadable(arg.type)) refuseType(arg.type, `${path}.type`, problems);
   checkLabel(arg.label, `${path}.label`, problems);
+  if (arg.index !== 0)
+    problems.warn(
+      `${path}.index`,
+      `is ${arg.index}, which has no effect: there is one return value, index 0`,
+    );
   return { type: arg.type as ArgType, ...(arg.label ? { label: arg.label } : {}) };
 }

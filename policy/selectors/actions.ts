@@ -51,7 +51,18 @@ export function compileActions(
       problems.error(`${path}.action`, `${value.action} contradicts ${other} at ${seen.get(other)}`);
     seen.set(value.action, path);
   }
+  warnOfLostHash(actions, problems);
   return actions.flatMap(({ value, path }) => compileAction(value, path, place, scope, problems) ?? []);
+}
+
+/** A hash takes a program that may sleep, and that one would run after the decision. */
+function warnOfLostHash(actions: { value: Action; path: string }[], problems: Problems): void {
+  const hashed = actions.find(({ value }) => value.imaHash);
+  if (!hashed || !actions.some(({ value }) => value.action === "Override")) return;
+  problems.warn(
+    `${hashed.path}.imaHash`,
+    "has no effect beside Override: the kernel stops at the hook that refuses, before the file is hashed. Hash it at a hook that runs earlier, for example bprm_creds_for_exec",
+  );
 }
 
 function compileAction(

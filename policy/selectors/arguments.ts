@@ -103,7 +103,7 @@ function findPosition(
   const index = match.index ?? 0;
   return window.isData
     ? findData(index, path, window, problems)
-    : findParameter(index, path, window, scope.args, problems);
+    : findParameter(index, path, window, scope, problems);
 }
 
 /** Positions that a list of `args` means; one that does not exist is an error. */
@@ -138,12 +138,18 @@ function findParameter(
   index: number,
   path: string,
   window: Window,
-  values: readonly ArgDef[],
+  scope: SelectorScope,
   problems: Problems,
 ): number | undefined {
-  const args = values.slice(0, window.count);
+  const args = scope.args.slice(0, window.count);
   const position = args.findIndex((arg) => arg.index === index);
   if (position >= 0) return position;
+  const placed = scope.section === "tracepoints" ? args[index] : undefined;
+  if (placed) {
+    const message = `${index} is no field that the hook reads: args[${index}], field ${placed.index}, is meant; write args: [${index}]`;
+    problems.warn(`${path}.index`, message);
+    return index;
+  }
   const known = [...new Set(args.map((arg) => arg.index))];
   const right =
     known.length > 0 ? `the hook reads ${known.join(", ")}` : "the hook reads no arguments, add it to args";

@@ -124,18 +124,29 @@ describe("Override", () => {
       "Override does not fit security_bprm_committing_creds, which returns nothing",
     ],
     ["fentries", {}, "fentries", "Override does not fit fentries: write the hook under kprobes"],
-    [
-      "a hook with a return value",
-      { return: true, returnArg: { index: 0, type: "int" } },
-      "kprobes",
-      "Override does not fit return: true: a function that is not run returns nothing to report",
-    ],
   ])("does not fit %s", (_name, probe, section, error) => {
     expect(errorsOf(policyOf(EPERM, probe, section))).toEqual([
       `spec.${section}[0].selectors[0].matchActions[0].action: ${error}`,
     ]);
   });
 });
+
+test.each(["sys_setns", "security_inode_copy_up_xattr"])(
+  "Override and return: true go together on %s",
+  (call) => {
+    const probe = {
+      call,
+      syscall: call.startsWith("sys_"),
+      return: true,
+      returnArg: { index: 0, type: "int" },
+    };
+    const [hook] = hooksOf(policyOf(EPERM, probe));
+    expect(hook).toMatchObject({
+      returnArg: { type: "int" },
+      selectors: [{ actions: [{ action: "Override" }] }],
+    });
+  },
+);
 
 test("fentries may kill and signal", () => {
   expect(actionsOf(policyOf({ action: "Sigkill" }, {}, "fentries"))).toEqual([{ action: "Sigkill" }]);

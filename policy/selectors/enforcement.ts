@@ -95,9 +95,6 @@ function reasonsAgainst(atReturn: boolean, scope: SelectorScope): string[] {
   if (atReturn) return ["Override does not fit matchReturnActions: the function has run already"];
   if (scope.section === "fentries") return ["Override does not fit fentries: write the hook under kprobes"];
   if (scope.section === "tracepoints") return ["Override does not fit tracepoints, which only report"];
-  if (scope.returnArg) {
-    return ["Override does not fit return: true: a function that is not run returns nothing to report"];
-  }
   return scope.calls.flatMap((call) => reasonOfCall(call) ?? []);
 }
 

@@ -34,7 +34,8 @@ export function returnFilter(
   problems: Problems,
 ): ReturnFilterDef | undefined {
   const { operator, values = [], index = 0, args = [] } = match;
-  if (index !== 0) problems.error(`${path}.index`, `is ${index}: there is one return value, index 0`);
+  if (index !== 0 && index !== scope.returnIndex)
+    problems.error(`${path}.index`, `is ${index}: there is one return value, index 0`);
   if (args.some((position) => position !== 0) || args.length > 1) {
     problems.error(`${path}.args`, "there is one return value: leave args out");
   }

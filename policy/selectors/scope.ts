@@ -15,6 +15,8 @@ export interface SelectorScope {
   data: number;
   /** What is read at return; undefined: the event is posted at entry. */
   returnArg: ReturnDef | undefined;
+  /** What the policy wrote as returnArg.index; filters may repeat it. */
+  returnIndex?: number;
   lists: Lists;
   macros: PolicySpec["selectorsMacros"];
 }

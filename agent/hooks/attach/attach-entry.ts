@@ -12,6 +12,7 @@ import {
   type ProgramType,
 } from "../../bpf/binding.ts";
 import type { ConfigImage } from "../config/encode.ts";
+import { overrides } from "../config/selectors.ts";
 import { callName, type Target } from "../targets/targets.ts";
 import type { EntryKind } from "./choose.ts";
 import { createHookMaps, type HookMaps } from "./hook-maps.ts";
@@ -105,17 +106,22 @@ export function attachEntry(
   const attachment: Attachment = { kind, maps, programs: [], links: [] };
   setMode(maps, mode);
   try {
-    // The exit first: a call that the entry tells of then has an end.
-    if (image.callBytes > 0 && exit) {
-      attachment.kind = exitKind;
-      addHalf(attachment, context.object, exit, target);
-    }
-    addHalf(attachment, context.object, entry, target);
+    const halves = image.callBytes > 0 && exit ? inOrder(kind, entry, exit, target) : [entry];
+    if (halves.length > 1) attachment.kind = exitKind;
+    for (const half of halves) addHalf(attachment, context.object, half, target);
     return attachment;
   } catch (error) {
     closeAttachment(attachment);
     throw error;
   }
+}
+
+/**
+ * The exit first, so that a call that the entry reports has an end. A kprobe that overrides ends the list of kprobes,
+ * which the kernel runs from the newest to the oldest: there the exit comes last and has caught the return by then.
+ */
+function inOrder(kind: EntryKind, entry: Half, exit: Half, { def }: Target): Half[] {
+  return kind === "kprobe" && overrides(def) ? [entry, exit] : [exit, entry];
 }
 
 function addHalf({ maps, programs, links }: Attachment, object: BpfObject, half: Half, target: Target): void {

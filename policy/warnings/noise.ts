@@ -1,6 +1,6 @@
-/** What is allowed and rarely meant. */
-import type { HookDef, SelectorDef } from "../crds/hook-spec.ts";
-import type { Problems } from "./problems.ts";
+/** Hooks that cost much or report much, and functions that newer kernels lack. */
+import type { HookDef, SelectorDef } from "../../crds/hook-spec.ts";
+import type { Problems } from "../problems.ts";
 
 /**
  * Functions that became inline in a kernel version, so that nothing can be attached to them any more. Where one is
@@ -19,8 +19,8 @@ export function isGone(call: string, path: string, problems: Problems): boolean 
   return true;
 }
 
-/** Warnings about a compiled hook. */
-export function warnAboutHook(hook: HookDef, problems: Problems): void {
+/** Warns of hooks that run far more often than the policy needs. */
+export function warnOfNoise(hook: HookDef, problems: Problems): void {
   const call = `${hook.path}.call`;
   if (hook.call === "commit_creds" && !isQuiet(hook)) {
     problems.warn(

@@ -1,0 +1,171 @@
+/** Selectors that can never match: their filters exclude each other, or an earlier selector takes every hit. */
+import { isDeepStrictEqual } from "node:util";
+import type { FilterDef, HookDef, Range, ReturnFilterDef, SelectorDef } from "../../crds/hook-spec.ts";
+import type { Problems } from "../problems.ts";
+
+type AnyFilter = FilterDef | ReturnFilterDef;
+type Filter<M extends AnyFilter["match"]> = Extract<AnyFilter, { match: M }>;
+type Interval = [low: bigint, high: bigint];
+
+/** Beyond every 64-bit value, signed or unsigned. */
+const LEAST = -(1n << 64n);
+const MOST = 1n << 64n;
+
+/** Warns of each selector that no call can match. */
+export function warnOfContradictions(hook: HookDef, problems: Problems): void {
+  for (const [index, selector] of hook.selectors.entries()) {
+    const reason = contradiction(selector) ?? hiddenBy(hook.selectors.slice(0, index), selector);
+    if (reason !== undefined) problems.warn(`${hook.path}.selectors[${index}]`, `never matches: ${reason}`);
+  }
+}
+
+function hiddenBy(earlier: readonly SelectorDef[], { filters }: SelectorDef): string | undefined {
+  const by = earlier.findIndex(
+    (other) =>
+      (other.returnFilters ?? []).length === 0 &&
+      other.filters.every((filter) => filters.some((own) => isDeepStrictEqual(own, filter))),
+  );
+  if (by < 0) return undefined;
+  const what = earlier[by]?.filters.length === 0 ? "has no filters" : "has no filter that this one lacks";
+  return `selectors[${by}] ${what}, and the first selector that matches decides`;
+}
+
+function contradiction({ filters, returnFilters = [] }: SelectorDef): string | undefined {
+  const groups = Map.groupBy([...filters, ...returnFilters], operandOf);
+  for (const [operand, group] of groups) {
+    if (operand !== undefined && (group.length > 1 || operand.startsWith("text")) && !isPossible(group))
+      return `its filters on ${operand.replace(/^text of /, "")} exclude each other`;
+  }
+  return namespaceContradiction(filters);
+}
+
+/** What a filter looks at; undefined for one that is not compared with others. */
+function operandOf(filter: AnyFilter): string | undefined {
+  switch (filter.match) {
+    case "pid":
+      return filter.followForks ? undefined : `the ${filter.namespacePid ? "namespaced " : ""}pid`;
+    case "namespace":
+      return `the ${filter.namespace} namespace`;
+    case "capability":
+      return `the ${filter.set} capabilities`;
+    case "currentCred":
+      return `the current ${filter.field}`;
+    case "return":
+      return filter.compare === "range" ? "the return value" : undefined;
+    case "arg":
+      if (filter.compare === "range") return filter.syscalls ? undefined : `args[${filter.arg}]`;
+      if (filter.compare === "text") return `text of args[${filter.arg}]`;
+      return filter.compare === "fileType" ? `the file type of args[${filter.arg}]` : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/** Whether some value passes all filters of a group, which look at the same operand in the same way. */
+function isPossible(group: readonly AnyFilter[]): boolean {
+  const [first] = group;
+  if (first && "ranges" in first) return intersect(group as Filter<"currentCred">[]).length > 0;
+  if (first?.match === "capability") return isPossibleSet(group as Filter<"capability">[]);
+  if (first?.match === "arg" && first.compare === "text") return isPossibleText(group as TextFilter[]);
+  return isPossibleMember(group as readonly ListFilter[]);
+}
+
+function intersect(filters: readonly { negate: boolean; ranges: Range[] }[]): Interval[] {
+  return filters.reduce<Interval[]>(
+    (allowed, filter) => common(allowed, intervalsOf(filter)),
+    [[LEAST, MOST]],
+  );
+}
+
+function intervalsOf({ negate, ranges }: { negate: boolean; ranges: Range[] }): Interval[] {
+  const intervals = ranges.map(([low, high]): Interval => [BigInt(low), BigInt(high)]);
+  return negate ? complement(intervals) : intervals;
+}
+
+/** `intervals` are sorted and disjoint. */
+function complement(intervals: readonly Interval[]): Interval[] {
+  const lows = [LEAST, ...intervals.map(([, high]) => high + 1n)];
+  const highs = [...intervals.map(([low]) => low - 1n), MOST];
+  return lows.map((low, n): Interval => [low, highs[n] ?? MOST]).filter(([low, high]) => low <= high);
+}
+
+function common(a: readonly Interval[], b: readonly Interval[]): Interval[] {
+  return a.flatMap((one) => b.map((other) => overlap(one, other))).filter(([low, high]) => low <= high);
+}
+
+function overlap(a: Interval, b: Interval): Interval {
+  const [, low] = [a[0], b[0]].toSorted(ascending) as Interval;
+  const [high] = [a[1], b[1]].toSorted(ascending) as Interval;
+  return [low, high];
+}
+
+function ascending(a: bigint, b: bigint): number {
+  return a < b ? -1 : Number(a > b);
+}
+
+/** In needs one bit of its mask, NotIn none of its own. */
+function isPossibleSet(filters: readonly Filter<"capability">[]): boolean {
+  const forbidden = filters.reduce((mask, filter) => (filter.negate ? mask | BigInt(filter.mask) : mask), 0n);
+  return filters.every(({ negate, mask }) => negate || (BigInt(mask) & ~forbidden) !== 0n);
+}
+
+/** In and NotIn, of values or of file types. */
+type ListFilter = { negate: boolean; values?: unknown[]; types?: unknown[] };
+
+function isPossibleMember(filters: readonly ListFilter[]): boolean {
+  const [wanted, ...others] = filters.filter(({ negate }) => !negate).map(listOf);
+  if (!wanted) return true;
+  const excluded = filters.filter(({ negate }) => negate).flatMap(listOf);
+  return wanted.some((value) => others.every((list) => list.includes(value)) && !excluded.includes(value));
+}
+
+function listOf({ values = [], types = values }: { values?: unknown[]; types?: unknown[] }): unknown[] {
+  return types;
+}
+
+type TextFilter = Extract<FilterDef, { compare: "text" }>;
+
+/** Whole texts are tried on the other filters; without one, only beginnings are compared with each other. */
+function isPossibleText(filters: readonly TextFilter[]): boolean {
+  const whole = filters.find(({ how, negate }) => how === "equal" && !negate);
+  if (whole) return whole.values.some((text) => filters.every((filter) => passes(text, filter)));
+  const prefixes = filters.filter(({ how, negate }) => how === "prefix" && !negate);
+  return prefixes.every((one) =>
+    prefixes.every((other) =>
+      one.values.some((a) => other.values.some((b) => a.startsWith(b) || b.startsWith(a))),
+    ),
+  );
+}
+
+function passes(text: string, { how, negate, values }: TextFilter): boolean {
+  return values.some((value) => isLike(text, how, value)) !== negate;
+}
+
+function isLike(text: string, how: TextFilter["how"], value: string): boolean {
+  switch (how) {
+    case "equal":
+      return text === value;
+    case "prefix":
+      return text.startsWith(value);
+    case "postfix":
+      return text.endsWith(value);
+    case "substring":
+      return text.includes(value);
+    case "substringIgnoreCase":
+      return text.toLowerCase().includes(value);
+  }
+}
+
+/** isNamespaceCapability leaves out every process of the initial user namespace. */
+function namespaceContradiction(filters: readonly FilterDef[]): string | undefined {
+  if (!filters.some((filter) => "inNamespace" in filter && filter.inNamespace)) return undefined;
+  const isInitialOnly = filters.some(
+    (filter) =>
+      filter.match === "namespace" &&
+      filter.namespace === "User" &&
+      !filter.negate &&
+      filter.values.every((value) => value === "host_ns"),
+  );
+  const outside = "isNamespaceCapability: true leaves out processes of the initial user namespace";
+  return isInitialOnly ? `${outside}, and matchNamespaces takes no others` : undefined;
+}

@@ -1,0 +1,15 @@
+/** Everything that is allowed and rarely meant, about one compiled hook. */
+import type { HookDef } from "../../crds/hook-spec.ts";
+import type { Problems } from "../problems.ts";
+import { warnOfContradictions } from "./contradictions.ts";
+import { warnOfNoise } from "./noise.ts";
+import { warnOfEarlyComparisons } from "./too-early.ts";
+import { warnOfLateSignals } from "./too-late.ts";
+
+/** Adds the warnings of a hook. */
+export function warnAboutHook(hook: HookDef, problems: Problems): void {
+  warnOfNoise(hook, problems);
+  warnOfEarlyComparisons(hook, problems);
+  warnOfLateSignals(hook, problems);
+  warnOfContradictions(hook, problems);
+}

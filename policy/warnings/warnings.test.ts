@@ -1,0 +1,248 @@
+import { describe, expect, test } from "vitest";
+import { type Loose, makePolicy, makeProbe, warningsOf } from "../testing/policies.ts";
+
+const quietly = (policy: Loose): string[] =>
+  warningsOf(policy)
+    .filter((warning) => !/runs at every exec|Trigon knows/.test(warning))
+    .map((warning) => warning.replace(/^spec\.\w+\[0\]\./, ""));
+const kernel = (call: string, more: Loose = {}) =>
+  makePolicy({ kprobes: [makeProbe({ call, syscall: false, args: [], ...more })] });
+const syscall = (call: string, selector: Loose, more: Loose = {}) =>
+  makePolicy({ kprobes: [makeProbe({ call, args: [], selectors: [selector], ...more })] });
+const lsm = (hook: string, more: Loose) => makePolicy({ lsmhooks: [{ hook, ...more }] });
+const event = (name: string, selector: Loose) =>
+  makePolicy({ tracepoints: [{ subsystem: "syscalls", event: name, selectors: [selector] }] });
+
+const CAPABILITIES = { matchCapabilityChanges: [{ operator: "In", values: ["CAP_SYS_ADMIN"] }] };
+const NAMESPACES = { matchNamespaceChanges: [{ operator: "In", values: ["Mnt", "User"] }] };
+const USER = { matchNamespaceChanges: [{ operator: "In", values: ["User"] }] };
+
+describe("a comparison before the change", () => {
+  const early = (call: string, right: string) =>
+    `compares before ${call} makes the change, so it misses that change: ${right}`;
+  const exit = (call: string) =>
+    `write the selector on the tracepoint syscalls/sys_exit_${call}, which runs after the call`;
+  const atCapabilities = "selectors[0].matchCapabilityChanges";
+  const atNamespaces = "selectors[0].matchNamespaceChanges";
+  const compares = "use matchCredChanges, which compares the old credentials with the new ones";
+
+  const warned: Record<string, [policy: Loose, warning: string]> = {
+    "capabilities where new credentials are installed": [
+      kernel("commit_creds", { selectors: [CAPABILITIES] }),
+      `${atCapabilities}: ${early("commit_creds", compares)}`,
+    ],
+    "capabilities where an LSM hook is asked about new credentials": [
+      lsm("capset", { selectors: [CAPABILITIES] }),
+      `${atCapabilities}: ${early("capset", compares)}`,
+    ],
+    "capabilities before a program is looked at": [
+      lsm("bprm_check_security", { selectors: [CAPABILITIES] }),
+      `${atCapabilities}: ${early("bprm_check_security", "hook commit_creds with matchCredChanges")}`,
+    ],
+    "capabilities at the entry of a system call": [
+      syscall("sys_setuid", CAPABILITIES),
+      `${atCapabilities}: ${early("setuid", exit("setuid"))}`,
+    ],
+    "capabilities at the entry of an exec": [
+      syscall("sys_execve", CAPABILITIES),
+      `${atCapabilities}: ${early("execve", "hook commit_creds with matchCredChanges")}`,
+    ],
+    "namespaces at the entry of unshare": [
+      syscall("sys_unshare", NAMESPACES),
+      `${atNamespaces}: ${early("unshare", exit("unshare"))}`,
+    ],
+    "namespaces at the tracepoint of that entry": [
+      event("sys_enter_setns", NAMESPACES),
+      `${atNamespaces}: ${early("setns", exit("setns"))}`,
+    ],
+    "the user namespace of credentials": [
+      kernel("commit_creds", { selectors: [USER] }),
+      `${atNamespaces}: ${early("commit_creds", "use matchCredChanges with the field userNamespace")}`,
+    ],
+  };
+  test.each(Object.entries(warned))("warns of %s", (_name, [policy, warning]) => {
+    expect(quietly(policy)).toEqual([warning]);
+  });
+
+  const silent: Record<string, Loose> = {
+    "capabilities after the call": event("sys_exit_setuid", CAPABILITIES),
+    "namespaces after the call": event("sys_exit_unshare", NAMESPACES),
+    "capabilities at a call that changes none": syscall("sys_openat", CAPABILITIES),
+    "capabilities at another function": kernel("fd_install", { selectors: [CAPABILITIES] }),
+    "namespaces that are new when the credentials are": kernel("commit_creds", { selectors: [NAMESPACES] }),
+  };
+  test.each(Object.entries(silent))("does not warn of %s", (_name, policy) => {
+    expect(quietly(policy)).toEqual([]);
+  });
+});
+
+describe("credentials of a linux_binprm", () => {
+  const member = (resolve: string) => ({ args: [{ index: 0, type: "uint32", resolve }] });
+  const unset = (hook: string, later: string) =>
+    `args[0].resolve: is not yet set for the new program at ${hook}, where it is the caller's: hook ${later}`;
+
+  test.each([
+    ["bprm_check_security", "cred.euid.val"],
+    ["bprm_creds_for_exec", "cred.euid.val"],
+    ["bprm_check_security", "secureexec"],
+    ["bprm_creds_from_file", "cred.cap_effective.val"],
+  ])("are those of the caller at %s: %s", (hook, resolve) => {
+    expect(quietly(lsm(hook, member(resolve)))).toEqual([unset(hook, "bprm_committing_creds")]);
+  });
+
+  test("are those of the caller at the function, too", () => {
+    const policy = kernel("security_bprm_check", member("cred.euid.val"));
+    expect(quietly(policy)).toEqual([unset("security_bprm_check", "security_bprm_committing_creds")]);
+  });
+
+  test("are gone when they have been installed", () => {
+    expect(quietly(lsm("bprm_committed_creds", member("cred.euid.val")))).toEqual([
+      "args[0].resolve: is empty at bprm_committed_creds, which runs after they are installed: hook bprm_committing_creds",
+    ]);
+  });
+
+  test.each([
+    ["bprm_committing_creds", "cred.cap_effective.val"],
+    ["bprm_creds_from_file", "cred.euid.val"],
+    ["bprm_check_security", "argc"],
+  ])("are right at %s: %s", (hook, resolve) => {
+    expect(quietly(lsm(hook, member(resolve)))).toEqual([]);
+  });
+});
+
+describe("Sigkill", () => {
+  const KILL = { action: "Sigkill" };
+  const late = (call: string) =>
+    `ends the caller, but ${call} may still be carried out: write Override before it under kprobes, which keeps the call from being made`;
+
+  const warned: Record<string, [policy: Loose, warning: string]> = {
+    "of a process that ends": [
+      syscall("sys_exit_group", { matchActions: [KILL] }),
+      "selectors[0].matchActions[0].action: Sigkill is too late at sys_exit_group: the process ends anyway",
+    ],
+    "of a call whose effect stays": [
+      syscall("sys_mount", { matchActions: [{ action: "NoPost" }, KILL] }),
+      `selectors[0].matchActions[1].action: Sigkill ${late("sys_mount")}`,
+    ],
+    "as a signal with its number": [
+      syscall("sys_delete_module", { matchActions: [{ action: "Signal", argSig: 9 }] }),
+      `selectors[0].matchActions[0].action: Signal ${late("sys_delete_module")}`,
+    ],
+    "when such a call returns": [
+      syscall(
+        "sys_mount",
+        { matchReturnActions: [KILL] },
+        { return: true, returnArg: { index: 0, type: "int" } },
+      ),
+      `selectors[0].matchReturnActions[0].action: Sigkill ${late("sys_mount")}`,
+    ],
+  };
+  test.each(Object.entries(warned))("warns of one %s", (_name, [policy, warning]) => {
+    expect(quietly(policy)).toEqual([warning]);
+  });
+
+  const silent: Record<string, Loose> = {
+    "at a call that changes the caller alone": syscall("sys_setuid", { matchActions: [KILL] }),
+    "beside an Override": syscall("sys_mount", {
+      matchActions: [{ action: "Override", argError: -1 }, KILL],
+    }),
+    "with another signal": syscall("sys_mount", { matchActions: [{ action: "Signal", argSig: 15 }] }),
+  };
+  test.each(Object.entries(silent))("does not warn of one %s", (_name, policy) => {
+    expect(quietly(policy)).toEqual([]);
+  });
+});
+
+describe("a selector that never matches", () => {
+  const cred = (operator: string, ...values: string[]) => ({ field: "euid", operator, values });
+  const arg = (operator: string, ...values: string[]) => ({ index: 0, operator, values });
+  const texts = (...matchArgs: Loose[]) =>
+    kernel("some_function", { args: [{ index: 0, type: "string" }], selectors: [{ matchArgs }] });
+  const numbers = (...matchArgs: Loose[]) =>
+    kernel("some_function", { args: [{ index: 0, type: "int" }], selectors: [{ matchArgs }] });
+  const one = (selector: Loose) => kernel("some_function", { selectors: [selector] });
+  const never = (what: string, index = 0) => `selectors[${index}]: never matches: ${what}`;
+  const exclude = (operand: string) => never(`its filters on ${operand} exclude each other`);
+
+  const warned: Record<string, [policy: Loose, warning: string]> = {
+    "two ids at once": [
+      one({ matchCurrentCred: [cred("Equal", "0"), cred("Equal", "1000")] }),
+      exclude("the current euid"),
+    ],
+    "an id in a range that is left out": [
+      one({ matchCurrentCred: [cred("Equal", "5"), cred("NotInRange", "0:10")] }),
+      exclude("the current euid"),
+    ],
+    "two numbers at once": [numbers(arg("Equal", "1"), arg("GT", "1")), exclude("args[0]")],
+    "a text with another beginning": [
+      texts(arg("Equal", "/etc/a"), arg("Prefix", "/usr")),
+      exclude("args[0]"),
+    ],
+    "two beginnings": [texts(arg("Prefix", "/etc/a"), arg("Prefix", "/etc/b")), exclude("args[0]")],
+    "a text that is left out": [texts(arg("Equal", "/a"), arg("NotEqual", "/a")), exclude("args[0]")],
+    "two processes": [
+      one({
+        matchPIDs: [
+          { operator: "In", values: [1] },
+          { operator: "NotIn", values: [1, 2] },
+        ],
+      }),
+      exclude("the pid"),
+    ],
+    "a capability that is left out": [
+      one({
+        matchCapabilities: [
+          { operator: "In", values: ["CAP_BPF"] },
+          { operator: "NotIn", values: ["CAP_BPF", "CAP_CHOWN"] },
+        ],
+      }),
+      exclude("the Effective capabilities"),
+    ],
+    "the initial user namespace without itself": [
+      one({
+        matchNamespaces: [{ namespace: "User", operator: "In", values: ["host_ns"] }],
+        matchCapabilities: [{ operator: "In", values: ["CAP_BPF"], isNamespaceCapability: true }],
+      }),
+      never(
+        "isNamespaceCapability: true leaves out processes of the initial user namespace, and matchNamespaces takes no others",
+      ),
+    ],
+    "what comes behind a selector without filters": [
+      kernel("some_function", { selectors: [{}, { matchPIDs: [{ operator: "In", values: [1] }] }] }),
+      never("selectors[0] has no filters, and the first selector that matches decides", 1),
+    ],
+    "what comes behind a wider selector": [
+      kernel("some_function", {
+        selectors: [
+          { matchPIDs: [{ operator: "In", values: [1] }] },
+          { matchPIDs: [{ operator: "In", values: [1] }], matchCurrentCred: [cred("Equal", "0")] },
+        ],
+      }),
+      never("selectors[0] has no filter that this one lacks, and the first selector that matches decides", 1),
+    ],
+  };
+  test.each(Object.entries(warned))("is warned of: %s", (_name, [policy, warning]) => {
+    expect(quietly(policy)).toEqual([warning]);
+  });
+
+  const silent: Record<string, Loose> = {
+    "ranges that overlap": numbers(arg("GT", "1"), arg("LT", "3")),
+    "values on both sides of a range": numbers(arg("Equal", "1", "20"), arg("NotInRange", "0:10")),
+    "a beginning and a longer one": texts(arg("Prefix", "/etc"), arg("Prefix", "/etc/a")),
+    "a beginning and an end": texts(arg("Prefix", "/a"), arg("Postfix", "b")),
+    "capabilities of which one is left": one({
+      matchCapabilities: [
+        { operator: "In", values: ["CAP_BPF", "CAP_KILL"] },
+        { operator: "NotIn", values: ["CAP_BPF"] },
+      ],
+    }),
+    "a selector that decides at return before another": kernel("some_function", {
+      return: true,
+      returnArg: { index: 0, type: "int" },
+      selectors: [{ matchReturnArgs: [{ index: 0, operator: "Equal", values: ["0"] }] }, {}],
+    }),
+  };
+  test.each(Object.entries(silent))("is not warned of: %s", (_name, policy) => {
+    expect(quietly(policy)).toEqual([]);
+  });
+});
