@@ -46,8 +46,9 @@ export const HOOK_SPEC_LIMITS = {
   tagLength: 128,
   labelLength: 256,
   functionNameLength: 255,
-  /** UTF-8 bytes of the whole spec. */
-  textBytes: 4 * 1024 * 1024,
+  /** UTF-8 bytes of the spec's text, and of the text with every selector written out in each hook. */
+  textBytes: 4 << 20,
+  expandedBytes: 16 << 20,
 } as const;
 
 const L = HOOK_SPEC_LIMITS;
@@ -495,7 +496,7 @@ const LABEL_SELECTOR = {
 export const HOOK_SPEC_SCHEMA = {
   type: "object",
   properties: {
-    version: { const: 1 },
+    version: { const: 2 },
     policy: {
       type: "object",
       properties: {

@@ -131,7 +131,7 @@ const refused: Record<string, [text: string, path: string, message: string]> = {
   "an empty text": ["", "", "is not JSON"],
   "a JSON value of another kind": ["[]", "", "must be object"],
   null: ["null", "", "must be object"],
-  "another version, named": [changed(["version"], 7), "version", "is 7, this agent reads version 1 only"],
+  "another version, named": [changed(["version"], 7), "version", "is 7, this release reads version 2 only"],
   "a missing version": [changed(["version"], undefined), "version", "is missing"],
   "an unknown field": [changed([...HOOK, "colour"], 1), "hooks[0].colour", "is unknown"],
   "no hooks": [changed(["hooks"], []), "hooks", "fewer than 1 items"],

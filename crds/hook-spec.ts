@@ -14,9 +14,10 @@ import type {
   HOOK_ARGUMENT_TYPES,
   NAMESPACES,
 } from "./schema/words.ts";
+import { expandSelectors, shareSelectors } from "./shared-selectors.ts";
 
 /** Version of this format; an agent refuses another one by name. */
-export const HOOK_SPEC_VERSION = 1;
+export const HOOK_SPEC_VERSION = 2;
 
 /** One policy, compiled. */
 export interface HookSpec {
@@ -260,25 +261,50 @@ export function parseHookSpec(text: string): HookSpecResult {
   return checkHookSpec(value);
 }
 
-/** The one text of a spec: sorted keys, no white space; equal specs give equal texts. */
+/** A spec as text, with what the limits are about. */
+export interface EncodedHookSpec {
+  text: string;
+  textBytes: number;
+  /** Bytes of the text if every selector were written out in each hook that has it. */
+  expandedBytes: number;
+}
+
+/** The one text of a spec: sorted keys, no white space, shared selectors; equal specs give equal texts. */
 export function encodeHookSpec(spec: HookSpec): string {
-  return JSON.stringify(sortKeys(spec));
+  return measureHookSpec(spec).text;
+}
+
+/** The same with its sizes; HOOK_SPEC_LIMITS bounds both. */
+export function measureHookSpec(spec: HookSpec): EncodedHookSpec {
+  const { wire, savedBytes } = shareSelectors(spec, encodeSorted);
+  const text = encodeSorted(wire);
+  const textBytes = Buffer.byteLength(text);
+  return { text, textBytes, expandedBytes: textBytes + savedBytes };
 }
 
 /** Name of a spec's content: 40 hex digits. */
 export function hookSpecHash(spec: HookSpec): string {
-  return sha256Hex(encodeHookSpec(spec)).slice(0, 40);
+  return hashHookSpecText(encodeHookSpec(spec));
+}
+
+/** hookSpecHash() of the spec that this is the text of. */
+export function hashHookSpecText(text: string): string {
+  return sha256Hex(text).slice(0, 40);
 }
 
 let validator: ValidateFunction<HookSpec> | undefined;
 
-function checkHookSpec(value: unknown): HookSpecResult {
-  const version = (value as { version?: unknown } | null)?.version;
+function checkHookSpec(wire: unknown): HookSpecResult {
+  const version = (wire as { version?: unknown } | null)?.version;
   if (version !== undefined && version !== HOOK_SPEC_VERSION) {
     return failed(
       "version",
-      `is ${JSON.stringify(version)}, this agent reads version ${HOOK_SPEC_VERSION} only`,
+      `is ${JSON.stringify(version)}, this release reads version ${HOOK_SPEC_VERSION} only`,
     );
+  }
+  const value = expandSelectors(wire, HOOK_SPEC_LIMITS.expandedBytes);
+  if (value === undefined) {
+    return failed("sharedSelectors", `stand for more than ${HOOK_SPEC_LIMITS.expandedBytes} bytes`);
   }
   validator ??= new Ajv({ allErrors: true, allowUnionTypes: true }).compile<HookSpec>(HOOK_SPEC_SCHEMA);
   if (!validator(value)) return { ok: false, errors: describeErrors(validator.errors ?? []) };
@@ -290,8 +316,12 @@ function failed(path: string, message: string): HookSpecResult {
   return { ok: false, errors: [{ path, message }] };
 }
 
+/** More help no one, and the search for the nearest alternative compares each with each. */
+const MAX_ERRORS = 500;
+
 /** Where alternatives exist, ajv reports all of them; only the nearest one, with the fewest errors, helps. */
-function describeErrors(errors: ErrorObject[]): HookSpecError[] {
+function describeErrors(all: ErrorObject[]): HookSpecError[] {
+  const errors = all.slice(0, MAX_ERRORS);
   const described = errors
     .filter((error) => error.keyword !== "anyOf" && isOfNearestAlternative(error, errors))
     .map((error) => ({ path: jsonPath(error), message: errorText(error) }));
@@ -337,6 +367,10 @@ function errorText(error: ErrorObject): string {
     default:
       return error.message ?? "is invalid";
   }
+}
+
+function encodeSorted(value: unknown): string {
+  return JSON.stringify(sortKeys(value));
 }
 
 function sortKeys(value: unknown): unknown {

@@ -2,7 +2,6 @@
 import { type PolicyRef, policyKey } from "../crds/names.ts";
 import { errorText } from "../lib/logger.ts";
 import { type Compile, joinRemarks, type Remark } from "./compiler.ts";
-import { encodeSpec } from "./distribute/config-map.ts";
 import type { WantedSpec } from "./distribute/plan.ts";
 import { type PolicyObject, policyRefOf } from "./resources.ts";
 
@@ -49,20 +48,12 @@ export async function reconcile(deps: ReconcileDeps, ref: PolicyRef): Promise<vo
     return deps.reporter.terminate(policy);
   }
 
-  const compiled = compile(deps, policy);
+  const compiled = deps.compile(policy);
   if (!compiled.ok) return reject(deps, policy, joinRemarks(compiled.errors));
 
   const wanted = { spec: compiled.spec, hash: compiled.hash, generation: policy.metadata.generation };
   await distribute(deps, policy, wanted);
   deps.reporter.accept(policy, wanted, compiled.warnings);
-}
-
-/** A spec that is too large for a ConfigMap is the user's to change, as any other error in the policy. */
-function compile(deps: ReconcileDeps, policy: PolicyObject): ReturnType<Compile> {
-  const compiled = deps.compile(policy);
-  if (!compiled.ok) return compiled;
-  const encoded = encodeSpec(compiled.spec);
-  return encoded.ok ? compiled : { ok: false, errors: [{ path: "spec", message: encoded.message }] };
 }
 
 /** What ran before stays distributed, and is put back if somebody deletes it meanwhile. */

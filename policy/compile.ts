@@ -1,5 +1,6 @@
 /** The compiler: a policy becomes a hook spec, or errors that say where and what would be right. Pure. */
-import { HOOK_SPEC_VERSION, type HookDef, type HookSpec, hookSpecHash } from "../crds/hook-spec.ts";
+import { HOOK_SPEC_VERSION, type HookDef, type HookSpec } from "../crds/hook-spec.ts";
+import { encodeSpec } from "../crds/spec-config-map.ts";
 import { compileNodeSelector } from "./node-selector.ts";
 import { compileOptions } from "./options.ts";
 import type { ParsedPolicy } from "./parse.ts";
@@ -55,7 +56,12 @@ function compileChecked(policy: Policy, problems: Problems): CompileResult {
     ...options,
     ...(nodeSelector ? { nodeSelector } : {}),
   };
-  return { ok: true, spec: result, hash: hookSpecHash(result), warnings: withoutDoubles(warnings) };
+  const encoded = encodeSpec(result);
+  if (!encoded.ok) {
+    const error = { path: "spec", message: encoded.message };
+    return { ok: false, errors: [error], warnings: withoutDoubles(warnings) };
+  }
+  return { ok: true, spec: result, hash: encoded.hash, warnings: withoutDoubles(warnings) };
 }
 
 function compileSections(spec: PolicySpec, problems: Problems): HookDef[] {

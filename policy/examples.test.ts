@@ -2,7 +2,13 @@ import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { encodeHookSpec, type HookSpec, hookSpecHash, parseHookSpec } from "../crds/hook-spec.ts";
+import {
+  encodeHookSpec,
+  HOOK_SPEC_VERSION,
+  type HookSpec,
+  hookSpecHash,
+  parseHookSpec,
+} from "../crds/hook-spec.ts";
 import { type CompileResult, compileParsed, compilePolicy } from "./compile.ts";
 import { parsePolicies } from "./parse.ts";
 import type { PolicyError } from "./problems.ts";
@@ -109,7 +115,7 @@ describe("valid examples and the library", () => {
 
   test("process-creds-installed hooks commit_creds with a rate limit", () => {
     expect(specOf(readFileSync(join(EXAMPLES, "valid/process-creds-installed.yaml"), "utf8"))).toEqual({
-      version: 1,
+      version: HOOK_SPEC_VERSION,
       policy: { kind: "TracingPolicy", name: "process-creds-changed" },
       hooks: [
         {

@@ -8,13 +8,13 @@ import {
   policyKey,
   policyLabelValue,
 } from "../../crds/names.ts";
+import { encodeSpec } from "../../crds/spec-config-map.ts";
 import type { KubeClient } from "../../lib/kube.ts";
 import { hasStatus } from "../../lib/kube-error.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { CONFIG_MAPS } from "../../lib/resources.ts";
 import {
   type ConfigMap,
-  encodeSpec,
   parseSpecObject,
   type SpecObject,
   specGeneration,

@@ -1,8 +1,9 @@
 /** Test data of this room. */
 import { HOOK_SPEC_VERSION, type HookSpec, hookSpecHash } from "../../crds/hook-spec.ts";
 import { hookSpecConfigMapName } from "../../crds/names.ts";
+import { encodeSpec } from "../../crds/spec-config-map.ts";
 import type { KubeObject } from "../../lib/resources.ts";
-import { encodeSpec, parseSpecObject, type SpecObject, specMetadata } from "../distribute/config-map.ts";
+import { parseSpecObject, type SpecObject, specMetadata } from "../distribute/config-map.ts";
 import type { WantedSpec } from "../distribute/plan.ts";
 import type { PolicyObject } from "../resources.ts";
 import type { NodeFact } from "../status/node-index.ts";
