@@ -11,6 +11,7 @@ import type { Binding } from "./bpf/binding.ts";
 import { Cluster } from "./cluster.ts";
 import type { Config } from "./config.ts";
 import type { EventSink } from "./events/export/sink.ts";
+import { JsonEncoder } from "./events/json/encoder.ts";
 import type { StackOptions } from "./events/json/stacks.ts";
 import { EventPipeline } from "./events/pipeline.ts";
 import { HookEngine } from "./hooks/engine.ts";
@@ -121,19 +122,22 @@ export class Agent {
         logger: deps.logger,
         metrics: createWatchMetrics(registry),
       });
-    this.#pipeline = new EventPipeline({
+    const encoder = new JsonEncoder({
       nodeName,
-      processes: this.#processes,
-      pods: new PodResolver(podStore),
-      sink,
-      metrics: this.#metrics,
       clock: this.#clock,
-      processFields: {
+      process: {
         credentials,
         namespaces,
         ...(namespaces && { hostNamespaces: this.#scanner.namespaces(1) }),
       },
       stacks: this.#stacks(),
+    });
+    this.#pipeline = new EventPipeline({
+      processes: this.#processes,
+      pods: new PodResolver(podStore),
+      metrics: this.#metrics,
+      clock: this.#clock,
+      outputs: [{ encoder, sink }],
       ...(config.processCredentialsView === "current" && {
         currentCredentials: new CurrentCredentials({ keepCredentials: credentials }),
       }),

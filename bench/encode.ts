@@ -5,6 +5,7 @@
  */
 import { Registry } from "prom-client";
 import { noExports } from "../agent/events/export/sink.ts";
+import { JsonEncoder } from "../agent/events/json/encoder.ts";
 import { EventPipeline } from "../agent/events/pipeline.ts";
 import { makeHookDef } from "../agent/events/testing/pipeline.ts";
 import { EventMetrics } from "../agent/metrics/event-metrics.ts";
@@ -71,7 +72,9 @@ function makeParts() {
   const sink = new NullSink();
   const metrics = new EventMetrics(new Registry());
   const pods = new PodResolver(store);
-  const pipeline = new EventPipeline({ nodeName: "node-1", processes, pods, sink, metrics, clock });
+  const encoder = new JsonEncoder({ nodeName: "node-1", clock });
+  const outputs = [{ encoder, sink }];
+  const pipeline = new EventPipeline({ processes, pods, outputs, metrics, clock });
   const policy = { kind: "TracingPolicy", name: "bench" } as const;
   pipeline.registerHook(1, { policy, def: makeHookDef(), functionName: "commit_creds" });
   const args = [{ index: 0, type: "int" as const }];

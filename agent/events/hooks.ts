@@ -4,7 +4,9 @@ import type { PolicyRef } from "../../crds/names.ts";
 import { type EventMetrics, eventType, hookLabel } from "../metrics/event-metrics.ts";
 import type { SeriesCounter } from "../metrics/series.ts";
 import { type RecordBatch, W_KTIME, W_TID } from "../records/decode.ts";
-import type { RegisteredHook } from "./encoder.ts";
+import { noneEncoded } from "../records/encoded.ts";
+import { argumentCount } from "../records/hook-record.ts";
+import type { RegisteredHook } from "./event.ts";
 import type { HandOver } from "./hand-over.ts";
 
 /** What the pipeline is told about an attached hook. */
@@ -56,14 +58,17 @@ export class HookRegistry {
 
   register(id: number, info: HookInfo): void {
     const { policy, def, functionName, fromKtimeNs, takesOver } = info;
+    const type = eventType(def.section);
     this.#entries.set(id, {
       id,
       policy,
       def,
       functionName,
-      json: undefined,
+      type,
+      argCount: argumentCount(def),
+      encoded: noneEncoded(),
       events: this.#metrics.ofHook(policy, hookLabel(info)),
-      typeEvents: this.#metrics.ofType(eventType(def.section)),
+      typeEvents: this.#metrics.ofType(type),
       bounded: fromKtimeNs !== undefined,
       fromLow: Number((fromKtimeNs ?? 0n) & 0xffffffffn),
       fromHigh: Number((fromKtimeNs ?? 0n) >> 32n),

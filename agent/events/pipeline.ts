@@ -1,4 +1,4 @@
-/** Batches of the ring buffer -> events in the export: the agent's data path. */
+/** Batches of the ring buffer -> events in the outputs: the agent's data path. */
 
 import type { EventMetrics } from "../metrics/event-metrics.ts";
 import type { PodResolver } from "../pods/resolver.ts";
@@ -23,29 +23,21 @@ import {
 import { decodeExec } from "../records/decode-exec.ts";
 import { EXIT, FORK, HOOK } from "../records/layout.ts";
 import type { WallClock } from "../records/wall-clock.ts";
-import { ByteWriter } from "./byte-writer.ts";
-import type { EventEncoder, HookEvent } from "./encoder.ts";
-import type { EventSink } from "./export/sink.ts";
+import type { HookEvent } from "./event.ts";
 import type { HandOver } from "./hand-over.ts";
 import { ExecHold } from "./holds/exec-hold.ts";
 import { type Event, PodHold } from "./holds/pod-hold.ts";
 import { countsRecord, type HookEntry, type HookInfo, HookRegistry } from "./hooks.ts";
-import { JsonEncoder } from "./json/encoder.ts";
-import type { ProcessJsonOptions } from "./json/processes.ts";
-import type { StackOptions } from "./json/stacks.ts";
+import { type Output, Outputs } from "./outputs.ts";
 
 /** What the pipeline is built from. */
 export interface PipelineDeps {
-  nodeName: string;
   processes: ProcessCache;
   pods: PodResolver;
-  sink: EventSink;
   metrics: EventMetrics;
   clock: WallClock;
-  /** Which parts of processes events show. */
-  processFields?: ProcessJsonOptions;
-  /** How stacks are named. */
-  stacks?: StackOptions;
+  /** Those that are there from the first event on. */
+  outputs: readonly Output[];
   /** Absent: events show the credentials that a process had at exec, as upstream's do. */
   currentCredentials?: CurrentCredentials;
   /** How long events wait for the pod of their container. */
@@ -54,7 +46,6 @@ export interface PipelineDeps {
   execWaitMs?: number;
 }
 
-const CHUNK_BYTES = 64 << 10;
 const MAX_WAITING = 20_000;
 const TICK_MS = 100;
 const SWEEP_MS = 1_000;
@@ -63,10 +54,8 @@ const W_HOOK_ID = HOOK.hook_id >> 2;
 /** Turns records into events in stream order; events of one process keep their order whatever they wait for. */
 export class EventPipeline implements RecordVisitor {
   readonly #deps: PipelineDeps;
-  readonly #encoder: EventEncoder;
   readonly #hooks: HookRegistry;
-  readonly #out = new ByteWriter();
-  #outEvents = 0;
+  readonly #outputs: Outputs;
   readonly #podHold: PodHold;
   readonly #execHold: ExecHold;
   #ticker: NodeJS.Timeout | undefined;
@@ -77,12 +66,7 @@ export class EventPipeline implements RecordVisitor {
   constructor(deps: PipelineDeps) {
     this.#deps = deps;
     this.#hooks = new HookRegistry(deps.metrics);
-    this.#encoder = new JsonEncoder({
-      nodeName: deps.nodeName,
-      clock: deps.clock,
-      ...(deps.processFields !== undefined && { process: deps.processFields }),
-      ...(deps.stacks !== undefined && { stacks: deps.stacks }),
-    });
+    this.#outputs = new Outputs(deps.outputs);
     const { metrics, pods, processes } = deps;
     const nowMs = () => this.#nowMs();
     this.#podHold = new PodHold({
@@ -100,7 +84,7 @@ export class EventPipeline implements RecordVisitor {
       maxRecords: MAX_WAITING,
       emit: ({ batch, hook }, image) => this.#emitHook(batch, 0, hook, image),
     });
-    pods.onChange(() => this.#writeChunk(0)); // after the hold's own listener
+    pods.onChange(() => this.#outputs.flush()); // after the hold's own listener
     metrics.waitingEvents = () => this.#podHold.count + this.#execHold.count;
   }
 
@@ -109,11 +93,21 @@ export class EventPipeline implements RecordVisitor {
     this.#ticker ??= setInterval(() => this.tick(), TICK_MS).unref();
   }
 
-  /** Writes out everything, waiting or not, and stops. The sink stays open. */
+  /** Writes out everything, waiting or not, and stops. The sinks stay open. */
   async stop(): Promise<void> {
     clearInterval(this.#ticker);
     this.#ticker = undefined;
     await this.flush();
+  }
+
+  /** The output gets events from the next one on; outputs with the same encoding have the same encoder. */
+  addOutput(output: Output): void {
+    this.#outputs.add(output);
+  }
+
+  /** Hands over what has been encoded for the output. May be called by its sink while it takes an event. */
+  removeOutput(output: Output): void {
+    this.#outputs.remove(output);
   }
 
   /** Records with this id are events of the policy from now on. */
@@ -133,8 +127,7 @@ export class EventPipeline implements RecordVisitor {
     if (image === undefined) return;
     const timeLow = Number(image.ktimeNs & 0xffffffffn);
     const timeHigh = Number(image.ktimeNs >> 32n);
-    this.#emit({ kind: "exec", image, tid: image.pid, timeLow, timeHigh, code: 0 });
-    this.#writeChunk(CHUNK_BYTES);
+    this.#emit({ kind: "exec", image, tid: image.pid, timeLow, timeHigh });
   }
 
   /** All records of one batch of the ring reader; what is ready is written before it returns. */
@@ -145,15 +138,14 @@ export class EventPipeline implements RecordVisitor {
     const batch = new RecordBatch(buffer);
     this.#streamMs = Math.max(this.#streamMs, startMs(batch));
     decodeBatch(batch, this);
-    this.#writeChunk(0);
+    this.#outputs.flush();
   }
 
   /** Writes out everything, waiting or not. */
   async flush(): Promise<void> {
     this.#execHold.releaseAll();
     this.#podHold.releaseAll();
-    this.#writeChunk(0);
-    await this.#deps.sink.flush();
+    await this.#outputs.drain();
   }
 
   /** Ends waits that are over; once a second also forgets what is no longer needed. */
@@ -161,7 +153,7 @@ export class EventPipeline implements RecordVisitor {
     const nowMs = this.#nowMs();
     this.#execHold.tick();
     this.#podHold.tick();
-    this.#writeChunk(0);
+    this.#outputs.flush();
     if (nowMs < this.#nextSweepMs) return;
     this.#nextSweepMs = nowMs + SWEEP_MS;
     this.#deps.processes.sweep();
@@ -196,7 +188,7 @@ export class EventPipeline implements RecordVisitor {
     const image = this.#deps.processes.exec(record);
     const timeLow = batch.words[at + W_KTIME] as number;
     const timeHigh = batch.words[at + W_KTIME + 1] as number;
-    this.#emit({ kind: "exec", image, tid: record.tid, timeLow, timeHigh, code: 0 });
+    this.#emit({ kind: "exec", image, tid: record.tid, timeLow, timeHigh });
   }
 
   fork(batch: RecordBatch, at: number): void {
@@ -251,8 +243,8 @@ export class EventPipeline implements RecordVisitor {
   }
 
   #emitHook(batch: RecordBatch, at: number, hook: HookEntry, image: Image): void {
-    if (this.#podHold.isReady(image)) this.#writeHook({ batch, at, hook, image });
-    else this.#podHold.hold({ kind: "hook", batch: copyRecord(batch, at), at: 0, hook, image });
+    if (this.#podHold.isReady(image)) this.#writeHook({ kind: "hook", batch, at, image, hook });
+    else this.#podHold.hold({ kind: "hook", batch: copyRecord(batch, at), at: 0, image, hook });
   }
 
   #emit(event: Event): void {
@@ -265,32 +257,18 @@ export class EventPipeline implements RecordVisitor {
       this.#writeHook(event);
       return;
     }
-    if (event.kind === "exec") this.#encoder.exec(this.#out, event);
-    else this.#encoder.exit(this.#out, event);
+    this.#outputs.write(event);
     this.#deps.metrics.ofType(event.kind === "exec" ? "PROCESS_EXEC" : "PROCESS_EXIT").add(event.image);
-    this.#wrote();
   }
 
   #writeHook(event: HookEvent & { hook: HookEntry }): void {
+    const { image, batch, at, hook } = event;
     const { currentCredentials } = this.#deps;
-    currentCredentials?.seen(event.image, event.batch, event.at);
-    this.#encoder.hook(this.#out, event);
-    currentCredentials?.done(event);
-    event.hook.events.add(event.image);
-    event.hook.typeEvents.add(event.image);
-    this.#wrote();
-  }
-
-  #wrote(): void {
-    this.#outEvents++;
-    this.#writeChunk(CHUNK_BYTES);
-  }
-
-  /** Hands over what has been encoded if it is more than `least` bytes. */
-  #writeChunk(least: number): void {
-    if (this.#out.length <= least) return;
-    this.#deps.sink.write(this.#out.take(), this.#outEvents);
-    this.#outEvents = 0;
+    currentCredentials?.seen(image, batch, at);
+    this.#outputs.write(event);
+    currentCredentials?.done(image, batch, at, hook);
+    hook.events.add(image);
+    hook.typeEvents.add(image);
   }
 
   #nowMs(): number {

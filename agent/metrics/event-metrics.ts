@@ -2,9 +2,9 @@
 import type { Registry } from "prom-client";
 import type { HookDef, HookSection } from "../../crds/hook-spec.ts";
 import type { PolicyRef } from "../../crds/names.ts";
-import type { EventSink } from "../events/export/sink.ts";
-import type { ActionStats } from "../hooks/engine.ts";
+import type { ActionStats } from "../hooks/attach/hook-stats.ts";
 import type { ProcessCache } from "../process/cache.ts";
+import type { ExportStats } from "./export-stats.ts";
 import { type Labels, type Sample, scrapedCounter, scrapedGauge, sumByLabels } from "./scraped.ts";
 import { SeriesCounter } from "./series.ts";
 
@@ -176,7 +176,7 @@ export class EventMetrics {
   }
 
   /** Shows what became of exported events. */
-  watchExport({ stats }: EventSink): void {
+  watchExport({ stats }: { readonly stats: Readonly<ExportStats> }): void {
     scrapedCounter(
       this.#registry,
       "trigon_events_exported_total",

@@ -1,13 +1,17 @@
 /** Prometheus gauges of policies and hooks on this node, read when they are scraped. */
 import { Gauge, type Registry } from "prom-client";
-import type { PolicyOutcome } from "../policies/outcome.ts";
-import type { LiveHook } from "../policies/totals.ts";
+import type { NodePolicyState } from "../../crds/conditions.ts";
+import type { PolicyRef } from "../../crds/names.ts";
+import type { AttachedHook } from "../hooks/engine.ts";
 import { hookLabel } from "./event-metrics.ts";
 
-/** What is shown. */
+/** Policies and hooks as the gauges show them. */
 export interface PolicyView {
-  attachedHooks(): LiveHook[];
-  outcomes(): PolicyOutcome[];
+  attachedHooks(): {
+    policy: PolicyRef;
+    hook: Pick<AttachedHook, "def" | "functionName" | "status" | "memoryBytes">;
+  }[];
+  outcomes(): { state: NodePolicyState }[];
 }
 
 /** Registers how hooks are attached, what they cost in the kernel, and the policies by state. */

@@ -1,9 +1,10 @@
 /** Pod and container of a process, as events show them. */
+import { type Encoded, noneEncoded } from "../records/encoded.ts";
 import type { ContainerRef } from "./container-id.ts";
 import type { ContainerSpec, ContainerStatus, PodObject } from "./pod-object.ts";
 import { podWorkload } from "./workload.ts";
 
-/** A container in its pod. Immutable: a later state of the pod makes another one. */
+/** A container in its pod. Its facts do not change: a later state of the pod makes another one. */
 export interface PodContext {
   namespace: string;
   name: string;
@@ -12,6 +13,7 @@ export interface PodContext {
   workload: string;
   workloadKind: string;
   container: ContainerContext;
+  readonly encoded: Encoded;
 }
 
 /** Absent parts are not known (yet). */
@@ -42,6 +44,7 @@ export function makePodContext(
     workload: workload.name,
     workloadKind: workload.kind,
     container: makeContainer(ref, status, spec),
+    encoded: noneEncoded(),
   };
   return { context, complete: status !== undefined };
 }

@@ -1,11 +1,22 @@
 /** Process image -> pod and container, as far as it is known. */
-import type { Image } from "../process/image.ts";
+import type { ContainerRef } from "./container-id.ts";
 import { makePodContext, type PodContext } from "./pod-context.ts";
 import type { PodStore } from "./pod-store.ts";
 
 interface Known {
   context: PodContext;
   complete: boolean;
+}
+
+/** What the resolver asks of a process image. */
+export interface ContainerProcess {
+  readonly facts: { readonly container?: ContainerRef };
+  /** Its events need not wait for the pod: there is none, it is known, or the wait is over. */
+  podSettled: boolean;
+  /** The wait ended without a full answer, at this state of the pods. */
+  podRetryAfter: number | undefined;
+  /** Takes the pod and sets podSettled. */
+  setPod(pod: PodContext | undefined): void;
 }
 
 /** How many containers' contexts are kept; they are made again when needed. */
@@ -39,7 +50,7 @@ export class PodResolver {
    * Settles the image's pod if everything about its container is known, and says whether it did. Must not be called
    * for an image that is settled.
    */
-  settle(image: Image): boolean {
+  settle(image: ContainerProcess): boolean {
     if (this.#store === undefined || image.facts.container === undefined) {
       image.podSettled = true;
       return true;
@@ -48,7 +59,7 @@ export class PodResolver {
     const known = this.#find(image);
     if (known?.complete === true) {
       this.#hopeless.delete(id);
-      this.#attach(image, known.context);
+      image.setPod(known.context);
       return true;
     }
     if (!this.#hopeless.has(id)) return false;
@@ -57,9 +68,9 @@ export class PodResolver {
   }
 
   /** Stops waiting: takes what is known, which may be the pod without its container, or nothing. Says whether it had a pod. */
-  giveUp(image: Image): boolean {
+  giveUp(image: ContainerProcess): boolean {
     const known = this.#find(image);
-    this.#attach(image, known?.context);
+    image.setPod(known?.context);
     image.podRetryAfter = this.#generation;
     if (this.#hopeless.size >= MAX_CONTEXTS) this.#hopeless.clear();
     this.#hopeless.add(image.facts.container?.id ?? "");
@@ -67,23 +78,16 @@ export class PodResolver {
   }
 
   /** Gives an image that was given up another try, once per change of the pods. */
-  retry(image: Image): void {
+  retry(image: ContainerProcess): void {
     if (image.podRetryAfter === this.#generation) return;
     image.podRetryAfter = this.#generation;
     const known = this.#find(image);
     if (known === undefined) return;
-    this.#attach(image, known.context);
+    image.setPod(known.context);
     if (known.complete) image.podRetryAfter = undefined;
   }
 
-  #attach(image: Image, context: PodContext | undefined): void {
-    image.pod = context;
-    image.podSettled = true;
-    image.json = undefined;
-    image.metricKey = undefined;
-  }
-
-  #find(image: Image): Known | undefined {
+  #find(image: ContainerProcess): Known | undefined {
     const ref = image.facts.container;
     if (ref === undefined || this.#store === undefined) return undefined;
     const cached = this.#contexts.get(ref.id);

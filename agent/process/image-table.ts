@@ -67,12 +67,9 @@ export class ImageTable {
     this.#checkSome();
   }
 
-  /** Lets go of the parent too: chains of images would grow for ever in a process that executes in a loop. */
   #drop(image: Image): void {
     if (this.#images.get(image.pid) === image) this.#images.delete(image.pid);
-    image.ended = true;
-    image.parent = undefined;
-    image.json = undefined;
+    image.drop();
   }
 
   #checkSome(): void {

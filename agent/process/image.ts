@@ -2,7 +2,9 @@
 
 import type { ContainerRef } from "../pods/container-id.ts";
 import type { PodContext } from "../pods/pod-context.ts";
+import type { ContainerProcess } from "../pods/resolver.ts";
 import type { Credentials, Namespaces } from "../records/decode-exec.ts";
+import { type Encoded, noneEncoded } from "../records/encoded.ts";
 
 /** exec_seq of an image that was found in /proc: the first record of the image tells. */
 export const SEQ_UNKNOWN = -1;
@@ -34,22 +36,6 @@ export interface ProcessFacts {
   securityLabel?: string;
 }
 
-/** Bytes that an encoder keeps for an image. */
-export interface EncodedProcess {
-  /** The process up to its reference count, from there to the thread id, and from there to the end. */
-  head: Uint8Array;
-  middle: Uint8Array;
-  tail: Uint8Array;
-  /** The same end in a process_exec, which says more. */
-  execTail: Uint8Array;
-  /** The process as it stands in events of its children; made when there is one. */
-  asParent: Uint8Array | undefined;
-  /** The process and its parent, as hook events of the thread group leader begin. */
-  pair: Uint8Array | undefined;
-  /** The parent's bytes that `pair` shows. */
-  pairParent: EncodedProcess | undefined;
-}
-
 /** How a process is told from another one with the same pid, and an image from the next one. */
 export interface ImageIdentity {
   pid: number;
@@ -61,8 +47,8 @@ export interface ImageIdentity {
   seq: number;
 }
 
-/** One image; encoders and the pod resolver hang what they know on it. */
-export class Image {
+/** One image, with its pod and what encoders and metrics keep for it. */
+export class Image implements ContainerProcess {
   readonly pid: number;
   startLow: number;
   startHigh: number;
@@ -73,7 +59,7 @@ export class Image {
   readonly startTime: string;
   readonly execId: string;
   readonly parentExecId: string;
-  /** Replaced as a whole where events show current credentials; bytes encoded before are then void. */
+  /** Only changeFacts() replaces them. */
   facts: ProcessFacts;
   /** Forked and not executed since. */
   readonly forked: boolean;
@@ -82,13 +68,14 @@ export class Image {
   /** The image that forked or executed this one; let go a while after this image has ended. */
   parent: Image | undefined;
   ended = false;
-  /** Set by the resolver; bytes encoded before are void. */
+  /** Only setPod() replaces it. */
   pod: PodContext | undefined = undefined;
   /** Events need not wait for the pod: there is none, it is known, or the wait is over. */
   podSettled: boolean;
   /** The wait ended without a full answer, at this state of the pods. */
   podRetryAfter: number | undefined = undefined;
-  json: EncodedProcess | undefined = undefined;
+  /** Cleared when facts or pod change. */
+  readonly encoded: Encoded = noneEncoded();
   /** Key of the metric labels that come from the process. */
   metricKey: string | undefined = undefined;
 
@@ -112,5 +99,27 @@ export class Image {
     this.facts = facts;
     this.parent = parent;
     this.podSettled = facts.container === undefined;
+  }
+
+  /** Where events show current credentials, an image changes without an exec. */
+  changeFacts(facts: ProcessFacts): void {
+    this.facts = facts;
+    this.encoded.fill(undefined);
+  }
+
+  /** The pod is known, or as much of it as will be. */
+  setPod(pod: PodContext | undefined): void {
+    this.pod = pod;
+    this.podSettled = true;
+    this.metricKey = undefined;
+    this.encoded.fill(undefined);
+  }
+
+  /** No record will name the image any more; children that outlive it still show it as their parent. */
+  drop(): void {
+    this.ended = true;
+    // chains of images would grow for ever in a process that executes in a loop
+    this.parent = undefined;
+    this.encoded.fill(undefined);
   }
 }

@@ -1,7 +1,7 @@
 /** Names of kernel code by address, from kallsyms. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { CodePlace, KernelCode } from "../events/json/stacks.ts";
+import type { CodePlace, KernelCode } from "./code-place.ts";
 
 /** What is that far behind a symbol belongs to something that has none. */
 const MAX_FUNCTION_BYTES = 1 << 20;

@@ -1,8 +1,8 @@
 /** Which file an address of a process is mapped from, while the process is there to be asked. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { CodePlace, UserCode } from "../events/json/stacks.ts";
 import type { Image } from "../process/image.ts";
+import type { CodePlace, UserCode } from "./code-place.ts";
 
 /** An executable mapping of a file, or of the kernel's `[vdso]`. */
 interface Mapping {

@@ -3,12 +3,12 @@
 import type { EventMetrics } from "../../metrics/event-metrics.ts";
 import type { PodResolver } from "../../pods/resolver.ts";
 import type { Image } from "../../process/image.ts";
-import type { ExitEvent, HookEvent } from "../encoder.ts";
+import type { ExecEvent, ExitEvent, HookEvent } from "../event.ts";
 import type { HookEntry } from "../hooks.ts";
 import { WaitingRoom } from "./waiting-room.ts";
 
 /** An event whose image is known. Events that wait own their records. */
-export type Event = ({ kind: "hook"; hook: HookEntry } & HookEvent) | ({ kind: "exec" | "exit" } & ExitEvent);
+export type Event = (HookEvent & { hook: HookEntry }) | ExecEvent | ExitEvent;
 
 /** What the hold is built from. */
 export interface PodHoldDeps {

@@ -1,13 +1,16 @@
 /** Events -> JSON lines, put together from bytes that were made once per process, pod and hook. */
 import { constants } from "node:os";
 import type { Image } from "../../process/image.ts";
-import { W_KTIME, W_SIZE, W_TID } from "../../records/decode.ts";
+import { W_KTIME, W_TID } from "../../records/decode.ts";
+import { ENCODER_SLOTS } from "../../records/encoded.ts";
+import { EXTRA_FLAGS, recordAction, recordEnd, recordFlags } from "../../records/hook-record.ts";
 import type { WallClock } from "../../records/wall-clock.ts";
 import { type ByteWriter, utf8 } from "../byte-writer.ts";
-import type { EventEncoder, ExitEvent, HookEvent, ProcessEvent } from "../encoder.ts";
-import { EXTRA_FLAGS, writeExtended } from "./hook-extras.ts";
-import { makeHookFragments, recordAction, writeArguments } from "./hooks.ts";
-import { encodeProcess, type ProcessJsonOptions } from "./processes.ts";
+import type { EventEncoder } from "../encoder.ts";
+import type { ExecEvent, ExitEvent, HookEvent, RegisteredHook } from "../event.ts";
+import { writeExtended } from "./hook-extras.ts";
+import { type HookFragments, makeHookFragments, writeArguments } from "./hooks.ts";
+import { type EncodedProcess, encodeProcess, type ProcessJsonOptions } from "./processes.ts";
 import { type StackOptions, StackWriter } from "./stacks.ts";
 
 const PROCESS = utf8('"process":');
@@ -20,6 +23,7 @@ const QUOTE = utf8('"');
 const LINE_END = utf8('"}\n');
 const STATUS = utf8(',"status":');
 const ZULU = 0x5a;
+const SLOT = ENCODER_SLOTS.json;
 
 const SIGNALS = new Map(
   Object.entries(constants.signals).map(([name, number]) => [number, utf8(`,"signal":"${name}"`)]),
@@ -58,26 +62,25 @@ export class JsonEncoder implements EventEncoder {
   hook(out: ByteWriter, event: HookEvent): void {
     const { batch, at, image, hook } = event;
     const { words } = batch;
-    hook.json ??= makeHookFragments(hook, this.#nodeName);
-    const fragments = hook.json;
+    const fragments = this.#fragments(hook);
     out.bytes(fragments.open);
     const tid = words[at + W_TID] as number;
     if (tid === image.pid) out.bytes(this.#pair(image));
     else this.#processAndParent(out, image, tid);
     out.bytes(fragments.beforeArguments);
-    const end = at + ((words[at + W_SIZE] as number) >>> 2);
-    if ((((words[at] as number) >>> 16) & EXTRA_FLAGS) === 0 && fragments.data.length === 0) {
+    const end = recordEnd(words, at);
+    if ((recordFlags(words, at) & EXTRA_FLAGS) === 0 && fragments.data.length === 0) {
       writeArguments(out, batch, at, end, fragments.arguments);
       const action = recordAction(words, at);
       out.bytes((fragments.byAction[action] ?? fragments.makeAction(action)).whole);
     } else {
-      writeExtended(out, batch, at, end, image, fragments, this.#stacks);
+      writeExtended(out, event, end, fragments, this.#stacks);
     }
     this.#writeTime(out, words[at + W_KTIME] as number, words[at + W_KTIME + 1] as number);
     out.bytes(LINE_END);
   }
 
-  exec(out: ByteWriter, event: ProcessEvent): void {
+  exec(out: ByteWriter, event: ExecEvent): void {
     const { image, tid } = event;
     const json = this.#encoded(image);
     out.bytes(EXEC_OPEN);
@@ -117,9 +120,9 @@ export class JsonEncoder implements EventEncoder {
   #pair(image: Image): Uint8Array {
     const json = this.#encoded(image);
     const { parent } = image;
-    if (json.pair === undefined || json.pairParent !== parent?.json) {
+    if (json.pair === undefined || json.pairParent !== parent?.encoded[SLOT]) {
       json.pair = this.#makePair(image);
-      json.pairParent = parent?.json;
+      json.pairParent = parent?.encoded[SLOT];
     }
     return json.pair;
   }
@@ -165,9 +168,20 @@ export class JsonEncoder implements EventEncoder {
     return json.asParent;
   }
 
-  #encoded(image: Image): NonNullable<Image["json"]> {
-    image.json ??= encodeProcess(image, this.#options);
-    return image.json;
+  #encoded(image: Image): EncodedProcess {
+    const known = image.encoded[SLOT] as EncodedProcess | undefined;
+    if (known !== undefined) return known;
+    const made = encodeProcess(image, this.#options);
+    image.encoded[SLOT] = made;
+    return made;
+  }
+
+  #fragments(hook: RegisteredHook): HookFragments {
+    const known = hook.encoded[SLOT] as HookFragments | undefined;
+    if (known !== undefined) return known;
+    const made = makeHookFragments(hook, this.#nodeName);
+    hook.encoded[SLOT] = made;
+    return made;
   }
 
   #writeTime(out: ByteWriter, low: number, high: number): void {

@@ -1,9 +1,17 @@
 /** The constant JSON of a hook's events, made once per hook, and what is written between its parts. */
 import type { ArgDef, ArgType } from "../../../crds/hook-spec.ts";
 import type { RecordBatch } from "../../records/decode.ts";
-import { ARG_READ_FAILED, HOOK, HOOK_SIZE, SLOT_SIZE } from "../../records/layout.ts";
+import {
+  failedDepth,
+  firstSlot,
+  isUnread,
+  nextSlot,
+  payloadAt,
+  payloadSize,
+  slotCount,
+} from "../../records/hook-record.ts";
 import { type ByteWriter, utf8 } from "../byte-writer.ts";
-import type { RegisteredHook } from "../encoder.ts";
+import type { RegisteredHook } from "../event.ts";
 import { ARGUMENT_FORMATS, type ArgumentWriter } from "./arguments.ts";
 
 /** What stands around the arguments of a hook's events, and how these are written. */
@@ -137,28 +145,6 @@ function slotFragments({ type, label }: Pick<ArgDef, "label"> & { type: ArgType 
   };
 }
 
-const W_ACTION_ARGS = HOOK.selector >> 2;
-
-/** Number of the action that a hook record says was taken. */
-export function recordAction(words: Uint32Array, at: number): number {
-  return ((words[at + W_ACTION_ARGS] as number) >>> 16) & 0xff;
-}
-
-/** Slots of arguments and data of a hook record. */
-export function slotCount(words: Uint32Array, at: number): number {
-  return (words[at + W_ACTION_ARGS] as number) >>> 24;
-}
-
-/** Word index of a record's first slot. */
-export function firstSlot(at: number): number {
-  return at + (HOOK_SIZE >> 2);
-}
-
-/** Word index of the slot after this one. */
-export function nextSlot(words: Uint32Array, slot: number): number {
-  return slot + (SLOT_SIZE >> 2) + (((words[slot + 1] as number) & 0xffff) >>> 2);
-}
-
 /** `,"args":[...]`, or nothing when no argument shows anything. `end` is the word index after the record. */
 export function writeArguments(
   out: ByteWriter,
@@ -230,12 +216,11 @@ function writeSlot(
   fragment: SlotFragments,
   write: ArgumentWriter,
 ): void {
-  const status = batch.words[slot] as number;
-  const sizes = batch.words[slot + 1] as number;
-  const size = Math.min(sizes >>> 16, sizes & 0xffff);
-  if ((status & 0xffff) === ARG_READ_FAILED) writeFailure(out, status >>> 16);
+  const { words } = batch;
+  const size = payloadSize(words, slot);
+  if (isUnread(words, slot)) writeFailure(out, failedDepth(words, slot));
   else if (size < fragment.minBytes) out.bytes(READ_FAILED);
-  else write(out, batch, slot + (SLOT_SIZE >> 2), size);
+  else write(out, batch, payloadAt(slot), size);
   out.bytes(fragment.close);
 }
 

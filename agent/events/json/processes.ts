@@ -2,7 +2,7 @@
 import type { PodContext } from "../../pods/pod-context.ts";
 import { joinArguments } from "../../process/command-line.ts";
 import { flagNames } from "../../process/flags.ts";
-import type { EncodedProcess, Image, ProcessFacts } from "../../process/image.ts";
+import type { Image, ProcessFacts } from "../../process/image.ts";
 import type { Credentials, Namespaces } from "../../records/decode-exec.ts";
 import {
   EXEC_FILE_CAPS,
@@ -13,6 +13,22 @@ import {
 } from "../../records/layout.ts";
 import { utf8 } from "../byte-writer.ts";
 import { capabilityList, securebitList } from "./capabilities.ts";
+
+/** The bytes that the encoder keeps for an image. */
+export interface EncodedProcess {
+  /** The process up to its reference count, from there to the thread id, and from there to the end. */
+  readonly head: Uint8Array;
+  readonly middle: Uint8Array;
+  readonly tail: Uint8Array;
+  /** The same end in a process_exec, which has more fields. */
+  readonly execTail: Uint8Array;
+  /** The process as it stands in events of its children; made when there is one. */
+  asParent: Uint8Array | undefined;
+  /** The process and its parent, as hook events of the thread group leader begin. */
+  pair: Uint8Array | undefined;
+  /** What the encoder kept for the parent when it made `pair`. */
+  pairParent: unknown;
+}
 
 /** What processes show beside the basics. */
 export interface ProcessJsonOptions {

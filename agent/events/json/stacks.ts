@@ -1,25 +1,7 @@
 /** Stacks of addresses as JSON, innermost frame first. */
 import type { Image } from "../../process/image.ts";
+import type { CodePlace, KernelCode, UserCode } from "../../stacks/code-place.ts";
 import { type ByteWriter, utf8 } from "../byte-writer.ts";
-
-/** A place in code that has a name. */
-export interface CodePlace {
-  /** Bytes from the beginning of the symbol or, without one, of the module's file. */
-  offset: number;
-  symbol?: string;
-  /** Kernel module, or path of the mapped file. */
-  module?: string;
-}
-
-/** Names kernel addresses, given as two words. */
-export interface KernelCode {
-  find(low: number, high: number): CodePlace | undefined;
-}
-
-/** Names addresses of a process. */
-export interface UserCode {
-  find(image: Image, low: number, high: number): CodePlace | undefined;
-}
 
 /** How stacks are shown. */
 export interface StackOptions {

@@ -15,6 +15,9 @@ import {
 } from "../../records/testing/records.ts";
 import { WallClock } from "../../records/wall-clock.ts";
 import { type EventSink, noExports } from "../export/sink.ts";
+import { JsonEncoder } from "../json/encoder.ts";
+import type { ProcessJsonOptions } from "../json/processes.ts";
+import type { StackOptions } from "../json/stacks.ts";
 import { EventPipeline, type PipelineDeps } from "../pipeline.ts";
 
 /** A clock that stands still until it is moved; boot was at WALL_AT_BOOT_MS. */
@@ -70,12 +73,14 @@ export class MemorySink implements EventSink {
   }
 }
 
-/** A pipeline and the parts that a test moves or looks at. */
+/** A pipeline with one output, JSON lines in a MemorySink, and the parts that a test moves or looks at. */
 export function makePipeline(
   changes: Partial<PipelineDeps> & {
     store?: PodStore;
     proc?: Map<number, ScannedProcess>;
     cache?: Partial<ProcessCacheOptions>;
+    processFields?: ProcessJsonOptions;
+    stacks?: StackOptions;
   } = {},
 ) {
   const clock = new TestClock();
@@ -91,16 +96,17 @@ export function makePipeline(
   const registry = new Registry();
   const metrics = new EventMetrics(registry);
   const pods = new PodResolver(changes.store);
+  const { processFields: process = {}, stacks = {} } = changes;
+  const encoder = new JsonEncoder({ nodeName: "node-1", clock: wallClock, process, stacks });
   const pipeline = new EventPipeline({
-    nodeName: "node-1",
     processes,
     pods,
-    sink,
+    outputs: [{ encoder, sink }],
     metrics,
     clock: wallClock,
     ...changes,
   });
-  return { pipeline, clock, processes, sink, registry, metrics, proc };
+  return { pipeline, clock, wallClock, processes, sink, registry, metrics, proc };
 }
 
 /** A hook as a policy would define it. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { makeHit, makeHookDef, parseLines, setupShell } from "../events/testing/pipeline.ts";
+import { CurrentCredentials } from "../process/current-credentials.ts";
 import { RECORD_CRED_FAILED } from "../records/layout.ts";
 import {
   type CredChangeFields,
@@ -10,7 +10,9 @@ import {
   makeExit,
   makeFork,
 } from "../records/testing/records.ts";
-import { CurrentCredentials } from "./current-credentials.ts";
+import type { EventEncoder } from "./encoder.ts";
+import { JsonEncoder } from "./json/encoder.ts";
+import { MemorySink, makeHit, makeHookDef, parseLines, setupShell } from "./testing/pipeline.ts";
 
 function setup(current: boolean, def = makeHookDef()) {
   const parts = setupShell(def, {
@@ -50,6 +52,29 @@ describe("in the current view", () => {
     const [own, later] = setup(true).feed(commit(), hit({ uid: 65534 }));
     expect(own?.process).toMatchObject({ uid: 0, process_credentials: { euid: 0 } });
     expect(later?.process).toMatchObject({
+      uid: 65534,
+      cap: { permitted: ["DAC_OVERRIDE"] },
+      process_credentials: { uid: 65534, euid: 65534 },
+    });
+  });
+
+  test("a commit moves the process whatever the outputs make of its event", () => {
+    const nothing: EventEncoder = { hook() {}, exec() {}, exit() {} };
+    const parts = setupShell(makeHookDef(), {
+      cache: { keepCredentials: true },
+      currentCredentials: new CurrentCredentials({ keepCredentials: true }),
+      outputs: [{ encoder: nothing, sink: new MemorySink() }],
+    });
+    parts.pipeline.handleBatch(makeBatch(commit()));
+    const encoder = new JsonEncoder({
+      nodeName: "node-1",
+      clock: parts.wallClock,
+      process: { credentials: true },
+    });
+    parts.pipeline.addOutput({ encoder, sink: parts.sink });
+    parts.pipeline.handleBatch(makeBatch(hit({ uid: 65534 })));
+    const [event] = parseLines(parts.sink.takeLines());
+    expect(event.process_kprobe.process).toMatchObject({
       uid: 65534,
       cap: { permitted: ["DAC_OVERRIDE"] },
       process_credentials: { uid: 65534, euid: 65534 },

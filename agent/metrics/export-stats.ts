@@ -1,0 +1,15 @@
+/** Counts of an export. */
+
+/** What became of the events that a sink was given, since the start. */
+export interface ExportStats {
+  events: number;
+  bytes: number;
+  /** Events for which there was no room, because the destination is slower than the events. */
+  overflowedEvents: number;
+  /** Events that the destination refused: a full disk, a closed pipe. */
+  failedEvents: number;
+  /** Refused writes. */
+  errors: number;
+  /** Seconds since the epoch of the last event that went out; 0 before the first. */
+  lastExportSeconds: number;
+}
