@@ -5,11 +5,13 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { cacheDirectory } from "./cache.ts";
+import { generateLayouts } from "./generate-layouts.ts";
 import { prepareKernel } from "./guest/kernels.ts";
 import { runProgram } from "./guest/program.ts";
 import { PROJECT } from "./runner/run-tests.ts";
 
 await runProgram(process.execPath, ["crds/generate.ts"], { cwd: PROJECT });
+await generateLayouts(PROJECT, process.env, (line) => console.error(line));
 if (process.argv.includes("vmlinux")) await generateKernelTypes();
 
 async function generateKernelTypes(): Promise<void> {

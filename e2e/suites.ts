@@ -10,7 +10,7 @@ import type { Suite } from "./runner/suite.ts";
 const COMPILERS = programs("make", "clang", "g++", "bpftool");
 const GUESTS = [x86, programs("qemu-system-x86_64", "busybox", "cpio", "modprobe", "xz", "setpriv")];
 const NODES = [root, networkNamespaces, programs("buildah", "runc", "mmdebstrap", "go", "ip")];
-const GENERATED = ["crds"];
+const GENERATED = ["crds", "agent/**/*.gen.ts"];
 const CLUSTER_KERNELS: KernelName[] = ["6.1", "6.12"];
 
 const tool = (name: string) => `${PROJECT}/node_modules/.bin/${name}`;

@@ -8,19 +8,31 @@
 
 #include "core.h"
 
-#define MAX_ARGS 5
-#define MAX_FIELDS 10
-#define RETURN_ARG MAX_ARGS /* index of the return value among the values */
-#define MAX_SELECTORS 5
-#define MAX_FILTERS 96
-#define INLINE_RANGES 160 /* room for a mask per filter, and then for small sets */
-#define MAX_EXPRESSION_STEPS 64
-#define MAX_EXPRESSION_DEPTH 8
-#define MAX_STRING 4096
-#define MAX_DATA 16384 /* of a buffer with maxData */
-#define MAX_STEPS_OF_VALUE 11
-#define EXE_PATH 256
-#define EXE_TAIL 128
+/* Enumerators and not macros: user space reads them from BTF, see layouts.bpf.c. */
+enum config_limit {
+	MAX_ARGS = 5,
+	MAX_FIELDS = 10,
+	RETURN_ARG = MAX_ARGS, /* index of the return value among the values */
+	MAX_SELECTORS = 5,
+	MAX_FILTERS = 96,
+	INLINE_RANGES = 160, /* room for a mask per filter, and then for small sets */
+	SEARCH_STEPS = 17,   /* of a binary search in hook_ranges: 65536 ranges */
+	MAX_PATTERNS = 256,
+	MAX_EXPRESSION_STEPS = 64,
+	MAX_EXPRESSION_DEPTH = 8,
+	MAX_STRING = 4096,
+	MAX_DATA = 16384, /* of a buffer with maxData */
+	MAX_STEPS_OF_VALUE = 11,
+	EXE_PATH = 256,
+	EXE_TAIL = 128,
+};
+
+/* An automaton of hook_automata, see substring.h. */
+enum automaton_layout {
+	AUTOMATON_FOUND = 1, /* in an entry; rows begin at multiples of 4 */
+	ENTRY_BYTES = 4,
+	CLASS_BYTES = 256,
+};
 
 /* How an argument is read; the types of policies that differ in name only share one. */
 enum value_kind {
@@ -126,8 +138,10 @@ enum capability_set {
 	CAPABILITY_SETS = 3,
 };
 
-/* Beside a capability set: only in a user namespace other than the initial one. */
-#define IN_NAMESPACE 128
+/* Beside a capability set. */
+enum capability_set_flags {
+	IN_NAMESPACE = 128, /* only in a user namespace other than the initial one */
+};
 
 enum current_cred_field {
 	CURRENT_UID = 0,
@@ -297,6 +311,7 @@ struct hook_config {
 	struct expression_step expression[MAX_EXPRESSION_STEPS];
 	struct buffer_config buffer[MAX_ARGS];
 	__u32 step[MAX_ARGS][MAX_STEPS_OF_VALUE]; /* bytes to add; between two of them the pointer there is followed */
+	__u32 reserved_end;
 };
 
 /* Values of hook_mode. */

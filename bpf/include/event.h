@@ -8,6 +8,14 @@
 #ifndef TRIGON_EVENT_H
 #define TRIGON_EVENT_H
 
+/* Enumerators and not macros: user space reads them from BTF, see layouts.bpf.c. */
+enum record_limit {
+	MAX_GROUPS = 32, /* supplementary groups that a record has room for */
+	STACK_FRAMES = 64,
+	MODULE_NAME_BYTES = 64,
+	NO_SELECTOR = 0xffff, /* hook_record.selector of a hook without selectors */
+};
+
 enum record_kind {
 	RECORD_EXEC = 1,
 	RECORD_FORK = 2,
@@ -138,8 +146,6 @@ enum cred_field {
 	CRED_FIELD_NO_NEW_PRIVS = 16,
 };
 
-#define MAX_GROUPS 32
-
 /* What struct cred_value leaves out of credentials. */
 struct cred_rest_value {
 	__u64 cap_bounding, cap_ambient;
@@ -161,9 +167,15 @@ struct cred_change_value {
 	struct cred_rest_value new_rest;
 };
 
+/* What is missing of a path. */
+enum walk_flags {
+	WALK_TRUNCATED = 1 << 0, /* its beginning */
+	WALK_FAILED = 1 << 1,
+};
+
 /* Payload of file, path, dentry, fd and linux_binprm; the path's bytes follow. */
 struct path_value {
-	__u32 flags; /* enum walk_flags of path.h: truncated, failed */
+	__u32 flags; /* enum walk_flags */
 	__u32 mode;  /* i_mode */
 };
 
@@ -172,10 +184,16 @@ struct buffer_value {
 	__u64 size; /* of the whole buffer */
 };
 
+enum signature_state {
+	SIGNATURE_BAD = 0,
+	SIGNATURE_OK = 1,
+	SIGNATURE_UNKNOWN = 2, /* the kernel does not say */
+};
+
 /* Payload of module and load_info; the name's bytes follow. */
 struct module_value {
 	__u64 taints;       /* bits of struct module.taints; 0 for load_info */
-	__u32 signature_ok; /* 0 or 1; 2: the kernel does not say */
+	__u32 signature_ok; /* enum signature_state */
 	__u32 reserved;
 };
 
@@ -193,7 +211,7 @@ struct hash_value {
 struct hook_record {
 	struct record_header header;
 	__u32 hook_id;  /* given by the agent when it attached the hook */
-	__u16 selector; /* index of the selector that matched; 0xffff: the hook has none */
+	__u16 selector; /* index of the selector that matched, or NO_SELECTOR */
 	__u8 action; /* KprobeAction number: 1 post, or the enforcing one that was done: 3 sigkill, 5 override, 10 signal */
 	__u8 args; /* number of slots */
 	__u64 cgroup_id;

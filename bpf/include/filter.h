@@ -11,8 +11,6 @@
 #include "values.h"
 
 #define MAX_ANCESTORS 32
-#define SEARCH_STEPS 17 /* for 65536 ranges */
-#define MAX_PATTERNS 256
 
 /* What a filter may look at. */
 struct hit {
@@ -400,7 +398,6 @@ static __always_inline bool selector_matches(const struct hit *hit, const volati
 	return true;
 }
 
-#define NO_SELECTOR 0xffff
 #define NO_MATCH MAX_SELECTORS
 
 /*

@@ -5,9 +5,6 @@
 
 #include "core.h"
 
-#define MODULE_NAME_BYTES 64
-#define SIGNATURE_UNKNOWN 2
-
 /* By a kernel without CONFIG_MODULE_SIG nobody looks at signatures. */
 #define READ_SIGNATURE(from) (bpf_core_field_exists((from)->sig_ok) ? BPF_CORE_READ(from, sig_ok) : SIGNATURE_UNKNOWN)
 

@@ -7,11 +7,6 @@
 
 #define MAX_STEPS 128 /* components and mount points */
 
-enum walk_flags {
-	WALK_TRUNCATED = 1 << 0, /* the beginning is missing */
-	WALK_FAILED = 1 << 1,
-};
-
 /* Puts a name and the slash before it in front of what is there. */
 static __always_inline bool prepend_name(struct path_buffer *buffer, const struct qstr *name)
 {

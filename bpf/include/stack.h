@@ -5,7 +5,6 @@
 
 #include "values.h"
 
-#define STACK_FRAMES 64
 #define STACK_BYTES (STACK_FRAMES * sizeof(__u64))
 
 /* Returns the size of the slot with its addresses. */

@@ -10,9 +10,6 @@
 
 #include "maps.h"
 
-#define AUTOMATON_FOUND 1 /* rows begin at multiples of 4 */
-#define CLASS_BYTES 256
-#define ENTRY_BYTES 4
 #define BYTES_AT_ONCE 16
 
 /* The entry that follows for a byte, in seven instructions: the compiler's own order of the sums takes nine. */

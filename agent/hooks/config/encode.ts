@@ -1,20 +1,18 @@
 /** What a hook's definition becomes in the kernel: the bytes of struct hook_config and of the hook's maps. Pure. */
 import { credHookOf } from "../../../crds/cred-hooks.ts";
 import type { ExpressionStep, HookDef } from "../../../crds/hook-spec.ts";
+import { CRED_CHANGE_SIZE, HASH_SIZE, SLOT_SIZE, STACK_FRAMES } from "../../records/layout.ts";
 import { HookError } from "../hook-error.ts";
 import { AutomatonTables } from "./automata.ts";
 import type { Tables } from "./comparisons.ts";
 import type { Resolution } from "./filters.ts";
 import {
-  ARG_SLOT_BYTES,
   CALL_HEAD_BYTES,
-  CRED_CHANGE_BYTES,
   CRED_HOOK_CONFIG,
   CRED_SCRATCH_BYTES,
   ENUMERATORS as E,
   ENTRY_BYTES,
   EXPRESSION_STEP,
-  HASH_BYTES,
   HOOK_CONFIG,
   MAX_ARGS,
   MAX_FILTERS,
@@ -66,8 +64,8 @@ const SCRATCH_SLACK = STRING_SLACK + 8 * (MAX_ARGS + 1);
 /** What the kernel gives a value of a per-CPU array at most. */
 const MAX_SCRATCH_BYTES = 32 << 10;
 
-/** Addresses of one stack trace: STACK_BYTES of bpf/include/stack.h. */
-const STACK_BYTES = 64 * 8;
+/** Addresses of one stack trace. */
+const STACK_BYTES = STACK_FRAMES * 8;
 
 /** Throws a HookError that names the limit where the definition exceeds one. */
 export function encodeConfig(def: HookDef, resolution: Resolution): ConfigImage {
@@ -127,9 +125,9 @@ function planRecord(def: HookDef): RecordPlan {
   const late = lateValues(def);
   const recordBytes =
     late.end +
-    (credHookOf(def) ? CRED_CHANGE_BYTES : 0) +
-    stacks * (ARG_SLOT_BYTES + STACK_BYTES) +
-    (hashed ? ARG_SLOT_BYTES + HASH_BYTES : 0);
+    (credHookOf(def) ? CRED_CHANGE_SIZE : 0) +
+    stacks * (SLOT_SIZE + STACK_BYTES) +
+    (hashed ? SLOT_SIZE + HASH_SIZE : 0);
   const kept = def.returnArg !== undefined || hashed;
   const varies = stacks > 0 || argTypes(def).some((type) => type.varies);
   const aside = kept || varies || isRateLimited(def);

@@ -1,7 +1,7 @@
 /** Sets of 64-bit values as the kernel side compares them: unsigned ranges, sorted and disjoint. */
 
 import { HookError } from "../hook-error.ts";
-import { INLINE_RANGES, MAX_FILTERS } from "./layout.ts";
+import { INLINE_RANGES, MAX_FILTERS, SEARCH_STEPS } from "./layout.ts";
 
 /** Both ends included. */
 export type UnsignedRange = [low: bigint, high: bigint];
@@ -16,8 +16,8 @@ export interface RangeSet {
 
 /** Longer sets are searched by halving in a map instead of one by one in the config. */
 const INLINE_SET = 16;
-/** What SEARCH_STEPS of bpf/include/filter.h can search. */
-export const MAX_MANY_RANGES = 65_536;
+/** What a binary search of SEARCH_STEPS steps reaches. */
+export const MAX_MANY_RANGES = 2 ** (SEARCH_STEPS - 1);
 
 const TOP_BIT = 1n << 63n;
 const LAST = (1n << 64n) - 1n;

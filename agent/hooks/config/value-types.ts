@@ -1,29 +1,18 @@
 /** How the kernel side reads each argument type, and how much room it takes in a record. */
 import type { ArgDef, ArgType } from "../../../crds/hook-spec.ts";
+import {
+  BUFFER_SIZE,
+  CRED_SIZE,
+  MODULE_NAME_BYTES,
+  MODULE_SIZE,
+  PATH_SIZE,
+  USER_NS_SIZE,
+} from "../../records/layout.ts";
 import { HookError } from "../hook-error.ts";
+import { ENUMS } from "./layout.gen.ts";
+import { MAX_DATA, MAX_STRING } from "./layout.ts";
 
-/** enum value_kind of bpf/include/config.h. */
-export const VALUE_KINDS = {
-  VALUE_NOP: 0,
-  VALUE_INTEGER: 1,
-  VALUE_CAPABILITY_SET: 2,
-  VALUE_CRED: 3,
-  VALUE_USER_NS: 4,
-  VALUE_STRING: 5,
-  VALUE_FILE: 6,
-  VALUE_PATH: 7,
-  VALUE_DENTRY: 8,
-  VALUE_FD: 9,
-  VALUE_BINPRM: 10,
-  VALUE_BUFFER: 11,
-  VALUE_MODULE: 12,
-  VALUE_LOAD_INFO: 13,
-} as const;
-
-/** Longest string that is read, without its NUL, and most bytes of a buffer. */
-export const MAX_STRING_BYTES = 4096;
-/** Most bytes of a buffer with maxData. */
-export const MAX_DATA_BYTES = 16_384;
+export const VALUE_KINDS = ENUMS.value_kind;
 
 /** How a value of a type is read and written. */
 export interface ValueType {
@@ -57,16 +46,16 @@ const CAPABILITY_SET = fixed(VALUE_KINDS.VALUE_CAPABILITY_SET, 8);
 
 const varying = (kind: number, room: number): ValueType => ({ ...fixed(kind, room), varies: true });
 
-const STRING = varying(VALUE_KINDS.VALUE_STRING, MAX_STRING_BYTES);
+const STRING = varying(VALUE_KINDS.VALUE_STRING, MAX_STRING);
 
 /** struct path_value and the path. */
-const path = (kind: number): ValueType => varying(kind, 8 + MAX_STRING_BYTES);
+const path = (kind: number): ValueType => varying(kind, PATH_SIZE + MAX_STRING);
 
 /** struct buffer_value and the bytes. */
-const BUFFER = varying(VALUE_KINDS.VALUE_BUFFER, 8 + MAX_STRING_BYTES);
+const BUFFER = varying(VALUE_KINDS.VALUE_BUFFER, BUFFER_SIZE + MAX_STRING);
 
-/** struct module_value and the name: MODULE_NAME_BYTES of bpf/include/module.h. */
-const MODULE_BYTES = 16 + 64;
+/** struct module_value and the name. */
+const MODULE_BYTES = MODULE_SIZE + MODULE_NAME_BYTES;
 
 /** Whether a type is shown and compared by its path. */
 export function isPath({ kind }: ValueType): boolean {
@@ -106,8 +95,8 @@ export const VALUE_TYPES: Readonly<Record<Exclude<ArgType, "auto">, ValueType>> 
   cap_inheritable: CAPABILITY_SET,
   cap_permitted: CAPABILITY_SET,
   cap_effective: CAPABILITY_SET,
-  cred: fixed(VALUE_KINDS.VALUE_CRED, 80),
-  user_namespace: fixed(VALUE_KINDS.VALUE_USER_NS, 16),
+  cred: fixed(VALUE_KINDS.VALUE_CRED, CRED_SIZE),
+  user_namespace: fixed(VALUE_KINDS.VALUE_USER_NS, USER_NS_SIZE),
   syscall64: integer(8, false),
   string: STRING,
   filename: STRING,
@@ -127,5 +116,5 @@ export const VALUE_TYPES: Readonly<Record<Exclude<ArgType, "auto">, ValueType>> 
 export function valueType({ type, maxData }: Pick<ArgDef, "type" | "maxData">): ValueType {
   if (type === "auto") throw new HookError("InvalidArgument", "auto is no type: name the one that is meant");
   const found = VALUE_TYPES[type];
-  return maxData ? { ...found, room: 8 + MAX_DATA_BYTES } : found;
+  return maxData ? { ...found, room: BUFFER_SIZE + MAX_DATA } : found;
 }

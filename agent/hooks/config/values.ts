@@ -1,16 +1,15 @@
 /** What a hook's values become in the kernel: how each is found, read and laid out in the record. Pure. */
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
+import { HOOK_SIZE, SLOT_SIZE } from "../../records/layout.ts";
 import { HookError } from "../hook-error.ts";
 import type { Walk } from "../kernel/resolve.ts";
 import type { BufferConfig } from "../targets/buffers.ts";
 import type { FieldConfig } from "./filters.ts";
 import {
-  ARG_SLOT_BYTES,
   BUFFER_CONFIG,
   ENUMERATORS as E,
   FIELD_CONFIG,
   HOOK_CONFIG,
-  HOOK_RECORD_BYTES,
   LATE_CONFIG,
   MAX_STEPS_OF_VALUE,
   RETURN_ARG,
@@ -31,12 +30,12 @@ export interface LateValue {
 /** The values that are read at return, and how far arguments and return value reach at most. */
 export function lateValues(def: HookDef): { values: LateValue[]; end: number } {
   const values: LateValue[] = [];
-  let end = HOOK_RECORD_BYTES;
+  let end = HOOK_SIZE;
   const add = (arg: number, type: ValueType, isLate: boolean) => {
     // The next slot is there already when a late value is written: it has the slack for itself.
     const room = type.room + (isLate && type.varies ? STRING_SLACK : 0);
     if (isLate) values.push({ arg, limit: end, room });
-    end += ARG_SLOT_BYTES + room;
+    end += SLOT_SIZE + room;
   };
   def.args.forEach((arg, index) => {
     add(index, valueType(arg), isReadAtReturn(def, index));

@@ -1,8 +1,7 @@
 /** How many bytes a buffer among a function's arguments has: what a parameter says, what is returned, or its type. Pure. */
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
 import type { BtfType, FuncProto, KernelBtf } from "../../bpf/binding.ts";
-import { RETURN_ARG } from "../config/layout.ts";
-import { MAX_DATA_BYTES, MAX_STRING_BYTES } from "../config/value-types.ts";
+import { MAX_DATA, MAX_STRING, RETURN_ARG } from "../config/layout.ts";
 import { HookError } from "../hook-error.ts";
 import { typeOfArgument } from "./walks.ts";
 
@@ -33,12 +32,12 @@ export function resolveBuffers(
 
 /** A buffer of a size that is known beforehand. */
 export function fixedBuffer(bytes: number): BufferConfig {
-  return { limit: Math.min(bytes, MAX_STRING_BYTES), parameter: 0, width: 0, signed: false };
+  return { limit: Math.min(bytes, MAX_STRING), parameter: 0, width: 0, signed: false };
 }
 
 /** Most bytes of a buffer whose size is known at the hit. */
 export function bufferLimit({ maxData }: Pick<ArgDef, "maxData">): number {
-  return maxData ? MAX_DATA_BYTES : MAX_STRING_BYTES;
+  return maxData ? MAX_DATA : MAX_STRING;
 }
 
 function sizeInCall(
