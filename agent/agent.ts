@@ -12,7 +12,7 @@ import { Cluster } from "./cluster.ts";
 import type { Config } from "./config.ts";
 import type { EventSink } from "./events/export/sink.ts";
 import { JsonEncoder } from "./events/json/encoder.ts";
-import type { StackOptions } from "./events/json/stacks.ts";
+import type { StackOptions } from "./stacks/code-place.ts";
 import { EventPipeline } from "./events/pipeline.ts";
 import { HookEngine } from "./hooks/engine.ts";
 import { featureFlags } from "./hooks/kernel/features.ts";

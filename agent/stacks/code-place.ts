@@ -19,3 +19,11 @@ export interface KernelCode {
 export interface UserCode {
   find(image: Image, low: number, high: number): CodePlace | undefined;
 }
+
+/** How stacks are shown. */
+export interface StackOptions {
+  kernel?: KernelCode;
+  user?: UserCode;
+  /** Kernel addresses tell an attacker where the kernel lies: left out unless asked for, as upstream does. */
+  exposeAddresses?: boolean;
+}

@@ -217,7 +217,7 @@ const cases: Record<string, { arg: ArgDef["type"]; slot: SlotFields; want: unkno
     want: {
       module_arg: {
         name: "nf_tables",
-        tainted: ["PROPRIETARY_MODULE", "OUT_OF_TREE_MODULE", "UNSIGNED_MODULE"],
+        tainted: ["TAINT_PROPRIETARY_MODULE", "TAINT_OUT_OF_TREE_MODULE", "TAINT_UNSIGNED_MODULE"],
       },
     },
   },

@@ -45,7 +45,8 @@ export const CAPABILITY_NAMES: readonly string[] = [
   "CAP_CHECKPOINT_RESTORE",
 ];
 
-const SECUREBIT_NAMES: readonly string[] = [
+/** Secure bits by their bit. */
+export const SECUREBIT_NAMES: readonly string[] = [
   "SecBitNoRoot",
   "SecBitNoRootLocked",
   "SecBitNoSetUidFixup",

@@ -1,17 +1,19 @@
 /** Events -> JSON lines, put together from bytes that were made once per process, pod and hook. */
-import { constants } from "node:os";
 import type { Image } from "../../process/image.ts";
 import { W_KTIME, W_TID } from "../../records/decode.ts";
 import { ENCODER_SLOTS } from "../../records/encoded.ts";
 import { EXTRA_FLAGS, recordAction, recordEnd, recordFlags } from "../../records/hook-record.ts";
 import type { WallClock } from "../../records/wall-clock.ts";
+import type { StackOptions } from "../../stacks/code-place.ts";
 import { type ByteWriter, utf8 } from "../byte-writer.ts";
 import type { EventEncoder } from "../encoder.ts";
 import type { ExecEvent, ExitEvent, HookEvent, RegisteredHook } from "../event.ts";
+import { exitStatus, SIGNAL_NAMES, signalNumber } from "../exit-status.ts";
+import type { ProcessFieldOptions } from "../process-fields.ts";
 import { writeExtended } from "./hook-extras.ts";
 import { type HookFragments, makeHookFragments, writeArguments } from "./hooks.ts";
-import { type EncodedProcess, encodeProcess, type ProcessJsonOptions } from "./processes.ts";
-import { type StackOptions, StackWriter } from "./stacks.ts";
+import { type EncodedProcess, encodeProcess } from "./processes.ts";
+import { StackWriter } from "./stacks.ts";
 
 const PROCESS = utf8('"process":');
 const PARENT = utf8(',"parent":');
@@ -25,19 +27,13 @@ const STATUS = utf8(',"status":');
 const ZULU = 0x5a;
 const SLOT = ENCODER_SLOTS.json;
 
-const SIGNALS = new Map(
-  Object.entries(constants.signals).map(([name, number]) => [number, utf8(`,"signal":"${name}"`)]),
-);
-// two names of one number: the one that everybody uses
-for (const name of ["SIGABRT", "SIGIO", "SIGSYS"] as const) {
-  SIGNALS.set(constants.signals[name], utf8(`,"signal":"${name}"`));
-}
+const SIGNALS = new Map([...SIGNAL_NAMES].map(([number, name]) => [number, utf8(`,"signal":"${name}"`)]));
 
 /** Encodes events as upstream's export file has them, one per line. */
 export class JsonEncoder implements EventEncoder {
   readonly #clock: WallClock;
   readonly #nodeName: string;
-  readonly #options: ProcessJsonOptions;
+  readonly #options: ProcessFieldOptions;
   readonly #stacks: StackWriter;
   /** Ends an exec or exit event and begins its time. */
   readonly #nodeAndTime: Uint8Array;
@@ -49,7 +45,7 @@ export class JsonEncoder implements EventEncoder {
   constructor(options: {
     nodeName: string;
     clock: WallClock;
-    process?: ProcessJsonOptions;
+    process?: ProcessFieldOptions;
     stacks?: StackOptions;
   }) {
     this.#nodeName = options.nodeName;
@@ -106,11 +102,10 @@ export class JsonEncoder implements EventEncoder {
     out.bytes(LINE_END);
   }
 
-  /** The lower seven bits are the signal that ended the process, the next byte its exit code. */
   #exitStatus(out: ByteWriter, code: number): void {
-    const signal = SIGNALS.get(code & 0x7f);
+    const signal = SIGNALS.get(signalNumber(code));
     if (signal !== undefined) out.bytes(signal);
-    const status = (code >>> 8) & 0xff;
+    const status = exitStatus(code);
     if (status === 0) return;
     out.bytes(STATUS);
     out.uint32(status);

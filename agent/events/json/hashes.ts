@@ -31,11 +31,16 @@ const ALGORITHMS: readonly [name: string, bytes: number][] = [
   ["sha3-512", 64],
 ];
 
-/** `at` is the word index of a struct hash_value. An algorithm that is not known has a number for its name. */
-export function writeHash(out: ByteWriter, { words, bytes }: RecordBatch, at: number): void {
+/** `"ima_hash"` of the struct hash_value at a word index. */
+export function writeHash(out: ByteWriter, batch: RecordBatch, at: number): void {
+  out.bytes(utf8(`,"ima_hash":"${hashText(batch, at)}"`));
+}
+
+/** `ALGORITHM:DIGEST` of a struct hash_value; an algorithm that is not known has a number for its name. */
+export function hashText({ words, bytes }: RecordBatch, at: number): string {
   const algorithm = words[at] as number;
   const [name, length] = ALGORITHMS[algorithm] ?? [`${algorithm}`, 64];
   const start = at * 4 + HASH.digest;
   const digest = Buffer.from(bytes.subarray(start, start + length)).toString("hex");
-  out.bytes(utf8(`,"ima_hash":"${name}:${digest}"`));
+  return `${name}:${digest}`;
 }

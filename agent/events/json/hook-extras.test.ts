@@ -9,8 +9,8 @@ import {
   makeBatch,
   type SlotFields,
 } from "../../records/testing/records.ts";
+import type { StackOptions } from "../../stacks/code-place.ts";
 import { makeHit, makeHookDef, parseLines, setupShell } from "../testing/pipeline.ts";
-import type { StackOptions } from "./stacks.ts";
 
 /** The body of the only event of a hit. */
 function bodyOf(

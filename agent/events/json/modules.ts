@@ -6,14 +6,14 @@ import { type ByteWriter, utf8 } from "../byte-writer.ts";
 
 /** Reasons for a taint that have a name, by bit of struct module.taints. */
 const TAINTS: Readonly<Record<number, string>> = {
-  0: "PROPRIETARY_MODULE",
-  1: "FORCED_MODULE",
-  2: "FORCED_UNLOAD_MODULE",
-  10: "STAGED_MODULE",
-  12: "OUT_OF_TREE_MODULE",
-  13: "UNSIGNED_MODULE",
-  15: "KERNEL_LIVE_PATCH_MODULE",
-  18: "TEST_MODULE",
+  0: "TAINT_PROPRIETARY_MODULE",
+  1: "TAINT_FORCED_MODULE",
+  2: "TAINT_FORCED_UNLOAD_MODULE",
+  10: "TAINT_STAGED_MODULE",
+  12: "TAINT_OUT_OF_TREE_MODULE",
+  13: "TAINT_UNSIGNED_MODULE",
+  15: "TAINT_KERNEL_LIVE_PATCH_MODULE",
+  18: "TAINT_TEST_MODULE",
 };
 
 const OPEN = utf8('"module_arg":{');

@@ -1,15 +1,7 @@
 /** Stacks of addresses as JSON, innermost frame first. */
 import type { Image } from "../../process/image.ts";
-import type { CodePlace, KernelCode, UserCode } from "../../stacks/code-place.ts";
+import type { CodePlace, StackOptions } from "../../stacks/code-place.ts";
 import { type ByteWriter, utf8 } from "../byte-writer.ts";
-
-/** How stacks are shown. */
-export interface StackOptions {
-  kernel?: KernelCode;
-  user?: UserCode;
-  /** Kernel addresses tell an attacker where the kernel lies: left out unless asked for, as upstream does. */
-  exposeAddresses?: boolean;
-}
 
 const LIST_OPEN = utf8("[{");
 const LIST_NEXT = utf8("},{");

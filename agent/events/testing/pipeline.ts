@@ -1,5 +1,6 @@
 /** A pipeline with everything around it replaced, for tests. */
 import { Registry } from "prom-client";
+import { expect } from "vitest";
 import type { HookDef } from "../../../crds/hook-spec.ts";
 import { EventMetrics } from "../../metrics/event-metrics.ts";
 import type { PodStore } from "../../pods/pod-store.ts";
@@ -14,11 +15,14 @@ import {
   type SlotFields,
 } from "../../records/testing/records.ts";
 import { WallClock } from "../../records/wall-clock.ts";
+import type { StackOptions } from "../../stacks/code-place.ts";
 import { type EventSink, noExports } from "../export/sink.ts";
 import { JsonEncoder } from "../json/encoder.ts";
-import type { ProcessJsonOptions } from "../json/processes.ts";
-import type { StackOptions } from "../json/stacks.ts";
+import type { Output } from "../outputs.ts";
 import { EventPipeline, type PipelineDeps } from "../pipeline.ts";
+import type { ProcessFieldOptions } from "../process-fields.ts";
+import { ProtobufEncoder } from "../protobuf/encoder.ts";
+import { protoJson } from "./protobuf.ts";
 
 /** A clock that stands still until it is moved; boot was at WALL_AT_BOOT_MS. */
 export class TestClock {
@@ -48,10 +52,13 @@ export function makeWallClock(clock: TestClock): WallClock {
   return new WallClock(source);
 }
 
-/** Keeps what it is given. */
+/** Keeps what it is given; its lines are also those of the protobuf output beside it. */
 export class MemorySink implements EventSink {
   readonly stats = noExports();
   readonly chunks: Uint8Array[] = [];
+  /** The same events as protobuf. */
+  readonly messages: Uint8Array[] = [];
+  isTwofold = false;
 
   write(chunk: Uint8Array, events: number): void {
     this.chunks.push(chunk);
@@ -65,12 +72,25 @@ export class MemorySink implements EventSink {
 
   async close(): Promise<void> {}
 
-  /** Everything written since the last call, line by line. */
+  /** Everything written since the last call, line by line. Fails where the other encoding has other events. */
   takeLines(): string[] {
     const text = Buffer.concat(this.chunks).toString("utf8");
     this.chunks.length = 0;
-    return text.split("\n").filter(Boolean);
+    const lines = text.split("\n").filter(Boolean);
+    const others = this.messages.splice(0);
+    if (this.isTwofold) {
+      expect(others.map((bytes) => protoJson("tetragon.GetEventsResponse", bytes))).toEqual(
+        lines.map((line) => JSON.parse(line, likeProtobuf)),
+      );
+    }
+    return lines;
   }
+}
+
+/** Protobuf leaves out zeros that no kernel reports, and does not have changed credentials yet. */
+function likeProtobuf(key: string, value: unknown): unknown {
+  const isZero = (key === "inum" && value === 0) || value === "KPROBE_ACTION_UNKNOWN";
+  return isZero || key === "credential_change" ? undefined : value;
 }
 
 /** A pipeline with one output, JSON lines in a MemorySink, and the parts that a test moves or looks at. */
@@ -79,7 +99,7 @@ export function makePipeline(
     store?: PodStore;
     proc?: Map<number, ScannedProcess>;
     cache?: Partial<ProcessCacheOptions>;
-    processFields?: ProcessJsonOptions;
+    processFields?: ProcessFieldOptions;
     stacks?: StackOptions;
   } = {},
 ) {
@@ -97,11 +117,18 @@ export function makePipeline(
   const metrics = new EventMetrics(registry);
   const pods = new PodResolver(changes.store);
   const { processFields: process = {}, stacks = {} } = changes;
-  const encoder = new JsonEncoder({ nodeName: "node-1", clock: wallClock, process, stacks });
+  const options = { nodeName: "node-1", clock: wallClock, process, stacks };
+  const encoder = new JsonEncoder(options);
+  const protobuf: Output = {
+    encoder: new ProtobufEncoder(options),
+    sink: { write: (bytes) => sink.messages.push(bytes), flush: async () => {} },
+    perEvent: true,
+  };
+  sink.isTwofold = changes.outputs === undefined;
   const pipeline = new EventPipeline({
     processes,
     pods,
-    outputs: [{ encoder, sink }],
+    outputs: [{ encoder, sink }, protobuf],
     metrics,
     clock: wallClock,
     ...changes,

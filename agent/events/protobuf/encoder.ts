@@ -1,0 +1,114 @@
+/** Events -> GetEventsResponse messages, put together from bytes that were made once per process, pod and hook. */
+import { W_KTIME, W_TID } from "../../records/decode.ts";
+import type { WallClock } from "../../records/wall-clock.ts";
+import type { StackOptions } from "../../stacks/code-place.ts";
+import { type ByteWriter, utf8 } from "../byte-writer.ts";
+import type { EventEncoder } from "../encoder.ts";
+import type { ExecEvent, ExitEvent, HookEvent } from "../event.ts";
+import { exitStatus, SIGNAL_NAMES, signalNumber } from "../exit-status.ts";
+import type { ProcessFieldOptions } from "../process-fields.ts";
+import { eventKey, writeHook } from "./hooks.ts";
+import { writeTime } from "./messages.ts";
+import { ProcessWriter } from "./processes.ts";
+import { StackWriter } from "./stacks.ts";
+import { bytesKey, ProtoWriter, varintKey } from "./writer.ts";
+
+const PROCESS_EXEC = bytesKey(1);
+const PROCESS_EXIT = bytesKey(5);
+const RATE_LIMIT_INFO = bytesKey(40_001);
+const NODE_NAME = bytesKey(1000);
+const TIME = bytesKey(1001);
+const EXIT = { signal: bytesKey(3), status: varintKey(4), time: bytesKey(5) } as const;
+
+/** What events show, as the JSON encoder's options. */
+export interface ProtobufOptions {
+  nodeName: string;
+  clock: WallClock;
+  process?: ProcessFieldOptions;
+  stacks?: StackOptions;
+}
+
+/** Encodes one GetEventsResponse per event. */
+export class ProtobufEncoder implements EventEncoder {
+  readonly processes: ProcessWriter;
+  readonly #clock: WallClock;
+  readonly #stacks: StackWriter;
+  readonly #nodeName: Uint8Array;
+  readonly #out = new ProtoWriter();
+  readonly #time = { seconds: 0, nanos: 0 };
+
+  constructor(options: ProtobufOptions) {
+    this.#clock = options.clock;
+    this.processes = new ProcessWriter(options.process ?? {});
+    this.#stacks = new StackWriter(options.stacks);
+    const node = new ProtoWriter();
+    node.bytesField(NODE_NAME, utf8(options.nodeName));
+    this.#nodeName = node.take();
+  }
+
+  hook(into: ByteWriter, event: HookEvent): void {
+    const { batch, at, image, hook } = event;
+    const { words } = batch;
+    const out = this.#out;
+    const start = out.begin(eventKey(hook));
+    this.processes.pair(out, image, words[at + W_TID] as number);
+    writeHook(out, event, this.#stacks);
+    out.end(start);
+    this.#finish(into, words[at + W_KTIME] as number, words[at + W_KTIME + 1] as number);
+  }
+
+  exec(into: ByteWriter, { image, tid, timeLow, timeHigh }: ExecEvent): void {
+    const out = this.#out;
+    const start = out.begin(PROCESS_EXEC);
+    this.processes.executed(out, image, tid);
+    out.end(start);
+    this.#finish(into, timeLow, timeHigh);
+  }
+
+  exit(into: ByteWriter, { image, tid, code, timeLow, timeHigh }: ExitEvent): void {
+    const out = this.#out;
+    const start = out.begin(PROCESS_EXIT);
+    this.processes.ended(out, image, tid);
+    const signal = SIGNAL_NAMES.get(signalNumber(code));
+    if (signal !== undefined) out.bytesField(EXIT.signal, utf8(signal));
+    const status = exitStatus(code);
+    if (status !== 0) {
+      out.varint(EXIT.status);
+      out.varint(status);
+    }
+    this.#writeTime(EXIT.time, timeLow, timeHigh);
+    out.end(start);
+    this.#finish(into, timeLow, timeHigh);
+  }
+
+  /** A message about events that a stream has lost, at a time in milliseconds since the epoch. */
+  lossMessage(lost: number, wallMs: number): Uint8Array {
+    const out = new ProtoWriter();
+    const start = out.begin(RATE_LIMIT_INFO);
+    out.varint(varintKey(1));
+    out.varint64(lost >>> 0, Math.floor(lost / 2 ** 32));
+    out.end(start);
+    out.bytes(this.#nodeName);
+    const time = out.begin(TIME);
+    writeTime(out, Math.floor(wallMs / 1000), (wallMs % 1000) * 1_000_000);
+    out.end(time);
+    return out.take();
+  }
+
+  /** Node and time, which stand behind each event, and the whole message into the output. */
+  #finish(into: ByteWriter, timeLow: number, timeHigh: number): void {
+    const out = this.#out;
+    out.bytes(this.#nodeName);
+    this.#writeTime(TIME, timeLow, timeHigh);
+    into.bytes(out.view());
+    out.length = 0;
+  }
+
+  #writeTime(key: number, low: number, high: number): void {
+    const time = this.#time;
+    this.#clock.convert(low, high, time);
+    const start = this.#out.begin(key);
+    writeTime(this.#out, time.seconds, time.nanos);
+    this.#out.end(start);
+  }
+}

@@ -1,0 +1,165 @@
+/** One growing output buffer in the wire format of protobuf. */
+import { utf8 } from "../byte-writer.ts";
+
+const INITIAL_BYTES = 16 << 10;
+/** Below this a loop is faster than TypedArray.set(). */
+const LOOP_COPY_BYTES = 24;
+const HEX = Uint8Array.from("0123456789abcdef", (digit) => digit.charCodeAt(0));
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** The key of a field that holds a varint. */
+export function varintKey(field: number): number {
+  return field * 8;
+}
+
+/** The key of a field that holds bytes with their length before them: strings, messages, packed lists. */
+export function bytesKey(field: number): number {
+  return field * 8 + 2;
+}
+
+/** Appends to a buffer that is reused event after event. */
+export class ProtoWriter {
+  #bytes: Uint8Array = new Uint8Array(INITIAL_BYTES);
+  length = 0;
+
+  /** What was written, until the next write. */
+  view(): Uint8Array {
+    return this.#bytes.subarray(0, this.length);
+  }
+
+  /** A copy of what was written, which the caller owns; the writer is empty afterwards. */
+  take(): Uint8Array {
+    const copy = this.#bytes.slice(0, this.length);
+    this.length = 0;
+    return copy;
+  }
+
+  bytes(fragment: Uint8Array): void {
+    const size = fragment.length;
+    this.#reserve(size);
+    const at = this.length;
+    if (size <= LOOP_COPY_BYTES) {
+      const target = this.#bytes;
+      for (let i = 0; i < size; i++) target[at + i] = fragment[i] as number;
+    } else {
+      this.#bytes.set(fragment, at);
+    }
+    this.length = at + size;
+  }
+
+  byte(value: number): void {
+    this.#reserve(1);
+    this.#bytes[this.length++] = value;
+  }
+
+  /** An unsigned integer below 2^32. */
+  varint(value: number): void {
+    this.#reserve(5);
+    let rest = value;
+    while (rest >= 0x80) {
+      this.#bytes[this.length++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
+    }
+    this.#bytes[this.length++] = rest;
+  }
+
+  /** A 64-bit integer, signed or not, given as two words. */
+  varint64(low: number, high: number): void {
+    this.#reserve(10);
+    let restLow = low;
+    let restHigh = high;
+    while (restHigh !== 0) {
+      this.#bytes[this.length++] = (restLow & 0x7f) | 0x80;
+      restLow = ((restLow >>> 7) | (restHigh << 25)) >>> 0;
+      restHigh >>>= 7;
+    }
+    this.varint(restLow);
+  }
+
+  /** A signed 32-bit integer: a negative one takes ten bytes. */
+  int32(value: number): void {
+    if (value < 0) this.varint64(value >>> 0, 0xffff_ffff);
+    else this.varint(value);
+  }
+
+  /** A field with bytes. */
+  bytesField(key: number, content: Uint8Array): void {
+    this.varint(key);
+    this.varint(content.length);
+    this.bytes(content);
+  }
+
+  /** A string field; invalid UTF-8, which receivers refuse, becomes U+FFFD. */
+  textField(key: number, text: Uint8Array): void {
+    this.bytesField(key, isAscii(text) ? text : utf8(decoder.decode(text)));
+  }
+
+  /** A field with a UInt32Value. */
+  wrappedUint32(key: number, value: number): void {
+    const start = this.begin(key);
+    if (value !== 0) {
+      this.byte(varintKey(1));
+      this.varint(value);
+    }
+    this.end(start);
+  }
+
+  /** A field with an Int32Value. */
+  wrappedInt32(key: number, value: number): void {
+    const start = this.begin(key);
+    if (value !== 0) {
+      this.byte(varintKey(1));
+      this.int32(value);
+    }
+    this.end(start);
+  }
+
+  /** A 64-bit mask, given as two words, as a string field of 16 lower-case hexadecimal digits. */
+  hex64Field(key: number, low: number, high: number): void {
+    this.varint(key);
+    this.varint(16);
+    this.#reserve(16);
+    this.#hex32(high);
+    this.#hex32(low);
+  }
+
+  /** Opens a field with a message; what is written until end() is its content. */
+  begin(key: number): number {
+    this.varint(key);
+    this.byte(0);
+    return this.length;
+  }
+
+  /** Closes the message that begin() opened. */
+  end(start: number): void {
+    const size = this.length - start;
+    if (size < 0x80) {
+      this.#bytes[start - 1] = size;
+      return;
+    }
+    const more = size < 0x4000 ? 1 : size < 0x20_0000 ? 2 : size < 0x1000_0000 ? 3 : 4;
+    this.#reserve(more);
+    this.#bytes.copyWithin(start + more, start, this.length);
+    this.length = start - 1;
+    this.varint(size);
+    this.length += size;
+  }
+
+  #reserve(size: number): void {
+    if (this.length + size <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.length + size));
+    grown.set(this.#bytes.subarray(0, this.length));
+    this.#bytes = grown;
+  }
+
+  #hex32(word: number): void {
+    for (let shift = 28; shift >= 0; shift -= 4) {
+      this.#bytes[this.length++] = HEX[(word >>> shift) & 15] as number;
+    }
+  }
+}
+
+function isAscii(text: Uint8Array): boolean {
+  for (let i = 0; i < text.length; i++) if ((text[i] as number) >= 0x80) return false;
+  return true;
+}
