@@ -9,10 +9,10 @@
 SEC("kretprobe")
 int hook_kretprobe(struct pt_regs *context)
 {
-	__u32 frame = context->sp;
-	struct call_key key = call_key(frame - 8);
+	__u32 frame = PT_REGS_SP(context);
+	struct call_key key = call_key(frame - RETURN_ADDRESS_BYTES);
 
 	if (!(hook_config.flags & HOOK_SYSCALL) && bpf_map_lookup_elem(&hook_calls, &key))
-		frame -= 8;
-	return run_exit(frame, context->ax);
+		frame -= RETURN_ADDRESS_BYTES;
+	return run_exit(frame, PT_REGS_RC(context));
 }

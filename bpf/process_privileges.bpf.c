@@ -4,6 +4,7 @@
  * the object loads where the kernel refuses kprobes.
  */
 #include "maps.h"
+#include "registers.h"
 
 #define MAP_EXTENTS 5 /* more of them are in an array of their own, sorted */
 #define SECUREBIT_NOROOT 1
@@ -76,7 +77,7 @@ SEC("kprobe")
 int process_privileges(struct pt_regs *ctx)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	__u16 found = exec_privileges((struct linux_binprm *)ctx->di);
+	__u16 found = exec_privileges((struct linux_binprm *)PT_REGS_PARM1(ctx));
 
 	bpf_map_update_elem(&exec_gains, &pid, &found, BPF_ANY);
 	return 0;

@@ -24,6 +24,7 @@ export const SUITES: Suite[] = [
       for (const directory of ["bpf", "agent/native", "e2e/guest/programs", "bench/programs"]) {
         await runCheck(context, `builds ${directory}`, "make", ["-C", directory, "-j2"]);
       }
+      await runCheck(context, "builds bpf for arm64", "make", ["-C", "bpf", "-j2", "arm64"]);
     },
   },
   {

@@ -6,6 +6,7 @@
 #include "core.h"
 #include "cred.h"
 #include "process.h"
+#include "registers.h"
 
 #define KEEP_QUIET 1 /* BPF_RB_NO_WAKEUP */
 
@@ -117,7 +118,7 @@ int smallest_setuid(const struct pt_regs **parameters)
 	if (!hit)
 		return 0;
 	fill(&hit->head, &hit->slot, sizeof(*hit), sizeof(hit->value));
-	hit->value = (__s64)(__s32)parameters[0]->di;
+	hit->value = (__s64)(__s32)PT_REGS_PARM1_SYSCALL(parameters[0]);
 	hit->slot.status = ARG_OK;
 	bpf_ringbuf_submit(hit, KEEP_QUIET);
 	return 0;

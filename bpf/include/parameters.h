@@ -8,6 +8,7 @@
 #define TRIGON_PARAMETERS_H
 
 #include "maps.h"
+#include "registers.h"
 
 /* Cuts a register to the width of its type and extends the sign. */
 static __always_inline __u64 narrow(__u64 value, __u8 width, __u8 flags)
@@ -21,18 +22,6 @@ static __always_inline __u64 narrow(__u64 value, __u8 width, __u8 flags)
 #ifndef PARAMETERS_KEPT
 #define PARAMETERS_KEPT 0 /* 1: those of system calls have been taken out of their registers */
 #endif
-
-/* The layout of struct pt_regs is the architecture's ABI: its offsets need no relocation. */
-#define REGISTER(name) __builtin_offsetof(struct pt_regs, name)
-
-/* A system call's wrapper gets them in a struct pt_regs, the fourth in r10. */
-#define SYSCALL_OFFSET(index)           \
-	((index) == 0   ? REGISTER(di)  \
-	 : (index) == 1 ? REGISTER(si)  \
-	 : (index) == 2 ? REGISTER(dx)  \
-	 : (index) == 3 ? REGISTER(r10) \
-	 : (index) == 4 ? REGISTER(r8)  \
-			: REGISTER(r9))
 
 /* In assembler, or the compiler merges loads of different offsets into one of a computed address. */
 #define LOAD_AT(base, offset)                                                                              \
@@ -63,7 +52,7 @@ static __always_inline __u64 narrow(__u64 value, __u8 width, __u8 flags)
 
 static __always_inline __u32 syscall_offset(__u8 index)
 {
-	return SYSCALL_OFFSET(index);
+	return SYSCALL_PARAMETER(index);
 }
 
 #ifdef FIELD_PARAMETERS
@@ -104,7 +93,7 @@ static __always_inline bool read_parameter(void *context, __u8 index, __u64 *val
 	}
 	regs = LOAD_AT(context, PARAMETER_OFFSET(0));
 	if (TYPED_PARAMETERS) {
-		*value = LOAD_BY_INDEX(regs, index, SYSCALL_OFFSET);
+		*value = LOAD_BY_INDEX(regs, index, SYSCALL_PARAMETER);
 		return true;
 	}
 	return !bpf_probe_read_kernel(value, sizeof(*value), (const char *)regs + syscall_offset(index));
