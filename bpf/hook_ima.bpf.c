@@ -4,6 +4,7 @@
  * sleep. The first half, hook_fentry, has filtered and kept the record. Of the programs on one hook the one that came
  * last runs first.
  */
+#define TRIGON_SLEEPABLE
 #include "exit.h"
 
 #define CONTEXT_OFFSET(index) ((index) * 8)

@@ -207,8 +207,14 @@ export interface RingReaderOptions {
    * returned is pending, records wait as if the main thread were busy; flush() does not.
    */
   onBatch: (batch: ArrayBuffer) => void | Promise<void>;
-  /** How long the reader thread sleeps when nothing wakes it; 10 by default. */
+  /** How long the reader thread waits between two looks at the ring while records keep coming; 10 by default. */
   pollMs?: number;
+  /**
+   * An array map of one 32-bit word with BPF_F_MMAPABLE: not 0 while the reader sleeps without a timer, which it does
+   * once the ring has stayed empty for `pollMs`. The programs that fill the ring must read the word before they post and
+   * ask for a wake-up (BPF_RB_FORCE_WAKEUP) then. Absent: the reader looks at the ring every `pollMs` for ever.
+   */
+  sleepFlag?: BpfMap;
   /** Upper bound of one batch, 256 KiB by default; only a single larger record exceeds it. */
   batchBytes?: number;
   /** How much may wait for the main thread, 32 MiB by default; one batch may in any case, and exceed it. */

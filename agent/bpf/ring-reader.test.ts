@@ -10,6 +10,7 @@ import {
   GetuidRecorder,
   letReaderRead,
   makeMap,
+  readerSwitches,
   thrownBy,
 } from "./testing/programs.ts";
 
@@ -27,6 +28,46 @@ describeBpf("a ring reader", () => {
     await until(() => expect(collector.numbers.length).toBeGreaterThanOrEqual(8));
     expect(collector.numbers).toEqual(kept(0, 10));
     reader.close();
+    recorder.close();
+  });
+
+  test("sleeps without a timer while nothing comes, and the first record after silence wakes it", async () => {
+    const recorder = new GetuidRecorder();
+    const collector = new Collector();
+    const reader = collector.read(recorder.events, { pollMs: 1, sleepFlag: recorder.readerSleeps });
+    for (let round = 1; round <= 20; round++) {
+      await until(() => expect(recorder.isReaderAsleep()).toBe(true));
+      const before = readerSwitches();
+      await sleep(50);
+      expect(readerSwitches() - before).toBeLessThanOrEqual(1); // it may have been about to fall asleep
+      recorder.record(5);
+      await until(() => expect(collector.numbers).toEqual(kept(0, round * 5)));
+    }
+    reader.close();
+    expect(recorder.isReaderAsleep()).toBe(false);
+    recorder.close();
+  });
+
+  test("loses no record that comes while it falls asleep", async () => {
+    const recorder = new GetuidRecorder();
+    const collector = new Collector();
+    const reader = collector.read(recorder.events, { pollMs: 1, sleepFlag: recorder.readerSleeps });
+    for (let round = 1; round <= 200; round++) {
+      recorder.record(5);
+      block(round % 40); // the transition takes some 10 to 30 ms: records meet all of it
+      if (round % 10 === 0) await until(() => expect(collector.numbers).toHaveLength(round * 4));
+    }
+    expect(collector.numbers).toEqual(kept(0, 1000));
+    reader.close();
+    recorder.close();
+  });
+
+  test("needs a flag that can be mapped", () => {
+    const recorder = new GetuidRecorder();
+    const flag = makeMap();
+    const error = thrownBy(() => new Collector().read(recorder.events, { sleepFlag: flag }));
+    expect(error.message).toMatch(/^read ring events: /);
+    flag.close();
     recorder.close();
   });
 

@@ -64,9 +64,15 @@ export function openHandles(
   object.load();
   // The reader comes first: what the sensors tell from their first moment on is read.
   const { onBatch, backlogBytes } = options;
+  const sleepFlag = object.map("reader_sleeps");
   const reader = keep(
-    bpf.readRing(object.map("events"), { onBatch, ...(backlogBytes !== undefined && { backlogBytes }) }),
+    bpf.readRing(object.map("events"), {
+      onBatch,
+      sleepFlag,
+      ...(backlogBytes !== undefined && { backlogBytes }),
+    }),
   );
+  sleepFlag.close(); // the reader holds it
   const sensors = EVENTS.map((event) => ({ event, program: keep(object.program(`process_${event}`)) }));
   const links = sensors.map(({ event, program }) =>
     keep(program.attachRawTracepoint(`sched_process_${event}`)),

@@ -24,6 +24,15 @@ MAP struct {
 	__uint(max_entries, 4 << 20);
 } events SEC(".maps");
 
+/* Not 0: the reader of the ring sleeps until a record asks for a wake-up; see ring.h. User space writes it. */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} reader_sleeps SEC(".maps");
+
 /* Counters of the sensors, by record kind. */
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -7,10 +7,26 @@
 
 #define WAKE_UP_BYTES (64 << 10)
 
-/* The reader polls: a wake-up per record costs more than the record. Only a filling ring wakes it. */
+static __always_inline bool reader_sleeps_now(void)
+{
+	__u32 key = 0;
+	volatile __u32 *sleeps = bpf_map_lookup_elem(&reader_sleeps, &key);
+
+	return sleeps && *sleeps;
+}
+
+/*
+ * A wake-up per record costs more than the record. While records keep coming the reader polls, and only a filling ring
+ * wakes it. When it is about to sleep it says so and waits for the programs that run (an RCU grace period): each program
+ * that posts later sees it here, so no barrier is needed.
+ */
 static __always_inline __u64 wake_up_flags(void)
 {
-	if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= WAKE_UP_BYTES)
+#ifdef TRIGON_SLEEPABLE
+	/* The grace period does not wait for programs that may sleep. */
+	return BPF_RB_FORCE_WAKEUP;
+#endif
+	if (reader_sleeps_now() || bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= WAKE_UP_BYTES)
 		return BPF_RB_FORCE_WAKEUP;
 	return BPF_RB_NO_WAKEUP;
 }

@@ -65,19 +65,28 @@ export function loadHooks(tag = 7, bigRecordBytes = 0): BpfObject {
 export class GetuidRecorder {
   readonly object: BpfObject;
   readonly events: BpfMap;
+  /** The word that says whether the reader of `events` sleeps. */
+  readonly readerSleeps: BpfMap;
   readonly #close: (() => void)[];
 
   constructor({ bigRecordBytes = 0 } = {}) {
     this.object = loadHooks(7, bigRecordBytes);
     this.events = this.object.map("events");
+    this.readerSleeps = this.object.map("reader_sleeps");
     const program = this.object.program("on_getuid");
     const link = program.attachRawTracepoint("sys_enter");
-    this.#close = [link, program, this.events, this.object].map((handle) => () => handle.close());
+    this.#close = [link, program, this.events, this.readerSleeps, this.object].map(
+      (handle) => () => handle.close(),
+    );
   }
 
   /** Records with the numbers that follow; of five numbers the last one is discarded by the program. */
   record(count: number): void {
     for (let i = 0; i < count; i++) process.getuid?.();
+  }
+
+  isReaderAsleep(): boolean {
+    return this.readerSleeps.lookup(u32(0))?.[0] !== 0;
   }
 
   close(): void {
@@ -110,8 +119,7 @@ export function block(ms: number): void {
 
 /** Blocks this thread until that of the only reader has read what is in the ring now, or waits for this one. */
 export function letReaderRead(): void {
-  const task = readdirSync("/proc/self/task").find((id) => taskFile(id, "comm") === "ring-reader\n");
-  if (!task) throw new Error("no reader runs");
+  const task = readerTask();
   let last = lookAtTask(task);
   const enough = last.sleeps + 2; // it may have been about to fall asleep, and read once more until the next time
   while (last.sleeps < enough) {
@@ -120,6 +128,17 @@ export function letReaderRead(): void {
     if (last.isAsleep && now.isAsleep && now.sleeps === last.sleeps) return; // longer than a poll lasts
     last = now;
   }
+}
+
+/** How often the thread of the only reader has gone to sleep. */
+export function readerSwitches(): number {
+  return lookAtTask(readerTask()).sleeps;
+}
+
+function readerTask(): string {
+  const task = readdirSync("/proc/self/task").find((id) => taskFile(id, "comm") === "ring-reader\n");
+  if (!task) throw new Error("no reader runs");
+  return task;
 }
 
 function lookAtTask(id: string): { isAsleep: boolean; sleeps: number } {

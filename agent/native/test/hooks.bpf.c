@@ -41,6 +41,15 @@ struct {
 	__uint(max_entries, 1 << 16);
 } events SEC(".maps");
 
+/* Not 0: the reader of the ring sleeps. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} reader_sleeps SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -77,6 +86,14 @@ static __always_inline __u64 count(void)
 	return counter ? (*counter)++ : 0;
 }
 
+static __always_inline __u64 wake_up_flags(void)
+{
+	__u32 zero = 0;
+	volatile __u32 *sleeps = bpf_map_lookup_elem(&reader_sleeps, &zero);
+
+	return sleeps && *sleeps ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
 static __always_inline void post(__u32 tag, __u64 number, bool discard)
 {
 	struct record *r = bpf_ringbuf_reserve(&events, sizeof(*r), 0);
@@ -89,7 +106,7 @@ static __always_inline void post(__u32 tag, __u64 number, bool discard)
 	if (discard)
 		bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
 	else
-		bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+		bpf_ringbuf_submit(r, wake_up_flags());
 }
 
 /* Of five records one is discarded: readers must skip it. */
@@ -110,7 +127,7 @@ static __always_inline void post_big(__u32 tag, __u32 size)
 	r->size = size;
 	r->tag = tag;
 	r->number = count();
-	bpf_ringbuf_output(&events, r, size, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_output(&events, r, size, wake_up_flags());
 }
 
 SEC("raw_tp/sys_enter")

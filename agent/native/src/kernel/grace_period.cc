@@ -5,18 +5,31 @@
 #include <cerrno>
 #include <cstdint>
 
-#include "objects/unique_fd.h"
+namespace {
 
-// The kernel waits so (since 4.20, for one grace period of RCU) before an update of a map of maps returns: its user may
-// take for granted that nothing works with the old inner map any more. membarrier() would do the same, but not where
-// CPUs run without a timer tick (nohz_full).
+constexpr uint32_t kKey = 0;
+
+}  // namespace
+
+int GracePeriod::Open() {
+  if (outer_) return 0;
+  inner_ = UniqueFd(bpf_map_create(BPF_MAP_TYPE_ARRAY, "grace_inner", sizeof(kKey), sizeof(uint32_t), 1, nullptr));
+  if (!inner_) return errno;
+  LIBBPF_OPTS(bpf_map_create_opts, options, .inner_map_fd = static_cast<uint32_t>(inner_.get()));
+  outer_ = UniqueFd(bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "grace_outer", sizeof(kKey), sizeof(int), 1, &options));
+  return outer_ ? 0 : errno;
+}
+
+// Before an update of a map of maps returns, the kernel waits for one grace period of RCU (since 4.20): its user may take
+// for granted that nothing works with the old inner map any more. membarrier() would do the same, but not where CPUs run
+// without a timer tick (nohz_full).
+int GracePeriod::Wait() {
+  const int value = inner_.get();
+  return bpf_map_update_elem(outer_.get(), &kKey, &value, BPF_ANY) < 0 ? errno : 0;
+}
+
 int WaitForPrograms() {
-  constexpr uint32_t kKey = 0;
-  UniqueFd inner(bpf_map_create(BPF_MAP_TYPE_ARRAY, "grace_inner", sizeof(kKey), sizeof(uint32_t), 1, nullptr));
-  if (!inner) return errno;
-  LIBBPF_OPTS(bpf_map_create_opts, options, .inner_map_fd = static_cast<uint32_t>(inner.get()));
-  UniqueFd outer(bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "grace_outer", sizeof(kKey), sizeof(int), 1, &options));
-  if (!outer) return errno;
-  const int value = inner.get();
-  return bpf_map_update_elem(outer.get(), &kKey, &value, BPF_ANY) < 0 ? errno : 0;
+  GracePeriod period;
+  const int error = period.Open();
+  return error ? error : period.Wait();
 }

@@ -52,11 +52,20 @@ Napi::Value RingReader::Read(const Napi::CallbackInfo& info) {
   if (batch_bytes < 8) throw Napi::RangeError::New(env, "batchBytes: expected 8 or more");
   uint32_t backlog_bytes = Uint32Property(options, "backlogBytes", kDefaultBacklogBytes);
 
+  UniqueFd sleep_flag;
+  if (Napi::Value flag = options.Get("sleepFlag"); IsPresent(flag)) {
+    BpfMap* flag_map = UnwrapArgument<BpfMap>(flag, "sleepFlag");
+    sleep_flag = UniqueFd::Duplicate(flag_map->Fd("read ring"));
+    if (!sleep_flag) throw BpfFailure(env, errno, "read ring", flag_map->name());
+  }
   UniqueFd ring = UniqueFd::Duplicate(map->Fd("read ring"));
   if (!ring) throw BpfFailure(env, errno, "read ring", map->name());
   RingReader* reader = NewInstance<RingReader>(Classes::Of(env).ring_reader);
-  RingThread::Options thread_options = {
-      .poll_ms = static_cast<int>(poll_ms), .batch_bytes = batch_bytes, .backlog_bytes = backlog_bytes, .on_ready = {}};
+  RingThread::Options thread_options = {.poll_ms = static_cast<int>(poll_ms),
+                                        .sleep_flag = std::move(sleep_flag),
+                                        .batch_bytes = batch_bytes,
+                                        .backlog_bytes = backlog_bytes,
+                                        .on_ready = {}};
   reader->Start(env, std::move(ring), map->name(), on_batch.As<Napi::Function>(), std::move(thread_options));
   return reader->Value();
 }

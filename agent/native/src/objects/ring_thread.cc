@@ -30,6 +30,9 @@ int RingThread::Start(UniqueFd ring, Options options) {
   uint32_t size = sizeof(info);
   if (bpf_obj_get_info_by_fd(ring_fd_.get(), &info, &size) < 0) return errno;
   ring_bytes_ = info.max_entries;
+  if (options_.sleep_flag) {
+    if (int error = sleep_.Open(options_.sleep_flag)) return error;
+  }
 
   stop_event_ = UniqueFd(eventfd(0, EFD_CLOEXEC));
   epoll_ = UniqueFd(epoll_create1(EPOLL_CLOEXEC));
@@ -61,28 +64,45 @@ void RingThread::Stop() {
   }
   ready_.clear();
   ring_.reset();
+  sleep_.Close();
+  options_.sleep_flag.Reset();
   for (UniqueFd* fd : {&epoll_, &stop_event_, &ring_fd_}) fd->Reset();
 }
 
+// While records keep coming, it looks at the ring every poll_ms. Once a look finds nothing, it asks for a wake-up, looks
+// once more for what came before everyone knew that, and sleeps without a timer.
 void RingThread::Run() {
   while (true) {
-    WaitForRecords();
-    std::unique_lock lock(mutex_);
-    taken_.wait(lock, [this] { return stopping_ || ready_.empty() || ready_bytes_ < options_.backlog_bytes; });
-    if (stopping_) return;
-    bool announced = !ready_.empty();
-    Read();
-    if (!ready_.empty() && !announced && !paused_) options_.on_ready();
+    if (idle_ && sleep_.is_open() && sleep_.Begin()) {
+      if (!Collect()) return;
+      if (idle_) WaitForRecords(-1);
+      sleep_.End();
+    } else {
+      WaitForRecords(options_.poll_ms);
+    }
+    if (!Collect()) return;
   }
 }
 
-void RingThread::WaitForRecords() {
+bool RingThread::Collect() {
+  std::unique_lock lock(mutex_);
+  taken_.wait(lock, [this] { return stopping_ || ready_.empty() || ready_bytes_ < options_.backlog_bytes; });
+  if (stopping_) return false;
+  const bool announced = !ready_.empty();
+  const size_t before = ready_bytes_;
+  Read();
+  idle_ = !more_ && ready_bytes_ == before;
+  if (!ready_.empty() && !announced && !paused_) options_.on_ready();
+  return true;
+}
+
+void RingThread::WaitForRecords(int timeout_ms) {
   {
     std::lock_guard lock(mutex_);
     if (more_ || stopping_) return;
   }
   epoll_event event;
-  epoll_wait(epoll_.get(), &event, 1, options_.poll_ms);
+  epoll_wait(epoll_.get(), &event, 1, timeout_ms);
 }
 
 Batch RingThread::TakeReady() {

@@ -12,13 +12,15 @@
 #include <vector>
 
 #include "objects/batch.h"
+#include "objects/reader_sleep.h"
 #include "objects/unique_fd.h"
 
 // Copies records into batches, which wait to be taken. Where they come to `backlog_bytes`, records stay in the ring.
 class RingThread {
  public:
   struct Options {
-    int poll_ms;
+    int poll_ms;          // between two looks at the ring while records keep coming
+    UniqueFd sleep_flag;  // an array of one __u32; see ReaderSleep. None: the reader never sleeps longer than poll_ms
     size_t batch_bytes;
     size_t backlog_bytes;            // one batch waits in any case
     std::function<void()> on_ready;  // called by the thread when the first batch became ready
@@ -40,7 +42,10 @@ class RingThread {
 
  private:
   void Run();
-  void WaitForRecords();
+  // -1: until there is a record, as long as that may take.
+  void WaitForRecords(int timeout_ms);
+  // Reads once there is room for what it reads; false: stopping.
+  bool Collect();
   // Reads until the ring is empty or a batch is full; what is ready may be one batch more then.
   void Read();
   Batch Take();
@@ -48,6 +53,8 @@ class RingThread {
 
   Options options_;
   UniqueFd ring_fd_, stop_event_, epoll_;
+  ReaderSleep sleep_;  // used by the thread alone
+  bool idle_ = false;  // the last look at the ring found nothing; likewise
   std::unique_ptr<ring_buffer, decltype(&ring_buffer__free)> ring_{nullptr, ring_buffer__free};
   size_t ring_bytes_ = 0;
   std::thread thread_;
