@@ -33,8 +33,18 @@ export interface TransportOptions {
 /** Probes a silent peer by TCP, so that a vanished API server ends a connection even without any of our timers. */
 const TCP_KEEPALIVE_MS = 30_000;
 
+/** What a client needs of a transport. */
+export interface Transport {
+  /** Resolves with the complete answer, whatever its status; rejects when there was none in time. */
+  send(request: ApiRequest): Promise<ApiResponse>;
+  /** Resolves when the headers are there; the caller reads or destroys the body. */
+  open(request: ApiRequest, signal: AbortSignal): Promise<IncomingMessage>;
+  /** Closes idle connections; requests in flight end by themselves. */
+  close(): void;
+}
+
 /** Sends requests; knows nothing of Kubernetes objects. */
-export class ApiTransport {
+export class ApiTransport implements Transport {
   readonly #access: ClusterAccess;
   readonly #options: Required<TransportOptions>;
   readonly #module: typeof http | typeof https;
@@ -51,7 +61,6 @@ export class ApiTransport {
     });
   }
 
-  /** Resolves with the complete answer, whatever its status; rejects when there was none in time. */
   async send(request: ApiRequest): Promise<ApiResponse> {
     const signal = AbortSignal.timeout(this.#options.requestTimeoutMs);
     try {
@@ -62,7 +71,6 @@ export class ApiTransport {
     }
   }
 
-  /** Resolves when the headers are there; the caller reads or destroys the body. */
   async open(request: ApiRequest, signal: AbortSignal): Promise<IncomingMessage> {
     try {
       return await this.#start(request, { agent: false, signal, acceptEncoding: "identity" });
@@ -71,7 +79,6 @@ export class ApiTransport {
     }
   }
 
-  /** Closes idle connections; requests under way end by themselves. */
   close(): void {
     this.#agent.destroy();
   }

@@ -1,5 +1,5 @@
 /** A thin typed client of the Kubernetes REST API. */
-import { type ApiRequest, ApiTransport, type TransportOptions } from "./api-transport.ts";
+import { type ApiRequest, ApiTransport, type Transport, type TransportOptions } from "./api-transport.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
 import { hasStatus, isFailedTest, KubeError, type KubeStatus, parseStatus } from "./kube-error.ts";
 import {
@@ -37,10 +37,10 @@ const PAGE_SIZE = 500;
 
 /** Every method rejects with KubeError when the API server refuses, and with another Error when there is no answer. */
 export class KubeClient {
-  readonly transport: ApiTransport;
+  readonly transport: Transport;
 
-  constructor(access: ClusterAccess, options: TransportOptions) {
-    this.transport = new ApiTransport(access, options);
+  constructor(access: ClusterAccess, options: TransportOptions, transport?: Transport) {
+    this.transport = transport ?? new ApiTransport(access, options);
   }
 
   /** Undefined when the object does not exist. */

@@ -46,7 +46,7 @@ const PATIENCE: Patience = { answerMs: 30_000, bookmarkMs: 90_000, graceMs: 30_0
 /** Keeps `store` equal to what the API server has, with never more than one open watch. */
 export class ResourceWatch<T extends KubeObject> {
   readonly #options: ResourceWatchOptions<T>;
-  readonly #handlers: WatchHandlers<T>;
+  #handlers: WatchHandlers<T>;
   readonly #store = new Map<string, T>();
   readonly #stopped = new AbortController();
   readonly #synced = Promise.withResolvers<void>();
@@ -79,7 +79,9 @@ export class ResourceWatch<T extends KubeObject> {
     return this.#problem ?? (this.#isSynced ? undefined : "not listed yet");
   }
 
-  start(): void {
+  /** Begins; handlers that need the store themselves are given here instead of to the constructor. */
+  start(handlers: WatchHandlers<T> = this.#handlers): void {
+    this.#handlers = handlers;
     this.#running ??= this.#run();
   }
 

@@ -1,21 +1,20 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { makeLogger } from "./testing/api-server.ts";
-import { TerminalError, WorkQueue, type WorkQueueOptions } from "./work-queue.ts";
+import { TerminalError, type Work, WorkQueue, type WorkQueueOptions } from "./work-queue.ts";
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-function makeQueue(work: WorkQueueOptions["work"], options: Partial<WorkQueueOptions> = {}): WorkQueue {
+function makeQueue(work: Work, options: Partial<WorkQueueOptions> = {}): WorkQueue {
   const backoff = { initialMs: 100, maxMs: 400 };
   const queue = new WorkQueue({
     name: "test",
     logger: makeLogger(),
-    work,
     backoff,
     random: () => 1,
     ...options,
   });
-  queue.start();
+  queue.start(work);
   return queue;
 }
 

@@ -11,8 +11,6 @@ export class TerminalError extends Error {
 export interface WorkQueueOptions {
   name: string;
   logger: Logger;
-  /** May ask to run again later by resolving with a delay. */
-  work(key: string): Promise<{ againAfterMs?: number } | undefined>;
   concurrency?: number;
   backoff?: BackoffOptions;
   /** Starts per second over all keys; absent: as many as there are. */
@@ -21,6 +19,9 @@ export interface WorkQueueOptions {
   /** Told after each run. */
   onDone?(key: string, result: "ok" | "retry" | "terminal", seconds: number): void;
 }
+
+/** What is done for a key; asks to run again later by resolving with a delay. */
+export type Work = (key: string) => Promise<{ againAfterMs?: number } | undefined>;
 
 /** Add keys from anywhere; nothing runs before start(). */
 export class WorkQueue {
@@ -33,7 +34,7 @@ export class WorkQueue {
   readonly #failures = new Map<string, number>();
   #pace: NodeJS.Timeout | undefined;
   #nextStartAt = 0;
-  #isStarted = false;
+  #work: Work | undefined;
   #isStopped = false;
 
   constructor(options: WorkQueueOptions) {
@@ -68,8 +69,9 @@ export class WorkQueue {
     this.#timers.set(key, { at, timer });
   }
 
-  start(): void {
-    this.#isStarted = true;
+  /** Begins; the work comes here, because it may need to add keys itself. */
+  start(work: Work): void {
+    this.#work = work;
     this.#dispatchSoon();
   }
 
@@ -89,11 +91,12 @@ export class WorkQueue {
   }
 
   #dispatch(): void {
-    if (!this.#isStarted || this.#isStopped) return;
+    const work = this.#work;
+    if (work === undefined || this.#isStopped) return;
     for (const key of this.#ready) {
       if (this.#running.size >= (this.#options.concurrency ?? 1) || this.#mustPace()) return;
       this.#ready.delete(key);
-      this.#running.set(key, this.#run(key));
+      this.#running.set(key, this.#run(key, work));
     }
   }
 
@@ -111,12 +114,12 @@ export class WorkQueue {
     return false;
   }
 
-  async #run(key: string): Promise<void> {
+  async #run(key: string, work: Work): Promise<void> {
     const started = performance.now();
     let result: "ok" | "retry" | "terminal" = "ok";
     let againAfterMs: number | undefined;
     try {
-      againAfterMs = (await this.#options.work(key))?.againAfterMs;
+      againAfterMs = (await work(key))?.againAfterMs;
       this.#failures.delete(key);
     } catch (error) {
       result = error instanceof TerminalError ? "terminal" : "retry";

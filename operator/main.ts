@@ -8,7 +8,7 @@ import { createRegistry } from "../lib/metrics.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { compilePolicy } from "../policy/compile.ts";
 import { type Config, parseCommand, USAGE } from "./config.ts";
-import { Operator } from "./operator.ts";
+import { startOperator } from "./operator.ts";
 
 const command = parseCommand(process.argv.slice(2), process.env, hostname());
 if (command.kind === "help") {
@@ -27,23 +27,29 @@ async function run(config: Config): Promise<void> {
   const { namespace, instance } = config;
   try {
     const client = new KubeClient(await connect(config), { userAgent: `trigon-operator/${version}` });
-    const operator = new Operator({ client, compile: compilePolicy, namespace, instance, logger, registry });
+    const operator = startOperator({ client, compile: compilePolicy, namespace, instance, logger, registry });
+    const stop = async () => {
+      await operator.stop();
+      client.transport.close();
+    };
     const health = await startHealthServer({
       ...config.metricsServer,
       registry,
       live: {},
-      ready: operator.checks(),
+      ready: operator.checks,
+    }).catch(async (error: unknown) => {
+      await stop(); // its watches would keep the process alive
+      throw error;
     });
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
       process.once(signal, async () => {
         logger.info(`${signal}: stopping`);
-        await operator.stop();
-        client.transport.close();
+        await stop();
         await health.close();
-        process.exit(0); // also while start() waits for an API server that does not answer
+        process.exit(0); // also while the operator waits for an API server that does not answer
       });
     }
-    await operator.start();
+    await operator.started;
   } catch (error) {
     logger.error(`cannot start: ${errorText(error)}`);
     process.exitCode = 1;

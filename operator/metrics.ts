@@ -9,11 +9,15 @@ export interface OperatorMetrics {
   statusWrites: Counter;
 }
 
-/** Registers them; `depth` is read when somebody scrapes. */
-export function createOperatorMetrics(
-  registry: Registry,
-  read: { queueDepth(): Record<string, number>; policies(): number; nodes(): number },
-): OperatorMetrics {
+/** What is read when metrics are scraped. */
+export interface OperatorState {
+  queueDepth(): Record<string, number>;
+  policies(): number;
+  nodes(): number;
+}
+
+/** Registers gauges of what the operator knows at the time of a scrape. */
+export function registerGauges(registry: Registry, read: OperatorState): void {
   const registers = [registry];
   const gauge = (name: string, help: string, value: () => number) =>
     new Gauge({
@@ -33,8 +37,13 @@ export function createOperatorMetrics(
       for (const [queue, depth] of Object.entries(read.queueDepth())) this.set({ queue }, depth);
     },
   });
-  gauge("trigon_operator_policies", "Policies known.", read.policies);
+  gauge("trigon_operator_policies", "Policies in the cluster.", read.policies);
   gauge("trigon_operator_nodes", "Nodes with an agent Pod.", read.nodes);
+}
+
+/** Registers the counters. */
+export function createOperatorMetrics(registry: Registry): OperatorMetrics {
+  const registers = [registry];
   return {
     reconciles: new Counter({
       name: "trigon_operator_reconciles_total",
@@ -55,7 +64,7 @@ export function createOperatorMetrics(
     }),
     statusWrites: new Counter({
       name: "trigon_operator_status_writes_total",
-      help: "Writes of a policy's status.",
+      help: "Writes to the status of policies.",
       registers,
     }),
   };

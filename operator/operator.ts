@@ -1,19 +1,23 @@
 /** The operator as a whole: watches feed two queues, one distributes specs, one publishes statuses. */
 import type { Registry } from "prom-client";
-import { hookSpecConfigMapName, parsePolicyKey, policyKey } from "../crds/names.ts";
+import { hookSpecConfigMapName, type PolicyRef, parsePolicyKey, policyKey } from "../crds/names.ts";
 import type { KubeClient } from "../lib/kube.ts";
 import type { Logger } from "../lib/logger.ts";
 import { createWatchMetrics } from "../lib/metrics.ts";
 import { WorkQueue } from "../lib/work-queue.ts";
 import type { Compile } from "./compiler.ts";
 import type { SpecObject } from "./distribute/config-map.ts";
+import type { Again } from "./distribute/repair-pace.ts";
 import { SpecStore } from "./distribute/spec-store.ts";
-import { createOperatorMetrics } from "./metrics.ts";
-import { type ReconcileDeps, reconcile } from "./reconcile.ts";
+import { UnusedSpecs } from "./distribute/unused-specs.ts";
+import { createOperatorMetrics, type OperatorMetrics, registerGauges } from "./metrics.ts";
+import { reconcile } from "./reconcile.ts";
 import { type PolicyObject, policyRefOf } from "./resources.ts";
-import { Sources } from "./sources.ts";
+import { type SourceHandlers, Sources } from "./sources.ts";
+import type { AgentPod } from "./status/agent-pod.ts";
 import { EventRecorder } from "./status/events.ts";
 import { NodeIndex } from "./status/node-index.ts";
+import type { NodeReport } from "./status/node-report.ts";
 import { StatusPublisher } from "./status/publish.ts";
 import { StatusReporter } from "./status/reporter.ts";
 
@@ -30,172 +34,135 @@ export interface OperatorDeps {
   now?: () => number;
 }
 
+/** An operator that has been started. */
+export interface Operator {
+  /** Resolves when everything is listed and work has begun: before that, missing nodes would look like no nodes. */
+  started: Promise<void>;
+  /** For /readyz. */
+  checks: Record<string, () => string | undefined>;
+  /** Lets running writes end. */
+  stop(): Promise<void>;
+}
+
 /** Key prefix of ConfigMaps whose content names no policy. */
 const DAMAGED = "ConfigMap/";
 
-/** start() once, stop() once; whoever holds the leader's lease may do so. */
-export class Operator {
-  readonly #logger: Logger;
-  readonly #sources: Sources;
-  readonly #nodes: NodeIndex;
-  readonly #specs: SpecStore;
-  readonly #reporter: StatusReporter;
-  readonly #specQueue: WorkQueue;
-  readonly #statusQueue: WorkQueue;
-  #isRunning = false;
+/** Starts the operator; only the holder of the leader's lease may do so. */
+export function startOperator(deps: OperatorDeps): Operator {
+  const { client, compile, namespace, logger, registry, instance, now = Date.now } = deps;
+  const metrics = createOperatorMetrics(registry);
+  const specQueue = makeSpecQueue(logger, metrics);
+  const statusQueue = new WorkQueue({ name: "status of", logger, concurrency: 8 });
+  const sources = new Sources({ client, namespace, logger, metrics: createWatchMetrics(registry) });
+  const nodes = new NodeIndex();
+  const isInUse = (ref: PolicyRef, name: string) =>
+    nodes.runs(policyKey(ref), (hash) => hookSpecConfigMapName(hash) === name);
+  const specs = new SpecStore({ client, namespace, logger, now, known: () => sources.specs.store.values() });
+  const unused = new UnusedSpecs({ specs, sources, isInUse });
+  const reporter = new StatusReporter({
+    queue: statusQueue,
+    findPolicy: (key) => findPolicy(sources, key),
+    nodesOf: (key) => nodes.nodesOf(key),
+    nodeCount: () => nodes.size,
+    publisher: new StatusPublisher({ client, now }),
+    events: new EventRecorder({ client, logger, now, instance }),
+    onWritten: () => metrics.statusWrites.inc(),
+    onRejected: () => metrics.rejections.inc(),
+  });
+  registerGauges(registry, {
+    queueDepth: () => ({ specs: specQueue.depth, status: statusQueue.depth }),
+    policies: () => sources.policyKeys().length,
+    nodes: () => nodes.size,
+  });
 
-  constructor(deps: OperatorDeps) {
-    const { client, namespace, logger, registry, instance, now = Date.now } = deps;
-    this.#logger = logger;
-    const metrics = createOperatorMetrics(registry, {
-      queueDepth: () => ({ specs: this.#specQueue.depth, status: this.#statusQueue.depth }),
-      policies: () => this.#sources.policyKeys().length,
-      nodes: () => this.#nodes.size,
-    });
-    this.#nodes = new NodeIndex((keys) => this.#reporter.nodesChanged(keys));
-    this.#sources = new Sources(
-      { client, namespace, logger, metrics: createWatchMetrics(registry) },
-      this.#handlers(),
-    );
-    this.#specs = new SpecStore({
-      client,
-      namespace,
-      logger,
-      known: () => this.#sources.specs.store.values(),
-    });
-    this.#reporter = new StatusReporter({
-      findPolicy: (key) => this.#findPolicy(key),
-      nodesOf: (key) => this.#nodes.nodesOf(key),
-      nodeCount: () => this.#nodes.size,
-      publisher: new StatusPublisher({ client, now }),
-      events: new EventRecorder({ client, logger, now, instance }),
-      onWritten: () => metrics.statusWrites.inc(),
-      onRejected: () => metrics.rejections.inc(),
-    });
-    const reconcileDeps = this.#reconcileDeps(deps.compile);
-    this.#specQueue = new WorkQueue({
-      name: "reconcile",
-      logger,
-      concurrency: 4,
-      work: (key) => this.#reconcile(reconcileDeps, key),
-      onDone: (_key, result, seconds) => {
-        metrics.reconciles.inc({ result });
-        metrics.reconcileSeconds.observe(seconds);
-      },
-    });
-    this.#statusQueue = new WorkQueue({
-      name: "status of",
-      logger,
-      concurrency: 8,
-      work: (key) => this.#publish(key),
-    });
-    this.#reporter.useQueue(this.#statusQueue);
-  }
-
-  /** Resolves when everything is listed and work has begun: before that, missing nodes would look like no nodes. */
-  async start(): Promise<void> {
-    await this.#sources.start();
-    this.#isRunning = true;
-    for (const key of this.#sources.policyKeys()) this.#specQueue.add(key);
-    this.#specQueue.start();
-    this.#statusQueue.start();
-    this.#logger.info("operator works", {
-      policies: this.#sources.policyKeys().length,
-      nodes: this.#nodes.size,
-    });
-  }
-
-  /** Lets running writes end. */
-  async stop(): Promise<void> {
-    this.#isRunning = false;
-    await Promise.all([this.#sources.stop(), this.#specQueue.stop(), this.#statusQueue.stop()]);
-  }
-
-  /** For /readyz. */
-  checks(): Record<string, () => string | undefined> {
-    return { ...this.#sources.checks(), operator: () => (this.#isRunning ? undefined : "not started") };
-  }
-
-  #handlers(): ConstructorParameters<typeof Sources>[1] {
-    return {
-      policies: {
-        onAdd: (policy) => this.#specQueue.add(keyOf(policy)),
-        onUpdate: (policy, previous) => this.#policyUpdated(policy, previous),
-        onDelete: (policy) => this.#specQueue.add(keyOf(policy)),
-      },
-      specs: {
-        onAdd: (object) => this.#specChanged(object),
-        onUpdate: (object) => this.#specChanged(object),
-        onDelete: (object) => this.#specChanged(object),
-      },
-      pods: {
-        onAdd: (pod) => this.#nodes.setPod(pod),
-        onUpdate: (pod) => this.#nodes.setPod(pod),
-        onDelete: (pod) => this.#nodes.removePod(pod),
-      },
-      reports: {
-        onAdd: (report) => this.#nodes.setReport(report),
-        onUpdate: (report) => this.#nodes.setReport(report),
-        onDelete: (report) => this.#nodes.removeReport(report),
-      },
-    };
-  }
-
-  #reconcileDeps(compile: Compile): ReconcileDeps {
-    return {
-      findPolicy: (ref) => this.#sources.findPolicy(ref),
-      compile,
-      specs: this.#specs,
-      reporter: this.#reporter,
-      isInUse: (ref, name) =>
-        this.#nodes.runs(policyKey(ref), (hash) => hookSpecConfigMapName(hash) === name),
-    };
-  }
-
-  /** Only a new generation is work: the operator's own status writes change none. */
-  #policyUpdated(policy: PolicyObject, previous: PolicyObject): void {
-    if (policy.metadata.generation !== previous.metadata.generation) this.#specQueue.add(keyOf(policy));
-    else this.#reporter.statusSeen(policy);
-  }
-
-  /** Content decides whose it is; what has none that counts is looked at by its name. */
-  #specChanged(object: SpecObject): void {
-    this.#specQueue.add(object.spec ? policyKey(object.spec.policy) : `${DAMAGED}${object.metadata.name}`);
-  }
-
-  async #reconcile(deps: ReconcileDeps, key: string): Promise<undefined> {
+  const findByRef = (ref: PolicyRef) => sources.findPolicy(ref);
+  const reconcileDeps = { findPolicy: findByRef, compile, specs, reporter, isInUse };
+  const workOnSpec = async (key: string): Promise<Again> => {
     const ref = parsePolicyKey(key);
-    if (ref !== undefined) await reconcile(deps, ref);
-    else await this.#repairDamaged(key.slice(DAMAGED.length));
-  }
+    if (ref !== undefined) return reconcile(reconcileDeps, ref);
+    return repairDamaged(key.slice(DAMAGED.length), { specs, sources, specQueue });
+  };
+  const workOnStatus = (key: string) => {
+    if (unused.areNews(key)) specQueue.add(key);
+    return reporter.work(key);
+  };
 
-  /** In the place of a wanted spec: its policy replaces it. Otherwise nobody needs it. */
-  async #repairDamaged(name: string): Promise<void> {
-    const owner = this.#specs.wantedBy(name);
-    if (owner !== undefined) return this.#specQueue.add(owner);
-    const found = [...this.#sources.specs.store.values()].find(({ metadata }) => metadata.name === name);
-    if (found !== undefined && found.spec === undefined) await this.#specs.discard(found);
-  }
+  const listed = sources.start(makeHandlers({ specQueue, reporter, nodes }));
+  let isRunning = false;
+  const started = listed.then(() => {
+    isRunning = true;
+    for (const key of sources.policyKeys()) specQueue.add(key);
+    specQueue.start(workOnSpec);
+    statusQueue.start(workOnStatus);
+    logger.info("operator started", { policies: sources.policyKeys().length, nodes: nodes.size });
+  });
+  return {
+    started,
+    checks: { ...sources.checks(), operator: () => (isRunning ? undefined : "not started") },
+    stop: async () => {
+      isRunning = false;
+      await Promise.all([sources.stop(), specQueue.stop(), statusQueue.stop()]);
+    },
+  };
+}
 
-  async #publish(key: string): Promise<{ againAfterMs?: number } | undefined> {
-    if (this.#hasUnused(key)) this.#specQueue.add(key);
-    return this.#reporter.work(key);
-  }
+function makeSpecQueue(logger: Logger, metrics: OperatorMetrics): WorkQueue {
+  return new WorkQueue({
+    name: "reconcile",
+    logger,
+    concurrency: 4,
+    onDone: (_key, result, seconds) => {
+      metrics.reconciles.inc({ result });
+      metrics.reconcileSeconds.observe(seconds);
+    },
+  });
+}
 
-  /** True if the last node has left a previous spec: its ConfigMap can go. */
-  #hasUnused(key: string): boolean {
-    const wanted = this.#specs.distributed(key);
-    if (wanted === undefined) return false;
-    return this.#sources.specsOf(key).some(({ metadata }) => {
-      const isHere = (hash: string) => hookSpecConfigMapName(hash) === metadata.name;
-      return !isHere(wanted.hash) && !this.#nodes.runs(key, isHere);
-    });
-  }
+/** What each change in the cluster leads to. */
+function makeHandlers(parts: {
+  specQueue: WorkQueue;
+  reporter: StatusReporter;
+  nodes: NodeIndex;
+}): SourceHandlers {
+  const { specQueue, reporter, nodes } = parts;
+  const policyChanged = (policy: PolicyObject) => specQueue.add(keyOf(policy));
+  /** Only a new generation is work: the operator's own status writes do not change it. */
+  const policyUpdated = (policy: PolicyObject, previous: PolicyObject) => {
+    if (policy.metadata.generation !== previous.metadata.generation) policyChanged(policy);
+    else reporter.statusSeen(policy);
+  };
+  /** The content decides which policy it belongs to; without readable content, only the name is known. */
+  const specChanged = ({ spec, metadata }: SpecObject) =>
+    specQueue.add(spec ? policyKey(spec.policy) : `${DAMAGED}${metadata.name}`);
+  const podSeen = (pod: AgentPod) => reporter.nodesChanged(nodes.setPod(pod));
+  const podGone = (pod: AgentPod) => reporter.nodesChanged(nodes.removePod(pod));
+  const reportSeen = (report: NodeReport) => reporter.nodesChanged(nodes.setReport(report));
+  const reportGone = (report: NodeReport) => reporter.nodesChanged(nodes.removeReport(report));
+  return {
+    policies: { onAdd: policyChanged, onUpdate: policyUpdated, onDelete: policyChanged },
+    specs: { onAdd: specChanged, onUpdate: specChanged, onDelete: specChanged },
+    pods: { onAdd: podSeen, onUpdate: podSeen, onDelete: podGone },
+    reports: { onAdd: reportSeen, onUpdate: reportSeen, onDelete: reportGone },
+  };
+}
 
-  #findPolicy(key: string): PolicyObject | undefined {
-    const ref = parsePolicyKey(key);
-    return ref && this.#sources.findPolicy(ref);
+/** If it has the name of a wanted spec, the policy's reconcile replaces it. Otherwise no node needs it. */
+async function repairDamaged(
+  name: string,
+  parts: { specs: SpecStore; sources: Sources; specQueue: WorkQueue },
+): Promise<Again> {
+  const owner = parts.specs.wantedBy(name);
+  if (owner !== undefined) {
+    parts.specQueue.add(owner);
+    return undefined;
   }
+  const damaged = parts.sources.findDamaged(name);
+  return damaged && parts.specs.discard(damaged);
+}
+
+function findPolicy(sources: Sources, key: string): PolicyObject | undefined {
+  const ref = parsePolicyKey(key);
+  return ref && sources.findPolicy(ref);
 }
 
 function keyOf(policy: PolicyObject): string {

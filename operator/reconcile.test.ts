@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Compiled } from "./compiler.ts";
 import type { WantedSpec } from "./distribute/plan.ts";
+import type { Again } from "./distribute/repair-pace.ts";
 import { type ReconcileDeps, reconcile } from "./reconcile.ts";
 import type { PolicyObject } from "./resources.ts";
 import { makePolicy, makeWanted } from "./testing/data.ts";
@@ -21,6 +22,7 @@ interface World {
   compiled?: Compiled;
   lastGood?: WantedSpec;
   applyFails?: boolean;
+  again?: Again;
 }
 
 function makeDeps(world: World): ReconcileDeps {
@@ -32,8 +34,12 @@ function makeDeps(world: World): ReconcileDeps {
       apply: async (wanted) => {
         if (world.applyFails) throw new Error("POST /api/v1/configmaps: 403");
         distributed.push(`apply ${wanted.hash}`);
+        return world.again;
       },
-      remove: async () => void distributed.push("remove"),
+      remove: async () => {
+        distributed.push("remove");
+        return undefined;
+      },
       lastGood: async () => world.lastGood,
       distributed: () => world.lastGood,
     },
@@ -85,6 +91,18 @@ describe("reconcile", () => {
     await reconcile(makeDeps(one.world), REF);
     expect(said).toEqual(one.said);
     expect(distributed).toEqual(one.distributed);
+  });
+
+  test("comes back when a repair has to wait, and reports what is wrong until then", async () => {
+    const again = { againAfterMs: 4_000, problem: "it does not stay" };
+    expect(await reconcile(makeDeps({ policy, again, lastGood }), REF)).toEqual(again);
+    expect(said).toEqual([`fail it does not stay ${lastGood.hash}`]);
+  });
+
+  test("accepts a policy of which only an earlier spec has to wait for its removal", async () => {
+    const again = { againAfterMs: 4_000 };
+    expect(await reconcile(makeDeps({ policy, again }), REF)).toEqual(again);
+    expect(said).toEqual([`accept ${newest.hash} of generation 2`]);
   });
 
   test("says that the spec could not be written, what still runs, and lets the queue try again", async () => {

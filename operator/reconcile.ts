@@ -1,26 +1,27 @@
-/** One policy: compile it, distribute what it compiles to, say what came of it. */
+/** One policy: compile it, distribute what it compiles to, report what came of it. */
 import { type PolicyRef, policyKey } from "../crds/names.ts";
 import { errorText } from "../lib/logger.ts";
 import { type Compile, joinRemarks, type Remark } from "./compiler.ts";
 import type { WantedSpec } from "./distribute/plan.ts";
+import type { Again } from "./distribute/repair-pace.ts";
 import { type PolicyObject, policyRefOf } from "./resources.ts";
 
 /** Where the specs of policies are kept; see SpecStore. */
 export interface Specs {
-  apply(wanted: WantedSpec, isInUse: (name: string) => boolean): Promise<void>;
-  remove(ref: PolicyRef): Promise<void>;
+  apply(wanted: WantedSpec, isInUse: (name: string) => boolean): Promise<Again>;
+  remove(ref: PolicyRef): Promise<Again>;
   lastGood(ref: PolicyRef): Promise<WantedSpec | undefined>;
   distributed(key: string): WantedSpec | undefined;
 }
 
-/** Who tells the user; see StatusReporter. */
+/** Where results are reported to the user; see StatusReporter. */
 export interface Reporter {
   accept(policy: PolicyObject, wanted: WantedSpec, warnings: readonly Remark[]): void;
   /** The newest generation cannot run; `running` is what goes on running. */
   reject(policy: PolicyObject, message: string, running: WantedSpec | undefined): void;
   /** The spec could not be written; the next try may succeed. */
   fail(policy: PolicyObject, message: string, running: WantedSpec | undefined): void;
-  /** It is deleted, its specs are removed, and a finalizer of somebody else keeps the object. */
+  /** It is deleted, its specs are removed, and a finalizer of another controller keeps the object. */
   terminate(policy: PolicyObject): void;
   forget(key: string): void;
 }
@@ -35,39 +36,45 @@ export interface ReconcileDeps {
   isInUse(ref: PolicyRef, configMapName: string): boolean;
 }
 
-/** Reads everything it needs each time; running it twice changes nothing. Throws what a repetition may help. */
-export async function reconcile(deps: ReconcileDeps, ref: PolicyRef): Promise<void> {
+/**
+ * Reads everything it needs each time; running it twice changes nothing. Throws errors that a later try may not have;
+ * resolves with a delay when writes have to wait.
+ */
+export async function reconcile(deps: ReconcileDeps, ref: PolicyRef): Promise<Again> {
   const policy = deps.findPolicy(ref);
   if (policy === undefined) {
     deps.reporter.forget(policyKey(ref));
     return deps.specs.remove(ref);
   }
-  // A finalizer of somebody else keeps the object; what its user wanted is that it ends.
+  // A finalizer of another controller keeps the object; its user asked for the policy to end.
   if (policy.metadata.deletionTimestamp !== undefined) {
-    await deps.specs.remove(ref);
-    return deps.reporter.terminate(policy);
+    const again = await deps.specs.remove(ref);
+    deps.reporter.terminate(policy);
+    return again;
   }
 
   const compiled = deps.compile(policy);
   if (!compiled.ok) return reject(deps, policy, joinRemarks(compiled.errors));
 
   const wanted = { spec: compiled.spec, hash: compiled.hash, generation: policy.metadata.generation };
-  await distribute(deps, policy, wanted);
-  deps.reporter.accept(policy, wanted, compiled.warnings);
+  const again = await distribute(deps, policy, wanted);
+  if (again?.problem === undefined) deps.reporter.accept(policy, wanted, compiled.warnings);
+  else deps.reporter.fail(policy, again.problem, deps.specs.distributed(policyKey(ref)));
+  return again;
 }
 
-/** What ran before stays distributed, and is put back if somebody deletes it meanwhile. */
-async function reject(deps: ReconcileDeps, policy: PolicyObject, message: string): Promise<void> {
+/** The spec that ran before stays distributed, and is put back if its ConfigMap is deleted meanwhile. */
+async function reject(deps: ReconcileDeps, policy: PolicyObject, message: string): Promise<Again> {
   const ref = policyRefOf(policy);
   const running = await deps.specs.lastGood(ref);
   deps.reporter.reject(policy, message, running);
-  if (running !== undefined) await deps.specs.apply(running, (name) => deps.isInUse(ref, name));
+  return running && deps.specs.apply(running, (name) => deps.isInUse(ref, name));
 }
 
-async function distribute(deps: ReconcileDeps, policy: PolicyObject, wanted: WantedSpec): Promise<void> {
+async function distribute(deps: ReconcileDeps, policy: PolicyObject, wanted: WantedSpec): Promise<Again> {
   const ref = policyRefOf(policy);
   try {
-    await deps.specs.apply(wanted, (name) => deps.isInUse(ref, name));
+    return await deps.specs.apply(wanted, (name) => deps.isInUse(ref, name));
   } catch (error) {
     deps.reporter.fail(policy, errorText(error), deps.specs.distributed(policyKey(ref)));
     throw error;

@@ -25,7 +25,7 @@ export interface SourcesDeps {
   metrics: WatchMetrics;
 }
 
-/** Who is told of changes. */
+/** What is called after each change. */
 export interface SourceHandlers {
   policies: WatchHandlers<PolicyObject>;
   specs: WatchHandlers<SpecObject>;
@@ -36,69 +36,65 @@ export interface SourceHandlers {
 /** A TracingNode with 50 policies has tens of kilobytes: fewer of them per page. */
 const REPORTS_PER_PAGE = 100;
 
-/** One watch per resource, never on Nodes: the agents' Pods say which nodes there are. */
+/** One watch per resource, never on Nodes: the agents' Pods show which nodes there are. */
 export class Sources {
   readonly policies: Record<PolicyKind, ResourceWatch<PolicyObject>>;
   readonly specs: ResourceWatch<SpecObject>;
-  readonly #all: readonly [name: string, watch: Watched][];
+  readonly #pods: ResourceWatch<AgentPod>;
+  readonly #reports: ResourceWatch<NodeReport>;
 
-  constructor({ client, namespace, logger, metrics }: SourcesDeps, handlers: SourceHandlers) {
+  constructor({ client, namespace, logger, metrics }: SourcesDeps) {
     const common = { client, logger, metrics };
     const policies = (kind: PolicyKind) =>
-      new ResourceWatch<PolicyObject>(
-        { ...common, resource: POLICY_RESOURCES[kind], parse: (object) => parsePolicyObject(kind, object) },
-        handlers.policies,
-      );
+      new ResourceWatch<PolicyObject>({
+        ...common,
+        resource: POLICY_RESOURCES[kind],
+        parse: (object) => parsePolicyObject(kind, object),
+      });
     this.policies = {
       TracingPolicy: policies("TracingPolicy"),
       TracingPolicyNamespaced: policies("TracingPolicyNamespaced"),
     };
-    this.specs = new ResourceWatch<SpecObject>(
-      {
-        ...common,
-        resource: CONFIG_MAPS,
-        namespace,
-        labelSelector: HOOK_SPEC_SELECTOR,
-        parse: parseSpecObject,
-      },
-      handlers.specs,
-    );
-    const pods = new ResourceWatch<AgentPod>(
-      { ...common, resource: PODS, namespace, labelSelector: AGENT_POD_SELECTOR, parse: parseAgentPod },
-      handlers.pods,
-    );
+    this.specs = new ResourceWatch<SpecObject>({
+      ...common,
+      resource: CONFIG_MAPS,
+      namespace,
+      labelSelector: HOOK_SPEC_SELECTOR,
+      parse: parseSpecObject,
+    });
+    this.#pods = new ResourceWatch<AgentPod>({
+      ...common,
+      resource: PODS,
+      namespace,
+      labelSelector: AGENT_POD_SELECTOR,
+      parse: parseAgentPod,
+    });
     const parser = new NodeReportParser();
-    const reports = new ResourceWatch<NodeReport>(
-      {
-        ...common,
-        resource: TRACING_NODES,
-        pageSize: REPORTS_PER_PAGE,
-        parse: (object) => parser.parse(object),
-      },
-      handlers.reports,
-    );
-    this.#all = [
-      ["tracingpolicies", this.policies.TracingPolicy],
-      ["tracingpoliciesnamespaced", this.policies.TracingPolicyNamespaced],
-      ["configmaps", this.specs],
-      ["pods", pods],
-      ["tracingnodes", reports],
-    ];
+    this.#reports = new ResourceWatch<NodeReport>({
+      ...common,
+      resource: TRACING_NODES,
+      pageSize: REPORTS_PER_PAGE,
+      parse: (object) => parser.parse(object),
+    });
   }
 
   /** Resolves when every watch has its first complete list. */
-  async start(): Promise<void> {
-    for (const [, watch] of this.#all) watch.start();
-    await Promise.all(this.#all.map(([, watch]) => watch.waitForSync()));
+  async start(handlers: SourceHandlers): Promise<void> {
+    for (const watch of Object.values(this.policies)) watch.start(handlers.policies);
+    this.specs.start(handlers.specs);
+    this.#pods.start(handlers.pods);
+    this.#reports.start(handlers.reports);
+    await Promise.all(Object.values(this.#all()).map((watch) => watch.waitForSync()));
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#all.map(([, watch]) => watch.stop()));
+    await Promise.all(Object.values(this.#all()).map((watch) => watch.stop()));
   }
 
   /** For /readyz. */
   checks(): Record<string, () => string | undefined> {
-    return Object.fromEntries(this.#all.map(([name, watch]) => [name, () => watch.problem]));
+    const checks = Object.entries(this.#all()).map(([name, watch]) => [name, () => watch.problem] as const);
+    return Object.fromEntries(checks);
   }
 
   findPolicy(ref: PolicyRef): PolicyObject | undefined {
@@ -112,17 +108,26 @@ export class Sources {
     );
   }
 
-  /** Hook specs of one policy, by what they say, not by how they are labelled. */
+  /** Hook specs of one policy, found by their content and not by their labels. */
   specsOf(key: string): SpecObject[] {
     return [...this.specs.store.values()].filter(
       ({ spec }) => spec !== undefined && policyKey(spec.policy) === key,
     );
   }
-}
 
-interface Watched {
-  start(): void;
-  stop(): Promise<void>;
-  waitForSync(): Promise<void>;
-  readonly problem: string | undefined;
+  /** The ConfigMap of this name, if it has the operator's labels and no readable spec. */
+  findDamaged(name: string): SpecObject | undefined {
+    const found = [...this.specs.store.values()].find(({ metadata }) => metadata.name === name);
+    return found?.spec === undefined ? found : undefined;
+  }
+
+  #all() {
+    return {
+      tracingpolicies: this.policies.TracingPolicy,
+      tracingpoliciesnamespaced: this.policies.TracingPolicyNamespaced,
+      configmaps: this.specs,
+      pods: this.#pods,
+      tracingnodes: this.#reports,
+    };
+  }
 }

@@ -31,7 +31,6 @@ export class PolicyLoop {
     this.#queue = new WorkQueue({
       name: "attach",
       logger: deps.logger,
-      work: (key) => this.#work(key),
       backoff: deps.backoff ?? RETRY,
     });
     for (const source of deps.sources) source.onChange(() => this.trigger());
@@ -52,7 +51,7 @@ export class PolicyLoop {
   }
 
   start(): void {
-    this.#queue.start();
+    this.#queue.start((key) => this.#work(key));
     this.trigger();
   }
 

@@ -14,7 +14,7 @@ import { createRegistry } from "../../lib/metrics.ts";
 import { CONFIG_MAPS, EVENTS, type KubeObject, PODS } from "../../lib/resources.ts";
 import { ResourceWatch } from "../../lib/watch.ts";
 import type { ConfigMap } from "../../operator/distribute/config-map.ts";
-import { Operator } from "../../operator/operator.ts";
+import { type Operator, startOperator } from "../../operator/operator.ts";
 import { POLICY_RESOURCES, type PolicyObject } from "../../operator/resources.ts";
 import { conditionOf, type PolicyStatus } from "../../operator/status/policy-status.ts";
 import { compilePolicy } from "../../policy/compile.ts";
@@ -44,7 +44,7 @@ before(async () => {
 });
 after(() => plane?.stop());
 
-beforeEach(startOperator);
+beforeEach(restartOperator);
 afterEach(async () => {
   for (const { metadata } of await admin.list(POLICIES)) await admin.delete(POLICIES, metadata);
   await eventually(async () => assert.deepEqual(await configMaps(), []));
@@ -54,14 +54,14 @@ afterEach(async () => {
   await eventually(async () => assert.deepEqual(await admin.list(PODS, { namespace: NAMESPACE }), []));
 });
 
-async function startOperator(): Promise<void> {
+async function restartOperator(): Promise<void> {
   registry = createRegistry({ component: "operator", version: "test", defaultMetrics: false });
   const logger = createLogger({
     component: "operator",
     level: process.env.TRIGON_TEST_LOG === "info" ? "info" : "error",
   });
   const client = await clientWith(plane, operatorToken, "trigon-operator/test");
-  operator = new Operator({
+  operator = startOperator({
     client,
     compile: compilePolicy,
     namespace: NAMESPACE,
@@ -69,7 +69,7 @@ async function startOperator(): Promise<void> {
     logger,
     registry,
   });
-  await operator.start();
+  await operator.started;
 }
 
 /** A policy on system calls by name, as a user writes it. */
@@ -406,7 +406,7 @@ describe("edits", () => {
     );
     await readyIs("a", "False", "InvalidSpec");
     await operator.stop();
-    await startOperator();
+    await restartOperator();
     await pause(500);
     const status = await readyIs("a", "False", "InvalidSpec");
     assert.equal(status.specHash, good);
@@ -526,7 +526,7 @@ describe("deletion", () => {
     await operator.stop();
     await admin.delete(POLICIES, { name: "a" });
     assert.equal((await configMaps()).length, 1);
-    await startOperator();
+    await restartOperator();
     await eventually(async () => assert.deepEqual(await configMaps(), []));
   });
 
@@ -570,7 +570,7 @@ describe("status writes", () => {
     await readyIs("a", "True", "Attached");
     await operator.stop();
     const counter = await countWrites("a");
-    await startOperator();
+    await restartOperator();
     await eventually(async () => assert.ok((await metric("trigon_operator_reconciles_total")) > 0));
     await pause(2_000);
     assert.equal(counter.writes(), 0);
@@ -653,7 +653,7 @@ test("everything goes on after a restart of the API server", async () => {
   // An API server that has just started may forbid what its RBAC does not know yet, and a forbidden watch waits.
   await eventually(() =>
     assert.deepEqual(
-      Object.entries(operator.checks())
+      Object.entries(operator.checks)
         .map(([name, check]) => [name, check()])
         .filter(([, problem]) => problem !== undefined),
       [],

@@ -15,6 +15,11 @@ const damaged = (wanted: typeof a, revision: number) =>
     object.data = { "hook-spec.json": "{}" };
   });
 
+const deleted = (object: SpecObject): SpecObject => ({
+  ...object,
+  metadata: { ...object.metadata, deletionTimestamp: "2026-01-01T00:00:00Z" },
+});
+
 const create = (revision: number): SpecStep => ({ step: "create", name: A, revision, wanted: a });
 const relabel = (revision: number): SpecStep => ({ step: "relabel", name: A, revision, wanted: a });
 const remove = (name: string, revision: number): SpecStep => ({
@@ -58,6 +63,10 @@ const cases: Record<string, { existing: SpecObject[]; inUse?: string[]; want: Sp
     existing: [makeSpecObject(a, 4), damaged(b, 3)],
     inUse: [B],
     want: [remove(B, 3)],
+  },
+  "leaves alone what waits for its finalizers, damaged or not": {
+    existing: [makeSpecObject(a, 4), deleted(makeSpecObject(b, 3)), deleted(damaged(c, 2))],
+    want: [],
   },
   "notes the new generation of a spec that did not change": {
     existing: [makeSpecObject({ ...a, generation: 1 }, 4)],

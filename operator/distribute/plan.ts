@@ -39,7 +39,7 @@ export function planSpecs(
 export function planRemoval(existing: readonly SpecObject[]): SpecStep[] {
   return existing.flatMap((object): SpecStep[] => {
     const retire: SpecStep = { step: "retire", name: object.metadata.name };
-    return object.retired ? [deletion(object)] : [retire, deletion(object)];
+    return [...(object.retired ? [] : [retire]), ...planDeletion(object)];
   });
 }
 
@@ -55,7 +55,7 @@ export function lastGoodOf(existing: readonly SpecObject[]): SpecObject | undefi
 function planWanted(wanted: WantedSpec, name: string, own: SpecObject | undefined, top: number): SpecStep[] {
   if (own === undefined) return [{ step: "create", name, revision: top + 1, wanted }];
   const revision = own.revision > top ? own.revision : top + 1;
-  if (own.spec === undefined) return [deletion(own), { step: "create", name, revision, wanted }];
+  if (own.spec === undefined) return [...planDeletion(own), { step: "create", name, revision, wanted }];
   return isInOrder(own, wanted, revision) ? [] : [{ step: "relabel", name, revision, wanted }];
 }
 
@@ -71,11 +71,14 @@ function isInOrder(own: SpecObject, wanted: WantedSpec, revision: number): boole
 
 /** An intact one that a node still runs, or may fall back to, stays. */
 function planPrevious(others: readonly SpecObject[], isInUse: (name: string) => boolean): SpecStep[] {
-  return others.filter((object) => object.spec === undefined || !isInUse(object.metadata.name)).map(deletion);
+  return others
+    .filter((object) => object.spec === undefined || !isInUse(object.metadata.name))
+    .flatMap(planDeletion);
 }
 
-function deletion(object: SpecObject): SpecStep {
-  return { step: "delete", name: object.metadata.name, uid: object.metadata.uid ?? "" };
+/** Nothing for an object that is being deleted already: it goes when its finalizers are removed. */
+export function planDeletion({ metadata: { name, uid = "", deletionTimestamp } }: SpecObject): SpecStep[] {
+  return deletionTimestamp === undefined ? [{ step: "delete", name, uid }] : [];
 }
 
 function includesAll(actual: Record<string, string>, required: Record<string, string>): boolean {

@@ -8,7 +8,7 @@ import {
   policyKey,
   policyLabelValue,
 } from "../../crds/names.ts";
-import { encodeSpec } from "../../crds/spec-config-map.ts";
+import { decodeSpec, encodeSpec } from "../../crds/spec-config-map.ts";
 import type { KubeClient } from "../../lib/kube.ts";
 import { hasStatus } from "../../lib/kube-error.ts";
 import type { Logger } from "../../lib/logger.ts";
@@ -20,8 +20,12 @@ import {
   specGeneration,
   specMetadata,
 } from "./config-map.ts";
-import { lastGoodOf, planRemoval, planSpecs, type SpecStep, type WantedSpec } from "./plan.ts";
+import { lastGoodOf, planDeletion, planRemoval, planSpecs, type SpecStep, type WantedSpec } from "./plan.ts";
+import { type Again, RepairPace } from "./repair-pace.ts";
 
+/** What people read in the status and in the log. */
+const UNDONE =
+  "the hook spec's ConfigMap does not stay as the operator writes it: another client changes or deletes it, and repairs are repeated with growing delays";
 const WRITER = { fieldManager: FIELD_MANAGERS.operator };
 
 /** What the store works with. */
@@ -29,31 +33,40 @@ export interface SpecStoreDeps {
   client: KubeClient;
   namespace: string;
   logger: Logger;
+  now(): number;
   /** ConfigMaps as the watch knows them: finds those whose labels were changed by hand. */
   known(): Iterable<SpecObject>;
 }
 
-/** Writes the hook-spec ConfigMaps; reads them from the API each time, because two edits may be faster than a watch. */
+/**
+ * Writes the hook-spec ConfigMaps; reads them from the API each time, because two edits may be faster than a watch.
+ * What is undone again and again is written with growing delays: then the methods resolve with the time to come back.
+ */
 export class SpecStore {
   readonly #deps: SpecStoreDeps;
+  readonly #pace: RepairPace;
   /** What each policy's nodes should run, by policy key: puts back what was deleted while the policy is invalid. */
   readonly #wanted = new Map<string, WantedSpec>();
 
   constructor(deps: SpecStoreDeps) {
     this.#deps = deps;
+    this.#pace = new RepairPace(deps.now);
   }
 
-  /** Makes the wanted spec the one that agents run; `isInUse` tells which previous ones must stay. */
-  async apply(wanted: WantedSpec, isInUse: (name: string) => boolean): Promise<void> {
-    const existing = await this.#read(wanted.spec.policy, hookSpecConfigMapName(wanted.hash));
-    await this.#run(planSpecs(wanted, existing, isInUse));
-    this.#wanted.set(policyKey(wanted.spec.policy), wanted);
+  /** Makes the wanted spec the one that agents run; previous ones stay as long as they are in use. */
+  async apply(wanted: WantedSpec, isInUse: (name: string) => boolean): Promise<Again> {
+    const { spec, hash, generation } = wanted;
+    const key = policyKey(spec.policy);
+    const existing = await this.#read(spec.policy, hookSpecConfigMapName(hash));
+    const again = await this.#run(key, `${hash} ${generation}`, planSpecs(wanted, existing, isInUse));
+    this.#wanted.set(key, wanted);
+    return again;
   }
 
   /** Ends the policy on every node. */
-  async remove(ref: PolicyRef): Promise<void> {
+  async remove(ref: PolicyRef): Promise<Again> {
     this.#wanted.delete(policyKey(ref));
-    await this.#run(planRemoval(await this.#read(ref)));
+    return this.#run(policyKey(ref), "removal", planRemoval(await this.#read(ref)));
   }
 
   /** The spec that was distributed last; undefined when the policy never compiled. */
@@ -76,9 +89,9 @@ export class SpecStore {
     return this.#wanted.get(key);
   }
 
-  /** Deletes a ConfigMap that claims to be ours and carries nothing. */
-  async discard(object: SpecObject): Promise<void> {
-    await this.#run([{ step: "delete", name: object.metadata.name, uid: object.metadata.uid ?? "" }]);
+  /** Deletes a ConfigMap that has the operator's labels and no hook spec. */
+  async discard(object: SpecObject): Promise<Again> {
+    return this.#run(object.metadata.name, "discard", planDeletion(object), object.problem);
   }
 
   /** By label; what the label does not find any more is read by its name. */
@@ -104,11 +117,30 @@ export class SpecStore {
     return ours.map((object) => object.metadata.name);
   }
 
-  async #run(steps: SpecStep[]): Promise<void> {
-    for (const step of steps) {
+  /**
+   * All steps now, or none: half of them would leave a policy without a spec for as long as the delay. After a round
+   * that had to wait, the problem stays until what was written has held for the next delay.
+   */
+  async #run(key: string, purpose: string, steps: SpecStep[], why?: string): Promise<Again> {
+    if (steps.length === 0) return undefined;
+    const problem = steps.some(({ step }) => step !== "delete") ? { problem: UNDONE } : {};
+    const waitMs = this.#pace.waitMs(key, purpose);
+    if (waitMs > 0) return { againAfterMs: waitMs, ...problem };
+    let nextMs = 0;
+    for (const [index, step] of steps.entries()) {
       await this.#runStep(step);
-      this.#deps.logger.info(`${step.step} hook spec ConfigMap`, { name: step.name });
+      // A round counts from its first success: rounds that fail as a whole are repeated by the queue, with backoff.
+      if (index === 0) nextMs = this.#noteRound(key, purpose);
+      const details = { name: step.name, ...(why !== undefined && { why }) };
+      this.#deps.logger.info(`${step.step} hook spec ConfigMap`, details);
     }
+    return nextMs > 0 ? { againAfterMs: nextMs, ...problem } : undefined;
+  }
+
+  #noteRound(key: string, purpose: string): number {
+    const nextMs = this.#pace.note(key, purpose);
+    if (nextMs > 0) this.#deps.logger.warn(`${key}: ${UNDONE}; the next one waits ${nextMs / 1000} s`);
+    return nextMs;
   }
 
   async #runStep(step: SpecStep): Promise<void> {
@@ -138,7 +170,9 @@ function makeConfigMap(
   { name, revision, wanted }: Extract<SpecStep, { step: "create" }>,
 ): ConfigMap {
   const encoded = encodeSpec(wanted.spec);
-  if (!encoded.ok) throw new Error(encoded.message); // reconcile refuses it before
+  if (!encoded.ok) throw new Error(encoded.message); // the compiler refuses it before
+  const decoded = decodeSpec(name, encoded.data);
+  if (!decoded.ok) throw new Error(`would write what no agent can read: ${decoded.problem}`);
   const metadata = {
     name,
     namespace,

@@ -1,4 +1,4 @@
-/** Which nodes there are and what they say, indexed so that one report touches only the policies in it. */
+/** Which nodes there are and what they report, indexed so that one report touches only the policies in it. */
 import type { AgentHealth, AgentPod } from "./agent-pod.ts";
 import { preferredPod } from "./agent-pod.ts";
 import { changedPolicies, type NodeEntry, type NodeReport } from "./node-report.ts";
@@ -10,56 +10,51 @@ export interface NodeFact {
   readonly entry?: NodeEntry | undefined;
 }
 
-/** Told which policies to look at again; "all" when a node came, went or changed its health. */
-export type OnNodesChanged = (keys: readonly string[] | "all") => void;
+/** Keys of the policies that a change is about; "all" when a node came, went or changed its health. */
+export type ChangedPolicies = readonly string[] | "all";
 
 /**
- * A node counts if and only if an agent Pod is bound to it or made for it. A TracingNode without one (drained node, agent removed)
- * is remembered and not counted: nobody keeps it true.
+ * A node counts if and only if an agent Pod is bound to it or made for it. A TracingNode without one (drained node,
+ * agent removed) is remembered and not counted: no agent keeps it true. Each change returns what it is about.
  */
 export class NodeIndex {
   readonly #pods = new Map<string, Map<string, AgentPod>>();
   readonly #agents = new Map<string, AgentHealth>();
   readonly #reports = new Map<string, NodeReport>();
-  readonly #onChanged: OnNodesChanged;
-
-  constructor(onChanged: OnNodesChanged) {
-    this.#onChanged = onChanged;
-  }
 
   /** Number of nodes that count. */
   get size(): number {
     return this.#agents.size;
   }
 
-  setPod(pod: AgentPod): void {
-    if (pod.nodeName === undefined) return;
+  setPod(pod: AgentPod): ChangedPolicies {
+    if (pod.nodeName === undefined) return [];
     const pods = this.#pods.get(pod.nodeName) ?? new Map<string, AgentPod>();
     pods.set(pod.metadata.name, pod);
     this.#pods.set(pod.nodeName, pods);
-    this.#updateAgent(pod.nodeName);
+    return this.#updateAgent(pod.nodeName);
   }
 
-  removePod(pod: AgentPod): void {
-    if (pod.nodeName === undefined) return;
+  removePod(pod: AgentPod): ChangedPolicies {
+    if (pod.nodeName === undefined) return [];
     const pods = this.#pods.get(pod.nodeName);
     pods?.delete(pod.metadata.name);
     if (pods?.size === 0) this.#pods.delete(pod.nodeName);
-    this.#updateAgent(pod.nodeName);
+    return this.#updateAgent(pod.nodeName);
   }
 
-  setReport(report: NodeReport): void {
+  setReport(report: NodeReport): ChangedPolicies {
     const { name } = report.metadata;
     const before = this.#reports.get(name);
     this.#reports.set(name, report);
-    this.#tellChanged(changedPolicies(before, report));
+    return changedPolicies(before, report);
   }
 
-  removeReport(report: NodeReport): void {
+  removeReport(report: NodeReport): ChangedPolicies {
     const { name } = report.metadata;
     const before = this.#reports.get(name);
     this.#reports.delete(name);
-    this.#tellChanged(changedPolicies(before, undefined));
+    return changedPolicies(before, undefined);
   }
 
   /** Every node that counts, as the policy sees it. */
@@ -78,15 +73,11 @@ export class NodeIndex {
     return false;
   }
 
-  #updateAgent(node: string): void {
+  #updateAgent(node: string): ChangedPolicies {
     const before = this.#agents.get(node);
     const after = preferredPod(this.#pods.get(node)?.values() ?? [])?.health;
     if (after === undefined) this.#agents.delete(node);
     else this.#agents.set(node, after);
-    if (before?.state !== after?.state || before?.message !== after?.message) this.#onChanged("all");
-  }
-
-  #tellChanged(keys: string[]): void {
-    if (keys.length > 0) this.#onChanged(keys);
+    return before?.state === after?.state && before?.message === after?.message ? [] : "all";
   }
 }

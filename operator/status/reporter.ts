@@ -1,4 +1,4 @@
-/** Keeps every policy's status true: collects what is known and has it published when something changed. */
+/** Keeps the status of every policy true: collects facts and publishes the status when something has changed. */
 import type { PolicyReason } from "../../crds/conditions.ts";
 import { policyKey } from "../../crds/names.ts";
 import type { WorkQueue } from "../../lib/work-queue.ts";
@@ -7,11 +7,13 @@ import type { WantedSpec } from "../distribute/plan.ts";
 import { type PolicyObject, policyRefOf } from "../resources.ts";
 import { aggregate, type PolicyFacts } from "./aggregate.ts";
 import type { EventRecorder } from "./events.ts";
-import type { NodeFact } from "./node-index.ts";
+import type { ChangedPolicies, NodeFact } from "./node-index.ts";
 import type { StatusPublisher, Transition } from "./publish.ts";
 
 /** What the reporter works with. */
 export interface ReporterDeps {
+  /** Runs work() of each key that is added. */
+  queue: Pick<WorkQueue, "add" | "addAfter">;
   findPolicy(key: string): PolicyObject | undefined;
   nodesOf(key: string): Iterable<NodeFact>;
   nodeCount(): number;
@@ -23,26 +25,20 @@ export interface ReporterDeps {
 
 /** In large clusters reports come by the thousand: look at a policy once a second, not once per report. */
 const MAX_COALESCE_MS = 1_000;
-/** Our own status write comes back as a watch event within this time; after it, a difference is somebody else's. */
+/** The operator's own status write comes back as a watch event within this time; a later difference is another writer's. */
 const ECHO_MS = 1_000;
 
-/** Why a policy may not be ready without anybody having to act. */
+/** Reasons for not being ready that need no action by the user. */
 const HARMLESS = new Set<PolicyReason>(["RollingOut", "NoNodes", "Terminating"]);
 
-/** Collects facts; `work` is run by a queue of its own, so that a slow API server delays no distribution. */
+/** Collects facts; `work` runs in a queue of its own, so that a slow API server does not delay distribution. */
 export class StatusReporter {
   readonly #deps: ReporterDeps;
   readonly #facts = new Map<string, PolicyFacts>();
   readonly #suspects = new Set<string>();
-  #queue: Pick<WorkQueue, "add" | "addAfter"> | undefined;
 
   constructor(deps: ReporterDeps) {
     this.#deps = deps;
-  }
-
-  /** The queue calls `work`, so it is made after the reporter. */
-  useQueue(queue: Pick<WorkQueue, "add" | "addAfter">): void {
-    this.#queue = queue;
   }
 
   accept(policy: PolicyObject, wanted: WantedSpec, warnings: readonly Remark[]): void {
@@ -78,33 +74,33 @@ export class StatusReporter {
     this.#deps.events.forget(key);
   }
 
-  /** Nodes have news about these policies. */
-  nodesChanged(keys: Iterable<string> | "all"): void {
+  /** Nodes have reported something new about these policies. */
+  nodesChanged(keys: ChangedPolicies): void {
     const delayMs = Math.min(MAX_COALESCE_MS, this.#deps.nodeCount());
-    for (const key of keys === "all" ? this.#facts.keys() : keys) this.#queue?.addAfter(key, delayMs);
+    for (const key of keys === "all" ? this.#facts.keys() : keys) this.#deps.queue.addAfter(key, delayMs);
   }
 
-  /** A policy's status came by watch: ours come back as they were written, anything else is overwritten. */
+  /** A watch has delivered a policy's status: the operator's own comes back as written, any other one is overwritten. */
   statusSeen(policy: PolicyObject): void {
     const key = keyOf(policy);
     if (!this.#deps.publisher.differs(key, policy)) return;
     this.#suspects.add(key);
-    this.#queue?.addAfter(key, ECHO_MS);
+    this.#deps.queue.addAfter(key, ECHO_MS);
   }
 
-  /** Publishes one policy's status if it says something new. */
+  /** Publishes the status of one policy if it differs from what was published last. */
   async work(key: string): Promise<{ againAfterMs?: number } | undefined> {
     const policy = this.#deps.findPolicy(key);
     const facts = this.#facts.get(key);
     if (policy === undefined || facts === undefined) return undefined;
-    if (facts.generation !== policy.metadata.generation) return undefined; // reconcile comes first
+    if (facts.generation !== policy.metadata.generation) return undefined; // reconcile runs first
     if (this.#suspects.delete(key)) this.#deps.publisher.distrust(key, policy);
 
     const result = await this.#deps.publisher.publish(key, policy, aggregate(facts, this.#deps.nodesOf(key)));
     if (result.kind === "wait") return { againAfterMs: result.ms };
     if (result.kind === "written") {
       this.#deps.onWritten();
-      if (result.transition !== undefined) await this.#tell(policy, result.transition);
+      if (result.transition !== undefined) await this.#recordEvent(policy, result.transition);
     }
     return undefined;
   }
@@ -116,10 +112,10 @@ export class StatusReporter {
   #set(policy: PolicyObject, facts: Omit<PolicyFacts, "generation">): void {
     const key = keyOf(policy);
     this.#facts.set(key, { generation: policy.metadata.generation ?? 0, ...facts });
-    this.#queue?.add(key);
+    this.#deps.queue.add(key);
   }
 
-  async #tell(policy: PolicyObject, { after }: Transition): Promise<void> {
+  async #recordEvent(policy: PolicyObject, { after }: Transition): Promise<void> {
     const isGood = after.status === "True" || HARMLESS.has(after.reason);
     const { reason, message } = after;
     await this.#deps.events.record(policy, { type: isGood ? "Normal" : "Warning", reason, message });
