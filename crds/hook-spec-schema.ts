@@ -1,12 +1,7 @@
 /** JSON Schema of the hook spec and the limits that an agent holds every spec to. */
+import { HOOK_ARGUMENT_TYPES } from "./argument-types.ts";
 import { CRED_CHANGE_FIELDS } from "./cred-hooks.ts";
-import {
-  CAPABILITY_SETS,
-  CRED_CHANGES,
-  CURRENT_CRED_FIELDS,
-  HOOK_ARGUMENT_TYPES,
-  NAMESPACES,
-} from "./schema/words.ts";
+import { CAPABILITY_SETS, CRED_CHANGES, CURRENT_CRED_FIELDS, NAMESPACES } from "./schema/words.ts";
 
 /** What one policy may ask of a node; the compiler says so to the user, the agent refuses what exceeds it. */
 export const HOOK_SPEC_LIMITS = {

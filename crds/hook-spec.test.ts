@@ -143,7 +143,7 @@ const refused: Record<string, [text: string, path: string, message: string]> = {
   "an unknown argument type": [
     changed([...HOOK, "args", 0, "type"], "sock"),
     "hooks[0].args[0].type",
-    "must be one of int,",
+    "must be one of auto, int,",
   ],
   "an argument index above 4": [
     changed([...HOOK, "args", 0, "index"], 5),

@@ -3,17 +3,12 @@
  * between nodes: symbols are not resolved to addresses, `host_ns` is not resolved to an inode number.
  */
 import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
+import type { ArgType } from "./argument-types.ts";
 import type { CRED_CHANGE_FIELDS } from "./cred-hooks.ts";
 import { checkHook } from "./hook-spec-checks.ts";
 import { HOOK_SPEC_LIMITS, HOOK_SPEC_SCHEMA } from "./hook-spec-schema.ts";
 import { type PolicyRef, sha256Hex } from "./names.ts";
-import type {
-  CAPABILITY_SETS,
-  CRED_CHANGES,
-  CURRENT_CRED_FIELDS,
-  HOOK_ARGUMENT_TYPES,
-  NAMESPACES,
-} from "./schema/words.ts";
+import type { CAPABILITY_SETS, CRED_CHANGES, CURRENT_CRED_FIELDS, NAMESPACES } from "./schema/words.ts";
 import { expandSelectors, shareSelectors } from "./shared-selectors.ts";
 
 /** Version of this format; an agent refuses another one by name. */
@@ -69,26 +64,6 @@ export interface HookDef {
   message?: string;
   tags?: string[];
 }
-
-/** An argument type that hooks can read. */
-export type ArgType = (typeof HOOK_ARGUMENT_TYPES)[number];
-
-/** Types whose structures live in kernel memory: no system call takes them. */
-export const KERNEL_STRUCTURE_TYPES: ReadonlySet<string> = new Set<ArgType>([
-  "cred",
-  "user_namespace",
-  "kernel_cap_t",
-  "cap_inheritable",
-  "cap_permitted",
-  "cap_effective",
-  "file",
-  "filename",
-  "path",
-  "dentry",
-  "linux_binprm",
-  "module",
-  "load_info",
-]);
 
 /** One value to read at the hook. */
 export interface ArgDef {

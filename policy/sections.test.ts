@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ARGUMENT_TYPES } from "../crds/schema/words.ts";
+import { ARGUMENT_TYPES } from "../crds/argument-types.ts";
 import { errorsOf, hooksOf, type Loose, makePolicy, warningsOf } from "./testing/policies.ts";
 
 const tracepoint = (more: Loose = {}) =>

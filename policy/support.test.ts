@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ARGUMENT_TYPES } from "../crds/schema/words.ts";
+import { ARGUMENT_TYPES } from "../crds/argument-types.ts";
 import { UNSUPPORTED } from "./support.ts";
 import {
   errorsOf,

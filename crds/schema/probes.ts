@@ -1,7 +1,7 @@
 /** The kinds of probes that a policy can hold. */
+import { ARGUMENT_TYPES } from "../argument-types.ts";
 import { SELECTOR } from "./selectors.ts";
 import { type CelRule, count, flag, list, object, type Structural, text, texts, word } from "./structural.ts";
-import { ARGUMENT_TYPES } from "./words.ts";
 
 const RETURN_RULE: CelRule = {
   rule: "!has(self.return) || (!self.return || has(self.returnArg))",

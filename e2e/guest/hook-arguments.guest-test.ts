@@ -10,7 +10,8 @@ import { loadBinding } from "../../agent/bpf/binding.ts";
 import { attachEntry, closeAttachment } from "../../agent/hooks/attach/attach-entry.ts";
 import { encodeConfig } from "../../agent/hooks/config/encode.ts";
 import { makeArgs, makeSelector, matchText } from "../../agent/hooks/testing/hooks.ts";
-import type { ArgDef, ArgType, FilterDef, HookDef, TextComparison } from "../../crds/hook-spec.ts";
+import type { ArgType } from "../../crds/argument-types.ts";
+import type { ArgDef, FilterDef, HookDef, TextComparison } from "../../crds/hook-spec.ts";
 import type { CredFields, Value } from "./records.ts";
 import { ACT, act, type Hit, hitsIn, makeHookOn, NR, OBJECT, run, TestEngine } from "./test-engine.ts";
 

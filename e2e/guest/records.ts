@@ -1,4 +1,5 @@
 /** Records of the ring as plain objects, for tests: clear where agent/records/decode.ts is fast. */
+
 import {
   BUFFER_SIZE,
   CRED,
@@ -29,6 +30,7 @@ import {
   SLOT_SIZE,
   USER_NS,
 } from "../../agent/records/layout.ts";
+import { type ArgType, type ArgumentFamily, traitsOf } from "../../crds/argument-types.ts";
 import { CRED_CHANGE_FIELDS } from "../../crds/cred-hooks.ts";
 import type { CredChangeField } from "../../crds/hook-spec.ts";
 
@@ -86,21 +88,36 @@ export function decodeBatch(batch: ArrayBuffer): TestRecord[] {
   return records;
 }
 
-const PATH_TYPES = new Set(["file", "path", "dentry", "fd", "linux_binprm"]);
-
 /** A slot's bytes as the value of a type. */
-export function argumentValue(slot: { status: number; bytes: Uint8Array } | undefined, type: string): Value {
-  if (!slot || slot.status === 1 || type === "nop") return undefined;
-  const view = new DataView(slot.bytes.buffer, slot.bytes.byteOffset, slot.bytes.byteLength);
-  if (PATH_TYPES.has(type)) return Buffer.from(slot.bytes.subarray(PATH_SIZE)).toString("latin1");
-  if (type === "string" || type === "filename") return Buffer.from(slot.bytes).toString("latin1");
-  if (type === "char_buf" || type === "const_buf") {
-    return Buffer.from(slot.bytes.subarray(BUFFER_SIZE)).toString("latin1");
-  }
-  if (type === "module" || type === "load_info") return decodeModule(slot.bytes);
-  if (type === "cred") return decodeCred(view);
-  if (type === "user_namespace") return readU32s(view, USER_NS);
-  return /^(u|size_t|kernel_cap_t|cap_)/.test(type) ? view.getBigUint64(0, true) : view.getBigInt64(0, true);
+export function argumentValue(slot: { status: number; bytes: Uint8Array } | undefined, type: ArgType): Value {
+  if (!slot || slot.status === 1) return undefined;
+  return DECODERS[traitsOf(type).family](slot.bytes, type);
+}
+
+const latin1 = (bytes: Uint8Array) => Buffer.from(bytes).toString("latin1");
+
+const viewOf = ({ buffer, byteOffset, byteLength }: Uint8Array) =>
+  new DataView(buffer, byteOffset, byteLength);
+
+const unsigned = (bytes: Uint8Array) => viewOf(bytes).getBigUint64(0, true);
+
+const DECODERS: Record<ArgumentFamily, (bytes: Uint8Array, type: ArgType) => Value> = {
+  integer: (bytes, type) => (isSigned(type) ? viewOf(bytes).getBigInt64(0, true) : unsigned(bytes)),
+  capability: (bytes) => viewOf(bytes).getBigInt64(0, true),
+  capabilitySet: unsigned,
+  string: latin1,
+  buffer: (bytes) => latin1(bytes.subarray(BUFFER_SIZE)),
+  path: (bytes) => latin1(bytes.subarray(PATH_SIZE)),
+  credentials: (bytes) => decodeCred(viewOf(bytes)),
+  userNamespace: (bytes) => readU32s(viewOf(bytes), USER_NS),
+  module: decodeModule,
+  nothing: () => undefined,
+  placeholder: () => undefined,
+};
+
+function isSigned(type: ArgType): boolean {
+  const traits = traitsOf(type);
+  return "signed" in traits && traits.signed;
 }
 
 function decodeModule(bytes: Uint8Array): CredFields {

@@ -1,8 +1,8 @@
 /** Values that a hook reads: args and data. */
 import { isDeepStrictEqual } from "node:util";
-import { type ArgDef, type ArgType, type HookSection, KERNEL_STRUCTURE_TYPES } from "../../crds/hook-spec.ts";
-import { HOOK_SPEC_LIMITS, HOOK_SPEC_SCHEMA } from "../../crds/hook-spec-schema.ts";
-import { INTEGER_TYPES } from "../../crds/schema/words.ts";
+import { type ArgType, isKernelStructure, isReadable, traitsOf } from "../../crds/argument-types.ts";
+import type { ArgDef, HookSection } from "../../crds/hook-spec.ts";
+import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import { child, type Problems } from "../problems.ts";
 import { quote } from "../suggest.ts";
 import type { ProbeArgument } from "../types.ts";
@@ -12,8 +12,6 @@ import { compileMembers } from "./members.ts";
 import type { ProbeContext } from "./probe.ts";
 import { parametersOf, prototypeOf } from "./prototypes.ts";
 
-const READABLE: readonly string[] =
-  HOOK_SPEC_SCHEMA.properties.hooks.items.properties.args.items.properties.type.enum;
 const SOURCES = ["current_task", "pt_regs"] as const;
 
 /** What the kind of hook says about its values. */
@@ -55,7 +53,7 @@ export function checkArgsOfCall(args: ArgDef[], path: string, call: Call, proble
   for (const [position, arg] of args.entries()) {
     const at = child(`${path}.args`, position);
     if (parameters) checkParameter(arg, parameters, at, call, problems);
-    if (call.syscall && KERNEL_STRUCTURE_TYPES.has(arg.type)) {
+    if (call.syscall && isReadable(arg.type) && isKernelStructure(arg.type)) {
       const instead = arg.type === "filename" ? "write string" : "no system call takes one";
       problems.error(`${at}.type`, `${arg.type} is a structure of the kernel: ${instead}`);
     }
@@ -80,20 +78,15 @@ function checkParameter(arg: ArgDef, parameters: string[], at: string, call: Cal
 }
 
 function isAddressAsNumber({ type, resolve }: ArgDef, parameter: string, { syscall }: Call): boolean {
-  const isNumber = (INTEGER_TYPES as readonly string[]).includes(type);
+  const isNumber = isReadable(type) && traitsOf(type).family === "integer";
   return isNumber && resolve === undefined && !syscall && /^(const )?struct \w+ \*/.test(parameter);
 }
 
-/** True for a type that hooks can read. */
-export function isReadable(type: string): type is ArgType {
-  return READABLE.includes(type);
-}
-
-/** Reports a type that no hook reads. */
-export function refuseType(type: string, path: string, problems: Problems): void {
+/** Why hooks cannot read a type. */
+export function unreadable(type: string): string {
   const right =
     type === "data_loc" ? "write string, which reads such fields too" : "Trigon watches credentials";
-  problems.error(path, `the argument type ${type} is not supported: ${right}`);
+  return `the argument type ${type} is not supported: ${right}`;
 }
 
 /** Reports a label that is longer than events carry. */
@@ -180,10 +173,14 @@ function compileValue(
 }
 
 function checkType(type: string, path: string, section: HookSection, problems: Problems): void {
-  const isTracepoint = section === "tracepoints";
-  if (type === "auto" && !isTracepoint) {
-    const what = section === "lsmhooks" ? "an LSM hook" : "a kernel function";
-    problems.error(path, `auto does not fit ${what}: name the type, for example int`);
-  } else if (type === "syscall64" && !isTracepoint) problems.error(path, "syscall64 fits tracepoints only");
-  else if (!isReadable(type)) refuseType(type, path, problems);
+  const reason = isReadable(type) ? misplaced(type, section) : unreadable(type);
+  if (reason !== undefined) problems.error(path, reason);
+}
+
+function misplaced(type: ArgType, section: HookSection): string | undefined {
+  const { only = section } = traitsOf(type);
+  if (only === section) return undefined;
+  if (type !== "auto") return `${type} fits ${only} only`;
+  const what = section === "lsmhooks" ? "an LSM hook" : "a kernel function";
+  return `auto does not fit ${what}: name the type, for example int`;
 }

@@ -1,11 +1,11 @@
 /** How many bytes of a buffer are read, and when: sizeArgIndex, maxData, returnCopy. */
+import { isReadable, traitsOf } from "../../crds/argument-types.ts";
 import type { ArgDef } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import type { Problems } from "../problems.ts";
 import type { ProbeArgument } from "../types.ts";
 import type { ArgRules } from "./args.ts";
 
-const BUFFERS = ["char_buf", "char_iovec"];
 const NO_EFFECT = "has no effect: leave it out, or give the argument the type char_buf instead of";
 /** Registers that parameters come in. */
 const PARAMETERS = HOOK_SPEC_LIMITS.argIndex + 1;
@@ -18,13 +18,13 @@ export function compileBuffer(
   problems: Problems,
 ): Pick<ArgDef, "returnCopy" | "maxData" | "sizeArgIndex"> {
   const { type, sizeArgIndex, maxData, returnCopy } = arg;
-  if (!BUFFERS.includes(type)) {
+  if (!isSizedByCall(type) && type !== "char_iovec") {
     if (sizeArgIndex) problems.warn(`${path}.sizeArgIndex`, `${NO_EFFECT} ${type}`);
     if (maxData) problems.warn(`${path}.maxData`, `${NO_EFFECT} ${type}`);
     return returnCopy ? compileReturnCopy(arg, path, rules, problems) : {};
   }
   if (sizeArgIndex) checkSizeIndex(sizeArgIndex, `${path}.sizeArgIndex`, rules, problems);
-  if (type === "char_buf" && !sizeArgIndex && !returnCopy && !rules.fields) {
+  if (isSizedByCall(type) && !sizeArgIndex && !returnCopy && !rules.fields) {
     const otherwise = "or set returnCopy: true: the size is then what the function returns";
     problems.error(
       `${path}.sizeArgIndex`,
@@ -36,6 +36,11 @@ export function compileBuffer(
     ...(maxData ? { maxData } : {}),
     ...(sizeArgIndex ? { sizeArgIndex } : {}),
   };
+}
+
+function isSizedByCall(type: string): boolean {
+  const traits = isReadable(type) ? traitsOf(type) : undefined;
+  return traits?.family === "buffer" && traits.sizeFrom === "call";
 }
 
 function checkSizeIndex(size: number, path: string, rules: ArgRules, problems: Problems): void {

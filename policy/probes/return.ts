@@ -1,24 +1,25 @@
 /** The value that a function returns. */
-import type { ArgType, ReturnDef } from "../../crds/hook-spec.ts";
+import { type ArgType, isReadable, traitsOf } from "../../crds/argument-types.ts";
+import type { ReturnDef } from "../../crds/hook-spec.ts";
 import { ACTIONS } from "../../crds/schema/words.ts";
 import type { Problems } from "../problems.ts";
 import { didYouMean, quote } from "../suggest.ts";
 import { refuse } from "../support.ts";
 import type { ProbeArgument } from "../types.ts";
-import { checkLabel, isReadable, refuseType } from "./args.ts";
+import { checkLabel, unreadable } from "./args.ts";
 
 /** Members that would make it another value. */
 const OF_ARGUMENTS = ["source", "resolve", "btfType", "btfTypeModule"] as const;
 /** Members that say how the bytes of an argument are copied. */
 const NO_EFFECT = ["returnCopy", "maxData", "sizeArgIndex"] as const;
 
-/** Types that need more than the value itself. */
-const NOT_RETURNED: Record<string, string> = {
-  auto: "auto does not fit a return value: name the type, for example int",
-  char_buf: "char_buf does not fit a return value: its size is not known",
-  const_buf: "const_buf does not fit a return value: its size is not known",
-  syscall64: "syscall64 fits tracepoints only",
-};
+/** Why a type does not fit a return value; undefined where it does. */
+function misfit(type: ArgType): string | undefined {
+  const { family, only } = traitsOf(type);
+  if (family === "placeholder") return `${type} does not fit a return value: name the type, for example int`;
+  if (family === "buffer") return `${type} does not fit a return value: its size is not known`;
+  return only && `${type} fits ${only} only`;
+}
 
 /** Upstream acts on sockets only and ignores every other action. */
 export function checkReturnAction(action: string, path: string, problems: Problems): void {
@@ -44,9 +45,7 @@ export function compileReturn(arg: ProbeArgument, path: string, problems: Proble
   for (const name of NO_EFFECT) {
     if (arg[name]) problems.warn(`${path}.${name}`, "has no effect on a return value: leave it out");
   }
-  const reason = Object.hasOwn(NOT_RETURNED, arg.type) ? NOT_RETURNED[arg.type] : undefined;
-  if (reason !== undefined) problems.error(`${path}.type`, reason);
-  else if (!isReadable(arg.type)) refuseType(arg.type, `${path}.type`, problems);
+  checkReturnType(arg.type, `${path}.type`, problems);
   checkLabel(arg.label, `${path}.label`, problems);
   if (arg.index !== 0)
     problems.warn(
@@ -54,4 +53,9 @@ export function compileReturn(arg: ProbeArgument, path: string, problems: Proble
       `is ${arg.index}, which has no effect: there is one return value, index 0`,
     );
   return { type: arg.type as ArgType, ...(arg.label ? { label: arg.label } : {}) };
+}
+
+function checkReturnType(type: string, path: string, problems: Problems): void {
+  const reason = isReadable(type) ? misfit(type) : unreadable(type);
+  if (reason !== undefined) problems.error(path, reason);
 }

@@ -1,9 +1,7 @@
 /** Which operators fit which argument types. */
-import type { ArgType } from "../../crds/hook-spec.ts";
-import { isReadable } from "../probes/args.ts";
+import { type ArgType, type ArgumentFamily, isReadable, traitsOf } from "../../crds/argument-types.ts";
 import type { Problems } from "../problems.ts";
 import { isUnsupported, refuse } from "../support.ts";
-import { integerType } from "../values/integers.ts";
 
 /** How a value is compared; CapabilitiesGained, which compares two, stands apart. */
 export type Comparison = "range" | "mask" | "text" | "fileType";
@@ -34,25 +32,25 @@ const ON_TEXTS = [
 ];
 const ON_FILES = [...ON_TEXTS, "FileType", "NotFileType"];
 
-/** Types that hold a set of capabilities. */
-export const CAPABILITY_SETS: readonly ArgType[] = [
-  "kernel_cap_t",
-  "cap_inheritable",
-  "cap_permitted",
-  "cap_effective",
-];
-const TEXTS: readonly ArgType[] = ["string", "filename", "char_buf", "const_buf"];
-const FILES: readonly ArgType[] = ["fd", "file", "path", "dentry", "linux_binprm"];
+interface Fit {
+  operators: readonly string[];
+  /** What all of them compare, but those that name something else: Mask, FileType. */
+  comparison: Comparison;
+}
 
-/** What can be done about a type that no operator fits. */
-const INSTEAD: Partial<Record<ArgType, string>> = {
-  cred: "a whole credential has no order or value; resolve one of its members, such as euid.val",
-  user_namespace: "a user namespace has no order or value; resolve one of its members, such as level",
+/** The operators that fit a family, or what can be done about a type that none fits. */
+const FITS: Readonly<Record<ArgumentFamily, Fit | string>> = {
+  integer: { operators: ON_INTEGERS, comparison: "range" },
+  capabilitySet: { operators: ON_CAPABILITY_SETS, comparison: "range" },
+  string: { operators: ON_TEXTS, comparison: "text" },
+  buffer: { operators: ON_TEXTS, comparison: "text" },
+  path: { operators: ON_FILES, comparison: "text" },
+  credentials: "a whole credential has no order or value; resolve one of its members, such as euid.val",
+  userNamespace: "a user namespace has no order or value; resolve one of its members, such as level",
   capability: "list the argument a second time with type: int and refer to it with args: [POSITION]",
-  nop: "nop reads nothing; give the argument its type",
-  auto: "auto has no order or value before it is resolved; give the argument its type",
   module: "a module has no order or value; resolve its name as a string",
-  load_info: "a module has no order or value; resolve its name as a string",
+  nothing: "nop reads nothing; give the argument its type",
+  placeholder: "auto has no order or value before it is resolved; give the argument its type",
 };
 
 /** How the operator compares a value of the type; undefined after the reason was reported. */
@@ -67,24 +65,12 @@ export function comparisonOf(
     return undefined;
   }
   if (!isReadable(type)) return undefined; // an error where it is declared
-  const allowed = operatorsOf(type);
-  if (!allowed.includes(operator)) {
-    const right = INSTEAD[type] ?? `use ${allowed.join(", ")}`;
+  const fit = FITS[traitsOf(type).family];
+  if (typeof fit === "string" || !fit.operators.includes(operator)) {
+    const right = typeof fit === "string" ? fit : `use ${fit.operators.join(", ")}`;
     problems.error(path, `${operator} does not fit the type ${type}: ${right}`);
     return undefined;
   }
   if (operator === "Mask") return "mask";
-  if (operator.endsWith("FileType")) return "fileType";
-  return isText(type) ? "text" : "range";
-}
-
-function operatorsOf(type: ArgType): readonly string[] {
-  if (integerType(type)) return ON_INTEGERS;
-  if (CAPABILITY_SETS.includes(type)) return ON_CAPABILITY_SETS;
-  if (FILES.includes(type)) return ON_FILES;
-  return TEXTS.includes(type) ? ON_TEXTS : [];
-}
-
-function isText(type: ArgType): boolean {
-  return TEXTS.includes(type) || FILES.includes(type);
+  return operator.endsWith("FileType") ? "fileType" : fit.comparison;
 }

@@ -1,5 +1,6 @@
 /** Comparisons of texts: strings, buffers and paths. */
-import type { ArgType, TextComparison } from "../../crds/hook-spec.ts";
+import { type ArgType, traitsOf } from "../../crds/argument-types.ts";
+import type { TextComparison } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import { child } from "../problems.ts";
 import { quote } from "../suggest.ts";
@@ -21,10 +22,10 @@ const COMPARISONS: Record<string, { how: TextComparison; most: number }> = {
   SubStringIgnCase: { how: "substringIgnoreCase", most: substringBytes },
 };
 
-/** Types that hold any bytes; a text of the kernel ends at its first NUL. */
-const BUFFERS: readonly ArgType[] = ["char_buf", "const_buf"];
-/** Types whose text is the full path of a file. */
-const FULL_PATHS: readonly ArgType[] = ["fd", "file", "path", "linux_binprm"];
+/** Buffers hold any bytes; a string of the kernel ends at its first NUL. */
+function isBuffer(type: ArgType): boolean {
+  return traitsOf(type).family === "buffer";
+}
 
 /** The comparison; undefined when an error was reported. */
 export function textFilter(
@@ -39,7 +40,7 @@ export function textFilter(
   if (values.length > HOOK_SPEC_LIMITS.texts) {
     problems.error(path, `has ${values.length} entries: at most ${HOOK_SPEC_LIMITS.texts} are allowed`);
   }
-  const texts = values.map((value) => (BUFFERS.includes(type) ? value : withoutEnd(value, how)));
+  const texts = values.map((value) => (isBuffer(type) ? value : withoutEnd(value, how)));
   const failed = texts.map((text, index) => {
     const error = textError(text, how, most, type);
     if (error !== undefined) problems.error(child(path, index), error);
@@ -58,7 +59,7 @@ function withoutEnd(value: string, how: TextComparison): string {
 
 function textError(text: string, how: TextComparison, most: number, type: ArgType): string | undefined {
   if (text === "") return "is empty: write a text";
-  if (text.includes("\0") && (!BUFFERS.includes(type) || how.startsWith("substring")))
+  if (text.includes("\0") && (!isBuffer(type) || how.startsWith("substring")))
     return "contains a NUL character: texts end there";
   if (Buffer.byteLength(text) > most) return `is longer than ${most} bytes`;
   return undefined;
@@ -72,7 +73,8 @@ function warnOfPath(
   path: string,
   { problems }: Where,
 ): void {
-  if (!FULL_PATHS.includes(type)) return;
+  const traits = traitsOf(type);
+  if (traits.family !== "path" || !traits.isFull) return;
   warnOfPattern(text, path, problems);
   if (how !== "equal" && how !== "prefix") return;
   if (text.startsWith("/") || text.includes(":")) return;

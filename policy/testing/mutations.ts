@@ -1,8 +1,10 @@
 /** Makes test data: policies with a few places changed, the same ones in every run. */
+import { ARGUMENT_TYPES } from "../../crds/argument-types.ts";
 import * as words from "../../crds/schema/words.ts";
 
 /** Words that mean something somewhere, and values that are at the edge of something. */
 const PIECES: unknown[] = [
+  ...ARGUMENT_TYPES,
   ...Object.values(words).flat(),
   ...[
     "",

@@ -1,5 +1,6 @@
 /** Integer argument types and the values that policies write for them. */
-import type { ArgType, Range } from "../../crds/hook-spec.ts";
+import { type ArgType, traitsOf } from "../../crds/argument-types.ts";
+import type { Range } from "../../crds/hook-spec.ts";
 import { quote } from "../suggest.ts";
 
 /** Width and sign of an integer type. */
@@ -8,29 +9,13 @@ export interface IntegerType {
   signed: boolean;
 }
 
-const INTEGERS: Partial<Record<ArgType, IntegerType>> = {
-  int: { bits: 32, signed: true },
-  sint32: { bits: 32, signed: true },
-  int32: { bits: 32, signed: true },
-  sint8: { bits: 8, signed: true },
-  int8: { bits: 8, signed: true },
-  sint16: { bits: 16, signed: true },
-  int16: { bits: 16, signed: true },
-  uint8: { bits: 8, signed: false },
-  uint16: { bits: 16, signed: false },
-  uint32: { bits: 32, signed: false },
-  long: { bits: 64, signed: true },
-  sint64: { bits: 64, signed: true },
-  int64: { bits: 64, signed: true },
-  ulong: { bits: 64, signed: false },
-  uint64: { bits: 64, signed: false },
-  size_t: { bits: 64, signed: false },
-  syscall64: { bits: 64, signed: false },
-};
+const BITS = { 1: 8, 2: 16, 4: 32, 8: 64 } as const;
 
 /** Width and sign, or undefined for a type that is no integer. */
 export function integerType(type: ArgType): IntegerType | undefined {
-  return INTEGERS[type];
+  const traits = traitsOf(type);
+  if (traits.family !== "integer") return undefined;
+  return { bits: BITS[traits.width], signed: traits.signed };
 }
 
 /** Smallest and largest value. */

@@ -1,5 +1,5 @@
 /** Arguments of hook records as JSON, written straight from the record's words. */
-import type { ArgType } from "../../../crds/hook-spec.ts";
+import type { ArgType } from "../../../crds/argument-types.ts";
 import type { RecordBatch } from "../../records/decode.ts";
 import { BUFFER_SIZE, CRED_SIZE, MODULE_SIZE, PATH_SIZE, USER_NS_SIZE } from "../../records/layout.ts";
 import { type ByteWriter, utf8 } from "../byte-writer.ts";

@@ -1,5 +1,6 @@
 /** The constant JSON of a hook's events, made once per hook, and what is written between its parts. */
-import type { ArgDef, ArgType } from "../../../crds/hook-spec.ts";
+import type { ArgType } from "../../../crds/argument-types.ts";
+import type { ArgDef } from "../../../crds/hook-spec.ts";
 import type { RecordBatch } from "../../records/decode.ts";
 import {
   failedDepth,

@@ -1,6 +1,6 @@
 /** Values of hook records as the oneof of KprobeArgument, written straight from the record's words. */
 import { arch } from "node:os";
-import type { ArgType } from "../../../crds/hook-spec.ts";
+import type { ArgType } from "../../../crds/argument-types.ts";
 import type { RecordBatch } from "../../records/decode.ts";
 import {
   BUFFER,

@@ -1,5 +1,6 @@
 /** Hook events: the constant bytes of a hook, made once, and what is written from each record. */
-import type { ArgDef, ArgType } from "../../../crds/hook-spec.ts";
+import type { ArgType } from "../../../crds/argument-types.ts";
+import type { ArgDef } from "../../../crds/hook-spec.ts";
 import type { RecordBatch } from "../../records/decode.ts";
 import { ENCODER_SLOTS } from "../../records/encoded.ts";
 import {

@@ -3,7 +3,7 @@ import type { FileType, FilterDef, HookDef, TextComparison } from "../../../crds
 import { HookError } from "../hook-error.ts";
 import { bits, compareNumber, compareTexts, type FilterConfig, mask, type Tables } from "./comparisons.ts";
 import { ENUMERATORS as E, MAX_EXPRESSION_STEPS } from "./layout.ts";
-import { isBuffer, isPath, isText, VALUE_KINDS, type ValueType, valueType } from "./value-types.ts";
+import { isBuffer, isNumber, isPath, isText, type ValueType, valueType } from "./value-types.ts";
 
 /** S_IFMT of a mode, shifted down. */
 const FILE_TYPES: Record<FileType, number> = {
@@ -77,11 +77,9 @@ export function describeExpression(
 
 /** Throws unless the argument is one that the kernel side can compare as a number; returns whether it is signed. */
 function checkNumber(def: HookDef, position: number): boolean {
-  const { kind, signed } = typeOfArgument(def, position);
-  if (kind !== VALUE_KINDS.VALUE_INTEGER && kind !== VALUE_KINDS.VALUE_CAPABILITY_SET) {
-    throw unfit(def, position, "number");
-  }
-  return signed;
+  const type = typeOfArgument(def, position);
+  if (!isNumber(type)) throw unfit(def, position, "number");
+  return type.signed;
 }
 
 function typeOfArgument(def: HookDef, position: number): ValueType {

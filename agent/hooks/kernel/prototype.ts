@@ -1,38 +1,38 @@
 /** Does a policy's argument list fit the function? Only where BTF knows the prototype. Pure. */
-import { type ArgDef, type ArgType, type HookDef, KERNEL_STRUCTURE_TYPES } from "../../../crds/hook-spec.ts";
+import {
+  type ArgType,
+  HOOK_ARGUMENT_TYPES,
+  isKernelStructure,
+  traitsOf,
+} from "../../../crds/argument-types.ts";
+import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
 import type { BtfParam, FuncProto } from "../../bpf/binding.ts";
 import { HookError } from "../hook-error.ts";
 
-const CAPABILITY_SET = /^(const )?(kernel_cap_t|struct kernel_cap_struct) \*$/;
-const TEXT = /^(const )?(unsigned |signed )?(char|u8|__u8) \*$/;
-const POINTER = /\*$/;
+const CHARACTERS = "(?:unsigned |signed )?(?:char|u8|__u8)";
 
-/** What a parameter must be to be read as a type that is a structure. */
-const WANTED: Partial<Record<ArgType, RegExp>> = {
-  cred: /^(const )?struct cred \*$/,
-  user_namespace: /^(const )?struct user_namespace \*$/,
-  kernel_cap_t: CAPABILITY_SET,
-  cap_inheritable: CAPABILITY_SET,
-  cap_permitted: CAPABILITY_SET,
-  cap_effective: CAPABILITY_SET,
-  string: TEXT,
-  filename: /^(const )?(char|struct filename) \*$/,
-  file: /^(const )?struct file \*$/,
-  path: /^(const )?struct path \*$/,
-  dentry: /^(const )?struct dentry \*$/,
-  linux_binprm: /^(const )?struct linux_binprm \*$/,
-  module: /^(const )?struct module \*$/,
-  load_info: /^(const )?struct load_info \*$/,
-  char_buf: POINTER,
-  const_buf: POINTER,
-};
+/** What a parameter must point to to be read as a type; undefined: it may be anything. */
+function wantedTarget(type: ArgType): string | undefined {
+  const { family, structure } = traitsOf(type);
+  if (family === "buffer") return ".*";
+  if (family === "capabilitySet") return `(?:kernel_cap_t|struct ${structure})`;
+  if (family === "string") return structure ? `(?:char|struct ${structure})` : CHARACTERS;
+  return structure && `struct ${structure}`;
+}
+
+const WANTED: ReadonlyMap<ArgType, RegExp> = new Map(
+  HOOK_ARGUMENT_TYPES.flatMap((type) => {
+    const target = wantedTarget(type);
+    return target ? [[type, new RegExp(`^(?:const )?${target} ?\\*$`)] as const] : [];
+  }),
+);
 
 /** Throws a HookError that shows the prototype. `proto` is that of the function, or of a system call's body. */
 export function checkArguments(def: HookDef, name: string, proto: FuncProto | undefined): void {
   def.args.forEach((arg, position) => {
     const at = `args[${position}]`;
     if (arg.source) return; // it is read from elsewhere
-    if (def.syscall && KERNEL_STRUCTURE_TYPES.has(arg.type)) {
+    if (def.syscall && isKernelStructure(arg.type)) {
       throw new HookError("InvalidArgument", `${at}: a system call has no argument of type ${arg.type}`);
     }
     if (!proto) return;
@@ -77,7 +77,7 @@ export function checkReturn(
 
 /** Whether what C declares so can be read as a type. */
 export function fitsDeclared(type: ArgType, declared: string): boolean {
-  return WANTED[type]?.test(declared) ?? true;
+  return WANTED.get(type)?.test(declared) ?? true;
 }
 
 /** As C would declare it. */
@@ -90,7 +90,7 @@ export function formatPrototype(name: string, proto: FuncProto): string {
 export function readsPointerAsInteger(args: readonly ArgDef[], proto: FuncProto): boolean {
   return args.some((arg) => {
     const type = proto.params[arg.index]?.type ?? "";
-    return arg.type !== "nop" && !readsOther(arg) && !WANTED[arg.type] && type.endsWith("*");
+    return arg.type !== "nop" && !readsOther(arg) && !WANTED.has(arg.type) && type.endsWith("*");
   });
 }
 

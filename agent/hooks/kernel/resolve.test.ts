@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
-import type { ArgType } from "../../../crds/hook-spec.ts";
+import type { ArgType } from "../../../crds/argument-types.ts";
 import { type KernelBtf, loadBinding } from "../../bpf/binding.ts";
 import { HookError } from "../hook-error.ts";
 import { resolveWalks } from "../targets/walks.ts";

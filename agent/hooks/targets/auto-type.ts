@@ -1,5 +1,6 @@
 /** The types that `auto` stands for in the arguments of a raw tracepoint, as the kernel declares them. Pure. */
-import type { ArgDef, ArgType, HookDef } from "../../../crds/hook-spec.ts";
+import type { ArgType } from "../../../crds/argument-types.ts";
+import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
 import type { BtfType, FuncProto, KernelBtf } from "../../bpf/binding.ts";
 import { HookError } from "../hook-error.ts";
 import { describe } from "../kernel/resolve.ts";

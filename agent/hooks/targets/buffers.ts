@@ -1,4 +1,5 @@
 /** How many bytes a buffer among a function's arguments has: what a parameter says, what is returned, or its type. Pure. */
+import { traitsOf } from "../../../crds/argument-types.ts";
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
 import type { BtfType, FuncProto, KernelBtf } from "../../bpf/binding.ts";
 import { MAX_DATA, MAX_STRING, RETURN_ARG } from "../config/layout.ts";
@@ -25,8 +26,10 @@ export function resolveBuffers(
   proto: FuncProto | undefined,
 ): (BufferConfig | undefined)[] {
   return def.args.map((arg, position) => {
-    if (arg.type === "const_buf") return sizeOfType(types, def, position, proto);
-    return arg.type === "char_buf" ? sizeInCall(types, def, position, proto) : undefined;
+    const traits = traitsOf(arg.type);
+    if (traits.family !== "buffer") return undefined;
+    const size = traits.sizeFrom === "type" ? sizeOfType : sizeInCall;
+    return size(types, def, position, proto);
   });
 }
 

@@ -1,6 +1,7 @@
 /** Trace events of tracefs: which fields they have, and how a policy's arguments are read from them. */
 import { readdirSync, readFileSync } from "node:fs";
-import { type ArgDef, type ArgType, type HookDef, KERNEL_STRUCTURE_TYPES } from "../../../crds/hook-spec.ts";
+import { type ArgType, isKernelStructure, traitsOf } from "../../../crds/argument-types.ts";
+import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
 import type { FieldConfig } from "../config/filters.ts";
 import { ENUMERATORS as E, MAX_ARGS } from "../config/layout.ts";
 import { HookError } from "../hook-error.ts";
@@ -90,7 +91,7 @@ export function resolveFields(
   const chosen = def.args.map((arg, position) => chooseField(arg, `args[${position}]`, event));
   const fields: FieldConfig[] = [...chosen];
   const buffers = def.args.map((arg, position) => {
-    if (arg.type !== "char_buf" && arg.type !== "const_buf") return undefined;
+    if (traitsOf(arg.type).family !== "buffer") return undefined;
     const { buffer, size } = chooseSize(arg, position, chosen[position] as EventField, event);
     if (size) fields[MAX_ARGS + position] = size;
     return buffer;
@@ -139,8 +140,8 @@ function chooseField(
 
 /** Numbers may be the addresses of texts, as arguments of prctl are, but not those of structures. */
 function fitsField(type: ArgType, field: EventField): boolean {
-  if (isInside(field)) return TEXT_TYPES.has(type);
-  if (KERNEL_STRUCTURE_TYPES.has(type)) return fitsDeclared(type, field.type);
+  if (isInside(field)) return isBytes(type);
+  if (isKernelStructure(type)) return fitsDeclared(type, field.type);
   return type !== "string" || field.size === 8;
 }
 
@@ -163,7 +164,9 @@ function chooseSize(
   }
   const size = arg.sizeArgIndex === undefined ? undefined : fields[arg.sizeArgIndex - 1];
   const what = `args[${position}]: ${arg.type}: field ${arg.index} of ${subsystem}/${event}, ${field.type} ${field.name}`;
-  if (arg.type === "const_buf" || !field.type.endsWith("*")) {
+  const traits = traitsOf(arg.type);
+  const isSizedByType = traits.family === "buffer" && traits.sizeFrom === "type";
+  if (isSizedByType || !field.type.endsWith("*")) {
     throw new HookError("InvalidArgument", `${what}, is no buffer`);
   }
   if (!size || isInside(size)) {
@@ -175,8 +178,11 @@ function chooseSize(
   return { buffer: told, size };
 }
 
-/** Types that a field with bytes in it can be read as. */
-const TEXT_TYPES: ReadonlySet<ArgType> = new Set(["auto", "nop", "string", "char_buf", "const_buf"]);
+/** Whether a field with bytes in it can be read as the type. */
+function isBytes(type: ArgType): boolean {
+  if (isKernelStructure(type)) return false;
+  return ["string", "buffer", "nothing", "placeholder"].includes(traitsOf(type).family);
+}
 
 function isInside({ kind }: FieldConfig): boolean {
   return kind === E.FIELD_ARRAY || kind === E.FIELD_DATA_LOC;

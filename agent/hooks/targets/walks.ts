@@ -1,7 +1,8 @@
 /** Where an argument's value is found: in its parameter, or by a walk from there or from the current task. Pure. */
-import { type ArgDef, type ArgType, type HookDef, KERNEL_STRUCTURE_TYPES } from "../../../crds/hook-spec.ts";
+import { type ArgType, isKernelStructure, traitsOf } from "../../../crds/argument-types.ts";
+import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
 import { type BtfType, type FuncProto, isBpfError, type KernelBtf } from "../../bpf/binding.ts";
-import { VALUE_KINDS, valueType } from "../config/value-types.ts";
+import { valueType } from "../config/value-types.ts";
 import { HookError } from "../hook-error.ts";
 import { describe, type Member, resolveMember, resolveWalk, type Walk } from "../kernel/resolve.ts";
 import { isCharacter, structureType } from "../kernel/structure-types.ts";
@@ -128,7 +129,7 @@ function checkEnd({ type, resolve }: ArgDef, { walk: { load }, of }: Member): vo
 function isReadFrom(type: ArgType, of: BtfType): boolean {
   if (of.kind === "other") return true;
   if (type === "string") return isCharacter(of);
-  if (type === "filename" || !KERNEL_STRUCTURE_TYPES.has(type)) return true;
-  if (valueType({ type }).kind !== VALUE_KINDS.VALUE_CAPABILITY_SET) return structureType(of) === type;
+  if (type === "filename" || !isKernelStructure(type)) return true;
+  if (traitsOf(type).family !== "capabilitySet") return structureType(of) === type;
   return structureType(of) === "kernel_cap_t" || (of.kind === "struct" && of.name === "");
 }
