@@ -7,7 +7,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { stringify } from "yaml";
-import { unionsForEnums } from "./generated-types.ts";
+import { derivedTypes, wireTypes } from "./generated-types.ts";
 import { DEFINITIONS, type Definition } from "./schema/definitions.ts";
 
 const HERE = import.meta.dirname;
@@ -20,29 +20,31 @@ function renderYaml(definition: Definition): string {
   return header + stringify(definition, { aliasDuplicateObjects: false, lineWidth: 0 });
 }
 
-/** The wire types that `kfc crd` makes of a YAML file: file name to text. */
-function renderTypes(yamlFile: string): Record<string, string> {
+/** What `kfc crd` makes of a YAML file with one version. */
+function renderTypes(yamlFile: string): { name: string; source: string } {
   const directory = mkdtempSync(join(tmpdir(), "trigon-types-"));
   try {
     execFileSync(process.execPath, [KFC, "crd", relative(ROOT, yamlFile), directory, "--plain"], {
       cwd: ROOT,
       stdio: ["ignore", "ignore", "inherit"],
     });
-    const names = readdirSync(directory).sort();
-    if (names.length === 0) throw new Error(`kfc made no types of ${yamlFile}`);
-    return Object.fromEntries(
-      names.map((name) => [
-        name.replace(/\.ts$/, ".gen.ts"),
-        unionsForEnums(readFileSync(join(directory, name), "utf8")),
-      ]),
-    );
+    const [name, ...others] = readdirSync(directory);
+    if (name === undefined || others.length > 0) throw new Error(`kfc made not one file of ${yamlFile}`);
+    return { name: name.replace(/\.ts$/, ".gen.ts"), source: readFileSync(join(directory, name), "utf8") };
   } finally {
     rmSync(directory, { recursive: true });
   }
 }
 
-for (const [name, definition] of Object.entries(DEFINITIONS)) {
+function generate(name: string, definition: Definition): { name: string; source: string } {
   const yamlFile = join(HERE, `${name}.yaml`);
   writeFileSync(yamlFile, renderYaml(definition));
-  for (const [file, text] of Object.entries(renderTypes(yamlFile))) writeFileSync(join(HERE, file), text);
+  return renderTypes(yamlFile);
 }
+
+const policy = generate("tracingpolicies", DEFINITIONS.tracingpolicies);
+const namespaced = generate("tracingpoliciesnamespaced", DEFINITIONS.tracingpoliciesnamespaced);
+const node = generate("tracingnodes", DEFINITIONS.tracingnodes);
+writeFileSync(join(HERE, policy.name), wireTypes(policy.source));
+writeFileSync(join(HERE, namespaced.name), derivedTypes(namespaced.source, policy.source, policy.name));
+writeFileSync(join(HERE, node.name), wireTypes(node.source));

@@ -29,7 +29,7 @@ export interface Status {
   /**
    * When the kernel booted.
    */
-  bootTime?: Date;
+  bootTime?: string;
   /**
    * Facts about the kernel, found when the agent starts.
    */

@@ -5201,7 +5201,7 @@ export interface Condition {
   /**
    * When the status last changed.
    */
-  lastTransitionTime: Date;
+  lastTransitionTime: string;
   /**
    * For people.
    */

@@ -1,15 +1,14 @@
 /** The TracingNode of this node at the API server. */
 import { FIELD_MANAGERS, TRACING_NODES } from "../../crds/names.ts";
+import type { TracingNode as Generated } from "../../crds/tracingnode-v1alpha1.gen.ts";
 import type { KubeClient } from "../../lib/kube.ts";
 import { hasStatus } from "../../lib/kube-error.ts";
 import { type KubeObject, NODES } from "../../lib/resources.ts";
 import type { TracingNodeApi } from "./publish.ts";
 import type { TracingNodeStatus } from "./tracing-node.ts";
 
-/** The object as far as its agent reads it. */
-export interface TracingNode extends KubeObject {
-  status?: TracingNodeStatus;
-}
+/** The object as this agent has written it. */
+export type TracingNode = Generated & KubeObject & { status?: TracingNodeStatus };
 
 const WRITER = { fieldManager: FIELD_MANAGERS.agent };
 

@@ -1,5 +1,5 @@
 /** The status of a TracingNode. Pure. */
-import type { NodePolicyState } from "../../crds/conditions.ts";
+import type { Hook, Kernel, Policy, Status } from "../../crds/tracingnode-v1alpha1.gen.ts";
 import type { HookStatus } from "../hooks/engine.ts";
 import type { PolicyOutcome } from "../policies/outcome.ts";
 
@@ -17,36 +17,22 @@ export interface NodeFacts {
   };
 }
 
-/** `status` of a TracingNode as it goes over the wire. */
-export interface TracingNodeStatus {
+/** `status` of a TracingNode as an agent writes it: every part is there. */
+export interface TracingNodeStatus extends Status {
   agentVersion: string;
-  bootTime?: string;
-  kernel: {
-    release: string;
-    architecture: string;
-    features: Record<string, boolean>;
-    missing: { feature: string; reason: string }[];
-  };
+  kernel: Required<Kernel>;
   policies: PolicyStatus[];
 }
 
 /** One policy in it. */
-export interface PolicyStatus {
-  kind: string;
-  namespace?: string;
-  name: string;
-  specHash: string;
-  attachedHash?: string;
-  state: NodePolicyState;
-  reason?: string;
-  message?: string;
-  hooks: HookStatus[];
+export interface PolicyStatus extends Policy {
+  hooks: Hook[];
 }
 
-/** A verifier's log belongs into the agent's log; etcd and every watcher pay for each byte here. */
+/** The verifier's log is in the agent's log; here, etcd and every watcher pay for each byte. */
 const MAX_MESSAGE = 512;
 
-/** Equal input gives equal JSON, so that an unchanged status can be told from a changed one. */
+/** Equal input gives equal JSON, so that a comparison finds whether the status has changed. */
 export function makeTracingNodeStatus(
   facts: NodeFacts,
   outcomes: readonly PolicyOutcome[],
@@ -77,8 +63,8 @@ function policyStatus({ ref, message, hooks, ...rest }: PolicyOutcome): PolicySt
   };
 }
 
-/** Exactly the fields of the schema: an unknown one would be pruned, and the status would never look written. */
-function hookStatus({ path, call, state, attach, function: name, reason, message }: HookStatus): HookStatus {
+/** Exactly the fields of the schema: the API server drops others, and the status would never be equal to what was written. */
+function hookStatus({ path, call, state, attach, function: name, reason, message }: HookStatus): Hook {
   return {
     path,
     call,

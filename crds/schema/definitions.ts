@@ -86,7 +86,7 @@ function definition(kind: Kind): Definition {
 }
 
 /** File name (without extension) to definition. */
-export const DEFINITIONS: Record<string, Definition> = {
+export const DEFINITIONS = {
   tracingpolicies: definition({
     api: POLICY_API,
     kind: "TracingPolicy",
@@ -120,4 +120,4 @@ export const DEFINITIONS: Record<string, Definition> = {
     columns: NODE_COLUMNS,
     schema: TRACING_NODE,
   }),
-};
+} satisfies Record<string, Definition>;

@@ -1,6 +1,7 @@
 /** What is kept of a TracingNode: one small shared object per policy, or 5,000 nodes would not fit in memory. Pure. */
-import type { HookState, NodePolicyState } from "../../crds/conditions.ts";
-import { type PolicyKind, type PolicyRef, policyKey } from "../../crds/names.ts";
+import type { NodePolicyState } from "../../crds/conditions.ts";
+import { policyKey } from "../../crds/names.ts";
+import type { Policy, TracingNode } from "../../crds/tracingnode-v1alpha1.gen.ts";
 import type { KubeObject } from "../../lib/resources.ts";
 import { slimMeta } from "../resources.ts";
 
@@ -21,14 +22,7 @@ export interface NodeReport extends KubeObject {
   readonly policies: ReadonlyMap<string, NodeEntry>;
 }
 
-interface WireEntry extends Partial<Omit<NodeEntry, "hooksAttached" | "attach">> {
-  kind?: PolicyKind;
-  namespace?: string;
-  name?: string;
-  hooks?: { state?: HookState; attach?: string }[];
-}
-
-/** Bounds what the table of shared entries may hold on to; beyond it starts anew. */
+/** Most entries that the table of shared ones holds; beyond it, the table starts anew. */
 const MAX_SHARED = 20_000;
 
 /** Reduces TracingNodes; entries that are equal come out as the same object. */
@@ -36,12 +30,11 @@ export class NodeReportParser {
   #shared = new Map<string, NodeEntry>();
 
   parse(object: KubeObject): NodeReport {
-    const wire = (object as { status?: { policies?: WireEntry[] } }).status?.policies ?? [];
-    const policies = new Map<string, NodeEntry>();
-    for (const entry of wire) {
-      if (entry.kind === undefined || entry.name === undefined) continue;
-      policies.set(policyKey(entry as PolicyRef), this.#share(parseEntry(entry)));
-    }
+    const { status } = object as KubeObject & Pick<TracingNode, "status">;
+    const entries = (status?.policies ?? []).map(
+      (policy) => [policyKey(policy), this.#share(parseEntry(policy))] as const,
+    );
+    const policies = new Map(entries);
     return { metadata: slimMeta(object.metadata), policies };
   }
 
@@ -61,8 +54,8 @@ export function changedPolicies(before: NodeReport | undefined, after: NodeRepor
   return [...keys].filter((key) => before?.policies.get(key) !== after?.policies.get(key));
 }
 
-function parseEntry(entry: WireEntry): NodeEntry {
-  const { specHash = "", attachedHash, state = "Pending", reason, message, hooks = [] } = entry;
+function parseEntry(policy: Policy): NodeEntry {
+  const { specHash, attachedHash, state, reason, message, hooks = [] } = policy;
   const attached = hooks.filter((hook) => hook.state === "Attached");
   return {
     specHash,
@@ -71,15 +64,15 @@ function parseEntry(entry: WireEntry): NodeEntry {
     ...(reason !== undefined && { reason }),
     ...(message !== undefined && { message: message.slice(0, 1024) }),
     hooksAttached: attached.length,
-    attach: countWords(attached.map((hook) => hook.attach ?? "unknown")),
+    attach: countKinds(attached.map((hook) => hook.attach ?? "unknown")),
   };
 }
 
-function countWords(words: string[]): string {
+function countKinds(kinds: string[]): string {
   const counts = new Map<string, number>();
-  for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1);
+  for (const kind of kinds) counts.set(kind, (counts.get(kind) ?? 0) + 1);
   return [...counts]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([word, count]) => `${word}×${count}`)
+    .map(([kind, count]) => `${kind}×${count}`)
     .join(" ");
 }
