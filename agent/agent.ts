@@ -12,7 +12,6 @@ import { Cluster } from "./cluster.ts";
 import type { Config } from "./config.ts";
 import type { EventSink } from "./events/export/sink.ts";
 import { JsonEncoder } from "./events/json/encoder.ts";
-import type { StackOptions } from "./stacks/code-place.ts";
 import { EventPipeline } from "./events/pipeline.ts";
 import { HookEngine } from "./hooks/engine.ts";
 import { featureFlags } from "./hooks/kernel/features.ts";
@@ -31,6 +30,7 @@ import type { Image } from "./process/image.ts";
 import { ProcScanner } from "./process/scan.ts";
 import { WallClock } from "./records/wall-clock.ts";
 import { RingHealth } from "./ring-health.ts";
+import type { StackOptions } from "./stacks/code-place.ts";
 import { KernelSymbolTable } from "./stacks/kernel-code.ts";
 import { MappedCode } from "./stacks/mapped-code.ts";
 import { readBootTime } from "./status/boot-time.ts";
@@ -131,6 +131,7 @@ export class Agent {
         ...(namespaces && { hostNamespaces: this.#scanner.namespaces(1) }),
       },
       stacks: this.#stacks(),
+      credentialChange: config.credentialChangeDetail,
     });
     this.#pipeline = new EventPipeline({
       processes: this.#processes,

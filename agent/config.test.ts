@@ -26,6 +26,7 @@ const accepted: Record<string, { argv?: string[]; env?: Record<string, string>; 
       enableProcessNs: false,
       enableProcessSecurityLabel: false,
       processCredentialsView: "exec",
+      credentialChangeDetail: "changed",
       exposeStackAddresses: false,
     },
   },
@@ -76,6 +77,10 @@ const accepted: Record<string, { argv?: string[]; env?: Record<string, string>; 
     argv: ["--process-credentials-view", "current"],
     want: { processCredentialsView: "current" },
   },
+  "changes of credentials may come with the whole old and new ones": {
+    argv: ["--credential-change-detail=full"],
+    want: { credentialChangeDetail: "full" },
+  },
   "labels and addresses are shown when asked for": {
     argv: ["--enable-process-security-label", "--expose-stack-addresses"],
     want: { enableProcessSecurityLabel: true, exposeStackAddresses: true },
@@ -115,6 +120,10 @@ const refused: Record<string, { argv?: string[]; env?: Record<string, string>; s
   "an unknown view of credentials lists the known ones": {
     argv: ["--process-credentials-view", "fork"],
     says: /"fork".*exec, current/,
+  },
+  "an unknown detail of changes lists the known ones": {
+    argv: ["--credential-change-detail", "all"],
+    says: /"all".*changed, full/,
   },
   "environment variables of processes are not collected": {
     argv: ["--enable-process-environment-variables"],

@@ -24,6 +24,7 @@ export interface Config {
   enableProcessNs: boolean;
   enableProcessSecurityLabel: boolean;
   processCredentialsView: (typeof CREDENTIALS_VIEWS)[number];
+  credentialChangeDetail: (typeof CREDENTIAL_CHANGE_DETAILS)[number];
   exposeStackAddresses: boolean;
   /** Absent: the engine chooses by the number of CPUs. */
   ringBytes?: number;
@@ -45,6 +46,7 @@ export type Command =
 const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
 const LOG_FORMATS = ["text", "json"] as const;
 const CREDENTIALS_VIEWS = ["exec", "current"] as const;
+const CREDENTIAL_CHANGE_DETAILS = ["changed", "full"] as const;
 const MIN_RING_BYTES = 64 << 10;
 const MAX_RING_BYTES = 1 << 30;
 
@@ -93,6 +95,11 @@ function makeConfig(values: Values, env: Environment, hostname: string): Config 
       CREDENTIALS_VIEWS,
       "process-credentials-view",
       text("process-credentials-view") ?? "exec",
+    ),
+    credentialChangeDetail: oneOf(
+      CREDENTIAL_CHANGE_DETAILS,
+      "credential-change-detail",
+      text("credential-change-detail") ?? "changed",
     ),
     exposeStackAddresses: values["expose-stack-addresses"] === true,
     ...(ringSize !== undefined && ringSize !== "0" && { ringBytes: parseRingSize(ringSize) }),

@@ -71,6 +71,11 @@ export const OPTIONS = {
     value: "VIEW",
     help: "Which credentials a process shows: exec, those that it had at exec, or current. Default: exec.",
   },
+  "credential-change-detail": {
+    type: "string",
+    value: "DETAIL",
+    help: "What credential_change has: changed, the fields that changed, or full, all old and new ones too. Default: changed.",
+  },
   "expose-stack-addresses": {
     type: "boolean",
     help: "Show addresses in stack traces: whoever reads events then knows where the kernel lies.",

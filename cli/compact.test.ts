@@ -13,6 +13,11 @@ const kprobe = (args: unknown[], name = "commit_creds"): CompactEvent => ({
   ...base,
   process_kprobe: { process, function_name: name, args: args as never },
 });
+const change = (credential_change: Record<string, unknown>): CompactEvent => ({
+  ...base,
+  process_kprobe: { process, function_name: "commit_creds", credential_change },
+});
+const PREFIX = "10:11:12.123  node-1  default/demo  /usr/bin/su";
 
 describe("compactLine", () => {
   const cases: Record<string, [CompactEvent, string]> = {
@@ -31,6 +36,34 @@ describe("compactLine", () => {
     "shows a failed read as such": [
       kprobe([{ error_arg: { Message: "Bad address for basic type" }, label: "new" }]),
       "10:11:12.123  node-1  default/demo  /usr/bin/su  commit_creds(new=<Bad address for basic type>)",
+    ],
+    "shows from what to what ids change": [
+      change({ uid: { old: 1000, new: 0 }, groups: { old: { count: 0 }, new: { count: 2, ids: [4, 27] } } }),
+      `${PREFIX}  commit_creds()  uid 1000 -> 0; groups none -> 4,27`,
+    ],
+    "shows which capabilities come and go": [
+      change({
+        cap_permitted: { added: ["ALL"], old: "0000000000000000", new: "000001ffffffffff" },
+        cap_effective: { added: ["CAP_CHOWN"], removed: ["CAP_KILL", "CAP_SETGID"], old: "60", new: "1" },
+      }),
+      `${PREFIX}  commit_creds()  cap_permitted +all; cap_effective +chown -kill,setgid`,
+    ],
+    "shows the other changes in short": [
+      change({
+        securebits: { new: ["SecBitKeepCaps", "SecBitNoRoot"] },
+        user_ns: { old: { level: 0 }, new: { level: 1 } },
+        no_new_privs: { old: false, new: true },
+        keyrings: { session: { old: 1, new: 2 } },
+      }),
+      `${PREFIX}  commit_creds()  securebits none -> SecBitKeepCaps+SecBitNoRoot; user_ns level 0 -> level 1; no_new_privs false -> true; keyrings session`,
+    ],
+    "shows a change of nothing as such, and does not repeat the whole credentials": [
+      change({ old: { uid: 0 }, new: { uid: 0 } }),
+      `${PREFIX}  commit_creds()  changes nothing`,
+    ],
+    "shows a change that could not be read as such": [
+      change({ error_arg: { Message: "Bad address for basic type" } }),
+      `${PREFIX}  commit_creds()  <Bad address for basic type>`,
     ],
     "says host for a process without a pod": [
       { ...base, process_exit: { process: { binary: "/bin/true" }, status: 3 } },

@@ -6,7 +6,12 @@ export interface CompactEvent {
   node_name?: string;
   process_exec?: ProcessPart;
   process_exit?: ProcessPart & { signal?: string; status?: number };
-  process_kprobe?: ProcessPart & { function_name?: string; policy_name?: string; args?: Argument[] };
+  process_kprobe?: ProcessPart & {
+    function_name?: string;
+    policy_name?: string;
+    args?: Argument[];
+    credential_change?: Record<string, unknown>;
+  };
 }
 
 interface ProcessPart {
@@ -55,12 +60,50 @@ export function compactLine(event: CompactEvent): string | undefined {
 
 function describe(event: CompactEvent): string | undefined {
   if (event.process_kprobe) {
-    const { function_name: name = "?", args = [] } = event.process_kprobe;
-    return `${name.replace(/^__(x64|arm64)_sys_/, "")}(${args.map(argumentText).join(", ")})`;
+    const { function_name: name = "?", args = [], credential_change: change } = event.process_kprobe;
+    const call = `${name.replace(/^__(x64|arm64)_sys_/, "")}(${args.map(argumentText).join(", ")})`;
+    return change === undefined ? call : `${call}  ${changeText(change)}`;
   }
   if (event.process_exec) return `exec ${event.process_exec.process?.arguments ?? ""}`.trimEnd();
   if (event.process_exit) return `exit ${event.process_exit.signal ?? event.process_exit.status ?? 0}`;
   return undefined;
+}
+
+/** Fields of credential_change that repeat the others in full detail. */
+const WHOLE_CREDENTIALS = new Set(["old", "new"]);
+
+function changeText(change: Record<string, unknown>): string {
+  const texts = Object.entries(change)
+    .filter(([name]) => !WHOLE_CREDENTIALS.has(name))
+    .map(([name, value]) => fieldChangeText(name, value as FieldChange));
+  return texts.length === 0 ? "changes nothing" : texts.join("; ");
+}
+
+interface FieldChange {
+  old?: unknown;
+  new?: unknown;
+  added?: string[];
+  removed?: string[];
+  Message?: string;
+}
+
+function fieldChangeText(name: string, change: FieldChange): string {
+  if (change.Message !== undefined) return `<${change.Message}>`;
+  if (name === "keyrings") return `keyrings ${Object.keys(change).join(",")}`;
+  const { added, removed } = change;
+  if (!name.startsWith("cap_")) return `${name} ${valueText(change.old)} -> ${valueText(change.new)}`;
+  const parts = [added && `+${capabilitiesText(added)}`, removed && `-${capabilitiesText(removed)}`];
+  return [name, ...parts.filter((part) => part !== undefined)].join(" ");
+}
+
+/** An id, or what is shortest of a list, a group list or a user namespace. */
+function valueText(value: unknown): string {
+  if (value === undefined) return "none";
+  if (typeof value !== "object" || value === null) return String(value);
+  if (Array.isArray(value)) return value.join("+");
+  const { level, count, ids = [] } = value as { level?: number; count?: number; ids?: number[] };
+  if (level !== undefined) return `level ${level}`;
+  return count === 0 ? "none" : ids.join(",");
 }
 
 /** HH:MM:SS.mmm of an RFC 3339 time; the date is the same for the whole screen. */
@@ -100,7 +143,7 @@ function idsText(name: string, ids: (number | undefined)[]): string {
 
 function capabilitiesText(names: string[] | undefined): string {
   if (!names?.length) return "none";
-  if (names.length >= ALL_CAPABILITIES) return "all";
+  if (names.length >= ALL_CAPABILITIES || names[0] === "ALL") return "all";
   const shown = names.slice(0, SHOWN_CAPABILITIES).map((name) => name.replace(/^CAP_/, "").toLowerCase());
   return names.length > SHOWN_CAPABILITIES
     ? `${shown.join(",")} and ${names.length - SHOWN_CAPABILITIES} more`

@@ -9,7 +9,7 @@ import {
   SHELL_EXEC,
   setupShell,
 } from "../agent/events/testing/pipeline.ts";
-import { RECORD_CRED_FAILED } from "../agent/records/layout.ts";
+import { CRED_FIELD_NAMES, RECORD_CRED_FAILED } from "../agent/records/layout.ts";
 import { type HookFields, integerSlot, makeBatch, makeExec } from "../agent/records/testing/records.ts";
 import type { ArgDef, HookDef } from "../crds/hook-spec.ts";
 
@@ -56,7 +56,18 @@ const SUPERSETS: Record<string, Record<string, number>> = {
   Capabilities: { permitted: 1, effective: 2, inheritable: 3 },
 };
 
-const OWN = ["CredentialChange", "Groups", "Keyrings"];
+const OWN = [
+  "CredentialChange",
+  "IdChange",
+  "CapabilityChange",
+  "SecurebitsChange",
+  "UserNamespaceChange",
+  "GroupsChange",
+  "FlagChange",
+  "KeyringsChange",
+  "Groups",
+  "Keyrings",
+];
 
 const FIRST_NUMBER = 20_000;
 
@@ -87,7 +98,7 @@ describe("field numbers", () => {
   });
 
   test("a number that is used twice in a message would not be taken", () => {
-    expect(() => parse(TEXT.replace("Credentials old = 2;", "Credentials old = 1;"))).toThrow(
+    expect(() => parse(TEXT.replace("Credentials old = 19;", "Credentials old = 1;"))).toThrow(
       "duplicate id 1",
     );
   });
@@ -138,12 +149,17 @@ describe("JSON", () => {
     ...{ cap_bounding: 1n, cap_ambient: 1n, groups: [4], no_new_privs: 1 },
     ...{ thread_keyring: 1, process_keyring: 2, session_keyring: 3 },
   };
-  const credChange = { changed: ["uid" as const], old: parts, new: parts, oldRest: rest, newRest: rest };
+  const others = { ...rest, groups: [5], thread_keyring: 4, process_keyring: 5, session_keyring: 6 };
+  const changed = [...CRED_FIELD_NAMES];
+  const credChange = { changed, old: parts, new: parts, oldRest: rest, newRest: others };
+  // what a set has lost, it had
+  const lost = { ...credChange, new: { ...parts, cap_permitted: 2n } };
   const extras: Partial<HookFields> = { returned: integerSlot(0), kernelStack: [1n], userStack: [2n] };
 
   /** The members of the only event of a hit; empty for an event of another kind. */
   function bodyOf(kind: string, def: Partial<HookDef>, changes: Partial<HookFields>): object {
-    const { pipeline, sink } = setupShell(makeHookDef({ ...def, args, returnArg: { type: "int" } }));
+    const hook = makeHookDef({ ...def, args, returnArg: { type: "int" } });
+    const { pipeline, sink } = setupShell(hook, { credentialChange: "full" });
     pipeline.handleBatch(makeBatch(makeHit([integerSlot(1), integerSlot(2)], changes)));
     return parseLines(sink.takeLines())[0][kind] ?? {};
   }
@@ -160,7 +176,7 @@ describe("JSON", () => {
     const lsm = { section: "lsmhooks", call: "capset" } as const;
     const event = { section: "tracepoints", call: "syscalls/sys_enter_setuid", tracepoint } as const;
     compare(labelledProcess(), message("Process"), met);
-    compare(bodyOf("process_kprobe", {}, { ...extras, credChange }), message("ProcessKprobe"), met);
+    compare(bodyOf("process_kprobe", {}, { ...extras, credChange: lost }), message("ProcessKprobe"), met);
     compare(bodyOf("process_lsm", lsm, { ...extras, credChange }), message("ProcessLsm"), met);
     compare(bodyOf("process_tracepoint", event, extras), message("ProcessTracepoint"), met);
     const unread = { credChange: {}, flags: RECORD_CRED_FAILED };

@@ -220,20 +220,18 @@ describe("each commit of credentials", () => {
     }
   });
 
-  test("shows what it was before, and what of it has changed", () => {
+  test("shows old and new of what has changed, and of nothing else", () => {
     const ids = { ...ROOT_IDS };
     const got = ofPolicy(kprobes, "every.commit").slice(1);
     for (const [index, want] of commits.entries()) {
       const change = got[index]?.credential_change;
       assert.ok(change, want.step);
-      const { changed, old, new: after } = change;
       const before = { ...ids };
       Object.assign(ids, want.ids);
       for (const name of Object.keys(ids) as (keyof Ids)[]) {
-        assert.deepEqual([old[name], after[name]], [before[name], ids[name]], `${want.step}: ${name}`);
-        assert.equal(changed.includes(name), before[name] !== ids[name], `${want.step}: ${name}`);
+        const wanted = before[name] === ids[name] ? undefined : { old: before[name], new: ids[name] };
+        assert.deepEqual(change[name], wanted, `${want.step}: ${name}`);
       }
-      checkCredentials(after, ids, want);
     }
   });
 
@@ -241,27 +239,33 @@ describe("each commit of credentials", () => {
     const got = ofPolicy(kprobes, "every.commit").slice(1);
     const changeOf = (name: string) =>
       got[commits.findIndex(({ step }) => step === name)]?.credential_change as CredentialChange;
-    assert.deepEqual(changeOf("setuid:0").changed, []);
-    const groups = changeOf("setgroups:1001:1002");
-    assert.deepEqual(groups.changed, ["groups"]);
-    assert.deepEqual(groups.new.groups, { count: 2, ids: [1001, 1002] });
-    assert.deepEqual(changeOf("securebits:4").changed, ["securebits"]);
-    const namespace = changeOf("newuserns");
-    assert.ok(namespace.changed.includes("user_ns"));
-    assert.deepEqual([namespace.old.user_ns.level, namespace.new.user_ns.level], [0, 1]);
+    assert.deepEqual(changeOf("setuid:0"), {});
+    assert.deepEqual(changeOf("setgroups:1001:1002"), {
+      groups: { old: { count: 0 }, new: { count: 2, ids: [1001, 1002] } },
+    });
+    assert.deepEqual(changeOf("securebits:4"), { securebits: { new: ["SecBitNoSetUidFixup"] } });
+    const { old, new: entered } = changeOf("newuserns").user_ns ?? {};
+    assert.deepEqual([old?.level, entered?.level], [0, 1]);
+  });
+
+  test("shows the capabilities that come and go", () => {
+    const got = ofPolicy(kprobes, "every.commit").slice(1);
+    const changeOf = (name: string) =>
+      got[commits.findIndex(({ step }) => step === name)]?.credential_change?.cap_effective;
+    const left = changeOf("setfsuid:1003");
+    assert.ok(left?.removed?.includes("CAP_CHOWN"));
+    assert.equal(left?.added, undefined);
+    const { old, new: none } = changeOf("setreuid:-1:1001") ?? {};
+    assert.match(old ?? "", /^[0-9a-f]{15}f$/);
+    assert.equal(none, "0000000000000000");
+    assert.deepEqual(changeOf("setreuid:-1:1001")?.removed, ["ALL"]);
   });
 });
 
-interface CredentialChange {
-  changed: string[];
-  old: WholeCredentials;
-  new: WholeCredentials;
-}
-
-interface WholeCredentials extends Credentials {
-  groups: { count: number; ids?: number[] };
-  no_new_privs: boolean;
-}
+type CredentialChange = Partial<Record<keyof Ids, { old: number; new: number }>> & {
+  cap_effective?: { added?: string[]; removed?: string[]; old: string; new: string };
+  user_ns?: { old: { level: number }; new: { level: number } };
+};
 
 interface Credentials extends Ids {
   caps?: { permitted?: string[]; effective?: string[]; inheritable?: string[] };

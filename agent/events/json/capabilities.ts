@@ -67,6 +67,19 @@ export function capabilityList(low: number, high: number): (string | number)[] {
   return list;
 }
 
+/** What stands for every capability, as in the securityContext of a container. */
+const ALL = "ALL";
+
+/** Names of the capabilities in a mask, or `["ALL"]` for all that have a name; a bit without a name is its number. */
+export function shortCapabilityList(low: number, high: number): string[] {
+  const list = capabilityList(low, high).map(String);
+  return list.length === CAPABILITY_NAMES.length && hasAllNames(list) ? [ALL] : list;
+}
+
+function hasAllNames(list: readonly string[]): boolean {
+  return CAPABILITY_NAMES.every((name, bit) => list[bit] === name);
+}
+
 /** Secure bits in bit order; a bit without a name stands as its value. */
 export function securebitList(securebits: number): (string | number)[] {
   const list: (string | number)[] = [];

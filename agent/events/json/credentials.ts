@@ -1,16 +1,18 @@
-/** Credentials and user namespaces, as arguments and as what a call changes. */
+/** Credentials and user namespaces. */
 
 import type { RecordBatch } from "../../records/decode.ts";
-import { CRED, CRED_CHANGE, CRED_FIELD_NAMES, CRED_REST, MAX_GROUPS, USER_NS } from "../../records/layout.ts";
+import { CRED, CRED_REST, MAX_GROUPS, USER_NS } from "../../records/layout.ts";
 import { type ByteWriter, utf8 } from "../byte-writer.ts";
 import { securebitList } from "./capabilities.ts";
 import { CapabilityFragments, CapabilityLists } from "./capability-fragments.ts";
 
+const OPEN = utf8("{");
 const END = utf8("}");
 const COMMA = utf8(",");
 
-const USER_NS_LEVEL = utf8('"user_ns":{"level":');
-const USER_NS_ARG_LEVEL = utf8('"user_ns_arg":{"level":');
+const USER_NS_KEY = utf8('"user_ns":');
+const USER_NS_ARG_KEY = utf8('"user_ns_arg":');
+const USER_NS_LEVEL = utf8('{"level":');
 const USER_NS_UID = utf8(',"uid":');
 const USER_NS_GID = utf8(',"gid":');
 const USER_NS_INUM = utf8(',"ns":{"inum":');
@@ -19,20 +21,21 @@ const USER_NS_NOT_HOST = utf8("}}");
 
 /** user_namespace. */
 export function writeUserNamespace(out: ByteWriter, { words }: RecordBatch, at: number): void {
-  out.bytes(USER_NS_ARG_LEVEL);
-  userNamespaceRest(out, words, at, USER_NS);
+  out.bytes(USER_NS_ARG_KEY);
+  writeUserNamespaceFields(out, words, at);
 }
 
-/** Only the initial user namespace is at level 0. */
-function userNamespaceRest(out: ByteWriter, words: Uint32Array, at: number, offsets: typeof USER_NS): void {
-  const level = (words[at + (offsets.level >> 2)] as number) | 0;
+/** The struct user_ns_value at a word index as an object. Only the initial user namespace is at level 0. */
+export function writeUserNamespaceFields(out: ByteWriter, words: Uint32Array, at: number): void {
+  const level = (words[at + (USER_NS.level >> 2)] as number) | 0;
+  out.bytes(USER_NS_LEVEL);
   out.int32(level);
   out.bytes(USER_NS_UID);
-  out.uint32(words[at + (offsets.owner >> 2)] as number);
+  out.uint32(words[at + (USER_NS.owner >> 2)] as number);
   out.bytes(USER_NS_GID);
-  out.uint32(words[at + (offsets.group >> 2)] as number);
+  out.uint32(words[at + (USER_NS.group >> 2)] as number);
   out.bytes(USER_NS_INUM);
-  out.uint32(words[at + (offsets.inum >> 2)] as number);
+  out.uint32(words[at + (USER_NS.inum >> 2)] as number);
   out.bytes(level === 0 ? USER_NS_HOST : USER_NS_NOT_HOST);
 }
 
@@ -76,8 +79,8 @@ function writeIds(out: ByteWriter, words: Uint32Array, at: number): void {
 
 function writeUserNs(out: ByteWriter, words: Uint32Array, at: number): void {
   out.bytes(COMMA);
-  out.bytes(USER_NS_LEVEL);
-  userNamespaceRest(out, words, at + CRED_USER_NS, USER_NS);
+  out.bytes(USER_NS_KEY);
+  writeUserNamespaceFields(out, words, at + CRED_USER_NS);
 }
 
 function securebitFragment(securebits: number): Uint8Array {
@@ -85,31 +88,6 @@ function securebitFragment(securebits: number): Uint8Array {
   if (fragment === undefined) {
     fragment = utf8(`,"securebits":${JSON.stringify(securebitList(securebits))}`);
     if (securebitFragments.size < 1024) securebitFragments.set(securebits, fragment);
-  }
-  return fragment;
-}
-
-const CHANGED = utf8(',"credential_change":{"changed":');
-const OLD = utf8(',"old":{');
-const NEW = utf8(',"new":{');
-const changedLists = new Map<number, Uint8Array>();
-
-/** The struct cred_change_value at a word index: `,"credential_change":{...}`. */
-export function writeCredentialChange(out: ByteWriter, { words }: RecordBatch, at: number): void {
-  out.bytes(CHANGED);
-  out.bytes(changedList(words[at + (CRED_CHANGE.changed >> 2)] as number));
-  out.bytes(OLD);
-  writeWhole(out, words, at + (CRED_CHANGE.old >> 2), at + (CRED_CHANGE.old_rest >> 2));
-  out.bytes(NEW);
-  writeWhole(out, words, at + (CRED_CHANGE.new >> 2), at + (CRED_CHANGE.new_rest >> 2));
-  out.bytes(END);
-}
-
-function changedList(mask: number): Uint8Array {
-  let fragment = changedLists.get(mask);
-  if (fragment === undefined) {
-    fragment = utf8(JSON.stringify(CRED_FIELD_NAMES.filter((_, bit) => (mask & (1 << bit)) !== 0)));
-    if (changedLists.size < 1024) changedLists.set(mask, fragment);
   }
   return fragment;
 }
@@ -129,11 +107,12 @@ function capabilityKeys(offsets: Record<string, number>): readonly CapabilityKey
   return Object.entries(offsets).map(([name, at]) => [utf8(`"${name}":`), utf8(`,"${name}":`), at >> 2]);
 }
 
-const GROUPS = utf8(',"groups":{"count":');
+const GROUPS_KEY = utf8(',"groups":');
+const GROUPS_COUNT = utf8('{"count":');
 const GROUP_IDS = utf8(',"ids":[');
 const GROUP_IDS_END = utf8("]");
 /** By cred_rest_value.no_new_privs. */
-const NO_NEW_PRIVS = [utf8('},"no_new_privs":false'), utf8('},"no_new_privs":true')] as const;
+const NO_NEW_PRIVS = [utf8(',"no_new_privs":false'), utf8(',"no_new_privs":true')] as const;
 const KEYRINGS: readonly (readonly [first: Uint8Array, next: Uint8Array, word: number])[] = [
   keyring("thread", CRED_REST.thread_keyring),
   keyring("process", CRED_REST.process_keyring),
@@ -144,14 +123,16 @@ function keyring(name: string, offset: number): readonly [Uint8Array, Uint8Array
   return [utf8(`,"keyrings":{"${name}":`), utf8(`,"${name}":`), offset >> 2];
 }
 
-/** A struct cred_value and what it leaves out of credentials. */
-function writeWhole(out: ByteWriter, words: Uint32Array, cred: number, rest: number): void {
+/** A struct cred_value and a struct cred_rest_value as one object. */
+export function writeWholeCredentials(out: ByteWriter, words: Uint32Array, cred: number, rest: number): void {
+  out.bytes(OPEN);
   writeIds(out, words, cred);
   out.bytes(CAPS);
   const isFirst = writeSets(out, words, cred, CRED_SETS, true);
   writeSets(out, words, rest, REST_SETS, isFirst);
   out.bytes(END);
   writeUserNs(out, words, cred);
+  out.bytes(GROUPS_KEY);
   writeGroups(out, words, rest);
   out.bytes(NO_NEW_PRIVS[words[rest + (CRED_REST.no_new_privs >> 2)] === 0 ? 0 : 1]);
   writeKeyrings(out, words, rest);
@@ -178,15 +159,18 @@ function writeSets(
   return first;
 }
 
-/** The object is closed by what follows. */
-function writeGroups(out: ByteWriter, words: Uint32Array, rest: number): void {
+/** The supplementary groups of the struct cred_rest_value at a word index. */
+export function writeGroups(out: ByteWriter, words: Uint32Array, rest: number): void {
   const count = words[rest + (CRED_REST.groups_count >> 2)] as number;
-  out.bytes(GROUPS);
+  out.bytes(GROUPS_COUNT);
   out.uint32(count);
-  if (count === 0) return;
-  const first = rest + (CRED_REST.groups >> 2);
+  if (count > 0) writeGroupIds(out, words, rest + (CRED_REST.groups >> 2), Math.min(count, MAX_GROUPS));
+  out.bytes(END);
+}
+
+function writeGroupIds(out: ByteWriter, words: Uint32Array, first: number, count: number): void {
   out.bytes(GROUP_IDS);
-  for (let i = 0; i < Math.min(count, MAX_GROUPS); i++) {
+  for (let i = 0; i < count; i++) {
     if (i > 0) out.bytes(COMMA);
     out.uint32(words[first + i] as number);
   }

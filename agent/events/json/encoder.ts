@@ -10,7 +10,8 @@ import type { EventEncoder } from "../encoder.ts";
 import type { ExecEvent, ExitEvent, HookEvent, RegisteredHook } from "../event.ts";
 import { exitStatus, SIGNAL_NAMES, signalNumber } from "../exit-status.ts";
 import type { ProcessFieldOptions } from "../process-fields.ts";
-import { writeExtended } from "./hook-extras.ts";
+import type { CredentialChangeDetail } from "./credential-change.ts";
+import { type ExtraOptions, writeExtended } from "./hook-extras.ts";
 import { type HookFragments, makeHookFragments, writeArguments } from "./hooks.ts";
 import { type EncodedProcess, encodeProcess } from "./processes.ts";
 import { StackWriter } from "./stacks.ts";
@@ -34,7 +35,7 @@ export class JsonEncoder implements EventEncoder {
   readonly #clock: WallClock;
   readonly #nodeName: string;
   readonly #options: ProcessFieldOptions;
-  readonly #stacks: StackWriter;
+  readonly #extras: ExtraOptions;
   /** Ends an exec or exit event and begins its time. */
   readonly #nodeAndTime: Uint8Array;
   readonly #time = { seconds: 0, nanos: 0 };
@@ -47,11 +48,15 @@ export class JsonEncoder implements EventEncoder {
     clock: WallClock;
     process?: ProcessFieldOptions;
     stacks?: StackOptions;
+    credentialChange?: CredentialChangeDetail;
   }) {
     this.#nodeName = options.nodeName;
     this.#clock = options.clock;
     this.#options = options.process ?? {};
-    this.#stacks = new StackWriter(options.stacks);
+    this.#extras = {
+      stacks: new StackWriter(options.stacks),
+      credentialChange: options.credentialChange ?? "changed",
+    };
     this.#nodeAndTime = utf8(`},"node_name":${JSON.stringify(options.nodeName)},"time":"`);
   }
 
@@ -70,7 +75,7 @@ export class JsonEncoder implements EventEncoder {
       const action = recordAction(words, at);
       out.bytes((fragments.byAction[action] ?? fragments.makeAction(action)).whole);
     } else {
-      writeExtended(out, event, end, fragments, this.#stacks);
+      writeExtended(out, event, end, fragments, this.#extras);
     }
     this.#writeTime(out, words[at + W_KTIME] as number, words[at + W_KTIME + 1] as number);
     out.bytes(LINE_END);

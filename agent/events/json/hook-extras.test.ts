@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
-import { ARG_READ_FAILED, RECORD_CRED_FAILED } from "../../records/layout.ts";
+import { ARG_READ_FAILED } from "../../records/layout.ts";
 import {
   credSlot,
   type HookFields,
@@ -203,92 +203,6 @@ describe("stacks", () => {
   test("that are empty are left out", () => {
     const body = bodyOf({}, [credSlot({})], { kernelStack: [], userStack: [] });
     expect(Object.keys(body)).toEqual(KPROBE_KEYS);
-  });
-});
-
-describe("changed credentials", () => {
-  const ROOT = { caps: {}, user_ns: { level: 0, uid: 0, gid: 0, ns: { inum: 4026531837, is_host: true } } };
-  const ids = { uid: 0, gid: 0, euid: 0, egid: 0, suid: 0, sgid: 0, fsuid: 0, fsgid: 0 };
-  const initial = { user_ns_inum: 4026531837 };
-
-  test("show every part of the old and the new ones", () => {
-    const body = bodyOf({}, [credSlot({})], {
-      credChange: {
-        changed: ["uid", "cap_effective", "cap_ambient", "securebits", "user_ns", "groups", "no_new_privs"],
-        old: { ...initial, uid: 1000, cap_permitted: 1n, cap_inheritable: 1n << 40n },
-        new: {
-          ...initial,
-          cap_effective: 3n,
-          securebits: 16,
-          user_ns_level: 1,
-          user_ns_owner: 1000,
-          user_ns_inum: 77,
-        },
-        oldRest: { cap_bounding: 1n << 21n, groups: [4, 4294967294] },
-        newRest: {
-          cap_ambient: 1n << 12n,
-          no_new_privs: 1,
-          thread_keyring: 7,
-          session_keyring: 1073741823,
-        },
-      },
-    });
-    expect(body.credential_change).toEqual({
-      changed: ["uid", "cap_effective", "cap_ambient", "securebits", "user_ns", "groups", "no_new_privs"],
-      old: {
-        ...ROOT,
-        ...ids,
-        uid: 1000,
-        caps: {
-          permitted: ["CAP_CHOWN"],
-          inheritable: ["CAP_CHECKPOINT_RESTORE"],
-          bounding: ["CAP_SYS_ADMIN"],
-        },
-        groups: { count: 2, ids: [4, 4294967294] },
-        no_new_privs: false,
-      },
-      new: {
-        ...ids,
-        securebits: ["SecBitKeepCaps"],
-        caps: { effective: ["CAP_CHOWN", "DAC_OVERRIDE"], ambient: ["CAP_NET_ADMIN"] },
-        user_ns: { level: 1, uid: 1000, gid: 0, ns: { inum: 77 } },
-        groups: { count: 0 },
-        no_new_privs: true,
-        keyrings: { thread: 7, session: 1073741823 },
-      },
-    });
-  });
-
-  test("that are equal are said to be", () => {
-    const body = bodyOf({}, [credSlot({})], { credChange: { old: initial, new: initial } });
-    const same = { ...ids, ...ROOT, groups: { count: 0 }, no_new_privs: false };
-    expect(body.credential_change).toEqual({ changed: [], old: same, new: same });
-  });
-
-  test("that could not be read are an error, not zeros", () => {
-    const body = bodyOf({}, [credSlot({})], { credChange: {}, flags: RECORD_CRED_FAILED });
-    expect(body.credential_change).toEqual({ error_arg: { Message: "Bad address for basic type" } });
-  });
-
-  test("show 32 groups and how many there are", () => {
-    const groups = Array.from({ length: 40 }, (_, i) => 1000 + i);
-    const body = bodyOf({}, [credSlot({})], { credChange: { newRest: { groups } } });
-    expect(body.credential_change).toMatchObject({
-      new: { groups: { count: 40, ids: groups.slice(0, 32) } },
-    });
-  });
-
-  test("cost the compatible fields nothing", () => {
-    const plain = bodyOf({ returnArg: { type: "int" } }, [credSlot({ uid: 5 })]);
-    const {
-      credential_change: _,
-      return: __,
-      ...rest
-    } = bodyOf({ returnArg: { type: "int" } }, [credSlot({ uid: 5 })], {
-      credChange: {},
-      returned: integerSlot(0),
-    });
-    expect(JSON.stringify(rest)).toBe(JSON.stringify(plain));
   });
 });
 

@@ -10,7 +10,7 @@ import {
 import { RECORD_CRED_FAILED } from "../../records/layout.ts";
 import { type ByteWriter, utf8 } from "../byte-writer.ts";
 import type { HookEvent } from "../event.ts";
-import { writeCredentialChange } from "./credentials.ts";
+import { type CredentialChangeDetail, writeCredentialChange } from "./credential-change.ts";
 import { writeHash } from "./hashes.ts";
 import { type HookFragments, writeArguments, writeData, writeReturn } from "./hooks.ts";
 import type { StackWriter } from "./stacks.ts";
@@ -19,13 +19,19 @@ const KERNEL_STACK = utf8(',"kernel_stack_trace":');
 const USER_STACK = utf8(',"user_stack_trace":');
 const CHANGE_FAILED = utf8(',"credential_change":{"error_arg":{"Message":"Bad address for basic type"}}');
 
+/** How the parts are shown that have options. */
+export interface ExtraOptions {
+  stacks: StackWriter;
+  credentialChange: CredentialChangeDetail;
+}
+
 /** From the arguments to the time of an event whose record has EXTRA_FLAGS or whose hook has data. */
 export function writeExtended(
   out: ByteWriter,
   { batch, at, image, hook }: HookEvent,
   end: number,
   fragments: HookFragments,
-  stacks: StackWriter,
+  { stacks, credentialChange }: ExtraOptions,
 ): void {
   const { words } = batch;
   const { data, dataCount, returned, credChange, kernelStack, userStack, hash } = locateParts(
@@ -56,7 +62,7 @@ export function writeExtended(
   if (credChange !== 0) {
     // the record of credentials that could not be read has zeros in their place
     if ((recordFlags(words, at) & RECORD_CRED_FAILED) !== 0) out.bytes(CHANGE_FAILED);
-    else writeCredentialChange(out, batch, credChange);
+    else writeCredentialChange(out, batch, credChange, credentialChange);
   }
   out.bytes(fragments.end);
 }

@@ -17,6 +17,7 @@ import {
 import { WallClock } from "../../records/wall-clock.ts";
 import type { StackOptions } from "../../stacks/code-place.ts";
 import { type EventSink, noExports } from "../export/sink.ts";
+import type { CredentialChangeDetail } from "../json/credential-change.ts";
 import { JsonEncoder } from "../json/encoder.ts";
 import type { Output } from "../outputs.ts";
 import { EventPipeline, type PipelineDeps } from "../pipeline.ts";
@@ -101,6 +102,7 @@ export function makePipeline(
     cache?: Partial<ProcessCacheOptions>;
     processFields?: ProcessFieldOptions;
     stacks?: StackOptions;
+    credentialChange?: CredentialChangeDetail;
   } = {},
 ) {
   const clock = new TestClock();
@@ -116,9 +118,9 @@ export function makePipeline(
   const registry = new Registry();
   const metrics = new EventMetrics(registry);
   const pods = new PodResolver(changes.store);
-  const { processFields: process = {}, stacks = {} } = changes;
+  const { processFields: process = {}, stacks = {}, credentialChange = "changed" } = changes;
   const options = { nodeName: "node-1", clock: wallClock, process, stacks };
-  const encoder = new JsonEncoder(options);
+  const encoder = new JsonEncoder({ ...options, credentialChange });
   const protobuf: Output = {
     encoder: new ProtobufEncoder(options),
     sink: { write: (bytes) => sink.messages.push(bytes), flush: async () => {} },
