@@ -1,4 +1,4 @@
-/** What the wait status of a process says: its lower seven bits are the signal that ended it, the next byte its exit code. */
+/** The wait status of a process: its lower seven bits are the signal that ended it, the next byte its exit code. */
 import { constants } from "node:os";
 
 /** Names of signals by number. */

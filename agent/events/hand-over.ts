@@ -1,14 +1,15 @@
 /**
- * Hits that are in flight at the instant that parts the records of a hook from those of its successor. Each of the two
- * reads the clock for itself: the successor, which the kernel runs first, may still see such a hit before the instant,
- * and the old hook only after it. Of a hit that neither would tell, the hook tells that posts second.
+ * Decides which of two hooks reports a call while one replaces the other. Both run for a short overlap: the old hook's
+ * records count before a cut-over time, the new hook's from it on. Each hook reads the clock for itself, so the hook that
+ * runs first may see a call before the cut-over and the other one after it. If neither hook would report a call, the one
+ * that posts second does.
  */
 export class HandOver {
   readonly #first: "new" | "old";
-  /** Threads whose last hit is left to the hook that posts second. */
+  /** Threads whose last call is left to the hook that posts second. */
   readonly #inFlight = new Set<number>();
 
-  /** `first`: which of the two posts a hit first. A hook that posts at return has read the clock at entry. */
+  /** `first`: the hook that posts first. A hook that posts when a call returns has read the clock at the call's entry. */
   constructor(first: "new" | "old" = "new") {
     this.#first = first;
   }
@@ -23,7 +24,7 @@ export class HandOver {
     return this.#admits("old", tid, isBefore);
   }
 
-  /** `isInTime`: the hook has seen the hit on its side of the instant. */
+  /** `isInTime`: the hook has seen the call on its side of the cut-over. */
   #admits(hook: "new" | "old", tid: number, isInTime: boolean): boolean {
     if (hook !== this.#first) return this.#inFlight.delete(tid) || isInTime;
     if (!isInTime) this.#inFlight.add(tid);

@@ -9,18 +9,18 @@ import { argumentCount } from "../records/hook-record.ts";
 import type { RegisteredHook } from "./event.ts";
 import type { HandOver } from "./hand-over.ts";
 
-/** What the pipeline is told about an attached hook. */
+/** What the pipeline needs to know about an attached hook. */
 export interface HookInfo {
   policy: PolicyRef;
   def: HookDef;
   functionName: string;
-  /** Records from before belong to the hook that this one replaces. */
+  /** Earlier records belong to the hook that this one replaces. */
   fromKtimeNs?: bigint;
-  /** Shared with that one. */
+  /** The same object as that hook's `handsOver`. */
   takesOver?: HandOver | undefined;
 }
 
-/** A registered hook with its counters and its window as pairs of words. */
+/** A registered hook with its counters and its time window; times as two 32-bit words. */
 export interface HookEntry extends RegisteredHook {
   readonly events: SeriesCounter;
   readonly typeEvents: SeriesCounter;
@@ -30,15 +30,15 @@ export interface HookEntry extends RegisteredHook {
   fromHigh: number;
   untilLow: number;
   untilHigh: number;
-  /** The registration goes away when the stream has come to this time. */
+  /** The hook is forgotten when the stream reaches this time. */
   forgetAtMs: number;
   takesOver: HandOver | undefined;
   handsOver: HandOver | undefined;
 }
 
 /**
- * How long after its retirement a hook is known, in the time of the records: they can wait long to be read. Calls post at
- * their return with the time of their entry.
+ * How long a retired hook stays registered, measured in the time of the records, which can wait long to be read. A record
+ * that is posted when a call returns has the time of the call's entry.
  */
 const GRACE_MS = 30_000;
 const FOREVER = 0xffff_ffff;
@@ -80,7 +80,7 @@ export class HookRegistry {
     });
   }
 
-  /** Records from this time on no longer count, but for those of hits that a hand-over leaves to this hook. */
+  /** Records from this time on no longer count, except those that a hand-over leaves to this hook. */
   retire(id: number, untilKtimeNs: bigint, nowMs: number, handsOver?: HandOver): void {
     const entry = this.#entries.get(id);
     if (entry === undefined) return;
@@ -91,7 +91,7 @@ export class HookRegistry {
     entry.handsOver = handsOver;
   }
 
-  /** Forgets hooks of which no record comes any more, as the stream has come to this time. */
+  /** Forgets hooks that have no more records to come, now that the stream has reached this time. */
   sweep(streamMs: number): void {
     for (const entry of this.#entries.values()) {
       if (entry.forgetAtMs <= streamMs) this.#entries.delete(entry.id);
@@ -99,7 +99,7 @@ export class HookRegistry {
   }
 }
 
-/** Whether a record counts: from <= its time < until, unless a hand-over decides. To be asked once, in stream order. */
+/** Whether a record counts: from <= its time < until, unless a hand-over decides. To be called once per record, in stream order. */
 export function countsRecord(entry: HookEntry, { words }: RecordBatch, at: number): boolean {
   const { fromLow, fromHigh, untilLow, untilHigh, takesOver, handsOver } = entry;
   const low = words[at + W_KTIME] as number;

@@ -60,7 +60,7 @@ export class EventPipeline implements RecordVisitor {
   readonly #execHold: ExecHold;
   #ticker: NodeJS.Timeout | undefined;
   #nextSweepMs = 0;
-  /** Time of the youngest record that began a batch. */
+  /** Latest time of a batch's first record. */
   #streamMs = 0;
 
   constructor(deps: PipelineDeps) {
@@ -88,7 +88,7 @@ export class EventPipeline implements RecordVisitor {
     metrics.waitingEvents = () => this.#podHold.count + this.#execHold.count;
   }
 
-  /** Begins to look after deadlines; without it, tick() must be called. */
+  /** Ends waits in time from now on; without it, tick() must be called. */
   start(): void {
     this.#ticker ??= setInterval(() => this.tick(), TICK_MS).unref();
   }
@@ -115,13 +115,13 @@ export class EventPipeline implements RecordVisitor {
     this.#hooks.register(id, info);
   }
 
-  /** Records of the hook from this time on (default: now) are left out; its id is forgotten when no more of them can come. */
+  /** Records of the hook from this time on (default: now) are left out; its id is forgotten when no record of it can come any more. */
   retireHook(id: number, untilKtimeNs?: bigint, handsOver?: HandOver): void {
     const until = untilKtimeNs ?? this.#deps.clock.bootTimeNs();
     this.#hooks.retire(id, until, this.#nowMs(), handsOver);
   }
 
-  /** A process from the /proc scan: becomes an image and a process_exec unless records have told of it already. */
+  /** A process from the /proc scan: becomes an image and a process_exec unless a record has named it before. */
   addScanned(scanned: ScannedProcess): void {
     const image = this.#deps.processes.addScanned(scanned);
     if (image === undefined) return;
@@ -230,7 +230,7 @@ export class EventPipeline implements RecordVisitor {
     this.#deps.metrics.malformedRecords++;
   }
 
-  /** From within an exec, or of an image that nobody told of. */
+  /** A record from within an exec, or of an image that no record has introduced. */
   #hookOfUnknown(batch: RecordBatch, at: number, hook: HookEntry): void {
     const { processes, metrics } = this.#deps;
     const identity = readIdentity(batch, at);
@@ -276,13 +276,13 @@ export class EventPipeline implements RecordVisitor {
   }
 }
 
-/** When the first record of a batch was written. */
+/** When the first record of a batch was made, in milliseconds since boot. */
 function startMs({ words }: RecordBatch): number {
   const [low = 0, high = 0] = words.subarray(W_KTIME, W_KTIME + 2);
   return Number(joinWords(low, high) / 1_000_000n);
 }
 
-/** Who a record is about. */
+/** The process and image that a record is about. */
 function readIdentity({ words }: RecordBatch, at: number): RecordIdentity {
   return {
     pid: words[at + W_PID] as number,

@@ -19,14 +19,14 @@ export interface ProcessFieldOptions {
   credentials?: boolean;
   /** `ns`. */
   namespaces?: boolean;
-  /** Namespaces of the host, to tell `is_host`. */
+  /** Namespaces of the host, for `is_host`. */
   hostNamespaces?: Namespaces;
 }
 
 /** Fields of a message under their names in JSON; those that are undefined are absent. */
 export type Fields = Record<string, unknown>;
 
-/** Length of `docker`: upstream's field has room for this many characters of the container id. */
+/** Length of `docker`: upstream's field holds this many characters of the container id. */
 const DOCKER_LENGTH = 31;
 
 /** Everything of an image but its reference count and thread id, in the order of upstream's message. */
@@ -84,7 +84,7 @@ function podFields(pod: PodContext, image: Image): Fields {
   };
 }
 
-/** The container runtime looks the command up in PATH, so the binary may be longer than the probe says. */
+/** The container runtime looks the command up in PATH, so the binary may be longer than the probe's first argument. */
 function isProbe(commands: string[][], facts: ProcessFacts): boolean {
   return commands.some(([program, ...rest]) => {
     if (program !== facts.argv0 && program !== facts.binary) return false;

@@ -20,7 +20,7 @@ export interface HookCounts {
   rateLimited: number;
   errors: number;
   missed: number;
-  /** What selectors did, by their labels or places; absent for the process sensors. */
+  /** Actions of selectors, by their labels or indexes; absent for the process sensors. */
   actions?: readonly ({ selector: string } & ActionStats)[];
 }
 
@@ -55,13 +55,13 @@ export class EventMetrics {
   batches = 0;
   ringBytes = 0;
   malformedRecords = 0;
-  /** Records with a hook id that nobody registered, or no more. */
+  /** Records with the id of a hook that is not registered, or no longer. */
   unknownHookRecords = 0;
   /** Records from before or after the time in which their hook counts. */
   outOfWindowRecords = 0;
   /** Events that went out without the pod of their container. */
   unresolvedPodEvents = 0;
-  /** Events that could not wait because too many did. */
+  /** Events that were not held because too many waited. */
   waitOverflows = 0;
   waitingEvents: () => number = () => 0;
   readonly #registry: Registry;
@@ -95,7 +95,7 @@ export class EventMetrics {
     return series;
   }
 
-  /** Stops showing the counts of a policy that is gone. */
+  /** Drops the counts of a policy that is gone. */
   forgetPolicy(policy: PolicyRef): void {
     for (const [key, { labels }] of this.#hooks) {
       if (labels.policy === policy.name && labels.policy_namespace === (policy.namespace ?? ""))
@@ -103,14 +103,14 @@ export class EventMetrics {
     }
   }
 
-  /** Shows the kernel's counters of hooks and process sensors; `read` is called at each scrape. */
+  /** Registers the kernel's counters of hooks and process sensors; `read` is called at each scrape. */
   watchHooks(read: () => HookCounts[]): void {
     this.#watchActions(read);
     const figures: [keyof HookCounts & string, name: string, help: string][] = [
-      ["hits", "hits", "Times that the program of a hook ran."],
+      ["hits", "hits", "Runs of a hook's program."],
       ["posted", "posted", "Records that a hook wrote to the ring buffer."],
       ["lost", "lost", "Records of a hook that found the ring buffer full."],
-      ["rateLimited", "rate_limited", "Matching hits of a hook that its rate limit left out."],
+      ["rateLimited", "rate_limited", "Matches that the rate limit of a hook left out."],
       ["errors", "errors", "Records of a hook lost to a failing helper."],
       [
         "missed",
@@ -129,8 +129,7 @@ export class EventMetrics {
 
   #watchActions(read: () => HookCounts[]): void {
     const name = "trigon_policy_actions_total";
-    const help =
-      "Actions of a policy's selectors; those with monitor_ would have been done in the mode enforce.";
+    const help = "Actions of a policy's selectors; those with monitor_ would be taken in the mode enforce.";
     scrapedCounter(this.#registry, name, help, [...POLICY_LABELS, "selector", "action"], () =>
       sumByLabels(
         read().flatMap(({ policy, hook, actions = [] }) =>
@@ -144,7 +143,7 @@ export class EventMetrics {
     );
   }
 
-  /** Shows the process cache. */
+  /** Registers the figures of the process cache. */
   watchProcesses(cache: ProcessCache): void {
     scrapedGauge(
       this.#registry,
@@ -162,12 +161,12 @@ export class EventMetrics {
     scrapedCounter(
       this.#registry,
       "trigon_process_cache_evictions_total",
-      "Images dropped for want of room.",
+      "Images dropped because the cache was full.",
       [],
       () => [[{}, evictions()]],
     );
     const help =
-      "Records of processes, execs or exits that were not told of, and lookups that stayed without an answer.";
+      "Records of a process, exec or exit whose own record is missing, and lookups in /proc that found nothing.";
     scrapedCounter(this.#registry, "trigon_process_cache_misses_total", help, ["operation"], () => {
       const { processMisses, execMisses, exitMisses, unknown } = cache.stats;
       const counts = { process: processMisses, exec: execMisses, exit: exitMisses, lookup: unknown };
@@ -175,7 +174,7 @@ export class EventMetrics {
     });
   }
 
-  /** Shows what became of exported events. */
+  /** Registers the counters of the export. */
   watchExport({ stats }: { readonly stats: Readonly<ExportStats> }): void {
     scrapedCounter(
       this.#registry,
@@ -204,7 +203,7 @@ export class EventMetrics {
     scrapedCounter(
       this.#registry,
       "trigon_export_errors_total",
-      "Writes that the export's destination refused.",
+      "Writes to the export that failed.",
       [],
       () => [[{}, stats.errors]],
     );
@@ -228,7 +227,7 @@ export class EventMetrics {
     scrapedCounter(
       this.#registry,
       "trigon_policy_events_total",
-      "Events of policies: detections.",
+      "Events of policies.",
       [...POLICY_LABELS, ...PROCESS_LABELS],
       () => [...this.#hooks.values()].flatMap(({ labels, series }) => samples(series, labels)),
     );
@@ -250,7 +249,7 @@ export class EventMetrics {
       ],
       [
         "trigon_replaced_hook_records_total",
-        "Records left out because the hook that replaces, or is replaced, has them.",
+        "Records of a replaced or a replacing hook that the other one of the two reports.",
         () => this.outOfWindowRecords,
       ],
       [
@@ -260,7 +259,7 @@ export class EventMetrics {
       ],
       [
         "trigon_pod_wait_overflows_total",
-        "Events that were not held because too many were.",
+        "Events that were not held because too many waited.",
         () => this.waitOverflows,
       ],
     ];

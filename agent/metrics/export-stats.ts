@@ -4,7 +4,7 @@
 export interface ExportStats {
   events: number;
   bytes: number;
-  /** Events for which there was no room, because the destination is slower than the events. */
+  /** Events without room in the queue, because the destination was too slow. */
   overflowedEvents: number;
   /** Events that the destination refused: a full disk, a closed pipe. */
   failedEvents: number;

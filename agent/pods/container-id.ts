@@ -1,6 +1,6 @@
-/** Container and pod as the name of a cgroup gives them away. */
+/** Container and pod as the path of a cgroup names them. */
 
-/** What a cgroup path says about its container. */
+/** The container that a cgroup path names. */
 export interface ContainerRef {
   /** The runtime's id, 64 hexadecimal digits. */
   id: string;

@@ -28,7 +28,7 @@ export interface ContainerContext {
   probeCommands: string[][];
 }
 
-/** Everything that a pod object says about a container in it; `complete` when the kubelet has named the container. */
+/** Everything that a pod object has about a container in it; `complete` when the kubelet has named the container. */
 export function makePodContext(
   pod: PodObject,
   ref: ContainerRef,

@@ -1,7 +1,7 @@
 /** The parts of a Kubernetes Pod that events need; the watch keeps nothing else. */
 import type { KubeObject, ObjectMeta, OwnerReference } from "../../lib/resources.ts";
 
-/** An owner reference with the flag that tells the controller from other owners. */
+/** An owner reference with the flag that marks the controller. */
 export type Owner = OwnerReference & { controller?: boolean };
 
 /** What is kept of a pod. */
@@ -19,7 +19,7 @@ export interface PodObject extends KubeObject {
   };
 }
 
-/** What the spec says about a container. */
+/** A container in the spec. */
 export interface ContainerSpec {
   name: string;
   securityContext?: { privileged?: boolean };
@@ -31,7 +31,7 @@ interface Probe {
   exec?: { command?: string[] };
 }
 
-/** What the kubelet says about a container. */
+/** A container in the kubelet's status. */
 export interface ContainerStatus {
   name: string;
   image?: string;

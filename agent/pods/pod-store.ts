@@ -12,7 +12,7 @@ interface Entry {
   uids: string[];
 }
 
-/** Tells which pod a container belongs to. */
+/** Finds the pod of a container. */
 export class PodStore {
   readonly #entries = new Map<string, Entry>();
   readonly #byUid = new Map<string, PodObject>();
@@ -59,7 +59,7 @@ export class PodStore {
     return this.#byContainer.get(containerId) ?? (podUid === undefined ? undefined : this.#byUid.get(podUid));
   }
 
-  /** A container that the newest state names no more leads to the last state that did. */
+  /** A container that the newest state no longer names leads to the last state that did. */
   #index(pod: PodObject): void {
     const uids = podUids(pod);
     for (const uid of uids) this.#byUid.set(uid, pod);

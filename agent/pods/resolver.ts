@@ -47,7 +47,7 @@ export class PodResolver {
   }
 
   /**
-   * Settles the image's pod if everything about its container is known, and says whether it did. Must not be called
+   * Settles the image's pod if everything about its container is known, and returns whether it did. Must not be called
    * for an image that is settled.
    */
   settle(image: ContainerProcess): boolean {
@@ -67,7 +67,7 @@ export class PodResolver {
     return true;
   }
 
-  /** Stops waiting: takes what is known, which may be the pod without its container, or nothing. Says whether it had a pod. */
+  /** Stops waiting: takes what is known, which may be the pod without its container, or nothing. Returns whether it had a pod. */
   giveUp(image: ContainerProcess): boolean {
     const known = this.#find(image);
     image.setPod(known?.context);

@@ -14,7 +14,7 @@ export interface ProcessCacheOptions {
   nodeName: string;
   clock: WallClock;
   proc: ProcLookup;
-  /** Upper bound of images with a pid; beyond it the oldest goes. */
+  /** Upper bound of images with a pid; beyond it the oldest is dropped. */
   capacity?: number;
   /** How long an image outlives its end, for records that come late. */
   graceMs?: number;
@@ -25,17 +25,17 @@ export interface ProcessCacheOptions {
 /** What went wrong or was dropped, since the start. */
 export interface CacheStats {
   evictions: number;
-  /** Records of a process that no record or scan had told of. */
+  /** Records of a process that neither a record nor the scan had named before. */
   processMisses: number;
   /** Records of an image whose exec record is missing. */
   execMisses: number;
   /** Misses that /proc could not fill. */
   unknown: number;
-  /** Images dropped because their process was gone without an exit record. */
+  /** Images whose process was gone without an exit record. */
   exitMisses: number;
 }
 
-/** Answers which image a record belongs to; never another process's. */
+/** Finds the image that a record belongs to; never one of another process. */
 export class ProcessCache {
   readonly #options: ProcessCacheOptions;
   readonly #images: ImageTable;
@@ -80,7 +80,7 @@ export class ProcessCache {
   }
 
   /**
-   * The image of this process whose exec is under way or whose exec record is lost: what the kernel does between
+   * The image of this process whose exec is in flight or whose exec record is lost: what the kernel does between
    * counting an exec and reporting it (commit_creds, for one) still belongs to the earlier image.
    */
   executing(record: RecordIdentity): Image | undefined {
@@ -89,7 +89,7 @@ export class ProcessCache {
     return ((record.seq - image.seq) | 0) === 1 ? image : undefined;
   }
 
-  /** The image of a record that find() does not know: takes over a scanned one, or makes one from /proc, or an unknown one. */
+  /** The image of a record that find() does not know: a scanned one, or one from /proc, or one without facts. */
   resolve(record: RecordIdentity): Image {
     const image = this.#images.get(record.pid);
     if (image === undefined || !sameProcess(image, record)) {
@@ -149,7 +149,7 @@ export class ProcessCache {
     this.#images.end(image);
   }
 
-  /** An image from the /proc scan, unless records have told more of this pid already. */
+  /** An image from the /proc scan, unless records know more of this pid already. */
   addScanned(scanned: ScannedProcess): Image | undefined {
     const startLow = Number(scanned.startNs & 0xffffffffn);
     const startHigh = Number(scanned.startNs >> 32n);
@@ -167,7 +167,7 @@ export class ProcessCache {
     this.#images.sweep(this.#bootMs());
   }
 
-  /** The current image of a process that is only named as somebody's parent. */
+  /** The current image of a process that is only known as a parent. */
   #process(pid: number, startLow: number, startHigh: number): Image {
     if (pid === 0) return this.kernel;
     const record = { pid, startLow, startHigh, seq: SEQ_UNKNOWN, ktimeNs: joinWords(startLow, startHigh) };

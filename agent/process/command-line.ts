@@ -3,7 +3,7 @@ import { posix } from "node:path";
 
 /**
  * Arguments after argv[0], joined by blanks. One that contains a blank stands in double quotes, inner quotes are left
- * alone, and when it is the first the text begins with a blank: what consumers of upstream's events expect.
+ * alone, and when it is the first the string begins with a blank: what consumers of upstream's events expect.
  */
 export function joinArguments(argv: readonly string[]): string {
   const shown = argv.slice(1).map((argument) => (argument.includes(" ") ? `"${argument}"` : argument));

@@ -1,4 +1,4 @@
-/** What is known of an image, by the way it came to be known. */
+/** What is known of an image, by where it comes from. */
 
 import { parseContainerRef } from "../pods/container-id.ts";
 import type { ExecRecord } from "../records/decode-exec.ts";
@@ -43,7 +43,7 @@ const RECORD_TO_IMAGE: readonly [record: number, image: number][] = [
   [RECORD_CWD_TRUNCATED, FLAG_CWD_INCOMPLETE],
 ];
 
-/** Of an exec record. `inInitTree` is what the image inherits. */
+/** Facts of an exec record. `inInitTree` is what the image inherits. */
 export function execFacts(
   record: ExecRecord,
   options: {
@@ -78,7 +78,7 @@ export function execFacts(
   };
 }
 
-/** Of a child that has not executed: its parent's, without what only its parent's own exec or scan was. */
+/** Facts of a child that has not executed: its parent's, except for what describes the parent's own exec or scan. */
 export function forkFacts(parent: ProcessFacts, nspid: number, pid: number): ProcessFacts {
   const inInitTree = parent.inInitTree || isNamespaceInit(nspid, pid);
   // a child of an image of which nothing is known is no better known
@@ -86,14 +86,14 @@ export function forkFacts(parent: ProcessFacts, nspid: number, pid: number): Pro
   return { ...parent, flags, nspid, inInitTree };
 }
 
-/** Of a process found in /proc; `from` is the image that it inherits from. */
+/** Facts of a process found in /proc; `from` is the image that it inherits from. */
 export function scannedFacts(scanned: ScannedProcess, from: Image | undefined): ProcessFacts {
   const inInitTree = scanned.facts.inInitTree || from?.facts.inInitTree === true;
   const flags = scanned.facts.flags | (inInitTree ? FLAG_IN_INIT_TREE : 0);
   return { ...scanned.facts, inInitTree, flags };
 }
 
-/** Of an image that neither a record nor /proc tells of; its process's earlier image, if any, still tells where it runs. */
+/** Facts of an image that is neither in a record nor in /proc. The earlier image of the process, if any, has the container. */
 export function unknownFacts(uid: number | undefined, previous: Image | undefined): ProcessFacts {
   const container = previous?.facts.container;
   return {
@@ -110,7 +110,7 @@ export function unknownFacts(uid: number | undefined, previous: Image | undefine
   };
 }
 
-/** Of pid 0. */
+/** Facts of pid 0. */
 export function kernelFacts(): ProcessFacts {
   return {
     uid: 0,

@@ -1,4 +1,4 @@
-/** What records say about whom they are about, and how images are compared with it. */
+/** The process and image that a record names, and how images are compared with it. */
 import { joinWords } from "../records/decode.ts";
 import type { Image } from "./image.ts";
 import { TICK_NS } from "./proc-files.ts";

@@ -1,4 +1,4 @@
-/** Makes images, from /proc where no record tells of them. */
+/** Makes images, from /proc where no record describes them. */
 import type { WallClock } from "../records/wall-clock.ts";
 import { execId } from "./exec-id.ts";
 import { forkFacts, scannedFacts, unknownFacts } from "./facts.ts";
@@ -6,11 +6,11 @@ import { type ForkIdentity, type RecordIdentity, ticks } from "./identity.ts";
 import { Image, type ImageIdentity, type ProcessFacts } from "./image.ts";
 import type { ScannedProcess } from "./scan.ts";
 
-/** Where the cache looks up what the records do not tell. */
+/** Where the cache looks up what records do not contain. */
 export interface ProcLookup {
   read(pid: number): ScannedProcess | undefined;
   isAlive(pid: number, startNs: bigint): boolean;
-  /** What the Linux Security Modules call a process; undefined when they, or the process, do not tell, or nobody asked. */
+  /** The label that a Linux Security Module gave a process; undefined when there is none, the process is gone, or labels are off. */
   securityLabel?(pid: number): string | undefined;
 }
 
@@ -35,7 +35,7 @@ const LOOKUPS_PER_SECOND = 200;
 export class ImageMaker {
   readonly #options: ImageMakerOptions;
   #lookupsLeft = LOOKUPS_PER_SECOND;
-  /** Images of which nothing could be found out. */
+  /** Images without any facts. */
   unknown = 0;
 
   constructor(options: ImageMakerOptions) {
@@ -54,8 +54,8 @@ export class ImageMaker {
   }
 
   /**
-   * An image that no record tells of. `previous` is the image of the same process before it, whose successor's exec
-   * record is lost; `imageOf` answers who the parent is that /proc names.
+   * An image that no record describes. `previous` is the image of the same process before it, whose successor's exec
+   * record is lost; `imageOf` finds the image of the parent that /proc names.
    */
   fromProc(
     record: Omit<RecordIdentity, "uid"> & { uid?: number },
@@ -70,7 +70,7 @@ export class ImageMaker {
     const facts =
       scanned === undefined ? unknownFacts(record.uid, previous) : scannedFacts(scanned, previous ?? parent);
     if (scanned === undefined) this.unknown++;
-    // the first image is named by the start of its process, as a scan would; a later one by what told of it
+    // the first image is named by the start of its process, as a scan would; a later one by the record that named it
     const startNs = ticks(identity);
     const birth = {
       ktimeNs: previous === undefined ? startNs : record.ktimeNs,
@@ -80,7 +80,8 @@ export class ImageMaker {
     return this.make(identity, birth, facts, parent);
   }
 
-  /** The creator tells what the child runs; /proc tells where, for a container runtime clones on its way into one. */
+  /** What the child runs comes from its creator. Its container comes from /proc, as a container runtime clones while it moves
+   * into the container. */
   factsOfSibling(record: ForkIdentity, parent: Image, ofCreator: ProcessFacts | undefined): ProcessFacts {
     const scanned = this.#lookup(record);
     if (ofCreator !== undefined) {
@@ -92,7 +93,7 @@ export class ImageMaker {
     return unknownFacts(record.uid, parent);
   }
 
-  /** An image of which only the record is known that names it. */
+  /** An image of which nothing is known but a record that names it. */
   makeUnknown(record: RecordIdentity, later: Image): Image {
     this.unknown++;
     const birth = { ktimeNs: record.ktimeNs, forked: false };

@@ -94,7 +94,7 @@ export class ImageTable {
     }
   }
 
-  /** Ended images go first, then the one that has been here longest: /proc can tell of it again. */
+  /** Ended images are dropped first, then the oldest one: /proc can describe it again. */
   #evict(): void {
     this.evictions++;
     for (;;) {

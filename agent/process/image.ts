@@ -6,7 +6,7 @@ import type { ContainerProcess } from "../pods/resolver.ts";
 import type { Credentials, Namespaces } from "../records/decode-exec.ts";
 import { type Encoded, noneEncoded } from "../records/encoded.ts";
 
-/** exec_seq of an image that was found in /proc: the first record of the image tells. */
+/** exec_seq of an image that was found in /proc, until its first record. */
 export const SEQ_UNKNOWN = -1;
 
 /** What an image is from its beginning on; a forked child shares its parent's. */
@@ -28,18 +28,18 @@ export interface ProcessFacts {
   container?: ContainerRef;
   credentials?: Credentials;
   namespaces?: Namespaces;
-  /** What the exec gained, bits EXEC_* of record-layout.ts; absent where nobody looked. */
+  /** Privileges gained at exec, bits EXEC_* of layout.ts; absent when they were not recorded. */
   execPrivileges?: number;
   /** Inode of an executed file that has no name any more. */
   unlinkedInode?: bigint;
-  /** What the Linux Security Modules call the process, as /proc showed it at exec. */
+  /** Label of the Linux Security Module, as /proc had it at exec. */
   securityLabel?: string;
 }
 
-/** How a process is told from another one with the same pid, and an image from the next one. */
+/** What distinguishes a process from another one with the same pid, and an image from the next one. */
 export interface ImageIdentity {
   pid: number;
-  /** start_boottime of the thread group leader as two words. */
+  /** start_boottime of the thread group leader as two 32-bit words. */
   startLow: number;
   startHigh: number;
   /** False: rounded down to a clock tick, as /proc shows it. */
@@ -65,7 +65,7 @@ export class Image implements ContainerProcess {
   readonly forked: boolean;
   /** Boot time at which /proc was read, for images that come from there. */
   readonly scannedAtNs: bigint | undefined;
-  /** The image that forked or executed this one; let go a while after this image has ended. */
+  /** The image that forked or executed this one; cleared some time after this image has ended. */
   parent: Image | undefined;
   ended = false;
   /** Only setPod() replaces it. */

@@ -13,7 +13,7 @@ export function listPids(procfs: string): number[] {
     .map(Number);
 }
 
-/** What /proc/PID/stat says. */
+/** The parts of /proc/PID/stat that are used. */
 export interface ProcStat {
   comm: string;
   state: string;
@@ -24,7 +24,7 @@ export interface ProcStat {
   startNs: bigint;
 }
 
-/** Undefined when the text is not a stat line. */
+/** Undefined when the string is not a stat line. */
 export function parseStat(text: string): ProcStat | undefined {
   const open = text.indexOf("(");
   const close = text.lastIndexOf(")");
@@ -58,7 +58,7 @@ export function parseStatus(text: string): Map<string, string> {
   return lines;
 }
 
-/** Pid in the innermost namespace; undefined where the status file does not tell. */
+/** Pid in the innermost namespace; undefined where the status file does not have it. */
 export function innermostPid(status: ReadonlyMap<string, string>): number | undefined {
   const pid = status.get("NSpid")?.split("\t").at(-1);
   return pid === undefined ? undefined : Number(pid);

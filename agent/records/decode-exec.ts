@@ -1,8 +1,8 @@
-/** Exec records, the only ones with texts in them, as objects. */
+/** Exec records, the only ones with strings of their own, as objects. */
 import { joinWords, type RecordBatch, W_SIZE } from "./decode.ts";
 import { CRED, EXEC, EXEC_SIZE, HEADER, NS } from "./layout.ts";
 
-/** The ids, securebits and capability sets of a struct cred; capability masks as [low, high] words. */
+/** The ids, securebits and capability sets of a struct cred; capability masks as [low, high] 32-bit words. */
 export interface Credentials {
   uid: number;
   gid: number;
@@ -24,7 +24,7 @@ export type Mask = readonly [low: number, high: number];
 /** Namespace inode numbers by kind, named as the events name them; 0 where the kernel has no such namespace. */
 export type Namespaces = Record<keyof typeof NS, number>;
 
-/** An exec record with its texts. */
+/** An exec record with its strings. */
 export interface ExecRecord {
   flags: number;
   ktimeNs: bigint;
@@ -44,7 +44,7 @@ export interface ExecRecord {
   exeLinks: number;
   exeInode: bigint;
   cgroupId: bigint;
-  /** Bits EXEC_* of record-layout.ts. */
+  /** Bits EXEC_* of layout.ts. */
   privileges: number;
   filename: string;
   /** argv, argv[0] included. */
@@ -54,10 +54,10 @@ export interface ExecRecord {
   exe: string;
 }
 
-// a BOM is text like any other
+// a byte order mark is a character like any other
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** Text of a byte range; invalid UTF-8 becomes U+FFFD, a NUL ends it. */
+/** The string in a byte range; invalid UTF-8 becomes U+FFFD, a NUL ends it. */
 export function decodeText(bytes: Uint8Array, start: number, end: number): string {
   const nul = bytes.indexOf(0, start);
   return decoder.decode(bytes.subarray(start, nul >= 0 && nul < end ? nul : end));

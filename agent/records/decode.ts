@@ -15,7 +15,7 @@ import {
   RECORD_HOOK,
 } from "./layout.ts";
 
-/** A batch of the ring reader, seen as words and as bytes (little-endian, as every kernel we run on). */
+/** A batch of the ring reader, as 32-bit words and as bytes (little-endian, as every kernel we run on). */
 export class RecordBatch {
   readonly words: Uint32Array;
   readonly bytes: Uint8Array;
@@ -42,13 +42,13 @@ const MIN_SIZE: Record<number, number> = {
   [RECORD_HOOK]: HOOK_SIZE,
 };
 
-/** What decode() hands records to; `at` is the word index of the record's first word. */
+/** What decodeBatch() passes records to; `at` is the word index of the record's first word. */
 export interface RecordVisitor {
   exec(batch: RecordBatch, at: number): void;
   fork(batch: RecordBatch, at: number): void;
   exit(batch: RecordBatch, at: number): void;
   hook(batch: RecordBatch, at: number): void;
-  /** A record whose kind or size cannot be right; the rest of the batch is given up when the size is unusable. */
+  /** A record whose kind or size cannot be right; the rest of the batch is skipped when the size is unusable. */
   malformed(kind: number, size: number): void;
 }
 
@@ -74,7 +74,7 @@ export function decodeBatch(batch: RecordBatch, visitor: RecordVisitor): void {
   }
 }
 
-/** Two words as one number. */
+/** Two 32-bit words as one number. */
 export function joinWords(low: number, high: number): bigint {
   return (BigInt(high) << 32n) | BigInt(low);
 }

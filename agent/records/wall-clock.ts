@@ -17,7 +17,7 @@ export interface WallTime {
 const NANOS = 1_000_000_000;
 /** 2^32 nanoseconds are four seconds and this much. */
 const HIGH_NANOS = 294_967_296;
-/** Spinning for a tick of the millisecond clock longer than this means that somebody stopped us: take what is there. */
+/** When a tick of the millisecond clock takes longer than this, the process was interrupted: the reading at hand is used. */
 const MAX_SPIN_NS = 5_000_000n;
 const MAX_SPINS = 50_000;
 /** Beyond this much the wall clock was stepped or has drifted: the offset is taken again. */
@@ -55,7 +55,7 @@ export class WallClock {
     return this.#source.bootTimeNs();
   }
 
-  /** Notices a stepped or drifted wall clock; to be called every few seconds. Returns whether it was. */
+  /** Detects a stepped or drifted wall clock; to be called every few seconds. Returns whether it was. */
   recheck(): boolean {
     const bootNs = this.#source.bootTimeNs();
     const rough = BigInt(this.#source.wallMs()) * 1_000_000n - bootNs;
@@ -66,7 +66,7 @@ export class WallClock {
     return true;
   }
 
-  /** Wall time of a boot time given as two words; writes into `into` so that nothing is allocated. */
+  /** Wall time of a boot time given as two 32-bit words; writes into `into` so that nothing is allocated. */
   convert(low: number, high: number, into: WallTime): void {
     const offset = this.#at(low, high);
     // exact in doubles for the first four years of uptime
@@ -82,7 +82,7 @@ export class WallClock {
     into.nanos = nanos;
   }
 
-  /** RFC 3339 text of a boot time. */
+  /** A boot time as an RFC 3339 string. */
   text(ktimeNs: bigint): string {
     const time = { seconds: 0, nanos: 0 };
     this.convert(Number(ktimeNs & 0xffffffffn), Number(ktimeNs >> 32n), time);

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CodePlace, KernelCode } from "./code-place.ts";
 
-/** What is that far behind a symbol belongs to something that has none. */
+/** An address this far behind a symbol belongs to code without one. */
 const MAX_FUNCTION_BYTES = 1 << 20;
 /** How soon after it was read the list is read again for an address that it does not explain: modules come later. */
 const REREAD_MS = 60_000;
@@ -17,10 +17,10 @@ const TAB = 0x09;
 const ZERO = 0x30;
 const LETTER_A = 0x61;
 
-/** Symbols of code in the order of their addresses; the names stay in the file's text until they are asked for. */
+/** Symbols of code in the order of their addresses; the names stay in the file's bytes until they are needed. */
 interface SymbolTable {
   addresses: Float64Array;
-  /** Where the name begins in the text. */
+  /** Where the name begins in `text`. */
   names: Uint32Array;
   text: Buffer;
 }
@@ -37,7 +37,7 @@ export class KernelSymbolTable implements KernelCode {
     this.#nowMs = nowMs;
   }
 
-  /** Where an address, given as two words, lies; undefined when the kernel does not show addresses, or has no symbol there. */
+  /** The place of an address, given as two 32-bit words; undefined when the kernel does not show addresses, or has no symbol there. */
   find(low: number, high: number): CodePlace | undefined {
     if (high < LOWEST_HIGH) return undefined;
     const address = keyOf(low, high);
@@ -53,7 +53,7 @@ export class KernelSymbolTable implements KernelCode {
     try {
       return parseSymbols(readFileSync(this.#path));
     } catch {
-      return parseSymbols(Buffer.alloc(0)); // not ours to read: frames stay without names
+      return parseSymbols(Buffer.alloc(0)); // not readable: frames stay without names
     }
   }
 }

@@ -1,4 +1,4 @@
-/** Which file an address of a process is mapped from, while the process is there to be asked. */
+/** Which file an address of a process is mapped from, while the process exists. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Image } from "../process/image.ts";
@@ -21,7 +21,7 @@ interface Mappings {
 /** What mapped code is looked up with. */
 export interface MappedCodeOptions {
   procfs: string;
-  /** Whether the pid still runs this image, as far as one can know. */
+  /** Whether the pid still runs this image, as far as is known. */
   isCurrent(image: Image): boolean;
   nowMs(): number;
 }
@@ -31,7 +31,7 @@ const REREAD_MS = 1_000;
 /** Short-lived processes must not cost a file each without end. */
 const READS_PER_SECOND = 200;
 
-/** Mappings by image, read at its first stack; an exec that has not been told of yet can make them another image's. */
+/** Mappings by image, read at its first stack; an exec whose record has not been read yet can make them another image's. */
 export class MappedCode implements UserCode {
   readonly #options: MappedCodeOptions;
   readonly #mappings = new WeakMap<Image, Mappings>();
@@ -42,7 +42,7 @@ export class MappedCode implements UserCode {
     this.#options = options;
   }
 
-  /** The file that an address, given as two words, comes from; undefined when the process is gone or nothing is there. */
+  /** The file that an address, given as two 32-bit words, comes from; undefined when the process is gone or nothing is there. */
   find(image: Image, low: number, high: number): CodePlace | undefined {
     const address = high * 2 ** 32 + low;
     if (!Number.isSafeInteger(address)) return undefined;
@@ -61,7 +61,7 @@ export class MappedCode implements UserCode {
     try {
       return parseMappings(readFileSync(join(this.#options.procfs, String(image.pid), "maps"), "utf8"));
     } catch {
-      return undefined; // gone, or not ours to read
+      return undefined; // gone, or not readable
     }
   }
 

@@ -220,7 +220,7 @@ describe("file", () => {
 
   test("says so when it is a pipe that nobody reads, and does not wait for a reader", () => {
     execFileSync("mkfifo", [path]);
-    expect(() => new FileSink(path, options)).toThrow(`export to ${path}: nobody reads this pipe`);
+    expect(() => new FileSink(path, options)).toThrow(`export to ${path}: no process reads this pipe`);
   });
 });
 

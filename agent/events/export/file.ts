@@ -6,7 +6,7 @@ import { WriteQueue, type WriteQueueOptions, type WriteTarget } from "./write-qu
 
 /** Only the owner may read who did what with which arguments. */
 const MODE = 0o600;
-/** A pipe must not block: neither open() until somebody reads, nor a write, and with it the end of the process. */
+/** A pipe must not block: open() would wait for a reader, and a blocked write would keep the process from ending. */
 const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NONBLOCK;
 /** How often it is looked whether the path still leads to the open file; that nothing does is seen at each write. */
 const CHECK_MS = 1_000;
@@ -94,7 +94,7 @@ function openFile(path: string): OpenFile {
   } catch (cause) {
     if (fd !== undefined) closeSync(fd);
     const noReader = (cause as NodeJS.ErrnoException).code === "ENXIO";
-    throw noReader ? new Error(`export to ${path}: nobody reads this pipe`, { cause }) : cause;
+    throw noReader ? new Error(`export to ${path}: no process reads this pipe`, { cause }) : cause;
   }
 }
 

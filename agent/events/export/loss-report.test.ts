@@ -55,7 +55,11 @@ const cases: Record<string, { steps: [second: number, step: Step][]; want: strin
       [12, wentOut],
       [40, wentOut],
     ],
-    want: ["events lost: 3, because of ENOSPC", "events lost: 4, because of ENOSPC", "events go out again"],
+    want: [
+      "events lost: 3, because of ENOSPC",
+      "events lost: 4, because of ENOSPC",
+      "events are written again",
+    ],
   },
   "says nothing of going out while writes fail in between": {
     steps: [
@@ -73,8 +77,8 @@ const cases: Record<string, { steps: [second: number, step: Step][]; want: strin
       [11, overflowed(2)],
     ],
     want: [
-      "events lost: 7, because the destination is slower than they come",
-      "events lost: 2, because the destination is slower than they come",
+      "events lost: 7, because the destination is too slow",
+      "events lost: 2, because the destination is too slow",
       "events lost: 1, because of ENOSPC",
     ],
   },
@@ -92,8 +96,8 @@ const cases: Record<string, { steps: [second: number, step: Step][]; want: strin
       [2, ended],
     ],
     want: [
-      "events lost: 7, because the destination is slower than they come",
-      "events lost: 2, because the destination is slower than they come",
+      "events lost: 7, because the destination is too slow",
+      "events lost: 2, because the destination is too slow",
     ],
   },
 };

@@ -2,7 +2,7 @@
 
 import type { ExportStats } from "../../metrics/export-stats.ts";
 
-/** Of a sink that was given nothing yet. */
+/** Counts of a sink before its first write. */
 export function noExports(): ExportStats {
   return { events: 0, bytes: 0, overflowedEvents: 0, failedEvents: 0, errors: 0, lastExportSeconds: 0 };
 }
@@ -13,12 +13,12 @@ export interface EventSink {
   /** Whole lines; the chunk belongs to the sink from now on. */
   write(chunk: Uint8Array, events: number): void;
   /**
-   * Pending while much waits and goes out: whoever can keep what makes events until then, loses fewer of them. Undefined
-   * where there is room, or where nothing goes out at all.
+   * Resolves once the queue has drained below half. A producer that can hold its input until then loses fewer events.
+   * Undefined when there is room, or when the destination takes nothing at all.
    */
   room(): Promise<void> | undefined;
   /** Resolves when everything written before has gone out or is lost. */
   flush(): Promise<void>;
-  /** flush() and let the destination go. */
+  /** flush(), then closes the destination. */
   close(): Promise<void>;
 }

@@ -4,7 +4,7 @@ import { WriteQueue, type WriteQueueOptions, type WriteTarget } from "./write-qu
 
 const STDOUT = 1;
 
-/** A sink that writes to a file descriptor, standard output unless told otherwise, and leaves it open. */
+/** A sink that writes to a file descriptor, standard output by default, and leaves it open. */
 export class StdoutSink extends WriteQueue {
   constructor(options: WriteQueueOptions & { fd?: number }) {
     super(new FdTarget(options.fd ?? STDOUT), options);

@@ -2,7 +2,7 @@
 import { LossReport, type LossReportOptions } from "./loss-report.ts";
 import { type EventSink, noExports } from "./sink.ts";
 
-/** Something that takes bytes whole or not at all. */
+/** A destination that takes bytes whole or not at all. */
 export interface WriteTarget {
   /** Rejects when the bytes could not be written; nothing of them is left in the destination then. */
   write(bytes: Uint8Array): Promise<void>;
@@ -16,9 +16,9 @@ export interface WriteQueueOptions extends LossReportOptions {
 }
 
 const MAX_BYTES = 32 << 20;
-/** What goes into one write at most, when much waits: more than one batch of the ring becomes, as there is one write per turn of the event loop. */
+/** Upper bound of one write. Larger than the events of one batch of the ring: there is one write per turn of the event loop. */
 const MAX_WRITE_BYTES = 8 << 20;
-/** A destination that takes nothing for so long is not waited for. */
+/** After this long without a finished write, producers no longer wait for room. */
 const PATIENCE_MS = 1_000;
 
 interface Chunk {

@@ -1,4 +1,4 @@
-/** Hook records from within an exec, which wait for its record to tell which image they belong to. */
+/** Hook records from within an exec. They wait for the exec's record, which decides their image. */
 import type { ProcessCache } from "../../process/cache.ts";
 import type { RecordIdentity } from "../../process/identity.ts";
 import type { Image } from "../../process/image.ts";
@@ -19,14 +19,14 @@ export interface ExecHoldDeps {
   nowMs: () => number;
   waitMs: number;
   maxRecords: number;
-  /** Takes a record once its image is known. */
+  /** Called with a record once its image is known. */
   emit(record: HeldRecord, image: Image): void;
 }
 
 /**
  * The kernel counts an exec (exec_seq) before it reports it; what it does in between, commit_creds for one, belongs to
- * the image before the exec. The same looks like the first record of an image whose exec record is lost: time, or
- * what the process does next, tells.
+ * the image before the exec. The first record of an image whose exec record is lost looks the same: the two are told apart
+ * by time, or by the next record of the process.
  */
 export class ExecHold {
   readonly #deps: ExecHoldDeps;
@@ -60,7 +60,7 @@ export class ExecHold {
     }
   }
 
-  /** No record will come: what waited belongs to an image that nobody told of. */
+  /** The exec's record is lost: what waited belongs to an image that no record has introduced. */
   lost(pid: number): void {
     if (this.#room.count > 0) this.#lost(String(pid));
   }

@@ -17,7 +17,7 @@ export interface PodHoldDeps {
   nowMs: () => number;
   waitMs: number;
   maxEvents: number;
-  /** Takes events that need not wait, or no longer. */
+  /** Called with events that do not have to wait, or no longer. */
   write(event: Event): void;
 }
 
@@ -43,7 +43,7 @@ export class PodHold {
     return this.#room.count;
   }
 
-  /** Whether an event of the image may go out now. */
+  /** Whether an event of the image may be written now. */
   isReady(image: Image): boolean {
     if (this.#queueOfPid.size > 0 && this.#queueOfPid.has(image.pid)) return false;
     const { pods } = this.#deps;
@@ -61,7 +61,7 @@ export class PodHold {
       this.#queueOfPid.set(image.pid, container);
       return;
     }
-    // no room: this container's events go out as they are, in order
+    // no room: this container's events are written as they are, in order
     metrics.waitOverflows++;
     this.#release(container, true);
     if (!image.podSettled) pods.giveUp(image);
@@ -85,7 +85,7 @@ export class PodHold {
     }
   }
 
-  /** Lets a container's events go: complete, or as they are when the wait is over. */
+  /** Writes a container's events: complete, or as they are when the wait is over. */
   #release(container: string, isOver: boolean): void {
     const { pods, metrics, write } = this.#deps;
     const events = this.#room.take(container);

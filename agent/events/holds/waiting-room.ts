@@ -1,4 +1,4 @@
-/** Events that wait for something, in order, a bounded time and a bounded number of bytes. */
+/** Queues of events that wait, in order, for a bounded time; their number is bounded. */
 
 /** Waits in one queue per key; `key` is a container or a process. */
 export interface Waiting<T> {
@@ -35,7 +35,7 @@ export class WaitingRoom<T> {
     return true;
   }
 
-  /** Takes a queue out. */
+  /** Removes a queue and returns its items. */
   take(key: string): T[] {
     const queue = this.#queues.get(key);
     if (queue === undefined) return [];

@@ -22,7 +22,7 @@ export interface ArgumentFormat {
   minBytes: number;
 }
 
-/** How each type is written; types that show nothing have no format. */
+/** How each type is written; types that are not shown have no format. */
 export const ARGUMENT_FORMATS: Record<ArgType, ArgumentFormat | undefined> = {
   int: word(int32("int_arg")),
   int32: word(int32("int_arg")),
@@ -59,7 +59,7 @@ export const ARGUMENT_FORMATS: Record<ArgType, ArgumentFormat | undefined> = {
   module: { write: writeModule, minBytes: MODULE_SIZE },
   load_info: { write: writeModule, minBytes: MODULE_SIZE },
   syscall64: word(writeSyscallId),
-  /** Whoever attaches the hook puts the type of the prototype in its place. */
+  /** The engine replaces it by the type of the function's prototype. */
   auto: undefined,
   nop: undefined,
 };

@@ -11,7 +11,7 @@ const END_TRUNCATED = utf8('"}');
 const STRING = utf8('"string_arg":"');
 const QUOTE = utf8('"');
 
-/** char_buf: base64; a buffer that is larger than what was read of it says its size. */
+/** char_buf: base64. A buffer that was not read to its end has its size beside it. */
 export function writeDataBuffer(out: ByteWriter, batch: RecordBatch, at: number, sizeBytes: number): void {
   const [low, high] = originalSize(batch, at);
   const content = contentOf(batch, at, sizeBytes);
@@ -28,7 +28,7 @@ export function writeDataBuffer(out: ByteWriter, batch: RecordBatch, at: number,
   out.bytes(END_TRUNCATED);
 }
 
-/** const_buf: text without the zeros behind it. */
+/** const_buf: a string without the zeros behind it. */
 export function writeConstBuffer(out: ByteWriter, batch: RecordBatch, at: number, sizeBytes: number): void {
   const content = contentOf(batch, at, sizeBytes);
   let end = content.length;

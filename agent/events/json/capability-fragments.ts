@@ -13,7 +13,7 @@ interface Slot {
 export class CapabilityFragments {
   readonly #slots: (Slot | undefined)[] = new Array<Slot | undefined>(SLOTS).fill(undefined);
 
-  /** Six words from `at` on: the three masks in the order of struct cred_value. */
+  /** Six 32-bit words from `at` on: the three masks in the order of struct cred_value. */
   get(words: Uint32Array, at: number): Uint8Array {
     const index = slotOf(words, at, 6);
     const slot = this.#slots[index];
@@ -25,7 +25,7 @@ export class CapabilityFragments {
   }
 }
 
-/** Which slot `count` words from a word index on belong to. */
+/** The slot of `count` 32-bit words from a word index on. */
 function slotOf(words: Uint32Array, at: number, count: number): number {
   let hash = 0;
   for (let i = 0; i < count; i++) hash = Math.imul(hash ^ (words[at + i] as number), 0x9e37_79b1);
@@ -52,7 +52,7 @@ export class CapabilityLists {
   readonly #highs = new Uint32Array(SLOTS);
   readonly #lists: Uint8Array[] = new Array<Uint8Array>(SLOTS).fill(utf8("[]"));
 
-  /** A mask as two words. */
+  /** A mask as two 32-bit words. */
   get(low: number, high: number): Uint8Array {
     const index = (Math.imul(low ^ Math.imul(high, 0x85eb_ca6b), 0x9e37_79b1) >>> 16) & (SLOTS - 1);
     if (this.#lows[index] !== low || this.#highs[index] !== high) {

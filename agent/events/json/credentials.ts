@@ -50,7 +50,7 @@ const CRED_IDS: readonly (readonly [key: Uint8Array, word: number])[] = [
   [utf8(',"fsuid":'), CRED.fsuid >> 2],
   [utf8(',"fsgid":'), CRED.fsgid >> 2],
 ];
-/** The user namespace's words lie in a struct cred in the order of a struct user_ns_value. */
+/** In a struct cred_value, the fields of the user namespace have the order of a struct user_ns_value. */
 const CRED_USER_NS = CRED.user_ns_level >> 2;
 const CRED_SECUREBITS = CRED.securebits >> 2;
 

@@ -129,7 +129,7 @@ function messageParts({ def, functionName, policy }: RegisteredHook): MessagePar
       return { open: '{"process_tracepoint":{', before, action, after: `${message}${tags}` };
     }
     default: {
-      // upstream's kprobe events always say that the return was posted
+      // upstream's kprobe events always have the return action POST
       const after = `${name}${field("return_action", "KPROBE_ACTION_POST")}${message}${tags}`;
       const before = field("function_name", functionName);
       return { open: '{"process_kprobe":{', before, action: shown, after };

@@ -21,7 +21,7 @@ const NAME = utf8('"name":"');
 const QUOTE = utf8('"');
 const COMMA = utf8(",");
 const END = utf8("}");
-/** By module_value.signature_ok; where the kernel does not say, neither does the event. */
+/** By module_value.signature_ok; the event has no field where the kernel does not know. */
 const SIGNATURE = [utf8('"signature_ok":false'), utf8('"signature_ok":true')] as const;
 
 /** module and load_info. */

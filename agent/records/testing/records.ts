@@ -73,7 +73,7 @@ export interface ExecFields extends HeaderFields {
   namespaces?: Partial<Record<keyof typeof NS, number>>;
   exeLinks?: number;
   exeInode?: bigint;
-  /** Bits EXEC_* of record-layout.ts. */
+  /** Bits EXEC_* of layout.ts. */
   privileges?: number;
 }
 
@@ -88,7 +88,7 @@ export interface ForkFields extends HeaderFields {
 /** One argument slot. */
 export interface SlotFields {
   status?: number;
-  /** Of a failed read in a walk of members. */
+  /** How far a failed read came in its field path. */
   depth?: number;
   payload: Uint8Array;
 }
