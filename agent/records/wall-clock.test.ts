@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { makeWallClock, TestClock } from "../events/testing/pipeline.ts";
+import { makeWallClock, TestClock } from "./testing/clock.ts";
 import { formatTime, WallClock } from "./wall-clock.ts";
 
 test.each([

@@ -7,6 +7,7 @@ import type { PodStore } from "../../pods/pod-store.ts";
 import { PodResolver } from "../../pods/resolver.ts";
 import { ProcessCache, type ProcessCacheOptions } from "../../process/cache.ts";
 import type { ScannedProcess } from "../../process/scan.ts";
+import { makeWallClock, TestClock } from "../../records/testing/clock.ts";
 import {
   type HookFields,
   makeBatch,
@@ -14,7 +15,6 @@ import {
   makeHook,
   type SlotFields,
 } from "../../records/testing/records.ts";
-import { WallClock } from "../../records/wall-clock.ts";
 import type { StackOptions } from "../../stacks/code-place.ts";
 import { type EventSink, noExports } from "../export/sink.ts";
 import type { CredentialChangeDetail } from "../json/credential-change.ts";
@@ -24,34 +24,6 @@ import { EventPipeline, type PipelineDeps } from "../pipeline.ts";
 import type { ProcessFieldOptions } from "../process-fields.ts";
 import { ProtobufEncoder } from "../protobuf/encoder.ts";
 import { protoJson } from "./protobuf.ts";
-
-/** A clock that stands still until it is moved; boot was at WALL_AT_BOOT_MS. */
-export class TestClock {
-  nowMs = 1_000;
-  stepMs = 0;
-
-  bootTimeNs(): bigint {
-    return BigInt(this.nowMs) * 1_000_000n;
-  }
-
-  wallMs(): number {
-    return WALL_AT_BOOT_MS + this.nowMs + this.stepMs;
-  }
-}
-
-/** 2026-11-20T10:00:00Z. */
-export const WALL_AT_BOOT_MS = Date.UTC(2026, 10, 20, 10, 0, 0);
-
-/** Wall clock whose boot time zero is exactly WALL_AT_BOOT_MS. */
-export function makeWallClock(clock: TestClock): WallClock {
-  // a tick for the measurement: the millisecond begins exactly when it is first seen
-  let reads = 0;
-  const source = {
-    bootTimeNs: () => clock.bootTimeNs(),
-    wallMs: () => clock.wallMs() - (reads++ === 0 ? 1 : 0),
-  };
-  return new WallClock(source);
-}
 
 /** Keeps what it is given; its lines are also those of the protobuf output beside it. */
 export class MemorySink implements EventSink {
