@@ -1,6 +1,6 @@
-/** Condition types and reasons: the stable words of every status. Reasons are UpperCamelCase and never change. */
+/** Types and reasons of conditions: the enum values of every status. Reasons are UpperCamelCase and never change. */
 
-/** Conditions on a policy, kstatus conventions: Ready always, Reconciling and Stalled when they say something. */
+/** Conditions on a policy, kstatus conventions: Ready always, Reconciling and Stalled while they are true. */
 export const CONDITIONS = {
   /** Every node that should run the policy has every hook attached. */
   ready: "Ready",
@@ -39,7 +39,7 @@ export type PolicyReason =
 export type NodePolicyState =
   /** Every hook of the wanted spec is attached. */
   | "Attached"
-  /** Attached except for hooks that the policy allows to be missing. */
+  /** Attached except for optional hooks (ignore.callNotFound). */
   | "PartiallyAttached"
   /** The wanted spec is being attached. */
   | "Pending"

@@ -14,7 +14,7 @@ const HERE = import.meta.dirname;
 const ROOT = join(HERE, "..");
 const KFC = join(ROOT, "node_modules/kubernetes-fluent-client/dist/cli.js");
 
-/** The YAML text of a definition; a sub-schema that stands in several places is written out in each. */
+/** The YAML text of a definition; a sub-schema that is used in several places is written out in each. */
 function renderYaml(definition: Definition): string {
   const header = "# Generated from crds/schema by `npm run generate`; do not edit.\n";
   return header + stringify(definition, { aliasDuplicateObjects: false, lineWidth: 0 });

@@ -1,4 +1,7 @@
-/** What the schema of a hook spec cannot say: what filters refer to exists, ranges are not empty, parts fit the section. */
+/**
+ * What the schema of a hook spec cannot express: what filters refer to exists, ranges are not empty, parts fit the
+ * section.
+ */
 import { credHookOf } from "./cred-hooks.ts";
 import type {
   ActionDef,

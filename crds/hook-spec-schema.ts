@@ -3,15 +3,15 @@ import { HOOK_ARGUMENT_TYPES } from "./argument-types.ts";
 import { CRED_CHANGE_FIELDS } from "./cred-hooks.ts";
 import { CAPABILITY_SETS, CRED_CHANGES, CURRENT_CRED_FIELDS, NAMESPACES } from "./schema/words.ts";
 
-/** What one policy may ask of a node; the compiler says so to the user, the agent refuses what exceeds it. */
+/** What one policy may ask of a node. The compiler reports what exceeds it to the user, and agents refuse it. */
 export const HOOK_SPEC_LIMITS = {
   hooks: 512,
   args: 5,
   argIndex: 4,
-  /** Of a perf tracepoint: position of the field in its format, the common ones included. */
+  /** Position of the field in the format of a perf tracepoint, including the common fields. */
   fieldIndex: 63,
   selectors: 5,
-  /** Of one selector, and of all selectors of a hook. */
+  /** Filters of one selector, and of all selectors of a hook. */
   filters: 32,
   hookFilters: 96,
   actions: 3,
@@ -27,10 +27,10 @@ export const HOOK_SPEC_LIMITS = {
   syscalls: 512,
   texts: 100,
   substringBytes: 99,
-  /** Of a hook, and the bytes of their tables. */
+  /** Substring filters of a hook, and the bytes of their tables. */
   substringFilters: 6,
   substringTables: 2 << 20,
-  /** Of all expressions of a hook together, and values that wait at once. */
+  /** Steps of all expressions of a hook together, and values on the stack at once. */
   expressionSteps: 64,
   expressionDepth: 8,
   resolveLength: 255,

@@ -40,7 +40,7 @@ export type HookSection = "kprobes" | "fentries" | "tracepoints" | "lsmhooks";
 
 /** One hook point with what to read and when to post. */
 export interface HookDef {
-  /** Where it stands in the policy, for messages and status: `spec.kprobes[0]`. */
+  /** Field of the policy that it comes from, for messages and status: `spec.kprobes[0]`. */
   path: string;
   section: HookSection;
   /**
@@ -56,7 +56,10 @@ export interface HookDef {
   ignoreCallNotFound: boolean;
   /** `args` in the order of the policy, then `data`. */
   args: ArgDef[];
-  /** The event is posted when the function returns, and carries this value; of type nop: only some argument is read then. */
+  /**
+   * The event is posted when the function returns, and carries this value; of type nop: only some argument is read
+   * then.
+   */
   returnArg?: ReturnDef;
   /** Selectors in order, OR between them, first match wins; empty: every hit posts. */
   selectors: SelectorDef[];
@@ -212,7 +215,7 @@ export type ActionDef =
   /** The call is not made and returns `error`, -4095 to -1; of a security_ function or an LSM hook also 1 to 4095. */
   | { action: "Override"; error: number };
 
-/** What is wrong with a text that should be a hook spec, and where: `hooks[0].args[1].type`. */
+/** An error in a text that should be a hook spec, with its place: `hooks[0].args[1].type`. */
 export interface HookSpecError {
   /** JSON path; empty for the text as a whole. */
   path: string;

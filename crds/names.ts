@@ -1,4 +1,4 @@
-/** API groups, versions, kinds, labels and field managers: every string that two rooms must spell alike. */
+/** API groups, versions, kinds, labels and field managers: every string that two folders must spell alike. */
 import { createHash } from "node:crypto";
 
 /** Group and version of the user's policies, upstream's own so that its YAML applies unchanged. */
@@ -18,7 +18,7 @@ export const TRIGON_API = {
 /** The two policy kinds; the namespaced one sees pods of its namespace only. */
 export type PolicyKind = "TracingPolicy" | "TracingPolicyNamespaced";
 
-/** Plural resource names as they stand in URLs. */
+/** Plural resource names, as in URLs. */
 export const PLURALS = {
   TracingPolicy: "tracingpolicies",
   TracingPolicyNamespaced: "tracingpoliciesnamespaced",
@@ -47,9 +47,9 @@ export const LABELS = {
   specHash: "trigon.dev/spec-hash",
   /** On a hook-spec ConfigMap: metadata.generation of the policy that was compiled (annotation). */
   policyGeneration: "trigon.dev/policy-generation",
-  /** On a hook-spec ConfigMap: of the ConfigMaps of one policy, the highest is the wanted one (annotation). */
+  /** On a hook-spec ConfigMap: the one with the highest revision of a policy is wanted (annotation). */
   revision: "trigon.dev/revision",
-  /** On a hook-spec ConfigMap, "true": its policy is gone; deleted without it, it will be put back. */
+  /** On a hook-spec ConfigMap, "true": its policy is gone. A ConfigMap that is deleted without it is restored. */
   retired: "trigon.dev/retired",
 } as const;
 
@@ -82,7 +82,7 @@ export function policyKey(ref: PolicyRef): string {
   return ref.namespace === undefined ? `${ref.kind}/${ref.name}` : `${ref.kind}/${ref.namespace}/${ref.name}`;
 }
 
-/** Reads a policy key back; undefined for any other text. */
+/** Reads a policy key back; undefined for any other string. */
 export function parsePolicyKey(key: string): PolicyRef | undefined {
   const [, kind, namespace, name] =
     /^(TracingPolicy|TracingPolicyNamespaced)\/(?:([^/]+)\/)?([^/]+)$/.exec(key) ?? [];

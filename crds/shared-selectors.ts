@@ -1,5 +1,5 @@
 /**
- * In a hook spec's text, a selector that stands in several places is written once: a list of all system calls makes
+ * In a hook spec's text, a selector that is used in several places is written once: a list of all system calls makes
  * 381 hooks with the same selectors. Pure; see decision-shared-selectors.md.
  */
 import type { HookSpec, SelectorDef } from "./hook-spec.ts";

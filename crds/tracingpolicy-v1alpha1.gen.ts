@@ -5161,7 +5161,7 @@ export interface MatchExpression11 {
  */
 export interface StatusObject {
   /**
-   * Ready always; Reconciling and Stalled when they say something.
+   * Ready always; Reconciling and Stalled while they are true.
    */
   conditions?: Condition[];
   /**
@@ -5234,7 +5234,7 @@ export type StatusEnum = "False" | "True" | "Unknown";
  */
 export interface FailingNode {
   /**
-   * What the node says.
+   * Message of the node.
    */
   message?: string;
   /**
@@ -5286,7 +5286,7 @@ export interface Nodes {
    */
   failed?: number;
   /**
-   * Nodes where the policy allows the missing hooks to be missing.
+   * Nodes where only optional hooks are missing.
    */
   partial?: number;
   /**

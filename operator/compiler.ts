@@ -1,7 +1,7 @@
-/** What the operator asks of the compiler; policy/ is behind it. */
+/** The compiler as the operator uses it; policy/ implements it. */
 import type { HookSpec } from "../crds/hook-spec.ts";
 
-/** Something that the compiler has to say about a field. */
+/** An error or a warning of the compiler about a field. */
 export interface Remark {
   path: string;
   message: string;

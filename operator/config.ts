@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { DEFAULT_NAMESPACE } from "../crds/names.ts";
 
-/** Everything that the operator can be told. */
+/** All settings of the operator. */
 export interface Config {
   namespace: string;
   /** Absent: the service account of the Pod. */

@@ -1,4 +1,4 @@
-/** What the operator counts. */
+/** The operator's metrics. */
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 
 /** The operator's own metrics; those of its watches are in lib/metrics.ts. */

@@ -16,7 +16,7 @@ export interface PolicyObject extends KubeObject {
   status?: PolicyStatus;
 }
 
-/** Keeps of a policy what is used: managed fields and last-applied annotations can be larger than the spec. */
+/** Keeps only what is used: managed fields and last-applied annotations can be larger than the spec. */
 export function parsePolicyObject(kind: PolicyKind, object: KubeObject): PolicyObject {
   const { spec, status } = object as Partial<PolicyObject>;
   return {

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** RFC 3339 in whole seconds, as the kernel itself puts it; undefined when procfs does not say. */
+/** RFC 3339 in whole seconds, as the kernel itself puts it; undefined when procfs does not have it. */
 export function readBootTime(procfs: string): string | undefined {
   let text: string;
   try {

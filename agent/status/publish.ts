@@ -5,7 +5,7 @@ import type { Logger } from "../../lib/logger.ts";
 import { errorText } from "../../lib/logger.ts";
 import type { TracingNodeStatus } from "./tracing-node.ts";
 
-/** The writes, and the read that tells whether they are needed. */
+/** The writes, and the read that finds whether they are needed. */
 export interface TracingNodeApi {
   /** Status as the API server has it; undefined when there is no such object. */
   read(): Promise<TracingNodeStatus | undefined>;
@@ -20,7 +20,7 @@ export interface PublisherTiming {
   /** Changes within this time after a write become one write. */
   coalesceMs: number;
   retry: BackoffOptions;
-  /** How often the object is looked at although nobody told of a change. */
+  /** How often the object is read although no change was reported. */
   checkMs: number;
 }
 
@@ -33,12 +33,15 @@ const DEFAULT_TIMING: PublisherTiming = {
 interface PublisherDeps {
   api: TracingNodeApi;
   logger: Logger;
-  /** 0 to 1; agents that lost the API server together must not come back together. */
+  /** 0 to 1; agents that lost the API server at the same time must not all come back at the same time. */
   random(): number;
   timing?: Partial<PublisherTiming>;
 }
 
-/** One write at a time, the newest status only, none when nothing changed, again and again while the API is away. */
+/**
+ * Writes the newest status, one write at a time, and only if it has changed; repeats it while the API server does not
+ * answer.
+ */
 export class StatusPublisher {
   readonly #api: TracingNodeApi;
   readonly #logger: Logger;
@@ -60,21 +63,21 @@ export class StatusPublisher {
     this.#timing = { ...DEFAULT_TIMING, ...deps.timing };
   }
 
-  /** Takes the status over; it is written soon, unless it is what was written last. */
+  /** Sets the status to write; it is written soon, unless it equals the one written last. */
   publish(status: TracingNodeStatus): void {
     this.#wanted = status;
     if (this.#failures === 0 && JSON.stringify(status) !== this.#written)
       this.#schedule(this.#timing.coalesceMs);
   }
 
-  /** The Node was deleted and created again: the garbage collector takes what the old one owned, now or soon. */
+  /** The Node was deleted and created again: the garbage collector deletes what the old one owned, now or soon. */
   nodeReplaced(): void {
     this.#isOwned = false;
-    this.#failures = 0; // as long as there was no Node, nothing could be created
+    this.#failures = 0; // they came from the missing Node: the object cannot be created without it
     this.#schedule(this.#timing.coalesceMs);
   }
 
-  /** The object has this status now, or is gone: looks at it soon unless that is as it should be. */
+  /** The object has this status now, or is gone: corrects it soon if it is not the wanted one. */
   objectChanged(status: TracingNodeStatus | undefined): void {
     if (this.#failures === 0 && !isDeepStrictEqual(status, this.#wanted))
       this.#schedule(this.#timing.coalesceMs);

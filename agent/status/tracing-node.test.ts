@@ -36,12 +36,12 @@ test("kernel facts are sorted and each missing feature has a reason", () => {
   const { kernel } = makeTracingNodeStatus(facts, []);
   expect(Object.keys(kernel.features)).toEqual(["bpfLsm", "fentry", "kprobeMulti"]);
   expect(kernel.missing).toEqual([
-    { feature: "bpfLsm", reason: "not there" },
+    { feature: "bpfLsm", reason: "not available" },
     { feature: "kprobeMulti", reason: "FPROBE is off" },
   ]);
 });
 
-test("a policy is told with its reference and both hashes", () => {
+test("a policy is reported with its reference and both hashes", () => {
   expect(makeTracingNodeStatus(facts, [outcome]).policies[0]).toMatchObject({
     kind: "TracingPolicyNamespaced",
     namespace: "shop",

@@ -3,7 +3,7 @@ import type { Hook, Kernel, Policy, Status } from "../../crds/tracingnode-v1alph
 import type { HookStatus } from "../hooks/engine.ts";
 import type { PolicyOutcome } from "../policies/outcome.ts";
 
-/** What the agent found out about the machine when it started. */
+/** Facts about the machine, found when the agent starts. */
 export interface NodeFacts {
   agentVersion: string;
   /** RFC 3339, whole seconds. */
@@ -48,7 +48,7 @@ export function makeTracingNodeStatus(
       features: sortByKey(features),
       missing: missing
         .sort()
-        .map((feature) => ({ feature, reason: shorten(reasons[feature] ?? "not there") })),
+        .map((feature) => ({ feature, reason: shorten(reasons[feature] ?? "not available") })),
     },
     policies: outcomes.map(policyStatus),
   };
@@ -63,7 +63,10 @@ function policyStatus({ ref, message, hooks, ...rest }: PolicyOutcome): PolicySt
   };
 }
 
-/** Exactly the fields of the schema: the API server drops others, and the status would never be equal to what was written. */
+/**
+ * Exactly the fields of the schema: the API server drops others, and the status would never be equal to what was
+ * written.
+ */
 function hookStatus({ path, call, state, attach, function: name, reason, message }: HookStatus): Hook {
   return {
     path,

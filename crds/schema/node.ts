@@ -8,9 +8,9 @@ const HOOK = object(
     call: text("Function as the policy names it."),
     function: text("Kernel function that the name stands for here."),
     message: text("Why it is not attached, or not by the first choice."),
-    path: text("Where it stands in the policy."),
+    path: text("Field of the policy that it comes from."),
     reason: text("Stable word for the cause."),
-    state: word("What became of it.", ["Attached", "NotFound", "Failed", "Skipped"]),
+    state: word("Result on this node.", ["Attached", "NotFound", "Failed", "Skipped"]),
   },
   ["path", "call", "state"],
 );
@@ -26,13 +26,13 @@ const POLICY = object(
     namespace: text("Namespace of the policy; absent for the cluster-scoped kind."),
     reason: text("Stable word for the cause."),
     specHash: text("Hash of the spec that is wanted."),
-    state: word("What became of it.", ["Attached", "PartiallyAttached", "Pending", "Failed", "Skipped"]),
+    state: word("Result on this node.", ["Attached", "PartiallyAttached", "Pending", "Failed", "Skipped"]),
   },
   ["kind", "name", "specHash", "state"],
 );
 
 const KERNEL = object("Facts about the kernel, found when the agent starts.", {
-  architecture: text("Machine, as uname says."),
+  architecture: text("Machine, as in uname -m."),
   features: dictionary("What the kernel can do.", { type: "boolean" }),
   missing: list(
     "What it cannot do, and why.",
@@ -43,12 +43,12 @@ const KERNEL = object("Facts about the kernel, found when the agent starts.", {
     ),
     { "x-kubernetes-list-type": "atomic" },
   ),
-  release: text("Release, as uname says."),
+  release: text("Release, as in uname -r."),
 });
 
 /** Schema of the object that each agent writes about its own node. */
 export const TRACING_NODE: Structural = object(
-  "What Trigon does on one node; written by the agent there, and by nobody else.",
+  "What Trigon does on one node. Written by the agent of that node alone.",
   {
     apiVersion: text("Version of this schema."),
     kind: text("Kind of the object."),

@@ -3,7 +3,7 @@ import { count, int64, list, object, type Structural, text, word } from "./struc
 
 /** Conditions as every Kubernetes tool expects them. */
 export const CONDITIONS: Structural = list(
-  "Ready always; Reconciling and Stalled when they say something.",
+  "Ready always; Reconciling and Stalled while they are true.",
   object(
     "A fact about the policy.",
     {
@@ -30,7 +30,7 @@ export const CONDITIONS: Structural = list(
 const NODE_COUNTS = object("Nodes by state.", {
   attached: count("Nodes with every hook attached."),
   failed: count("Nodes where the newest spec does not attach."),
-  partial: count("Nodes where the policy allows the missing hooks to be missing."),
+  partial: count("Nodes where only optional hooks are missing."),
   pending: count("Nodes that have not reported the newest spec."),
   skipped: count("Nodes that the policy does not select."),
   total: count("Nodes that should run the policy."),
@@ -40,7 +40,7 @@ const NODE_COUNTS = object("Nodes by state.", {
 const FAILING_NODE = object(
   "A node that does not run the newest spec.",
   {
-    message: text("What the node says."),
+    message: text("Message of the node."),
     node: text("Node name."),
     reason: text("Stable word for the cause."),
     state: text("State of the policy there."),

@@ -10,7 +10,7 @@ export interface ConfigMap extends KubeObject, SpecData {
   immutable?: boolean;
 }
 
-/** What the operator knows of a ConfigMap that carries, or claims to carry, a hook spec. */
+/** A ConfigMap with the labels of a hook spec, as the operator reads it. */
 export interface SpecObject extends KubeObject {
   /** Undefined: the content is no hook spec, or does not hash to the name; then there is a problem. */
   spec: HookSpec | undefined;
@@ -21,7 +21,7 @@ export interface SpecObject extends KubeObject {
   retired: boolean;
 }
 
-/** Labels and annotations that a ConfigMap with this spec has to have. */
+/** Labels and annotations that a ConfigMap with this spec must have. */
 export function specMetadata(spec: HookSpec, hash: string, revision: number, generation: number | undefined) {
   return {
     labels: {
@@ -38,7 +38,7 @@ export function specMetadata(spec: HookSpec, hash: string, revision: number, gen
   };
 }
 
-/** Reads what is there; damage shows as a missing spec, never as an exception. */
+/** Never throws: damaged content gives an object without a spec. */
 export function parseSpecObject(object: KubeObject): SpecObject {
   const { immutable, metadata, ...data } = object as ConfigMap;
   const decoded = decodeSpec(metadata.name, data);

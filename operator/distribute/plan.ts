@@ -1,4 +1,4 @@
-/** What has to happen to a policy's ConfigMaps. Pure. */
+/** Plans the writes that a policy's ConfigMaps need. Pure. */
 import type { HookSpec } from "../../crds/hook-spec.ts";
 import { hookSpecConfigMapName, LABELS } from "../../crds/names.ts";
 import { type SpecObject, specMetadata } from "./config-map.ts";
@@ -7,14 +7,16 @@ import { type SpecObject, specMetadata } from "./config-map.ts";
 export interface WantedSpec {
   spec: HookSpec;
   hash: string;
-  /** Of the policy that it was compiled from; undefined when a damaged annotation was the only witness. */
+  /**
+   * Generation of the policy that it was compiled from; undefined if a restarted operator found its annotation damaged.
+   */
   generation: number | undefined;
 }
 
-/** One effect; they are applied in order. */
+/** One write; a plan is run in order. */
 export type SpecStep =
   | { step: "create"; name: string; revision: number; wanted: WantedSpec }
-  /** The content is right, what stands around it is not. */
+  /** The content is right; labels, annotations or immutability are not. */
   | { step: "relabel"; name: string; revision: number; wanted: WantedSpec }
   | { step: "retire"; name: string }
   | { step: "delete"; name: string; uid: string };
@@ -35,7 +37,7 @@ export function planSpecs(
   return [...planWanted(wanted, name, own, top), ...planPrevious(others, isInUse)];
 }
 
-/** Retires, then deletes: the mark tells the agents that this is no accident. */
+/** Retires, then deletes: agents detach a retired spec at once, and wait after an unannounced deletion. */
 export function planRemoval(existing: readonly SpecObject[]): SpecStep[] {
   return existing.flatMap((object): SpecStep[] => {
     const retire: SpecStep = { step: "retire", name: object.metadata.name };
@@ -69,7 +71,7 @@ function isInOrder(own: SpecObject, wanted: WantedSpec, revision: number): boole
   );
 }
 
-/** An intact one that a node still runs, or may fall back to, stays. */
+/** A readable spec stays while a node runs it or may fall back to it. */
 function planPrevious(others: readonly SpecObject[], isInUse: (name: string) => boolean): SpecStep[] {
   return others
     .filter((object) => object.spec === undefined || !isInUse(object.metadata.name))

@@ -1,4 +1,4 @@
-/** What an agent's Pod says about its node. Pure. */
+/** What an agent's Pod shows about its node. Pure. */
 import type { KubeObject } from "../../lib/resources.ts";
 import { slimMeta } from "../resources.ts";
 
@@ -48,8 +48,8 @@ interface ContainerState {
   terminated?: { reason?: string; message?: string; exitCode?: number };
 }
 
-/** Words of the kubelet for a container that is on its way. */
-const ON_ITS_WAY = new Set(["ContainerCreating", "PodInitializing"]);
+/** Reasons of the kubelet for a container that is being created. */
+const BEING_CREATED = new Set(["ContainerCreating", "PodInitializing"]);
 const MAX_MESSAGE = 400;
 
 /** Reduces a Pod to its node and health. */
@@ -59,7 +59,7 @@ export function parseAgentPod(object: KubeObject): AgentPod {
   return { metadata: slimMeta(pod.metadata), ...(nodeName && { nodeName }), health: healthOf(pod) };
 }
 
-/** A DaemonSet makes each Pod for one node: one that finds no room there leaves that node without an agent. */
+/** A DaemonSet makes each Pod for one node. If it does not fit there, that node has no agent. */
 function targetNode(affinity: Affinity | undefined): string | undefined {
   const terms = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
   const names = (terms ?? []).flatMap(({ matchFields = [] }) =>
@@ -68,7 +68,7 @@ function targetNode(affinity: Affinity | undefined): string | undefined {
   return names.length === 1 ? names[0] : undefined;
 }
 
-/** The Pod that speaks for the node: the newest that is not on its way out. */
+/** The Pod that counts for the node: the newest one that is not being deleted. */
 export function preferredPod(pods: Iterable<AgentPod>): AgentPod | undefined {
   return [...pods].sort(compareAge).at(-1);
 }
@@ -90,12 +90,12 @@ function healthOf(pod: WirePod): AgentHealth {
   return { state: reason === undefined ? "starting" : "unavailable", message: message.slice(0, MAX_MESSAGE) };
 }
 
-/** Undefined while nothing speaks against it: created, or running for the first time. */
+/** Undefined for a container without a problem: being created, or running for the first time. */
 function describeTrouble(container: ContainerStatus): string | undefined {
   const { waiting, terminated } = container.state ?? {};
   const last = terminated ?? container.lastState?.terminated;
   const ended = last && describeEnd(last);
-  if (waiting && !ON_ITS_WAY.has(waiting.reason ?? "")) {
+  if (waiting && !BEING_CREATED.has(waiting.reason ?? "")) {
     return joinParts(`is in ${waiting.reason ?? "waiting"}`, ended ?? waiting.message);
   }
   if (terminated) return ended;

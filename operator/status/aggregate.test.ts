@@ -56,7 +56,7 @@ const ready: Record<string, { nodes: NodeFact[]; facts?: PolicyFacts; want: Part
     want: {
       status: "False",
       reason: "AttachFailed",
-      message: "Fails on 1 of 2 nodes: b (attach fentry commit_creds: EPERM)",
+      message: "The policy cannot be attached on 1 of 2 nodes: b (attach fentry commit_creds: EPERM)",
     },
   },
   "keeps reasons that say more than that it failed": {
@@ -71,7 +71,7 @@ const ready: Record<string, { nodes: NodeFact[]; facts?: PolicyFacts; want: Part
     nodes: [makeNode("a", { entry: failed }), makeNode("b", { agent: crashing })],
     want: { reason: "AttachFailed" },
   },
-  "is True and says so when hooks that may be missing are missing": {
+  "is True and reports it when optional hooks are missing": {
     nodes: [
       makeNode("a"),
       makeNode("b", { entry: { state: "PartiallyAttached", message: "1 of 2 hooks skipped" } }),
@@ -79,7 +79,7 @@ const ready: Record<string, { nodes: NodeFact[]; facts?: PolicyFacts; want: Part
     want: {
       status: "True",
       reason: "PartiallyAttached",
-      message: "Hooks that may be missing are missing on 1 of 2 nodes: b (1 of 2 hooks skipped)",
+      message: "Optional hooks are missing on 1 of 2 nodes: b (1 of 2 hooks skipped)",
     },
   },
   "leaves nodes out that are not selected": {
@@ -92,7 +92,7 @@ const ready: Record<string, { nodes: NodeFact[]; facts?: PolicyFacts; want: Part
   },
   "lists three nodes and counts the rest": {
     nodes: ["e", "d", "c", "b", "a"].map((name) => makeNode(name, { entry: { ...failed, message: "no" } })),
-    want: { message: "Fails on 5 of 5 nodes: a (no), b (no), c (no) and 2 more" },
+    want: { message: "The policy cannot be attached on 5 of 5 nodes: a (no), b (no), c (no) and 2 more" },
   },
   "says that an invalid policy is invalid, and what still runs": {
     facts: {

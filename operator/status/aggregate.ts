@@ -1,4 +1,4 @@
-/** From what every node says about a policy to the policy's status. Pure; bounded however many nodes there are. */
+/** Makes a policy's status from the reports of all nodes. Pure; its size is bounded however many nodes there are. */
 import type { PolicyReason } from "../../crds/conditions.ts";
 import { makeConditions } from "./conditions.ts";
 import type { NodeFact } from "./node-index.ts";
@@ -11,7 +11,7 @@ export interface PolicyFacts {
   generation: number;
   /** The spec that nodes should run: of this generation, or the last good one. */
   wanted?: { hash: string; hookCount: number; generation?: number | undefined };
-  /** Why this generation is not what runs. */
+  /** Why this generation does not run. */
   problem?: {
     reason: Extract<PolicyReason, "InvalidSpec" | "DistributionFailed" | "Terminating">;
     message: string;

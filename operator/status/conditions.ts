@@ -9,7 +9,7 @@ type Verdict = Pick<NewCondition, "status" | "reason" | "message">;
 
 const LISTED_NODES = 3;
 
-/** Ready always; Reconciling and Stalled only while they say something (kstatus). */
+/** Ready always; Reconciling and Stalled only while they are true (kstatus). */
 export function makeConditions(facts: PolicyFacts, summary: NodeSummary): NewCondition[] {
   const observedGeneration = facts.generation;
   const ready = readyVerdict(facts, summary);
@@ -17,14 +17,14 @@ export function makeConditions(facts: PolicyFacts, summary: NodeSummary): NewCon
   if (facts.problem?.reason === "InvalidSpec") {
     const { reason, message } = facts.problem;
     conditions.push({ type: CONDITIONS.stalled, status: "True", reason, message, observedGeneration });
-  } else if (isUnderWay(facts, summary)) {
+  } else if (isRollingOut(facts, summary)) {
     const { reason, message } = rollout(summary) ?? ready;
     conditions.push({ type: CONDITIONS.reconciling, status: "True", reason, message, observedGeneration });
   }
   return conditions;
 }
 
-/** `lastTransitionTime` moves only when the status flips. */
+/** `lastTransitionTime` changes only when the status of the condition does. */
 export function withTransitionTimes(
   next: readonly NewCondition[],
   previous: readonly Condition[] | undefined,
@@ -37,7 +37,7 @@ export function withTransitionTimes(
   });
 }
 
-/** The most serious fact comes first: it is the one that someone has to act upon. */
+/** The most serious fact comes first: it is the one that needs action. */
 function readyVerdict(facts: PolicyFacts, summary: NodeSummary): Verdict {
   const { counts } = summary;
   if (facts.problem) {
@@ -49,7 +49,7 @@ function readyVerdict(facts: PolicyFacts, summary: NodeSummary): Verdict {
     return {
       status: "False",
       reason: failure.reason,
-      message: nodesSentence("Fails", counts.failed, summary, summary.failed),
+      message: nodesSentence("The policy cannot be attached", counts.failed, summary, summary.failed),
     };
   if (counts.unavailable > 0) {
     const message = nodesSentence(
@@ -60,8 +60,8 @@ function readyVerdict(facts: PolicyFacts, summary: NodeSummary): Verdict {
     );
     return { status: "False", reason: "AgentUnavailable", message };
   }
-  const underWay = rollout(summary);
-  if (underWay) return { status: "False", ...underWay };
+  const rollingOut = rollout(summary);
+  if (rollingOut) return { status: "False", ...rollingOut };
   if (counts.total + counts.skipped === 0) {
     return {
       status: "Unknown",
@@ -80,7 +80,7 @@ function success(facts: PolicyFacts, summary: NodeSummary): Pick<Verdict, "reaso
   const hooks = count(facts.wanted?.hookCount ?? 0, "hook");
   if (partial === 0)
     return { reason: "Attached", message: `${hooks} attached on ${count(total, "node")}${notSelected}` };
-  const sentence = nodesSentence("Hooks that may be missing are missing", partial, summary, summary.partial);
+  const sentence = nodesSentence("Optional hooks are missing", partial, summary, summary.partial);
   return { reason: "PartiallyAttached", message: `${sentence}${notSelected}` };
 }
 
@@ -94,11 +94,11 @@ function rollout(summary: NodeSummary): Pick<Verdict, "reason" | "message"> | un
   };
 }
 
-function isUnderWay(facts: PolicyFacts, { counts }: NodeSummary): boolean {
+function isRollingOut(facts: PolicyFacts, { counts }: NodeSummary): boolean {
   return facts.problem !== undefined || counts.pending > 0 || counts.total + counts.skipped === 0;
 }
 
-/** Nothing that ran before is lost by a bad edit, and the message says so. */
+/** After a bad edit the previous spec goes on running, and the message reports it. */
 function whatStillRuns(facts: PolicyFacts, { counts }: NodeSummary): string {
   if (facts.wanted === undefined) return "";
   const which =
@@ -115,7 +115,7 @@ function nodesSentence(
   return `${what} on ${howMany} of ${count(summary.counts.total, "node")}: ${listNodes(nodes, howMany)}`;
 }
 
-/** `node-a (why), node-b (why) and 4 more`; `nodes` may be cut, `total` is not. */
+/** `node-a (why), node-b (why) and 4 more`; `nodes` may be a part of them, `total` counts all. */
 function listNodes(nodes: readonly ListedNode[], total: number): string {
   const shown = nodes
     .slice(0, LISTED_NODES)

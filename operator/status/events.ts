@@ -1,4 +1,7 @@
-/** Kubernetes Events on policies: what `kubectl describe` shows. On transitions only, repetitions counted in one object. */
+/**
+ * Kubernetes Events on policies, as `kubectl describe` shows them: on transitions only, with repetitions counted in one
+ * object.
+ */
 import { FIELD_MANAGERS, POLICY_API, policyKey, sha256Hex } from "../../crds/names.ts";
 import type { KubeClient } from "../../lib/kube.ts";
 import { hasStatus } from "../../lib/kube-error.ts";
@@ -20,7 +23,7 @@ export interface EventRecorderDeps {
   client: KubeClient;
   logger: Logger;
   now(): number;
-  /** Pod name: who says so. */
+  /** Pod name of the operator, as the source of the Event. */
   instance: string;
 }
 
@@ -33,7 +36,7 @@ const WRITER = { fieldManager: FIELD_MANAGERS.operator };
 /** The API server refuses longer ones. */
 const MAX_MESSAGE = 1024;
 
-/** Never throws: an Event that is lost costs nothing but itself. */
+/** Never throws: nothing depends on an Event. */
 export class EventRecorder {
   readonly #deps: EventRecorderDeps;
   readonly #recorded = new Map<string, Recorded>();
@@ -50,7 +53,7 @@ export class EventRecorder {
     }
   }
 
-  /** Forgets what was counted for a policy that is gone. */
+  /** Drops the counts of a policy that is gone. */
   forget(key: string): void {
     for (const id of this.#recorded.keys()) if (id.startsWith(`${key} `)) this.#recorded.delete(id);
   }
@@ -103,7 +106,7 @@ function makeEvent(policy: PolicyObject, happening: Happening, instance: string,
   return event;
 }
 
-/** A name as `kubectl` makes them, within the limit for names. */
+/** A name of the usual form, POLICY.HEX, within the length limit. */
 function eventName(policyName: string, distinct: string): string {
   return `${policyName.slice(0, 200).replace(/[^a-z0-9]+$/, "")}.${sha256Hex(distinct).slice(0, 16)}`;
 }

@@ -3,7 +3,7 @@ import type { AgentHealth, AgentPod } from "./agent-pod.ts";
 import { preferredPod } from "./agent-pod.ts";
 import { changedPolicies, type NodeEntry, type NodeReport } from "./node-report.ts";
 
-/** One node in the eyes of one policy. */
+/** What is known of one node about one policy. */
 export interface NodeFact {
   readonly name: string;
   readonly agent: AgentHealth;
@@ -64,7 +64,9 @@ export class NodeIndex {
     }
   }
 
-  /** True if a node runs such a spec; nodes without an agent Pod count here, because theirs may come back and need it. */
+  /**
+   * True if a node runs such a spec; nodes without an agent Pod count here, because theirs may come back and need it.
+   */
   runs(key: string, isSpec: (hash: string) => boolean): boolean {
     for (const report of this.#reports.values()) {
       const hash = report.policies.get(key)?.attachedHash;

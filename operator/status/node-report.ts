@@ -1,4 +1,7 @@
-/** What is kept of a TracingNode: one small shared object per policy, or 5,000 nodes would not fit in memory. Pure. */
+/**
+ * The part of a TracingNode that is kept: one small shared object per policy, or 5,000 nodes would not fit in memory.
+ * Pure.
+ */
 import type { NodePolicyState } from "../../crds/conditions.ts";
 import { policyKey } from "../../crds/names.ts";
 import type { Policy, TracingNode } from "../../crds/tracingnode-v1alpha1.gen.ts";

@@ -1,22 +1,22 @@
-/** What one node's report means for one wanted spec. Pure. */
+/** The state of one wanted spec on one node, from the node's report. Pure. */
 import type { PolicyReason } from "../../crds/conditions.ts";
 import type { NodeFact } from "./node-index.ts";
 import type { NodeState } from "./policy-status.ts";
 
-/** State of the wanted spec on a node, with why. */
+/** State of the wanted spec on a node, with the reason. */
 export interface StateOnNode {
   state: NodeState;
-  /** Word for the policy's Ready condition. */
+  /** Reason for the policy's Ready condition. */
   reason: PolicyReason;
   message?: string;
 }
 
-/** Reasons of an agent that are shown as they are; every other one is an AttachFailed with its message. */
+/** Reasons of an agent that become the policy's reason. Every other one is shown as AttachFailed, with its message. */
 const PASSED_ON = new Set<string>(["FunctionNotFound", "KernelUnsupported"] satisfies PolicyReason[]);
 
 /**
- * A report about another spec than the wanted one says nothing about it. An agent that is not ready and has reported
- * the wanted spec before is a failure; one that has not may still be starting.
+ * A report about another spec is ignored. An agent that is not ready is a failure if it has reported the wanted spec
+ * before; if it has not, it may still be starting.
  */
 export function stateOnNode(node: NodeFact, wantedHash: string | undefined): StateOnNode {
   const entry = node.entry?.specHash === wantedHash ? node.entry : undefined;

@@ -5,11 +5,13 @@ export type WriteHistory = readonly number[];
 
 /** Smallest distance of two writes. */
 const GAP_MS = 1_000;
-/** When only numbers move, and have moved a few times already. */
+/** Distance after a few writes, when only numbers have changed. */
 const PROGRESS_GAP_MS = 6_000;
 const QUICK_WRITES = 3;
 
-/** In a minute; what progress may not use is left for flips, which people and `kubectl wait` are waiting for. */
+/**
+ * Writes per minute. Progress leaves some to changes of conditions, for which people and `kubectl wait` are waiting.
+ */
 const WINDOW_MS = 60_000;
 const WRITES_PER_WINDOW = { progress: 9, flip: 12 };
 

@@ -1,7 +1,7 @@
-/** The status of a policy as it goes over the wire. */
+/** The status of a policy as the operator writes it. */
 import type { CONDITIONS, NodePolicyState, PolicyReason } from "../../crds/conditions.ts";
 
-/** One fact about the policy; without its time until it is compared with what was there. */
+/** A condition of the policy, before it gets its time by comparison with the previous status. */
 export interface NewCondition {
   type: (typeof CONDITIONS)[keyof typeof CONDITIONS];
   status: "True" | "False" | "Unknown";
@@ -10,15 +10,15 @@ export interface NewCondition {
   observedGeneration: number;
 }
 
-/** A fact with the time of its last flip. */
+/** A condition with the time at which its status last changed. */
 export interface Condition extends NewCondition {
   lastTransitionTime: string;
 }
 
-/** State of a policy on a node as the operator sees it: a silent agent is a state, too. */
+/** State of a policy on a node, as the operator sees it: an agent that does not answer is a state, too. */
 export type NodeState = NodePolicyState | "Unavailable";
 
-/** How many nodes are in which state; those that the policy does not select stand beside the total. */
+/** Number of nodes per state; the total does not count nodes that the policy does not select. */
 export interface NodeCounts {
   total: number;
   attached: number;
@@ -29,7 +29,7 @@ export interface NodeCounts {
   unavailable: number;
 }
 
-/** A node that needs someone's attention. */
+/** A node that needs attention. */
 export interface FailingNode {
   node: string;
   state: NodeState;
@@ -37,7 +37,7 @@ export interface FailingNode {
   message?: string;
 }
 
-/** A line of the complete list of small clusters. */
+/** An entry of the complete list, which small clusters have. */
 export interface NodeLine {
   node: string;
   state: NodeState;
@@ -46,7 +46,7 @@ export interface NodeLine {
   attach?: string;
 }
 
-/** What the operator has to say about a policy. */
+/** The status without the times of its conditions. */
 export interface NewPolicyStatus {
   observedGeneration: number;
   specHash?: string;

@@ -1,4 +1,4 @@
-/** Writes the status of policies: only when it says something new, and not faster than pacing allows. */
+/** Writes the status of policies: only when it has changed, and not faster than pacing allows. */
 import { isDeepStrictEqual } from "node:util";
 import { CONDITIONS } from "../../crds/conditions.ts";
 import { FIELD_MANAGERS } from "../../crds/names.ts";
@@ -8,18 +8,18 @@ import { withTransitionTimes } from "./conditions.ts";
 import { noteWrite, type WriteHistory, waitBeforeWrite } from "./pacing.ts";
 import { type Condition, conditionOf, type NewPolicyStatus, type PolicyStatus } from "./policy-status.ts";
 
-/** Ready before and after a write; equal words mean that nothing changed for people. */
+/** The Ready condition before and after a write that changed its status or reason. */
 export interface Transition {
   before: Condition | undefined;
   after: Condition;
 }
 
-/** What came of an attempt to publish. */
+/** The result of an attempt to publish. */
 export type PublishResult =
   | { kind: "unchanged" }
   | { kind: "wait"; ms: number }
   | { kind: "written"; transition: Transition | undefined }
-  /** The policy is not there any more, or another one of its name is. */
+  /** The policy has been deleted, or replaced by another one of its name. */
   | { kind: "gone" };
 
 /** What the publisher works with. */
@@ -31,7 +31,7 @@ export interface PublisherDeps {
 interface Published {
   uid: string | undefined;
   generation: number;
-  /** What the API server has by our last write. */
+  /** The status in the API server after the last write. */
   status: PolicyStatus | undefined;
   history: WriteHistory;
 }
@@ -45,7 +45,7 @@ export class StatusPublisher {
     this.#deps = deps;
   }
 
-  /** Brings the status of the policy to `next`, now or never; the caller comes back after `wait`. */
+  /** Makes `next` the status of the policy. After `wait`, the caller tries again. */
   async publish(key: string, policy: PolicyObject, next: NewPolicyStatus): Promise<PublishResult> {
     const known = this.#known(key, policy, next.observedGeneration);
     const status = complete(next, known.status, new Date(this.#deps.now()).toISOString());
@@ -59,13 +59,15 @@ export class StatusPublisher {
     return { kind: "written", transition: transitionOf(known.status, status) };
   }
 
-  /** True if a watch event shows another status than the one written last: someone else wrote it, or it is on its way. */
+  /**
+   * True if a watch event has another status than the one written last: of another writer, or from before the write.
+   */
   differs(key: string, policy: PolicyObject): boolean {
     const known = this.#published.get(key);
     return known !== undefined && !isDeepStrictEqual(known.status, policy.status);
   }
 
-  /** Takes what the API server has for the truth again. */
+  /** Takes the status in the API server for the one written last. */
   distrust(key: string, policy: PolicyObject): void {
     const known = this.#published.get(key);
     if (known !== undefined) this.#published.set(key, { ...known, status: policy.status });

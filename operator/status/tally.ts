@@ -1,19 +1,19 @@
-/** Counts thousands of nodes in one pass and keeps of them only what the status can show. Pure. */
+/** Counts thousands of nodes in one pass and keeps only what the status can show. Pure. */
 import type { NodeFact } from "./node-index.ts";
 import type { NodeEntry } from "./node-report.ts";
 import { type StateOnNode, stateOnNode } from "./node-state.ts";
 import type { NodeCounts, NodeLine, NodeState } from "./policy-status.ts";
 
-/** A node by name with what is the matter. */
+/** A node by name, with its problem. */
 export interface ListedNode extends StateOnNode {
   node: string;
 }
 
-/** Nodes that are not well, by state; the first MAX_LISTED names of each. */
-export type Unwell = Record<"failed" | "unavailable" | "pending" | "partial", ListedNode[]>;
+/** Nodes with a problem, by state; the first MAX_LISTED names of each. */
+export type Problems = Record<"failed" | "unavailable" | "pending" | "partial", ListedNode[]>;
 
-/** What is known after the pass. */
-export interface NodeSummary extends Unwell {
+/** The result of the pass. */
+export interface NodeSummary extends Problems {
   counts: NodeCounts;
   /** Hooks attached on the node that has the fewest; nodes that are not selected have none and do not count. */
   fewestHooks: number;
@@ -21,11 +21,11 @@ export interface NodeSummary extends Unwell {
   lines: NodeLine[] | undefined;
 }
 
-/** Names that are kept of each state, and so the longest list of failing nodes. */
+/** Most names that are kept per state, which bounds the list of failing nodes, too. */
 export const MAX_LISTED = 20;
-/** Clusters of up to this size have every node listed. */
+/** In clusters of up to this many nodes, the status lists every node. */
 const MAX_LINES = 50;
-/** Twenty of them and the conditions stay below 8 KiB. */
+/** With 20 messages of this length and the conditions, a status is smaller than 8 KiB. */
 const MAX_MESSAGE = 220;
 
 const COUNTER: Record<NodeState, Exclude<keyof NodeCounts, "total">> = {
@@ -37,7 +37,7 @@ const COUNTER: Record<NodeState, Exclude<keyof NodeCounts, "total">> = {
   Unavailable: "unavailable",
 };
 
-/** Judges every node by the wanted spec. */
+/** Finds the state of the wanted spec on every node, and counts. */
 export function tally(nodes: Iterable<NodeFact>, wantedHash: string | undefined): NodeSummary {
   const counts: NodeCounts = {
     total: 0,
@@ -48,7 +48,7 @@ export function tally(nodes: Iterable<NodeFact>, wantedHash: string | undefined)
     skipped: 0,
     unavailable: 0,
   };
-  const unwell: Unwell = { failed: [], unavailable: [], pending: [], partial: [] };
+  const problems: Problems = { failed: [], unavailable: [], pending: [], partial: [] };
   const lines: NodeLine[] = [];
   const judge = makeJudge(wantedHash);
   let fewestHooks = Number.POSITIVE_INFINITY;
@@ -60,12 +60,12 @@ export function tally(nodes: Iterable<NodeFact>, wantedHash: string | undefined)
       counts.total++;
       fewestHooks = Math.min(fewestHooks, hooksOf(node, verdict.state));
     }
-    if (counter in unwell) keepFirst(unwell[counter as keyof Unwell], node.name, verdict);
+    if (counter in problems) keepFirst(problems[counter as keyof Problems], node.name, verdict);
     if (lines.length <= MAX_LINES) lines.push(makeLine(node, verdict.state));
   }
   return {
     counts,
-    ...unwell,
+    ...problems,
     fewestHooks: counts.total === 0 ? 0 : fewestHooks,
     lines: lines.length <= MAX_LINES ? lines.sort(byNode) : undefined,
   };
@@ -81,7 +81,7 @@ export function shorten(text: string, length: number): string {
   return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }
 
-/** Nodes with a ready agent share their entries, so that a verdict is made once per kind of entry, not per node. */
+/** Nodes with a ready agent share equal entries: the state is found once per entry and not once per node. */
 function makeJudge(wantedHash: string | undefined): (node: NodeFact) => StateOnNode {
   const verdicts = new Map<NodeEntry | undefined, StateOnNode>();
   return (node) => {

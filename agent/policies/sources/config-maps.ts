@@ -4,7 +4,9 @@ import type { Logger } from "../../../lib/logger.ts";
 import { byRevision, type Candidate, type ConfigMap, chooseCandidate, parseCandidate } from "./candidates.ts";
 import type { DesiredPolicy, SpecSource } from "./source.ts";
 
-/** The operator puts a deleted ConfigMap back within seconds; a policy that is really gone retires it first. */
+/**
+ * The operator restores a deleted ConfigMap within seconds. When a policy is deleted, its ConfigMap is retired first.
+ */
 const GRACE_MS = 60_000;
 /** Below every revision. */
 const NOTHING_RAN = -1;
@@ -12,13 +14,13 @@ const NOTHING_RAN = -1;
 interface Winner {
   candidate: Candidate;
   policy: DesiredPolicy;
-  /** Of the last winner that had a spec: what runs. */
+  /** Revision of the last winner that had a spec, which is what runs. */
   revision: number;
 }
 
 /**
- * Fed by a watch of the labelled ConfigMaps. A ConfigMap that vanishes without having been retired was deleted by
- * accident: what it said stays wanted for a grace period.
+ * Fed by a watch of the labelled ConfigMaps. A ConfigMap that disappears without having been retired was deleted by
+ * accident: its spec stays wanted for a grace period.
  */
 export class ConfigMapSource implements SpecSource {
   readonly name = "ConfigMaps";
@@ -110,7 +112,7 @@ export class ConfigMapSource implements SpecSource {
   #wait(key: string, { origin }: Candidate): void {
     if (this.#missing.has(key)) return;
     this.#logger.warn(
-      `${key}: ${origin} is gone without its policy; what runs stays for ${this.#graceMs / 1000} s`,
+      `${key}: ${origin} was deleted and not retired; what runs stays for ${this.#graceMs / 1000} s`,
     );
     const timer = setTimeout(() => {
       this.#choose(key, true);

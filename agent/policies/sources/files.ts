@@ -95,7 +95,9 @@ async function listDirectory(dir: string | undefined): Promise<string[]> {
   }
 }
 
-/** Not of a pipe, which would keep the agent waiting, nor of a directory; a link to nothing is an error later. */
+/**
+ * False for a pipe, which would make the agent wait, and for a directory. A broken link is reported when it is read.
+ */
 function canBeRead(path: string): Promise<boolean> {
   return stat(path).then(
     (there) => there.isFile(),

@@ -2,32 +2,34 @@
 import type { HookSpec } from "../../../crds/hook-spec.ts";
 import type { PolicyRef } from "../../../crds/names.ts";
 
-/** One policy that a source wants to run, or wants and cannot give. */
+/** A policy that a source wants to run, with its spec or with the reason why it has none. */
 export type DesiredPolicy = WantedPolicy | BrokenPolicy;
 
 interface PolicyOfSource {
   ref: PolicyRef;
-  /** Content hash of the spec; of a broken one what it claims to be. */
+  /** Content hash of the spec; the hash in the name of the ConfigMap if the spec cannot be read. */
   hash: string;
   /** For messages: `file a.yaml`, `ConfigMap trigon-system/trigon-spec-...`. */
   origin: string;
-  /** Specs that ran before, newest first: the first that attaches stands in when this one cannot and nothing runs. */
+  /**
+   * Earlier specs, newest first. If this one cannot be attached and nothing runs, the first of them that can is used.
+   */
   fallbacks?: readonly { hash: string; spec: HookSpec }[];
 }
 
 /** A policy with its spec. */
 export interface WantedPolicy extends PolicyOfSource {
   spec: HookSpec;
-  /** Another source that wants the same policy; this one was first and runs. */
+  /** Another source with the same policy; this one comes first and runs. */
   rival?: { origin: string; hash: string };
 }
 
-/** A policy whose spec cannot be used; what ran before goes on. */
+/** A policy whose spec cannot be used; the spec that runs stays. */
 export interface BrokenPolicy extends PolicyOfSource {
   problem: string;
 }
 
-/** A place that knows a complete set of policies. */
+/** A source of a complete set of policies. */
 export interface SpecSource {
   readonly name: string;
   /** All policies by policyKey(); undefined until the source has been read completely once. */
