@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * Template of hooks by trampoline: parameters have the types of the prototype. It serves fentry, and, as their contexts
- * are the same, fmod_ret, LSM hooks and typed raw tracepoints.
+ * Template of hooks that a trampoline calls: parameters have the types of the prototype. fentry, fmod_ret, LSM hooks and
+ * typed raw tracepoints use it, as their contexts have one layout.
  */
 #define PARAMETER_OFFSET(index) ((index) * 8)
 #define TYPED_PARAMETERS 1

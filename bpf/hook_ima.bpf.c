@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * Template of the second half of LSM hooks that post the hash of a file: the kernel hashes only where a program may
- * sleep. The first half, hook_fentry, has filtered and kept the record. Of the programs on one hook the one that came
- * last runs first.
+ * Template of the second half of LSM hooks that post the hash of a file: the kernel hashes only in programs that may
+ * sleep. The first half, hook_fentry, filters and keeps the record. The program that was attached last runs first.
  */
 #define TRIGON_SLEEPABLE
 #include "exit.h"
@@ -44,7 +43,7 @@ int hook_ima(void *context)
 		value->algorithm = algorithm;
 		slot->status = ARG_OK;
 	}
-	selector = choose_at_return(&hit, call); /* there are no filters at return: the one of the entry */
+	selector = choose_at_return(&hit, call); /* without filters at return this is the selector of the entry */
 	if (selector != NO_MATCH) {
 		actions = &counters->selector[selector == NO_SELECTOR ? 0 : selector];
 		size = at_most(call->size, hook_config.record_size);

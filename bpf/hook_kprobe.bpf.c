@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* Template of hooks at the entry of a kernel function, by breakpoint: parameters are registers. */
+/* Template of kprobes at the entry of a kernel function: parameters are registers. */
 #include "registers.h"
 
 #define PARAMETER_OFFSET FUNCTION_PARAMETER

@@ -3,8 +3,8 @@
 #include "exit.h"
 
 /*
- * At entry the stack pointer is that of the return address. At return it is there, or behind it, as the kernel's version
- * has it; what lies below has returned before, so the first that is found is this call's.
+ * At entry the stack pointer points to the return address. At return it points there or just above, depending on the
+ * kernel's version. Calls with lower frames have returned already, so the first entry that is found is this call's.
  */
 SEC("kretprobe")
 int hook_kretprobe(struct pt_regs *context)

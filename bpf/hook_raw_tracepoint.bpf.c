@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* Template of hooks on the parameters of a tracepoint where BTF does not have their types. */
+/* Template of hooks on raw tracepoints whose parameter types are not in BTF. */
 #define PARAMETER_OFFSET(index) ((index) * 8)
 #define TYPED_PARAMETERS 0
 #include "engine.h"

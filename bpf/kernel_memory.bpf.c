@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* What the kernel keeps at an address: run by user space, which knows addresses from kallsyms. */
+/* Reads kernel memory. User space runs it with addresses from kallsyms. */
 #include "core.h"
 
-/* The integer at args[0]; -1 where it cannot be read. */
+/* The integer at args[0]; -1 if it cannot be read. */
 SEC("raw_tp")
 int read_int(struct bpf_raw_tracepoint_args *ctx)
 {

@@ -11,7 +11,7 @@
 
 #define FILENAME_BYTES 4096
 #define ARGS_BYTES 16384
-/* How far the record can reach at most before each of its parts. */
+/* The highest offset at which each part of the record can begin. */
 #define FILENAME_AT sizeof(struct exec_record)
 #define ARGS_AT (FILENAME_AT + FILENAME_BYTES)
 #define CWD_AT (ARGS_AT + ARGS_BYTES)
@@ -96,7 +96,7 @@ static __always_inline void add_arguments(struct exec_scratch *scratch, struct m
 	scratch->used = at + size;
 }
 
-/* Appends what walk_path() left in the buffer. */
+/* Appends the path that walk_path() left in the buffer. */
 static __always_inline void add_path(struct exec_scratch *scratch, __u64 at, struct path_buffer *path, __u16 *size_out)
 {
 	__u64 size = path_size(path);
@@ -134,7 +134,7 @@ static __always_inline void add_cgroup(struct exec_scratch *scratch, struct task
 	scratch->used = at + size;
 }
 
-/* Changes are compared with what a process had when it executed. */
+/* Changes are compared with the state of the process when it executed. */
 static __always_inline void keep_state(struct process_image *image, const struct exec_record *record)
 {
 	image->exec_ns = record->header.ktime_ns;
@@ -148,7 +148,7 @@ static __always_inline void keep_state(struct process_image *image, const struct
 	image->flags = IMAGE_STATE_KNOWN;
 }
 
-/* Remembers the path that was just walked as that of the process. */
+/* Stores the path in the buffer as the process's executable. */
 static __always_inline void keep_image(struct image_scratch *scratch, const struct exec_record *record,
 				       struct hook_stats *stats)
 {
@@ -160,7 +160,7 @@ static __always_inline void keep_image(struct image_scratch *scratch, const stru
 	__u64 tail = at_most(size, EXE_TAIL);
 
 	__builtin_memset(image, 0, sizeof(*image));
-	if (!(scratch->path.flags & WALK_TRUNCATED)) /* else the beginning is not known */
+	if (!(scratch->path.flags & WALK_TRUNCATED)) /* otherwise the beginning is not known */
 		bpf_probe_read_kernel(image->path, head, end - size);
 	bpf_probe_read_kernel(image->tail + at_most(EXE_TAIL - tail, EXE_TAIL), tail, end - tail);
 	image->path_size = scratch->path.flags & WALK_TRUNCATED ? PATH_BYTES : size;
@@ -186,7 +186,7 @@ static __always_inline void add_exe(struct exec_scratch *scratch, struct image_s
 	add_path(scratch, at_most(scratch->used, EXE_AT), &image->path, &scratch->record.exe_size);
 }
 
-/* What process_privileges has found a moment ago, if the kernel lets it run. */
+/* Takes the result of process_privileges, if the kernel allowed that program. */
 static __always_inline void add_privileges(struct exec_record *record)
 {
 	__u32 pid = record->header.pid;

@@ -14,8 +14,8 @@ struct exit_key {
 };
 
 /*
- * Processes whose end was reported a moment ago. Two threads that exit at once can both find that none is left; since
- * 6.16 the tracepoint itself says which one was last.
+ * Processes whose end was just reported. Two threads that exit at the same time can both find that none is left. Since
+ * 6.16 the tracepoint has a parameter for that.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -32,7 +32,7 @@ static __always_inline bool is_first_report(struct task_struct *task, __u32 pid)
 	return !bpf_map_update_elem(&reported_exits, &key, &reported, BPF_NOEXIST);
 }
 
-/* What wait(2) will report: the group's code where it was ended as a group, else that of its leader. */
+/* The status that wait(2) returns: the group's exit code if it ended as a group, otherwise its leader's. */
 static __always_inline __u32 wait_status(struct task_struct *task)
 {
 	if (TASK_READ(task, signal, flags) & SIGNAL_GROUP_EXIT)
@@ -48,7 +48,7 @@ int process_exit(struct bpf_raw_tracepoint_args *ctx)
 	struct hook_stats *stats;
 	struct exit_record *record;
 
-	if (TASK_READ(task, signal, live.counter)) /* other threads go on */
+	if (TASK_READ(task, signal, live.counter)) /* other threads are running */
 		return 0;
 	if (!is_first_report(task, pid))
 		return 0;

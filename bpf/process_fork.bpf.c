@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* A new thread group comes to be: one fork_record; the child runs its creator's file. */
+/* A new process is created: one fork_record. The child runs its creator's file. */
 #include "follow.h"
 #include "process.h"
 #include "ring.h"
@@ -13,7 +13,7 @@ static __always_inline void copy_image(__u32 creator, __u32 child)
 		bpf_map_update_elem(&process_images, &child, image, BPF_ANY);
 }
 
-/* The child has not run yet and current is its creator: what is read here is the child's own, by probe reads. */
+/* The child has not run yet and current is its creator, so the child is read by probe reads. */
 static __always_inline void describe_child(struct fork_record *record, struct task_struct *child)
 {
 	struct task_struct *parent = BPF_CORE_READ(child, real_parent);

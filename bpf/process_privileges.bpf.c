@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * What an exec gains: the last moment that has old and new credentials, just before process_exec. A template, so that
- * the object loads where the kernel refuses kprobes.
+ * Privileges that an exec gains, found just before process_exec, where old and new credentials are both present. It is a
+ * template so that the object loads on kernels that refuse kprobes.
  */
 #include "maps.h"
 #include "registers.h"
 
-#define MAP_EXTENTS 5 /* more of them are in an array of their own, sorted */
+#define MAP_EXTENTS 5 /* larger maps are sorted arrays of their own */
 #define SECUREBIT_NOROOT 1
 
 struct gained {
 	__u32 old_id, id, effective, root;
 };
 
-/* The id that is 0 inside a user namespace; -1 where it has none. */
+/* The id that is 0 inside a user namespace; -1 if there is none. */
 #define ROOT_OF(ns, map)                                                                                            \
 	({                                                                                                          \
 		struct uid_gid_extent extent = {};                                                                  \
@@ -66,7 +66,7 @@ static __always_inline __u16 exec_privileges(struct linux_binprm *bprm)
 	group.root = ROOT_OF(ns, gid_map);
 	found |= gained_id(&user, EXEC_SETUID, EXEC_SETUID_ROOT);
 	found |= gained_id(&group, EXEC_SETGID, EXEC_SETGID_ROOT);
-	/* Root gains by being root, and ambient capabilities are none of the file's. */
+	/* Root gains capabilities without the file's, and ambient capabilities do not come from the file. */
 	by_root = user.effective == user.root && !(BPF_CORE_READ(new, securebits) & SECUREBIT_NOROOT);
 	if (CAPS_OF(new, cap_permitted) & ~CAPS_OF(old, cap_permitted) && !CAPS_OF(new, cap_ambient) && !by_root)
 		found |= EXEC_FILE_CAPS;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What selectors enforce. In monitor mode it is counted only. */
+/* Enforcing actions of selectors. Monitor mode counts them and does nothing else. */
 #ifndef TRIGON_ACTIONS_H
 #define TRIGON_ACTIONS_H
 
@@ -32,7 +32,7 @@ static __always_inline __u8 send_signal(__u8 signal, __u8 action, struct hook_co
 	return action;
 }
 
-/* What the call shall return instead of being made; 0: it is made. */
+/* The error that replaces the call; 0 if the call is made. */
 static __always_inline int override_error(const volatile struct selector_config *selector, struct action_stats *actions)
 {
 	if (!(selector->flags & SELECTOR_OVERRIDE))

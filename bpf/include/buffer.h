@@ -5,7 +5,7 @@
 
 #include "parameters.h"
 
-/* A kernel function may get what still lies in user memory: the upper half tells. */
+/* A kernel function may get the address of user memory: the sign of the address distinguishes the two. */
 static __always_inline bool is_user_memory(__u32 arg, __u64 address)
 {
 	return hook_config.arg[arg].flags & VALUE_USER || (__s64)address >= 0;
@@ -20,7 +20,7 @@ static __always_inline bool read_memory(__u32 arg, void *to, __u64 size, __u64 a
 	return !bpf_probe_read_kernel(to, size, (const void *)address);
 }
 
-/* Bytes of the whole buffer; none where what the function returned is an error. False: the size makes no sense. */
+/* Bytes of the whole buffer; 0 if the function returned an error. False if the size cannot be read or is negative. */
 static __always_inline bool read_buffer_size(void *context, __u32 arg, __u64 *size)
 {
 	const volatile struct buffer_config *config = &hook_config.buffer[arg];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Calls between entry and return: how they are told apart, and the values that are read at their end. */
+/* Calls in flight, from entry to return: their keys, and the values that are read at return. */
 #ifndef TRIGON_CALLS_H
 #define TRIGON_CALLS_H
 
@@ -7,7 +7,7 @@
 
 /*
  * The low half of a pointer that stays the same from entry to return, such as the address of a trampoline's context.
- * Written as an instruction on 32-bit registers, which is how a pointer becomes a number on every kernel.
+ * An instruction on 32-bit registers: the one way to turn a pointer into a number that every kernel's verifier accepts.
  */
 #define LOW_HALF(pointer)                                                        \
 	({                                                                       \
@@ -46,11 +46,12 @@ static __always_inline __u32 reserve_late(struct call_head *call, __u32 arg, __u
 	slot->depth = 0;
 	slot->room = room;
 	slot->size = 0;
-	bpf_probe_read_kernel((char *)slot + SLOT_BYTES, room, NULL); /* fails, and so leaves zeros */
+	bpf_probe_read_kernel((char *)slot + SLOT_BYTES, room,
+			      NULL); /* this read fails, which fills the room with zeros */
 	return SLOT_BYTES + room;
 }
 
-/* Fills the slot. Its room stays what was set aside. */
+/* Fills the slot. Its room stays as large as it was set aside. */
 static __always_inline void write_late(struct call_head *call, __u32 arg)
 {
 	__u64 at = at_most(call->slot[arg], hook_config.late[arg].limit);

@@ -18,8 +18,8 @@ static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *nod
 }
 
 /*
- * The cgroup that says most: that of the v2 hierarchy, or on nodes where processes live in v1 hierarchies, and all are
- * in the root of v2, that of the memory controller.
+ * The cgroup of the v2 hierarchy. Nodes whose processes live in v1 hierarchies have all of them in the root of v2: there
+ * it is the cgroup of the memory controller.
  */
 static __always_inline struct kernfs_node *cgroup_node(struct task_struct *task)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * What makes a template a hook: one struct hook_config per hook, in a frozen map. The verifier treats it as constants
- * and removes what the hook does not use. agent/hooks/config/encode.ts writes it, byte for byte.
+ * One struct hook_config, in a frozen map, turns a template into a hook. The verifier treats its fields as constants and
+ * removes code that the hook does not use. agent/hooks/config/encode.ts writes it, byte for byte.
  */
 #ifndef TRIGON_CONFIG_H
 #define TRIGON_CONFIG_H
@@ -70,7 +70,7 @@ struct value_config {
 	__u8 width;     /* bytes of an integer: 1, 2, 4, 8 */
 	__u8 flags;     /* enum value_flags */
 	__u8 source;    /* enum value_source */
-	__u8 steps;     /* of the walk from there: used elements of hook_config.step */
+	__u8 steps;     /* of the field path from there: used elements of hook_config.step */
 	__u8 load;      /* bytes at its end; 0: the value is the address */
 	__u8 reserved;
 };
@@ -105,7 +105,7 @@ struct late_config {
 	__u16 room;
 };
 
-/* What a filter looks at. */
+/* The value that a filter compares. */
 enum filter_operand {
 	OPERAND_PID = 0,             /* tgid */
 	OPERAND_NAMESPACE_PID = 1,   /* tgid in the innermost pid namespace */
@@ -115,14 +115,15 @@ enum filter_operand {
 	OPERAND_ARG = 5,               /* value of argument `index` */
 	OPERAND_EXE = 6,               /* path of the executed file */
 	OPERAND_CAPABILITY = 7,        /* current set `index` (enum capability_set, IN_NAMESPACE) */
-	OPERAND_CAPABILITY_CHANGE = 8, /* bits of set `index` that differ from what is remembered */
-	OPERAND_NAMESPACE_CHANGE = 9,  /* `first`: 1 << enum namespace_kind; does one differ from what is remembered? */
-	OPERAND_CRED = 10,             /* `index` of the current credentials (enum current_cred_field) */
-	OPERAND_CRED_CHANGE = 11,      /* `first`: 1 << enum cred_field; did one change as enum cred_change `index`? */
-	OPERAND_GAINED = 12,           /* bits of argument `first` that argument `index` lacks */
-	OPERAND_TEXT = 13,             /* string or path of argument `index` */
-	OPERAND_FILE_TYPE = 14,        /* 1 << S_IFMT of argument `index` >> 12 */
-	OPERAND_EXPRESSION = 15,       /* the steps from `first` on, `count` of them, leave 1 */
+	OPERAND_CAPABILITY_CHANGE = 8, /* bits of set `index` that differ from the remembered state */
+	OPERAND_NAMESPACE_CHANGE =
+		9,                /* `first`: 1 << enum namespace_kind; does one differ from the remembered state? */
+	OPERAND_CRED = 10,        /* `index` of the current credentials (enum current_cred_field) */
+	OPERAND_CRED_CHANGE = 11, /* `first`: 1 << enum cred_field; did one change as enum cred_change `index`? */
+	OPERAND_GAINED = 12,      /* bits of argument `first` that argument `index` lacks */
+	OPERAND_TEXT = 13,        /* string or path of argument `index` */
+	OPERAND_FILE_TYPE = 14,   /* 1 << S_IFMT of argument `index` >> 12 */
+	OPERAND_EXPRESSION = 15,  /* the steps from `first` on, `count` of them, leave 1 */
 };
 
 /* Beside OPERAND_EXE: whose file. */
@@ -203,7 +204,7 @@ struct value_range {
 	__u64 high;
 };
 
-/* Of a stack machine: a value goes onto the stack, or one or two are replaced by the result. */
+/* Operations of a stack machine: push a value, or replace one or two by the result. */
 enum expression_op {
 	EXPRESSION_CONST = 0,
 	EXPRESSION_ARG = 1,
@@ -239,7 +240,7 @@ enum selector_flags {
 	SELECTOR_USER_STACK = 1 << 2,
 	SELECTOR_OVERRIDE = 1 << 3,
 	SELECTOR_NO_POST_AT_RETURN = 1 << 4,
-	SELECTOR_REMEMBERS = 1 << 5, /* a match is what later states are compared with */
+	SELECTOR_REMEMBERS = 1 << 5, /* later states are compared with the state at a match */
 	SELECTOR_HASH = 1 << 6,      /* of a file, with HOOK_HASH */
 };
 
@@ -320,7 +321,7 @@ enum hook_mode_value {
 	MODE_MONITOR = 1, /* enforcing actions are counted, not done */
 };
 
-/* What selectors did; those with monitor_ would have been done. */
+/* How often each action was done. In monitor mode actions count under monitor_ and are not done. */
 struct action_stats {
 	__u64 post;
 	__u64 nopost;
@@ -337,8 +338,8 @@ struct hook_counters {
 };
 
 /*
- * Key of hook_calls: a thread, and the frame of the call, as a function may call itself. The thread's id would not do: a
- * thread that executes a file takes that of its process.
+ * Key of hook_calls: a thread, and the frame of the call, since a function may call itself. The task's address identifies
+ * the thread, not its id: a thread that executes a file takes the id of its process.
  */
 struct call_key {
 	__u64 task;  /* address */
@@ -346,7 +347,7 @@ struct call_key {
 	__u32 reserved;
 };
 
-/* What is kept of a call until it returns: value of hook_calls, followed by the record as far as it is known. */
+/* Value of hook_calls: a call in flight. The record follows, without the values that are read at return. */
 struct call_head {
 	__u64 parameter[MAX_ARGS + 1]; /* to be read at return; the last is the return value */
 	__u16 slot[MAX_ARGS + 1];      /* where in the record their slots are */
@@ -358,7 +359,7 @@ struct call_head {
 /* Key of hook_limits. The digest covers selector and argument bytes. */
 struct limit_key {
 	__u64 digest[2];
-	__u64 start_ns; /* of the process: tells pid reuse apart */
+	__u64 start_ns; /* of the process: distinguishes reuses of a pid */
 	__u32 id;       /* thread or process; 0 for the global scope */
 	__u32 reserved;
 };
@@ -379,7 +380,7 @@ struct cred_scratch {
 	struct cred_bytes from, to;
 };
 
-/* What changes are compared with. */
+/* The state that changes are compared with. */
 struct process_state {
 	__u64 caps[CAPABILITY_SETS];
 	__u32 ns[NAMESPACE_KINDS];
@@ -403,7 +404,7 @@ struct state_report {
 	struct process_state state;
 };
 
-/* What the kernel side knows of a process: value of process_images, by tgid. */
+/* Value of process_images: the process with this tgid as of its last exec. */
 struct process_image {
 	char tail[EXE_TAIL];        /* the end of the path, flush right, zeros before it */
 	char path[EXE_PATH];        /* its beginning, zeros after it */
@@ -421,7 +422,7 @@ struct follow_pid {
 
 /* Value of follow_seeds. */
 struct follow_seed {
-	__u64 start_ns; /* of the process, rounded down to a tick of /proc: tells pid reuse apart */
+	__u64 start_ns; /* of the process, rounded down to a tick of /proc: distinguishes reuses of a pid */
 	__u64 lists;
 };
 
@@ -429,11 +430,11 @@ struct follow_seed {
 #define NAME_BYTES 256
 
 struct path_buffer {
-	/* Filled from the end of PATH_BYTES; the rest is slack, which the verifier wants behind a masked offset. */
+	/* Filled from the end of PATH_BYTES; the rest is slack, which the verifier requires behind a masked offset. */
 	char bytes[PATH_BYTES + NAME_BYTES];
 	/*
-	 * The walk's state is here and not in registers: what comes from memory is unknown to the verifier, so that its
-	 * states after 1, 2, 3 ... steps, and after each way to make one, are one and the same.
+	 * The walk's state is in memory and not in registers. The verifier does not know values from memory, so its states
+	 * after 1, 2, 3 ... steps are equal, whichever branch made the step.
 	 */
 	__u64 start; /* the path goes from here to PATH_BYTES */
 	struct dentry *dentry;
@@ -443,11 +444,11 @@ struct path_buffer {
 	__u32 reserved;
 };
 
-/* How far search_text() is: here and not in registers for the same reason as the state of a walk. */
+/* Progress of search_text(): in memory for the same reason as the state of a walk. */
 struct text_search {
 	__u32 at;    /* the next byte of path.bytes */
 	__u32 end;   /* of the text */
-	__u32 entry; /* of the automaton, by which it has come to its state */
+	__u32 entry; /* of the automaton: the current state */
 	__u32 reserved;
 };
 

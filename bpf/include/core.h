@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What every program starts from: kernel types, libbpf's macros, and reads that differ between kernels. */
+/* The base of every program: kernel types, libbpf's macros, and reads that differ between kernels. */
 #ifndef TRIGON_CORE_H
 #define TRIGON_CORE_H
 
@@ -20,8 +20,8 @@ struct kernfs_node___since_6_15 {
 } __attribute__((preserve_access_index));
 
 /*
- * At most `max`, in a way that the verifier can follow: 64 bits wide (a shift would part the checked copy from the used
- * one), and not undone by the compiler, which may know better.
+ * At most `max`, written so that the verifier can follow it. It is 64 bits wide, since a shift would separate the checked
+ * copy from the used one, and the compiler cannot remove a check that it finds unnecessary.
  */
 static __always_inline __u64 at_most(__u64 value, __u64 max)
 {
@@ -32,7 +32,7 @@ static __always_inline __u64 at_most(__u64 value, __u64 max)
 	return value;
 }
 
-/* bpf_get_current_task_btf: since 5.11, so this goes once 5.10 does. Resolved at load: one of the branches is dead. */
+/* bpf_get_current_task_btf exists since 5.11: remove this with support for 5.10. It is a constant once loaded. */
 #define HAS_CURRENT_TASK_BTF bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)
 
 /* The current task: a pointer that can be followed by loads (HAS_CURRENT_TASK_BTF), or else only by probe reads. */

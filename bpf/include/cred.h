@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Credentials and user namespaces, each in two ways: by typed loads, which cost a tenth of a helper call but want a
- * pointer that the verifier knows the type of, and by bulk reads from any address. Both return false, and leave the
- * value undefined, when what they read cannot be the thing: a typed load from a bad address yields 0.
+ * Credentials and user namespaces can be read in two ways. Typed loads cost a tenth of a helper call, but need a pointer
+ * whose type the verifier knows. Bulk reads work from any address. Both return false, and leave the value undefined, if
+ * the result cannot be valid: a typed load from a bad address yields 0.
  */
 #ifndef TRIGON_CRED_H
 #define TRIGON_CRED_H

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Old and new credentials of hooks that receive both: compared by filters without being copied, and written into
- * records. What the hook's filters do not ask for costs nothing: fields and kinds of change are constants to the
- * verifier.
+ * Old and new credentials of hooks that receive both. Filters compare them without copying; records contain them. What a
+ * hook's filters do not use costs nothing: fields and types of change are constants to the verifier.
  */
 #ifndef TRIGON_CRED_CHANGE_H
 #define TRIGON_CRED_CHANGE_H
@@ -15,14 +14,14 @@
 #define MAX_USER_NS_LEVELS 33
 #define GROUP_STEPS 64
 
-/* One of the two, followed by loads where `typed`, else in what was read of it. */
+/* The old or the new credentials: read by loads if `typed`, else from a copy in `bytes`. */
 struct cred_side {
 	const struct cred *cred;
 	bool typed;
 	struct cred_bytes *bytes;
 };
 
-/* Which of them it is, is a constant to the verifier. */
+/* `source` and `parameter` are constants to the verifier. */
 static __always_inline bool find_cred(void *context, struct task_struct *task, __u8 source, __u8 parameter,
 				      struct cred_side *side)
 {
@@ -55,7 +54,7 @@ static __always_inline bool find_new_cred(void *context, struct task_struct *tas
 	return find_cred(context, task, hook_config.cred.new_source, hook_config.cred.new_parameter, side);
 }
 
-/* Where loads will not do, reads all that SIDE_U32 and SIDE_CAPS may ask for. */
+/* Where typed loads are not possible, copies all that SIDE_U32 and SIDE_CAPS read. */
 static __always_inline bool read_side(struct cred_side *side)
 {
 	if (side->typed)
@@ -147,7 +146,7 @@ static __always_inline __u32 groups_count(__u64 groups)
 	return BPF_CORE_READ((const struct group_info *)groups, ngroups);
 }
 
-/* Above all groups behind the last one. */
+/* The group at an index; behind the last group a value above all groups. */
 static __always_inline __u64 group_at(__u64 groups, __u64 count, __u64 index)
 {
 	__u32 gid = 0;
@@ -163,7 +162,7 @@ static __always_inline __u64 group_at(__u64 groups, __u64 count, __u64 index)
 #define GROUP_ADDED 1
 #define GROUP_REMOVED 2
 
-/* A zero of which the verifier knows nothing, or it would tell every way through a loop apart. */
+/* A zero that the verifier does not know: with a known value it would follow every path through a loop. */
 static __always_inline __u64 unknown_zero(__u64 address)
 {
 	__u64 value = 0, copy;
@@ -174,7 +173,7 @@ static __always_inline __u64 unknown_zero(__u64 address)
 	return value - copy;
 }
 
-/* As a number: the verifier allows no addition of what it does not know to a typed pointer. */
+/* As a number: the verifier refuses to add an unknown value to a typed pointer. */
 static __always_inline __u64 groups_address(const struct cred_side *side)
 {
 	const struct cred *cred = side->cred;
@@ -182,7 +181,7 @@ static __always_inline __u64 groups_address(const struct cred_side *side)
 	return (__u64)BPF_CORE_READ(cred, group_info);
 }
 
-/* Both lists are sorted. What lies behind the steps is judged by the counts. */
+/* Both lists are sorted. Groups beyond the last step are compared by their counts alone. */
 static __always_inline bool groups_changed(const struct cred_side *old, const struct cred_side *new, __u8 change)
 {
 	__u64 from, to, old_count, new_count, old_at, new_at, found;
@@ -323,7 +322,7 @@ static __always_inline __u32 changed_fields(const struct cred_change_value *valu
 	       bit_if_different(CRED_FIELD_CAP_AMBIENT, value->old_rest.cap_ambient, value->new_rest.cap_ambient);
 }
 
-/* False, and all zeros, where one of them cannot be read. */
+/* False, and all zeros, if the old or the new credentials cannot be read. */
 static __always_inline bool write_cred_change(void *context, struct task_struct *task, struct cred_change_value *value)
 {
 	struct cred_side from, to;

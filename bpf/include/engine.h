@@ -15,7 +15,7 @@
 #include "stack.h"
 #include "stats.h"
 
-/* Where the record is built: in the ring, or aside. */
+/* Memory for the record: in the ring, or in hook_scratch. */
 static __always_inline void *start_record(struct hook_stats *stats)
 {
 	__u32 zero = 0;
@@ -35,7 +35,7 @@ static __always_inline void *start_record(struct hook_stats *stats)
 	return record;
 }
 
-/* Of a record that is kept until the function returns. */
+/* The head of a record that is kept until the function returns. */
 static __always_inline struct call_head *call_of(void *record)
 {
 	return record - sizeof(struct call_head);
@@ -61,7 +61,7 @@ static __always_inline __u32 write_arguments(void *context, void *record)
 	return at;
 }
 
-/* What stands behind the arguments where the selector asks for it; adds its flags. */
+/* Writes the stack traces that the selector asks for, and sets their flags; returns where the record ends. */
 static __always_inline __u32 write_stacks(void *context, void *record, __u32 at, __u32 selector, __u16 *flags)
 {
 	__u16 wanted = selector == NO_SELECTOR ? 0 : hook_config.selector[selector].flags;
@@ -77,7 +77,7 @@ static __always_inline __u32 write_stacks(void *context, void *record, __u32 at,
 	return at;
 }
 
-/* Old and new credentials, which are zeros where they cannot be read. */
+/* Writes old and new credentials; zeros if they cannot be read. */
 static __always_inline __u32 write_changes(const struct hit *hit, struct cred_change_value *value, __u16 *flags)
 {
 	*flags |= RECORD_CRED_CHANGE;
@@ -106,7 +106,7 @@ static __always_inline bool output(void *record, __u32 size, struct hook_stats *
 	return true;
 }
 
-/* Output of a record that lies aside, unless a rate limit holds it back. */
+/* Posts a record from hook_scratch, unless a rate limit suppresses it. */
 static __always_inline void output_limited(void *record, __u32 values_size, __u32 size, __u32 selector,
 					   struct task_struct *task, struct hook_counters *counters,
 					   struct action_stats *actions)
@@ -125,7 +125,7 @@ static __always_inline void output_limited(void *record, __u32 values_size, __u3
 		counters->hook.posted++;
 		actions->post++;
 	} else if (limited) {
-		bpf_map_delete_elem(&hook_limits, &key); /* a record that got lost must not hold back the next */
+		bpf_map_delete_elem(&hook_limits, &key); /* a lost record must not suppress the next one */
 	}
 }
 
@@ -141,7 +141,7 @@ static __always_inline void keep_call(struct call_head *call, __u32 values_size,
 		stats->lost++;
 }
 
-/* After an error that replaces the call's, the kernel runs no further program of the hook: nobody would hash. */
+/* After an override the kernel runs no further program of the hook, so hook_ima would not complete the record. */
 static __always_inline bool wants_hash(__u32 selector, int error)
 {
 	if (!(hook_config.flags & HOOK_HASH) || selector == NO_SELECTOR || error)
@@ -189,7 +189,7 @@ static __always_inline bool is_silent(const volatile struct selector_config *sel
 	return !(hook_config.flags & HOOK_RETURN) || !(selector->signal_at_return || selector->return_filters);
 }
 
-/* Returns the error that the call shall have instead of being made; 0: it is made. `frame`: see struct call_key. */
+/* Returns the error that replaces the call; 0 if the call is made. `frame`: see struct call_key. */
 static __always_inline int run_hook(void *context, __u32 frame)
 {
 	struct hook_counters *counters = hook_counters();

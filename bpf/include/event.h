@@ -30,12 +30,12 @@ struct record_header {
 	__u64 ktime_ns;        /* when it happened */
 	__u32 pid;             /* user-space PID (kernel tgid) of the task */
 	__u32 tid;             /* thread */
-	__u64 leader_start_ns; /* start_boottime of the thread group leader: tells pid reuse apart */
-	__u32 exec_seq;        /* low 32 bits of task->self_exec_id: tells images of one pid apart */
+	__u64 leader_start_ns; /* start_boottime of the thread group leader: distinguishes reuses of a pid */
+	__u32 exec_seq;        /* low 32 bits of task->self_exec_id: distinguishes images of one pid */
 	__u32 uid;             /* effective uid of the task at this moment */
 };
 
-/* enum record_flags: what could not be read or had to be cut */
+/* Parts that could not be read or were truncated, and parts that follow. */
 enum record_flags {
 	RECORD_ARGS_TRUNCATED = 1 << 0,
 	RECORD_ARGS_FAILED = 1 << 1,
@@ -47,7 +47,7 @@ enum record_flags {
 	RECORD_CWD_ROOT = 1 << 7,    /* cwd is the root directory of the process */
 	RECORD_EXEC_SECURE = 1 << 8, /* the kernel set AT_SECURE: privileges changed at exec */
 	RECORD_NS_FAILED = 1 << 9,
-	/* Of hook records: what follows the arguments. */
+	/* In hook records: the parts that follow the arguments. */
 	RECORD_RETURN = 1 << 10,       /* one slot with the return value */
 	RECORD_CRED_CHANGE = 1 << 11,  /* struct cred_change_value */
 	RECORD_KERNEL_STACK = 1 << 12, /* one slot of addresses, innermost first */
@@ -97,7 +97,7 @@ struct exec_record {
 	__u16 reserved16[2];
 };
 
-/* What an exec gained. */
+/* Privileges that an exec gained. */
 enum exec_privileges {
 	EXEC_SETUID = 1 << 0, /* by the file's setuid bit another effective uid than the caller's uid */
 	EXEC_SETGID = 1 << 1,
@@ -146,7 +146,7 @@ enum cred_field {
 	CRED_FIELD_NO_NEW_PRIVS = 16,
 };
 
-/* What struct cred_value leaves out of credentials. */
+/* The rest of the credentials, which struct cred_value does not have. */
 struct cred_rest_value {
 	__u64 cap_bounding, cap_ambient;
 	__u32 no_new_privs;       /* of the task: 0 or 1 */
@@ -206,7 +206,7 @@ struct hash_value {
 
 /*
  * A hit of a hook. After the struct: one struct arg_slot per argument in the order of the policy (args, then data),
- * each followed by its payload, padded to 8; then what the flags say. `nop` arguments have a slot with size 0.
+ * each followed by its payload, padded to 8; then the parts that the flags name. `nop` arguments have a slot with size 0.
  */
 struct hook_record {
 	struct record_header header;
@@ -231,7 +231,7 @@ enum arg_status {
  */
 struct arg_slot {
 	__u16 status; /* enum arg_status */
-	__u16 depth;  /* of a failed read in a walk of members, from 1; 0: the value itself */
+	__u16 depth;  /* of a failed read in a field path, from 1; 0: the value itself */
 	__u16 room;
 	__u16 size;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The second half of hooks that post when the function returns. What it reads lies in the kept call: parameters are
- * numbers there, also those of system calls.
+ * The second half of hooks that post when the function returns. It reads parameters from the kept call, where they are
+ * numbers, those of system calls included.
  */
 #ifndef TRIGON_EXIT_H
 #define TRIGON_EXIT_H
@@ -11,7 +11,7 @@
 #define PARAMETERS_KEPT 1
 #include "engine.h"
 
-/* Numbers are all that is compared here: with the rest of filter_matches() for each selector, jumps would be too far. */
+/* Compares numbers only: with all of filter_matches() for each selector, jumps would exceed 16 bits. */
 static __always_inline bool returned_number_matches(const struct hit *hit, const volatile struct filter_config *filter)
 {
 	__u64 value;
@@ -35,7 +35,7 @@ static __always_inline void write_late_values(struct call_head *call)
 {
 	__u32 count = hook_config.args, i;
 
-	/* Unrolled: up to 6.1 the verifier takes this loop for endless where the hook has several selectors. */
+	/* Unrolled: verifiers up to 6.1 report an infinite loop here if the hook has several selectors. */
 #pragma unroll
 	for (i = 0; i < MAX_ARGS; i++) {
 		if (i < count && hook_config.arg[i].flags & VALUE_AT_RETURN)
@@ -70,7 +70,7 @@ static __always_inline void end_call(const struct hit *hit, struct call_head *ca
 		       counters, actions);
 }
 
-/* A number that the verifier knows and the compiler does not. */
+/* A number that is known to the verifier and unknown to the compiler. */
 #define KNOWN(number)                                        \
 	({                                                   \
 		__u64 known;                                 \
@@ -85,7 +85,7 @@ static __always_inline bool is_candidate(const struct hit *hit, const struct cal
 	return return_matches(hit, &hook_config.selector[selector]);
 }
 
-/* The first of those that matched at entry and match here; each that it can be is verified on its own. */
+/* The first selector that matched at entry and matches now. The verifier checks each possible result separately. */
 static __always_inline __u32 choose_at_return(const struct hit *hit, const struct call_head *call)
 {
 	if (!hook_config.selectors)
@@ -112,7 +112,7 @@ static __always_inline int run_exit(__u32 frame, __u64 returned)
 	struct hit hit = {.task = current_task()};
 	__u32 selector;
 
-	if (!call || !counters) /* filtered out at entry, or entered before the hook was there */
+	if (!call || !counters) /* filtered out at entry, or entered before the hook was attached */
 		return 0;
 	call->parameter[RETURN_ARG] = returned;
 	hit.context = call->parameter;

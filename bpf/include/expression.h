@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Expressions over arguments. The steps are constants to the verifier, so it knows the depth of the stack at each of
- * them, and follows the one operation that it is.
+ * Expressions over arguments. The steps are constants to the verifier: at each step it knows the depth of the stack, and
+ * follows one operation.
  */
 #ifndef TRIGON_EXPRESSION_H
 #define TRIGON_EXPRESSION_H
@@ -13,7 +13,7 @@ static __always_inline __u64 divide(__u64 value, __u64 by, bool remainder)
 	return remainder ? value % by : value / by;
 }
 
-/* Towards zero; the remainder has the sign of the value. BPF has unsigned divisions only. */
+/* Rounds towards zero; the remainder has the sign of the dividend. BPF divides unsigned numbers only. */
 static __always_inline __u64 divide_signed(__u64 value, __u64 by, bool remainder)
 {
 	return (__s64)value < 0 ? -divide(-value, by, remainder) : divide(value, by, remainder);
@@ -44,7 +44,7 @@ static __always_inline __u64 apply(__u8 op, __u64 left, __u64 right)
 	return op == EXPRESSION_AND ? left & right : left | right;
 }
 
-/* False as well where an argument cannot be read. */
+/* False also if an argument cannot be read. */
 static __always_inline bool expression_holds(void *context, __u32 first, __u32 count)
 {
 	__u64 stack[MAX_EXPRESSION_DEPTH] = {};

@@ -35,7 +35,7 @@ static __always_inline bool in_ranges(__u32 first, __u32 count, __u64 value)
 	return false;
 }
 
-/* Binary search. With bounds that it knew, the verifier would walk through every range. */
+/* Binary search. With known bounds the verifier would follow every range. */
 static __always_inline bool in_many_ranges(const struct hit *hit, __u32 first, __u32 count, __u64 value)
 {
 	__u32 low = first + hit->nothing;
@@ -113,14 +113,14 @@ static __always_inline bool is_like_any(const struct process_image *image, const
 	return false;
 }
 
-/* Is the text in the filter's set? Its beginning and its end lie in the image. */
+/* Whether the string is in the filter's set. The image has its beginning and its end. */
 static __always_inline bool is_in_texts(struct process_image *image, const volatile struct filter_config *filter)
 {
 	__u64 *filters;
 
 	if (filter->compare != COMPARE_PATHS)
 		return is_like_any(image, filter);
-	/* A longer text has only its beginning here. */
+	/* Only the beginning of a longer string is stored. */
 	if (image->path_size >= EXE_PATH)
 		return false;
 	filters = bpf_map_lookup_elem(&hook_paths, image->path);
@@ -165,11 +165,11 @@ static __always_inline bool exe_matches(const struct hit *hit, const volatile st
 	return known && found != !!filter->negate; /* else it is a kernel thread, or the map is full */
 }
 
-/* A text in the scratch space, or the beginning of a longer buffer. */
+/* Where a string is: in the scratch space, or, of a longer buffer, its beginning. */
 struct text_place {
 	__u64 start; /* in path.bytes */
 	__u64 end;   /* behind its last byte */
-	__u64 whole; /* bytes of a buffer, and where it lies */
+	__u64 whole; /* bytes of a buffer, and its address */
 	__u64 address;
 };
 
@@ -203,12 +203,12 @@ static __always_inline bool read_text(const struct hit *hit, __u32 arg, struct t
 	return length >= 0;
 }
 
-/* Leaves beginning and end of the text where matchBinaries has them; false when it cannot be read. */
+/* Puts beginning and end of the string where matchBinaries has them; false if it cannot be read. */
 static __always_inline bool prepare_text(const struct hit *hit, __u32 arg, struct text_scratch *scratch)
 {
 	struct process_image *text = &scratch->text;
 	__u64 start, size, head, tail;
-	struct text_place place = {}; /* 5.10 sees reads of what is of buffers only */
+	struct text_place place = {}; /* zeroed for 5.10, whose verifier sees reads of fields that only buffers set */
 
 	if (!read_text(hit, arg, scratch, &place))
 		return false;
@@ -252,7 +252,7 @@ static __always_inline bool text_matches(const struct hit *hit, const volatile s
 	return is_in_texts(&scratch->text, filter) != !!filter->negate;
 }
 
-/* The kind of file as a bit. */
+/* The file type as a bit. */
 static __always_inline bool read_file_type(const struct hit *hit, __u32 arg, __u64 *value)
 {
 	struct text_scratch *scratch = text_scratch();
@@ -266,8 +266,8 @@ static __always_inline bool read_file_type(const struct hit *hit, __u32 arg, __u
 }
 
 /*
- * A process of the list has passed it on to what it started. Else the living ones are asked: processes know who created
- * them, or who adopted them since.
+ * A listed process passes its list on to the processes that it starts. Where that was not recorded, the living ancestors
+ * are compared: a process knows its parent, or the one that adopted it.
  */
 static __always_inline bool pid_or_ancestor_in_set(const struct hit *hit, const volatile struct filter_config *filter)
 {
@@ -292,7 +292,7 @@ static __always_inline bool pid_or_ancestor_in_set(const struct hit *hit, const 
 	return false;
 }
 
-/* An argument, or what was returned, in the order of the ranges. */
+/* An argument or the return value, mapped so that it compares like the ranges. */
 static __always_inline bool read_argument_number(const struct hit *hit, const volatile struct filter_config *filter,
 						 __u64 *value)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Lists that processes are followed for: each passes them on to what it starts, which keeps them when it has ended. */
+/* Lists that processes pass on to the processes that they start. Those keep the lists when their creator has ended. */
 #ifndef TRIGON_FOLLOW_H
 #define TRIGON_FOLLOW_H
 
@@ -8,14 +8,14 @@
 
 #define TICK_NS 10000000ULL /* of /proc: USER_HZ is 100 */
 
-/* What the process was given: by who it descends from, by a file that it has executed before, or by user space. */
+/* The lists of a process: from its ancestors, from a file that it has executed before, or from user space. */
 static __always_inline __u64 lists_followed(struct task_struct *task, __u32 pid)
 {
 	__u64 *given = bpf_map_lookup_elem(&followed, &pid);
 	struct follow_seed *seed = bpf_map_lookup_elem(&follow_seeds, &pid);
 	__u64 lists = given ? *given : 0;
 
-	/* Else the seed is that of an earlier process with this pid, which ended while it was written. */
+	/* Otherwise the seed belongs to an earlier process with this pid, which ended while the seed was written. */
 	if (seed && TASK_READ(task, group_leader, start_boottime) - seed->start_ns < TICK_NS)
 		lists |= seed->lists;
 	return lists;
@@ -34,13 +34,13 @@ static __always_inline __u64 lists_of_exe(__u32 pid)
 	struct process_image *image = bpf_map_lookup_elem(&process_images, &pid);
 	__u64 *lists;
 
-	if (!image || image->path_size >= EXE_PATH) /* the map has no longer ones */
+	if (!image || image->path_size >= EXE_PATH) /* the map has no longer paths */
 		return 0;
 	lists = bpf_map_lookup_elem(&follow_paths, image->path);
 	return lists ? *lists : 0;
 }
 
-/* From the current process to its child, or to itself before it runs another file. False when there is no room. */
+/* Passes lists to a child, or to the process itself before it runs another file. False if there is no room. */
 static __always_inline bool pass_on_lists(struct task_struct *task, __u32 to)
 {
 	__u32 zero = 0, pid = bpf_get_current_pid_tgid() >> 32;

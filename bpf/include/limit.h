@@ -27,7 +27,7 @@ static __always_inline void digest_arguments(__u64 digest[2], const void *record
 
 	NOT_UNROLLED
 	for (at = sizeof(struct hook_record); at < MAX_RECORD && at < hook_config.record_size; at += 8) {
-		OPAQUE(at); /* or the compiler compares pointers, whose bounds 6.12 loses */
+		OPAQUE(at); /* otherwise the compiler compares pointers, and 6.12 loses their bounds */
 		if (at >= end)
 			break;
 		digest_word(digest, *(const __u64 *)((const char *)record + at));
@@ -51,7 +51,7 @@ static __always_inline void make_limit_key(struct limit_key *key, const void *re
 	}
 }
 
-/* True if a record with the same key was posted within the interval; else the interval starts now. */
+/* True if a record with the same key was posted within the interval; otherwise the interval starts now. */
 static __always_inline bool is_limited(const struct limit_key *key, __u32 selector)
 {
 	__u64 now = bpf_ktime_get_boot_ns();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The maps. maps.bpf.c defines them, other files refer to them. Those called hook_* are stand-ins: each hook has its
- * own instead, or, where it needs none, keeps the stand-in of one element.
+ * The maps. maps.bpf.c defines them, other files refer to them. Maps named hook_* are placeholders of one element: each
+ * hook replaces those that it uses by its own.
  */
 #ifndef TRIGON_MAPS_H
 #define TRIGON_MAPS_H
@@ -18,7 +18,7 @@
 
 #define BPF_F_NO_PREALLOC 1
 
-/* All records of all hooks and sensors: one ring keeps an exec before what the process does next. */
+/* All records of all hooks and sensors. One ring keeps an exec record ahead of the process's later records. */
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4 << 20);
@@ -51,9 +51,9 @@ MAP struct {
 } process_images SEC(".maps");
 
 /*
- * Processes of 64 lists are followed to what they start: a bit for each list. Which files are listed; which pids are;
- * who is followed, by tgid, as fork and exec say; and as user space says of those that ran before. Two maps, as each
- * has one writer.
+ * Up to 64 lists that processes pass on to the processes that they start; one bit for each list. The maps: listed files,
+ * listed pids, the lists of each tgid as fork and exec record them, and the same as user space writes it for processes
+ * that ran before. The last two are separate maps because each has one writer.
  */
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -87,7 +87,7 @@ MAP struct {
 	__type(value, struct follow_seed);
 } follow_seeds SEC(".maps");
 
-/* How many of the 64 lists are in use: most nodes have none, whose forks and execs then ask none of these maps. */
+/* How many of the 64 lists are in use. Most nodes use none: their forks and execs then skip the lookups. */
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -95,7 +95,7 @@ MAP struct {
 	__type(value, __u32);
 } follow_count SEC(".maps");
 
-/* enum exec_privileges of processes that are about to have executed, by tgid. */
+/* enum exec_privileges of execs in flight, by tgid. */
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 8192);
@@ -128,7 +128,7 @@ MAP struct {
 	__type(value, struct call_head);
 } hook_calls SEC(".maps");
 
-/* Where a record is built that does not go straight into the ring. */
+/* Memory for records that are not built in the ring. */
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -144,7 +144,7 @@ MAP struct {
 	__type(value, __u64);
 } hook_limits SEC(".maps");
 
-/* Where paths are put together, and texts are made ready to be compared. */
+/* Memory for building paths and for preparing strings that are compared. */
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -152,7 +152,7 @@ MAP struct {
 	__type(value, struct text_scratch);
 } hook_text SEC(".maps");
 
-/* What a hook has reported of processes whose state changed. */
+/* The state that a hook has last reported, by process. */
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1);

@@ -5,7 +5,7 @@
 
 #include "core.h"
 
-/* By a kernel without CONFIG_MODULE_SIG nobody looks at signatures. */
+/* A kernel without CONFIG_MODULE_SIG does not check signatures. */
 #define READ_SIGNATURE(from) (bpf_core_field_exists((from)->sig_ok) ? BPF_CORE_READ(from, sig_ok) : SIGNATURE_UNKNOWN)
 
 static __always_inline bool read_module_name(struct module_value *value, const char *name)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Parameters of the function or system call that a hook stands on. A template says how its context holds them before it
- * includes this: PARAMETER_OFFSET(index) in the context, and whether the pointers among them can be followed by loads
- * (TYPED_PARAMETERS).
+ * Parameters of the hooked function or system call. A template defines, before it includes this file, where its context
+ * holds them (PARAMETER_OFFSET(index)), and whether loads can follow the pointers among them (TYPED_PARAMETERS).
  */
 #ifndef TRIGON_PARAMETERS_H
 #define TRIGON_PARAMETERS_H
@@ -20,10 +19,10 @@ static __always_inline __u64 narrow(__u64 value, __u8 width, __u8 flags)
 }
 
 #ifndef PARAMETERS_KEPT
-#define PARAMETERS_KEPT 0 /* 1: those of system calls have been taken out of their registers */
+#define PARAMETERS_KEPT 0 /* 1: the context is an array of values, also for system calls */
 #endif
 
-/* In assembler, or the compiler merges loads of different offsets into one of a computed address. */
+/* In assembler: the compiler would merge loads of different offsets into one load of a computed address. */
 #define LOAD_AT(base, offset)                                                                              \
 	({                                                                                                 \
 		__u64 loaded;                                                                              \
@@ -31,7 +30,7 @@ static __always_inline __u64 narrow(__u64 value, __u8 width, __u8 flags)
 		loaded;                                                                                    \
 	})
 
-/* The index is a constant to the verifier, which so sees one load, of a value with that parameter's type. */
+/* The index is a constant to the verifier: it sees one load, of a value that has that parameter's type. */
 #define LOAD_BY_INDEX(base, index, OFFSET)                   \
 	({                                                   \
 		__u64 selected;                              \
@@ -56,7 +55,7 @@ static __always_inline __u32 syscall_offset(__u8 index)
 }
 
 #ifdef FIELD_PARAMETERS
-/* Loads from the context want an offset that the compiler knows: the event is read as memory. */
+/* Loads from the context need an offset that the compiler knows, so the event is read as memory. */
 static __always_inline bool read_parameter(void *context, __u8 index, __u64 *value)
 {
 	const volatile struct field_config *field = &hook_config.field[index];
@@ -100,7 +99,7 @@ static __always_inline bool read_parameter(void *context, __u8 index, __u64 *val
 }
 #endif
 
-/* Address of a struct pt_regs. Of a function a kprobe alone has it: its context. */
+/* Address of a struct pt_regs. For a function only a kprobe has one: its context. */
 static __always_inline __u64 registers_of(void *context)
 {
 	if (hook_config.flags & HOOK_SYSCALL)

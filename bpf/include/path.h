@@ -7,7 +7,7 @@
 
 #define MAX_STEPS 128 /* components and mount points */
 
-/* Puts a name and the slash before it in front of what is there. */
+/* Prepends a slash and a name to the path. */
 static __always_inline bool prepend_name(struct path_buffer *buffer, const struct qstr *name)
 {
 	__u64 length = at_most(name->len, NAME_BYTES - 1);
@@ -35,7 +35,7 @@ static __always_inline void enter_mount(struct path_buffer *buffer, struct vfsmo
 	buffer->dentry = dentry;
 }
 
-/* From the root of a mount to where it is mounted; false at the root of everything. */
+/* Goes from the root of a mount to its mount point; false at the root of all mounts. */
 static __always_inline bool leave_mount(struct path_buffer *buffer)
 {
 	struct mount *here = (void *)buffer->mount - bpf_core_field_offset(struct mount, mnt);
@@ -87,7 +87,7 @@ static __always_inline void walk_path(struct path_buffer *buffer, const struct p
 	}
 }
 
-/* The path of a directory entry within its file system: where that is mounted, nobody has said. */
+/* The path of a directory entry within its file system. The mount is not known. */
 static __always_inline void walk_dentry(struct path_buffer *buffer, struct dentry *dentry)
 {
 	int step;

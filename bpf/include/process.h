@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Who a task is: ids, namespaces, cgroup. */
+/* The identity of a task: ids, namespaces, cgroup. */
 #ifndef TRIGON_PROCESS_H
 #define TRIGON_PROCESS_H
 
@@ -31,7 +31,7 @@ static __always_inline __u32 pid_ns_inum(struct task_struct *task)
 
 	if (!pid)
 		return 0;
-	/* Most hits on a node are by processes of the host: spare them the helper. */
+	/* Most hits on a node come from processes of the host, which need no helper call. */
 	if (HAS_CURRENT_TASK_BTF && pid->level == 0)
 		return pid->numbers[0].ns->ns.inum;
 	if (!read_innermost_upid(pid, TASK_READ(pid, level), &upid))

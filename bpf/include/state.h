@@ -31,7 +31,7 @@ static __always_inline __u64 current_caps(struct task_struct *task, __u8 set)
 	return READ_CAPS(cred, cap_permitted);
 }
 
-/* What the hook has reported of the process, or of one that it was forked from after the report. */
+/* The hook's last report on the process, or on the one that it was forked from after the report. */
 static __always_inline struct state_report *find_report(struct task_struct *task, __u64 exec_ns)
 {
 	__u64 start_ns = -1ULL;
@@ -50,7 +50,7 @@ static __always_inline struct state_report *find_report(struct task_struct *task
 	return NULL;
 }
 
-/* What the current state is compared with; NULL where nothing is known. */
+/* The state that the current one is compared with; NULL if none is known. */
 static __always_inline const struct process_state *remembered_state(struct task_struct *task)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
@@ -85,7 +85,7 @@ static __always_inline bool is_namespace_changed(struct task_struct *task, __u32
 	return false;
 }
 
-/* From now on this hook compares with the current state. */
+/* Makes the current state the one that this hook compares with. */
 static __always_inline void remember_state(struct task_struct *task)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;

@@ -10,7 +10,7 @@
 #include "path.h"
 
 #define SLOT_BYTES sizeof(struct arg_slot)
-#define STRING_ROOM (MAX_STRING + 2) /* with its NUL, and one byte more that tells whether it goes on */
+#define STRING_ROOM (MAX_STRING + 2) /* with its NUL, and one byte more that shows whether the string continues */
 
 /* Follows the steps from an address; false, and the level in `depth`, where one cannot be read. */
 static __always_inline bool take_steps(__u32 arg, __u64 *value, __u16 *depth)
@@ -37,7 +37,7 @@ static __always_inline bool take_steps(__u32 arg, __u64 *value, __u16 *depth)
 	return true;
 }
 
-/* What a function would get as its parameter: a number, or the address of a structure. */
+/* The value as a function gets it: a number, or the address of a structure. */
 static __always_inline bool read_value(void *context, __u32 arg, __u64 *value, __u16 *depth)
 {
 	const volatile struct value_config *config = &hook_config.arg[arg];
@@ -132,7 +132,7 @@ static __always_inline struct file *file_of_fd(struct task_struct *task, __u32 f
 	return file;
 }
 
-/* Leaves the path of an argument in the buffer, and the mode of what is there; false where there is none. */
+/* Puts the path of an argument into the buffer, and the file's mode into `mode`; false if there is none. */
 static __always_inline bool read_path(void *context, __u32 arg, struct path_buffer *buffer, __u32 *mode, __u16 *depth)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
@@ -243,7 +243,7 @@ static __always_inline __u32 write_buffer(void *context, __u32 arg, struct arg_s
 			slot->status = size > read ? ARG_TRUNCATED : ARG_OK;
 	}
 	value->size = size;
-	read = at_most(read, hook_config.buffer[arg].limit); /* again: 5.10 forgets the bounds of what it spills */
+	read = at_most(read, hook_config.buffer[arg].limit); /* again: 5.10 forgets the bounds of spilled registers */
 	__builtin_memset(bytes + read, 0, 8);
 	slot->size = sizeof(*value) + read;
 	read = sizeof(*value) + ((read + 7) & ~7ULL);

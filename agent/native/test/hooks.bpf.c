@@ -109,7 +109,7 @@ static __always_inline void post(__u32 tag, __u64 number, bool discard)
 		bpf_ringbuf_submit(r, wake_up_flags());
 }
 
-/* Of five records one is discarded: readers must skip it. */
+/* Discards one of five records: readers must skip it. */
 static __always_inline void post_counted(__u32 tag)
 {
 	__u64 number = count();
@@ -142,7 +142,7 @@ int on_getuid(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* What every template does: record the hit with what its own config says. */
+/* Like every template: records the hit with the values of its own config. */
 static __always_inline int hook(void)
 {
 	__u32 zero = 0;

@@ -20,9 +20,8 @@ int GracePeriod::Open() {
   return outer_ ? 0 : errno;
 }
 
-// Before an update of a map of maps returns, the kernel waits for one grace period of RCU (since 4.20): its user may take
-// for granted that nothing works with the old inner map any more. membarrier() would do the same, but not where CPUs run
-// without a timer tick (nohz_full).
+// Since 4.20 an update of a map of maps returns after one grace period of RCU, so that no program uses the old inner map
+// any longer. membarrier() waits in the same way, but not where CPUs run without a timer tick (nohz_full).
 int GracePeriod::Wait() {
   const int value = inner_.get();
   return bpf_map_update_elem(outer_.get(), &kKey, &value, BPF_ANY) < 0 ? errno : 0;

@@ -35,7 +35,7 @@ std::optional<double> EnumeratorValue(const btf* types, const btf_type* type, co
     uint64_t value = btf_enum64_value(found);
     return is_signed ? static_cast<double>(static_cast<int64_t>(value)) : static_cast<double>(value);
   }
-  // Before 6.1 nothing told signed enums apart: libbpf's and the kernel's own reading is signed.
+  // BTF before 6.1 does not mark signed enums: libbpf and the kernel treat all as signed.
   const auto* found = FindEnumerator(types, btf_enum(type), btf_vlen(type), name);
   return found ? std::optional<double>(found->val) : std::nullopt;
 }
@@ -146,7 +146,7 @@ void KernelBtf::BuildIndex() {
   for (uint32_t id = 1; id < own; id++) IndexType(id);
 }
 
-// Of several types of one name the first is kept, as libbpf and the kernel do.
+// The first of several types with one name is kept, as in libbpf and the kernel.
 void KernelBtf::IndexType(uint32_t id) {
   const btf_type* type = btf__type_by_id(types_.get(), id);
   std::string_view name = btf__name_by_offset(types_.get(), type->name_off);

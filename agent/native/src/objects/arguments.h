@@ -14,7 +14,7 @@ bool BooleanArgument(const Napi::CallbackInfo& info, size_t index, const char* n
 uint32_t Uint32Argument(const Napi::CallbackInfo& info, size_t index, const char* name);
 // Valid until control returns to JavaScript.
 Bytes BytesArgument(const Napi::CallbackInfo& info, size_t index, const char* name);
-// Of exactly this size.
+// A buffer of exactly this size.
 Bytes BytesArgument(const Napi::CallbackInfo& info, size_t index, const char* name, size_t size);
 Napi::Object ObjectArgument(const Napi::CallbackInfo& info, size_t index, const char* name);
 

@@ -25,7 +25,7 @@ constexpr uint32_t kPerfEventLink = 7;  // BPF_LINK_TYPE_PERF_EVENT
 constexpr uint32_t kKprobeEvent = 3;    // BPF_PERF_EVENT_KPROBE
 constexpr uint32_t kKretprobeEvent = 4;
 
-// What the kernel says that the probe did not see; 0 where it says nothing.
+// Runs that the kernel reports as missed by the probe; 0 if it reports none.
 uint64_t ReadMissed(const UniqueFd& link) {
   KprobeLinkInfo info = {};
   uint32_t size = sizeof(info);

@@ -17,7 +17,7 @@ class BpfMap : public Napi::ObjectWrap<BpfMap> {
 
   static Napi::Function Define(Napi::Env env);
   static Napi::Value Create(const Napi::CallbackInfo& info);
-  // Takes the descriptor; the shape is asked of the kernel.
+  // Takes the descriptor, and reads the shape from the kernel.
   static Napi::Value Wrap(Napi::Env env, UniqueFd fd, std::string name);
 
   explicit BpfMap(const Napi::CallbackInfo& info);
@@ -25,7 +25,7 @@ class BpfMap : public Napi::ObjectWrap<BpfMap> {
   // Throws EBADF after close().
   int Fd(const char* step) const;
   const std::string& name() const { return name_; }
-  // The value of an array of one element that nobody can write to any more.
+  // The value of a frozen array of one element.
   std::optional<std::vector<uint8_t>> ConstantValue() const;
 
  private:

@@ -27,15 +27,15 @@ std::vector<bpf_insn> Instructions(const OpenObject& object, const bpf_program* 
   return {first, first + bpf_program__insn_cnt(program)};
 }
 
-// All that the kernel keeps of a license; libbpf has no call that tells the object's.
+// The kernel stores only whether a license is GPL-compatible; libbpf has no call that returns the object's.
 bool IsGplCompatible(int program_fd) {
   bpf_prog_info facts = {};
   uint32_t size = sizeof(facts);
   return bpf_obj_get_info_by_fd(program_fd, &facts, &size) == 0 && facts.gpl_compatible;
 }
 
-// 5.10 does not come to an end with some programs: its verifier remembers where it has been by the number of jumps it has
-// made, also of those that lead nowhere else. 6.1 is the first that was tried.
+// The verifier of 5.10 does not finish with some programs: it saves states by the number of jumps, and counts jumps to
+// the next instruction as well. 6.1 is the first later kernel that was tried.
 bool VerifiesShortPrograms() {
   utsname system = {};
   int major = 0, minor = 0;

@@ -23,7 +23,7 @@ std::string ErrnoText(int error) {
   return error == kErrnoNotSupp ? "Operation not supported" : strerrordesc_np(error) ?: "Unknown error";
 }
 
-// The kernel was short of something at that moment, or busy with something else.
+// The kernel lacked a resource at that moment, or was busy.
 bool IsTransient(int error) { return error == EAGAIN || error == EBUSY || error == EINTR || error == ENOMEM; }
 
 // The verifier gives its reason just before its statistics.

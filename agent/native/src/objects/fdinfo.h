@@ -1,10 +1,10 @@
-// What the kernel tells of a BPF descriptor beside bpf_obj_get_info_by_fd.
+// Facts about a BPF descriptor that bpf_obj_get_info_by_fd does not have.
 #pragma once
 
 #include <cstdint>
 
-// The memlock line of /proc/self/fdinfo; 0 where the kernel does not tell.
+// The memlock line of /proc/self/fdinfo; 0 if the kernel does not report it.
 uint64_t MemlockBytes(int fd);
 
-// Whether user space can write to the map no more; false where the kernel does not tell.
+// Whether the map is frozen; false if the kernel does not report it.
 bool IsFrozen(int fd);

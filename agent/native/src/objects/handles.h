@@ -18,7 +18,7 @@ T* NewInstance(const Napi::FunctionReference& constructor) {
   return T::Unwrap(constructor.New({}));
 }
 
-// The native side of an argument. The tag tells the classes apart whatever JavaScript did to the prototypes.
+// The native side of an argument. The tag identifies the class, whatever JavaScript did to the prototypes.
 template <typename T>
 T* UnwrapArgument(const Napi::Value& value, const char* name) {
   if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&T::kTypeTag)) {

@@ -1,4 +1,4 @@
-// What libbpf would print on stderr, kept for the error that follows.
+// Messages that libbpf would print to stderr, kept for the error that follows.
 #pragma once
 
 #include <string>

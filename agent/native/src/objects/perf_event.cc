@@ -24,7 +24,7 @@ std::optional<std::string> ReadWord(const std::string& path) {
 }
 
 int PerfEventOpen(perf_event_attr& attributes) {
-  // Process -1 on CPU 0: such an event is not bound to the CPU, its program runs wherever the probe is hit.
+  // Process -1 on CPU 0: such an event is not bound to the CPU, its program runs on every CPU.
   return syscall(__NR_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
 }
 

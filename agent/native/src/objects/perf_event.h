@@ -9,10 +9,10 @@
 struct PerfEvent {
   UniqueFd fd;
   int error = 0;     // errno when fd is invalid
-  std::string hint;  // more than the errno says; may be empty
+  std::string hint;  // detail beyond the errno; may be empty
 };
 
-// Where tracefs is; mounted for this process alone where nobody has mounted it, empty where that is not possible.
+// The path of tracefs. If it is not mounted, it is mounted for this process alone; empty if that is not possible.
 const std::string& TracefsRoot();
 
 // On a kernel function, or its return.

@@ -10,7 +10,7 @@
 #include <vector>
 
 // Programs whose section names no target (`SEC("fentry")`, `SEC("kprobe")`) are templates: libbpf relocates them, but
-// what it loads in their place is a program of two instructions. So a kernel that refuses a template's kind still
+// what it loads in their place is a program of two instructions. So a kernel that refuses a template's type still
 // loads the object, and nothing is verified before clone() has given it its maps.
 struct Template {
   std::vector<bpf_insn> instructions;

@@ -59,7 +59,7 @@ UniqueFd LoadProgram(Napi::Env env, const LoadRequest& request) {
 
   int error = errno;
   FailureDetails details = {};
-  // The verifier has worked for as long as it ever does: not again, for a log of a million instructions.
+  // The verifier has reached its limit of instructions: a second run would only log a million of them.
   if (error == E2BIG)
     details.hint = "too many instructions or jumps for the verifier";
   else

@@ -12,7 +12,7 @@ namespace {
 
 constexpr uint32_t kDefaultPollMs = 10;
 constexpr uint32_t kDefaultBatchBytes = 256 << 10;
-// Seconds of what one thread of JavaScript exports at most: attaching hooks keeps it from that for so long.
+// Room for seconds of records: attaching hooks keeps the thread of JavaScript from reading for that long.
 constexpr uint32_t kDefaultBacklogBytes = 32 << 20;
 
 Napi::Value Deliver(Napi::Env env, const Napi::Function& on_batch, Batch batch) {
@@ -21,9 +21,8 @@ Napi::Value Deliver(Napi::Env env, const Napi::Function& on_batch, Batch batch) 
   return on_batch.Call({Napi::ArrayBuffer::New(env, batch.Release(), size, give_back)});
 }
 
-// Once the promise is settled, if `until` is one, else once the event loop has turned. The queue alone would go on as
-// long as the thread has something ready, up to a thousand times: a busy ring would then keep timers and the completion
-// of writes waiting.
+// Resumes when the promise `until` is settled, or, if it is none, after one turn of the event loop. The queue alone would
+// run up to a thousand callbacks while the thread has batches ready, and a busy ring would delay timers and writes.
 void ResumeLater(Napi::Env env, std::shared_ptr<RingThread> thread, Napi::Value until) {
   auto resume = [thread = std::move(thread)](const Napi::CallbackInfo&) { thread->Resume(); };
   Napi::Function then = Napi::Function::New(env, resume);
@@ -104,7 +103,7 @@ void RingReader::OnReady(Napi::Env env, Napi::Function on_batch, Thread* thread,
   try {
     if (!batch.empty()) until = Deliver(env, on_batch, std::move(batch));  // else flush() or close() was faster
   } catch (const Napi::Error& error) {
-    // Otherwise Node only warns about an exception here: let it be an uncaught one, like that of any callback.
+    // Node would only warn about an exception here: make it an uncaught one, as in any callback.
     napi_fatal_exception(env, error.Value());
   }
   try {

@@ -1,4 +1,4 @@
-// The thread that empties a ring buffer, without a word of JavaScript.
+// The thread that empties a ring buffer, without JavaScript.
 #pragma once
 
 #include <bpf/libbpf.h>

@@ -15,5 +15,5 @@ struct Member {
 // Called with every named member; returning false ends it.
 using MemberVisitor = std::function<bool(const char* name, Member member)>;
 
-// Of a struct or union type.
+// The members of a struct or union type.
 void VisitMembers(const btf* types, uint32_t type_id, const MemberVisitor& visit);

@@ -20,7 +20,7 @@ class UniqueFd {
   }
   ~UniqueFd() { Reset(); }
 
-  // A descriptor of its own for what `fd` refers to; invalid, with errno set, when there is none left.
+  // A duplicate of `fd`; invalid, with errno set, if there are no descriptors left.
   static UniqueFd Duplicate(int fd) { return UniqueFd(fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
 
   int get() const { return fd_; }

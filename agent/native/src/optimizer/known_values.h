@@ -1,4 +1,4 @@
-// What is known of registers and stack before each operation, given what some maps hold for ever.
+// The known contents of registers and stack before each operation, given the contents of frozen maps.
 #pragma once
 
 #include <array>
@@ -14,7 +14,7 @@ using Constants = std::unordered_map<int, std::vector<uint8_t>>;
 
 struct Value {
   enum Kind : uint8_t {
-    kNever,    // no way here has been found yet
+    kNever,    // no path to here has been found yet
     kNumber,   // `number`
     kContent,  // an address in a map with known contents: `map`, and `number` for the offset
     kStack,    // the frame pointer and `number`

@@ -12,7 +12,7 @@ Operation JumpTo(size_t target) {
   return operation;
 }
 
-// The number in a register takes its place as an immediate.
+// Replaces a register by the known number in it, as an immediate.
 void UseImmediate(Operation& operation, uint64_t number) {
   operation.code.code = static_cast<uint8_t>(operation.code.code & ~BPF_X);
   operation.code.src_reg = 0;

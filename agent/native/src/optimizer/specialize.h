@@ -1,4 +1,4 @@
-// Instructions without what the contents of some maps make superfluous.
+// Removes instructions that the contents of frozen maps make superfluous.
 #pragma once
 
 #include <linux/bpf.h>
@@ -7,6 +7,6 @@
 
 #include "optimizer/known_values.h"
 
-// Does the same as the program, for as long as the maps hold what is said here. The verifier finds the same constants
+// The result does the same as the program while the maps have these contents. The verifier finds the same constants
 // and leaves branches that are never taken out, but keeps every load and comparison that leads to them.
 std::vector<bpf_insn> Specialize(const std::vector<bpf_insn>& instructions, const Constants& constants);
