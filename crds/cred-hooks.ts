@@ -1,7 +1,7 @@
 /** Hooks that receive new credentials: where the new and the old ones stand among their parameters, what can change. */
 import type { HookDef } from "./hook-spec.ts";
 
-/** Fields of matchCredChanges, in the order of enum cred_field of bpf/include/event.h. */
+/** Fields of matchCredChanges. */
 export const CRED_CHANGE_FIELDS = [
   "uid",
   "gid",

@@ -1,7 +1,8 @@
 /** JSON Schema of the hook spec and the limits that an agent holds every spec to. */
 import { HOOK_ARGUMENT_TYPES } from "./argument-types.ts";
 import { CRED_CHANGE_FIELDS } from "./cred-hooks.ts";
-import { CAPABILITY_SETS, CRED_CHANGES, CURRENT_CRED_FIELDS, NAMESPACES } from "./schema/words.ts";
+import { CURRENT_CAPABILITY_SETS, NAMESPACES } from "./linux.ts";
+import { CRED_CHANGES, CURRENT_CRED_FIELDS } from "./schema/words.ts";
 
 /** What one policy may ask of a node. The compiler reports what exceeds it to the user, and agents refuse it. */
 export const HOOK_SPEC_LIMITS = {
@@ -98,23 +99,23 @@ const NAMESPACE_CHANGE_FILTER = {
   additionalProperties: false,
 } as const;
 
-const CAPABILITY_SET = {
+const CAPABILITY_SET_PROPERTIES = {
   negate: FLAG,
-  set: { enum: CAPABILITY_SETS },
+  set: { enum: CURRENT_CAPABILITY_SETS },
   mask: DECIMAL,
   inNamespace: FLAG,
 } as const;
 
 const CAPABILITY_FILTER = {
   type: "object",
-  properties: { match: { const: "capability" }, ...CAPABILITY_SET },
+  properties: { match: { const: "capability" }, ...CAPABILITY_SET_PROPERTIES },
   required: ["match", "negate", "set", "mask", "inNamespace"],
   additionalProperties: false,
 } as const;
 
 const CAPABILITY_CHANGE_FILTER = {
   type: "object",
-  properties: { match: { const: "capabilityChange" }, ...CAPABILITY_SET },
+  properties: { match: { const: "capabilityChange" }, ...CAPABILITY_SET_PROPERTIES },
   required: ["match", "negate", "set", "mask", "inNamespace"],
   additionalProperties: false,
 } as const;

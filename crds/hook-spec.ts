@@ -7,8 +7,9 @@ import type { ArgType } from "./argument-types.ts";
 import type { CRED_CHANGE_FIELDS } from "./cred-hooks.ts";
 import { checkHook } from "./hook-spec-checks.ts";
 import { HOOK_SPEC_LIMITS, HOOK_SPEC_SCHEMA } from "./hook-spec-schema.ts";
+import type { CurrentCapabilitySet, NamespaceName } from "./linux.ts";
 import { type PolicyRef, sha256Hex } from "./names.ts";
-import type { CAPABILITY_SETS, CRED_CHANGES, CURRENT_CRED_FIELDS, NAMESPACES } from "./schema/words.ts";
+import type { CRED_CHANGES, CURRENT_CRED_FIELDS } from "./schema/words.ts";
 import { expandSelectors, shareSelectors } from "./shared-selectors.ts";
 
 /** Version of this format; an agent refuses another one by name. */
@@ -124,12 +125,12 @@ export type FilterDef =
   /** A namespace differs from what it was at exec, or when it was last found different. */
   | { match: "namespaceChange"; negate: boolean; namespaces: NamespaceName[] }
   /** The set has a bit of the mask; `inNamespace`: only in a user namespace other than the initial one. */
-  | { match: "capability"; negate: boolean; set: CapabilitySetName; mask: Decimal; inNamespace: boolean }
+  | { match: "capability"; negate: boolean; set: CurrentCapabilitySet; mask: Decimal; inNamespace: boolean }
   /** A bit of the mask differs from what it was at exec, or when it was last found different. */
   | {
       match: "capabilityChange";
       negate: boolean;
-      set: CapabilitySetName;
+      set: CurrentCapabilitySet;
       mask: Decimal;
       inNamespace: boolean;
     }
@@ -182,9 +183,6 @@ export type TextComparison = "equal" | "prefix" | "postfix" | "substring" | "sub
 /** Kinds of files. */
 export type FileType = "regular" | "directory" | "symlink" | "socket" | "fifo" | "block" | "character";
 
-/** Capability sets in the policy's spelling. */
-export type CapabilitySetName = (typeof CAPABILITY_SETS)[number];
-
 /** Fields of matchCurrentCred. */
 export type CurrentCredField = (typeof CURRENT_CRED_FIELDS)[number];
 
@@ -196,9 +194,6 @@ export type CredChangeField = (typeof CRED_CHANGE_FIELDS)[number];
  * removed, the user namespace became an ancestor, a group was added. Dropped: the opposite.
  */
 export type CredChange = (typeof CRED_CHANGES)[number];
-
-/** Namespace kinds in the policy's spelling. */
-export type NamespaceName = (typeof NAMESPACES)[number];
 
 /** What a matching selector does, in order. Post is implicit unless NoPost stands in the list. */
 export type ActionDef =

@@ -1,6 +1,8 @@
 /** What /proc knows about processes that started before the agent, or whose exec record was lost. */
+
 import { readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
+import { NAMESPACE_FILES } from "../../crds/linux.ts";
 import { parseContainerRef } from "../pods/container-id.ts";
 import type { Credentials, Mask, Namespaces } from "../records/decode-exec.ts";
 import { splitArguments } from "../records/decode-exec.ts";
@@ -90,18 +92,9 @@ export class ProcScanner {
   /** Namespace inode numbers of a process; 0 where the kernel has no such namespace. */
   namespaces(pid: number): Namespaces {
     const inode = (name: string) => parseNamespaceLink(this.#link(pid, `ns/${name}`) ?? "");
-    return {
-      uts: inode("uts"),
-      ipc: inode("ipc"),
-      mnt: inode("mnt"),
-      pid: inode("pid"),
-      pid_for_children: inode("pid_for_children"),
-      net: inode("net"),
-      time: inode("time"),
-      time_for_children: inode("time_for_children"),
-      cgroup: inode("cgroup"),
-      user: inode("user"),
-    };
+    return Object.fromEntries(
+      Object.values(NAMESPACE_FILES).map((file) => [file, inode(file)]),
+    ) as Namespaces;
   }
 
   /** What the Linux Security Modules call a process, when the options ask for it. */

@@ -136,7 +136,7 @@ enum capability_set {
 	CAPABILITIES_EFFECTIVE = 0,
 	CAPABILITIES_INHERITABLE = 1,
 	CAPABILITIES_PERMITTED = 2,
-	CAPABILITY_SETS = 3,
+	CAPABILITY_SET_COUNT = 3,
 };
 
 /* Beside a capability set. */
@@ -382,7 +382,7 @@ struct cred_scratch {
 
 /* The state that changes are compared with. */
 struct process_state {
-	__u64 caps[CAPABILITY_SETS];
+	__u64 caps[CAPABILITY_SET_COUNT];
 	__u32 ns[NAMESPACE_KINDS];
 };
 

@@ -125,7 +125,7 @@ struct exit_record {
 	__u32 reserved;
 };
 
-/* Bits of cred_change_value.changed and of filters on changes, in the order of CRED_CHANGE_FIELDS. */
+/* Bits of cred_change_value.changed and of filters on changes. */
 enum cred_field {
 	CRED_FIELD_UID = 0,
 	CRED_FIELD_GID = 1,

@@ -335,7 +335,7 @@ static __always_inline bool read_operand(const struct hit *hit, const volatile s
 		const struct process_state *state = remembered_state(hit->task);
 
 		index &= ~IN_NAMESPACE;
-		if (!state || index >= CAPABILITY_SETS)
+		if (!state || index >= CAPABILITY_SET_COUNT)
 			return false;
 		*value = current_caps(hit->task, index) ^ state->caps[index];
 		return true;

@@ -1,15 +1,14 @@
 /** Selectors of hooks and the actions that they trigger. */
+import { CURRENT_CAPABILITY_SETS, NAMESPACES } from "../linux.ts";
 import { containerSelector, hostSelector, podSelector } from "./labels.ts";
 import { count, flag, int32, int64, list, object, type Structural, text, texts, word } from "./structural.ts";
 import {
   ACTIONS,
   ARGUMENT_OPERATORS,
-  CAPABILITY_SETS,
   CRED_CHANGE_WORDS,
   CRED_CHANGES,
   CRED_OPERATORS,
   CURRENT_CRED_FIELDS,
-  NAMESPACES,
   PATH_OPERATORS,
   SET_OPERATORS,
 } from "./words.ts";
@@ -52,7 +51,7 @@ const CAPABILITIES = object(
   {
     isNamespaceCapability: flag("Only processes outside the initial user namespace match.", false),
     operator: word("In: any of the values is in the set; NotIn: none is.", SET_OPERATORS),
-    type: word("Capability set to look at.", CAPABILITY_SETS, { default: "Effective" }),
+    type: word("Capability set to look at.", CURRENT_CAPABILITY_SETS, { default: "Effective" }),
     values: texts("Capability names, such as CAP_SYS_ADMIN."),
   },
   ["operator", "values"],

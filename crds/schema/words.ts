@@ -64,23 +64,6 @@ export const ACTIONS = [
   "Set",
 ] as const;
 
-/** Namespaces of a process. */
-export const NAMESPACES = [
-  "Uts",
-  "Ipc",
-  "Mnt",
-  "Pid",
-  "PidForChildren",
-  "Net",
-  "Time",
-  "TimeForChildren",
-  "Cgroup",
-  "User",
-] as const;
-
-/** Capability sets of a process that selectors can look at. */
-export const CAPABILITY_SETS = ["Effective", "Inheritable", "Permitted"] as const;
-
 /** Kinds of lists. */
 export const LIST_TYPES = ["syscalls", "generated_syscalls", "generated_ftrace"] as const;
 

@@ -1,13 +1,11 @@
 /** Filters on the calling process: matchPIDs, matchNamespaces, matchNamespaceChanges. */
-import type { FilterDef, NamespaceName } from "../../crds/hook-spec.ts";
+import type { FilterDef } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
-import { NAMESPACES } from "../../crds/schema/words.ts";
+import { NAMESPACES } from "../../crds/linux.ts";
 import { child, type Problems } from "../problems.ts";
 import { didYouMean, quote } from "../suggest.ts";
 import type { NamespaceChangeMatch, NamespaceMatch, PidMatch } from "../types.ts";
 import { bounds, parseNumber } from "../values/integers.ts";
-
-const KINDS: readonly NamespaceName[] = NAMESPACES;
 
 /** One filter per entry of matchPIDs; several entries must all match. */
 export function pidFilter(match: PidMatch, path: string, problems: Problems): FilterDef {
@@ -58,16 +56,16 @@ export function namespaceChangeFilter(
   path: string,
   problems: Problems,
 ): FilterDef | undefined {
-  checkValues(match.values, `${path}.values`, KINDS.length, problems);
+  checkValues(match.values, `${path}.values`, NAMESPACES.length, problems);
   const listed = match.values.flatMap((value, index) => {
-    const kind = KINDS.find((known) => known === value);
+    const kind = NAMESPACES.find((known) => known === value);
     if (kind) return [kind];
-    const hint = didYouMean(value, KINDS) || `: must be ${KINDS.join(", ")}`;
+    const hint = didYouMean(value, NAMESPACES) || `: must be ${NAMESPACES.join(", ")}`;
     problems.error(child(`${path}.values`, index), `${quote(value)} is not a kind of namespace${hint}`);
     return [];
   });
   const namespaces =
-    match.operator === "In" ? unique(listed) : KINDS.filter((kind) => !listed.includes(kind));
+    match.operator === "In" ? unique(listed) : NAMESPACES.filter((kind) => !listed.includes(kind));
   if (namespaces.length > 0) return { match: "namespaceChange", negate: false, namespaces };
   if (listed.length > 0)
     problems.error(`${path}.values`, "names every namespace: NotIn leaves none to look at");

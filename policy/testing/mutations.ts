@@ -1,10 +1,13 @@
 /** Makes test data: policies with a few places changed, the same ones in every run. */
 import { ARGUMENT_TYPES } from "../../crds/argument-types.ts";
+import { CURRENT_CAPABILITY_SETS, NAMESPACES } from "../../crds/linux.ts";
 import * as words from "../../crds/schema/words.ts";
 
 /** Words that mean something somewhere, and values that are at the edge of something. */
 const PIECES: unknown[] = [
   ...ARGUMENT_TYPES,
+  ...CURRENT_CAPABILITY_SETS,
+  ...NAMESPACES,
   ...Object.values(words).flat(),
   ...[
     "",

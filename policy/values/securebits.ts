@@ -1,19 +1,8 @@
 /** The securebits of credentials by name. */
 
+import { SECUREBITS } from "../../crds/linux.ts";
 import { didYouMean, quote } from "../suggest.ts";
 import type { Parsed } from "./integers.ts";
-
-/** Position is the number of the bit: the kernel's name without SECURE_. */
-export const SECUREBITS = [
-  "NOROOT",
-  "NOROOT_LOCKED",
-  "NO_SETUID_FIXUP",
-  "NO_SETUID_FIXUP_LOCKED",
-  "KEEP_CAPS",
-  "KEEP_CAPS_LOCKED",
-  "NO_CAP_AMBIENT_RAISE",
-  "NO_CAP_AMBIENT_RAISE_LOCKED",
-].map((name, bit) => ({ name, bit: 1n << BigInt(bit) }));
 
 /** Names with commas between them, in the kernel's spelling (SECURE_KEEP_CAPS) or as events show them (SecBitKeepCaps). */
 export function parseSecurebits(text: string): Parsed<bigint> {
@@ -32,7 +21,8 @@ export function parseSecurebits(text: string): Parsed<bigint> {
 
 function bitOf(text: string): bigint | undefined {
   const plain = flat(text.trim().replace(/^(?:SECURE_|SECBIT_?)/i, ""));
-  return SECUREBITS.find(({ name }) => flat(name) === plain)?.bit;
+  const number = SECUREBITS.findIndex(({ name }) => flat(name) === plain);
+  return number < 0 ? undefined : 1n << BigInt(number);
 }
 
 function flat(name: string): string {

@@ -1,61 +1,13 @@
 /** Names of bits as events spell them. */
+import { CAPABILITIES, SECUREBITS } from "../../../crds/linux.ts";
 
 /** Capability names by number; 1 has no `CAP_` prefix, as in upstream's enum. */
-export const CAPABILITY_NAMES: readonly string[] = [
-  "CAP_CHOWN",
-  "DAC_OVERRIDE",
-  "CAP_DAC_READ_SEARCH",
-  "CAP_FOWNER",
-  "CAP_FSETID",
-  "CAP_KILL",
-  "CAP_SETGID",
-  "CAP_SETUID",
-  "CAP_SETPCAP",
-  "CAP_LINUX_IMMUTABLE",
-  "CAP_NET_BIND_SERVICE",
-  "CAP_NET_BROADCAST",
-  "CAP_NET_ADMIN",
-  "CAP_NET_RAW",
-  "CAP_IPC_LOCK",
-  "CAP_IPC_OWNER",
-  "CAP_SYS_MODULE",
-  "CAP_SYS_RAWIO",
-  "CAP_SYS_CHROOT",
-  "CAP_SYS_PTRACE",
-  "CAP_SYS_PACCT",
-  "CAP_SYS_ADMIN",
-  "CAP_SYS_BOOT",
-  "CAP_SYS_NICE",
-  "CAP_SYS_RESOURCE",
-  "CAP_SYS_TIME",
-  "CAP_SYS_TTY_CONFIG",
-  "CAP_MKNOD",
-  "CAP_LEASE",
-  "CAP_AUDIT_WRITE",
-  "CAP_AUDIT_CONTROL",
-  "CAP_SETFCAP",
-  "CAP_MAC_OVERRIDE",
-  "CAP_MAC_ADMIN",
-  "CAP_SYSLOG",
-  "CAP_WAKE_ALARM",
-  "CAP_BLOCK_SUSPEND",
-  "CAP_AUDIT_READ",
-  "CAP_PERFMON",
-  "CAP_BPF",
-  "CAP_CHECKPOINT_RESTORE",
-];
+export const CAPABILITY_NAMES: readonly string[] = CAPABILITIES.map((name) =>
+  name === "DAC_OVERRIDE" ? name : `CAP_${name}`,
+);
 
-/** Secure bits by their bit. */
-export const SECUREBIT_NAMES: readonly string[] = [
-  "SecBitNoRoot",
-  "SecBitNoRootLocked",
-  "SecBitNoSetUidFixup",
-  "SecBitNoSetUidFixupLocked",
-  "SecBitKeepCaps",
-  "SecBitKeepCapsLocked",
-  "SecBitNoCapAmbientRaise",
-  "SecBitNoCapAmbientRaiseLocked",
-];
+/** Securebits by number. */
+export const SECUREBIT_NAMES: readonly string[] = SECUREBITS.map(({ eventName }) => eventName);
 
 /** Capabilities in a mask given as two words, lowest first; a bit without a name stands as its number. */
 export function capabilityList(low: number, high: number): (string | number)[] {

@@ -1,13 +1,7 @@
 /** What a filter becomes in the kernel: struct filter_config. Pure. */
-import { CRED_CHANGE_FIELDS, credHookOf } from "../../../crds/cred-hooks.ts";
-import type {
-  CapabilitySetName,
-  CredChange,
-  CurrentCredField,
-  FilterDef,
-  HookDef,
-  NamespaceName,
-} from "../../../crds/hook-spec.ts";
+import { credHookOf } from "../../../crds/cred-hooks.ts";
+import type { CredChange, CurrentCredField, FilterDef, HookDef } from "../../../crds/hook-spec.ts";
+import { type CurrentCapabilitySet, NAMESPACES, type NamespaceName } from "../../../crds/linux.ts";
 import { HookError } from "../hook-error.ts";
 import type { Walk } from "../kernel/resolve.ts";
 import type { FollowedList } from "../processes/running.ts";
@@ -23,6 +17,7 @@ import {
   valueRanges,
 } from "./comparisons.ts";
 import { ENUMERATORS as E, FILTER_CONFIG, HOOK_CONFIG } from "./layout.ts";
+import { CRED_FIELD_NUMBERS, capabilitySet, namespaceKind } from "./linux-enumerators.ts";
 
 /** What differs between nodes and between attachments of the same definition. */
 export interface Resolution {
@@ -58,27 +53,8 @@ export interface FieldConfig {
   kind: number;
 }
 
-const NAMESPACES: Record<NamespaceName, number> = {
-  Uts: E.NAMESPACE_UTS,
-  Ipc: E.NAMESPACE_IPC,
-  Mnt: E.NAMESPACE_MNT,
-  Pid: E.NAMESPACE_PID,
-  PidForChildren: E.NAMESPACE_PID_FOR_CHILDREN,
-  Net: E.NAMESPACE_NET,
-  Time: E.NAMESPACE_TIME,
-  TimeForChildren: E.NAMESPACE_TIME_FOR_CHILDREN,
-  Cgroup: E.NAMESPACE_CGROUP,
-  User: E.NAMESPACE_USER,
-};
-
-const ALL_NAMESPACES = (1 << Object.keys(NAMESPACES).length) - 1;
+const ALL_NAMESPACES = bits(NAMESPACES.map(namespaceKind));
 const LAST = (1n << 64n) - 1n;
-
-const CAPABILITY_SETS: Record<CapabilitySetName, number> = {
-  Effective: E.CAPABILITIES_EFFECTIVE,
-  Inheritable: E.CAPABILITIES_INHERITABLE,
-  Permitted: E.CAPABILITIES_PERMITTED,
-};
 
 const CURRENT_CRED: Record<CurrentCredField, number> = {
   uid: E.CURRENT_UID,
@@ -146,7 +122,7 @@ function describeFilter(
       );
       return {
         operand: E.OPERAND_NAMESPACE,
-        index: NAMESPACES[filter.namespace],
+        index: namespaceKind(filter.namespace),
         negate,
         ...numbers(values, tables),
       };
@@ -158,7 +134,7 @@ function describeFilter(
         compare: E.COMPARE_RANGES,
         negate: false,
         // NotIn means that another namespace has changed, not that these have not.
-        first: bits(filter.namespaces.map((name) => NAMESPACES[name])) ^ (negate ? ALL_NAMESPACES : 0),
+        first: bits(filter.namespaces.map(namespaceKind)) ^ (negate ? ALL_NAMESPACES : 0),
         count: 0,
       };
     case "capability":
@@ -200,13 +176,13 @@ function describeCredChange(filter: Extract<FilterDef, { match: "credChange" }>,
   if (!credHookOf(def)) {
     throw new HookError("InvalidArgument", `matchCredChanges: ${def.call} receives no new credentials`);
   }
-  const first = bits(filter.fields.map((field) => CRED_CHANGE_FIELDS.indexOf(field)));
+  const first = bits(filter.fields.map((field) => CRED_FIELD_NUMBERS[field]));
   const index = CRED_CHANGES[filter.change];
   return { operand: E.OPERAND_CRED_CHANGE, index, compare: E.COMPARE_RANGES, negate: false, first, count: 0 };
 }
 
-function capabilityIndex({ set, inNamespace }: { set: CapabilitySetName; inNamespace: boolean }): number {
-  return CAPABILITY_SETS[set] | (inNamespace ? E.IN_NAMESPACE : 0);
+function capabilityIndex({ set, inNamespace }: { set: CurrentCapabilitySet; inNamespace: boolean }): number {
+  return capabilitySet(set) | (inNamespace ? E.IN_NAMESPACE : 0);
 }
 
 function pidOperand(filter: Extract<FilterDef, { match: "pid" }>): number {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { NamespaceName } from "../../../crds/hook-spec.ts";
+import type { NamespaceName } from "../../../crds/linux.ts";
 import { hostNamespace, parseNamespaceLink } from "./host-namespaces.ts";
 
 const SELF = pathToFileURL(join(import.meta.dirname, "host-namespaces.ts")).href;

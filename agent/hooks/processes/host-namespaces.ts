@@ -1,26 +1,13 @@
 /** Which namespaces are the host's: those of process 1 of the given procfs. */
 import { readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import type { NamespaceName } from "../../../crds/hook-spec.ts";
+import { NAMESPACE_FILES, type NamespaceName } from "../../../crds/linux.ts";
 import { parseStatus } from "../../process/proc-files.ts";
 import { HookError } from "../hook-error.ts";
 
-const FILES: Record<NamespaceName, string> = {
-  Uts: "uts",
-  Ipc: "ipc",
-  Mnt: "mnt",
-  Pid: "pid",
-  PidForChildren: "pid_for_children",
-  Net: "net",
-  Time: "time",
-  TimeForChildren: "time_for_children",
-  Cgroup: "cgroup",
-  User: "user",
-};
-
 /** Inode number of the host's namespace; throws a HookError where it cannot be read, or the kernel has none. */
 export function hostNamespace(procfs: string, name: NamespaceName): number {
-  const path = join(procfs, "1/ns", FILES[name]);
+  const path = join(procfs, "1/ns", NAMESPACE_FILES[name]);
   try {
     return readNamespace(path);
   } catch (cause) {

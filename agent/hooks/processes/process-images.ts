@@ -1,8 +1,10 @@
 /** Entries of process_images for processes that were there before the sensors. */
 import { readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
+import { CURRENT_CAPABILITY_LINES, NAMESPACE_FILES } from "../../../crds/linux.ts";
 import type { BpfMap } from "../../bpf/binding.ts";
 import { ENUMERATORS as E, EXE_PATH, EXE_TAIL, PROCESS_IMAGE, PROCESS_STATE } from "../config/layout.ts";
+import { CAPABILITY_SETS_IN_ORDER, NAMESPACES_IN_ORDER } from "../config/linux-enumerators.ts";
 import { encodePath } from "../config/path-tables.ts";
 import { parseNamespaceLink } from "./host-namespaces.ts";
 
@@ -12,21 +14,9 @@ export interface ProcessState {
   ns: number[];
 }
 
-/** In the order of enum capability_set. */
-const CAPABILITY_LINES = ["CapEff", "CapInh", "CapPrm"];
-/** In the order of enum namespace_kind; a kernel lacks some. */
-const NAMESPACE_FILES = [
-  "uts",
-  "ipc",
-  "mnt",
-  "pid",
-  "pid_for_children",
-  "net",
-  "time",
-  "time_for_children",
-  "cgroup",
-  "user",
-];
+const CAPABILITY_LINES = CAPABILITY_SETS_IN_ORDER.map((name) => CURRENT_CAPABILITY_LINES[name]);
+/** A kernel lacks some. */
+const NS_FILES = NAMESPACES_IN_ORDER.map((name) => NAMESPACE_FILES[name]);
 
 /** Adds what a process runs and what it may, unless an exec has said so already. */
 export function seedImage(images: BpfMap, procfs: string, pid: number, exePath: string): void {
@@ -43,7 +33,7 @@ export function readProcessState(directory: string): ProcessState | undefined {
       if (digits === undefined) throw new Error(`${directory}/status has no ${name}`);
       return BigInt(`0x${digits}`);
     });
-    return { caps, ns: NAMESPACE_FILES.map((file) => readNamespace(join(directory, "ns", file))) };
+    return { caps, ns: NS_FILES.map((file) => readNamespace(join(directory, "ns", file))) };
   } catch {
     return undefined; // it has ended, or belongs to somebody else
   }
