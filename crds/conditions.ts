@@ -30,7 +30,7 @@ export type PolicyReason =
   | "AgentUnavailable"
   /** No agent is known yet. */
   | "NoNodes"
-  /** The hook spec could not be written to the API. */
+  /** The hook spec could not be written to the API, or does not stay as it was written. */
   | "DistributionFailed"
   /** The policy is deleted and runs nowhere any more; its finalizers keep the object. */
   | "Terminating";

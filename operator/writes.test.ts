@@ -1,65 +1,27 @@
 /** How often the operator writes, whatever state the cluster is in: the real operator on an API server in memory. */
 import { gzipSync } from "node:zlib";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { encodeHookSpec } from "../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../crds/hook-spec-schema.ts";
 import { hookSpecConfigMapName, LABELS, MANAGED_BY_OPERATOR } from "../crds/names.ts";
-import { createRegistry } from "../lib/metrics.ts";
-import { makeLogger } from "../lib/testing/api-server.ts";
-import { MemoryApi, type Stored, type Write } from "../lib/testing/memory-api.ts";
+import type { MemoryApi, Stored, Write } from "../lib/testing/memory-api.ts";
 import { compilePolicy } from "../policy/compile.ts";
-import { type Operator, startOperator } from "./operator.ts";
 import { makeConfigMap, makeWanted } from "./testing/data.ts";
+import { makePolicyObject, NAMESPACE, pass, startWorld, type World } from "./testing/world.ts";
 
-const NAMESPACE = "trigon-system";
 const OLD = "trigon-spec-old";
 
+let world: World;
 let api: MemoryApi;
-let operator: Operator;
 
 beforeEach(async () => {
-  vi.useFakeTimers();
-  api = new MemoryApi();
-  operator = startTestOperator();
-  api.put("tracingpolicies", makePolicy("sys_setuid"));
+  world = startWorld();
+  api = world.api;
+  api.put("tracingpolicies", makePolicyObject("sys_setuid"));
   await pass(3_000);
   expect(specs()).toHaveLength(1);
 });
-afterEach(async () => {
-  api.react = () => {};
-  const stopped = operator.stop();
-  await pass(1_000);
-  await stopped;
-  vi.useRealTimers();
-});
-
-function startTestOperator(): Operator {
-  const logger = makeLogger();
-  const registry = createRegistry({ component: "operator", version: "test", defaultMetrics: false });
-  const { client } = api;
-  return startOperator({
-    client,
-    compile: compilePolicy,
-    namespace: NAMESPACE,
-    instance: "test",
-    logger,
-    registry,
-  });
-}
-
-function makePolicy(call: string): Stored {
-  return {
-    apiVersion: "cilium.io/v1alpha1",
-    kind: "TracingPolicy",
-    metadata: { name: "p" },
-    spec: { kprobes: [{ call, syscall: true, args: [{ index: 0, type: "int" }] }] },
-  };
-}
-
-/** Time of the test's clock; in steps, because streams deliver between timers. */
-async function pass(ms: number): Promise<void> {
-  for (let passed = 0; passed < ms; passed += 1_000) await vi.advanceTimersByTimeAsync(1_000);
-}
+afterEach(() => world.end());
 
 const specs = (): Stored[] => api.list("configmaps");
 /** The ConfigMap that is wanted. */
@@ -246,7 +208,7 @@ function refuseCreation(code: number): void {
   api.remove("configmaps", wanted().metadata.name);
 }
 function editPolicy(call: string): void {
-  api.edit("tracingpolicies", "p", (policy) => (policy.spec = makePolicy(call).spec));
+  api.edit("tracingpolicies", "p", (policy) => (policy.spec = makePolicyObject(call).spec));
 }
 function label({ metadata }: Stored, name: string, value: string): void {
   metadata.labels = { ...metadata.labels, [name]: value };
@@ -287,6 +249,6 @@ describe("the operator writes with backoff while", () => {
 });
 
 test("a policy's spec is named by its content", () => {
-  const compiled = compilePolicy(makePolicy("sys_setuid"));
+  const compiled = compilePolicy(makePolicyObject("sys_setuid"));
   expect(wanted().metadata.name).toBe(compiled.ok && hookSpecConfigMapName(compiled.hash));
 });

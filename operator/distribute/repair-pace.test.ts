@@ -32,3 +32,11 @@ test("a round long after the last one does not wait", () => {
   now += 600_000;
   expect(roundsOf(3).map((at) => at - now / 1000)).toEqual([0, 0, 0]);
 });
+
+test("only rounds that had to wait ask to look again", () => {
+  const asked = Array.from({ length: 5 }, () => {
+    now += pace.waitMs("p", "a");
+    return pace.note("p", "a");
+  });
+  expect(asked).toEqual([0, 0, 0, 4_000, 8_000]);
+});

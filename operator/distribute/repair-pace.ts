@@ -31,12 +31,12 @@ export class RepairPace {
     return rounds === undefined ? 0 : Math.max(0, rounds.last + delayAfter(rounds.count) - this.#now());
   }
 
-  /** Counts a round; returns how long the next one of this purpose has to wait. */
+  /** Counts a round; returns how long the next one has to wait if this one had to, 0 otherwise. */
   note(key: string, purpose: string): number {
     const count = (this.#current(key, purpose)?.count ?? 0) + 1;
     this.#forgetOld();
     this.#rounds.set(key, { purpose, count, last: this.#now() });
-    return delayAfter(count);
+    return count > FREE_ROUNDS ? delayAfter(count) : 0;
   }
 
   #current(key: string, purpose: string): Rounds | undefined {

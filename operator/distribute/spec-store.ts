@@ -119,7 +119,7 @@ export class SpecStore {
 
   /**
    * All steps now, or none: half of them would leave a policy without a spec for as long as the delay. After a round
-   * that had to wait, the problem stays until what was written has held for the next delay.
+   * that had to wait, the problem is reported until what was written has held for the next delay.
    */
   async #run(key: string, purpose: string, steps: SpecStep[], why?: string): Promise<Again> {
     if (steps.length === 0) return undefined;

@@ -1,0 +1,74 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { decodeSpec } from "../crds/spec-config-map.ts";
+import type { Stored } from "../lib/testing/memory-api.ts";
+import { conditionOf, type PolicyStatus } from "./status/policy-status.ts";
+import { makePolicyObject, pass, startWorld, type World } from "./testing/world.ts";
+
+let world: World;
+beforeEach(() => {
+  world = startWorld();
+});
+afterEach(() => world.end());
+
+/** Selectors on 64 paths of 204 bytes, on every system call. */
+function makeLargePolicy(selectors: number): Stored {
+  const path = (n: number) => `/${String(n).padStart(3, "0")}`.padEnd(204, "x");
+  const select = (s: number) => ({
+    matchBinaries: [{ operator: "In", values: Array.from({ length: 64 }, (_, i) => path(64 * s + i)) }],
+  });
+  const kprobe = {
+    call: "list:all",
+    syscall: true,
+    selectors: Array.from({ length: selectors }, (_, s) => select(s)),
+  };
+  const spec = { lists: [{ name: "all", type: "generated_syscalls" }], kprobes: [kprobe] };
+  return { ...makePolicyObject("sys_setuid"), spec };
+}
+
+function ready() {
+  const { status } = world.api.list("tracingpolicies")[0] ?? {};
+  return conditionOf((status as PolicyStatus | undefined)?.conditions, "Ready");
+}
+
+describe("a policy of 13.5 KB that makes 381 hooks of 5.1 MB", () => {
+  test("is distributed once, in a ConfigMap that agents can read", async () => {
+    world.api.put("tracingpolicies", makeLargePolicy(1));
+    await pass(60_000);
+    const [object, ...others] = world.api.list("configmaps");
+    expect(others).toEqual([]);
+    expect(object && decodeSpec(object.metadata.name, object)).toMatchObject({ ok: true });
+    expect(world.api.writes.filter(({ path }) => path.includes("configmaps"))).toHaveLength(1);
+    expect(ready()?.reason).toBe("NoNodes");
+  });
+});
+
+test("a policy that is too large is refused in its status, and not distributed", async () => {
+  world.api.put("tracingpolicies", makeLargePolicy(5));
+  await pass(5_000);
+  expect(world.api.list("configmaps")).toEqual([]);
+  expect(ready()).toMatchObject({
+    status: "False",
+    reason: "InvalidSpec",
+    message: expect.stringMatching(
+      /^spec: compiles to too much.*at most 16384 KiB are allowed; shorten/,
+    ) as string,
+  });
+});
+
+test("a policy whose ConfigMap does not stay as written says so, until it does", async () => {
+  const { api } = world;
+  api.react = ({ after }, location) => {
+    if (after && location.startsWith("configmaps")) api.remove("configmaps", after.metadata.name);
+  };
+  api.put("tracingpolicies", makePolicyObject("sys_setuid"));
+  await pass(20_000);
+  expect(ready()).toMatchObject({
+    status: "False",
+    reason: "DistributionFailed",
+    message: expect.stringContaining("does not stay as the operator writes it") as string,
+  });
+  api.react = () => {};
+  await pass(60_000);
+  expect(ready()?.reason).toBe("NoNodes");
+  expect(api.list("configmaps")).toHaveLength(1);
+});

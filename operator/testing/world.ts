@@ -1,0 +1,54 @@
+/** The real operator and compiler on an API server in memory, by a clock that tests move. */
+import { vi } from "vitest";
+import { createRegistry } from "../../lib/metrics.ts";
+import { makeLogger } from "../../lib/testing/api-server.ts";
+import { MemoryApi, type Stored } from "../../lib/testing/memory-api.ts";
+import { compilePolicy } from "../../policy/compile.ts";
+import { startOperator } from "../operator.ts";
+
+/** Where the specs are. */
+export const NAMESPACE = "trigon-system";
+
+/** A cluster without nodes. */
+export interface World {
+  api: MemoryApi;
+  /** Stops the operator and gives the real clock back. */
+  end(): Promise<void>;
+}
+
+/** Starts it on a fake clock. */
+export function startWorld(): World {
+  vi.useFakeTimers();
+  const api = new MemoryApi();
+  const operator = startOperator({
+    client: api.client,
+    compile: compilePolicy,
+    namespace: NAMESPACE,
+    instance: "test",
+    logger: makeLogger(),
+    registry: createRegistry({ component: "operator", version: "test", defaultMetrics: false }),
+  });
+  const end = async () => {
+    api.react = () => {};
+    const stopped = operator.stop();
+    await pass(1_000);
+    await stopped;
+    vi.useRealTimers();
+  };
+  return { api, end };
+}
+
+/** Moves the clock, in steps: streams deliver between timers. */
+export async function pass(ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 1_000) await vi.advanceTimersByTimeAsync(1_000);
+}
+
+/** The policy `p` on a system call, as a user applies it. */
+export function makePolicyObject(call: string): Stored {
+  return {
+    apiVersion: "cilium.io/v1alpha1",
+    kind: "TracingPolicy",
+    metadata: { name: "p" },
+    spec: { kprobes: [{ call, syscall: true, args: [{ index: 0, type: "int" }] }] },
+  };
+}
