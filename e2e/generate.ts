@@ -11,6 +11,7 @@ import { runProgram } from "./guest/program.ts";
 import { PROJECT } from "./runner/run-tests.ts";
 
 await runProgram(process.execPath, ["crds/generate.ts"], { cwd: PROJECT });
+await runProgram(process.execPath, ["proto/generate.ts"], { cwd: PROJECT });
 await generateLayouts(PROJECT, process.env, (line) => console.error(line));
 if (process.argv.includes("vmlinux")) await generateKernelTypes();
 

@@ -84,8 +84,11 @@ function podFields(pod: PodContext, image: Image): Fields {
   };
 }
 
-/** The container runtime looks the command up in PATH, so the binary may be longer than the probe's first argument. */
-function isProbe(commands: string[][], facts: ProcessFacts): boolean {
+/**
+ * Whether the process runs one of the commands. The container runtime looks the command up in PATH, so the binary may be
+ * longer than the probe's first argument.
+ */
+export function isProbe(commands: string[][], facts: ProcessFacts): boolean {
   return commands.some(([program, ...rest]) => {
     if (program !== facts.argv0 && program !== facts.binary) return false;
     return joinArguments(["", ...rest]) === facts.arguments;

@@ -12,6 +12,8 @@ export interface PolicyLoopDeps {
   logger: Logger;
   /** A policy's outcome may have changed. */
   onOutcome(): void;
+  /** A policy has been brought to what is wanted, as far as that goes, whether its outcome has changed or not. */
+  onTried?(key: string): void;
   backoff?: BackoffOptions;
 }
 
@@ -80,6 +82,7 @@ export class PolicyLoop {
       throw error;
     } finally {
       this.#untried?.delete(key);
+      this.#deps.onTried?.(key);
       this.#settle();
     }
     return undefined;

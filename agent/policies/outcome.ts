@@ -11,6 +11,8 @@ export type OutcomeReason =
   | "SpecUnusable"
   /** Another source of this agent gives the same policy. */
   | "DuplicatePolicy"
+  /** A client of the agent's API has disabled the policy on this node. */
+  | "Disabled"
   /** The policy's nodeSelector excludes the node. */
   | "NodeNotSelected"
   /** The policy has a nodeSelector and the node's labels are not known. */

@@ -36,6 +36,8 @@ interface Attempt {
 }
 
 interface Running extends Attempt {
+  /** As the spec has it, unless a client has changed it since. */
+  mode: HookSpec["mode"];
   hooks: AttachedHook[];
 }
 
@@ -82,6 +84,7 @@ export class Reconciler {
   }
 
   #bringTo(desired: DesiredPolicy, before: Entry | undefined): Entry {
+    if (desired.isDisabled) return this.#skip(desired, before, DISABLED);
     if ("problem" in desired) {
       const verdict: Verdict = { state: "Failed", reason: "SpecUnusable", message: desired.problem };
       return failed(desired, before?.running ?? this.#fallBack(desired), verdict, []);
@@ -96,13 +99,18 @@ export class Reconciler {
     const labels = this.#deps.nodeLabels();
     if (!labels) return failed(desired, before?.running, LABELS_UNKNOWN, []);
     if (selectorMatches(selector, labels)) return undefined;
+    return this.#skip(desired, before, NOT_SELECTED);
+  }
+
+  #skip(desired: DesiredPolicy, before: Entry | undefined, verdict: Verdict): Entry {
     detachHooks(this.#deps, desired.ref, before?.running?.hooks ?? []);
-    return { outcome: makeOutcome(desired, undefined, NOT_SELECTED, []) };
+    return { outcome: makeOutcome(desired, undefined, verdict, []) };
   }
 
   #attach(desired: WantedPolicy, before: Entry | undefined): Entry {
     const { running, refused } = before ?? {};
-    if (running?.hash === desired.hash) return attached(desired, running);
+    if (running?.hash === desired.hash && running.mode === desired.spec.mode)
+      return attached(desired, running);
     if (refused?.hash === desired.hash)
       return { ...failed(desired, running, refused.verdict, refused.statuses), refused };
 
@@ -123,7 +131,8 @@ export class Reconciler {
 
   #replace(ref: PolicyRef, wanted: { hash: string; spec: HookSpec }, running: Running | undefined): Running {
     const result = replaceHooks(this.#deps, ref, wanted.spec.hooks, running?.hooks ?? [], wanted.spec.mode);
-    return { hash: wanted.hash, verdict: result.verdict, statuses: result.statuses, hooks: result.running };
+    const { verdict, statuses, running: hooks } = result;
+    return { hash: wanted.hash, mode: wanted.spec.mode, verdict, statuses, hooks };
   }
 
   /** Detaches every hook, for the end of the agent. */
@@ -156,6 +165,12 @@ const NOT_SELECTED: Verdict = {
   state: "Skipped",
   reason: "NodeNotSelected",
   message: "the labels of this node do not match spec.nodeSelector",
+};
+
+const DISABLED: Verdict = {
+  state: "Skipped",
+  reason: "Disabled",
+  message: "disabled on this node by a client of the agent's API",
 };
 
 const LABELS_UNKNOWN: Verdict = {

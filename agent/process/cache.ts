@@ -65,6 +65,11 @@ export class ProcessCache {
     return this.#images.size;
   }
 
+  /** The images with a pid. */
+  images(): IterableIterator<Image> {
+    return this.#images.values();
+  }
+
   /** Counts since the start. */
   get stats(): CacheStats {
     const { evictions, lostExits } = this.#images;

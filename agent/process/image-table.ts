@@ -37,6 +37,10 @@ export class ImageTable {
     return this.#images.size;
   }
 
+  values(): IterableIterator<Image> {
+    return this.#images.values();
+  }
+
   get(pid: number): Image | undefined {
     return this.#images.get(pid);
   }

@@ -15,6 +15,8 @@ interface PolicyOfSource {
    * Earlier specs, newest first. If this one cannot be attached and nothing runs, the first of them that can is used.
    */
   fallbacks?: readonly { hash: string; spec: HookSpec }[];
+  /** True: nothing of it runs, because a client has disabled it. */
+  isDisabled?: boolean;
 }
 
 /** A policy with its spec. */

@@ -1,0 +1,138 @@
+/** Policies that clients add over gRPC. They are kept in files of a directory, one each, and so survive a restart. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type PolicyRef, policyKey, sha256Hex } from "../../../crds/names.ts";
+import { errorText, type Logger } from "../../../lib/logger.ts";
+import { compileParsed, type PolicyError } from "../../../policy/compile.ts";
+import { parsePolicies } from "../../../policy/parse.ts";
+import type { DesiredPolicy, SpecSource, WantedPolicy } from "./source.ts";
+
+/** Thrown for YAML that is not one policy that compiles: each error on a line, with its field path. */
+export class PolicyTextError extends Error {
+  override readonly name = "PolicyTextError";
+}
+
+/** What is kept of a policy. */
+interface Kept {
+  ref: PolicyRef;
+  domain: string;
+  yaml: string;
+}
+
+interface Entry {
+  domain: string;
+  policy: DesiredPolicy;
+}
+
+/** A policy that compiles, not added yet. */
+export interface CompiledPolicy {
+  key: string;
+  domain: string;
+  yaml: string;
+  policy: WantedPolicy;
+}
+
+/** The source; `directory` is made when the first policy is added. */
+export class ApiSource implements SpecSource {
+  readonly name = "gRPC";
+  readonly #directory: string;
+  readonly #entries = new Map<string, Entry>();
+  #listener: () => void = () => {};
+
+  /** Reads what was added before; a file that cannot be used is reported and left alone. */
+  constructor(directory: string, logger: Logger) {
+    this.#directory = directory;
+    for (const file of listFiles(directory)) this.#restore(file, logger);
+  }
+
+  desired(): ReadonlyMap<string, DesiredPolicy> {
+    return new Map([...this.#entries].map(([key, { policy }]) => [key, policy]));
+  }
+
+  onChange(listener: () => void): void {
+    this.#listener = listener;
+  }
+
+  close(): void {}
+
+  /** The domain that the policy was added with; undefined where it was not added here. */
+  domainOf(key: string): string | undefined {
+    return this.#entries.get(key)?.domain;
+  }
+
+  /** Domains of all policies. */
+  domains(): string[] {
+    return [...this.#entries.values()].map(({ domain }) => domain);
+  }
+
+  /** Makes the policy wanted, once it is stored. Throws where it cannot be. */
+  add({ key, domain, yaml, policy }: CompiledPolicy): void {
+    const kept: Kept = { ref: policy.ref, domain, yaml };
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    const file = this.#fileOf(key);
+    writeFileSync(`${file}.tmp`, JSON.stringify(kept), { mode: 0o600 });
+    renameSync(`${file}.tmp`, file);
+    this.#entries.set(key, { domain, policy });
+    this.#listener();
+  }
+
+  /** The policy is wanted no more, also after a restart. */
+  remove(key: string): void {
+    rmSync(this.#fileOf(key), { force: true });
+    if (this.#entries.delete(key)) this.#listener();
+  }
+
+  #fileOf(key: string): string {
+    return join(this.#directory, `${sha256Hex(key).slice(0, 32)}.json`);
+  }
+
+  #restore(file: string, logger: Logger): void {
+    try {
+      const kept = JSON.parse(readFileSync(join(this.#directory, file), "utf8")) as Kept;
+      this.#entries.set(policyKey(kept.ref), { domain: kept.domain, policy: restored(kept) });
+    } catch (error) {
+      logger.error(
+        `${join(this.#directory, file)}: not a policy that was added over gRPC: ${errorText(error)}`,
+      );
+    }
+  }
+}
+
+/** A policy that compiled once and no longer does, after an upgrade, is shown as broken. */
+function restored({ ref, domain, yaml }: Kept): DesiredPolicy {
+  try {
+    return compileText(yaml, domain).policy;
+  } catch (error) {
+    return { ref, hash: sha256Hex(yaml), origin: originOf(domain), problem: errorText(error) };
+  }
+}
+
+/** Compiles YAML with exactly one policy. Throws PolicyTextError. */
+export function compileText(yaml: string, domain: string): CompiledPolicy {
+  const { policies, errors } = parsePolicies(yaml, "");
+  const [parsed, second] = policies;
+  if (errors.length > 0) throw new PolicyTextError(errors.map(errorLine).join("\n"));
+  if (!parsed || second) throw new PolicyTextError(`has ${policies.length} policies: expected one`);
+  const result = compileParsed(parsed);
+  if (!result.ok) throw new PolicyTextError(result.errors.map(errorLine).join("\n"));
+  const { spec, hash } = result;
+  const policy: WantedPolicy = { ref: spec.policy, hash, spec, origin: originOf(domain) };
+  return { key: policyKey(spec.policy), domain, yaml, policy };
+}
+
+function originOf(domain: string): string {
+  return `gRPC, domain ${domain}`;
+}
+
+function errorLine({ path, message, line, column }: PolicyError): string {
+  const place = line === undefined ? "" : ` (line ${line}, column ${column ?? 1})`;
+  return path === "" ? `${message}${place}` : `${path}: ${message}${place}`;
+}
+
+function listFiles(directory: string): string[] {
+  return existsSync(directory)
+    ? readdirSync(directory)
+        .filter((name) => name.endsWith(".json"))
+        .sort()
+    : [];
+}
