@@ -1,22 +1,30 @@
-/** Finds the word that was meant. */
+/** Suggests what was meant by a name that does not exist. */
 
-/** The closest of the words, or undefined when none is near. */
-export function closest(written: string, words: Iterable<string>): string | undefined {
+/** At most `count` of the names within a few edits of what was written, nearest first; case makes no difference. */
+export function closestNames(written: string, names: Iterable<string>, count: number): string[] {
   const wanted = written.toLowerCase();
-  const limit = Math.max(1, Math.min(3, Math.floor(written.length / 3)));
-  let best: { word: string; distance: number } | undefined;
-  for (const word of words) {
-    if (Math.abs(word.length - wanted.length) > limit) continue;
-    const distance = editDistance(wanted, word.toLowerCase());
-    if (distance <= limit && (best === undefined || distance < best.distance)) best = { word, distance };
+  const bound = Math.max(1, Math.min(3, Math.floor(written.length / 3)));
+  const near: { name: string; distance: number }[] = [];
+  for (const name of names) {
+    if (Math.abs(name.length - wanted.length) > bound) continue;
+    const distance = editDistance(wanted, name.toLowerCase(), bound);
+    if (distance <= bound) near.push({ name, distance });
   }
-  return best?.word;
+  near.sort((a, b) => a.distance - b.distance);
+  return near.slice(0, count).map(({ name }) => name);
 }
 
-/** `: did you mean "X"?`, or nothing. */
-export function didYouMean(written: string, words: Iterable<string>): string {
-  const word = closest(written, words);
-  return word === undefined ? "" : `: did you mean ${JSON.stringify(word)}?`;
+/** The closest of the names, or undefined when none is near. */
+export function closest(written: string, names: Iterable<string>): string | undefined {
+  return closestNames(written, names, 1)[0];
+}
+
+/** `: did you mean "A"?`, with up to `count` names; nothing when none is near. */
+export function didYouMean(written: string, names: Iterable<string>, count = 1): string {
+  const near = closestNames(written, names, count).map((name) => JSON.stringify(name));
+  const last = near.pop();
+  if (last === undefined) return "";
+  return `: did you mean ${near.length > 0 ? `${near.join(", ")} or ` : ""}${last}?`;
 }
 
 /** What the user wrote, in quotes, cut when long; for anything but a text or a number its kind. */
@@ -26,26 +34,38 @@ export function quote(written: unknown): string {
   return text.length <= 80 ? text : `${text.slice(0, 76)}..."`;
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours that turn one word into the other. */
-function editDistance(a: string, b: string): number {
-  let beforePrevious: number[] = [];
-  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
+type Row = readonly number[];
+
+/**
+ * Insertions, deletions, replacements and swaps of neighbours that turn one word into the other; more than `bound`
+ * where there are more, found without comparing to the end: a kernel has 200,000 functions.
+ */
+export function editDistance(a: string, b: string, bound: number): number {
+  let beforePrevious: Row = [];
+  let previous: Row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  let isPreviousFar = false;
   for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const same = a[i - 1] === b[j - 1] ? 0 : 1;
-      let least = Math.min(at(row, j - 1) + 1, at(previous, j) + 1, at(previous, j - 1) + same);
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
-        least = Math.min(least, at(beforePrevious, j - 2) + 1);
-      }
-      row.push(least);
-    }
-    beforePrevious = previous;
-    previous = row;
+    const row = nextRow(a, b, i, bound, previous, beforePrevious);
+    const isFar = row.every((distance) => distance > bound);
+    if (isFar && isPreviousFar) return bound + 1; // a swap goes back two rows
+    [beforePrevious, previous, isPreviousFar] = [previous, row, isFar];
   }
   return at(previous, b.length);
 }
 
-function at(row: number[], index: number): number {
+/** Distances from the first `i` letters of a to each beginning of b. Those further than `bound` are not computed. */
+function nextRow(a: string, b: string, i: number, bound: number, previous: Row, beforePrevious: Row): Row {
+  const row = new Array<number>(b.length + 1).fill(bound + 1);
+  row[0] = i;
+  for (let j = Math.max(1, i - bound); j <= Math.min(b.length, i + bound); j++) {
+    const same = a[i - 1] === b[j - 1] ? 0 : 1;
+    const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+    const edited = Math.min(at(row, j - 1) + 1, at(previous, j) + 1, at(previous, j - 1) + same);
+    row[j] = isSwap ? Math.min(edited, at(beforePrevious, j - 2) + 1) : edited;
+  }
+  return row;
+}
+
+function at(row: Row, index: number): number {
   return row[index] ?? Number.POSITIVE_INFINITY;
 }

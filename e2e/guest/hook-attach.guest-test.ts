@@ -110,10 +110,10 @@ describe("the choice of the attach kind", () => {
 });
 
 describe("a function that is not there", () => {
-  test("is NotFound, with what is close to it", () => {
+  test("is NotFound, with what was meant", () => {
     const { status } = engine.engine.attach(makeHookOn("comit_creds"));
     assert.deepEqual([status.state, status.reason], ["NotFound", "FunctionNotFound"]);
-    assert.match(status.message ?? "", /no function comit_creds; close to it: commit_creds/);
+    assert.match(status.message ?? "", /no function comit_creds: did you mean "commit_creds"/);
   });
 
   test("is Skipped where the policy allows it", () => {

@@ -65,10 +65,10 @@ describe("an LSM hook", () => {
     );
   });
 
-  test("that the kernel does not have is NotFound, with what is close to it", () => {
+  test("that the kernel does not have is NotFound, with what was meant", () => {
     const { status } = engine.engine.attach(lsm("task_fix_setuids"));
     assert.deepEqual([status.state, status.reason], ["NotFound", "FunctionNotFound"]);
-    assert.match(status.message ?? "", /no LSM hook task_fix_setuids; close to it: task_fix_setuid/);
+    assert.match(status.message ?? "", /no LSM hook task_fix_setuids: did you mean "task_fix_setuid"/);
   });
 
   test("with an argument of another type is refused with the prototype", () => {

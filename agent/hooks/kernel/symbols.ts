@@ -1,9 +1,9 @@
 /** From the `call` of a policy to the function that the running kernel has. */
 import { readFileSync } from "node:fs";
 import type { HookDef } from "../../../crds/hook-spec.ts";
+import { didYouMean } from "../../../policy/suggest.ts";
 import type { FuncProto, KernelBtf } from "../../bpf/binding.ts";
 import { HookError } from "../hook-error.ts";
-import { closeTo } from "./closest-names.ts";
 
 /** A function of the running kernel. */
 export interface ResolvedFunction {
@@ -65,7 +65,7 @@ export class KernelSymbols {
     if (other !== name && this.#functions().has(other)) {
       return `${what}; ${other} exists: write syscall: ${!def.syscall}`;
     }
-    return `${what}${closeTo(name, this.#functions())}`;
+    return `${what}${didYouMean(name, this.#functions(), 3)}`;
   }
 
   #functions(): Set<string> {

@@ -1,11 +1,11 @@
 /** What a hook is attached to in the running kernel: function, LSM hook, tracepoint. */
 import { arch } from "node:os";
 import type { HookDef } from "../../../crds/hook-spec.ts";
+import { didYouMean } from "../../../policy/suggest.ts";
 import type { Binding, FuncProto, KernelBtf } from "../../bpf/binding.ts";
 import type { HashOperand } from "../config/filters.ts";
 import { hashes } from "../config/selectors.ts";
 import { HookError } from "../hook-error.ts";
-import { closeTo } from "../kernel/closest-names.ts";
 import { checkArguments, checkReturn, formatPrototype } from "../kernel/prototype.ts";
 import type { KernelSymbols } from "../kernel/symbols.ts";
 import { resolveAuto } from "./auto-type.ts";
@@ -77,7 +77,7 @@ function lsmHook({ btf, symbols }: TargetContext, def: HookDef): Target {
   if (!proto) {
     const known = symbols.names("bpf_lsm_").map((name) => name.slice("bpf_lsm_".length));
     const what = `this kernel has no LSM hook ${def.call}`;
-    throw new HookError("FunctionNotFound", `${what}${closeTo(def.call, known)}`);
+    throw new HookError("FunctionNotFound", `${what}${didYouMean(def.call, known, 3)}`);
   }
   checkArguments(def, def.call, proto);
   const hashOf = hashes(def) ? hashOperand(btf, def.call, proto) : undefined;

@@ -45,11 +45,11 @@ describe("an event that the kernel does not have", () => {
   afterAll(() => rmSync(tracefs, { recursive: true }));
 
   test.each([
-    ["sched", "sched_proces_exec", "; close to it: sched_process_exec"],
-    ["schedd", "sched_process_exec", "; close to it: sched"],
+    ["sched", "sched_proces_exec", ': did you mean "sched_process_exec"?'],
+    ["schedd", "sched_process_exec", ': did you mean "sched"?'],
     ["sched", "sched_process_fork_", ""],
     ["nothing", "like_it", ""],
-  ])("%s/%s is not found, with what is close to it", (subsystem, name, hint) => {
+  ])("%s/%s is not found, with what was meant", (subsystem, name, hint) => {
     expect(() => readTraceEvent(tracefs, subsystem, name)).toThrow(
       expect.objectContaining({
         reason: "FunctionNotFound",

@@ -2,10 +2,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { type ArgType, isKernelStructure, traitsOf } from "../../../crds/argument-types.ts";
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
+import { didYouMean } from "../../../policy/suggest.ts";
 import type { FieldConfig } from "../config/filters.ts";
 import { ENUMERATORS as E, MAX_ARGS } from "../config/layout.ts";
 import { HookError } from "../hook-error.ts";
-import { closeTo } from "../kernel/closest-names.ts";
 import { fitsDeclared } from "../kernel/prototype.ts";
 import { type BufferConfig, bufferLimit, fixedBuffer } from "./buffers.ts";
 
@@ -51,8 +51,8 @@ export function readTraceEvent(tracefs: string, subsystem: string, event: string
 /** The event may be misspelt, or its subsystem. */
 function closeEvents(directory: string, subsystem: string, event: string): string {
   const subsystems = listDirectories(directory);
-  if (!subsystems.includes(subsystem)) return closeTo(subsystem, subsystems);
-  return closeTo(event, listDirectories(`${directory}/${subsystem}`));
+  if (!subsystems.includes(subsystem)) return didYouMean(subsystem, subsystems, 3);
+  return didYouMean(event, listDirectories(`${directory}/${subsystem}`), 3);
 }
 
 function listDirectories(path: string): string[] {
