@@ -26,27 +26,35 @@ export interface EncodedProcess {
   pairParent: unknown;
 }
 
+/** Shared by the images that show nothing in these parts, which are most. */
+const PLAIN_MIDDLE = utf8(',"tid":');
+const PLAIN_TAIL = utf8(',"in_init_tree":false}');
+
 /** Everything of an image but its reference count and thread id. Fields stand in the order of upstream's message. */
 export function encodeProcess(image: Image, options: ProcessFieldOptions): EncodedProcess {
   const { facts } = image;
   const { binary_properties, ...added } = executedFields(facts, options);
   const credentials = next(credentialFields(facts, options));
   const end = `,"in_init_tree":${facts.inInitTree}`;
+  const sets = next(setFields(facts, options));
+  const binary = next({ binary_properties });
+  const last = next(added);
+  const tail = credentials === "" && !facts.inInitTree ? PLAIN_TAIL : utf8(`${credentials}${end}}`);
   return {
     head: utf8(`{${inside(identityFields(image))}`),
-    middle: utf8(`${next(setFields(facts, options))},"tid":`),
-    tail: utf8(`${credentials}${end}}`),
-    execTail: utf8(`${credentials}${next({ binary_properties })}${end}${next(added)}}`),
+    middle: sets === "" ? PLAIN_MIDDLE : utf8(`${sets},"tid":`),
+    tail,
+    execTail: binary + last === "" ? tail : utf8(`${credentials}${binary}${end}${last}}`),
     asParent: undefined,
     pair: undefined,
     pairParent: undefined,
   };
 }
 
-/** Fields after others. */
+/** Fields after others; an empty string where all are undefined. */
 function next(fields: Fields): string {
-  const text = inside(fields);
-  return text === "" ? "" : `,${text}`;
+  for (const name in fields) if (fields[name] !== undefined) return `,${inside(fields)}`;
+  return "";
 }
 
 function inside(fields: Fields): string {
