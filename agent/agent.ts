@@ -1,9 +1,9 @@
-/** The agent put together: engine, processes, events, sources, reconciler, status. Everything it needs comes in. */
+/** The agent put together: engine, processes, events, sources, reconciler, status. Everything it needs is passed in. */
 import { arch } from "node:os";
 import type { Registry } from "prom-client";
 import { policyKey } from "../crds/names.ts";
 import type { ClusterAccess } from "../lib/cluster-access.ts";
-import { type HealthServer, startHealthServer } from "../lib/health.ts";
+import { type HealthChecks, startHealthServer } from "../lib/health.ts";
 import { KubeClient } from "../lib/kube.ts";
 import type { Logger } from "../lib/logger.ts";
 import { createWatchMetrics } from "../lib/metrics.ts";
@@ -14,8 +14,8 @@ import type { EventSink } from "./events/export/sink.ts";
 import { JsonEncoder } from "./events/json/encoder.ts";
 import { EventPipeline } from "./events/pipeline.ts";
 import { HookEngine } from "./hooks/engine.ts";
-import { featureFlags } from "./hooks/kernel/features.ts";
-import { EventMetrics } from "./metrics/event-metrics.ts";
+import { featureFlags, type KernelFeatures } from "./hooks/kernel/features.ts";
+import { EventMetrics, type HookCounts } from "./metrics/event-metrics.ts";
 import { registerHookMetrics } from "./metrics/hook-metrics.ts";
 import { PodStore } from "./pods/pod-store.ts";
 import { PodResolver } from "./pods/resolver.ts";
@@ -50,9 +50,9 @@ export interface AgentDeps {
   registry: Registry;
 }
 
-/** How long the end may take, of the 25 seconds that main.ts leaves: then everything is detached and closed. */
+/** How long the last records may take to be exported: part of the 25 seconds that main.ts allows for stopping. */
 const DRAIN_MS = 18_000;
-/** Of records: as JSON they can be dozens of times as long. */
+/** Records that are encoded at a time while draining; as JSON they can be dozens of times as long. */
 const DRAIN_BYTES = 64 << 10;
 
 /** Thrown when this kernel, or what the agent may do on it, does not allow tracing at all. */
@@ -60,7 +60,7 @@ export class CannotTraceError extends Error {
   override readonly name = "CannotTraceError";
 }
 
-/** Thrown when a policy from a file does not attach and nobody but the caller is there to be told. */
+/** Thrown when a policy from a file does not attach and there is no cluster to report it to. */
 export class PolicyAttachError extends Error {
   override readonly name = "PolicyAttachError";
   readonly lines: readonly string[];
@@ -71,234 +71,221 @@ export class PolicyAttachError extends Error {
   }
 }
 
-/** An agent that runs; the order in which its parts start and stop is the point of this class. */
-export class Agent {
-  readonly #deps: AgentDeps;
-  readonly #pipeline: EventPipeline;
-  readonly #processes: ProcessCache;
-  readonly #scanner: ProcScanner;
-  readonly #metrics: EventMetrics;
-  readonly #totals = new HookTotals();
-  readonly #client: KubeClient | undefined;
-  readonly #cluster: Cluster | undefined;
-  readonly #clock: WallClock;
-  readonly #ringHealth = new RingHealth(() => performance.now());
-  readonly #bootTime: string | undefined;
-  #engine: HookEngine | undefined;
-  #reconciler: Reconciler | undefined;
-  #loop: PolicyLoop | undefined;
-  #server: HealthServer | undefined;
-  #isReady = false;
-
-  constructor(deps: AgentDeps) {
-    const { config, bpf, registry, sink } = deps;
-    const { nodeName, procfs, enableProcessCred: credentials, enableProcessNs: namespaces } = config;
-    this.#deps = deps;
-    this.#clock = new WallClock({ bootTimeNs: () => bpf.bootTimeNs(), wallMs: Date.now });
-    this.#bootTime = readBootTime(procfs);
-    const securityLabels = config.enableProcessSecurityLabel;
-    this.#scanner = new ProcScanner(procfs, { credentials, namespaces, securityLabels });
-    this.#processes = new ProcessCache({
-      nodeName,
-      clock: this.#clock,
-      proc: this.#scanner,
-      keepCredentials: credentials,
-      keepNamespaces: namespaces,
-    });
-    this.#metrics = new EventMetrics(registry);
-    this.#metrics.watchProcesses(this.#processes);
-    this.#metrics.watchExport(sink);
-
-    const podStore = deps.access && new PodStore();
-    this.#client = deps.access && new KubeClient(deps.access, { userAgent: `trigon-agent/${deps.version}` });
-    this.#cluster =
-      this.#client &&
-      podStore &&
-      new Cluster({
-        client: this.#client,
-        nodeName,
-        namespace: config.namespace,
-        podStore,
-        logger: deps.logger,
-        metrics: createWatchMetrics(registry),
-      });
-    const encoder = new JsonEncoder({
-      nodeName,
-      clock: this.#clock,
-      process: {
-        credentials,
-        namespaces,
-        ...(namespaces && { hostNamespaces: this.#scanner.namespaces(1) }),
-      },
-      stacks: this.#stacks(),
-      credentialChange: config.credentialChangeDetail,
-    });
-    this.#pipeline = new EventPipeline({
-      processes: this.#processes,
-      pods: new PodResolver(podStore),
-      metrics: this.#metrics,
-      clock: this.#clock,
-      outputs: [{ encoder, sink }],
-      ...(config.processCredentialsView === "current" && {
-        currentCredentials: new CurrentCredentials({ keepCredentials: credentials }),
-      }),
-    });
+/**
+ * Starts the agent. Resolves when every policy that is known at the start has been tried; rejects with CannotTraceError
+ * or PolicyAttachError. What it starts goes into `running`. Disposing that stops the agent, also while it starts: it
+ * detaches every hook, exports what was seen until then, and closes the rest in the reverse order of the start.
+ */
+export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack): Promise<void> {
+  const { config, logger, registry, sink } = deps;
+  const checks: HealthChecks = {
+    live: {},
+    ready: { engine: () => "not started yet", policies: () => "not read yet" },
+  };
+  const kubernetes = deps.access && makeKubernetesSide(deps, deps.access);
+  const cluster = kubernetes?.cluster;
+  const events = makeEventSide(deps, new PodResolver(kubernetes?.podStore));
+  if (config.metricsServer) {
+    const server = await startHealthServer({ ...config.metricsServer, registry, ...checks });
+    running.defer(() => server.close());
   }
+  running.defer(() => kubernetes?.client.transport.close());
+  running.defer(() => sink.close());
 
-  /** Symbols and mappings are read when the first stack asks for them. */
-  #stacks(): StackOptions {
-    const { procfs, exposeStackAddresses } = this.#deps.config;
-    const nowMs = () => performance.now();
-    const isCurrent = (image: Image) => this.#processes.isCurrent(image);
-    return {
-      kernel: new KernelSymbolTable(procfs, nowMs),
-      user: new MappedCode({ procfs, isCurrent, nowMs }),
-      exposeAddresses: exposeStackAddresses,
-    };
+  const engine = startEngine(deps, events, running);
+  const { reconciler, readCounts } = makeReconciler(deps, { engine, events, cluster });
+  running.defer(() => reconciler.close());
+  const ringHealth = new RingHealth(() => performance.now());
+  checks.live.ring = () =>
+    ringHealth.check({ posted: sumPosted(readCounts()), read: events.metrics.ringBytes });
+  checks.ready.engine = () => undefined;
+
+  cluster?.start();
+  running.defer(() => cluster?.stop());
+  const facts = nodeFacts(deps, engine.features);
+  const publish = () => cluster?.publisher.publish(makeTracingNodeStatus(facts, reconciler.outcomes()));
+  const loop: PolicyLoop = new PolicyLoop({
+    sources: cluster ? [deps.files, cluster.source] : [deps.files],
+    reconciler,
+    logger,
+    // Not while it starts: the status that an earlier agent wrote must not flicker.
+    onOutcome: () => {
+      if (loop.problem === undefined) publish();
+    },
+  });
+  running.defer(() => loop.stop());
+  cluster?.onLabels(() => loop.trigger());
+  loop.start();
+  checks.ready.policies = () => loop.problem;
+  if (cluster) checks.ready.watches = () => cluster.lastingProblem(performance.now());
+
+  await loop.initialSetTried;
+  if (!cluster) refuseFailedPolicies(reconciler);
+  publish();
+  logger.info("ready", { node: config.nodeName, kernel: engine.features.release });
+}
+
+interface KubernetesSide {
+  client: KubeClient;
+  podStore: PodStore;
+  cluster: Cluster;
+}
+
+/** Asks the API server for nothing before `cluster.start()`. */
+function makeKubernetesSide(deps: AgentDeps, access: ClusterAccess): KubernetesSide {
+  const { config, version, logger, registry } = deps;
+  const { nodeName, namespace } = config;
+  const client = new KubeClient(access, { userAgent: `trigon-agent/${version}` });
+  const podStore = new PodStore();
+  const metrics = createWatchMetrics(registry);
+  return {
+    client,
+    podStore,
+    cluster: new Cluster({ client, nodeName, namespace, podStore, logger, metrics }),
+  };
+}
+
+/** What turns records into exported events. */
+interface EventSide {
+  scanner: ProcScanner;
+  metrics: EventMetrics;
+  pipeline: EventPipeline;
+}
+
+function makeEventSide({ config, bpf, registry, sink }: AgentDeps, pods: PodResolver): EventSide {
+  const { nodeName, procfs, enableProcessCred: credentials, enableProcessNs: namespaces } = config;
+  const clock = new WallClock({ bootTimeNs: () => bpf.bootTimeNs(), wallMs: Date.now });
+  const securityLabels = config.enableProcessSecurityLabel;
+  const scanner = new ProcScanner(procfs, { credentials, namespaces, securityLabels });
+  const processes = new ProcessCache({
+    nodeName,
+    clock,
+    proc: scanner,
+    keepCredentials: credentials,
+    keepNamespaces: namespaces,
+  });
+  const metrics = new EventMetrics(registry);
+  metrics.watchProcesses(processes);
+  metrics.watchExport(sink);
+  const encoder = new JsonEncoder({
+    nodeName,
+    clock,
+    process: { credentials, namespaces, ...(namespaces && { hostNamespaces: scanner.namespaces(1) }) },
+    stacks: makeStacks(config, processes),
+    credentialChange: config.credentialChangeDetail,
+  });
+  const pipeline = new EventPipeline({
+    processes,
+    pods,
+    metrics,
+    clock,
+    outputs: [{ encoder, sink }],
+    ...(config.processCredentialsView === "current" && {
+      currentCredentials: new CurrentCredentials({ keepCredentials: credentials }),
+    }),
+  });
+  return { scanner, metrics, pipeline };
+}
+
+/** Symbols and mappings are read when the first stack asks for them. */
+function makeStacks({ procfs, exposeStackAddresses }: Config, processes: ProcessCache): StackOptions {
+  const nowMs = () => performance.now();
+  const isCurrent = (image: Image) => processes.isCurrent(image);
+  return {
+    kernel: new KernelSymbolTable(procfs, nowMs),
+    user: new MappedCode({ procfs, isCurrent, nowMs }),
+    exposeAddresses: exposeStackAddresses,
+  };
+}
+
+/** Sensors first, then /proc: a process that starts in between has a record, which takes precedence. */
+function startEngine(deps: AgentDeps, events: EventSide, running: AsyncDisposableStack): HookEngine {
+  const { scanner, pipeline } = events;
+  const engine = openEngine(deps, pipeline);
+  running.defer(() => engine.close());
+  running.defer(() => pipeline.stop());
+  running.defer(() => drain(engine, deps.sink));
+  engine.flush();
+  for (const scanned of scanner.scan()) {
+    pipeline.addScanned(scanned);
+    if (scanned.exe !== "") engine.seedImage(scanned.pid, scanned.exe);
   }
+  pipeline.start();
+  return engine;
+}
 
-  /** Resolves when every policy that is known at the start has been tried; rejects with CannotTraceError or PolicyAttachError. */
-  async start(): Promise<void> {
-    const { config, logger } = this.#deps;
-    await this.#serve();
-    const engine = this.#startEngine();
-    this.#cluster?.start();
-    const loop = this.#startLoop(engine);
-    await loop.initialSetTried;
-    if (!this.#cluster) this.#refuseFailedPolicies();
-    this.#isReady = true;
-    this.#publish();
-    logger.info("ready", { node: config.nodeName, kernel: engine.features.release });
-  }
-
-  /** Detaches everything, then exports what was seen until then. */
-  async stop(): Promise<void> {
-    await this.#loop?.stop();
-    await this.#cluster?.stop();
-    this.#reconciler?.close();
-    await this.#drain();
-    await this.#pipeline.stop();
-    this.#engine?.close();
-    await this.#deps.sink.close();
-    this.#client?.transport.close();
-    await this.#server?.close();
-  }
-
-  /** Piece by piece, as the export takes it; at the end of its time whatever there is. */
-  async #drain(): Promise<void> {
-    const endMs = performance.now() + DRAIN_MS;
-    while (performance.now() < endMs && this.#engine?.flush(DRAIN_BYTES)) await this.#deps.sink.room();
-    this.#engine?.flush();
-  }
-
-  async #serve(): Promise<void> {
-    const { config, registry } = this.#deps;
-    if (config.metricsServer === undefined) return;
-    this.#server = await startHealthServer({
-      ...config.metricsServer,
-      registry,
-      live: { ring: () => this.#checkRing() },
-      ready: {
-        engine: () => (this.#engine ? undefined : "not started yet"),
-        policies: () => (this.#loop ? this.#loop.problem : "not read yet"),
-        ...(this.#cluster && { watches: () => this.#cluster?.lastingProblem(performance.now()) }),
-      },
-    });
-  }
-
-  /** In a cluster the status of the policy says so, and the other policies go on. */
-  #refuseFailedPolicies(): void {
-    const failed = this.#reconciler
-      ?.outcomes()
-      .filter(({ state, hooks }) => state === "Failed" && !isTransient(hooks));
-    const lines = failed?.map(({ ref, message }) => `${policyKey(ref)}: ${message}`) ?? [];
-    if (lines.length > 0) throw new PolicyAttachError(lines);
-  }
-
-  #checkRing(): string | undefined {
-    if (!this.#engine) return undefined;
-    const hooks = this.#totals.read(this.#reconciler?.attachedHooks() ?? []);
-    const posted = hooks.reduce((sum, hook) => sum + hook.posted, this.#engine.processStats().posted);
-    return this.#ringHealth.check({ posted, read: this.#metrics.ringBytes });
-  }
-
-  /** Sensors first, then /proc: a process that starts in between is told of by its record, which wins. */
-  #startEngine(): HookEngine {
-    const engine = this.#openEngine();
-    this.#engine = engine;
-    engine.flush();
-    for (const scanned of this.#scanner.scan()) {
-      this.#pipeline.addScanned(scanned);
-      if (scanned.exe !== "") engine.seedImage(scanned.pid, scanned.exe);
-    }
-    this.#pipeline.start();
-    return engine;
-  }
-
-  #openEngine(): HookEngine {
-    const { config, bpf, logger, sink } = this.#deps;
-    try {
-      return HookEngine.start({
-        objectPath: config.bpfObject,
-        bpf,
-        procfs: config.procfs,
-        logger,
-        onBatch: (batch) => {
-          this.#pipeline.handleBatch(batch);
-          return sink.room();
-        },
-        ...(config.ringBytes !== undefined && { ringBytes: config.ringBytes }),
-      });
-    } catch (cause) {
-      throw new CannotTraceError("this node cannot trace", { cause });
-    }
-  }
-
-  #startLoop(engine: HookEngine): PolicyLoop {
-    const { bpf, logger, files, registry } = this.#deps;
-    const reconciler = new Reconciler({
-      engine,
-      pipeline: this.#pipeline,
-      bootTimeNs: () => bpf.bootTimeNs(),
-      detached: (policy, hook) => this.#totals.settle(policy, hook),
-      policyGone: (policy) => {
-        this.#totals.forget(policy);
-        this.#metrics.forgetPolicy(policy);
-      },
-      nodeLabels: () => this.#cluster?.labels(),
+function openEngine({ config, bpf, logger, sink }: AgentDeps, pipeline: EventPipeline): HookEngine {
+  try {
+    return HookEngine.start({
+      objectPath: config.bpfObject,
+      bpf,
+      procfs: config.procfs,
       logger,
+      onBatch: (batch) => {
+        pipeline.handleBatch(batch);
+        return sink.room();
+      },
+      ...(config.ringBytes !== undefined && { ringBytes: config.ringBytes }),
     });
-    this.#reconciler = reconciler;
-    this.#metrics.watchHooks(() => [
-      ...this.#totals.read(reconciler.attachedHooks()),
-      { hook: "process", ...engine.processStats() },
-    ]);
-    registerHookMetrics(registry, reconciler);
-    const loop = new PolicyLoop({
-      sources: this.#cluster ? [files, this.#cluster.source] : [files],
-      reconciler,
-      logger,
-      onOutcome: () => this.#publish(),
-    });
-    this.#loop = loop;
-    this.#cluster?.onLabels(() => loop.trigger());
-    loop.start();
-    return loop;
+  } catch (cause) {
+    throw new CannotTraceError("this node cannot trace", { cause });
   }
+}
 
-  /** Not before all is known: what an earlier agent wrote must not flicker while this one starts. */
-  #publish(): void {
-    if (!this.#isReady || !this.#cluster || !this.#engine || !this.#reconciler) return;
-    const outcomes = this.#reconciler.outcomes();
-    this.#cluster.publisher.publish(makeTracingNodeStatus(this.#facts(this.#engine), outcomes));
-  }
+/** Exports the last records in pieces as the sink takes them; when the time is up, all that is left at once. */
+async function drain(engine: HookEngine, sink: EventSink): Promise<void> {
+  const endMs = performance.now() + DRAIN_MS;
+  while (performance.now() < endMs && engine.flush(DRAIN_BYTES)) await sink.room();
+  engine.flush();
+}
 
-  #facts({ features }: HookEngine): NodeFacts {
-    const { release, architecture, reasons } = features;
-    return {
-      agentVersion: this.#deps.version,
-      ...(this.#bootTime !== undefined && { bootTime: this.#bootTime }),
-      kernel: { release, architecture: architecture || arch(), features: featureFlags(features), reasons },
-    };
-  }
+/** The reconciler, and what its hooks and the process sensors have counted. */
+function makeReconciler(
+  { bpf, logger, registry }: AgentDeps,
+  { engine, events, cluster }: { engine: HookEngine; events: EventSide; cluster: Cluster | undefined },
+): { reconciler: Reconciler; readCounts: () => HookCounts[] } {
+  const { pipeline, metrics } = events;
+  const totals = new HookTotals();
+  const reconciler = new Reconciler({
+    engine,
+    pipeline,
+    bootTimeNs: () => bpf.bootTimeNs(),
+    detached: (policy, hook) => totals.settle(policy, hook),
+    policyGone: (policy) => {
+      totals.forget(policy);
+      metrics.forgetPolicy(policy);
+    },
+    nodeLabels: () => cluster?.labels(),
+    logger,
+  });
+  const readCounts = () => [
+    ...totals.read(reconciler.attachedHooks()),
+    { hook: "process", ...engine.processStats() },
+  ];
+  metrics.watchHooks(readCounts);
+  registerHookMetrics(registry, reconciler);
+  return { reconciler, readCounts };
+}
+
+function sumPosted(counts: readonly HookCounts[]): number {
+  return counts.reduce((sum, { posted }) => sum + posted, 0);
+}
+
+function nodeFacts({ config, version }: AgentDeps, features: KernelFeatures): NodeFacts {
+  const { release, architecture, reasons } = features;
+  const bootTime = readBootTime(config.procfs);
+  return {
+    agentVersion: version,
+    ...(bootTime !== undefined && { bootTime }),
+    kernel: { release, architecture: architecture || arch(), features: featureFlags(features), reasons },
+  };
+}
+
+/** Without a cluster there is no status that could show the failure; in one, the other policies go on. */
+function refuseFailedPolicies(reconciler: Reconciler): void {
+  const failed = reconciler
+    .outcomes()
+    .filter(({ state, hooks }) => state === "Failed" && !isTransient(hooks));
+  const lines = failed.map(({ ref, message }) => `${policyKey(ref)}: ${message}`);
+  if (lines.length > 0) throw new PolicyAttachError(lines);
 }

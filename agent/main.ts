@@ -5,7 +5,7 @@ import { type ClusterAccess, inClusterAccess, kubeconfigAccess } from "../lib/cl
 import { createLogger, errorText, type Logger } from "../lib/logger.ts";
 import { createRegistry } from "../lib/metrics.ts";
 import packageJson from "../package.json" with { type: "json" };
-import { Agent, CannotTraceError, PolicyAttachError } from "./agent.ts";
+import { type AgentDeps, CannotTraceError, PolicyAttachError, startAgent } from "./agent.ts";
 import { loadBinding } from "./bpf/binding.ts";
 import { type Config, parseCommand } from "./config.ts";
 import { FileSink } from "./events/export/file.ts";
@@ -45,9 +45,10 @@ async function run(config: Config): Promise<void> {
   // Neither the ring's reader nor a signal handler keeps a process alive.
   const alive = setInterval(() => {}, 1 << 30);
   try {
-    const agent = await makeAgent(config, logger);
-    stopOnSignal(agent, logger);
-    await agent.start();
+    const deps = await makeDeps(config, logger);
+    const running = new AsyncDisposableStack();
+    stopOnSignal(running, logger);
+    await startAgent(deps, running);
   } catch (error) {
     clearInterval(alive);
     const isPolicy = error instanceof PolicyFileError || error instanceof PolicyAttachError;
@@ -57,7 +58,7 @@ async function run(config: Config): Promise<void> {
   }
 }
 
-async function makeAgent(config: Config, logger: Logger): Promise<Agent> {
+async function makeDeps(config: Config, logger: Logger): Promise<AgentDeps> {
   const { policyFiles, policyDir, nodeName } = config;
   const files = await readPolicyFiles(
     { files: policyFiles, ...(policyDir !== undefined && { dir: policyDir }) },
@@ -66,7 +67,7 @@ async function makeAgent(config: Config, logger: Logger): Promise<Agent> {
   const access = await connect(config);
   const registry = createRegistry({ component: "agent", version: packageJson.version });
   logger.info(`trigon-agent ${packageJson.version}`, { node: nodeName, kernel: release() });
-  return new Agent({
+  return {
     config,
     version: packageJson.version,
     bpf: loadBinding(),
@@ -75,7 +76,7 @@ async function makeAgent(config: Config, logger: Logger): Promise<Agent> {
     access,
     logger,
     registry,
-  });
+  };
 }
 
 async function connect(config: Config): Promise<ClusterAccess | undefined> {
@@ -95,7 +96,7 @@ function openSink({ exportFilename }: Config, logger: Logger): EventSink {
 }
 
 /** The first signal ends the agent in an orderly way, within a time; a second one at once. */
-function stopOnSignal(agent: Agent, logger: Logger): void {
+function stopOnSignal(running: AsyncDisposableStack, logger: Logger): void {
   let isStopping = false;
   const stop = (signal: NodeJS.Signals) => {
     if (isStopping) process.exit(EXIT.failed);
@@ -103,7 +104,7 @@ function stopOnSignal(agent: Agent, logger: Logger): void {
     logger.info(`${signal}: stopping`);
     const late = `not stopped within ${STOP_SECONDS} s: events may be missing from the export`;
     setTimeout(() => end(logger, EXIT.failed, late), STOP_SECONDS * 1000).unref();
-    agent.stop().then(
+    running.disposeAsync().then(
       () => process.exit(),
       (error: unknown) => end(logger, EXIT.failed, `stop: ${errorText(error)}`),
     );

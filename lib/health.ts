@@ -4,20 +4,24 @@ import type { AddressInfo } from "node:net";
 import type { Registry } from "prom-client";
 import { errorText } from "./logger.ts";
 
-/** Says undefined when all is well, else what is wrong. */
+/** Returns what is wrong; undefined when all is well. */
 export type Check = () => string | undefined;
 
+/** Named checks. They are read at each request, so checks may be added or replaced while the server runs. */
+export interface HealthChecks {
+  /** Checks of /healthz: a failing one means that only a restart helps. */
+  live: Record<string, Check>;
+  /** Checks of /readyz. */
+  ready: Record<string, Check>;
+}
+
 /** Where the server listens and what it answers with. */
-export interface HealthServerOptions {
+export interface HealthServerOptions extends HealthChecks {
   /** Absent: every address. */
   host?: string;
   /** 0: any free port, see the result. */
   port: number;
   registry: Registry;
-  /** Named checks of /healthz: a failing one means that only a restart helps. */
-  live: Record<string, Check>;
-  /** Named checks of /readyz. */
-  ready: Record<string, Check>;
 }
 
 /** A running server. */

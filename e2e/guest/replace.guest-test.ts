@@ -11,7 +11,7 @@ import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { Agent } from "../../agent/agent.ts";
+import { type AgentDeps, startAgent } from "../../agent/agent.ts";
 import { loadBinding } from "../../agent/bpf/binding.ts";
 import { parseCommand } from "../../agent/config.ts";
 import { type EventSink, noExports } from "../../agent/events/export/sink.ts";
@@ -117,7 +117,7 @@ test("each call is told once by each policy while they are edited", async () => 
   // Room for all that is called while the reader waits for a processor.
   const command = parseCommand(["--bpf-object", OBJECT, "--rb-size", "64m"], {}, "node");
   assert.ok(command.kind === "run");
-  const agent = new Agent({
+  const deps: AgentDeps = {
     config: command.config,
     version: "test",
     bpf: loadBinding(),
@@ -126,13 +126,14 @@ test("each call is told once by each policy while they are edited", async () => 
     access: undefined,
     logger,
     registry,
-  });
+  };
+  const running = new AsyncDisposableStack();
   // Neither the agent nor a promise keeps a process alive.
   const alive = setInterval(() => {}, 1 << 30);
   const caller = spawn(ACT, ["count-up", String(NR.setfsuid)], { stdio: ["pipe", "pipe", "inherit"] });
   try {
     await source.edit(1);
-    await agent.start();
+    await startAgent(deps, running);
     caller.stdin.write("start\n");
     for (let edit = 2; edit < EDITS + 2; edit++) {
       const attached = allAre("Attached");
@@ -144,7 +145,7 @@ test("each call is told once by each policy while they are edited", async () => 
     const count = Number(String(output));
     assert.ok(count > EDITS, `only ${count} calls`);
     const unseen = countsOfUnseen(await registry.metrics());
-    await agent.stop();
+    await running.disposeAsync();
     for (const [name, numbers] of sink.numbers) {
       const { missing, ...others } = faults(numbers, count);
       assert.deepEqual(others, { repeated: [], unknown: [] }, name);
