@@ -3,7 +3,8 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { PassThrough } from "node:stream";
 import { cacheDirectory } from "../e2e/cache.ts";
-import { type GuestOptions, startGuest } from "../e2e/guest/guest.ts";
+import { startGuest } from "../e2e/guest/guest.ts";
+import type { GuestOptions } from "../e2e/guest/options.ts";
 
 const RESULTS = resolve(import.meta.dirname, "../build/bench");
 

@@ -1,27 +1,6 @@
 /** Hooks that receive new credentials: where the new and the old ones stand among their parameters, what can change. */
 import type { HookDef } from "./hook-spec.ts";
 
-/** Fields of matchCredChanges. */
-export const CRED_CHANGE_FIELDS = [
-  "uid",
-  "gid",
-  "suid",
-  "sgid",
-  "euid",
-  "egid",
-  "fsuid",
-  "fsgid",
-  "capPermitted",
-  "capEffective",
-  "capInheritable",
-  "capBounding",
-  "capAmbient",
-  "securebits",
-  "userNamespace",
-  "groups",
-  "noNewPrivs",
-] as const;
-
 /** Where a hook has its credentials. */
 export interface CredHook {
   /** Parameter with the new ones; newOfBprm: the parameter is a linux_binprm and its `cred` member has them. */

@@ -1,8 +1,7 @@
 /** JSON Schema of the hook spec and the limits that an agent holds every spec to. */
 import { HOOK_ARGUMENT_TYPES } from "./argument-types.ts";
-import { CRED_CHANGE_FIELDS } from "./cred-hooks.ts";
 import { CURRENT_CAPABILITY_SETS, NAMESPACES } from "./linux.ts";
-import { CRED_CHANGES, CURRENT_CRED_FIELDS } from "./schema/words.ts";
+import { CRED_CHANGE_FIELDS, CRED_CHANGES, CURRENT_CRED_FIELDS } from "./schema/words.ts";
 
 /** What one policy may ask of a node. The compiler reports what exceeds it to the user, and agents refuse it. */
 export const HOOK_SPEC_LIMITS = {

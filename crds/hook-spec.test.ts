@@ -1,11 +1,6 @@
 import { expect, expectTypeOf, test } from "vitest";
-import {
-  encodeHookSpec,
-  HOOK_SPEC_VERSION,
-  type HookSpec,
-  hookSpecHash,
-  parseHookSpec,
-} from "./hook-spec.ts";
+import { HOOK_SPEC_VERSION, type HookSpec } from "./hook-spec.ts";
+import { encodeHookSpec, hookSpecHash, parseHookSpec } from "./hook-spec-codec.ts";
 import { HOOK_SPEC_LIMITS, HOOK_SPEC_SCHEMA } from "./hook-spec-schema.ts";
 
 /** The type of what a schema accepts, for the keywords that HOOK_SPEC_SCHEMA uses. */

@@ -1,12 +1,7 @@
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import {
-  encodeHookSpec,
-  HOOK_SPEC_VERSION,
-  type HookSpec,
-  hookSpecHash,
-  type SelectorDef,
-} from "./hook-spec.ts";
+import { HOOK_SPEC_VERSION, type HookSpec, type SelectorDef } from "./hook-spec.ts";
+import { encodeHookSpec, hookSpecHash } from "./hook-spec-codec.ts";
 import { HOOK_SPEC_LIMITS } from "./hook-spec-schema.ts";
 import { hookSpecConfigMapName, sha256Hex } from "./names.ts";
 import { decodeSpec, encodeSpec, type SpecData } from "./spec-config-map.ts";

@@ -1,13 +1,7 @@
 /** The one codec of a hook-spec ConfigMap: what the operator writes and the agents read. Pure. */
 import { gunzipSync, gzipSync } from "node:zlib";
-import {
-  type HookSpec,
-  type HookSpecError,
-  hashHookSpecText,
-  hookSpecHash,
-  measureHookSpec,
-  parseHookSpec,
-} from "./hook-spec.ts";
+import type { HookSpec, HookSpecError } from "./hook-spec.ts";
+import { hashHookSpecText, hookSpecHash, measureHookSpec, parseHookSpec } from "./hook-spec-codec.ts";
 import { HOOK_SPEC_LIMITS } from "./hook-spec-schema.ts";
 import { HOOK_SPEC_KEYS, hookSpecConfigMapName } from "./names.ts";
 

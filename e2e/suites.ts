@@ -42,6 +42,16 @@ export const SUITES: Suite[] = [
       runCheck(context, "C and C++ are formatted", tool("node"), ["e2e/format-c.ts", "--check"]),
   },
   {
+    name: "arrows",
+    group: "unit",
+    needs: [],
+    run: (context) =>
+      runCheck(context, "imports keep to the arrows of the house, without circles", tool("node"), [
+        tool("depcruise"),
+        ".",
+      ]),
+  },
+  {
     name: "types",
     group: "unit",
     needs: [],

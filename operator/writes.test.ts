@@ -1,7 +1,7 @@
 /** How often the operator writes, whatever state the cluster is in: the real operator on an API server in memory. */
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { encodeHookSpec } from "../crds/hook-spec.ts";
+import { encodeHookSpec } from "../crds/hook-spec-codec.ts";
 import { HOOK_SPEC_LIMITS } from "../crds/hook-spec-schema.ts";
 import { hookSpecConfigMapName, LABELS, MANAGED_BY_OPERATOR } from "../crds/names.ts";
 import type { MemoryApi, Stored, Write } from "../lib/testing/memory-api.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { encodeHookSpec, parseHookSpec } from "../crds/hook-spec.ts";
+import { encodeHookSpec, parseHookSpec } from "../crds/hook-spec-codec.ts";
 import { compilePolicy } from "./compile.ts";
 import {
   errorsOf,

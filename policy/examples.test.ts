@@ -2,13 +2,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import {
-  encodeHookSpec,
-  HOOK_SPEC_VERSION,
-  type HookSpec,
-  hookSpecHash,
-  parseHookSpec,
-} from "../crds/hook-spec.ts";
+import { HOOK_SPEC_VERSION, type HookSpec } from "../crds/hook-spec.ts";
+import { encodeHookSpec, hookSpecHash, parseHookSpec } from "../crds/hook-spec-codec.ts";
 import { type CompileResult, compileParsed, compilePolicy } from "./compile.ts";
 import { parsePolicies } from "./parse.ts";
 import type { PolicyError } from "./problems.ts";

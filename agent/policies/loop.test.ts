@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { hookSpecHash } from "../../crds/hook-spec.ts";
+import { hookSpecHash } from "../../crds/hook-spec-codec.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { until } from "../../lib/testing/waiting.ts";
 import { PolicyLoop } from "./loop.ts";

@@ -1,7 +1,5 @@
 /** The closed vocabularies of policies, in the order in which messages list them. */
 
-import { CRED_CHANGE_FIELDS } from "../cred-hooks.ts";
-
 /** Operators on arguments. */
 export const ARGUMENT_OPERATORS = [
   "Equal",
@@ -85,6 +83,27 @@ export const CURRENT_CRED_FIELDS = [
 
 /** Comparisons of those fields; ours. */
 export const CRED_OPERATORS = ["Equal", "NotEqual", "InRange", "NotInRange"] as const;
+
+/** Fields of matchCredChanges. */
+export const CRED_CHANGE_FIELDS = [
+  "uid",
+  "gid",
+  "suid",
+  "sgid",
+  "euid",
+  "egid",
+  "fsuid",
+  "fsgid",
+  "capPermitted",
+  "capEffective",
+  "capInheritable",
+  "capBounding",
+  "capAmbient",
+  "securebits",
+  "userNamespace",
+  "groups",
+  "noNewPrivs",
+] as const;
 
 /** How credentials can change; ours. */
 export const CRED_CHANGES = ["Changed", "Raised", "Dropped"] as const;

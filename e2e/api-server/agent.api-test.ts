@@ -13,7 +13,8 @@ import { PodStore } from "../../agent/pods/pod-store.ts";
 import type { ConfigMap } from "../../agent/policies/sources/candidates.ts";
 import { makeHookSpec } from "../../agent/policies/testing/policies.ts";
 import { makeTracingNodeStatus, type TracingNodeStatus } from "../../agent/status/tracing-node.ts";
-import { encodeHookSpec, type HookSpec, hookSpecHash } from "../../crds/hook-spec.ts";
+import type { HookSpec } from "../../crds/hook-spec.ts";
+import { encodeHookSpec, hookSpecHash } from "../../crds/hook-spec-codec.ts";
 import {
   FIELD_MANAGERS,
   HOOK_SPEC_KEYS,

@@ -2,8 +2,9 @@
 import { parseArgs } from "node:util";
 import { cacheDirectory } from "../cache.ts";
 import { splitCommand } from "../command-line.ts";
-import { type Guest, type GuestEnd, type GuestOptions, startGuest } from "./guest.ts";
+import { type Guest, type GuestEnd, startGuest } from "./guest.ts";
 import { DEFAULT_KERNEL, isKernelName, KERNEL_NAMES } from "./kernels.ts";
+import type { GuestOptions } from "./options.ts";
 
 const USAGE = `npm run guest -- [OPTIONS] -- COMMAND [ARGUMENT…]
 

@@ -10,8 +10,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { makeArgs, makeSelector } from "../../agent/hooks/testing/hooks.ts";
-import { CRED_CHANGE_FIELDS } from "../../crds/cred-hooks.ts";
 import type { CredChange, CredChangeField, FilterDef } from "../../crds/hook-spec.ts";
+import { CRED_CHANGE_FIELDS } from "../../crds/schema/words.ts";
 import { ACT, act, type Hit, makeHookOn, NR, QUIET, run, TestEngine } from "./test-engine.ts";
 
 let engine: TestEngine;

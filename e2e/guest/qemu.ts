@@ -1,5 +1,5 @@
 /** The command line of QEMU. Guests are emulated (TCG): they run wherever the tests run, nested or not. */
-import type { GuestOptions } from "./guest.ts";
+import type { GuestOptions } from "./options.ts";
 
 /** Files and sockets of one boot. */
 export interface Boot {

@@ -31,8 +31,8 @@ import {
   USER_NS,
 } from "../../agent/records/layout.ts";
 import { type ArgType, type ArgumentFamily, traitsOf } from "../../crds/argument-types.ts";
-import { CRED_CHANGE_FIELDS } from "../../crds/cred-hooks.ts";
 import type { CredChangeField } from "../../crds/hook-spec.ts";
+import { CRED_CHANGE_FIELDS } from "../../crds/schema/words.ts";
 
 /** What every record begins with. */
 export interface Header {

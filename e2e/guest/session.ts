@@ -1,5 +1,5 @@
 /** What runs in a guest once its root is there: /run/trigon/session.sh, written on the host. */
-import type { GuestOptions } from "./guest.ts";
+import type { GuestOptions } from "./options.ts";
 
 /** Quotes a word for sh. */
 export function quote(word: string): string {

@@ -1,5 +1,5 @@
 /** Brings the ConfigMaps of one policy to what is planned. */
-import { hookSpecHash } from "../../crds/hook-spec.ts";
+import { hookSpecHash } from "../../crds/hook-spec-codec.ts";
 import {
   FIELD_MANAGERS,
   hookSpecConfigMapName,

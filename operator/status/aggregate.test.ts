@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { HASH, makeNode } from "../testing/data.ts";
-import { aggregate, type PolicyFacts } from "./aggregate.ts";
+import { aggregate } from "./aggregate.ts";
+import type { PolicyFacts } from "./conditions.ts";
 import { withTransitionTimes } from "./conditions.ts";
 import type { NodeFact } from "./node-index.ts";
 import { conditionOf, type NewCondition, type NewPolicyStatus } from "./policy-status.ts";

@@ -1,22 +1,8 @@
 /** Makes a policy's status from the reports of all nodes. Pure; its size is bounded however many nodes there are. */
-import type { PolicyReason } from "../../crds/conditions.ts";
-import { makeConditions } from "./conditions.ts";
+import { makeConditions, type PolicyFacts } from "./conditions.ts";
 import type { NodeFact } from "./node-index.ts";
 import type { NewPolicyStatus } from "./policy-status.ts";
 import { byNode, MAX_LISTED, tally } from "./tally.ts";
-
-/** What the operator knows about a policy besides its nodes. */
-export interface PolicyFacts {
-  /** metadata.generation that this is about. */
-  generation: number;
-  /** The spec that nodes should run: of this generation, or the last good one. */
-  wanted?: { hash: string; hookCount: number; generation?: number | undefined };
-  /** Why this generation does not run. */
-  problem?: {
-    reason: Extract<PolicyReason, "InvalidSpec" | "DistributionFailed" | "Terminating">;
-    message: string;
-  };
-}
 
 /** The whole status except for the times of its conditions. */
 export function aggregate(facts: PolicyFacts, nodes: Iterable<NodeFact>): NewPolicyStatus {

@@ -1,9 +1,21 @@
 /** Ready, Reconciling and Stalled of a policy, and the sentences in them. Pure. */
-import { CONDITIONS } from "../../crds/conditions.ts";
-import type { PolicyFacts } from "./aggregate.ts";
+import { CONDITIONS, type PolicyReason } from "../../crds/conditions.ts";
 import type { Condition, NewCondition } from "./policy-status.ts";
 import { conditionOf } from "./policy-status.ts";
 import type { ListedNode, NodeSummary } from "./tally.ts";
+
+/** What the operator knows about a policy besides its nodes. */
+export interface PolicyFacts {
+  /** metadata.generation that this is about. */
+  generation: number;
+  /** The spec that nodes should run: of this generation, or the last good one. */
+  wanted?: { hash: string; hookCount: number; generation?: number | undefined };
+  /** Why this generation does not run. */
+  problem?: {
+    reason: Extract<PolicyReason, "InvalidSpec" | "DistributionFailed" | "Terminating">;
+    message: string;
+  };
+}
 
 type Verdict = Pick<NewCondition, "status" | "reason" | "message">;
 

@@ -1,5 +1,6 @@
 /** Test data of this room. */
-import { HOOK_SPEC_VERSION, type HookSpec, hookSpecHash } from "../../crds/hook-spec.ts";
+import { HOOK_SPEC_VERSION, type HookSpec } from "../../crds/hook-spec.ts";
+import { hookSpecHash } from "../../crds/hook-spec-codec.ts";
 import { hookSpecConfigMapName } from "../../crds/names.ts";
 import { encodeSpec } from "../../crds/spec-config-map.ts";
 import type { KubeObject } from "../../lib/resources.ts";

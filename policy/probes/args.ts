@@ -8,19 +8,11 @@ import { quote } from "../suggest.ts";
 import type { ProbeArgument } from "../types.ts";
 import { compileBuffer } from "./buffers.ts";
 import type { Call } from "./calls.ts";
+import type { ArgRules, ProbeContext } from "./context.ts";
 import { compileMembers } from "./members.ts";
-import type { ProbeContext } from "./probe.ts";
 import { parametersOf, prototypeOf } from "./prototypes.ts";
 
 const SOURCES = ["current_task", "pt_regs"] as const;
-
-/** What the kind of hook says about its values. */
-export interface ArgRules {
-  section: HookSection;
-  syscall: boolean;
-  /** A tracepoint whose values are fields of its trace event, not parameters. */
-  fields: boolean;
-}
 
 interface Values {
   args?: ProbeArgument[];

@@ -4,7 +4,7 @@ import type { ArgDef } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import type { Problems } from "../problems.ts";
 import type { ProbeArgument } from "../types.ts";
-import type { ArgRules } from "./args.ts";
+import type { ArgRules } from "./context.ts";
 
 const NO_EFFECT = "has no effect: leave it out, or give the argument the type char_buf instead of";
 /** Registers that parameters come in. */

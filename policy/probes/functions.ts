@@ -5,7 +5,8 @@ import type { FunctionProbe } from "../types.ts";
 import { isGone } from "../warnings/noise.ts";
 import { checkArgsOfCall, compileArgs } from "./args.ts";
 import { resolveCalls } from "./calls.ts";
-import { compileCommon, type ProbeContext } from "./probe.ts";
+import type { ProbeContext } from "./context.ts";
+import { compileCommon } from "./probe.ts";
 import { checkReturnAction, compileReturn } from "./return.ts";
 
 /** One hook per function that the probe stands for. */

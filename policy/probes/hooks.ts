@@ -3,9 +3,9 @@ import type { HookDef, HookSection } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import type { Problems } from "../problems.ts";
 import type { PolicySpec } from "../types.ts";
+import type { ProbeContext } from "./context.ts";
 import { compileFunction } from "./functions.ts";
 import { compileLsmHook } from "./lsm.ts";
-import type { ProbeContext } from "./probe.ts";
 import { compileTracepoint } from "./tracepoints.ts";
 
 /** Every hook of a section; a probe on a list makes one hook per entry. */

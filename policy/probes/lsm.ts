@@ -5,7 +5,8 @@ import type { Problems } from "../problems.ts";
 import { quote } from "../suggest.ts";
 import type { LsmProbe } from "../types.ts";
 import { checkArgsOfCall, compileArgs } from "./args.ts";
-import { compileCommon, type ProbeContext } from "./probe.ts";
+import type { ProbeContext } from "./context.ts";
+import { compileCommon } from "./probe.ts";
 import { lsmHint } from "./prototypes.ts";
 
 const HOOK = /^[a-z_][a-z0-9_]*$/;

@@ -4,7 +4,7 @@ import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import type { Problems } from "../problems.ts";
 import { quote } from "../suggest.ts";
 import type { ProbeArgument } from "../types.ts";
-import type { ArgRules } from "./args.ts";
+import type { ArgRules } from "./context.ts";
 
 const LEVELS = 10;
 /** The first level may be an index alone: the value points into an array. */

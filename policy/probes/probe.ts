@@ -1,22 +1,12 @@
 /** What all kinds of probes have in common: selectors, message, tags. */
-import type { HookDef, HookSection, SelectorDef } from "../../crds/hook-spec.ts";
+import type { HookDef, SelectorDef } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import { child, type Problems } from "../problems.ts";
 import type { SelectorScope } from "../selectors/scope.ts";
 import { compileSelector } from "../selectors/selector.ts";
 import { checkSubstrings } from "../selectors/substrings.ts";
-import type { PolicySpec, Selector } from "../types.ts";
-import type { Lists } from "./lists.ts";
-
-/** Where a probe stands, and what it can refer to. */
-export interface ProbeContext {
-  section: HookSection;
-  /** `spec.kprobes[0]`. */
-  path: string;
-  lists: Lists;
-  macros: PolicySpec["selectorsMacros"];
-  problems: Problems;
-}
+import type { Selector } from "../types.ts";
+import type { ProbeContext } from "./context.ts";
 
 const MIN_TEXT = 2;
 

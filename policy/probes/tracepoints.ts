@@ -5,7 +5,8 @@ import type { Problems } from "../problems.ts";
 import { quote } from "../suggest.ts";
 import type { TracepointProbe } from "../types.ts";
 import { compileArgs } from "./args.ts";
-import { compileCommon, type ProbeContext } from "./probe.ts";
+import type { ProbeContext } from "./context.ts";
+import { compileCommon } from "./probe.ts";
 
 const WORD = /^[A-Za-z_][A-Za-z0-9_-]*$/;
 

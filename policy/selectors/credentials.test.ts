@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { CRED_CHANGE_FIELDS } from "../../crds/cred-hooks.ts";
+import { CRED_CHANGE_FIELDS } from "../../crds/schema/words.ts";
 import { compilePolicy } from "../compile.ts";
 import { errorsOf, hooksOf, type Loose, makePolicy, makeSelectorPolicy } from "../testing/policies.ts";
 

@@ -1,7 +1,8 @@
 /** Filters on credentials: matchCurrentCred, matchCredChanges. */
-import { CRED_CHANGE_FIELDS, credHookNames, credHookOf } from "../../crds/cred-hooks.ts";
+import { credHookNames, credHookOf } from "../../crds/cred-hooks.ts";
 import type { CredChangeField, CurrentCredField, FilterDef } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
+import { CRED_CHANGE_FIELDS } from "../../crds/schema/words.ts";
 import { child, type Problems } from "../problems.ts";
 import { quote } from "../suggest.ts";
 import type { CredChangeMatch, CurrentCredMatch } from "../types.ts";

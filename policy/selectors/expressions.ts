@@ -5,7 +5,7 @@ import { compileExpression, depthOf } from "../expressions/compile.ts";
 import { ExpressionError, parseExpression } from "../expressions/parse.ts";
 import { child, type Problems } from "../problems.ts";
 import type { ArgumentMatch } from "../types.ts";
-import type { Window } from "./arguments.ts";
+import type { Window } from "./positions.ts";
 import type { SelectorScope } from "./scope.ts";
 
 /** True if any of the values holds; undefined when an error was reported. */

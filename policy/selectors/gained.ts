@@ -3,7 +3,7 @@ import { traitsOf, typesOf } from "../../crds/argument-types.ts";
 import type { FilterDef } from "../../crds/hook-spec.ts";
 import { child, type Problems } from "../problems.ts";
 import type { ArgumentMatch } from "../types.ts";
-import { findPositions, isThereAtEntry, type Window } from "./arguments.ts";
+import { findPositions, isThereAtEntry, type Window } from "./positions.ts";
 import type { SelectorScope } from "./scope.ts";
 
 const RIGHT = "args: [OLD, NEW], the positions of two capability sets";

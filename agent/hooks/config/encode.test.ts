@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import type { FilterDef, HookDef } from "../../../crds/hook-spec.ts";
 import { HookError } from "../hook-error.ts";
-import type { BufferConfig } from "../targets/buffers.ts";
 import { makeArgs, makeHook, makeSelector } from "../testing/hooks.ts";
 import { type ConfigImage, encodeConfig } from "./encode.ts";
+import type { BufferConfig } from "./filters.ts";
 import {
   BUFFER_CONFIG,
   ENUMERATORS as E,

@@ -4,8 +4,6 @@ import type { CredChange, CurrentCredField, FilterDef, HookDef } from "../../../
 import { type CurrentCapabilitySet, NAMESPACES, type NamespaceName } from "../../../crds/linux.ts";
 import { HookError } from "../hook-error.ts";
 import type { Walk } from "../kernel/resolve.ts";
-import type { FollowedList } from "../processes/running.ts";
-import type { BufferConfig } from "../targets/buffers.ts";
 import { describeArgument, describeExpression, describeGained } from "./argument-filters.ts";
 import {
   bits,
@@ -18,6 +16,11 @@ import {
 } from "./comparisons.ts";
 import { ENUMERATORS as E, FILTER_CONFIG, HOOK_CONFIG } from "./layout.ts";
 import { CRED_FIELD_NUMBERS, capabilitySet, namespaceKind } from "./linux-enumerators.ts";
+
+/** Processes that are followed to what they start: those that run a file, or have a pid (in their own pid namespace). */
+export type FollowedList =
+  | { by: "path"; values: readonly string[] }
+  | { by: "pid" | "namespacePid"; values: readonly number[] };
 
 /** What differs between nodes and between attachments of the same definition. */
 export interface Resolution {
@@ -44,6 +47,17 @@ export interface Resolution {
 export interface HashOperand {
   parameter: number;
   ofBprm: boolean;
+}
+
+/** struct buffer_config. */
+export interface BufferConfig {
+  /** Most bytes that are read. */
+  limit: number;
+  /** That holds the size; RETURN_ARG: what the function returned. */
+  parameter: number;
+  /** Bytes of the size; 0: there are `limit` bytes. */
+  width: 0 | 1 | 2 | 4 | 8;
+  signed: boolean;
 }
 
 /** struct field_config. */

@@ -1,9 +1,10 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { BpfMap } from "../../bpf/binding.ts";
+import type { FollowedList } from "../config/filters.ts";
 import { FOLLOW_SEED } from "../config/layout.ts";
 import { encodePath } from "../config/path-tables.ts";
 import { type FollowMaps, FollowTable } from "./follow-table.ts";
-import type { FollowedList, RunningProcess } from "./running.ts";
+import type { RunningProcess } from "./running.ts";
 
 /** A map of the kernel in memory. */
 function makeMap(maxEntries = Number.POSITIVE_INFINITY) {

@@ -1,9 +1,10 @@
 /** Lists whose processes are followed to what they start: a bit each in the kernel side's maps, on the whole node. */
 import { type BpfMap, isBpfError } from "../../bpf/binding.ts";
+import type { FollowedList } from "../config/filters.ts";
 import { FOLLOW_PID, FOLLOW_SEED } from "../config/layout.ts";
 import { encodePath } from "../config/path-tables.ts";
 import { HookError } from "../hook-error.ts";
-import { type FollowedList, followedAmong, type RunningProcess } from "./running.ts";
+import { followedAmong, type RunningProcess } from "./running.ts";
 
 const BITS = 64;
 /** Looks into /proc; each finds what was forked in between by processes that were not known yet. */

@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { type FollowedList, followedAmong, readRunning } from "./running.ts";
+import type { FollowedList } from "../config/filters.ts";
+import { followedAmong, readRunning } from "./running.ts";
 
 describe("who is followed among", () => {
   // pid 1 is init, 2 the parent of kernel threads

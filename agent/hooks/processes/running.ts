@@ -9,11 +9,7 @@ import {
   parseStat,
   parseStatus,
 } from "../../process/proc-files.ts";
-
-/** Processes that are followed to what they start: those that run a file, or have a pid (in their own pid namespace). */
-export type FollowedList =
-  | { by: "path"; values: readonly string[] }
-  | { by: "pid" | "namespacePid"; values: readonly number[] };
+import type { FollowedList } from "../config/filters.ts";
 
 /** One that /proc shows. */
 export interface RunningProcess {

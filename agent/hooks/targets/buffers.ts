@@ -2,22 +2,12 @@
 import { traitsOf } from "../../../crds/argument-types.ts";
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
 import type { BtfType, FuncProto, KernelBtf } from "../../bpf/binding.ts";
+import type { BufferConfig } from "../config/filters.ts";
 import { MAX_DATA, MAX_STRING, RETURN_ARG } from "../config/layout.ts";
 import { HookError } from "../hook-error.ts";
 import { typeOfArgument } from "./walks.ts";
 
 type Types = Pick<KernelBtf, "describeType" | "structId">;
-
-/** struct buffer_config. */
-export interface BufferConfig {
-  /** Most bytes that are read. */
-  limit: number;
-  /** That holds the size; RETURN_ARG: what the function returned. */
-  parameter: number;
-  /** Bytes of the size; 0: there are `limit` bytes. */
-  width: 0 | 1 | 2 | 4 | 8;
-  signed: boolean;
-}
 
 /** The buffers among the arguments, by position. `proto` is that of the function whose parameters the hook gets. */
 export function resolveBuffers(

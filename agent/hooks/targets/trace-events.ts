@@ -3,11 +3,11 @@ import { readdirSync, readFileSync } from "node:fs";
 import { type ArgType, isKernelStructure, traitsOf } from "../../../crds/argument-types.ts";
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
 import { didYouMean } from "../../../policy/suggest.ts";
-import type { FieldConfig } from "../config/filters.ts";
+import type { BufferConfig, FieldConfig } from "../config/filters.ts";
 import { ENUMERATORS as E, MAX_ARGS } from "../config/layout.ts";
 import { HookError } from "../hook-error.ts";
 import { fitsDeclared } from "../kernel/prototype.ts";
-import { type BufferConfig, bufferLimit, fixedBuffer } from "./buffers.ts";
+import { bufferLimit, fixedBuffer } from "./buffers.ts";
 
 /** A field of an event as its format file describes it. */
 export interface EventField extends FieldConfig {

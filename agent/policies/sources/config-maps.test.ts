@@ -1,6 +1,7 @@
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { encodeHookSpec, type HookSpec, hookSpecHash } from "../../../crds/hook-spec.ts";
+import type { HookSpec } from "../../../crds/hook-spec.ts";
+import { encodeHookSpec, hookSpecHash } from "../../../crds/hook-spec-codec.ts";
 import { HOOK_SPEC_KEYS, hookSpecConfigMapName, LABELS, policyKey } from "../../../crds/names.ts";
 import type { Logger } from "../../../lib/logger.ts";
 import { makeHookSpec } from "../testing/policies.ts";

@@ -1,0 +1,23 @@
+/** Where the parts of a probe stand, for those that compile them. */
+import type { HookSection } from "../../crds/hook-spec.ts";
+import type { Problems } from "../problems.ts";
+import type { PolicySpec } from "../types.ts";
+import type { Lists } from "./lists.ts";
+
+/** Where a probe stands, and what it can refer to. */
+export interface ProbeContext {
+  section: HookSection;
+  /** `spec.kprobes[0]`. */
+  path: string;
+  lists: Lists;
+  macros: PolicySpec["selectorsMacros"];
+  problems: Problems;
+}
+
+/** What the kind of hook says about its values. */
+export interface ArgRules {
+  section: HookSection;
+  syscall: boolean;
+  /** A tracepoint whose values are fields of its trace event, not parameters. */
+  fields: boolean;
+}
