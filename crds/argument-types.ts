@@ -13,7 +13,7 @@ interface CommonTraits {
   only?: "tracepoints";
 }
 
-/** The family says what a value is, and with that how policies compare it. */
+/** The family is what a value is, and decides how policies compare it. */
 type FamilyTraits =
   | { family: "integer" | "capability"; width: 1 | 2 | 4 | 8; signed: boolean }
   /** Whether the call or the parameter's type gives the number of bytes. */

@@ -172,7 +172,7 @@ export type ReturnFilterDef =
   | { match: "return"; negate: boolean; compare: "range"; ranges: Range[] }
   | { match: "return"; negate: boolean; compare: "mask"; masks: Decimal[] };
 
-/** How a text is compared: as a whole, at its beginning, at its end, anywhere. */
+/** How a string is compared: as a whole, at its beginning, at its end, anywhere. */
 export type TextComparison = "equal" | "prefix" | "postfix" | "substring" | "substringIgnoreCase";
 
 /** Kinds of files. */

@@ -27,7 +27,7 @@ export function didYouMean(written: string, names: Iterable<string>, count = 1):
   return `: did you mean ${near.length > 0 ? `${near.join(", ")} or ` : ""}${last}?`;
 }
 
-/** What the user wrote, in quotes, cut when long; for anything but a text or a number its kind. */
+/** What the user wrote, in quotes, cut when long; for anything but a string or a number what it is. */
 export function quote(written: unknown): string {
   if (typeof written === "object" && written !== null) return Array.isArray(written) ? "a list" : "an object";
   const text = typeof written === "string" ? JSON.stringify(written) : String(written);
