@@ -43,7 +43,7 @@ const STRING = { family: "string", read: "VALUE_STRING" } as const;
 const NOT_READ = undefined;
 
 /** Every argument type that the CRDs know, in their order. */
-export const ARGUMENT_TRAITS = {
+const ARGUMENT_TRAITS = {
   auto: { family: "placeholder", only: "tracepoints" },
   int: signed(4),
   sint8: signed(1),

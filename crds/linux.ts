@@ -72,7 +72,6 @@ export const NAMESPACE_FILES = {
 } as const;
 
 export type NamespaceName = keyof typeof NAMESPACE_FILES;
-export type NamespaceFile = (typeof NAMESPACE_FILES)[NamespaceName];
 
 /** The namespaces by their names in policies. */
 export const NAMESPACES = Object.keys(NAMESPACE_FILES) as NamespaceName[];

@@ -56,7 +56,6 @@ export const LABELS = {
 /** Values of the labels above, and the selectors that agents and operator list with. */
 export const MANAGED_BY_OPERATOR = "trigon-operator";
 export const AGENT_COMPONENT = "agent";
-export const OPERATOR_COMPONENT = "operator";
 export const HOOK_SPEC_SELECTOR = `${LABELS.managedBy}=${MANAGED_BY_OPERATOR},${LABELS.policy}`;
 export const AGENT_POD_SELECTOR = `${LABELS.name}=trigon,${LABELS.component}=${AGENT_COMPONENT}`;
 

@@ -52,6 +52,18 @@ export const SUITES: Suite[] = [
       ]),
   },
   {
+    name: "unused code",
+    group: "unit",
+    needs: [],
+    async run(context) {
+      await runCheck(context, "everything is used", tool("node"), [tool("knip")]);
+      await runCheck(context, "what ships is used by what ships", tool("node"), [
+        tool("knip"),
+        "--production",
+      ]);
+    },
+  },
+  {
     name: "types",
     group: "unit",
     needs: [],

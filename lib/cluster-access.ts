@@ -17,7 +17,7 @@ export interface ClusterAccess {
 }
 
 /** Where the kubelet mounts the service account. */
-export const SERVICE_ACCOUNT_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount";
+const SERVICE_ACCOUNT_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /** The kubelet renews a bound token long before it expires; client-go reads it once a minute, too. */
 const TOKEN_MAX_AGE_MS = 60_000;

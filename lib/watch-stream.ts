@@ -97,7 +97,7 @@ function parseEvent(step: string, line: string): WatchEvent {
 }
 
 /** Splits a byte stream at line feeds; a last line without one is incomplete and dropped. */
-export async function* readLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
+async function* readLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
   let pending: Buffer[] = [];
   for await (const chunk of chunks) {
     let start = 0;

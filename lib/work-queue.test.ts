@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { makeLogger } from "./testing/api-server.ts";
-import { TerminalError, type Work, WorkQueue, type WorkQueueOptions } from "./work-queue.ts";
+import { type Work, WorkQueue, type WorkQueueOptions } from "./work-queue.ts";
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -61,19 +61,6 @@ test("work that throws is repeated with growing delays, and success forgets them
   expect(times).toEqual([0, 100, 300, 700, 1100]);
 });
 
-test("a terminal error waits for a new add", async () => {
-  const work = vi.fn(async () => {
-    throw new TerminalError("never");
-  });
-  const queue = makeQueue(work);
-  queue.add("a");
-  await vi.advanceTimersByTimeAsync(60_000);
-  expect(work).toHaveBeenCalledTimes(1);
-  queue.add("a");
-  await settle();
-  expect(work).toHaveBeenCalledTimes(2);
-});
-
 test("no more keys run at a time than the concurrency allows", async () => {
   let running = 0;
   let most = 0;
@@ -89,21 +76,6 @@ test("no more keys run at a time than the concurrency allows", async () => {
   for (const key of "abcdef") queue.add(key);
   await vi.advanceTimersByTimeAsync(1_000);
   expect(most).toBe(2);
-});
-
-test("starts are spread to the rate", async () => {
-  const times: number[] = [];
-  const start = Date.now();
-  const queue = makeQueue(
-    async () => {
-      times.push(Date.now() - start);
-      return undefined;
-    },
-    { startsPerSecond: 10 },
-  );
-  for (const key of "abc") queue.add(key);
-  await vi.advanceTimersByTimeAsync(1_000);
-  expect(times).toEqual([0, 100, 200]);
 });
 
 test("addAfter keeps the earlier of two times, and add makes it now", async () => {

@@ -2,22 +2,15 @@
 import { type BackoffOptions, backoffMs } from "./backoff.ts";
 import { errorText, type Logger } from "./logger.ts";
 
-/** Thrown by work that a repetition cannot help; a new `add` runs it again. */
-export class TerminalError extends Error {
-  override readonly name = "TerminalError";
-}
-
 /** How the work is done. */
 export interface WorkQueueOptions {
   name: string;
   logger: Logger;
   concurrency?: number;
   backoff?: BackoffOptions;
-  /** Starts per second over all keys; absent: as many as there are. */
-  startsPerSecond?: number;
   random?: () => number;
-  /** Told after each run. */
-  onDone?(key: string, result: "ok" | "retry" | "terminal", seconds: number): void;
+  /** Called after each run. */
+  onDone?(key: string, result: "ok" | "retry", seconds: number): void;
 }
 
 /** What is done for a key; asks to run again later by resolving with a delay. */
@@ -32,8 +25,6 @@ export class WorkQueue {
   readonly #dirty = new Set<string>();
   readonly #timers = new Map<string, { at: number; timer: NodeJS.Timeout }>();
   readonly #failures = new Map<string, number>();
-  #pace: NodeJS.Timeout | undefined;
-  #nextStartAt = 0;
   #work: Work | undefined;
   #isStopped = false;
 
@@ -79,7 +70,6 @@ export class WorkQueue {
   async stop(): Promise<void> {
     this.#isStopped = true;
     for (const key of [...this.#timers.keys()]) this.#cancelTimer(key);
-    clearTimeout(this.#pace);
     this.#ready.clear();
     this.#dirty.clear();
     await Promise.all(this.#running.values());
@@ -94,35 +84,21 @@ export class WorkQueue {
     const work = this.#work;
     if (work === undefined || this.#isStopped) return;
     for (const key of this.#ready) {
-      if (this.#running.size >= (this.#options.concurrency ?? 1) || this.#mustPace()) return;
+      if (this.#running.size >= (this.#options.concurrency ?? 1)) return;
       this.#ready.delete(key);
       this.#running.set(key, this.#run(key, work));
     }
   }
 
-  /** True when the rate is used up; dispatching goes on by itself when it is not. */
-  #mustPace(): boolean {
-    const { startsPerSecond } = this.#options;
-    if (startsPerSecond === undefined) return false;
-    const now = Date.now();
-    if (now < this.#nextStartAt) {
-      clearTimeout(this.#pace);
-      this.#pace = setTimeout(() => this.#dispatch(), this.#nextStartAt - now);
-      return true;
-    }
-    this.#nextStartAt = now + 1000 / startsPerSecond;
-    return false;
-  }
-
   async #run(key: string, work: Work): Promise<void> {
     const started = performance.now();
-    let result: "ok" | "retry" | "terminal" = "ok";
+    let result: "ok" | "retry" = "ok";
     let againAfterMs: number | undefined;
     try {
       againAfterMs = (await work(key))?.againAfterMs;
       this.#failures.delete(key);
     } catch (error) {
-      result = error instanceof TerminalError ? "terminal" : "retry";
+      result = "retry";
       againAfterMs = this.#failed(key, error);
     }
     this.#running.delete(key);
@@ -132,14 +108,9 @@ export class WorkQueue {
     this.#dispatch();
   }
 
-  /** How long to wait before the next try; undefined: until someone adds the key. */
-  #failed(key: string, error: unknown): number | undefined {
+  /** Counts and logs the failure; returns how long to wait before the next try. */
+  #failed(key: string, error: unknown): number {
     const { name, logger, backoff = { initialMs: 200, maxMs: 60_000 }, random = Math.random } = this.#options;
-    if (error instanceof TerminalError) {
-      this.#failures.delete(key);
-      logger.error(`${name} ${key} failed for good: ${errorText(error)}`);
-      return undefined;
-    }
     const failures = this.#failures.get(key) ?? 0;
     this.#failures.set(key, failures + 1);
     const ms = Math.round(backoffMs(backoff, failures, random));

@@ -14,11 +14,6 @@ export function closestNames(written: string, names: Iterable<string>, count: nu
   return near.slice(0, count).map(({ name }) => name);
 }
 
-/** The closest of the names, or undefined when none is near. */
-export function closest(written: string, names: Iterable<string>): string | undefined {
-  return closestNames(written, names, 1)[0];
-}
-
 /** `: did you mean "A"?`, with up to `count` names; nothing when none is near. */
 export function didYouMean(written: string, names: Iterable<string>, count = 1): string {
   const near = closestNames(written, names, count).map((name) => JSON.stringify(name));

@@ -58,7 +58,7 @@ export interface ExecRecord {
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The string in a byte range; invalid UTF-8 becomes U+FFFD, a NUL ends it. */
-export function decodeText(bytes: Uint8Array, start: number, end: number): string {
+function decodeText(bytes: Uint8Array, start: number, end: number): string {
   const nul = bytes.indexOf(0, start);
   return decoder.decode(bytes.subarray(start, nul >= 0 && nul < end ? nul : end));
 }

@@ -17,16 +17,13 @@ export const {
   RECORD_CRED_FAILED,
   RECORD_CWD_TRUNCATED,
   RECORD_CWD_ROOT,
-  RECORD_EXEC_SECURE,
   RECORD_NS_FAILED,
   RECORD_RETURN,
   RECORD_CRED_CHANGE,
   RECORD_KERNEL_STACK,
   RECORD_USER_STACK,
   RECORD_HASH,
-  ARG_OK,
   ARG_READ_FAILED,
-  ARG_TRUNCATED,
   EXEC_SETUID,
   EXEC_SETGID,
   EXEC_FILE_CAPS,
@@ -68,7 +65,6 @@ export const HOOK = STRUCTS.hook_record.members;
 export const HOOK_SIZE = STRUCTS.hook_record.size;
 
 /** struct arg_slot; `room` bytes of payload follow. */
-export const SLOT = STRUCTS.arg_slot.members;
 export const SLOT_SIZE = STRUCTS.arg_slot.size;
 
 export const CRED_REST = STRUCTS.cred_rest_value.members;

@@ -2,7 +2,7 @@
 import { count, int64, list, object, type Structural, text, word } from "./structural.ts";
 
 /** Conditions as every Kubernetes tool expects them. */
-export const CONDITIONS: Structural = list(
+const CONDITIONS: Structural = list(
   "Ready always; Reconciling and Stalled while they are true.",
   object(
     "A fact about the policy.",

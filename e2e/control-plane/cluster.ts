@@ -125,7 +125,7 @@ export class Cluster {
 const READY = '{.items[*].status.conditions[?(@.type=="Ready")].status}';
 
 /** Node names are node-1, node-2 … */
-export const nodeName = (index: number) => `node-${index + 1}`;
+const nodeName = (index: number) => `node-${index + 1}`;
 
 function describeNodes(kernels: KernelName[]): string {
   return kernels.map((kernel, index) => `${nodeName(index)} (Linux ${kernel})`).join(" and ");

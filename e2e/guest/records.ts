@@ -1,5 +1,6 @@
 /** Records of the ring as plain objects, for tests: clear where agent/records/decode.ts is fast. */
 
+import { STRUCTS } from "../../agent/records/layout.gen.ts";
 import {
   BUFFER_SIZE,
   CRED,
@@ -26,13 +27,14 @@ import {
   RECORD_KERNEL_STACK,
   RECORD_RETURN,
   RECORD_USER_STACK,
-  SLOT,
   SLOT_SIZE,
   USER_NS,
 } from "../../agent/records/layout.ts";
 import { type ArgType, type ArgumentFamily, traitsOf } from "../../crds/argument-types.ts";
 import type { CredChangeField } from "../../crds/hook-spec.ts";
 import { CRED_CHANGE_FIELDS } from "../../crds/schema/words.ts";
+
+const SLOT = STRUCTS.arg_slot.members;
 
 /** What every record begins with. */
 export interface Header {

@@ -11,7 +11,7 @@ import type { NodeFact } from "../status/node-index.ts";
 import type { NodeEntry } from "../status/node-report.ts";
 
 /** A spec of the cluster-scoped policy `p` with one hook per call. */
-export function makeSpec(...calls: string[]): HookSpec {
+function makeSpec(...calls: string[]): HookSpec {
   const hooks = calls.map((call, i) => ({
     path: `spec.kprobes[${i}]`,
     section: "kprobes" as const,

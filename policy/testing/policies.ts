@@ -45,6 +45,6 @@ export function warningsOf(policy: unknown): string[] {
 }
 
 /** `PATH: MESSAGE`. */
-export function printErrors(errors: PolicyError[]): string[] {
+function printErrors(errors: PolicyError[]): string[] {
   return errors.map(({ path, message }) => `${path}: ${message}`);
 }

@@ -61,7 +61,7 @@ export function writeUserNamespace(out: ProtoWriter, key: number, words: Uint32A
 }
 
 /** A field with a packed list of the capabilities in a mask, given as two words; no field for an empty set. */
-export function writeCapabilityList(out: ProtoWriter, key: number, low: number, high: number): void {
+function writeCapabilityList(out: ProtoWriter, key: number, low: number, high: number): void {
   if (low === 0 && high === 0) return;
   const start = out.begin(key);
   for (let bit = 0; bit < 64; bit++) {

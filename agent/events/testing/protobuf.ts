@@ -6,7 +6,7 @@ import { formatTime } from "../../records/wall-clock.ts";
 const PROTO = join(import.meta.dirname, "../../../proto");
 
 /** All our .proto files; the fields that trigon.proto adds to upstream's messages are put into them. */
-export function loadProtos(): protobuf.Root {
+function loadProtos(): protobuf.Root {
   const root = new protobuf.Root();
   root.resolvePath = (_origin, target) => (target.startsWith("google/") ? target : join(PROTO, target));
   const files = ["tetragon/sensors.proto", "tetragon/eventlogservice.proto", "trigon.proto"];

@@ -34,7 +34,7 @@ export interface ActionStats {
 }
 
 /** Names of the counted actions, as metrics have them. */
-export const ACTIONS = [
+const ACTIONS = [
   "post",
   "nopost",
   "signal",

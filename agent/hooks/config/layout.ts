@@ -5,8 +5,6 @@ export { ENUMERATORS };
 
 export const {
   MAX_ARGS,
-  /** Fields of a trace event that a hook reads: by argument, and behind them the sizes of buffers, by argument. */
-  MAX_FIELDS,
   /** Index of the return value among the values. */
   RETURN_ARG,
   MAX_STEPS_OF_VALUE,

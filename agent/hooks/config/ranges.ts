@@ -17,7 +17,7 @@ export interface RangeSet {
 /** Longer sets are searched by halving in a map instead of one by one in the config. */
 const INLINE_SET = 16;
 /** What a binary search of SEARCH_STEPS steps reaches. */
-export const MAX_MANY_RANGES = 2 ** (SEARCH_STEPS - 1);
+const MAX_MANY_RANGES = 2 ** (SEARCH_STEPS - 1);
 
 const TOP_BIT = 1n << 63n;
 const LAST = (1n << 64n) - 1n;
@@ -29,7 +29,7 @@ export function biased(value: bigint, signed: boolean): bigint {
 }
 
 /** The same values in the fewest ranges, in order. */
-export function merged(ranges: readonly UnsignedRange[]): UnsignedRange[] {
+function merged(ranges: readonly UnsignedRange[]): UnsignedRange[] {
   const sorted = ranges.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
   const result: UnsignedRange[] = [];
   for (const [low, high] of sorted) {

@@ -103,7 +103,7 @@ function signalOf(actions: readonly ActionDef[]): number {
 }
 
 /** What a call of the hook returns instead of being made. */
-export function overrideOf(actions: readonly ActionDef[]): number | undefined {
+function overrideOf(actions: readonly ActionDef[]): number | undefined {
   for (const action of actions) {
     if (action.action === "Override") return action.error;
   }

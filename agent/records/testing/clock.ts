@@ -16,7 +16,7 @@ export class TestClock {
 }
 
 /** 2026-11-20T10:00:00Z. */
-export const WALL_AT_BOOT_MS = Date.UTC(2026, 10, 20, 10, 0, 0);
+const WALL_AT_BOOT_MS = Date.UTC(2026, 10, 20, 10, 0, 0);
 
 /** Wall clock whose boot time zero is exactly WALL_AT_BOOT_MS. */
 export function makeWallClock(clock: TestClock): WallClock {
