@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { ArgType } from "../../crds/argument-types.ts";
 import type { ArgDef } from "../../crds/hook-spec.ts";
 import { compileExpression, depthOf } from "./compile.ts";
 import { ExpressionError, parseExpression } from "./parse.ts";
@@ -103,4 +104,11 @@ describe("is refused with the place", () => {
     expect(() => stepsOf(text)).toThrow(ExpressionError);
     expect(() => stepsOf(text)).toThrow(message);
   });
+});
+
+test("an argument whose type no hook reads is refused, not a surprise", () => {
+  const args: ArgDef[] = [{ index: 0, type: "iov_iter" as ArgType }];
+  expect(() => compileExpression(parseExpression("arg0 == 1"), args)).toThrow(
+    "of type iov_iter: only integers",
+  );
 });

@@ -1,5 +1,5 @@
 /** Integer argument types and the values that policies write for them. */
-import { type ArgType, traitsOf } from "../../crds/argument-types.ts";
+import { type ArgType, type ArgumentTraits, traitsOf } from "../../crds/argument-types.ts";
 import type { Range } from "../../crds/hook-spec.ts";
 import { quote } from "../suggest.ts";
 
@@ -13,8 +13,9 @@ const BITS = { 1: 8, 2: 16, 4: 32, 8: 64 } as const;
 
 /** Width and sign, or undefined for a type that is no integer. */
 export function integerType(type: ArgType): IntegerType | undefined {
-  const traits = traitsOf(type);
-  if (traits.family !== "integer") return undefined;
+  // An argument whose type no hook reads is refused where it is declared, and filters still refer to it.
+  const traits: ArgumentTraits | undefined = traitsOf(type);
+  if (traits?.family !== "integer") return undefined;
   return { bits: BITS[traits.width], signed: traits.signed };
 }
 
