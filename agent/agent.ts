@@ -7,12 +7,14 @@ import { type HealthChecks, startHealthServer } from "../lib/health.ts";
 import { KubeClient } from "../lib/kube.ts";
 import type { Logger } from "../lib/logger.ts";
 import { createWatchMetrics } from "../lib/metrics.ts";
+import { ApiSide } from "./api-side.ts";
 import type { Binding } from "./bpf/binding.ts";
 import { Cluster } from "./cluster.ts";
 import type { Config } from "./config.ts";
 import type { EventSink } from "./events/export/sink.ts";
 import { JsonEncoder } from "./events/json/encoder.ts";
 import { EventPipeline } from "./events/pipeline.ts";
+import type { ProtobufOptions } from "./events/protobuf/encoder.ts";
 import { HookEngine } from "./hooks/engine.ts";
 import { featureFlags, type KernelFeatures } from "./hooks/kernel/features.ts";
 import { EventMetrics, type HookCounts } from "./metrics/event-metrics.ts";
@@ -92,6 +94,7 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
   running.defer(() => kubernetes?.client.transport.close());
   running.defer(() => sink.close());
 
+  const api = new ApiSide(config, logger, registry);
   const engine = startEngine(deps, events, running);
   const { reconciler, readCounts } = makeReconciler(deps, { engine, events, cluster });
   running.defer(() => reconciler.close());
@@ -105,19 +108,22 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
   const facts = nodeFacts(deps, engine.features);
   const publish = () => cluster?.publisher.publish(makeTracingNodeStatus(facts, reconciler.outcomes()));
   const loop: PolicyLoop = new PolicyLoop({
-    sources: cluster ? [deps.files, cluster.source] : [deps.files],
+    sources: api.sources(cluster ? [deps.files, cluster.source] : [deps.files]),
     reconciler,
     logger,
     // Not while it starts: the status that an earlier agent wrote must not flicker.
     onOutcome: () => {
       if (loop.problem === undefined) publish();
     },
+    onTried: (key) => api.tried(key),
   });
   running.defer(() => loop.stop());
   cluster?.onLabels(() => loop.trigger());
   loop.start();
   checks.ready.policies = () => loop.problem;
   if (cluster) checks.ready.watches = () => cluster.lastingProblem(performance.now());
+  const { version } = deps;
+  await api.serve({ ...events, version, engine, reconciler, readCounts, loop, checks }, running);
 
   await loop.initialSetTried;
   if (!cluster) refuseFailedPolicies(reconciler);
@@ -150,6 +156,9 @@ interface EventSide {
   scanner: ProcScanner;
   metrics: EventMetrics;
   pipeline: EventPipeline;
+  processes: ProcessCache;
+  /** What events show, in any encoding. */
+  encoding: ProtobufOptions;
 }
 
 function makeEventSide({ config, bpf, registry, sink }: AgentDeps, pods: PodResolver): EventSide {
@@ -167,24 +176,24 @@ function makeEventSide({ config, bpf, registry, sink }: AgentDeps, pods: PodReso
   const metrics = new EventMetrics(registry);
   metrics.watchProcesses(processes);
   metrics.watchExport(sink);
-  const encoder = new JsonEncoder({
+  const encoding: ProtobufOptions = {
     nodeName,
     clock,
     process: { credentials, namespaces, ...(namespaces && { hostNamespaces: scanner.namespaces(1) }) },
     stacks: makeStacks(config, processes),
     credentialChange: config.credentialChangeDetail,
-  });
+  };
   const pipeline = new EventPipeline({
     processes,
     pods,
     metrics,
     clock,
-    outputs: [{ encoder, sink }],
+    outputs: [{ encoder: new JsonEncoder(encoding), sink }],
     ...(config.processCredentialsView === "current" && {
       currentCredentials: new CurrentCredentials({ keepCredentials: credentials }),
     }),
   });
-  return { scanner, metrics, pipeline };
+  return { scanner, metrics, pipeline, processes, encoding };
 }
 
 /** Symbols and mappings are read when the first stack asks for them. */

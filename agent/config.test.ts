@@ -16,6 +16,8 @@ const accepted: Record<string, { argv?: string[]; env?: Record<string, string>; 
   "without flags everything has a default": {
     want: {
       policyFiles: [],
+      server: { address: { path: "/var/run/tetragon/tetragon.sock" }, isRequired: false },
+      policyStateDir: "/var/lib/trigon/policies",
       procfs: "/proc",
       nodeName: "myhost",
       kubernetes: false,
@@ -45,6 +47,29 @@ const accepted: Record<string, { argv?: string[]; env?: Record<string, string>; 
   "an IPv6 address stands in brackets": {
     argv: ["--metrics-server", "[::1]:2112"],
     want: { metricsServer: { host: "::1", port: 2112 } },
+  },
+  "gRPC on a UNIX socket that is asked for": {
+    argv: ["--server-address", "unix:///tmp/a.sock"],
+    want: { server: { address: { path: "/tmp/a.sock" }, isRequired: true } },
+  },
+  "gRPC without TLS on loopback": {
+    argv: ["--server-address=[::1]:54321"],
+    want: { server: { address: { host: "::1", port: 54321 }, isRequired: true } },
+  },
+  "gRPC without TLS for everybody, if that is meant": {
+    argv: ["--server-address=:54321", "--server-allow-plaintext"],
+    want: { server: { address: { port: 54321 }, isRequired: true } },
+  },
+  "gRPC with TLS and certificates of clients": {
+    argv: ["--server-address=:54321", "--server-tls-cert-file=c", "--server-tls-key-file=k"],
+    env: { TRIGON_SERVER_TLS_CLIENT_CA_FILES: "a,b" },
+    want: {
+      server: {
+        address: { port: 54321 },
+        isRequired: true,
+        tls: { cert: "c", key: "k", clientCa: ["a", "b"] },
+      },
+    },
   },
   "NODE_NAME beats the host name": { env: { NODE_NAME: "n1" }, want: { nodeName: "n1" } },
   "HUBBLE_NODE_NAME beats NODE_NAME": {
@@ -128,6 +153,18 @@ const refused: Record<string, { argv?: string[]; env?: Record<string, string>; s
   "environment variables of processes are not collected": {
     argv: ["--enable-process-environment-variables"],
     says: /--enable-process-environment-variables/,
+  },
+  "an address of the gRPC server that is none": {
+    argv: ["--server-address", "here"],
+    says: /--server-address: "here" is not unix:\/\/\/PATH, HOST:PORT or none/,
+  },
+  "gRPC without TLS for everybody": {
+    argv: ["--server-address", "0.0.0.0:54321"],
+    says: /can be reached from other machines and needs --server-tls-cert-file .* or --server-allow-plaintext/,
+  },
+  "a certificate without its key": {
+    argv: ["--server-tls-cert-file", "c"],
+    says: /--server-tls-cert-file: needs --server-tls-key-file/,
   },
   "an address without a port": {
     argv: ["--metrics-server", "localhost"],

@@ -2,6 +2,8 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { DEFAULT_NAMESPACE } from "../crds/names.ts";
+import { isLocal, parseServerAddress, type ServerAddress } from "./api/address.ts";
+import type { TlsFiles } from "./api/tls.ts";
 import { environmentName, OPTIONS, type Option, type OptionName } from "./options.ts";
 
 /** Everything that the agent can be told. */
@@ -12,6 +14,10 @@ export interface Config {
   exportFilename?: string;
   /** Absent: no server. */
   metricsServer?: ListenAddress;
+  /** Absent: no gRPC. */
+  server?: ServerConfig;
+  /** Where policies that are added over gRPC are kept. */
+  policyStateDir: string;
   procfs: string;
   nodeName: string;
   kubernetes: boolean;
@@ -34,6 +40,14 @@ export interface Config {
 export interface ListenAddress {
   host?: string;
   port: number;
+}
+
+/** How gRPC is served. */
+export interface ServerConfig {
+  address: ServerAddress;
+  /** Whether the agent is of no use without it: the address was asked for. */
+  isRequired: boolean;
+  tls?: TlsFiles;
 }
 
 /** What the command line asks for. */
@@ -74,12 +88,15 @@ function makeConfig(values: Values, env: Environment, hostname: string): Config 
   const exportFilename = text("export-filename");
   const metricsServer = text("metrics-server");
   const kubeconfig = text("kubeconfig");
+  const server = makeServer(values);
   const ringSize = text("rb-size");
   return {
     policyFiles: ((values["tracing-policy"] as string[] | undefined) ?? []).filter((file) => file !== ""),
     ...(policyDir !== undefined && { policyDir }),
     ...(exportFilename !== undefined && { exportFilename }),
     ...(metricsServer !== undefined && { metricsServer: parseListenAddress(metricsServer) }),
+    ...(server && { server }),
+    policyStateDir: text("policy-state-dir") ?? "/var/lib/trigon/policies",
     procfs: text("procfs") ?? "/proc",
     nodeName: text("node-name") ?? nonEmpty(env.HUBBLE_NODE_NAME) ?? nonEmpty(env.NODE_NAME) ?? hostname,
     kubernetes: values.kubernetes === true,
@@ -104,6 +121,38 @@ function makeConfig(values: Values, env: Environment, hostname: string): Config 
     exposeStackAddresses: values["expose-stack-addresses"] === true,
     ...(ringSize !== undefined && ringSize !== "0" && { ringBytes: parseRingSize(ringSize) }),
   };
+}
+
+const DEFAULT_SERVER_ADDRESS = "unix:///var/run/tetragon/tetragon.sock";
+
+/** Without TLS, TCP is for this machine only, unless a flag says otherwise. */
+function makeServer(values: Values): ServerConfig | undefined {
+  const asked = nonEmpty(values["server-address"] as string | undefined);
+  const text = asked ?? DEFAULT_SERVER_ADDRESS;
+  const tls = makeTls(values);
+  if (text === "none") return undefined;
+  const address = parseServerAddress(text);
+  if (!address) {
+    const example = "unix:///PATH, HOST:PORT or none, for example localhost:54321";
+    throw new UsageError(`--server-address: "${text}" is not ${example}`);
+  }
+  if (!tls && !isLocal(address) && values["server-allow-plaintext"] !== true) {
+    const remedies = "--server-tls-cert-file and --server-tls-key-file, or --server-allow-plaintext";
+    throw new UsageError(
+      `--server-address: ${text} can be reached from other machines and needs ${remedies}`,
+    );
+  }
+  return { address, isRequired: asked !== undefined, ...(tls && { tls }) };
+}
+
+function makeTls(values: Values): TlsFiles | undefined {
+  const cert = nonEmpty(values["server-tls-cert-file"] as string | undefined);
+  const key = nonEmpty(values["server-tls-key-file"] as string | undefined);
+  const clientCa = values["server-tls-client-ca-files"] as string[] | undefined;
+  if ((cert === undefined) !== (key === undefined) || (clientCa && cert === undefined)) {
+    throw new UsageError("--server-tls-cert-file: needs --server-tls-key-file, and the other way round");
+  }
+  return cert === undefined || key === undefined ? undefined : { cert, key, ...(clientCa && { clientCa }) };
 }
 
 /** The environment first, then the flags over it. */

@@ -33,6 +33,32 @@ export const OPTIONS = {
     value: "ADDR",
     help: "Serve /metrics, /healthz and /readyz here, for example :2112 or 127.0.0.1:2112. Default: off.",
   },
+  "server-address": {
+    type: "string",
+    value: "ADDR",
+    help: "Serve gRPC here: unix:///PATH, HOST:PORT or none. Default: unix:///var/run/tetragon/tetragon.sock.",
+  },
+  "server-tls-cert-file": {
+    type: "string",
+    value: "FILE",
+    help: "Certificate of the gRPC server, for a TCP address; read again when it changes.",
+  },
+  "server-tls-key-file": { type: "string", value: "FILE", help: "Key of that certificate." },
+  "server-tls-client-ca-files": {
+    type: "string",
+    multiple: true,
+    value: "FILE",
+    help: "Authorities of client certificates, which clients then need; repeatable.",
+  },
+  "server-allow-plaintext": {
+    type: "boolean",
+    help: "Serve gRPC without TLS on a TCP address that other machines can reach.",
+  },
+  "policy-state-dir": {
+    type: "string",
+    value: "DIR",
+    help: "Keep policies that clients add over gRPC here. Default: /var/lib/trigon/policies.",
+  },
   procfs: { type: "string", value: "DIR", help: "Where the host's procfs is mounted. Default: /proc." },
   "node-name": {
     type: "string",

@@ -11,7 +11,7 @@ export interface AgentCallsDeps {
   version: string;
   logger: Logger;
   /** Checks by name; each returns what is wrong. */
-  health: Readonly<Record<string, () => string | undefined>>;
+  health(): Readonly<Record<string, () => string | undefined>>;
   /** Features of the kernel. */
   features(): Readonly<Record<string, boolean>>;
   /** Settings by the names of their flags. */
@@ -63,7 +63,7 @@ function health(deps: AgentCallsDeps, asked: readonly string[]): object[] {
 
 /** What is wrong with the agent, each with the name of its check. */
 export function problems({ health }: Pick<AgentCallsDeps, "health">): string[] {
-  return Object.entries(health).flatMap(([name, check]) => {
+  return Object.entries(health()).flatMap(([name, check]) => {
     const problem = check();
     return problem === undefined ? [] : [`${name}: ${problem}`];
   });

@@ -1,5 +1,7 @@
 /** The events of one client: a bounded backlog in front of a connection that may be slow. */
+
 import type { OutputSink } from "../events/outputs.ts";
+import type { StreamCounts } from "../metrics/stream-metrics.ts";
 
 /** What a stream needs of its client and of the clock. */
 export interface EventStreamDeps {
@@ -10,15 +12,9 @@ export interface EventStreamDeps {
   /** Called once: the client has taken nothing for `patienceMs` while its backlog was full. */
   onStuck(lost: number): void;
   /** Counts, for metrics. */
-  counts: StreamCounts;
+  counts: Pick<StreamCounts, "sent" | "lost">;
   nowMs(): number;
   limits?: StreamLimits;
-}
-
-/** Over all streams since the start. */
-export interface StreamCounts {
-  sent: number;
-  lost: number;
 }
 
 /** Bounds of one stream. */

@@ -5,7 +5,8 @@ import { compileFieldFilters, type EventRewriter, type FieldFilter } from "../ev
 import { type Filter, FilterError } from "../events/filters/filter.ts";
 import type { EventFilter, Output } from "../events/outputs.ts";
 import type { ProtobufEncoder } from "../events/protobuf/encoder.ts";
-import { EventStream, type StreamCounts } from "./event-stream.ts";
+import type { StreamCounts } from "../metrics/stream-metrics.ts";
+import { EventStream } from "./event-stream.ts";
 import type { Request } from "./service.ts";
 import { CallError, errorStatus } from "./status.ts";
 
@@ -14,7 +15,7 @@ export interface GetEventsDeps {
   encoder: ProtobufEncoder;
   addOutput(output: Output): void;
   removeOutput(output: Output): void;
-  counts: StreamCounts & { open: number };
+  counts: StreamCounts;
   /** Ends the connection of a client that reads nothing. */
   disconnect(peer: string): void;
 }

@@ -1,7 +1,6 @@
 /** The services on grpc-js. Loaded when the first client connects: an agent without clients does not pay for it. */
 import type { Duplex } from "node:stream";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import type { PackageDefinition } from "@grpc/proto-loader";
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
 import { fileDescriptors } from "../../proto/descriptors.ts";
@@ -76,6 +75,7 @@ function addHealth(server: Server, agent: AgentCallsDeps): () => void {
 
 /** The library reads nothing but the files. */
 function addReflection(server: Server): void {
-  const files = { fileDescriptorProtos: fileDescriptors } as unknown as PackageDefinition[string];
+  type Package = ConstructorParameters<typeof ReflectionService>[0];
+  const files = { fileDescriptorProtos: fileDescriptors } as unknown as Package[string];
   new ReflectionService({ tetragon: files }).addToServer(server);
 }

@@ -15,7 +15,7 @@ import { dirname, join } from "node:path";
 import { keepInImage, productionPackages, sharedLibraries } from "./contents.ts";
 import { toJavaScript } from "./strip-types.ts";
 
-const ROOMS = ["crds", "policy", "lib", "operator", "agent", "cli"];
+const ROOMS = ["crds", "policy", "lib", "operator", "agent", "cli", "proto"];
 /** Comes as /usr/local/bin/node. */
 const NODE_PACKAGES = ["node_modules/node", "node_modules/node/"];
 

@@ -35,6 +35,8 @@ const cases: Record<string, { path: string; root: string; want: boolean }> = {
   "keeps a room's TypeScript": { path: "main.ts", root: "operator", want: true },
   "drops a room's tests": { path: "reconcile.test.ts", root: "operator", want: false },
   "drops a room's test data": { path: "hooks/testing/hooks.ts", root: "agent", want: false },
+  "keeps the .proto files for those who write clients": { path: "trigon.proto", root: "proto", want: true },
+  "keeps the messages that the agent reads": { path: "descriptors.binpb", root: "proto", want: true },
   "drops the addon's sources": { path: "native/src/objects/bpf_object.cc", root: "agent", want: false },
 };
 test.each(Object.entries(cases))("%s", (_name, { path, root, want }) => {

@@ -21,6 +21,7 @@ export function keepInImage(path: string, root: string): boolean {
   if (DEVELOPMENT_FILES.test(path)) return false;
   if (!root.startsWith("node_modules/") && parts.includes("testing")) return false;
   if (root === "agent") return parts[0] !== "native";
+  if (root === "proto") return path !== "generate.ts";
   // Starts the command from a checkout, with types and all.
   if (root === "cli") return path !== "trigon.mjs";
   if (!root.startsWith("node_modules/")) return true;

@@ -88,7 +88,7 @@ export async function makeApi(
       agent: {
         version: "1.2.3",
         logger,
-        health,
+        health: () => health,
         features: () => ({ btf: true, bpfLsm: false }),
         settings: { "node-name": "node-1" },
         processes: () => shell.processes.images(),

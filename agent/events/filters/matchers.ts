@@ -30,8 +30,8 @@ export function labelSelectors(texts: readonly string[], path: string): LabelTes
   return (labels) => selectors.some((requirements) => requirements.every((holds) => holds(labels)));
 }
 
-const KEY = String.raw`[A-Za-z0-9](?:[-A-Za-z0-9_./:]*[A-Za-z0-9])?`;
-const VALUE = String.raw`[-A-Za-z0-9_.]*`;
+const KEY = "[A-Za-z0-9](?:[-A-Za-z0-9_./:]*[A-Za-z0-9])?";
+const VALUE = "[-A-Za-z0-9_.]*";
 const SET = new RegExp(String.raw`^(${KEY})\s+(in|notin)\s*\(([^()]*)\)$`);
 const EQUAL = new RegExp(String.raw`^(${KEY})\s*(==?|!=)\s*(${VALUE})$`);
 const EXISTS = new RegExp(String.raw`^(!?)\s*(${KEY})$`);

@@ -4,7 +4,7 @@ import type { RecordBatch } from "../../records/decode.ts";
 import { CRED, CRED_CHANGE, CRED_FIELD_NAMES, CRED_REST } from "../../records/layout.ts";
 import { type ByteWriter, utf8 } from "../byte-writer.ts";
 import { securebitList } from "./capabilities.ts";
-import { CapabilityChanges } from "./capability-fragments.ts";
+import { capabilityChanges } from "./capability-fragments.ts";
 import { writeGroups, writeUserNamespaceFields, writeWholeCredentials } from "./credentials.ts";
 
 /** Whether events have the fields that changed alone, or the whole old and new credentials as well. */
@@ -161,10 +161,8 @@ function writeFlag(out: ByteWriter, words: Uint32Array, at: number): void {
   out.bytes(words[at] === 0 ? FALSE : TRUE);
 }
 
-const capabilityChanges = new CapabilityChanges();
-
 function capabilities(before: number, after: number): FieldWriter {
-  return (out, words, at) => out.bytes(capabilityChanges.get(words, at + before, at + after));
+  return (out, words, at) => out.bytes(capabilityChanges.pair(words, at + before, at + after));
 }
 
 /** An empty list is left out: lists have no other way to be absent in protobuf. */

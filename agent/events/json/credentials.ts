@@ -4,7 +4,7 @@ import type { RecordBatch } from "../../records/decode.ts";
 import { CRED, CRED_REST, MAX_GROUPS, USER_NS } from "../../records/layout.ts";
 import { type ByteWriter, utf8 } from "../byte-writer.ts";
 import { securebitList } from "./capabilities.ts";
-import { CapabilityFragments, CapabilityLists } from "./capability-fragments.ts";
+import { CapabilityLists, capabilityFragments } from "./capability-fragments.ts";
 
 const OPEN = utf8("{");
 const END = utf8("}");
@@ -54,7 +54,6 @@ const CRED_IDS: readonly (readonly [key: Uint8Array, word: number])[] = [
 const CRED_USER_NS = CRED.user_ns_level >> 2;
 const CRED_SECUREBITS = CRED.securebits >> 2;
 
-const capabilityFragments = new CapabilityFragments();
 const capabilityLists = new CapabilityLists();
 const securebitFragments = new Map<number, Uint8Array>();
 

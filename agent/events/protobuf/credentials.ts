@@ -1,8 +1,10 @@
 /** Credentials and user namespaces of hook records. */
 import { CRED, USER_NS } from "../../records/layout.ts";
+import { MaskCache } from "../mask-cache.ts";
 import { bytesKey, ProtoWriter, varintKey } from "./writer.ts";
 
-const CRED_USER_NS = CRED.user_ns_level >> 2;
+/** Its words lie in a struct cred_value in the order of a struct user_ns_value. */
+export const CRED_USER_NS = CRED.user_ns_level >> 2;
 /** The ids of a struct cred_value by their number in ProcessCredentials. */
 const IDS: readonly (readonly [key: number, word: number])[] = [
   [bytesKey(1), CRED.uid >> 2],
@@ -15,26 +17,33 @@ const IDS: readonly (readonly [key: number, word: number])[] = [
   [bytesKey(8), CRED.fsgid >> 2],
 ];
 const SECUREBITS = bytesKey(9);
-const CAPS = bytesKey(10);
-const USER_NAMESPACE = bytesKey(11);
+/** Number of the capability sets in ProcessCredentials. */
+export const CAPS = bytesKey(10);
+/** Number of the user namespace there. */
+export const USER_NAMESPACE = bytesKey(11);
 
 /** A field with the ProcessCredentials that a struct cred_value holds. */
 export function writeCredentials(out: ProtoWriter, key: number, words: Uint32Array, at: number): void {
   const start = out.begin(key);
-  for (let i = 0; i < 8; i++) {
-    const [idKey, word] = IDS[i] as readonly [number, number];
-    out.wrappedUint32(idKey, words[at + word] as number);
-  }
-  writeSecurebits(out, words[at + (CRED.securebits >> 2)] as number);
+  writeIds(out, words, at);
   out.bytes(capabilities.get(words, at + (CRED.cap_permitted >> 2)));
   writeUserNamespace(out, USER_NAMESPACE, words, at + CRED_USER_NS);
   out.end(start);
 }
 
-/** One value per bit. */
-function writeSecurebits(out: ProtoWriter, securebits: number): void {
+/** The ids and secure bits of a struct cred_value. */
+export function writeIds(out: ProtoWriter, words: Uint32Array, at: number): void {
+  for (let i = 0; i < 8; i++) {
+    const [idKey, word] = IDS[i] as readonly [number, number];
+    out.wrappedUint32(idKey, words[at + word] as number);
+  }
+  writeSecurebits(out, SECUREBITS, words[at + (CRED.securebits >> 2)] as number);
+}
+
+/** A field with a list of secure bits, one value per bit. */
+export function writeSecurebits(out: ProtoWriter, key: number, securebits: number): void {
   if (securebits === 0) return;
-  const start = out.begin(SECUREBITS);
+  const start = out.begin(key);
   for (let bit = 0; bit < 32; bit++) if ((securebits & (1 << bit)) !== 0) out.int32((1 << bit) | 0);
   out.end(start);
 }
@@ -61,7 +70,7 @@ export function writeUserNamespace(out: ProtoWriter, key: number, words: Uint32A
 }
 
 /** A field with a packed list of the capabilities in a mask, given as two words; no field for an empty set. */
-function writeCapabilityList(out: ProtoWriter, key: number, low: number, high: number): void {
+export function writeCapabilityList(out: ProtoWriter, key: number, low: number, high: number): void {
   if (low === 0 && high === 0) return;
   const start = out.begin(key);
   for (let bit = 0; bit < 64; bit++) {
@@ -70,45 +79,19 @@ function writeCapabilityList(out: ProtoWriter, key: number, low: number, high: n
   out.end(start);
 }
 
-const SLOTS = 256;
+/** The field `caps` by its three masks: six words in the order of struct cred_value. */
+const capabilities = new MaskCache(6, (masks) => {
+  const out = new ProtoWriter();
+  const start = out.begin(CAPS);
+  writeSets(out, masks, 0);
+  out.end(start);
+  return out.take();
+});
 
-interface Slot {
-  masks: Uint32Array;
-  fragment: Uint8Array;
-}
-
-/** A direct-mapped cache of the field `caps` by its three masks: a node sees a few dozen different ones. */
-class CapabilityFields {
-  readonly #slots: (Slot | undefined)[] = new Array<Slot | undefined>(SLOTS).fill(undefined);
-  readonly #out = new ProtoWriter();
-
-  /** Six words from `at` on: the masks in the order of struct cred_value. */
-  get(words: Uint32Array, at: number): Uint8Array {
-    let hash = 0;
-    for (let i = 0; i < 6; i++) hash = Math.imul(hash ^ (words[at + i] as number), 0x9e37_79b1);
-    const index = (hash >>> 16) & (SLOTS - 1);
-    const slot = this.#slots[index];
-    if (slot !== undefined && isEqual(slot.masks, words, at)) return slot.fragment;
-    const masks = words.slice(at, at + 6);
-    const fragment = this.#make(masks);
-    this.#slots[index] = { masks, fragment };
-    return fragment;
-  }
-
-  #make(masks: Uint32Array): Uint8Array {
-    const out = this.#out;
-    const start = out.begin(CAPS);
-    for (let i = 0; i < 3; i++) {
-      writeCapabilityList(out, bytesKey(i + 1), masks[i * 2] as number, masks[i * 2 + 1] as number);
-    }
-    out.end(start);
-    return out.take();
+/** The three sets of a struct cred_value as fields of Capabilities. */
+export function writeSets(out: ProtoWriter, words: Uint32Array, at: number): void {
+  for (let i = 0; i < 3; i++) {
+    const mask = at + i * 2;
+    writeCapabilityList(out, bytesKey(i + 1), words[mask] as number, words[mask + 1] as number);
   }
 }
-
-function isEqual(masks: Uint32Array, words: Uint32Array, at: number): boolean {
-  for (let i = 0; i < 6; i++) if (masks[i] !== words[at + i]) return false;
-  return true;
-}
-
-const capabilities = new CapabilityFields();

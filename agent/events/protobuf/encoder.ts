@@ -6,8 +6,9 @@ import { type ByteWriter, utf8 } from "../byte-writer.ts";
 import type { EventEncoder } from "../encoder.ts";
 import type { ExecEvent, ExitEvent, HookEvent } from "../event.ts";
 import { exitStatus, SIGNAL_NAMES, signalNumber } from "../exit-status.ts";
+import type { CredentialChangeDetail } from "../json/credential-change.ts";
 import type { ProcessFieldOptions } from "../process-fields.ts";
-import { eventKey, writeHook } from "./hooks.ts";
+import { eventKey, type HookOptions, writeHook } from "./hooks.ts";
 import { writeTime } from "./messages.ts";
 import { ProcessWriter } from "./processes.ts";
 import { StackWriter } from "./stacks.ts";
@@ -26,13 +27,15 @@ export interface ProtobufOptions {
   clock: WallClock;
   process?: ProcessFieldOptions;
   stacks?: StackOptions;
+  /** Default: the fields that changed alone. */
+  credentialChange?: CredentialChangeDetail;
 }
 
 /** Encodes one GetEventsResponse per event. */
 export class ProtobufEncoder implements EventEncoder {
   readonly processes: ProcessWriter;
   readonly #clock: WallClock;
-  readonly #stacks: StackWriter;
+  readonly #hookOptions: HookOptions;
   readonly #nodeName: Uint8Array;
   readonly #out = new ProtoWriter();
   readonly #time = { seconds: 0, nanos: 0 };
@@ -40,7 +43,10 @@ export class ProtobufEncoder implements EventEncoder {
   constructor(options: ProtobufOptions) {
     this.#clock = options.clock;
     this.processes = new ProcessWriter(options.process ?? {});
-    this.#stacks = new StackWriter(options.stacks);
+    this.#hookOptions = {
+      stacks: new StackWriter(options.stacks),
+      credentialChange: options.credentialChange ?? "changed",
+    };
     const node = new ProtoWriter();
     node.bytesField(NODE_NAME, utf8(options.nodeName));
     this.#nodeName = node.take();
@@ -52,7 +58,7 @@ export class ProtobufEncoder implements EventEncoder {
     const out = this.#out;
     const start = out.begin(eventKey(hook));
     this.processes.pair(out, image, words[at + W_TID] as number);
-    writeHook(out, event, this.#stacks);
+    writeHook(out, event, this.#hookOptions);
     out.end(start);
     this.#finish(into, words[at + W_KTIME] as number, words[at + W_KTIME + 1] as number);
   }

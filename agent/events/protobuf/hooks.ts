@@ -14,12 +14,16 @@ import {
   payloadSize,
   recordAction,
   recordEnd,
+  recordFlags,
   slotCount,
 } from "../../records/hook-record.ts";
+import { RECORD_CRED_FAILED } from "../../records/layout.ts";
 import { utf8 } from "../byte-writer.ts";
 import type { HookEvent, RegisteredHook } from "../event.ts";
+import type { CredentialChangeDetail } from "../json/credential-change.ts";
 import { hashText } from "../json/hashes.ts";
 import { ARGUMENT_FORMATS, type ArgumentFormat } from "./arguments.ts";
+import { writeCredentialChange, writeUnreadChange } from "./credential-change.ts";
 import type { StackWriter } from "./stacks.ts";
 import { bytesKey, type ProtoWriter, varintKey, ProtoWriter as Writer } from "./writer.ts";
 
@@ -40,6 +44,7 @@ const KPROBE: HookMessage = {
 };
 const TRACEPOINT: HookMessage = { event: 10, args: 6, action: 8, ...ADDED };
 const LSM: HookMessage = { event: 28, args: 7, action: 8, ...ADDED };
+const CREDENTIAL_CHANGE = bytesKey(20_000);
 const IMA_HASH = bytesKey(11);
 const LABEL = bytesKey(18);
 const ERROR = bytesKey(32);
@@ -69,8 +74,14 @@ export function eventKey(hook: RegisteredHook): number {
   return bytesKey(fieldsOf(hook).message.event);
 }
 
+/** What hook events show beside the basics. */
+export interface HookOptions {
+  stacks: StackWriter;
+  credentialChange: CredentialChangeDetail;
+}
+
 /** The fields of a hook event but for its processes. */
-export function writeHook(out: ProtoWriter, event: HookEvent, stacks: StackWriter): void {
+export function writeHook(out: ProtoWriter, event: HookEvent, options: HookOptions): void {
   const { batch, at, hook } = event;
   const { words } = batch;
   const fields = fieldsOf(hook);
@@ -83,7 +94,7 @@ export function writeHook(out: ProtoWriter, event: HookEvent, stacks: StackWrite
     out.varint(varintKey(message.action));
     out.varint(action);
   }
-  writeParts(out, event, fields, stacks);
+  writeParts(out, event, fields, options);
 }
 
 /** What follows the arguments of a record: data, a return value, stacks, a hash. */
@@ -91,12 +102,12 @@ function writeParts(
   out: ProtoWriter,
   { batch, at, image, hook }: HookEvent,
   { message, data, returned }: HookFields,
-  stacks: StackWriter,
+  { stacks, credentialChange }: HookOptions,
 ): void {
   const { words } = batch;
   const end = recordEnd(words, at);
   const parts = locateParts(batch, at, hook.argCount);
-  const { kernelStack, userStack, hash } = parts;
+  const { kernelStack, userStack, hash, credChange } = parts;
   if (parts.returned !== 0 && returned !== undefined) {
     writeSlots(out, batch, parts.returned, end, [returned], 1, bytesKey(message.returned));
   }
@@ -127,6 +138,11 @@ function writeParts(
       bytesKey(message.data),
     );
   }
+  if (credChange === 0) return;
+  // the record of credentials that could not be read has zeros in their place
+  if ((recordFlags(words, at) & RECORD_CRED_FAILED) !== 0)
+    writeUnreadChange(out, CREDENTIAL_CHANGE, READ_FAILED);
+  else writeCredentialChange(out, CREDENTIAL_CHANGE, words, credChange, credentialChange);
 }
 
 function fieldsOf(hook: RegisteredHook): HookFields {

@@ -15,6 +15,7 @@ type FieldType =
   /** In objects an RFC 3339 string. */
   | "Timestamp"
   | "string map"
+  | "strings"
   | readonly string[] // a list of enum values; in objects by name, without one by number
   | { readonly bits: readonly string[] } // the same where each name is one bit
   | MessageTable;
@@ -128,6 +129,11 @@ export const PROCESS: MessageTable = {
   },
 };
 
+/** What changed in a capability set. */
+export const CAPABILITY_CHANGE: MessageTable = {
+  fields: { added: [1, "strings"], removed: [2, "strings"], old: [3, "string"], new: [4, "string"] },
+};
+
 /** One frame of a stack. */
 export const STACK_FRAME: MessageTable = {
   fields: { address: [1, "uint64"], offset: [2, "uint64"], symbol: [3, "string"], module: [4, "string"] },
@@ -208,6 +214,9 @@ const WRITERS: Record<Extract<FieldType, string>, FieldWriter> = {
   UInt32Value: (out, number, value) => out.wrappedUint32(bytesKey(number), value as number),
   BoolValue: (out, number, value) => out.wrappedUint32(bytesKey(number), value ? 1 : 0),
   Timestamp: (out, number, value) => writeTimestampText(out, number, value as string),
+  strings: (out, number, value) => {
+    for (const item of value as (string | number)[]) out.bytesField(bytesKey(number), utf8(String(item)));
+  },
   "string map": (out, number, value) => {
     for (const [key, item] of Object.entries(value as Record<string, string>))
       writeEntry(out, number, key, item);

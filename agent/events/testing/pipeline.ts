@@ -60,10 +60,9 @@ export class MemorySink implements EventSink {
   }
 }
 
-/** Protobuf leaves out zeros that no kernel reports, and does not have changed credentials yet. */
+/** Protobuf leaves out zeros that no kernel reports. */
 function likeProtobuf(key: string, value: unknown): unknown {
-  const isZero = (key === "inum" && value === 0) || value === "KPROBE_ACTION_UNKNOWN";
-  return isZero || key === "credential_change" ? undefined : value;
+  return (key === "inum" && value === 0) || value === "KPROBE_ACTION_UNKNOWN" ? undefined : value;
 }
 
 /** A pipeline with one output, JSON lines in a MemorySink, and the parts that a test moves or looks at. */
@@ -91,8 +90,8 @@ export function makePipeline(
   const metrics = new EventMetrics(registry);
   const pods = new PodResolver(changes.store);
   const { processFields: process = {}, stacks = {}, credentialChange = "changed" } = changes;
-  const options = { nodeName: "node-1", clock: wallClock, process, stacks };
-  const encoder = new JsonEncoder({ ...options, credentialChange });
+  const options = { nodeName: "node-1", clock: wallClock, process, stacks, credentialChange };
+  const encoder = new JsonEncoder(options);
   const protobuf: Output = {
     encoder: new ProtobufEncoder(options),
     sink: { write: (bytes) => sink.messages.push(bytes), flush: async () => {} },

@@ -1,0 +1,125 @@
+/** The gRPC API put together: policies of clients among the sources, and the server itself. */
+import type { Registry } from "prom-client";
+import type { HealthChecks } from "../lib/health.ts";
+import type { Logger } from "../lib/logger.ts";
+import type { ServicesDeps } from "./api/grpc-server.ts";
+import { startApi } from "./api/start.ts";
+import type { Config } from "./config.ts";
+import type { EventPipeline } from "./events/pipeline.ts";
+import type { ProtobufOptions } from "./events/protobuf/encoder.ts";
+import type { HookEngine } from "./hooks/engine.ts";
+import { featureFlags } from "./hooks/kernel/features.ts";
+import type { HookCounts } from "./metrics/event-metrics.ts";
+import { type StreamCounts, streamMetrics } from "./metrics/stream-metrics.ts";
+import type { PolicyLoop } from "./policies/loop.ts";
+import { PolicyOverrides, withOverrides } from "./policies/overrides.ts";
+import type { Reconciler } from "./policies/reconcile.ts";
+import { ApiSource } from "./policies/sources/api.ts";
+import type { SpecSource } from "./policies/sources/source.ts";
+import type { ProcessCache } from "./process/cache.ts";
+
+/** What the API is about. */
+export interface ApiParts {
+  version: string;
+  engine: HookEngine;
+  pipeline: EventPipeline;
+  processes: ProcessCache;
+  encoding: ProtobufOptions;
+  reconciler: Reconciler;
+  readCounts: () => HookCounts[];
+  loop: PolicyLoop;
+  checks: HealthChecks;
+}
+
+/** Clients' policies and changes, which are there before anything runs, and then the server. */
+export class ApiSide {
+  readonly #config: Config;
+  readonly #logger: Logger;
+  readonly #source: ApiSource;
+  readonly #overrides = new PolicyOverrides();
+  readonly #listeners = new Set<(key: string) => void>();
+  readonly #counts: StreamCounts;
+  #sources: readonly SpecSource[] = [];
+
+  constructor(config: Config, logger: Logger, registry: Registry) {
+    this.#config = config;
+    this.#logger = logger;
+    this.#counts = streamMetrics(registry);
+    this.#source = new ApiSource(config.policyStateDir, logger);
+  }
+
+  /** All sources, with the policies and changes of clients in them. */
+  sources(others: readonly SpecSource[]): readonly SpecSource[] {
+    this.#sources = [...others, this.#source].map((source) => withOverrides(source, this.#overrides));
+    return this.#sources;
+  }
+
+  /** For the policy loop. */
+  tried(key: string): void {
+    for (const listener of this.#listeners) listener(key);
+  }
+
+  /** Serves clients; an address that only is the default may be one that the agent cannot listen on. */
+  async serve(parts: ApiParts, running: AsyncDisposableStack): Promise<void> {
+    const { server } = this.#config;
+    if (!server) return;
+    this.#overrides.onChange(() => parts.loop.trigger());
+    try {
+      const api = await startApi({ ...server, logger: this.#logger, services: this.#services(parts) });
+      running.defer(() => api.close());
+    } catch (error) {
+      if (server.isRequired) throw error;
+      this.#logger.warn("no gRPC", { error });
+    }
+  }
+
+  #services(parts: ApiParts): ServicesDeps {
+    const { version, engine, pipeline, processes, encoding, checks } = parts;
+    return {
+      agent: {
+        version,
+        logger: this.#logger,
+        health: () => ({ ...checks.live, ...checks.ready }),
+        features: () => featureFlags(engine.features),
+        settings: settingsOf(this.#config),
+        processes: () => processes.images(),
+        processFields: encoding.process ?? {},
+      },
+      policies: {
+        source: this.#source,
+        overrides: this.#overrides,
+        sources: this.#sources,
+        running: this.#running(parts),
+      },
+      eventLog: {},
+      events: {
+        addOutput: (output) => pipeline.addOutput(output),
+        removeOutput: (output) => pipeline.removeOutput(output),
+        counts: this.#counts,
+      },
+      encoding,
+    };
+  }
+
+  #running({ reconciler, readCounts, loop }: ApiParts): ServicesDeps["policies"]["running"] {
+    return {
+      outcomes: () => reconciler.outcomes(),
+      hooks: () => reconciler.attachedHooks(),
+      counts: readCounts,
+      starting: () => (loop.problem?.startsWith("not read yet") ? loop.problem : undefined),
+      onTried: (listener) => {
+        this.#listeners.add(listener);
+        return () => this.#listeners.delete(listener);
+      },
+    };
+  }
+}
+
+/** As text: objects in JSON. */
+function settingsOf(config: Config): Record<string, string> {
+  const entries = Object.entries(config).map(([name, value]) => [
+    name,
+    typeof value === "string" ? value : JSON.stringify(value),
+  ]);
+  return Object.fromEntries(entries);
+}
