@@ -5,28 +5,14 @@ import { formatTime } from "../../records/wall-clock.ts";
 
 const PROTO = join(import.meta.dirname, "../../../proto");
 
-/** All our .proto files; the fields that trigon.proto adds to upstream's messages are put into them. */
+/** All our .proto files. */
 function loadProtos(): protobuf.Root {
   const root = new protobuf.Root();
   root.resolvePath = (_origin, target) => (target.startsWith("google/") ? target : join(PROTO, target));
-  const files = ["tetragon/sensors.proto", "tetragon/eventlogservice.proto", "trigon.proto"];
+  const files = ["tetragon/sensors.proto", "tetragon/eventlogservice.proto"];
   root.loadSync(files, { keepCase: true });
-  addOurs(root);
   root.resolveAll();
   return root;
-}
-
-function addOurs(root: protobuf.Root): void {
-  const ours = root.lookup("trigon") as protobuf.Namespace;
-  const upstream = root.lookup("tetragon") as protobuf.Namespace;
-  for (const message of ours.nestedArray as protobuf.Type[]) {
-    const known = upstream.get(message.name);
-    if (message.name === "Capabilities" || !(known instanceof protobuf.Type)) continue;
-    for (const { name, id, type, repeated } of message.fieldsArray) {
-      const full = root.lookup(`trigon.${type}`) ? `trigon.${type}` : type;
-      known.add(new protobuf.Field(name, id, full, repeated ? "repeated" : undefined));
-    }
-  }
 }
 
 let root: protobuf.Root | undefined;
