@@ -155,7 +155,12 @@ describe("trigon validate", () => {
   });
 
   test("the valid examples are valid, and each invalid one is not", async () => {
-    expect(await run([join(EXAMPLES, "valid")])).toMatchObject({ status: 0, out: [] });
+    expect(await run([join(EXAMPLES, "valid")])).toMatchObject({
+      status: 0,
+      out: [
+        expect.stringMatching(/lsm-deny\.yaml:8:7: .*"userns_create" is missing in some kernels: 5\.10 of/),
+      ],
+    });
     const names = readdirSync(join(EXAMPLES, "invalid")).filter(
       (name) => name !== "function-not-in-kernel.yaml",
     );

@@ -1,11 +1,13 @@
 /**
  * `npm run generate`: writes the files that are derived from others. `-- vmlinux` also takes the kernel's types anew
- * from Debian's 6.12 kernel, which is not done each time: every update of that kernel changes them a little.
+ * from Debian's 6.12 kernel, which is not done each time: every update of that kernel changes them a little. `-- prototypes` records the
+ * prototypes of functions from the BTF of all kernels that guests boot.
  */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { cacheDirectory } from "./cache.ts";
 import { generateLayouts } from "./generate-layouts.ts";
+import { generatePrototypes } from "./generate-prototypes.ts";
 import { prepareKernel } from "./guest/kernels.ts";
 import { runProgram } from "./guest/program.ts";
 import { PROJECT } from "./runner/run-tests.ts";
@@ -14,6 +16,7 @@ await runProgram(process.execPath, ["crds/generate.ts"], { cwd: PROJECT });
 await runProgram(process.execPath, ["proto/generate.ts"], { cwd: PROJECT });
 await generateLayouts(PROJECT, process.env, (line) => console.error(line));
 if (process.argv.includes("vmlinux")) await generateKernelTypes();
+if (process.argv.includes("prototypes")) await generatePrototypes();
 
 async function generateKernelTypes(): Promise<void> {
   const kernel = await prepareKernel("6.12", cacheDirectory(process.env), (line) => console.error(line));

@@ -106,7 +106,7 @@ describe("calls", () => {
       true,
     ],
     "the same on ARM": [{ call: "__arm64_sys_setuid", syscall: true }, "sys_setuid", true],
-    "a kernel function": [{ call: "commit_creds", syscall: false }, "commit_creds", false],
+    "a kernel function": [{ call: "commit_creds", syscall: false, args: [] }, "commit_creds", false],
     "the inner function of a system call": [{ call: "__sys_setuid", syscall: false }, "__sys_setuid", false],
     "a function with a compiler's suffix": [{ call: "foo.isra.0", syscall: false }, "foo.isra.0", false],
   };
@@ -163,16 +163,6 @@ describe("calls", () => {
       `${PROBE}.call: "sys_fchwon" is not a name that Trigon knows: did you mean "sys_fchown"? The nodes will tell`,
     ]);
     expect(warningsOf(makeProbePolicy({ call: "sys_setxattr" }))).toEqual([]);
-  });
-
-  test("warns of the address of a structure as a number, but not of a member", () => {
-    const reads = (arg: Loose) =>
-      warningsOf(makeProbePolicy({ call: "security_task_fix_setuid", syscall: false, args: [arg] }));
-    expect(reads({ index: 1, type: "int" })).toEqual([
-      `${PROBE}.args[0].type: int reads the address const struct cred *old, not what is there: write cred, or resolve a member`,
-    ]);
-    expect(reads({ index: 1, type: "int", resolve: "uid.val" })).toEqual([]);
-    expect(reads({ index: 2, type: "int" })).toEqual([]);
   });
 
   test("warns of a system call's bare name as kernel function", () => {
@@ -322,7 +312,7 @@ describe("arguments", () => {
     ],
     "an index beyond a known function": [
       makeProbePolicy({ call: "commit_creds", syscall: false, args: [{ index: 1, type: "cred" }] }),
-      "args[0].index: is 1, beyond the parameters of commit_creds(struct cred *new): the last index is 0",
+      "args[0].index: is 1, beyond the parameters of int commit_creds(struct cred *new): the last index is 0",
     ],
     "a kernel structure in a system call": [
       makeProbePolicy({ args: [{ index: 0, type: "cred" }] }),

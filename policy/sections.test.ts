@@ -164,7 +164,7 @@ describe("LSM hooks", () => {
 
   test("warn of a name that is nearly a known one, and of no other", () => {
     expect(warningsOf(lsm({ hook: "task_fix_setuids" }))).toEqual([
-      `spec.lsmhooks[0].hook: "task_fix_setuids" is not a name that Trigon knows: did you mean "task_fix_setuid"? The nodes will tell`,
+      `spec.lsmhooks[0].hook: "task_fix_setuids" is in none of the kernels 5.10, 6.1, 6.12 and 7.2: did you mean "task_fix_setuid"?`,
     ]);
     for (const hook of ["capget", "inode_setattr", "task_alloc", "file_open"])
       expect(warningsOf(lsm({ hook }))).toEqual([]);
@@ -191,7 +191,7 @@ describe("LSM hooks", () => {
     ],
     "an index beyond a known prototype": [
       { args: [{ index: 3, type: "int" }] },
-      "args[0].index: is 3, beyond the parameters of task_fix_setuid(struct cred *new, const struct cred *old, int flags): the last index is 2",
+      "args[0].index: is 3, beyond the parameters of int task_fix_setuid(struct cred *new, const struct cred *old, int flags): the last index is 2",
     ],
     "a copy at return": [
       { args: [{ index: 0, type: "cred", returnCopy: true }] },
@@ -214,7 +214,7 @@ describe("LSM hooks", () => {
 test.each(ARGUMENT_TYPES)("the argument type %s is read or refused in every section", (type) => {
   const args = [{ index: 0, type, ...(type === "char_buf" ? { sizeArgIndex: 2 } : {}) }];
   const supported = /^(the argument type \w+ is not supported: |auto does not fit|syscall64 fits)/;
-  for (const policy of [rawTracepoint({ args }), tracepoint({ args }), lsm({ hook: "file_open", args })]) {
+  for (const policy of [rawTracepoint({ args }), tracepoint({ args }), lsm({ hook: "some_hook", args })]) {
     for (const error of errorsOf(policy))
       expect(error.replace(/^\S+\.args\[0\]\.type: /, "")).toMatch(supported);
   }

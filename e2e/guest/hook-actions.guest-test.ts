@@ -9,7 +9,7 @@ import { after, before, describe, test } from "node:test";
 import type { AttachedHook, Mode } from "../../agent/hooks/engine.ts";
 import { makeArgs } from "../../agent/hooks/testing/hooks.ts";
 import type { ActionDef, HookDef, SelectorDef } from "../../crds/hook-spec.ts";
-import { act, type Hit, makeHookOn, NR, TestEngine } from "./test-engine.ts";
+import { act, BY_KPROBE, type Hit, makeHookOn, NR, TestEngine } from "./test-engine.ts";
 
 let engine: TestEngine;
 before(() => {
@@ -207,7 +207,7 @@ describe("stack traces", () => {
 
   test("of a hook by kprobe are there too", () => {
     const selectors: SelectorDef[] = [{ filters: [], actions: [post] }];
-    const def = makeHookOn("commit_creds", { args: makeArgs("uint64"), selectors });
+    const def = makeHookOn("commit_creds", { args: BY_KPROBE, selectors });
     const hits = engine.watch([def], () => act(`call ${NR.setuid}:1001`));
     assert.ok(hits.length > 0 && hits.every((hit) => hit.kernelStack.length > 0));
   });

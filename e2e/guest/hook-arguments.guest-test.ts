@@ -13,7 +13,18 @@ import { makeArgs, makeSelector, matchText } from "../../agent/hooks/testing/hoo
 import type { ArgType } from "../../crds/argument-types.ts";
 import type { ArgDef, FilterDef, HookDef, TextComparison } from "../../crds/hook-spec.ts";
 import type { CredFields, Value } from "./records.ts";
-import { ACT, act, type Hit, hitsIn, makeHookOn, NR, OBJECT, run, TestEngine } from "./test-engine.ts";
+import {
+  ACT,
+  act,
+  BY_KPROBE,
+  type Hit,
+  hitsIn,
+  makeHookOn,
+  NR,
+  OBJECT,
+  run,
+  TestEngine,
+} from "./test-engine.ts";
 
 const READ_FAILED = 1;
 const TRUNCATED = 2;
@@ -109,7 +120,8 @@ describe("integers have the width and the sign of their type", () => {
   for (let from = 0; from < cases.length; from += 4) {
     const part = cases.slice(from, from + 4);
     const args = part.map(([type]): ArgDef => ({ index: 1, type }));
-    for (const call of ["sys_prctl", "security_task_prctl"]) {
+    const isWhole = part.every(([, value]) => value === unsigned(64) || value === signed(64));
+    for (const call of isWhole ? ["sys_prctl", "security_task_prctl"] : ["sys_prctl"]) {
       test(`${part.map(([type]) => type).join(", ")} of ${call}`, () => {
         const hit = hitOf(makeHookOn(call, { args }), () => act(`call ${NR.prctl}:${PRCTL}:${PATTERN}`));
         assert.deepEqual(
@@ -365,7 +377,7 @@ describe("kernel modules", () => {
     const defs = [
       makeHookOn("do_init_module", { args: makeArgs("module") }),
       makeHookOn("mod_sysfs_setup", { args: makeArgs("nop", "load_info") }),
-      makeHookOn("mod_sysfs_setup", { args: makeArgs("uint64", "load_info") }), // by kprobe
+      makeHookOn("mod_sysfs_setup", { args: [...BY_KPROBE, { index: 1, type: "load_info" }] }),
     ];
     const loads = () => {
       run("modprobe", ["-r", "dummy"]);

@@ -10,7 +10,7 @@ import { loadBinding } from "../../agent/bpf/binding.ts";
 import { HookEngine } from "../../agent/hooks/engine.ts";
 import { makeArgs, makeSelector } from "../../agent/hooks/testing/hooks.ts";
 import type { ActionDef, HookDef, SelectorDef } from "../../crds/hook-spec.ts";
-import { act, makeHookOn, NR, OBJECT, run, TestEngine } from "./test-engine.ts";
+import { act, BY_KPROBE, makeHookOn, NR, OBJECT, run, TestEngine } from "./test-engine.ts";
 
 const KIB = 1024;
 const [major = 0, minor = 0] = release().split(".").map(Number);
@@ -77,23 +77,50 @@ describe("the choice of the attach kind", () => {
     hook.detach();
   });
 
-  test("a pointer that is read as a number gets a kprobe, and the reason is kept", () => {
-    const hook = engine.attach(makeHookOn("commit_creds", { args: makeArgs("uint64") }));
+  test("a pointer is never read as a number, whatever the kind of hook", () => {
+    const address = "it is an address: name the type of what is there, or resolve a member";
+    const refusal = (def: HookDef) => {
+      const { state, reason, message = "" } = engine.engine.attach(def).status;
+      assert.deepEqual([state, reason], ["Failed", "InvalidArgument"], message);
+      return message;
+    };
+    for (const section of ["kprobes", "fentries"] as const) {
+      const message = refusal(makeHookOn("commit_creds", { section, args: makeArgs("uint64") }));
+      assert.equal(
+        message,
+        `args[0]: type uint64 does not fit parameter 0 of int commit_creds(struct cred *new): ${address}`,
+      );
+    }
+    const lsm = refusal(makeHookOn("capset", { section: "lsmhooks", args: makeArgs("capability") }));
+    assert.match(
+      lsm,
+      /^args\[0\]: type capability does not fit parameter 0 of int capset\(struct cred \*new, .*address/,
+    );
+    const [subsystem, event] = ["sched", "sched_process_exec"];
+    const raw = { section: "tracepoints" as const, tracepoint: { subsystem, event, raw: true } };
+    assert.match(
+      refusal(makeHookOn(event, { ...raw, args: makeArgs("int") })),
+      /^args\[0\]: type int .*address/,
+    );
+  });
+
+  test("a register of a function is read by a kprobe, and the reason is kept", () => {
+    const hook = engine.attach(makeHookOn("commit_creds", { args: BY_KPROBE }));
     assert.deepEqual(
       [hook.status.attach, hook.status.message],
-      ["kprobe", "fentry: it would see a pointer where the policy reads a number"],
+      ["kprobe", "fentry: only a kprobe has the registers of a function"],
     );
     hook.detach();
   });
 
   test("a hook of fentries is never a kprobe", () => {
     const { status } = engine.engine.attach(
-      makeHookOn("commit_creds", { section: "fentries", args: makeArgs("uint64") }),
+      makeHookOn("commit_creds", { section: "fentries", args: BY_KPROBE }),
     );
     assert.deepEqual([status.state, status.reason], ["Failed", "KernelUnsupported"]);
     assert.match(
       status.message ?? "",
-      /fentry: it would see a pointer .*; kprobe: the policy asks for fentry/,
+      /fentry: only a kprobe has the registers.*; kprobe: the policy asks for fentry/,
     );
   });
 
@@ -140,7 +167,7 @@ describe("rateLimit", () => {
     actions: [{ action: "Post", rateLimit: { intervalMs, scope } } satisfies ActionDef],
   });
   const args = [
-    { index: 1, type: "int" as const },
+    { index: 1, type: "long" as const },
     { index: 2, type: "uint64" as const },
   ];
   const prctl = (...pairs: string[]) =>

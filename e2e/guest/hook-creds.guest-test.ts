@@ -9,10 +9,10 @@ import { chmodSync, chownSync, copyFileSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { makeArgs, makeSelector } from "../../agent/hooks/testing/hooks.ts";
+import { makeSelector } from "../../agent/hooks/testing/hooks.ts";
 import type { CredChange, CredChangeField, FilterDef } from "../../crds/hook-spec.ts";
 import { CRED_CHANGE_FIELDS } from "../../crds/schema/words.ts";
-import { ACT, act, type Hit, makeHookOn, NR, QUIET, run, TestEngine } from "./test-engine.ts";
+import { ACT, act, BY_KPROBE, type Hit, makeHookOn, NR, QUIET, run, TestEngine } from "./test-engine.ts";
 
 let engine: TestEngine;
 before(() => {
@@ -98,7 +98,7 @@ describe("matchCapabilities", () => {
     ];
     const hooks = [
       makeHookOn("sys_setfsuid", { selectors }),
-      makeHookOn("commit_creds", { args: makeArgs("uint64"), selectors }),
+      makeHookOn("commit_creds", { args: BY_KPROBE, selectors }),
     ];
     const trigger = () => act(`drop 13 ${QUIET} call ${NR.setuid}:0`);
     const hits = engine.watch(hooks, trigger);
@@ -277,7 +277,7 @@ describe("matchCurrentCred", () => {
 });
 
 /** One kind of hook follows parameters by loads, the other by probe reads. */
-const SIDES = { fentry: [], kprobe: makeArgs("uint64") };
+const SIDES = { fentry: [], kprobe: BY_KPROBE };
 
 describe("matchCredChanges", () => {
   /** Commits that match, without the one of the exec that starts the program. */
@@ -411,7 +411,7 @@ describe("matchCredChanges", () => {
     chmodSync(file, 0o4755);
     for (const call of ["commit_creds", "security_bprm_committing_creds"]) {
       const selectors = [makeSelector({ match: "credChange", fields: ["euid"], change: "Raised" })];
-      for (const args of [[], makeArgs("uint64")]) {
+      for (const args of [[], BY_KPROBE]) {
         const hits = engine.watch([makeHookOn(call, { args, selectors })], () => asUser(file, "exit", "0"));
         assert.deepEqual(
           hits.map(({ change }) => [change?.old.euid, change?.new.euid, change?.changed.includes("euid")]),
@@ -424,7 +424,7 @@ describe("matchCredChanges", () => {
 
   test("security hooks have both as parameters", () => {
     const selectors = [makeSelector({ match: "credChange", fields: ["suid"], change: "Dropped" })];
-    for (const args of [[], makeArgs("uint64")]) {
+    for (const args of [[], BY_KPROBE]) {
       const hook = makeHookOn("security_task_fix_setuid", { args, selectors });
       const hits = engine.watch([hook], () =>
         act(`call ${NR.setresuid}:-1:0:1000 call ${NR.setresuid}:0:0:0`),

@@ -9,7 +9,7 @@ import { after, before, describe, test } from "node:test";
 import { makeArgs, makeSelector, matchText } from "../../agent/hooks/testing/hooks.ts";
 import type { ArgDef, FilterDef, HookDef, TextComparison } from "../../crds/hook-spec.ts";
 import { since } from "./lacking.ts";
-import { ACT, act, type Hit, makeHookOn, NR, run, TestEngine } from "./test-engine.ts";
+import { ACT, act, BY_KPROBE, type Hit, makeHookOn, NR, run, TestEngine } from "./test-engine.ts";
 
 let engine: TestEngine;
 before(() => {
@@ -53,7 +53,7 @@ describe("resolve", () => {
     assert.deepEqual([(ns as Record<string, number>).level, caps], [0, 0n]);
   });
 
-  for (const by of [[], makeArgs("uint64")]) {
+  for (const by of [[], BY_KPROBE]) {
     test(`follows an argument, ${by.length === 0 ? "by fentry" : "by kprobe"}`, () => {
       const args: ArgDef[] = [
         ...by,

@@ -11,7 +11,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { makeArgs } from "../../agent/hooks/testing/hooks.ts";
 import type { HookDef, ReturnDef, ReturnFilterDef, SelectorDef } from "../../crds/hook-spec.ts";
 import { since } from "./lacking.ts";
-import { act, makeHookOn, NR, TestEngine } from "./test-engine.ts";
+import { act, BY_KPROBE, makeHookOn, NR, TestEngine } from "./test-engine.ts";
 
 let engine: TestEngine;
 before(() => {
@@ -23,8 +23,8 @@ const EPERM = -1n;
 const countsNoMisses = !since(6, 7) && "the kernel tells since 6.7 what a kretprobe did not see";
 const INT: ReturnDef = { type: "int" };
 const SETUID = makeHookOn("sys_setuid", { args: makeArgs("int"), returnArg: INT });
-/** A function with BTF of which a pointer is read as a number: it gets a kprobe. */
-const asKprobe = (def: HookDef): HookDef => ({ ...def, args: [{ index: 0, type: "uint64" }] });
+/** Where an fentry would be possible, too. */
+const asKprobe = (def: HookDef): HookDef => ({ ...def, args: BY_KPROBE });
 
 /** What hits of the program returned, with the first argument. */
 function returned(def: HookDef, steps: string, options: { uid?: number } = {}) {

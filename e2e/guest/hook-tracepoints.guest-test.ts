@@ -50,14 +50,14 @@ describe("a raw tracepoint", () => {
     assert.ok(Number(hits[0]?.values[0]) > 0);
   });
 
-  test("whose pointer is read as a number has parameters without types", () => {
-    const hook = engine.attach(exec(makeArgs("uint64")));
+  test("whose pointer `auto` shows as a number has parameters without types", () => {
+    const hook = engine.attach(exec(makeArgs("auto")));
     assert.deepEqual(
       [hook.status.attach, hook.status.message],
       ["raw_tracepoint", "tp_btf: it would see a pointer where the policy reads a number"],
     );
     hook.detach();
-    const [hit] = hitsOf(exec(makeArgs("uint64")), "exit 0");
+    const [hit] = hitsOf(exec(makeArgs("auto")), "exit 0");
     assert.ok((hit?.values[0] as bigint) >= 1n << 63n, "a kernel address");
   });
 

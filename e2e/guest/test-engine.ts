@@ -6,7 +6,7 @@ import { loadBinding } from "../../agent/bpf/binding.ts";
 import { type AttachedHook, type EngineOptions, HookEngine } from "../../agent/hooks/engine.ts";
 import { preemptsPrograms } from "../../agent/hooks/kernel/preemption.ts";
 import { makeHook } from "../../agent/hooks/testing/hooks.ts";
-import type { HookDef } from "../../crds/hook-spec.ts";
+import type { ArgDef, HookDef } from "../../crds/hook-spec.ts";
 import { createLogger } from "../../lib/logger.ts";
 import {
   argumentValue,
@@ -94,6 +94,9 @@ export function run(program: string, args: readonly string[], options: SpawnSync
 export function act(steps: string, options: SpawnSyncOptions = {}): Ran {
   return run(ACT, steps.split(" "), options);
 }
+
+/** Only a kprobe has the registers of a function: with this argument a hook that could be an fentry is none. */
+export const BY_KPROBE: ArgDef[] = [{ index: 0, type: "uint64", source: "pt_regs", resolve: "di" }];
 
 /** A hook on a call; one named sys_* is a system call. */
 export function makeHookOn(call: string, parts: Partial<HookDef> = {}): HookDef {

@@ -1,16 +1,14 @@
 /** Values that a hook reads: args and data. */
 import { isDeepStrictEqual } from "node:util";
-import { type ArgType, isKernelStructure, isReadable, traitsOf } from "../../crds/argument-types.ts";
+import { type ArgType, isReadable, traitsOf } from "../../crds/argument-types.ts";
 import type { ArgDef, HookSection } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import { child, type Problems } from "../problems.ts";
 import { quote } from "../suggest.ts";
 import type { ProbeArgument } from "../types.ts";
 import { compileBuffer } from "./buffers.ts";
-import type { Call } from "./calls.ts";
 import type { ArgRules, ProbeContext } from "./context.ts";
 import { compileMembers } from "./members.ts";
-import { parametersOf, prototypeOf } from "./prototypes.ts";
 
 const SOURCES = ["current_task", "pt_regs"] as const;
 
@@ -37,41 +35,6 @@ export function compileArgs(
     ...args.map((arg, index) => compileArg(arg, child(`${path}.args`, index), rules, problems)),
     ...data.map((arg, index) => compileData(arg, child(`${path}.data`, index), rules, problems)),
   ];
-}
-
-/** What only the function can tell: an index beyond its parameters, a kernel structure passed by user space. */
-export function checkArgsOfCall(args: ArgDef[], path: string, call: Call, problems: Problems): void {
-  const parameters = parametersOf(call);
-  for (const [position, arg] of args.entries()) {
-    const at = child(`${path}.args`, position);
-    if (parameters) checkParameter(arg, parameters, at, call, problems);
-    if (call.syscall && isReadable(arg.type) && isKernelStructure(arg.type)) {
-      const instead = arg.type === "filename" ? "write string" : "no system call takes one";
-      problems.error(`${at}.type`, `${arg.type} is a structure of the kernel: ${instead}`);
-    }
-  }
-}
-
-function checkParameter(arg: ArgDef, parameters: string[], at: string, call: Call, problems: Problems): void {
-  const last = parameters.length - 1;
-  const right = last < 0 ? "it has no parameters" : `the last index is ${last}`;
-  if (arg.index > last && arg.index <= HOOK_SPEC_LIMITS.argIndex) {
-    problems.error(`${at}.index`, `is ${arg.index}, beyond the parameters of ${prototypeOf(call)}: ${right}`);
-  }
-  const parameter = parameters[arg.index];
-  if (parameter !== undefined && isAddressAsNumber(arg, parameter, call)) {
-    const right = parameter.includes("struct cred ") ? "write cred, or resolve a member" : "resolve a member";
-    problems.warn(`${at}.type`, `${arg.type} reads the address ${parameter}, not what is there: ${right}`);
-  }
-  if (arg.sizeArgIndex !== undefined && arg.sizeArgIndex > parameters.length) {
-    const message = `is ${arg.sizeArgIndex}, from 1, beyond the parameters of ${prototypeOf(call)}`;
-    problems.error(`${at}.sizeArgIndex`, message);
-  }
-}
-
-function isAddressAsNumber({ type, resolve }: ArgDef, parameter: string, { syscall }: Call): boolean {
-  const isNumber = isReadable(type) && traitsOf(type).family === "integer";
-  return isNumber && resolve === undefined && !syscall && /^(const )?struct \w+ \*/.test(parameter);
 }
 
 /** Why hooks cannot read a type. */

@@ -4,7 +4,7 @@ import { child, type Problems } from "../problems.ts";
 import { quote } from "../suggest.ts";
 import type { FunctionProbe } from "../types.ts";
 import { findList, type Lists, listName } from "./lists.ts";
-import { functionHint } from "./prototypes.ts";
+import { syscallHint } from "./prototypes.ts";
 import { isSyscall, SYSCALL_NAMES } from "./syscall-table.ts";
 
 /** A function to attach to. */
@@ -66,12 +66,9 @@ function callOf(
     return [];
   }
   const call = syscall ? (SYSCALL.exec(name)?.[1] ?? name) : name;
-  const hint = functionHint(call, syscall);
   if (!syscall && isSyscall(name)) {
     const right = `write sys_${name} and syscall: true, unless the kernel has a function of this name`;
     problems.warn(path, `${quote(name)} is the name of a system call: ${right}`);
-  } else if (hint) {
-    problems.warn(path, `${quote(name)} is not a name that Trigon knows${hint} The nodes will tell`);
   }
   return [{ name: call, syscall, path }];
 }
@@ -94,7 +91,7 @@ function syscallError(name: string, elsewise: string): string | undefined {
 }
 
 function functionError(name: string): string | undefined {
-  if (/^sys_[a-z0-9_]+$/.test(name) && functionHint(name, true) === "") {
+  if (/^sys_[a-z0-9_]+$/.test(name) && syscallHint(name) === "") {
     return `${quote(name)} is a system call: set syscall: true`;
   }
   if (SYSCALL.test(name) || OTHER_ABI.test(name)) {

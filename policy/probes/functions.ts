@@ -1,13 +1,17 @@
 /** Entries of kprobes and fentries: kernel functions and system calls. */
 import type { ArgDef, HookDef, ReturnDef } from "../../crds/hook-spec.ts";
 import type { Problems } from "../problems.ts";
+import { quote } from "../suggest.ts";
 import type { FunctionProbe } from "../types.ts";
-import { isGone } from "../warnings/noise.ts";
-import { checkArgsOfCall, compileArgs } from "./args.ts";
-import { resolveCalls } from "./calls.ts";
+import { isGone, warnOfGone } from "../warnings/noise.ts";
+import { compileArgs } from "./args.ts";
+import { type Call, resolveCalls } from "./calls.ts";
 import type { ProbeContext } from "./context.ts";
+import { checkArgsOfCall } from "./fit.ts";
 import { compileCommon } from "./probe.ts";
+import { nameDoubt, recordedPrototypes } from "./prototypes.ts";
 import { checkReturnAction, compileReturn } from "./return.ts";
+import { isSyscall } from "./syscall-table.ts";
 
 /** One hook per function that the probe stands for. */
 export function compileFunction(probe: FunctionProbe, context: ProbeContext): HookDef[] {
@@ -21,18 +25,33 @@ export function compileFunction(probe: FunctionProbe, context: ProbeContext): Ho
   const common = compileCommon(probe, { calls, args, data, returnArg, returnIndex }, context);
   return calls.map((call): HookDef => {
     checkArgsOfCall(args.slice(0, args.length - data), path, call, problems);
+    const mayBeMissing = call.mayBeMissing || (probe.ignore?.callNotFound ?? false);
+    warnOfName(call, mayBeMissing, `${path}.call`, problems);
     return {
       path,
       section,
       call: call.name,
       syscall: call.syscall,
-      ignoreCallNotFound:
-        call.mayBeMissing || probe.ignore?.callNotFound || isGone(call.name, path, problems),
+      ignoreCallNotFound: mayBeMissing || isGone(call.name),
       args,
       ...(returnArg ? { returnArg } : {}),
       ...common,
     };
   });
+}
+
+/** What is known against the name; a policy that lets it be missing knows that some kernels lack it. */
+function warnOfName(call: Call, mayBeMissing: boolean, path: string, problems: Problems): void {
+  if (isGone(call.name)) {
+    if (!mayBeMissing) warnOfGone(call.name, path, problems);
+    return;
+  }
+  if (call.mayBeMissing || (!call.syscall && isSyscall(call.name))) return;
+  const inSome = !call.syscall && recordedPrototypes(call).length > 0;
+  const doubt = inSome && mayBeMissing ? undefined : nameDoubt(call);
+  if (!doubt) return;
+  const remedy = inSome ? ": set ignore.callNotFound to run without the hook there" : "";
+  problems.warn(call.path, `${quote(call.name)} ${doubt}${remedy}`);
 }
 
 /** What is read at return: what the policy asks for, or nothing but an argument that is filled in by then. */

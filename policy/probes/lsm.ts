@@ -4,10 +4,11 @@ import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import type { Problems } from "../problems.ts";
 import { quote } from "../suggest.ts";
 import type { LsmProbe } from "../types.ts";
-import { checkArgsOfCall, compileArgs } from "./args.ts";
+import { compileArgs } from "./args.ts";
 import type { ProbeContext } from "./context.ts";
+import { checkArgsOfCall } from "./fit.ts";
 import { compileCommon } from "./probe.ts";
-import { lsmHint } from "./prototypes.ts";
+import { nameDoubt } from "./prototypes.ts";
 
 const HOOK = /^[a-z_][a-z0-9_]*$/;
 const PREFIX = /^(?:bpf_lsm_|security_)/;
@@ -30,8 +31,10 @@ export function compileLsmHook(probe: LsmProbe, context: ProbeContext): HookDef[
 function checkHookName(name: string, path: string, problems: Problems): boolean {
   const error = nameError(name);
   if (error !== undefined) problems.error(path, error);
-  else if (lsmHint(name))
-    problems.warn(path, `${quote(name)} is not a name that Trigon knows${lsmHint(name)} The nodes will tell`);
+  else {
+    const doubt = nameDoubt({ name, syscall: false, lsm: true });
+    if (doubt) problems.warn(path, `${quote(name)} ${doubt}`);
+  }
   return error === undefined;
 }
 

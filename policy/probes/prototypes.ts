@@ -1,5 +1,7 @@
-/** Prototypes that never change, so that an argument beyond them is found before a node reads a register at random. */
+/** Prototypes: of system calls by hand, which never change, of functions and LSM hooks as kernels' BTF has them. */
+import { FUNCTION_PROTOTYPES, LSM_PROTOTYPES, RECORDED_KERNELS } from "../prototypes.gen.ts";
 import { didYouMean } from "../suggest.ts";
+import type { Prototype } from "./prototype.ts";
 import { isSyscall, SYSCALL_NAMES } from "./syscall-table.ts";
 
 /** System calls around credentials, by the name after `sys_`. */
@@ -51,58 +53,6 @@ const SYSCALLS: Record<string, string[]> = {
   seccomp: ["unsigned int op", "unsigned int flags", "void *args"],
 };
 
-/** LSM hooks around credentials. */
-const LSM_HOOKS: Record<string, string[]> = {
-  capset: [
-    "struct cred *new",
-    "const struct cred *old",
-    "const kernel_cap_t *effective",
-    "const kernel_cap_t *inheritable",
-    "const kernel_cap_t *permitted",
-  ],
-  capget: [
-    "struct task_struct *target",
-    "kernel_cap_t *effective",
-    "kernel_cap_t *inheritable",
-    "kernel_cap_t *permitted",
-  ],
-  capable: ["const struct cred *cred", "struct user_namespace *ns", "int cap", "unsigned int opts"],
-  task_fix_setuid: ["struct cred *new", "const struct cred *old", "int flags"],
-  task_fix_setgid: ["struct cred *new", "const struct cred *old", "int flags"],
-  task_fix_setgroups: ["struct cred *new", "const struct cred *old"],
-  userns_create: ["const struct cred *cred"],
-  bprm_check_security: ["struct linux_binprm *bprm"],
-  bprm_creds_for_exec: ["struct linux_binprm *bprm"],
-  bprm_creds_from_file: ["struct linux_binprm *bprm", "struct file *file"],
-  bprm_committing_creds: ["struct linux_binprm *bprm"],
-  bprm_committed_creds: ["struct linux_binprm *bprm"],
-};
-
-/** Functions that call an LSM hook with their own parameters; the others are called security_ and the hook's name. */
-const LSM_FUNCTIONS: Record<string, string> = {
-  userns_create: "security_create_user_ns",
-  bprm_check_security: "security_bprm_check",
-};
-
-/** Kernel functions whose parameters are the same in every kernel that Trigon runs on. */
-const FUNCTIONS: Record<string, string[]> = {
-  commit_creds: ["struct cred *new"],
-  override_creds: ["const struct cred *new"],
-  revert_creds: ["const struct cred *old"],
-  create_user_ns: ["struct cred *new"],
-  ...Object.fromEntries(
-    Object.entries(LSM_HOOKS).map(([hook, parameters]) => [
-      LSM_FUNCTIONS[hook] ?? `security_${hook}`,
-      parameters,
-    ]),
-  ),
-  ...Object.fromEntries(
-    ["setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setfsuid", "setfsgid"].map(
-      (name) => [`__sys_${name}`, SYSCALLS[name] ?? []],
-    ),
-  ),
-};
-
 /** What a probe is attached to. */
 interface Target {
   name: string;
@@ -110,26 +60,65 @@ interface Target {
   lsm?: boolean;
 }
 
-/** Parameters of a function, system call or LSM hook as it is called in hook specs; undefined where they are not known. */
-export function parametersOf({ name, syscall, lsm = false }: Target): string[] | undefined {
-  const table = lsm ? LSM_HOOKS : syscall ? SYSCALLS : FUNCTIONS;
-  const key = syscall ? name.replace(/^sys_/, "") : name;
-  return Object.hasOwn(table, key) ? table[key] : undefined;
+/** Prefixes of functions of which all are recorded: one that is not there is in none of the kernels. */
+const COMPLETE = /^(security_\w+|__sys_set(re|res|fs)?[ug]id)$/;
+
+/** Parameters of a system call; undefined where they are not known. */
+export function parametersOf(name: string): string[] | undefined {
+  const key = name.replace(/^sys_/, "");
+  return Object.hasOwn(SYSCALLS, key) ? SYSCALLS[key] : undefined;
 }
 
 /** `setuid(uid_t uid)`. */
-export function prototypeOf(target: Target): string {
-  return `${target.name.replace(/^sys_/, "")}(${parametersOf(target)?.join(", ") ?? "..."})`;
+export function prototypeOf(name: string): string {
+  return `${name.replace(/^sys_/, "")}(${parametersOf(name)?.join(", ") ?? "..."})`;
 }
 
-/** A hint for a name that is nearly one of the known ones: a misspelt function otherwise fails on every node. */
-export function functionHint(name: string, syscall: boolean): string {
-  if (parametersOf({ name, syscall }) || (syscall && isSyscall(name.replace(/^sys_/, "")))) return "";
-  const names = syscall ? SYSCALL_NAMES.map((known) => `sys_${known}`) : Object.keys(FUNCTIONS);
-  return didYouMean(name, names);
+/** What each recorded kernel says of a function or LSM hook; empty where none has it. */
+export function recordedPrototypes({ name, lsm = false }: Target): readonly Prototype[] {
+  const table = lsm ? LSM_PROTOTYPES : FUNCTION_PROTOTYPES;
+  return (Object.hasOwn(table, name) ? table[name] : undefined) ?? [];
 }
 
-/** The same for the name of an LSM hook. */
-export function lsmHint(name: string): string {
-  return Object.hasOwn(LSM_HOOKS, name) ? "" : didYouMean(name, Object.keys(LSM_HOOKS));
+/** `int commit_creds(struct cred *new)`. */
+export function showPrototype(name: string, [, returns, parameters]: Prototype): string {
+  const declared = returns.endsWith("*") ? `${returns}${name}` : `${returns} ${name}`;
+  return `${declared}(${parameters.join(", ") || "void"})`;
+}
+
+/** Kernels of a set of bits, as a sentence lists them. */
+export function kernelNames(bits: number): string {
+  const names = RECORDED_KERNELS.filter((_, bit) => bits & (1 << bit));
+  return names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : (names[0] ?? "");
+}
+
+/** Every recorded kernel. */
+export const ALL_KERNELS = (1 << RECORDED_KERNELS.length) - 1;
+
+/**
+ * What is to be said of a name before a node looks it up: that it is misspelt, or in some or none of the recorded
+ * kernels. Undefined where nothing is known against it.
+ */
+export function nameDoubt(target: Target): string | undefined {
+  const { name, syscall, lsm = false } = target;
+  if (syscall) {
+    const hint = syscallHint(name);
+    return hint && `is not a name that Trigon knows${hint} The nodes will tell`;
+  }
+  const kernels = recordedPrototypes(target).reduce((bits, [other]) => bits | other, 0);
+  if (kernels === ALL_KERNELS) return undefined;
+  if (kernels !== 0)
+    return `is missing${lsm ? "" : " or inlined"} in some kernels: ${kernelNames(ALL_KERNELS & ~kernels)} of ${kernelNames(ALL_KERNELS)}`;
+  const hint = didYouMean(name, Object.keys(lsm ? LSM_PROTOTYPES : FUNCTION_PROTOTYPES));
+  if (lsm || COMPLETE.test(name)) return `is in none of the kernels ${kernelNames(ALL_KERNELS)}${hint}`;
+  return hint && `is not a name that Trigon knows${hint} The nodes will tell`;
+}
+
+/** A hint for a name that is nearly that of a system call; empty for one that is known. */
+export function syscallHint(name: string): string {
+  if (isSyscall(name.replace(/^sys_/, ""))) return "";
+  return didYouMean(
+    name,
+    SYSCALL_NAMES.map((known) => `sys_${known}`),
+  );
 }

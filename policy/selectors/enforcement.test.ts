@@ -137,6 +137,7 @@ test.each(["sys_setns", "security_inode_copy_up_xattr"])(
     const probe = {
       call,
       syscall: call.startsWith("sys_"),
+      args: [],
       return: true,
       returnArg: { index: 0, type: "int" },
     };

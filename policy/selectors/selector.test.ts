@@ -37,6 +37,7 @@ describe("order and macros", () => {
     const { filters } = selectorOf(selector, {
       call: "security_task_fix_setuid",
       syscall: false,
+      args: [{ index: 0, type: "uint32", resolve: "uid.val" }],
       data: [{ index: 0, type: "int", source: "current_task", resolve: "pid" }],
     });
     expect(filters.map(({ match }) => match)).toEqual([

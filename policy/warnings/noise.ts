@@ -11,12 +11,15 @@ const GONE: Record<string, string> = { override_creds: "6.14", revert_creds: "6.
 /** Tracepoints that every system call of the node passes. */
 const EVERY_SYSCALL: readonly string[] = ["raw_syscalls/sys_enter", "raw_syscalls/sys_exit"];
 
-/** Whether a function may be missing because newer kernels no longer have it; warns of it. */
-export function isGone(call: string, path: string, problems: Problems): boolean {
-  if (!Object.hasOwn(GONE, call)) return false;
+/** Whether a function may be missing because newer kernels no longer have it. */
+export function isGone(call: string): boolean {
+  return Object.hasOwn(GONE, call);
+}
+
+/** The warning about such a function. */
+export function warnOfGone(call: string, path: string, problems: Problems): void {
   const there = "there the policy runs without this hook, and its status says so";
-  problems.warn(`${path}.call`, `${call} does not exist in kernels from ${GONE[call]} on: ${there}`);
-  return true;
+  problems.warn(path, `${call} does not exist in kernels from ${GONE[call]} on: ${there}`);
 }
 
 /** Warns of hooks that run far more often than the policy needs. */

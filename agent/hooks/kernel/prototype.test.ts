@@ -1,13 +1,29 @@
 import { describe, expect, test } from "vitest";
 import type { ArgType } from "../../../crds/argument-types.ts";
 import type { HookDef } from "../../../crds/hook-spec.ts";
-import type { FuncProto } from "../../bpf/binding.ts";
+import type { BtfType, FuncProto } from "../../bpf/binding.ts";
 import { makeArgs, makeHook } from "../testing/hooks.ts";
 import { checkArguments, checkReturn, formatPrototype, readsPointerAsInteger } from "./prototype.ts";
 
 function makeProto(...params: [type: string, name: string][]): FuncProto {
-  return { btfId: 1, params: params.map(([type, name]) => ({ type, name })), returnType: "int" };
+  const typed = params.map(([type, name]) => {
+    const typeId = SHAPES.findIndex(([declared]) => declared === type);
+    return { type, name, ...(typeId >= 0 && { typeId }) };
+  });
+  return { btfId: 1, params: typed, returnType: "int" };
 }
+
+const INT: BtfType = { kind: "integer", size: 4, signed: true };
+const member = (type: number) => ({ name: "val", bitOffset: 0, bitSize: 0, type });
+/** Some types by their id. */
+const SHAPES: [declared: string, type: BtfType][] = [
+  ["int", INT],
+  ["size_t", { kind: "integer", size: 8, signed: false }],
+  ["kuid_t", { kind: "struct", name: "", size: 4, members: [member(0)] }],
+  ["struct pair", { kind: "struct", name: "pair", size: 8, members: [member(0), member(0)] }],
+];
+const TYPES = { describeType: (id: number): BtfType => SHAPES[id]?.[1] ?? { kind: "other" } };
+const ADDRESS = "it is an address: name the type of what is there, or resolve a member";
 
 const COMMIT_CREDS = makeProto(["struct cred *", "new"]);
 const CAPSET = makeProto(
@@ -21,7 +37,6 @@ describe("arguments fit", () => {
     "credentials, constant or not": { args: makeArgs("cred", "cred", "cap_effective"), proto: CAPSET },
     "anything where the prototype is not known": { args: makeArgs("cred", "string"), proto: undefined },
     "nop on anything": { args: makeArgs("nop"), proto: COMMIT_CREDS },
-    "an integer on a pointer": { args: makeArgs("uint64"), proto: COMMIT_CREDS },
     "a file, and text in a structure": {
       args: makeArgs("file", "filename"),
       proto: makeProto(["struct file *", "file"], ["struct filename *", "name"]),
@@ -34,6 +49,12 @@ describe("arguments fit", () => {
       args: [{ index: 3, type: "uint32", source: "current_task", resolve: "cred.euid.val" }],
       proto: COMMIT_CREDS,
     },
+    "an integer in a structure of its own": { args: makeArgs("uint32"), proto: makeProto(["kuid_t", "uid"]) },
+    "a system call's register, whatever it takes of it": {
+      args: makeArgs("uint64"),
+      proto: makeProto(["int", "n"]),
+      syscall: true,
+    },
     "a string": { args: makeArgs("string"), proto: makeProto(["const char *", "name"]) },
     "a string that a system call takes as a number": {
       args: makeArgs("string"),
@@ -42,7 +63,7 @@ describe("arguments fit", () => {
     },
   };
   test.each(Object.entries(cases))("%s", (_name, { args, proto, syscall = false }) => {
-    expect(() => checkArguments(makeHook({ args, syscall }), "f", proto)).not.toThrow();
+    expect(() => checkArguments(makeHook({ args, syscall }), "f", proto, TYPES)).not.toThrow();
   });
 });
 
@@ -68,6 +89,40 @@ describe("arguments are refused", () => {
       proto: makeProto(["int", "n"]),
       message: "args[0]: type string does not fit parameter 0 of int commit_creds(int n)",
     },
+    "when a number is read from an address": {
+      def: { args: makeArgs("capability") },
+      proto: COMMIT_CREDS,
+      message: `args[0]: type capability does not fit parameter 0 of int commit_creds(struct cred *new): ${ADDRESS}`,
+    },
+    "when the whole address is": {
+      def: { args: makeArgs("uint64") },
+      proto: COMMIT_CREDS,
+      message: `args[0]: type uint64 does not fit parameter 0 of int commit_creds(struct cred *new): ${ADDRESS}`,
+    },
+    "when more is read than the parameter has": {
+      def: { args: makeArgs("uint64") },
+      proto: makeProto(["int", "n"]),
+      message:
+        "args[0]: type uint64 does not fit parameter 0 of int commit_creds(int n): write int or uint32",
+    },
+    "when less is read than the parameter has": {
+      def: { args: makeArgs("int") },
+      proto: makeProto(["size_t", "n"]),
+      message:
+        "args[0]: type int does not fit parameter 0 of int commit_creds(size_t n): write long or uint64",
+    },
+    "when a structure is read as a number": {
+      def: { args: makeArgs("int") },
+      proto: makeProto(["struct pair", "p"]),
+      message:
+        "args[0]: type int does not fit parameter 0 of int commit_creds(struct pair p): it is a structure",
+    },
+    "when a system call's address is cut": {
+      def: { args: makeArgs("int"), syscall: true },
+      proto: makeProto(["gid_t *", "list"]),
+      message:
+        "args[0]: type int does not fit parameter 0 of int commit_creds(gid_t *list): it is an address",
+    },
     "when they are variable": {
       def: { args: makeArgs("int") },
       proto: makeProto(["...", ""]),
@@ -79,7 +134,7 @@ describe("arguments are refused", () => {
     },
   };
   test.each(Object.entries(cases))("%s", (_name, { def, proto, message }) => {
-    expect(() => checkArguments(makeHook(def), "commit_creds", proto)).toThrow(message);
+    expect(() => checkArguments(makeHook(def), "commit_creds", proto, TYPES)).toThrow(message);
   });
 });
 
@@ -104,6 +159,7 @@ describe("what is returned", () => {
 
   test.each<[ArgType, string | undefined, boolean, string]>([
     ["int", "void", false, "return: f returns void"],
+    ["int", "struct cred *", false, "return: type int does not fit f, which returns struct cred *"],
     ["cred", "int", false, "return: type cred does not fit f, which returns int"],
     ["file", "struct cred *", false, "return: type file does not fit f, which returns struct cred *"],
     ["string", undefined, true, "return: type string does not fit f, which returns long"],

@@ -1,34 +1,26 @@
 /** Does a policy's argument list fit the function? Only where BTF knows the prototype. Pure. */
 import {
-  type ArgType,
-  HOOK_ARGUMENT_TYPES,
-  isKernelStructure,
-  traitsOf,
-} from "../../../crds/argument-types.ts";
+  fitsDeclared,
+  misfit,
+  misfitOfSyscall,
+  numberWidth,
+  type Shape,
+} from "../../../crds/argument-fit.ts";
+import { isKernelStructure } from "../../../crds/argument-types.ts";
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
-import type { BtfParam, FuncProto } from "../../bpf/binding.ts";
+import type { BtfParam, FuncProto, KernelBtf } from "../../bpf/binding.ts";
 import { HookError } from "../hook-error.ts";
 
-const CHARACTERS = "(?:unsigned |signed )?(?:char|u8|__u8)";
-
-/** What a parameter must point to to be read as a type; undefined: it may be anything. */
-function wantedTarget(type: ArgType): string | undefined {
-  const { family, structure } = traitsOf(type);
-  if (family === "buffer") return ".*";
-  if (family === "capabilitySet") return `(?:kernel_cap_t|struct ${structure})`;
-  if (family === "string") return structure ? `(?:char|struct ${structure})` : CHARACTERS;
-  return structure && `struct ${structure}`;
-}
-
-const WANTED: ReadonlyMap<ArgType, RegExp> = new Map(
-  HOOK_ARGUMENT_TYPES.flatMap((type) => {
-    const target = wantedTarget(type);
-    return target ? [[type, new RegExp(`^(?:const )?${target} ?\\*$`)] as const] : [];
-  }),
-);
+/** Tells what a parameter is without its names. */
+export type Types = Pick<KernelBtf, "describeType">;
 
 /** Throws a HookError that shows the prototype. `proto` is that of the function, or of a system call's body. */
-export function checkArguments(def: HookDef, name: string, proto: FuncProto | undefined): void {
+export function checkArguments(
+  def: HookDef,
+  name: string,
+  proto: FuncProto | undefined,
+  types?: Types,
+): void {
   def.args.forEach((arg, position) => {
     const at = `args[${position}]`;
     if (arg.source) return; // it is read from elsewhere
@@ -42,13 +34,35 @@ export function checkArguments(def: HookDef, name: string, proto: FuncProto | un
     if (parameter.type === "...") {
       throw new HookError("InvalidArgument", `${at}: parameter ${arg.index} is variable in ${shown}`);
     }
-    if (!readsOther(arg) && !fitsDeclared(arg.type, parameter.type) && !isAddress(def, arg, parameter)) {
-      throw new HookError(
-        "InvalidArgument",
-        `${at}: type ${arg.type} does not fit parameter ${arg.index} of ${shown}`,
-      );
+    const advice = readsOther(arg) ? undefined : adviceOn(def, arg, parameter, types);
+    if (advice !== undefined) {
+      const what = `${at}: type ${arg.type} does not fit parameter ${arg.index} of ${shown}`;
+      throw new HookError("InvalidArgument", advice === "" ? what : `${what}: ${advice}`);
     }
   });
+}
+
+/** What would be right; undefined where the parameter fits. */
+function adviceOn(
+  def: HookDef,
+  arg: ArgDef,
+  parameter: BtfParam,
+  types: Types | undefined,
+): string | undefined {
+  if (!def.syscall) return misfit(arg.type, parameter.type, shapeOf(types, parameter.typeId));
+  if (isAddress(def, arg, parameter)) return undefined;
+  return fitsDeclared(arg.type, parameter.type) ? misfitOfSyscall(arg.type, parameter.type) : "";
+}
+
+/** A structure around one integer, such as kuid_t, is passed as that integer. */
+function shapeOf(types: Types | undefined, typeId: number | undefined): Shape | undefined {
+  if (!types || typeId === undefined) return undefined;
+  const type = types.describeType(typeId);
+  if (type.kind === "pointer") return "pointer";
+  if (type.kind === "integer") return [1, 2, 4, 8].includes(type.size) ? (type.size as Shape) : "aggregate";
+  if (type.kind !== "struct" || type.members.length !== 1) return "aggregate";
+  const inner = shapeOf(types, type.members[0]?.type);
+  return inner === "pointer" ? "aggregate" : inner;
 }
 
 /** System calls such as prctl and keyctl take addresses as numbers. */
@@ -67,17 +81,13 @@ export function checkReturn(
   const returns = syscall ? "long" : proto?.returnType;
   if (!returnArg || returnArg.type === "nop" || returns === undefined) return;
   if (returns === "void") throw new HookError("InvalidArgument", `return: ${name} returns void`);
-  if (!fitsDeclared(returnArg.type, returns)) {
+  const isNumberOfAddress = numberWidth(returnArg.type) !== undefined && returns.endsWith("*");
+  if (isNumberOfAddress || !fitsDeclared(returnArg.type, returns)) {
     throw new HookError(
       "InvalidArgument",
       `return: type ${returnArg.type} does not fit ${name}, which returns ${returns}`,
     );
   }
-}
-
-/** Whether what C declares so can be read as a type. */
-export function fitsDeclared(type: ArgType, declared: string): boolean {
-  return WANTED.get(type)?.test(declared) ?? true;
 }
 
 /** As C would declare it. */
@@ -90,7 +100,7 @@ export function formatPrototype(name: string, proto: FuncProto): string {
 export function readsPointerAsInteger(args: readonly ArgDef[], proto: FuncProto): boolean {
   return args.some((arg) => {
     const type = proto.params[arg.index]?.type ?? "";
-    return arg.type !== "nop" && !readsOther(arg) && !WANTED.has(arg.type) && type.endsWith("*");
+    return numberWidth(arg.type) !== undefined && !readsOther(arg) && type.endsWith("*");
   });
 }
 

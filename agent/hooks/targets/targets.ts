@@ -44,9 +44,9 @@ export function resolveTarget(context: TargetContext, def: HookDef): Target {
   }
 }
 
-function kernelFunction({ bpf, symbols }: TargetContext, def: HookDef): Target {
+function kernelFunction({ bpf, btf, symbols }: TargetContext, def: HookDef): Target {
   const target = symbols.resolve(def, arch());
-  checkArguments(def, target.name, def.syscall ? syscallBody(symbols, target.name) : target.proto);
+  checkArguments(def, target.name, def.syscall ? syscallBody(symbols, target.name) : target.proto, btf);
   checkReturn(def, target.name, target.proto);
   const event = def.syscall ? entryEvent(bpf.tracefsPath(), target.name) : undefined;
   return { ...target, def, ...(event && { event }) };
@@ -79,7 +79,7 @@ function lsmHook({ btf, symbols }: TargetContext, def: HookDef): Target {
     const what = `this kernel has no LSM hook ${def.call}`;
     throw new HookError("FunctionNotFound", `${what}${didYouMean(def.call, known, 3)}`);
   }
-  checkArguments(def, def.call, proto);
+  checkArguments(def, def.call, proto, btf);
   const hashOf = hashes(def) ? hashOperand(btf, def.call, proto) : undefined;
   return { name: def.call, proto, def, ...(hashOf && { hashOf }) };
 }
@@ -109,7 +109,7 @@ function rawTracepoint({ btf, bpf }: TargetContext, def: HookDef): Target {
   const { subsystem, event } = tracepointOf(def);
   const proto = btf.tracepointProto(event);
   if (proto) {
-    checkArguments(def, event, proto);
+    checkArguments(def, event, proto, btf);
     return { name: event, proto, def: resolveAuto(btf, def, proto) };
   }
   readTraceEvent(bpf.tracefsPath(), subsystem, event); // throws where there is no such tracepoint

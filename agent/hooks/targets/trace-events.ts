@@ -1,12 +1,12 @@
 /** Trace events of tracefs: which fields they have, and how a policy's arguments are read from them. */
 import { readdirSync, readFileSync } from "node:fs";
+import { fitsDeclared, numberWidth } from "../../../crds/argument-fit.ts";
 import { type ArgType, isKernelStructure, traitsOf } from "../../../crds/argument-types.ts";
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
 import { didYouMean } from "../../../policy/suggest.ts";
 import type { BufferConfig, FieldConfig } from "../config/filters.ts";
 import { ENUMERATORS as E, MAX_ARGS } from "../config/layout.ts";
 import { HookError } from "../hook-error.ts";
-import { fitsDeclared } from "../kernel/prototype.ts";
 import { bufferLimit, fixedBuffer } from "./buffers.ts";
 
 /** A field of an event as its format file describes it. */
@@ -129,7 +129,7 @@ function chooseField(
   if (field.type.startsWith("__rel_loc")) {
     throw new HookError("KernelUnsupported", `${at}: field ${field.name} of ${name} is a ${field.type}`);
   }
-  if (!fitsField(type, field)) {
+  if (!fitsField(type, field, subsystem)) {
     throw new HookError(
       "InvalidArgument",
       `${at}: type ${type} does not fit field ${index} of ${name}, ${field.type} ${field.name}`,
@@ -138,9 +138,15 @@ function chooseField(
   return field;
 }
 
+/** Subsystems whose fields are as wide as a register, whatever the system call's parameter is. */
+const REGISTERS: ReadonlySet<string> = new Set(["syscalls", "raw_syscalls"]);
+
 /** Numbers may be the addresses of texts, as arguments of prctl are, but not those of structures. */
-function fitsField(type: ArgType, field: EventField): boolean {
+function fitsField(type: ArgType, field: EventField, subsystem: string): boolean {
   if (isInside(field)) return isBytes(type);
+  const width = numberWidth(type);
+  if (width !== undefined)
+    return width >= field.size || (REGISTERS.has(subsystem) && !field.type.endsWith("*"));
   if (isKernelStructure(type)) return fitsDeclared(type, field.type);
   return type !== "string" || field.size === 8;
 }

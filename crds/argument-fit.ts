@@ -1,0 +1,61 @@
+/** Whether a parameter, as C declares it, can be read as an argument type: one answer for the compiler and for every node. */
+import { type ArgType, HOOK_ARGUMENT_TYPES, traitsOf } from "./argument-types.ts";
+
+/** What a parameter is without its names: an address, an integer of so many bytes, anything else. */
+export type Shape = "pointer" | "aggregate" | 1 | 2 | 4 | 8;
+
+const CHARACTERS = "(?:unsigned |signed )?(?:char|u8|__u8)";
+
+/** What a parameter must point to to be read as a type; undefined: it may be anything. */
+function wantedTarget(type: ArgType): string | undefined {
+  const { family, structure } = traitsOf(type);
+  if (family === "buffer") return ".*";
+  if (family === "capabilitySet") return `(?:kernel_cap_t|struct ${structure})`;
+  if (family === "string") return structure ? `(?:char|struct ${structure})` : CHARACTERS;
+  return structure && `struct ${structure}`;
+}
+
+const WANTED: ReadonlyMap<ArgType, RegExp> = new Map(
+  HOOK_ARGUMENT_TYPES.flatMap((type) => {
+    const target = wantedTarget(type);
+    return target ? [[type, new RegExp(`^(?:const )?${target} ?\\*$`)] as const] : [];
+  }),
+);
+
+/** Bytes of the number of a file. */
+const FD_BYTES = 4;
+
+const TYPE_OF_WIDTH = { 1: "uint8", 2: "uint16", 4: "int or uint32", 8: "long or uint64" } as const;
+
+/** Bytes of a type that is read as a number; undefined for the others. */
+export function numberWidth(type: ArgType): 1 | 2 | 4 | 8 | undefined {
+  const traits = traitsOf(type);
+  if (type === "fd") return FD_BYTES;
+  return traits.family === "integer" || traits.family === "capability" ? traits.width : undefined;
+}
+
+/** Whether what C declares so can be read as a type that is a structure or a text; numbers always fit here. */
+export function fitsDeclared(type: ArgType, declared: string): boolean {
+  return WANTED.get(type)?.test(declared) ?? true;
+}
+
+/**
+ * What would be right where a parameter of a kernel function cannot be read as the type; undefined where it can, empty
+ * where there is no advice. Without a shape only the declaration is compared.
+ */
+export function misfit(type: ArgType, declared: string, shape: Shape | undefined): string | undefined {
+  const width = numberWidth(type);
+  if (width === undefined) return fitsDeclared(type, declared) ? undefined : "";
+  const found = shape ?? (declared.endsWith("*") ? "pointer" : width);
+  if (found === width) return undefined;
+  if (found === "pointer") return "it is an address: name the type of what is there, or resolve a member";
+  if (found === "aggregate") return "it is a structure: resolve a member";
+  return type === "fd" || type === "capability" ? "" : `write ${TYPE_OF_WIDTH[found]}`;
+}
+
+/** The same for system calls, whose registers are whole: only an address does not fit a type with fewer bytes. */
+export function misfitOfSyscall(type: ArgType, declared: string): string | undefined {
+  const width = numberWidth(type);
+  if (width === undefined || width === 8 || !declared.endsWith("*")) return undefined;
+  return "it is an address: write string or uint64";
+}

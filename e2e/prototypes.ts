@@ -1,0 +1,165 @@
+/** Prototypes of the functions and LSM hooks that policies about credentials hook, from the BTF of several kernels. Pure. */
+
+/** A type as `bpftool btf dump --json` prints it. */
+interface BtfEntry {
+  id: number;
+  kind: string;
+  name: string;
+  type_id?: number;
+  ret_type_id?: number;
+  size?: number;
+  nr_elems?: number;
+  params?: { name: string; type_id: number }[];
+  members?: { type_id: number; bitfield_size?: number }[];
+}
+
+/** One kernel: how messages name it, and its types. */
+export interface KernelTypes {
+  name: string;
+  types: BtfEntry[];
+}
+
+/** [kernels as bits, what it returns, parameters, a letter or digit for the shape of each]. */
+type Row = [kernels: number, returns: string, parameters: string[], shapes: string];
+
+/** Functions whose names say that they are about credentials, capabilities, security hooks, user namespaces or exec. */
+const RECORDED = [
+  /^security_\w+$/,
+  /^cap_(capable|cap|bprm|task|inode|ptrace|settime|mmap|safe|vm|convert)\w*$/,
+  /^(commit|override|revert|prepare|abort|copy|exit|put|free|get|set)_(kernel_)?creds?(_\w+)?$/,
+  /^(__put_cred|prepare_kernel_cred|cred_fscmp|set_security_override|set_create_files_as)$/,
+  /^(ns_|file_ns_|has_|has_ns_)?capab(le|ility)(_\w+)?$/,
+  /^(capable_wrt_inode_uidgid|privileged_wrt_inode_uidgid|ptracer_capable|ptrace_may_access|__ptrace_may_access)$/,
+  /^__sys_set(re|res|fs)?[ug]id$/,
+  /^(set_groups|set_current_groups|groups_alloc|groups_free|groups_sort|groups_search|in_group_p|in_egroup_p)$/,
+  /^(create_user_ns|unshare_userns|userns_\w+|ksys_unshare|unshare_nsproxy_namespaces|switch_task_namespaces)$/,
+  /^(create_new_namespaces|copy_namespaces|new_idmap_permitted|map_write|proc_[ug]id_map_write|proc_setgroups_write)$/,
+  /^(begin_new_exec|setup_new_exec|would_dump|bprm_\w+|install_exec_creds|finalize_exec|search_binary_handler)$/,
+  /^(do_execveat_common|exec_binprm|flush_old_exec|de_thread|unshare_fs_struct|fd_install|audit_set_loginuid)$/,
+  /^(install_\w*keyring\w*|join_session_keyring|key_change_session_keyring|ptrace_attach|ptrace_request)$/,
+  /^(load_module|do_init_module|path_mount|do_mount|do_filp_open|do_sys_openat2|wake_up_new_task)$/,
+];
+const LSM_PREFIX = "bpf_lsm_";
+
+/** The text of policy/prototypes.gen.ts. */
+export function prototypesFile(kernels: readonly KernelTypes[], comment: string): string {
+  const functions = new Map<string, Row[]>();
+  const hooks = new Map<string, Row[]>();
+  for (const [bit, kernel] of kernels.entries()) {
+    const types = new Map(kernel.types.map((type) => [type.id, type]));
+    for (const type of kernel.types) {
+      if (type.kind !== "FUNC") continue;
+      const isHook = type.name.startsWith(LSM_PREFIX);
+      const name = isHook ? type.name.slice(LSM_PREFIX.length) : type.name;
+      if (isHook || RECORDED.some((pattern) => pattern.test(name)))
+        addRow(isHook ? hooks : functions, name, bit, rowOf(types, type.type_id ?? 0));
+    }
+  }
+  return `${comment}
+import type { Prototype } from "./probes/prototype.ts";
+
+/** Kernels whose BTF was read: bit 0 of a prototype stands for the first. */
+export const RECORDED_KERNELS = ${JSON.stringify(kernels.map(({ name }) => name))} as const;
+
+/** Kernel functions. */
+export const FUNCTION_PROTOTYPES: Readonly<Record<string, readonly Prototype[]>> = ${tableText(functions)};
+
+/** Hooks of the Linux Security Modules, without bpf_lsm_. */
+export const LSM_PROTOTYPES: Readonly<Record<string, readonly Prototype[]>> = ${tableText(hooks)};
+`;
+}
+
+function addRow(table: Map<string, Row[]>, name: string, bit: number, row: Omit<Row, 0>): void {
+  const rows = table.get(name) ?? [];
+  const [, ...rest] = row as Row;
+  const same = rows.find(([, ...other]) => JSON.stringify(other) === JSON.stringify(rest));
+  if (same) same[0] |= 1 << bit;
+  else rows.push([1 << bit, ...rest]);
+  table.set(name, rows);
+}
+
+function tableText(table: ReadonlyMap<string, Row[]>): string {
+  const lines = [...table]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, rows]) => `  ${name}: ${JSON.stringify(rows)},`);
+  return `{\n${lines.join("\n")}\n}`;
+}
+
+type Types = ReadonlyMap<number, BtfEntry>;
+
+function rowOf(types: Types, id: number): Row {
+  const proto = types.get(id);
+  const params = proto?.params ?? [];
+  return [
+    0,
+    spell(types, proto?.ret_type_id ?? 0),
+    params.map(({ name, type_id }) => declare(spell(types, type_id), name)),
+    params
+      .map(({ name, type_id }) => (name === "" && type_id === 0 ? "." : shapeOf(types, type_id)))
+      .join(""),
+  ];
+}
+
+function declare(type: string, name: string): string {
+  if (type === "void" && name === "") return "...";
+  return type.endsWith("*") || name === "" ? `${type}${name}` : `${type} ${name}`;
+}
+
+/** As C writes it, and as the agent's BTF reader does. */
+function spell(types: Types, id: number): string {
+  const type = types.get(id);
+  if (!type) return "void";
+  switch (type.kind) {
+    case "PTR": {
+      const target = spell(types, type.type_id ?? 0);
+      return target.endsWith("*") ? `${target}*` : `${target} *`;
+    }
+    case "CONST": {
+      const target = spell(types, type.type_id ?? 0);
+      return target.endsWith("*") ? `${target}const` : `const ${target}`;
+    }
+    case "VOLATILE":
+    case "RESTRICT":
+    case "TYPE_TAG":
+      return spell(types, type.type_id ?? 0);
+    case "STRUCT":
+    case "UNION":
+    case "ENUM":
+    case "ENUM64":
+      return `${type.kind.toLowerCase().replace("64", "")} ${type.name}`;
+    case "FWD":
+      return `struct ${type.name}`;
+    case "ARRAY":
+      return `${spell(types, type.type_id ?? 0)}[${type.nr_elems ?? ""}]`;
+    case "FUNC_PROTO":
+      return "void";
+    default:
+      return type.name;
+  }
+}
+
+/** p: address; 1, 2, 4, 8: bytes of an integer, also of one in a structure of its own; s: another structure. */
+function shapeOf(types: Types, id: number): string {
+  const type = types.get(id);
+  switch (type?.kind) {
+    case "PTR":
+      return "p";
+    case "INT":
+    case "ENUM":
+    case "ENUM64":
+      return String(type.size);
+    case "TYPEDEF":
+    case "CONST":
+    case "VOLATILE":
+    case "RESTRICT":
+    case "TYPE_TAG":
+      return shapeOf(types, type.type_id ?? 0);
+    case "STRUCT": {
+      const [member, ...more] = type.members ?? [];
+      const inner = member && more.length === 0 ? shapeOf(types, member.type_id) : "s";
+      return inner === "p" ? "s" : inner;
+    }
+    default:
+      return "s";
+  }
+}

@@ -1,0 +1,102 @@
+import { describe, expect, test } from "vitest";
+import { errorsOf, type Loose, makePolicy, makeProbePolicy, warningsOf } from "../testing/policies.ts";
+
+const kprobe = (call: string, ...args: Loose[]) => makeProbePolicy({ call, syscall: false, args });
+const syscall = (call: string, ...args: Loose[]) => makeProbePolicy({ call, args });
+const lsm = (hook: string, ...args: Loose[]) => makePolicy({ lsmhooks: [{ hook, args }] });
+const arg = (index: number, type: string, more: Loose = {}) => ({ index, type, ...more });
+const found = (lines: string[]) => lines.map((line) => line.replace(/^spec\.\w+\[0\]\./, ""));
+
+const CAP_CAPABLE =
+  "int cap_capable(const struct cred *cred, struct user_namespace *target_ns, int cap, unsigned int opts)";
+const ADDRESS = "it is an address: name the type of what is there, or resolve a member";
+
+describe("an argument that no recorded kernel takes", () => {
+  const refused: Record<string, [policy: Loose, error: string]> = {
+    "an integer on an address": [
+      kprobe("cap_capable", arg(1, "int")),
+      `args[0].type: int does not fit parameter 1 of ${CAP_CAPABLE}: ${ADDRESS}`,
+    ],
+    "a whole address as a number": [
+      kprobe("commit_creds", arg(0, "uint64")),
+      `args[0].type: uint64 does not fit parameter 0 of int commit_creds(struct cred *new): ${ADDRESS}`,
+    ],
+    "a capability on an address of an LSM hook": [
+      lsm("userns_create", arg(0, "capability")),
+      `args[0].type: capability does not fit parameter 0 of int userns_create(const struct cred *cred): ${ADDRESS}`,
+    ],
+    "more bytes than the parameter has": [
+      kprobe("cap_capable", arg(2, "uint64")),
+      `args[0].type: uint64 does not fit parameter 2 of ${CAP_CAPABLE}: write int or uint32`,
+    ],
+    "fewer bytes than the parameter has": [
+      kprobe("security_mmap_addr", arg(0, "int")),
+      "args[0].type: int does not fit parameter 0 of int security_mmap_addr(long unsigned int addr): write long or uint64",
+    ],
+    "another structure": [
+      kprobe("commit_creds", arg(0, "file")),
+      "args[0].type: file does not fit parameter 0 of int commit_creds(struct cred *new)",
+    ],
+    "a member of a number": [
+      kprobe("cap_capable", arg(2, "int", { resolve: "val" })),
+      `args[0].resolve: does not fit parameter 2 of ${CAP_CAPABLE}, which has no members`,
+    ],
+    "a parameter that is not there": [
+      lsm("task_fix_setuid", arg(3, "int")),
+      "args[0].index: is 3, beyond the parameters of int task_fix_setuid(struct cred *new, const struct cred *old, int flags): the last index is 2",
+    ],
+    "half of an address of a system call": [
+      syscall("sys_setgroups", arg(1, "int")),
+      "args[0].type: int does not fit parameter 1 of setgroups(int size, gid_t *list): it is an address: write string or uint64",
+    ],
+  };
+  test.each(Object.entries(refused))("is refused: %s", (_name, [policy, error]) => {
+    expect(found(errorsOf(policy))).toEqual([error]);
+  });
+
+  const taken: Record<string, Loose> = {
+    "a capability": kprobe("cap_capable", arg(2, "capability"), arg(2, "int"), arg(3, "uint32")),
+    "an id in a structure of its own": kprobe("security_path_chown", arg(1, "uint32"), arg(2, "int")),
+    "members and types of the programmer": kprobe("commit_creds", arg(0, "uint32", { resolve: "euid.val" })),
+    "a register of a system call": syscall("sys_prctl", arg(0, "uint64"), arg(1, "int"), arg(2, "string")),
+    "the address that a system call gets": syscall("sys_setgroups", arg(1, "uint64")),
+    "anything of a function that is not recorded": kprobe("some_function", arg(0, "int"), arg(4, "cred")),
+  };
+  test.each(Object.entries(taken))("is taken: %s", (_name, policy) => {
+    expect(errorsOf(policy)).toEqual([]);
+  });
+});
+
+test("an argument that some kernels do not take is warned of, with their names", () => {
+  expect(found(warningsOf(kprobe("security_inode_copy_up_xattr", arg(0, "string"))))).toEqual([
+    "args[0].type: in the kernels 6.12 and 7.2: string does not fit parameter 0 of int security_inode_copy_up_xattr(struct dentry *src, const char *name)",
+  ]);
+});
+
+describe("a name is doubted", () => {
+  test.each([
+    [
+      "in none of the kernels",
+      kprobe("security_task_fix_setuids"),
+      'call: "security_task_fix_setuids" is in none of the kernels 5.10, 6.1, 6.12 and 7.2: did you mean "security_task_fix_setuid"?',
+    ],
+    [
+      "in some of them",
+      kprobe("security_task_fix_setgroups"),
+      'call: "security_task_fix_setgroups" is missing or inlined in some kernels: 5.10 of 5.10, 6.1, 6.12 and 7.2: set ignore.callNotFound to run without the hook there',
+    ],
+    [
+      "an LSM hook of newer kernels",
+      lsm("userns_create"),
+      'hook: "userns_create" is missing in some kernels: 5.10 of 5.10, 6.1, 6.12 and 7.2',
+    ],
+  ])("%s", (_name, policy, warning) => {
+    expect(found(warningsOf(policy))).toEqual([warning]);
+  });
+
+  test("not where the policy lets it be missing", () => {
+    const ignore = { callNotFound: true };
+    const call = "security_task_fix_setgroups";
+    expect(warningsOf(makeProbePolicy({ call, syscall: false, args: [], ignore }))).toEqual([]);
+  });
+});

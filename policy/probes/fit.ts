@@ -1,0 +1,99 @@
+/** Whether arguments fit what a hook is attached to, as far as that is known before a node looks: index, type, members. */
+import { misfit, misfitOfSyscall, type Shape } from "../../crds/argument-fit.ts";
+import { isKernelStructure, isReadable } from "../../crds/argument-types.ts";
+import type { ArgDef } from "../../crds/hook-spec.ts";
+import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
+import { child, type Problems } from "../problems.ts";
+import type { Call } from "./calls.ts";
+import type { Prototype } from "./prototype.ts";
+import { kernelNames, parametersOf, prototypeOf, recordedPrototypes, showPrototype } from "./prototypes.ts";
+
+/** What is wrong with a field of an argument. */
+interface Fault {
+  field: "index" | "type" | "resolve" | "sizeArgIndex";
+  message: string;
+}
+
+/** Reports arguments that no kernel takes, and warns of those that some do not. */
+export function checkArgsOfCall(args: ArgDef[], path: string, call: Call, problems: Problems): void {
+  for (const [position, arg] of args.entries()) {
+    const at = child(`${path}.args`, position);
+    if (arg.index > HOOK_SPEC_LIMITS.argIndex || !isReadable(arg.type)) continue; // an error already
+    if (!call.syscall) checkRecorded(arg, at, call, problems);
+    else {
+      for (const { field, message } of syscallFaults(arg, call.name))
+        problems.error(`${at}.${field}`, message);
+    }
+  }
+}
+
+function syscallFaults(arg: ArgDef, name: string): Fault[] {
+  const faults: Fault[] = [];
+  if (isKernelStructure(arg.type)) {
+    const instead = arg.type === "filename" ? "write string" : "no system call takes one";
+    faults.push({ field: "type", message: `${arg.type} is a structure of the kernel: ${instead}` });
+  }
+  const parameters = parametersOf(name);
+  if (!parameters) return faults;
+  const shown = prototypeOf(name);
+  const outside = beyond(arg, parameters.length, shown);
+  if (outside) return [...faults, outside];
+  const advice = misfitOfSyscall(arg.type, declaredType(parameters[arg.index] ?? ""));
+  if (advice !== undefined) faults.push(typeFault(arg, shown, advice));
+  return faults;
+}
+
+function checkRecorded(arg: ArgDef, at: string, call: Call, problems: Problems): void {
+  const prototypes = recordedPrototypes(call);
+  const faults = prototypes.flatMap((prototype) => {
+    const fault = faultOf(arg, call.name, prototype);
+    return fault ? [{ ...fault, kernels: prototype[0] }] : [];
+  });
+  const newest = faults.at(-1);
+  if (!newest) return;
+  if (faults.length === prototypes.length) problems.error(`${at}.${newest.field}`, newest.message);
+  else {
+    const kernels = faults.reduce((bits, fault) => bits | fault.kernels, 0);
+    problems.warn(`${at}.${newest.field}`, `in the kernels ${kernelNames(kernels)}: ${newest.message}`);
+  }
+}
+
+function faultOf(arg: ArgDef, name: string, prototype: Prototype): Fault | undefined {
+  const [, , parameters, shapes] = prototype;
+  const shown = showPrototype(name, prototype);
+  const outside = beyond(arg, parameters.length, shown);
+  if (outside) return outside;
+  const parameter = parameters[arg.index] ?? "";
+  const shape = SHAPES[shapes[arg.index] ?? ""];
+  if (arg.btfType || shape === undefined) return undefined;
+  if (arg.resolve !== undefined) {
+    if (shape === "pointer") return undefined;
+    return {
+      field: "resolve",
+      message: `does not fit parameter ${arg.index} of ${shown}, which has no members`,
+    };
+  }
+  const advice = misfit(arg.type, declaredType(parameter), shape);
+  return advice === undefined ? undefined : typeFault(arg, shown, advice);
+}
+
+const SHAPES: Readonly<Record<string, Shape>> = { p: "pointer", s: "aggregate", 1: 1, 2: 2, 4: 4, 8: 8 };
+
+function beyond({ index, sizeArgIndex }: ArgDef, count: number, shown: string): Fault | undefined {
+  if (index >= count) {
+    const right = count === 0 ? "it has no parameters" : `the last index is ${count - 1}`;
+    return { field: "index", message: `is ${index}, beyond the parameters of ${shown}: ${right}` };
+  }
+  if (sizeArgIndex === undefined || sizeArgIndex <= count) return undefined;
+  return { field: "sizeArgIndex", message: `is ${sizeArgIndex}, from 1, beyond the parameters of ${shown}` };
+}
+
+function typeFault({ type, index }: ArgDef, shown: string, advice: string): Fault {
+  const message = `${type} does not fit parameter ${index} of ${shown}`;
+  return { field: "type", message: advice === "" ? message : `${message}: ${advice}` };
+}
+
+/** `struct cred *` of `struct cred *new`. */
+function declaredType(parameter: string): string {
+  return /^(.*[ *])\w+$/.exec(parameter)?.[1]?.trim() ?? parameter;
+}
