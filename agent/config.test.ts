@@ -174,6 +174,20 @@ const refused: Record<string, { argv?: string[]; env?: Record<string, string>; s
   "a ring size that is no power of two": { argv: ["--rb-size", "100k"], says: /power of two/ },
   "a ring size that is no number": { argv: ["--rb-size", "big"], says: /"big"/ },
   "a boolean with another value": { argv: ["--kubernetes=perhaps"], says: /--kubernetes: "perhaps"/ },
+  "a variable is named where it gave the value": {
+    env: { TRIGON_LOG_LEVEL: "loud" },
+    says: /^TRIGON_LOG_LEVEL: "loud" is not one of/,
+  },
+  "a variable that gave a size": { env: { TRIGON_RB_SIZE: "100k" }, says: /^TRIGON_RB_SIZE: "100k"/ },
+  "a variable that gave an address": {
+    env: { TRIGON_METRICS_SERVER: "localhost" },
+    says: /^TRIGON_METRICS_SERVER: "localhost"/,
+  },
+  "the flag is named where it beats its variable": {
+    argv: ["--log-level=silent"],
+    env: { TRIGON_LOG_LEVEL: "debug" },
+    says: /^--log-level: "silent"/,
+  },
   "a boolean variable with another value": {
     env: { TRIGON_KUBERNETES: "yes" },
     says: /TRIGON_KUBERNETES: "yes"/,

@@ -75,14 +75,23 @@ export function parseCommand(argv: readonly string[], env: Environment, hostname
     const values = readValues(argv, env);
     if (values.help === true) return { kind: "help" };
     if (values.version === true) return { kind: "version" };
-    return { kind: "run", config: makeConfig(values, env, hostname) };
+    return { kind: "run", config: makeConfig(values, (name) => subjectOf(name, argv), env, hostname) };
   } catch (error) {
     if (error instanceof UsageError) return { kind: "error", message: error.message };
     throw error;
   }
 }
 
-function makeConfig(values: Values, env: Environment, hostname: string): Config {
+/** How an error names an option: by its flag, or by the variable that gave its value. */
+type Subject = (name: OptionName) => string;
+
+function subjectOf(name: OptionName, argv: readonly string[]): string {
+  const flag = `--${name}`;
+  const isFlag = argv.some((argument) => argument === flag || argument.startsWith(`${flag}=`));
+  return isFlag ? flag : environmentName(name);
+}
+
+function makeConfig(values: Values, subject: Subject, env: Environment, hostname: string): Config {
   const text = (name: OptionName) => nonEmpty(values[name] as string | undefined);
   const policyDir = text("tracing-policy-dir");
   const exportFilename = text("export-filename");
@@ -94,7 +103,9 @@ function makeConfig(values: Values, env: Environment, hostname: string): Config 
     policyFiles: ((values["tracing-policy"] as string[] | undefined) ?? []).filter((file) => file !== ""),
     ...(policyDir !== undefined && { policyDir }),
     ...(exportFilename !== undefined && { exportFilename }),
-    ...(metricsServer !== undefined && { metricsServer: parseListenAddress(metricsServer) }),
+    ...(metricsServer !== undefined && {
+      metricsServer: parseListenAddress(subject("metrics-server"), metricsServer),
+    }),
     ...(server && { server }),
     policyStateDir: text("policy-state-dir") ?? "/var/lib/trigon/policies",
     procfs: text("procfs") ?? "/proc",
@@ -103,14 +114,14 @@ function makeConfig(values: Values, env: Environment, hostname: string): Config 
     ...(kubeconfig !== undefined && { kubeconfig }),
     namespace: text("namespace") ?? nonEmpty(env.POD_NAMESPACE) ?? DEFAULT_NAMESPACE,
     bpfObject: text("bpf-object") ?? fileURLToPath(new URL("../build/bpf/trigon.bpf.o", import.meta.url)),
-    logLevel: oneOf(LOG_LEVELS, "log-level", text("log-level") ?? "info"),
-    logFormat: oneOf(LOG_FORMATS, "log-format", text("log-format") ?? "text"),
+    logLevel: oneOf(LOG_LEVELS, subject("log-level"), text("log-level") ?? "info"),
+    logFormat: oneOf(LOG_FORMATS, subject("log-format"), text("log-format") ?? "text"),
     enableProcessCred: values["enable-process-cred"] === true,
     enableProcessNs: values["enable-process-ns"] === true,
     enableProcessSecurityLabel: values["enable-process-security-label"] === true,
     processCredentialsView: oneOf(
       CREDENTIALS_VIEWS,
-      "process-credentials-view",
+      subject("process-credentials-view"),
       text("process-credentials-view") ?? "exec",
     ),
     credentialChangeDetail: oneOf(
@@ -119,7 +130,8 @@ function makeConfig(values: Values, env: Environment, hostname: string): Config 
       text("credential-change-detail") ?? "changed",
     ),
     exposeStackAddresses: values["expose-stack-addresses"] === true,
-    ...(ringSize !== undefined && ringSize !== "0" && { ringBytes: parseRingSize(ringSize) }),
+    ...(ringSize !== undefined &&
+      ringSize !== "0" && { ringBytes: parseRingSize(subject("rb-size"), ringSize) }),
   };
 }
 
@@ -208,32 +220,32 @@ function parseBoolean(subject: string, text: string): boolean {
   throw new UsageError(`${subject}: "${text}" is neither true nor false`);
 }
 
-function parseListenAddress(text: string): ListenAddress {
+function parseListenAddress(subject: string, text: string): ListenAddress {
   const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text) ?? [];
   const port = Number(digits);
   if (digits === undefined || port > 65_535) {
-    throw new UsageError(`--metrics-server: "${text}" is not HOST:PORT or :PORT, for example 127.0.0.1:2112`);
+    throw new UsageError(`${subject}: "${text}" is not HOST:PORT or :PORT, for example 127.0.0.1:2112`);
   }
   const host = nonEmpty(bracketed) ?? nonEmpty(plain);
   return host === undefined ? { port } : { host, port };
 }
 
-function parseRingSize(text: string): number {
+function parseRingSize(subject: string, text: string): number {
   const [, digits, unit] = /^(\d+)([km]?)$/i.exec(text) ?? [];
   const bytes =
     Number(digits) * { "": 1, k: 1 << 10, m: 1 << 20 }[(unit ?? "").toLowerCase() as "" | "k" | "m"];
   const powerOfTwo = Number.isInteger(Math.log2(bytes));
   if (!powerOfTwo || bytes < MIN_RING_BYTES || bytes > MAX_RING_BYTES) {
     throw new UsageError(
-      `--rb-size: "${text}" is not a power of two from 64k to 1024m (the kernel asks for one)`,
+      `${subject}: "${text}" is not a power of two from 64k to 1024m (the kernel asks for one)`,
     );
   }
   return bytes;
 }
 
-function oneOf<T extends string>(allowed: readonly T[], name: OptionName, text: string): T {
+function oneOf<T extends string>(allowed: readonly T[], subject: string, text: string): T {
   const found = allowed.find((value) => value === text);
-  if (found === undefined) throw new UsageError(`--${name}: "${text}" is not one of ${allowed.join(", ")}`);
+  if (found === undefined) throw new UsageError(`${subject}: "${text}" is not one of ${allowed.join(", ")}`);
   return found;
 }
 

@@ -118,8 +118,8 @@ describe("trigon validate", () => {
   });
 
   test("reads all policy files below a directory, in order", async () => {
-    write("tree/b/two.yml", "a: [");
-    write("tree/a/one.json", "{}");
+    write("tree/b/two.yml", "kind: TracingPolicy\na: [");
+    write("tree/a/one.json", '{"kind":"TracingPolicy"}');
     write("tree/c.txt", "not read");
     write("tree/kustomization.yaml", "resources: [a/one.json]");
     const { status, out, err } = await run([join(directory, "tree")]);
@@ -128,6 +128,54 @@ describe("trigon validate", () => {
       "tree/b/two.yml",
     ]);
     expect({ status, err }).toEqual({ status: 1, err: ["2 files: 0 valid, 2 invalid, 0 warnings"] });
+  });
+
+  describe("below the directory of a whole repository", () => {
+    const others = {
+      ".github/workflows/check.yml": "name: check\non: push\njobs: {}\n",
+      "values.yaml": "replicas: 1\n---\n- a\n",
+      "config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: x }\n",
+      "network.yaml": "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: { name: x }\n",
+      "templates/job.yaml": "{{- if .Values.job }}\nkind: Job\n{{- end }}\n",
+      "empty.yaml": "",
+    };
+    beforeAll(() => {
+      for (const [name, text] of Object.entries(others)) write(`repository/${name}`, text);
+      write("repository/policies/valid.yaml", readFileSync(VALID, "utf8"));
+    });
+
+    test("documents of other kinds and hidden directories are left out", async () => {
+      expect(await run([join(directory, "repository")])).toEqual({
+        status: 0,
+        out: [],
+        err: ["6 files: 1 valid, 0 invalid, 0 warnings, 6 other documents skipped"],
+      });
+    });
+
+    test("--strict takes them for errors", async () => {
+      const { status, out, err } = await run(["--strict", join(directory, "repository")]);
+      expect(status).toBe(1);
+      expect(out).toContainEqual(expect.stringMatching(/check\.yml:1:1: kind: "kind" is missing/));
+      expect(err).toEqual(["7 files: 1 valid, 7 invalid, 0 warnings"]);
+    });
+
+    test("so does naming the file", async () => {
+      expect(await run([join(directory, "repository/config.yaml")])).toMatchObject({ status: 1 });
+    });
+
+    test.each([
+      [
+        "a misspelt kind",
+        "apiVersion: cilium.io/v1alpha1\nkind: TracngPolicy\n",
+        'did you mean "TracingPolicy"',
+      ],
+      ["no kind in our API group", "apiVersion: cilium.io/v1alpha1\nspec: {}\n", '"kind" is missing'],
+      ["another version of our kind", "apiVersion: v1\nkind: TracingPolicy\n", "is not known"],
+    ])("%s is still an error", async (name, text, message) => {
+      write(`misspelt-${name.length}/policy.yaml`, text);
+      const { status, out } = await run([join(directory, `misspelt-${name.length}`)]);
+      expect({ status, out }).toEqual({ status: 1, out: [expect.stringContaining(message)] });
+    });
   });
 
   test("follows links below a directory, and reads a file once however often it is linked", async () => {

@@ -1,9 +1,9 @@
 /** `trigon validate`: the operator's compiler, offline. */
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative, sep } from "node:path";
 import { policyKey } from "../crds/names.ts";
 import { compileParsed } from "../policy/compile.ts";
-import { parsePolicies } from "../policy/parse.ts";
+import { type OtherDocuments, parsePolicies } from "../policy/parse.ts";
 import type { PolicyError } from "../policy/problems.ts";
 
 /** Where a command writes to and reads from. */
@@ -19,15 +19,21 @@ export interface Streams {
 /** Exit status: everything is valid, something is not, the command was not understood or a file not read. */
 const STATUS = { valid: 0, invalid: 1, usage: 2 } as const;
 
-const HELP = `Usage: trigon validate FILE|DIRECTORY|- ...
+const HELP = `Usage: trigon validate [--strict] FILE|DIRECTORY|- ...
 
 Checks policies as the cluster would: schema, then meaning. Reads files, all *.yaml, *.yml and *.json files below
-directories other than kustomization.yaml, and standard input (-); of a List, as \`kubectl get -o yaml\` prints it, each
-item. Prints each problem as
+directories, and standard input (-). Each item of a List, as \`kubectl get -o yaml\` prints it, is checked.
+Below directories it leaves out hidden directories, kustomization.yaml and documents that are no policies; the last line
+counts these documents.
+
+  --strict    read hidden directories too, and take documents that are no policies for errors
+
+Prints each problem as
 
   FILE:LINE:COLUMN: FIELD: what is wrong and what would be right
 
-and warnings likewise, marked as such. Functions are not looked up: whether a kernel has them is for its node to say.
+and warnings likewise, marked as such. Prototypes of functions around credentials are known for some kernels and compared;
+whether a node has a function is for that node to decide.
 
 Exit status: 0 all policies are valid, 1 some are not, 2 usage error or unreadable file.`;
 
@@ -40,14 +46,16 @@ export async function validate(args: readonly string[], streams: Streams): Promi
     streams.out(HELP);
     return STATUS.valid;
   }
-  const option = args.find((arg) => arg.startsWith("-") && arg !== "-");
-  if (option !== undefined || args.length === 0) {
+  const strict = args.includes("--strict");
+  const paths = args.filter((arg) => arg !== "--strict");
+  const option = paths.find((arg) => arg.startsWith("-") && arg !== "-");
+  if (option !== undefined || paths.length === 0) {
     streams.err(
       `trigon validate: ${option === undefined ? "no file given" : `unknown option ${option}`}\n\n${HELP}`,
     );
     return STATUS.usage;
   }
-  const texts = await readAll(args, streams);
+  const texts = await readAll(paths, strict, streams);
   if (!texts) return STATUS.usage;
   return report(texts, streams);
 }
@@ -55,32 +63,42 @@ export async function validate(args: readonly string[], streams: Streams): Promi
 interface PolicyText {
   file: string;
   text: string | Uint8Array;
+  others: OtherDocuments;
 }
 
 interface Tally {
   valid: number;
   invalid: number;
+  skipped: number;
   warnings: number;
 }
 
 function report(texts: PolicyText[], { out, err }: Streams): number {
-  const tally: Tally = { valid: 0, invalid: 0, warnings: 0 };
+  const tally: Tally = { valid: 0, invalid: 0, skipped: 0, warnings: 0 };
   const names = new Map<string, string>();
-  for (const { file, text } of texts) validateText(file, text, names, tally, out);
-  const files = texts.length === 1 ? "1 file" : `${texts.length} files`;
-  const warnings = tally.warnings === 1 ? "1 warning" : `${tally.warnings} warnings`;
-  err(`${files}: ${tally.valid} valid, ${tally.invalid} invalid, ${warnings}`);
+  for (const text of texts) validateText(text, names, tally, out);
+  const counts = [
+    `${tally.valid} valid`,
+    `${tally.invalid} invalid`,
+    count(tally.warnings, "warning"),
+    ...(tally.skipped > 0 ? [`${count(tally.skipped, "other document")} skipped`] : []),
+  ];
+  err(`${count(texts.length, "file")}: ${counts.join(", ")}`);
   return tally.invalid > 0 ? STATUS.invalid : STATUS.valid;
 }
 
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? "" : "s"}`;
+}
+
 function validateText(
-  file: string,
-  text: string | Uint8Array,
+  { file, text, others }: PolicyText,
   names: Map<string, string>,
   tally: Tally,
   out: (line: string) => void,
 ): void {
-  const { policies, errors, invalid } = parsePolicies(text, file);
+  const { policies, errors, invalid, skipped } = parsePolicies(text, file, others);
+  tally.skipped += skipped;
   for (const error of errors) out(format(file, error));
   tally.invalid += invalid;
   for (const policy of policies) {
@@ -107,13 +125,16 @@ function format(file: string, { path, message, line, column }: PolicyError): str
 }
 
 /** The text of every file; undefined, and a line about each, when one cannot be read. */
-async function readAll(args: readonly string[], streams: Streams): Promise<PolicyText[] | undefined> {
+async function readAll(
+  paths: readonly string[],
+  strict: boolean,
+  streams: Streams,
+): Promise<PolicyText[] | undefined> {
   const texts: PolicyText[] = [];
   let failed = false;
-  for (const arg of args) {
+  for (const path of paths) {
     try {
-      if (arg === "-") texts.push({ file: "stdin", text: await streams.stdin() });
-      else for (const file of await findFiles(arg)) texts.push({ file, text: await readFile(file) });
+      texts.push(...(await readPath(path, strict, streams)));
     } catch (error) {
       streams.err(`trigon validate: ${(error as Error).message}`);
       failed = true;
@@ -122,17 +143,36 @@ async function readAll(args: readonly string[], streams: Streams): Promise<Polic
   return failed ? undefined : texts;
 }
 
-async function findFiles(path: string): Promise<string[]> {
-  if (!(await stat(path)).isDirectory()) return [path];
+async function readPath(path: string, strict: boolean, streams: Streams): Promise<PolicyText[]> {
+  if (path === "-") return [{ file: "stdin", text: await streams.stdin(), others: "refuse" }];
+  if (!(await stat(path)).isDirectory())
+    return [{ file: path, text: await readFile(path), others: "refuse" }];
+  const others = strict ? "refuse" : "skip";
+  const texts: PolicyText[] = [];
+  for (const file of await findFiles(path, strict)) texts.push({ file, text: await readFile(file), others });
+  return texts;
+}
+
+async function findFiles(path: string, strict: boolean): Promise<string[]> {
   const entries = await readdir(path, { recursive: true, withFileTypes: true });
   const named = entries.filter(
     (entry) => !entry.isDirectory() && /\.(ya?ml|json)$/.test(entry.name) && !KUSTOMIZATION.test(entry.name),
   );
-  if (named.length === 0) throw new Error(`no *.yaml, *.yml or *.json file below ${path}`);
-  return withoutTwins(named.map((entry) => join(entry.parentPath, entry.name)).sort());
+  const paths = named.map((entry) => join(entry.parentPath, entry.name));
+  const shown = strict ? paths : paths.filter((file) => !isHidden(relative(path, file)));
+  if (shown.length === 0) throw new Error(`no *.yaml, *.yml or *.json file below ${path}`);
+  return withoutTwins(shown.sort());
 }
 
-/** A ConfigMap that is mounted shows each file twice: in a hidden directory, and as a link to that. */
+/** Whether it lies in a hidden directory, such as .github or .git. */
+function isHidden(path: string): boolean {
+  return path
+    .split(sep)
+    .slice(0, -1)
+    .some((name) => name.startsWith("."));
+}
+
+/** A file that several links lead to is read once. */
 async function withoutTwins(paths: readonly string[]): Promise<string[]> {
   const byFile = new Map<string, string>();
   for (const path of paths) byFile.set(await realpath(path), path);

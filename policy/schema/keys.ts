@@ -2,6 +2,7 @@
 import type { Structural } from "../../crds/schema/structural.ts";
 import { child, type Problems } from "../problems.ts";
 import { didYouMean, quote } from "../suggest.ts";
+import { partInstead } from "./invented.ts";
 
 /** How keys are compared: files match as Go's JSON does, objects from the API server exactly. */
 export type KeyMatching = "exact" | "ignoreCase";
@@ -43,7 +44,11 @@ function knownMembers(
     const schema = known === undefined ? undefined : properties[known];
     if (known === undefined || schema === undefined) {
       const names = Object.keys(properties);
-      const hint = didYouMean(key, names) || `: allowed here are ${names.join(", ")}`;
+      const selector = Object.keys(properties.selectors?.items?.properties ?? {});
+      const hint =
+        partInstead(key, names, selector) ||
+        didYouMean(key, names) ||
+        `: allowed here are ${names.join(", ")}`;
       problems.error(child(path, key), `unknown field ${quote(key)}${hint}`);
     } else if (members.has(known)) {
       problems.error(child(path, key), `${quote(key)} sets ${quote(known)} a second time`);

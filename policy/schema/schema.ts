@@ -5,6 +5,7 @@ import { TRACING_POLICY, TRACING_POLICY_NAMESPACED } from "../../crds/schema/pol
 import type { Structural } from "../../crds/schema/structural.ts";
 import { child, type Problems } from "../problems.ts";
 import { didYouMean, quote } from "../suggest.ts";
+import { listExample, operatorInstead } from "./invented.ts";
 
 /** The schema of each kind, as its CustomResourceDefinition has it. */
 export const POLICY_SCHEMAS: Record<PolicyKind, Structural> = {
@@ -92,10 +93,10 @@ function describe(error: ErrorObject, name: string): string {
   const { params, data } = error;
   switch (error.keyword) {
     case "type":
-      return describeType(String(params.type), data);
+      return describeType(String(params.type), data, name);
     case "enum": {
       const words = params.allowedValues as string[];
-      const hint = typeof data === "string" ? didYouMean(data, words) : "";
+      const hint = typeof data === "string" ? operatorInstead(data, words) || didYouMean(data, words) : "";
       return `${quote(data)} is not allowed${hint} (allowed: ${words.join(", ")})`;
     }
     case "required":
@@ -128,7 +129,7 @@ const TYPE_NAMES: Record<string, string> = {
   boolean: "true or false",
 };
 
-function describeType(wanted: string, data: unknown): string {
+function describeType(wanted: string, data: unknown, name: string): string {
   const found = Array.isArray(data)
     ? "a list"
     : data === null
@@ -138,7 +139,10 @@ function describeType(wanted: string, data: unknown): string {
   if (wanted === "string" && (typeof data === "number" || typeof data === "boolean")) {
     return `${base}: write it in quotes, "${data}"`;
   }
-  if (wanted === "array" && data !== null) return `${base}: start each entry with "- "`;
+  if (wanted === "array" && data !== null) {
+    const example = listExample(name);
+    return `${base}: start each entry with "- "${example ? `, or write ${example}` : ""}`;
+  }
   if (wanted === "integer" && typeof data === "string" && /^\d+$/.test(data))
     return `${base}: write ${data} without quotes`;
   return base;

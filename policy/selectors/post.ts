@@ -36,10 +36,10 @@ function parseRateLimit(text: string, path: string, problems: Problems): number 
   const [, digits, unit] = /^(\d{1,15})([smh]?)$/i.exec(text) ?? [];
   const factor = unit === undefined ? undefined : UNIT_MS[unit.toLowerCase()];
   if (digits === undefined || factor === undefined) {
-    problems.error(
-      path,
-      `${quote(text)} is not a time: write seconds, or a number with s, m or h, such as 1m`,
-    );
+    const right = text.includes("/")
+      ? "is a rate: write the time in which an equal event is posted once at most, such as 1m"
+      : "is not a time: write seconds, or a number with s, m or h, such as 1m";
+    problems.error(path, `${quote(text)} ${right}`);
     return undefined;
   }
   const milliseconds = Number(digits) * factor;

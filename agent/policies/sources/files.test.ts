@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -111,6 +111,17 @@ describe("refused with file, line and field", () => {
     expect(await linesOf(readPolicyFiles({ files: [join(dir, "no.yaml")] }, logger))).toEqual([
       expect.stringMatching(/^no\.yaml: ENOENT/),
     ]);
+  });
+
+  test("a link to nothing in a directory costs that file only", async () => {
+    await mkdir(join(dir, "links"));
+    await write("links/a.yaml", policy("a"));
+    await symlink("/nonexistent.yaml", join(dir, "links/b.yaml"));
+    const source = await readPolicyFiles({ files: [], dir: join(dir, "links") }, logger);
+    expect([...(source.desired()?.keys() ?? [])]).toEqual(["TracingPolicy/a"]);
+    expect(logger.warn).toHaveBeenCalledWith(
+      expect.stringMatching(/links\/b\.yaml: ENOENT.*: the file is left out/),
+    );
   });
 
   test("a directory that is not there", async () => {

@@ -31,7 +31,7 @@ export interface PolicyFiles {
 export async function readPolicyFiles(where: PolicyFiles, logger: Logger): Promise<SpecSource> {
   const lines: string[] = [];
   const policies = new Map<string, WantedPolicy>();
-  for (const file of [...where.files, ...(await listDirectory(where.dir))]) {
+  for (const file of [...where.files, ...(await listDirectory(where.dir, logger))]) {
     const { wanted, errors, warnings } = await readPolicyFile(file);
     lines.push(...errors);
     for (const warning of warnings) logger.warn(warning);
@@ -83,12 +83,12 @@ function addPolicy(policies: Map<string, WantedPolicy>, policy: WantedPolicy, li
   else policies.set(key, policy);
 }
 
-async function listDirectory(dir: string | undefined): Promise<string[]> {
+async function listDirectory(dir: string | undefined, logger: Logger): Promise<string[]> {
   if (dir === undefined) return [];
   try {
     const names = (await readdir(dir)).filter((name) => /\.(ya?ml|json)$/.test(name));
     const paths = names.sort().map((name) => join(dir, name));
-    const isRead = await Promise.all(paths.map(canBeRead));
+    const isRead = await Promise.all(paths.map((path) => canBeRead(path, logger)));
     return paths.filter((_, index) => isRead[index]);
   } catch (error) {
     throw new PolicyFileError([`${dir}: ${errorText(error)}`]);
@@ -96,13 +96,16 @@ async function listDirectory(dir: string | undefined): Promise<string[]> {
 }
 
 /**
- * False for a pipe, which would make the agent wait, and for a directory. A broken link is reported when it is read.
+ * False for a pipe, which would keep the agent waiting, and for a directory. A link to nothing is left out with a
+ * warning: the other policies of the directory still run.
  */
-function canBeRead(path: string): Promise<boolean> {
-  return stat(path).then(
-    (there) => there.isFile(),
-    () => true,
-  );
+async function canBeRead(path: string, logger: Logger): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile();
+  } catch (error) {
+    logger.warn(`${path}: ${errorText(error)}: the file is left out`);
+    return false;
+  }
 }
 
 function place(file: string, { path, message, line, column }: PolicyError): string {

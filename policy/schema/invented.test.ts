@@ -1,0 +1,42 @@
+import { describe, expect, test } from "vitest";
+import { errorsOf, type Loose, makeProbePolicy, makeSelectorPolicy } from "../testing/policies.ts";
+
+const PROBE = "spec.kprobes[0]";
+const AT = `${PROBE}.selectors[0]`;
+const ENTRY = { index: 0, operator: "Equal", values: ["0"] };
+
+describe("a form that is not ours leads to the right one", () => {
+  const cases: Record<string, [policy: Loose, error: string]> = {
+    "one object instead of a list": [
+      makeSelectorPolicy({ matchArgs: { ...ENTRY, operator: "In" } }),
+      `${AT}.matchArgs: must be a list, is an object: start each entry with "- ", or write matchArgs: [{index: 0, operator: Equal, values: ["0"]}]`,
+    ],
+    "the operator of a set on arguments": [
+      makeSelectorPolicy({ matchArgs: [{ ...ENTRY, operator: "In" }] }),
+      `${AT}.matchArgs[0].operator: "In" is not allowed: use Equal, which takes several values, or InMap for many (allowed:`,
+    ],
+    "an operator of another language": [
+      makeSelectorPolicy({ matchArgs: [{ ...ENTRY, operator: "startsWith" }] }),
+      `${AT}.matchArgs[0].operator: "startsWith" is not allowed: use Prefix (allowed:`,
+    ],
+    "a rate instead of a time": [
+      makeSelectorPolicy({ matchActions: [{ action: "Post", rateLimit: "10/minute" }] }),
+      `${AT}.matchActions[0].rateLimit: "10/minute" is a rate: write the time in which an equal event is posted once at most, such as 1m`,
+    ],
+    "actions beside the selectors": [
+      makeProbePolicy({ matchActions: [{ action: "Sigkill" }] }),
+      `${PROBE}.matchActions: unknown field "matchActions": it belongs into an entry of selectors, for example selectors: [{matchActions: [{action: Post, rateLimit: 1m}]}]`,
+    ],
+    "actions by another name": [
+      makeProbePolicy({ actions: [{ action: "Sigkill" }] }),
+      `${PROBE}.actions: unknown field "actions": it belongs into an entry of selectors, for example selectors: [{matchActions:`,
+    ],
+    "a filter beside the selectors": [
+      makeProbePolicy({ matchArgs: [ENTRY] }),
+      `${PROBE}.matchArgs: unknown field "matchArgs": it belongs into an entry of selectors, for example selectors: [{matchArgs:`,
+    ],
+  };
+  test.each(Object.entries(cases))("%s", (_name, [policy, error]) => {
+    expect(errorsOf(policy)).toEqual([expect.stringContaining(error)]);
+  });
+});

@@ -1,0 +1,77 @@
+/** Spellings that other tools and people's memory suggest, and the form that is right here. */
+
+/** Lists that are often written as one object, each with an entry. */
+const LISTS: Readonly<Record<string, string>> = {
+  args: "{index: 0, type: int}",
+  selectors: "{matchArgs: [...]}",
+  matchArgs: '{index: 0, operator: Equal, values: ["0"]}',
+  matchData: '{index: 0, operator: Equal, values: ["0"]}',
+  matchReturnArgs: '{index: 0, operator: Equal, values: ["0"]}',
+  matchBinaries: "{operator: In, values: [/usr/bin/su]}",
+  matchParentBinaries: "{operator: In, values: [/usr/bin/su]}",
+  matchPIDs: "{operator: NotIn, values: [1]}",
+  matchNamespaces: "{namespace: Pid, operator: NotIn, values: [host_ns]}",
+  matchCapabilities: "{operator: In, values: [CAP_SYS_ADMIN]}",
+  matchCurrentCred: '{field: euid, operator: Equal, values: ["0"]}',
+  matchCredChanges: "{fields: [euid], change: Raised}",
+  matchActions: "{action: Post, rateLimit: 1m}",
+  matchReturnActions: "{action: Post}",
+};
+
+/** `matchArgs: [{index: 0, ...}]` for a list that is written as an object; undefined for the others. */
+export function listExample(name: string): string | undefined {
+  const entry = own(LISTS, name);
+  return entry && `${name}: [${entry}]`;
+}
+
+/** Operators of sets, of regular expressions and of other languages, on fields that have others. */
+const OPERATORS: Readonly<Record<string, string>> = {
+  in: "Equal, which takes several values, or InMap for many",
+  notin: "NotEqual, which takes several values, or NotInMap for many",
+  equals: "Equal",
+  "==": "Equal",
+  "=": "Equal",
+  "!=": "NotEqual",
+  ">": "GT",
+  "<": "LT",
+  ">=": "InRange",
+  "<=": "InRange",
+  startswith: "Prefix",
+  endswith: "Postfix",
+  suffix: "Postfix",
+  contains: "SubString",
+  regex: "SubString, Prefix or Postfix: there are no patterns",
+  matches: "SubString, Prefix or Postfix: there are no patterns",
+  exists: "Mask or NotEqual",
+  between: "InRange with min:max",
+};
+
+/** `: use Equal` for an operator that others have, where one of the allowed words does the same. */
+export function operatorInstead(written: string, allowed: readonly string[]): string {
+  const instead = own(OPERATORS, written.toLowerCase());
+  if (!instead) return "";
+  const [word = ""] = instead.split(/[ ,:]/);
+  return allowed.includes(word) ? `: use ${instead}` : "";
+}
+
+/** Names for parts of a selector that people put beside the selectors or call otherwise. */
+const PARTS: Readonly<Record<string, string>> = {
+  actions: "matchActions",
+  action: "matchActions",
+  filters: "matchArgs",
+  conditions: "matchArgs",
+};
+
+/** `: belongs into an entry of selectors, ...` for a part of a selector that stands beside them. */
+export function partInstead(key: string, here: readonly string[], inSelector: readonly string[]): string {
+  if (!here.includes("selectors")) return "";
+  const part =
+    inSelector.find((name) => name.toLowerCase() === key.toLowerCase()) ?? own(PARTS, key.toLowerCase());
+  if (!part) return "";
+  return `: it belongs into an entry of selectors, for example selectors: [{${listExample(part) ?? `${part}: ...`}}]`;
+}
+
+/** What users write may be the name of something that every object has. */
+function own(table: Readonly<Record<string, string>>, key: string): string | undefined {
+  return Object.hasOwn(table, key) ? table[key] : undefined;
+}
