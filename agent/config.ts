@@ -97,7 +97,7 @@ function makeConfig(values: Values, subject: Subject, env: Environment, hostname
   const exportFilename = text("export-filename");
   const metricsServer = text("metrics-server");
   const kubeconfig = text("kubeconfig");
-  const server = makeServer(values);
+  const server = makeServer(values, subject);
   const ringSize = text("rb-size");
   return {
     policyFiles: ((values["tracing-policy"] as string[] | undefined) ?? []).filter((file) => file !== ""),
@@ -138,7 +138,7 @@ function makeConfig(values: Values, subject: Subject, env: Environment, hostname
 const DEFAULT_SERVER_ADDRESS = "unix:///var/run/tetragon/tetragon.sock";
 
 /** Without TLS, TCP is for this machine only, unless a flag says otherwise. */
-function makeServer(values: Values): ServerConfig | undefined {
+function makeServer(values: Values, subject: Subject): ServerConfig | undefined {
   const asked = nonEmpty(values["server-address"] as string | undefined);
   const text = asked ?? DEFAULT_SERVER_ADDRESS;
   const tls = makeTls(values);
@@ -146,12 +146,12 @@ function makeServer(values: Values): ServerConfig | undefined {
   const address = parseServerAddress(text);
   if (!address) {
     const example = "unix:///PATH, HOST:PORT or none, for example localhost:54321";
-    throw new UsageError(`--server-address: "${text}" is not ${example}`);
+    throw new UsageError(`${subject("server-address")}: "${text}" is not ${example}`);
   }
   if (!tls && !isLocal(address) && values["server-allow-plaintext"] !== true) {
     const remedies = "--server-tls-cert-file and --server-tls-key-file, or --server-allow-plaintext";
     throw new UsageError(
-      `--server-address: ${text} can be reached from other machines and needs ${remedies}`,
+      `${subject("server-address")}: ${text} can be reached from other machines and needs ${remedies}`,
     );
   }
   return { address, isRequired: asked !== undefined, ...(tls && { tls }) };

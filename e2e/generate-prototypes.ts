@@ -1,4 +1,4 @@
-/** Writes policy/prototypes.gen.ts from the BTF of the kernels that guests boot, which are fetched where needed. */
+/** Writes policy/probes/prototypes.gen.ts from the BTF of the kernels that guests boot, which are fetched where needed. */
 import { execFileSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -19,7 +19,10 @@ export async function generatePrototypes(): Promise<void> {
  * Kernels, all x86_64:
 ${kernels.map(({ release, version }) => ` *   Linux ${release} (Debian ${version})`).join("\n")}
  */`;
-  await writeFile(join(PROJECT, "policy/prototypes.gen.ts"), prototypesFile(kernels.map(typesOf), comment));
+  await writeFile(
+    join(PROJECT, "policy/probes/prototypes.gen.ts"),
+    prototypesFile(kernels.map(typesOf), comment),
+  );
 }
 
 function typesOf({ version, image }: Kernel): KernelTypes {

@@ -41,7 +41,7 @@ const RECORDED = [
 ];
 const LSM_PREFIX = "bpf_lsm_";
 
-/** The text of policy/prototypes.gen.ts. */
+/** The text of policy/probes/prototypes.gen.ts. */
 export function prototypesFile(kernels: readonly KernelTypes[], comment: string): string {
   const functions = new Map<string, Row[]>();
   const hooks = new Map<string, Row[]>();
@@ -56,7 +56,7 @@ export function prototypesFile(kernels: readonly KernelTypes[], comment: string)
     }
   }
   return `${comment}
-import type { Prototype } from "./probes/prototype.ts";
+import type { Prototype } from "./prototype.ts";
 
 /** Kernels whose BTF was read: bit 0 of a prototype stands for the first. */
 export const RECORDED_KERNELS = ${JSON.stringify(kernels.map(({ name }) => name))} as const;

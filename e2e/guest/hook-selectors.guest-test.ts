@@ -14,7 +14,6 @@ import type { ArgType } from "../../crds/argument-types.ts";
 import type { FilterDef, HookDef } from "../../crds/hook-spec.ts";
 import type { NamespaceName } from "../../crds/linux.ts";
 import { compileExpression } from "../../policy/expressions/compile.ts";
-import { parseExpression } from "../../policy/expressions/parse.ts";
 import { ACT, act, BY_KPROBE, type Hit, makeHookOn, NR, QUIET, run, TestEngine } from "./test-engine.ts";
 
 let engine: TestEngine;
@@ -383,9 +382,9 @@ describe("matchArgs on integers", () => {
 });
 
 describe("CelExpr", () => {
-  const args = makeArgs("int", "int", "uint64", "long");
+  const args = makeArgs("int", "long", "uint64", "long");
   const compiled = (...texts: string[]): FilterDef => {
-    const [first, ...others] = texts.map((text) => compileExpression(parseExpression(text), args));
+    const [first, ...others] = texts.map((text) => compileExpression(text, args));
     return {
       match: "expression",
       steps: [...(first ?? []), ...others.flatMap((steps) => [...steps, { op: "or" } as const])],
@@ -406,6 +405,8 @@ describe("CelExpr", () => {
     ["arg1 in [1, 3, 5] && !(arg2 <= 7)", "2:8:0", false],
     ["(arg1 >= arg3) == (arg2 != 0)", "2:1:1", true],
     ["(arg1 >= arg3) == (arg2 != 0)", "2:0:1", false],
+    ["(arg1 < 0 ? -arg1 : arg1) > 5", "-6:0:0", true],
+    ["(arg1 < 0 ? -arg1 : arg1) > 5", "5:0:0", false],
   ];
   for (const call of ["sys_prctl", "security_task_prctl"]) {
     test(`over the arguments of ${call}`, () => {

@@ -8,7 +8,7 @@ import { release } from "node:os";
 import { after, before, test } from "node:test";
 import { type KernelBtf, loadBinding } from "../../agent/bpf/binding.ts";
 import type { Prototype } from "../../policy/probes/prototype.ts";
-import { FUNCTION_PROTOTYPES, LSM_PROTOTYPES, RECORDED_KERNELS } from "../../policy/prototypes.gen.ts";
+import { FUNCTION_PROTOTYPES, LSM_PROTOTYPES, RECORDED_KERNELS } from "../../policy/probes/prototypes.gen.ts";
 
 const series = /^\d+\.\d+/.exec(release())?.[0] ?? "";
 const bit = 1 << (RECORDED_KERNELS as readonly string[]).indexOf(series);

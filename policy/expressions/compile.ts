@@ -1,8 +1,8 @@
-/** From an expression to the steps of a stack machine that a hook runs. */
+/** From the syntax tree of a CEL expression to the steps of a stack machine that a hook runs. */
 import type { ArgDef, ExpressionStep } from "../../crds/hook-spec.ts";
 import { operandsOf } from "../../crds/hook-spec-checks.ts";
 import { integerType } from "../values/integers.ts";
-import { type BinaryOperator, type Expression, fail } from "./parse.ts";
+import { fail, type Node, parseExpression, type Syntax } from "./syntax.ts";
 
 type Type = "int" | "uint" | "bool";
 
@@ -18,10 +18,17 @@ const LAST_INT = (1n << 63n) - 1n;
 const LAST_UINT = (1n << 64n) - 1n;
 
 /** The steps of an expression over the arguments, which is true or false; throws an ExpressionError. */
-export function compileExpression(expression: Expression, args: readonly ArgDef[]): ExpressionStep[] {
-  const { type, steps } = compile(expression, args);
+export function compileExpression(text: string, args: readonly ArgDef[]): ExpressionStep[] {
+  const syntax = parseExpression(text);
+  const { type, steps } = compile(syntax.root, { syntax, args });
   if (type !== "bool") fail(`is a number: compare it with something, as in ${name(args)} == 0`, undefined);
   return steps;
+}
+
+/** What a part of an expression is compiled in. */
+interface Scope {
+  syntax: Syntax;
+  args: readonly ArgDef[];
 }
 
 /** Values that are on the stack at once. */
@@ -42,28 +49,88 @@ function name(args: readonly ArgDef[]): string {
   )}`;
 }
 
-function compile(expression: Expression, args: readonly ArgDef[]): Code {
-  switch (expression.kind) {
-    case "integer":
-      return literal(expression.value, expression.unsigned, expression.at);
-    case "boolean":
-      return { type: "bool", steps: [{ op: "const", value: expression.value ? "1" : "0" }] };
-    case "name":
-      return argument(expression.name, expression.at, args);
-    case "unary":
-      return unary(expression.operator, expression.operand, expression.at, args);
-    case "list":
-      return fail("has a list that is not behind in", expression.at);
-    case "binary": {
-      const { operator, left, right, at } = expression;
-      if (operator === "in" && right.kind === "list") return oneOf(left, right.entries, at, args);
-      return binary(operator, compile(left, args), compile(right, args), at);
-    }
+function compile(node: Node, scope: Scope): Code {
+  const { exprKind } = node;
+  const at = scope.syntax.at(node);
+  switch (exprKind.case) {
+    case "constExpr":
+      return constant(exprKind.value.constantKind, at);
+    case "identExpr":
+      return argument(exprKind.value.name, at, scope.args);
+    case "callExpr":
+      if (exprKind.value.target) return fail(`has .${exprKind.value.function}(), ${ONLY}`, at);
+      return call(exprKind.value.function, exprKind.value.args, at, scope);
+    case "listExpr":
+      return fail("has a list that is not behind in", at);
+    case "selectExpr":
+      return fail(`has .${exprKind.value.field}, ${ONLY}`, at);
+    default:
+      return fail(`has a macro or a map, ${ONLY}`, at);
   }
 }
 
+const ONLY = "but knows integers and booleans only: comparisons, arithmetic, logic, in and ?:";
+
+type Constant = Extract<Node["exprKind"], { case: "constExpr" }>["value"]["constantKind"];
+
+function constant(kind: Constant, at: number): Code {
+  if (kind.case === "boolValue")
+    return { type: "bool", steps: [{ op: "const", value: kind.value ? "1" : "0" }] };
+  if (kind.case === "int64Value") return literal(kind.value, false, at);
+  if (kind.case === "uint64Value") return literal(kind.value, true, at);
+  return fail(`has a ${(kind.case ?? "null").replace("Value", "")}, ${ONLY}`, at);
+}
+
+const BINARY: Readonly<Record<string, BinaryOperator>> = {
+  "_||_": "||",
+  "_&&_": "&&",
+  "_==_": "==",
+  "_!=_": "!=",
+  "_<_": "<",
+  "_<=_": "<=",
+  "_>_": ">",
+  "_>=_": ">=",
+  "_+_": "+",
+  "_-_": "-",
+  "_*_": "*",
+  "_/_": "/",
+  "_%_": "%",
+};
+
+type BinaryOperator = "||" | "&&" | "==" | "!=" | "<" | "<=" | ">" | ">=" | "+" | "-" | "*" | "/" | "%";
+
+function call(named: string, operands: readonly Node[], at: number, scope: Scope): Code {
+  const [first, second, third] = operands;
+  if (named === "@in" && first && second) return oneOf(first, second, at, scope);
+  if (named === "_?_:_" && first && second && third) {
+    const branches: [Code, Code] = [compile(second, scope), compile(third, scope)];
+    return conditional(compile(first, scope), ...branches, at);
+  }
+  if ((named === "-_" || named === "!_") && first) return unary(named === "-_" ? "-" : "!", first, at, scope);
+  const operator = Object.hasOwn(BINARY, named) ? BINARY[named] : undefined;
+  if (operator && first && second) return binary(operator, compile(first, scope), compile(second, scope), at);
+  return fail(`has ${named}(), ${ONLY}`, at);
+}
+
+/** No step jumps, so both branches are evaluated: no + (yes - no) * condition, which is right in every width. */
+function conditional(condition: Code, yes: Code, no: Code, at: number): Code {
+  if (condition.type !== "bool") fail("has a number before ?", at);
+  const type = commonType("?:", yes, no, at);
+  const steps: ExpressionStep[] = [
+    ...no.steps,
+    ...yes.steps,
+    ...no.steps,
+    { op: "sub" },
+    ...condition.steps,
+    { op: "mul" },
+    { op: "add" },
+  ];
+  return { type, steps };
+}
+
 function literal(value: bigint, unsigned: boolean, at: number): Code {
-  if (value > (unsigned ? LAST_UINT : LAST_INT)) fail(`has a number that is too large: ${value}`, at);
+  if (value > (unsigned ? LAST_UINT : LAST_INT) || value < -LAST_INT - 1n)
+    fail(`has a number that is too large: ${value}`, at);
   return { type: unsigned ? "uint" : "int", steps: [{ op: "const", value: `${value}` }], literal: value };
 }
 
@@ -83,22 +150,21 @@ function argument(written: string, at: number, args: readonly ArgDef[]): Code {
   return { type: type.signed ? "int" : "uint", steps: [{ op: "arg", arg: position }] };
 }
 
-function unary(operator: "-" | "!", operand: Expression, at: number, args: readonly ArgDef[]): Code {
-  const code = compile(operand, args);
+function unary(operator: "-" | "!", operand: Node, at: number, scope: Scope): Code {
+  const code = compile(operand, scope);
   if (operator === "!") {
     if (code.type !== "bool") fail("has ! before a number", at);
     return { type: "bool", steps: [...code.steps, { op: "not" }] };
-  }
-  if (code.literal !== undefined && code.type === "int") {
-    return { type: "int", steps: [{ op: "const", value: `${-code.literal}` }], literal: -code.literal };
   }
   if (code.type !== "int") fail(`has - before a ${code.type}`, at);
   return { type: "int", steps: [...code.steps, { op: "neg" }] };
 }
 
-function oneOf(left: Expression, entries: Expression[], at: number, args: readonly ArgDef[]): Code {
+function oneOf(left: Node, list: Node, at: number, scope: Scope): Code {
+  const entries = list.exprKind.case === "listExpr" ? list.exprKind.value.elements : [];
+  if (entries.length === 0) return fail("has no list behind in: write in [1, 2]", at);
   return entries
-    .map((entry) => binary("==", compile(left, args), compile(entry, args), at))
+    .map((entry) => binary("==", compile(left, scope), compile(entry, scope), at))
     .reduce((all, one) => ({ type: "bool", steps: [...all.steps, ...one.steps, { op: "or" }] }));
 }
 

@@ -1,7 +1,8 @@
 /** Prototypes: of system calls by hand, which never change, of functions and LSM hooks as kernels' BTF has them. */
-import { FUNCTION_PROTOTYPES, LSM_PROTOTYPES, RECORDED_KERNELS } from "../prototypes.gen.ts";
+
 import { didYouMean } from "../suggest.ts";
 import type { Prototype } from "./prototype.ts";
+import { FUNCTION_PROTOTYPES, LSM_PROTOTYPES, RECORDED_KERNELS } from "./prototypes.gen.ts";
 import { isSyscall, SYSCALL_NAMES } from "./syscall-table.ts";
 
 /** System calls around credentials, by the name after `sys_`. */
@@ -93,7 +94,7 @@ export function kernelNames(bits: number): string {
 }
 
 /** Every recorded kernel. */
-export const ALL_KERNELS = (1 << RECORDED_KERNELS.length) - 1;
+const ALL_KERNELS = (1 << RECORDED_KERNELS.length) - 1;
 
 /**
  * What is to be said of a name before a node looks it up: that it is misspelt, or in some or none of the recorded

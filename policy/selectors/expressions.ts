@@ -2,7 +2,7 @@
 import type { ExpressionStep, FilterDef } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import { compileExpression, depthOf } from "../expressions/compile.ts";
-import { ExpressionError, parseExpression } from "../expressions/parse.ts";
+import { ExpressionError } from "../expressions/syntax.ts";
 import { child, type Problems } from "../problems.ts";
 import type { ArgumentMatch } from "../types.ts";
 import type { Window } from "./positions.ts";
@@ -27,7 +27,7 @@ export function expressionFilter(
   const args = scope.args.slice(0, window.count);
   const compiled = values.map((text, index) => {
     try {
-      return compileExpression(parseExpression(text), args);
+      return compileExpression(text, args);
     } catch (error) {
       if (!(error instanceof ExpressionError)) throw error;
       problems.error(child(`${path}.values`, index), error.message);

@@ -1,5 +1,5 @@
 /** The operator CapabilitiesGained: two sets, the old one first. */
-import { traitsOf, typesOf } from "../../crds/argument-types.ts";
+import { isReadable, traitsOf, typesOf } from "../../crds/argument-types.ts";
 import type { FilterDef } from "../../crds/hook-spec.ts";
 import { child, type Problems } from "../problems.ts";
 import type { ArgumentMatch } from "../types.ts";
@@ -41,7 +41,7 @@ export function gainedFilter(
 function isSet(position: number, path: string, scope: SelectorScope, problems: Problems): boolean {
   const arg = scope.args[position];
   if (!arg || !isThereAtEntry(arg, path, problems)) return false;
-  if (traitsOf(arg.type).family === "capabilitySet") return true;
+  if (isReadable(arg.type) && traitsOf(arg.type).family === "capabilitySet") return true;
   problems.error(path, `is of the type ${arg.type}: must be one of ${typesOf("capabilitySet").join(", ")}`);
   return false;
 }

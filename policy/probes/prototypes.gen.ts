@@ -6,7 +6,7 @@
  *   Linux 6.12.118+deb13-amd64 (Debian 6.12.118-1)
  *   Linux 7.2.13+deb14-amd64 (Debian 7.2.13-1)
  */
-import type { Prototype } from "./probes/prototype.ts";
+import type { Prototype } from "./prototype.ts";
 
 /** Kernels whose BTF was read: bit 0 of a prototype stands for the first. */
 export const RECORDED_KERNELS = ["5.10","6.1","6.12","7.2"] as const;
