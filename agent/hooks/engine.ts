@@ -6,7 +6,7 @@ import type { HookDef } from "../../crds/hook-spec.ts";
 import { errorText } from "../../lib/logger.ts";
 import { type Attachment, closeAttachment } from "./attach/attach-entry.ts";
 import { attachHook, type HookContext, type HookStatus } from "./attach/attach-hook.ts";
-import { callsUnderWay, sweepCalls } from "./attach/calls.ts";
+import { callsUnderWay, sweepCalls } from "./attach/calls-in-flight.ts";
 import {
   type ActionStats,
   addStats,
@@ -17,7 +17,7 @@ import {
   readStats,
 } from "./attach/hook-stats.ts";
 import { type Mode, setMode } from "./attach/mode.ts";
-import { probeEntry } from "./attach/probe.ts";
+import { probeEntry } from "./attach/try-attach.ts";
 import { detectFeatures, type KernelFeatures } from "./kernel/features.ts";
 import { detectPreemption, readKernelInt } from "./kernel/preemption.ts";
 import { functionName, KernelSymbols } from "./kernel/symbols.ts";

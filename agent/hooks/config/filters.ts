@@ -3,7 +3,7 @@ import { credHookOf } from "../../../crds/cred-hooks.ts";
 import type { CredChange, CurrentCredField, FilterDef, HookDef } from "../../../crds/hook-spec.ts";
 import { type CurrentCapabilitySet, NAMESPACES, type NamespaceName } from "../../../crds/linux.ts";
 import { HookError } from "../hook-error.ts";
-import type { Walk } from "../kernel/resolve.ts";
+import type { Walk } from "../kernel/field-path.ts";
 import { describeArgument, describeExpression, describeGained } from "./argument-filters.ts";
 import {
   bits,

@@ -2,7 +2,7 @@
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
 import { HOOK_SIZE, SLOT_SIZE } from "../../records/layout.ts";
 import { HookError } from "../hook-error.ts";
-import type { Walk } from "../kernel/resolve.ts";
+import type { Walk } from "../kernel/field-path.ts";
 import type { BufferConfig, FieldConfig } from "./filters.ts";
 import {
   BUFFER_CONFIG,

@@ -3,7 +3,7 @@ import type { ArgType } from "../../../crds/argument-types.ts";
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
 import type { BtfType, FuncProto, KernelBtf } from "../../bpf/binding.ts";
 import { HookError } from "../hook-error.ts";
-import { describe } from "../kernel/resolve.ts";
+import { describe } from "../kernel/field-path.ts";
 import { isCharacter, structureType } from "../kernel/structure-types.ts";
 import { integerType } from "./trace-events.ts";
 import { typeOfArgument } from "./walks.ts";

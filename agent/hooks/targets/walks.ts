@@ -4,7 +4,7 @@ import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
 import { type BtfType, type FuncProto, isBpfError, type KernelBtf } from "../../bpf/binding.ts";
 import { valueType } from "../config/value-types.ts";
 import { HookError } from "../hook-error.ts";
-import { describe, type Member, resolveMember, resolveWalk, type Walk } from "../kernel/resolve.ts";
+import { describe, type Member, resolveMember, resolveWalk, type Walk } from "../kernel/field-path.ts";
 import { isCharacter, structureType } from "../kernel/structure-types.ts";
 
 type Types = Pick<KernelBtf, "describeType" | "structId"> & Partial<Pick<KernelBtf, "module">>;

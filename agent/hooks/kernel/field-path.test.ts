@@ -5,7 +5,7 @@ import { type KernelBtf, loadBinding } from "../../bpf/binding.ts";
 import { HookError } from "../hook-error.ts";
 import { resolveWalks } from "../targets/walks.ts";
 import { makeHook } from "../testing/hooks.ts";
-import { resolveWalk } from "./resolve.ts";
+import { resolveWalk } from "./field-path.ts";
 
 const available = existsSync("/sys/kernel/btf/vmlinux") && existsSync("build/bpf.node");
 

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import type { BpfMap } from "../../bpf/binding.ts";
 import { HEADER } from "../../records/layout.ts";
 import { CALL_HEAD_BYTES } from "../config/layout.ts";
-import { callsUnderWay, sweepCalls } from "./calls.ts";
+import { callsUnderWay, sweepCalls } from "./calls-in-flight.ts";
 
 const NOW = 100_000_000_000n;
 const OLD = NOW - 60_000_000_000n;
