@@ -6,7 +6,7 @@ import { type Filter, FilterError } from "../events/filters/filter.ts";
 import type { EventFilter, Output } from "../events/outputs.ts";
 import type { ProtobufEncoder } from "../events/protobuf/encoder.ts";
 import type { StreamCounts } from "../metrics/stream-metrics.ts";
-import { EventStream } from "./event-stream.ts";
+import { EventStream, type StreamLimits } from "./event-stream.ts";
 import type { Request } from "./service.ts";
 import { CallError, errorStatus } from "./status.ts";
 
@@ -16,6 +16,8 @@ export interface GetEventsDeps {
   addOutput(output: Output): void;
   removeOutput(output: Output): void;
   counts: StreamCounts;
+  /** Of each stream; absent: the usual ones. */
+  limits?: StreamLimits;
   /** Ends the connection of a client that reads nothing. */
   disconnect(peer: string): void;
 }
@@ -69,13 +71,14 @@ export class EventStreams {
   }
 
   #start(call: Call, filter: EventFilter | undefined, rewrite: EventRewriter | undefined): void {
-    const { addOutput, removeOutput, encoder, counts } = this.#deps;
+    const { addOutput, removeOutput, encoder, counts, limits } = this.#deps;
     const stream = new EventStream({
       send: (message) => call.write(asBuffer(rewrite ? rewrite(message) : message)),
       lossMessage: (lost) => encoder.lossMessage(lost, Date.now()),
       onStuck: (lost) => this.#cutOff(call, lost),
       counts,
       nowMs: () => performance.now(),
+      ...(limits && { limits }),
     });
     const output: Output = { ...(filter && { filter }), encoder, sink: stream, perEvent: true };
     const end = () => {

@@ -17,6 +17,7 @@ import { PolicyOverrides, withOverrides } from "../../policies/overrides.ts";
 import type { Reconciler } from "../../policies/reconcile.ts";
 import { ApiSource } from "../../policies/sources/api.ts";
 import type { DesiredPolicy, SpecSource } from "../../policies/sources/source.ts";
+import type { StreamLimits } from "../event-stream.ts";
 import type { RunningPolicies } from "../policies.ts";
 import { defineService } from "../service.ts";
 import { startApi } from "../start.ts";
@@ -56,7 +57,12 @@ export type TestApi = Awaited<ReturnType<typeof makeApi>>;
 
 /** Starts everything; `others` are further sources of policies. */
 export async function makeApi(
-  options: { others?: SpecSource[]; directory?: string; keepsDirectory?: boolean } = {},
+  options: {
+    others?: SpecSource[];
+    directory?: string;
+    keepsDirectory?: boolean;
+    limits?: StreamLimits;
+  } = {},
 ) {
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), "trigon-api-"));
   const logger = createLogger({ component: "test", level: "error" });
@@ -114,6 +120,7 @@ export async function makeApi(
         addOutput: (output) => shell.pipeline.addOutput(output),
         removeOutput: (output) => shell.pipeline.removeOutput(output),
         counts,
+        ...(options.limits && { limits: options.limits }),
       },
       encoding: { nodeName: "node-1", clock: shell.wallClock },
     },
