@@ -106,8 +106,8 @@ export interface CloneOptions {
 
 export interface BpfLink {
   /**
-   * Hits that a kprobe did not see, as another was running on that CPU; calls that a kretprobe did not see, as too many
-   * were under way (since 6.7, else 0). After close() the last count.
+   * Hits that a kprobe missed because another one was running on that CPU, and calls that a kretprobe missed because
+   * too many were in flight (counted since 6.7, else 0). After close() the last count stays.
    */
   missed(): number;
   close(): void;

@@ -6,7 +6,7 @@ import type { HookDef } from "../../crds/hook-spec.ts";
 import { errorText } from "../../lib/logger.ts";
 import { type Attachment, closeAttachment } from "./attach/attach-entry.ts";
 import { attachHook, type HookContext, type HookStatus } from "./attach/attach-hook.ts";
-import { callsUnderWay, sweepCalls } from "./attach/calls-in-flight.ts";
+import { countCallsInFlight, removeEndedCalls } from "./attach/calls-in-flight.ts";
 import {
   type ActionStats,
   addStats,
@@ -17,7 +17,7 @@ import {
   readStats,
 } from "./attach/hook-stats.ts";
 import { type Mode, setMode } from "./attach/mode.ts";
-import { probeEntry } from "./attach/try-attach.ts";
+import { tryAttach } from "./attach/try-attach.ts";
 import { detectFeatures, type KernelFeatures } from "./kernel/features.ts";
 import { detectPreemption, readKernelInt } from "./kernel/preemption.ts";
 import { functionName, KernelSymbols } from "./kernel/symbols.ts";
@@ -38,23 +38,23 @@ export interface AttachedHook {
   readonly status: HookStatus;
   /** Name of the function in events, also where the hook is not attached. */
   readonly functionName: string;
-  /** The definition with what this kernel says: `auto` is a type. */
+  /** The definition for this kernel: each `auto` is replaced by a type. */
   readonly resolved: HookDef;
-  /** After detach() the last counts. */
+  /** The counters; after detach() they keep their last values. */
   stats(): HookStats;
-  /** What the selectors did, in their order; one entry for a hook without selectors. After detach() the last counts. */
+  /** What each selector did, in order; one entry for a hook without selectors. After detach() the last values stay. */
   actions(): ActionStats[];
-  /** Whether enforcing actions are done or only counted, from now on. */
+  /** Decides whether enforcing actions are carried out or only counted, from now on. */
   setMode(mode: Mode): void;
-  /** Of its maps and its program. */
+  /** Memory of its maps and its programs. */
   memoryBytes(): number;
   detach(): void;
 }
 
-/** How often what calls have left behind is looked for. */
+/** How often the engine looks for entries of calls whose threads have ended. */
 const SWEEP_MS = 10_000;
 
-/** Keys of sensor_stats: enum record_kind. */
+/** Keys of sensor_stats: the values of enum record_kind that the process sensors write. */
 const SENSOR_KINDS = [1, 2, 3];
 
 /** Attaches hooks while it runs; closing it detaches them. */
@@ -90,7 +90,7 @@ export class HookEngine {
         }),
         securityfs: options.securityfs ?? "/sys/kernel/security",
       },
-      (kind) => probeEntry({ bpf, object }, btf, kind),
+      (kind) => tryAttach({ bpf, object }, btf, kind),
     );
     const symbols = new KernelSymbols(btf, join(procfs, "kallsyms"));
     const follows = new FollowTable(handles.maps, (list) => readRunning(procfs, list));
@@ -114,32 +114,32 @@ export class HookEngine {
     }
   }
 
-  /** Loads and attaches one hook under a fresh id; never throws: the status says what happened. */
+  /** Loads and attaches one hook under a new id; never throws: a failure is in the status. */
   attach(def: HookDef, mode: Mode = "enforce"): AttachedHook {
     const id = this.#nextId++;
     const { status, def: resolved, attachment } = attachHook(this.#context, id, def, mode);
     if (attachment) this.#attached.set(id, attachment);
     const level = status.state === "Attached" || status.state === "Skipped" ? "info" : "warn";
-    const { refusals: _, ...shown } = status; // the message has them
+    const { refusals: _, ...shown } = status; // the message already lists them
     this.#options.logger.log(level, `hook ${def.call}`, { hookId: id, ...shown });
     return this.#describe(id, def, resolved, status);
   }
 
-  /** Returns when the hits that are under way now have passed all hooks; never throws. */
+  /** Returns when the hits that are in flight now have passed all hooks; never throws. */
   waitForHits(): void {
     try {
       this.#options.bpf.waitForPrograms();
     } catch (error) {
-      this.#options.logger.warn(`a hit that is under way may be missed: ${errorText(error)}`);
+      this.#options.logger.warn(`a hit in flight may be missed: ${errorText(error)}`);
     }
   }
 
-  /** Delivers what is in the ring before it returns; of more than `maxBytes` the oldest. True if more may be there. */
+  /** Delivers the records in the ring, oldest first, at most `maxBytes` of them. True if the ring may hold more. */
   flush(maxBytes?: number): boolean {
     return this.#handles.reader.flush(maxBytes);
   }
 
-  /** Counters of the three sensors together. */
+  /** The sum of the counters of the three process sensors. */
   processStats(): HookStats {
     const { sensors, maps } = this.#handles;
     const missed = readMissed(sensors);
@@ -149,7 +149,7 @@ export class HookEngine {
     );
   }
 
-  /** Tells the kernel side what a process that was there before runs; what an exec has said meanwhile stays. */
+  /** Enters the executable of a process that started before the sensors. An entry that an exec has made stays. */
   seedImage(pid: number, exePath: string): void {
     seedImage(this.#handles.maps.processImages, this.#options.procfs, pid, exePath);
   }
@@ -166,7 +166,7 @@ export class HookEngine {
   #sweep(): void {
     const { bpf, procfs } = this.#options;
     for (const { maps } of this.#attached.values()) {
-      if (maps.hook_calls) sweepCalls(maps.hook_calls, procfs, bpf.bootTimeNs());
+      if (maps.hook_calls) removeEndedCalls(maps.hook_calls, procfs, bpf.bootTimeNs());
     }
   }
 
@@ -196,7 +196,7 @@ export class HookEngine {
         for (const link of attachment.links) link.close();
         const { stats, actions } = read();
         const { hook_calls: calls } = attachment.maps;
-        const lost = calls ? callsUnderWay(calls, this.#options.procfs) : 0;
+        const lost = calls ? countCallsInFlight(calls, this.#options.procfs) : 0;
         last = { stats: { ...stats, lost: stats.lost + lost }, actions };
         this.#attached.delete(id);
         closeAttachment(attachment);

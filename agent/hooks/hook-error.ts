@@ -18,7 +18,7 @@ export class HookError extends Error {
   }
 }
 
-/** What the kernel refused, as far as the error and its causes show it. */
+/** The refusals that an error and its causes carry; empty if they carry none. */
 export function refusalsOf(error: unknown): readonly Refusal[] {
   if (error instanceof HookError) return error.refusals;
   if (!isBpfError(error)) return error instanceof Error && error.cause ? refusalsOf(error.cause) : [];

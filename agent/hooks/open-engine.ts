@@ -18,25 +18,25 @@ export interface EngineOptions {
   /** build/bpf/trigon.bpf.o. */
   objectPath: string;
   bpf: Binding;
-  /** The host's procfs; `host_ns` is what its process 1 has. */
+  /** The host's procfs; `host_ns` stands for the namespaces of its process 1. */
   procfs: string;
   logger: Logger;
-  /** Records of bpf/include/event.h, one after the other, each padded to 8. */
+  /** Receives records of bpf/include/event.h, one after the other, each padded to 8 bytes. */
   onBatch(batch: ArrayBuffer): void | Promise<void>;
   /** Size of the ring, a power of two of pages; 4 MiB by default. */
   ringBytes?: number;
-  /** What may wait in memory while the main thread is busy; the reader's own by default. */
+  /** How many bytes may wait in memory while the main thread is busy; the reader's default if absent. */
   backlogBytes?: number;
   /** Kernel BTF; /sys/kernel/btf/vmlinux by default. */
   btfPath?: string;
-  /** Where `lsm` is read; /sys/kernel/security by default. */
+  /** The directory with the file `lsm`; /sys/kernel/security by default. */
   securityfs?: string;
 }
 
-/** Of a process's life: each has a sensor of its own. */
-const EVENTS = ["exec", "fork", "exit"];
+/** The process sensors: program `process_NAME` on the raw tracepoint `sched_process_NAME`. */
+const PROCESS_SENSORS = ["exec", "fork", "exit"];
 
-/** Open until the engine is closed. */
+/** The handles that stay open until the engine is closed. */
 export interface Handles {
   object: BpfObject;
   btf: KernelBtf;
@@ -46,7 +46,7 @@ export interface Handles {
   links: BpfLink[];
 }
 
-/** Passes every handle to `keep` as it opens it, so that the caller can close what was open when it throws. */
+/** Passes every handle to `keep` as it opens it, so that the caller can close them all if a later step throws. */
 export function openHandles(
   options: EngineOptions,
   keep: <T extends { close(): void }>(handle: T) => T,
@@ -62,7 +62,7 @@ export function openHandles(
   const object = keep(bpf.openObject(options.objectPath));
   if (options.ringBytes !== undefined) object.setMaxEntries("events", options.ringBytes);
   object.load();
-  // The reader comes first: what the sensors tell from their first moment on is read.
+  // The reader starts before the sensors, so that it reads their first records too.
   const { onBatch, backlogBytes } = options;
   const sleepFlag = object.map("reader_sleeps");
   const reader = keep(
@@ -73,9 +73,9 @@ export function openHandles(
     }),
   );
   sleepFlag.close(); // the reader holds it
-  const sensors = EVENTS.map((event) => ({ event, program: keep(object.program(`process_${event}`)) }));
-  const links = sensors.map(({ event, program }) =>
-    keep(program.attachRawTracepoint(`sched_process_${event}`)),
+  const sensors = PROCESS_SENSORS.map((name) => ({ name, program: keep(object.program(`process_${name}`)) }));
+  const links = sensors.map(({ name, program }) =>
+    keep(program.attachRawTracepoint(`sched_process_${name}`)),
   );
   links.push(...attachPrivileges(object, options.logger).map(keep));
   const maps = {
@@ -90,7 +90,7 @@ export function openHandles(
   return { object, btf, reader, maps, sensors: sensors.map(({ program }) => program), links };
 }
 
-/** What execs gain is told where the kernel lets kprobes run; without it, their records say that nobody looked. */
+/** Records privilege gains at exec. Where the kernel refuses kprobes, exec records lack EXEC_PRIVILEGES_KNOWN. */
 function attachPrivileges(object: BpfObject, logger: Logger): BpfLink[] {
   const name = "process_privileges";
   let program: BpfProgram | undefined;
@@ -98,7 +98,7 @@ function attachPrivileges(object: BpfObject, logger: Logger): BpfLink[] {
     program = object.program(name).clone({ name, type: "kprobe", expectedAttachType: "none" });
     return [program.attachKprobe("security_bprm_committing_creds")];
   } catch (error) {
-    logger.warn("what execs gain is not told", { reason: errorText(error) });
+    logger.warn("privilege gains at exec are not recorded", { reason: errorText(error) });
     return [];
   } finally {
     program?.close(); // the link holds it

@@ -28,7 +28,7 @@ class FakeKernel {
   attach: AttachKind = "fentry";
   #id = 0;
   readonly modes = new Map<number, Mode>();
-  /** When hits under way were waited for. */
+  /** When the reconciler waited for hits in flight. */
   readonly waits: bigint[] = [];
   #clock = 0n;
 
@@ -253,7 +253,7 @@ describe("a changed policy", () => {
     expect(kernel.handOvers.get(3)).toBeUndefined();
   });
 
-  test("lets hits under way pass both hooks before the instant that parts them, and again behind it", () => {
+  test("waits for the hits in flight before the cut-over time and again after it", () => {
     reconciler.reconcile(KEY, want(["sys_setuid"]));
     reconciler.reconcile(KEY, want(["sys_setgid"]));
     const instant = kernel.retired.get(1) ?? 0n;

@@ -149,7 +149,7 @@ test("each call is told once by each policy while they are edited", async () => 
     for (const [name, numbers] of sink.numbers) {
       const { missing, ...others } = faults(numbers, count);
       assert.deepEqual(others, { repeated: [], unknown: [] }, name);
-      // The old hook's calls that are under way when it is detached are lost.
+      // The old hook's calls that are in flight when it is detached are lost.
       const mayMiss = POLICIES[name].atReturn ? EDITS : 0;
       assert.ok(missing.length <= mayMiss, `${name}: calls ${ranges(missing)} are missing\n${unseen}`);
     }

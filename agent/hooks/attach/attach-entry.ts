@@ -1,4 +1,4 @@
-/** Loads clones of templates with a hook's maps and attaches them, or says in one line what the kernel refused. */
+/** Loads clones of the template programs with a hook's maps, and attaches them. */
 import type { AttachKind, HookReason } from "../../../crds/conditions.ts";
 import {
   type AttachType,
@@ -21,7 +21,7 @@ import { readVerdict } from "./verifier-reason.ts";
 
 /** The handles of an attached hook. */
 export interface Attachment {
-  /** As the status shows it. */
+  /** The kind that the hook's status reports. */
   kind: AttachKind;
   maps: HookMaps;
   programs: BpfProgram[];
@@ -34,10 +34,10 @@ export interface AttachContext {
   object: BpfObject;
 }
 
-/** A template and what its clone is loaded and attached as. */
+/** One of a hook's two programs, at entry or at return: its template, and how the clone is loaded and attached. */
 interface Half {
   template: string;
-  /** Name of the clone, where one template serves several kinds. */
+  /** Name of the clone, if it differs from the template's. */
   name?: string;
   type: ProgramType;
   expectedAttachType: AttachType;
@@ -62,7 +62,7 @@ const untyped = (template: string, type: ProgramType, attach: Half["attach"]): H
 
 const FEXIT = tracing("hook_fexit", "trace_fexit");
 
-/** The programs of each kind: at entry, and at return for hooks that post then. */
+/** The programs of each kind: the one at entry, and the one at return for hooks that post their events there. */
 const KINDS: Readonly<Record<EntryKind, { entry: Half; exit?: Half; exitKind?: AttachKind }>> = {
   fentry: { entry: tracing("hook_fentry", "trace_fentry"), exit: FEXIT, exitKind: "fexit" },
   fmod_ret: { entry: tracing("hook_fentry", "modify_return", "hook_fmod_ret"), exit: FEXIT },
@@ -93,7 +93,7 @@ const KINDS: Readonly<Record<EntryKind, { entry: Half; exit?: Half; exitKind?: A
   },
 };
 
-/** Throws what the addon throws, with nothing left behind. */
+/** Attaches a hook in one way. Throws the addon's error, with every handle closed. */
 export function attachEntry(
   context: AttachContext,
   kind: EntryKind,
@@ -117,8 +117,9 @@ export function attachEntry(
 }
 
 /**
- * The exit first, so that a call that the entry reports has an end. A kprobe that overrides ends the list of kprobes,
- * which the kernel runs from the newest to the oldest: there the exit comes last and has caught the return by then.
+ * Attaches the exit program first, so that no call is recorded at entry whose return would be missed. A kprobe that
+ * overrides is the exception: the kernel runs kprobes from the newest to the oldest, and skips the rest once one of
+ * them overrides. The exit is attached last there, so that the kernel runs it before the override.
  */
 function inOrder(kind: EntryKind, entry: Half, exit: Half, { def }: Target): Half[] {
   return kind === "kprobe" && overrides(def) ? [entry, exit] : [exit, entry];
@@ -140,13 +141,13 @@ function addHalf({ maps, programs, links }: Attachment, object: BpfObject, half:
   links.unshift(half.attach(program, target));
 }
 
-/** Detaches first: the programs then run no more, and their maps are at their final state. */
+/** Closes the links first, so that the programs no longer run when their maps are closed. */
 export function closeAttachment({ links, programs, maps }: Attachment): void {
   for (const handle of [...links, ...programs, ...Object.values(maps as Record<string, BpfMap>)])
     handle.close();
 }
 
-/** Which stable reason a failure is. */
+/** The stable reason for a failure to attach. */
 export function failureReason(error: unknown): HookReason {
   if (!isBpfError(error)) return "AttachFailed";
   if (error.step === "load program" && isVerdict(error)) {

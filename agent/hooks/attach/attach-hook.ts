@@ -1,4 +1,4 @@
-/** From a hook's definition to a program that runs, or to a status that says why not. */
+/** Attaches a hook from its definition. The status holds the result, or the reason why the hook is not attached. */
 import { randomBytes } from "node:crypto";
 import { arch } from "node:os";
 import type { AttachKind, HookReason, HookState } from "../../../crds/conditions.ts";
@@ -21,18 +21,18 @@ import { type AttachContext, type Attachment, attachEntry, failureReason } from 
 import { type Choice, chooseAttach, type EntryKind } from "./choose.ts";
 import type { Mode } from "./mode.ts";
 
-/** How a hook stands: attached and how, or why not. */
+/** Status of a hook: how it is attached, or why it is not. */
 export interface HookStatus {
   path: string;
   call: string;
   state: HookState;
   attach?: AttachKind;
-  /** The function that was resolved: `__x64_sys_setuid`. */
+  /** The kernel's name of the function, for example `__x64_sys_setuid`. */
   function?: string;
   reason?: HookReason;
-  /** Why it is not attached, or why not by fentry. */
+  /** Why the hook is not attached, or why it is attached by another kind than the preferred one. */
   message?: string;
-  /** What the kernel refused, one entry per way that was tried; absent when the hook is attached. */
+  /** What the kernel refused, one entry per kind that was tried; absent when the hook is attached. */
   refusals?: readonly Refusal[];
 }
 
@@ -45,15 +45,15 @@ export interface HookContext extends AttachContext {
   follows: FollowTable;
 }
 
-/** What became of a hook; there is an attachment exactly if the status says Attached. */
+/** The result of attaching a hook; it has an attachment exactly if the status is Attached. */
 export interface AttachResult {
   status: HookStatus;
-  /** The hook with what this kernel says of it: the types that `auto` stands for. */
+  /** The definition for this kernel: each `auto` is replaced by a type. */
   def: HookDef;
   attachment?: Attachment;
 }
 
-/** Never throws. */
+/** Attaches a hook; never throws. */
 export function attachHook(context: HookContext, id: number, def: HookDef, mode: Mode): AttachResult {
   const status: HookStatus = { path: def.path, call: def.call, state: "Failed" };
   try {
@@ -101,13 +101,13 @@ function makeImage(
   return encodeConfig(def, { ...resolution, buffers, fields: syscallFields(event) });
 }
 
-/** Tries the candidates in order; the messages say why not by an earlier one. */
+/** Tries the candidates in order. The messages explain why the kinds before the attached one were not used. */
 function attachFirst(
   choice: Choice,
   attach: (kind: EntryKind) => Attachment,
 ): { attachment: Attachment; messages: string[] } {
   let reason: HookReason = "KernelUnsupported";
-  // Why a hook is not what would come later matters only where it is nothing else either.
+  // A kind that is not preferred is worth a message only if there is no candidate at all.
   const messages = choice.refusals
     .filter(({ preferred }) => preferred || choice.candidates.length === 0)
     .map((refusal) => `${refusal.kind}: ${refusal.reason}`);

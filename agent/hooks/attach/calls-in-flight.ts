@@ -1,15 +1,15 @@
-/** Calls that entered and will not return: their threads are gone, and their room is given back. */
+/** Calls in flight: entries of hook_calls, from the entry of a function to its return. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { BpfMap } from "../../bpf/binding.ts";
 import { HEADER } from "../../records/layout.ts";
 import { CALL_HEAD_BYTES } from "../config/layout.ts";
 
-/** Younger calls are left alone: a thread may be about to take another id. */
+/** Younger calls are left alone: at exec a thread may be about to change its id. */
 const MIN_AGE_NS = 5_000_000_000n;
 
-/** Removes from hook_calls what threads left that are no more; returns how many. */
-export function sweepCalls(calls: BpfMap, procfs: string, nowNs: bigint): number {
+/** Removes the entries of calls that cannot return because their threads have ended; returns how many. */
+export function removeEndedCalls(calls: BpfMap, procfs: string, nowNs: bigint): number {
   let removed = 0;
   for (const { key, tid, ktimeNs } of readCalls(calls)) {
     if (nowNs - ktimeNs > MIN_AGE_NS && !isThere(procfs, tid) && calls.delete(key)) removed++;
@@ -17,8 +17,8 @@ export function sweepCalls(calls: BpfMap, procfs: string, nowNs: bigint): number
   return removed;
 }
 
-/** Calls that have not returned: their records are lost where nobody waits for them any longer. */
-export function callsUnderWay(calls: BpfMap, procfs: string): number {
+/** Counts the calls that can still return. Their records are lost when the hook is detached now. */
+export function countCallsInFlight(calls: BpfMap, procfs: string): number {
   return readCalls(calls).filter(({ tid }) => isThere(procfs, tid)).length;
 }
 

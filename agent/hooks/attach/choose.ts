@@ -1,4 +1,4 @@
-/** Which ways of attaching a hook are tried, in which order, and why not the others. Pure. */
+/** Decides in which ways to try to attach a hook, in which order, and why the others are left out. Pure. */
 import type { AttachKind } from "../../../crds/conditions.ts";
 import type { HookDef } from "../../../crds/hook-spec.ts";
 import { overrides } from "../config/selectors.ts";
@@ -7,27 +7,27 @@ import { preemptsPrograms } from "../kernel/preemption.ts";
 import { readsPointerAsInteger } from "../kernel/prototype.ts";
 import type { Target } from "../targets/targets.ts";
 
-/** Ways of attaching that this engine has programs for, by what runs at entry. */
+/** The kinds that this engine has programs for, named after the program that runs at entry. */
 export type EntryKind = Extract<
   AttachKind,
   "fentry" | "kprobe" | "fmod_ret" | "lsm" | "tp_btf" | "raw_tracepoint" | "tracepoint"
 >;
 
-/** What to try first, second, ... and what was left out. */
+/** The kinds to try, in order, and the refused ones. */
 export interface Choice {
   candidates: EntryKind[];
-  /** `preferred`: it would have come before every candidate. */
+  /** `preferred`: it would have been tried before every candidate. */
   refusals: { kind: EntryKind; reason: string; preferred: boolean }[];
 }
 
 type Features = Pick<KernelFeatures, "fentry" | "kprobe" | "bpfLsm" | "preemption" | "reasons">;
-/** `drawback`: what is to be told of a kind that is not refused. */
+/** `drawback`: a message for the hook's status about a kind that is tried all the same. */
 type Consider = (kind: EntryKind, refusal: string | undefined, drawback?: string) => void;
 
-/** Parameters that a program finds the return value behind. */
+/** A tracing program finds the return value behind the parameters, up to this number of them. */
 const MAX_PARAMETERS = 6;
 
-/** What to try, in which order, on a kernel with these features. */
+/** Chooses the kinds for a hook on a kernel with these features. */
 export function chooseAttach(def: HookDef, target: Omit<Target, "def">, features: Features): Choice {
   const choice: Choice = { candidates: [], refusals: [] };
   const consider: Consider = (kind, refusal, drawback) => {
@@ -51,9 +51,9 @@ export function chooseAttach(def: HookDef, target: Omit<Target, "def">, features
 }
 
 /**
- * fentry first: a trampoline costs a third of a breakpoint, and lets programs follow pointers without helpers. But the
- * kernel runs a program at most once at a time on a processor: while a task that was preempted within it waits, the
- * calls of others there pass unseen. In kprobes nothing is preempted.
+ * fentry comes first: a trampoline costs a third of a breakpoint, and lets programs follow pointers without helpers.
+ * But on each CPU the kernel runs a tracing program only once at a time. While a task that was preempted inside the
+ * program waits, the hook misses the calls of other tasks on that CPU. Kprobes run with preemption off.
  */
 function considerFunction(
   def: HookDef,
@@ -88,7 +88,7 @@ function considerTracepoint(def: HookDef, target: Omit<Target, "def">, consider:
   consider("raw_tracepoint", override);
 }
 
-/** Security functions by fmod_ret; others, which are system calls, by the kernel's error injection, which takes kprobes. */
+/** Security functions are overridden by fmod_ret, system calls by a kprobe with the kernel's error injection. */
 function considerOverride(
   def: HookDef,
   target: Omit<Target, "def">,

@@ -1,4 +1,4 @@
-/** The maps that belong to one hook and take the place of the object's stand-ins in its program. */
+/** The maps of one hook. In its program they replace the placeholders of the same name in the object. */
 import type { Binding, BpfMap, CreateMapOptions } from "../../bpf/binding.ts";
 import type { ConfigImage } from "../config/encode.ts";
 import {
@@ -17,29 +17,29 @@ import { encodePath } from "../config/path-tables.ts";
 const BPF_F_NO_PREALLOC = 1 << 0;
 const BPF_F_RDONLY_PROG = 1 << 7;
 
-/** Keys that a rate limit remembers at least. */
+/** A rate limit remembers at least this many keys. */
 const LIMIT_ENTRIES = 1024;
-/** Kernels keep this many entries of an LRU map free per CPU, so smaller maps forget at once. */
+/** The kernel keeps this many entries of an LRU map free on each CPU, so a smaller map would forget at once. */
 const LIMIT_ENTRIES_PER_CPU = 128;
 
 /**
- * Calls that may be under way at once: as many as fit the memory that a hook may take, within these bounds. What finds
- * no room is counted as lost.
+ * How many calls of a hook may be in flight at once: as many as fit into CALL_BYTES, within these bounds. Calls beyond
+ * that are counted as lost.
  */
 const CALL_BYTES = 64 << 10;
 const MIN_CALLS = 16;
 const MAX_CALLS = 1024;
-/** What the kernel adds to an entry of a hash. */
+/** Bytes that the kernel adds to an entry of a hash map. */
 const ENTRY_OVERHEAD = 64;
 
-/** Handles by the stand-in's name in the object. */
+/** Handles by the name of the placeholder in the object. */
 export type HookMaps = Record<string, BpfMap> & {
   hook_stats: BpfMap;
   hook_mode?: BpfMap;
   hook_calls?: BpfMap;
 };
 
-/** Creates and fills them; on failure none is left open. */
+/** Creates and fills the maps of a hook; on failure none is left open. */
 export function createHookMaps(bpf: Binding, image: ConfigImage): HookMaps {
   const maps: Record<string, BpfMap> = {};
   try {
@@ -139,8 +139,8 @@ function table(valueSize: number, maxEntries: number): Omit<CreateMapOptions, "n
 }
 
 /**
- * Frozen, and with BPF_F_RDONLY_PROG too, the one element is constants to the verifier. Not so for several elements:
- * it then refuses to load from them (ENOTSUPP).
+ * The verifier takes the content of a frozen array of one element as constants if the array has BPF_F_RDONLY_PROG. An
+ * array of several elements must not have that flag: the verifier would refuse to load from it (ENOTSUPP).
  */
 function fillArray(map: BpfMap, elements: readonly Uint8Array[]): void {
   for (const [index, element] of elements.entries()) {

@@ -2,20 +2,20 @@
 import type { BpfLink, BpfMap, BpfProgram } from "../../bpf/binding.ts";
 import { ACTION_STATS, HOOK_COUNTERS, HOOK_STATS, MAX_SELECTORS } from "../config/layout.ts";
 
-/** Since the hook was attached. */
+/** Counts since the hook was attached. */
 export interface HookStats {
-  /** The program ran. */
+  /** How often the program ran. */
   hits: number;
   posted: number;
-  /** Records that found the ring full, or calls that were too many at once. */
+  /** Records for which the ring was full, and calls that found too many others in flight. */
   lost: number;
-  /** Hits that matched inside the window of the rate limit. */
+  /** Matches that the rate limit suppressed. */
   rateLimited: number;
   /** Helper failures that cost a record or a signal. */
   errors: number;
   /**
-   * Runs that the kernel skipped: the program was running on that CPU already (counted since 5.12), another kprobe was, or
-   * too many calls were under way for a kretprobe (both since 6.7).
+   * Runs that the kernel skipped, because the program was already running on that CPU (counted since 5.12), another
+   * kprobe was, or too many calls were in flight for a kretprobe (both counted since 6.7).
    */
   missed: number;
 }
@@ -23,7 +23,7 @@ export interface HookStats {
 type CountedProgram = { info(): Pick<ReturnType<BpfProgram["info"]>, "recursionMisses"> };
 type CountedLink = Pick<BpfLink, "missed">;
 
-/** What a selector did; `monitor`: what it would have done in the mode enforce. */
+/** How often a selector carried out each action; `monitor_*`: how often it would have, in the mode enforce. */
 export interface ActionStats {
   post: number;
   nopost: number;
@@ -33,7 +33,7 @@ export interface ActionStats {
   monitor_override: number;
 }
 
-/** Names of the counted actions, as metrics have them. */
+/** Names of the counted actions, as in the metrics. */
 const ACTIONS = [
   "post",
   "nopost",
@@ -51,7 +51,7 @@ export function readStats(map: BpfMap, key: number): Omit<HookStats, "missed"> {
   return ownCounters(summing(map, key, HOOK_STATS.size));
 }
 
-/** Sums what the kernel itself counts of programs and of how they are attached. */
+/** Sums the missed runs that the kernel itself counts, per program and per link. */
 export function readMissed(programs: readonly CountedProgram[], links: readonly CountedLink[] = []): number {
   const ofPrograms = programs.reduce((sum, program) => sum + program.info().recursionMisses, 0);
   return links.reduce((sum, link) => sum + link.missed(), ofPrograms);

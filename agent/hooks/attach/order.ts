@@ -2,15 +2,16 @@
 import type { AttachKind } from "../../../crds/conditions.ts";
 import type { HookDef } from "../../../crds/hook-spec.ts";
 
-/** What decides when the program of an attached hook runs and when it posts. */
+/** The part of a hook that decides when its program runs and when it posts an event. */
 export interface OrderedHook {
   readonly def: Pick<HookDef, "returnArg">;
   readonly status: { readonly attach?: AttachKind };
 }
 
 /**
- * Where a call meets each kind: breakpoint, then trampoline, then the trampoline's modifying programs. At the same stage
- * the kernel runs the newest program first. Tracepoints have no stage, as they run the oldest program first.
+ * The stage of a call at which the kernel runs each kind: first the breakpoint, then the trampoline, then the modifying
+ * programs of the trampoline. Within a stage the kernel runs the newest program first. Tracepoints have no stage here,
+ * because they run the oldest program first.
  */
 const STAGES: Readonly<Record<AttachKind, number | undefined>> = {
   kprobe: 0,
@@ -25,15 +26,15 @@ const STAGES: Readonly<Record<AttachKind, number | undefined>> = {
   tracepoint: undefined,
 };
 
-/** True if a call meets the hook that was attached later before it meets the earlier one. */
+/** True if the kernel runs the hook that was attached later before the earlier one. */
 export function newRunsFirst(newer: OrderedHook, older: OrderedHook): boolean {
   const [newStage, oldStage] = [newer, older].map(({ status: { attach } }) => attach && STAGES[attach]);
   return newStage !== undefined && oldStage !== undefined && newStage <= oldStage;
 }
 
 /**
- * Which of two hooks posts a hit first, where the newer one runs first at entry. A hook that posts at return posts
- * after one that posts at entry, and a return passes kretprobes from the oldest to the newest.
+ * Decides which of two hooks posts its event first, where the newer one runs first at entry. A hook that posts at
+ * return posts after one that posts at entry. At a return the kernel runs kretprobes from the oldest to the newest.
  */
 export function postsFirst(newer: OrderedHook, older: OrderedHook): "new" | "old" {
   if (!newer.def.returnArg) return "new";

@@ -1,15 +1,15 @@
-/** Tries to attach a hook that does nothing: whether a kernel allows tracing programs, only a try can tell. */
+/** Attaches a hook that does nothing and detaches it. Only a try shows whether a kernel allows tracing programs. */
 import type { HookDef } from "../../../crds/hook-spec.ts";
 import { errorText } from "../../../lib/logger.ts";
 import type { KernelBtf } from "../../bpf/binding.ts";
 import { encodeConfig } from "../config/encode.ts";
 import { type AttachContext, attachEntry, closeAttachment } from "./attach-entry.ts";
 
-/** On every kernel, seldom called, and what the product is about. */
+/** Every kernel has this function, and calls it seldom. */
 const FUNCTION = "commit_creds";
 
-/** Why the kernel refuses this kind of hook; undefined if it does not. */
-export function probeEntry(
+/** Returns why the kernel refuses this kind of hook; undefined if it accepts it. */
+export function tryAttach(
   context: AttachContext,
   btf: KernelBtf,
   kind: "fentry" | "kprobe",

@@ -1,11 +1,11 @@
-/** Reads why the verifier refused a program. The kernel says it in its log alone, so this is the one place that reads it. */
+/** Classifies why the verifier refused a program. The reason is only in its log; no other file reads that log. */
 
 /** `lacking`: this kernel cannot run such a program at all. `refused`: the program is at fault. */
 export type Verdict = "lacking" | "refused";
 
 /**
- * The kernel was built without error injection, or not for this function. Since 6.12 it also takes only some results
- * from an LSM hook, and no program at some LSM hooks.
+ * Lines of the log that mean `lacking`: the kernel was built without error injection, or allows none for this function.
+ * Since 6.12 it also accepts only some results from an LSM hook, and no program at all at some LSM hooks.
  */
 const LACKING: readonly RegExp[] = [
   /^unknown func bpf_\w+/,
@@ -16,7 +16,7 @@ const LACKING: readonly RegExp[] = [
   /points to disabled hook/,
 ];
 
-/** Parses the last line of the verifier's log that is not statistics. */
+/** Classifies the last line of the verifier's log that is not statistics. */
 export function readVerdict(verifierReason: string): Verdict {
   return LACKING.some((line) => line.test(verifierReason)) ? "lacking" : "refused";
 }
