@@ -1,7 +1,7 @@
-# The one image of operator and agent. Needs node_modules: `npm ci && docker build -t trigon.dev/trigon:dev .`
-# (no npm runs in here, so that the image has exactly what package-lock.json and the tests had).
+# The image of both operator and agent. Needs node_modules: `npm ci && docker build -t trigon.dev/trigon:dev .`
+# (npm does not run in the build, so that the image has exactly the packages that the tests ran with).
 ARG BASE=docker.io/library/debian:bookworm-slim
-# A builder without a layer cache hands in an image of the stage `compile` that it made before.
+# A builder without a layer cache can pass an image of the stage `compile` that it built earlier.
 ARG COMPILED=compile
 
 FROM ${BASE} AS toolchain
@@ -18,7 +18,7 @@ FROM ${COMPILED} AS assemble
 COPY . /src
 RUN /src/node_modules/node/bin/node /src/e2e/image/assemble.ts /src /image
 
-# No shell and no package manager: Node, libbpf, and what they are linked with.
+# No shell and no package manager: Node, libbpf, and the libraries that they are linked with.
 FROM scratch
 COPY --from=assemble /image /
 ENV PATH=/usr/local/bin NODE_ENV=production
