@@ -23,7 +23,7 @@ describe("resolve", () => {
   test.each([
     "pid",
     "cred.euid.val",
-    "group_info.gid[3].val",
+    "user_ns.uid_map.extent[3].count",
     "[2]",
     "[0].next",
     "a[1][2].b",
@@ -175,6 +175,13 @@ describe("buffers", () => {
     ],
   ])("refuses %s", (_name, arg, error) => {
     expect(errorsOf(withArg(arg))).toEqual([`${PROBE}.args[0].${error}`]);
+  });
+
+  test("an element of the supplementary groups is refused: their number is kept elsewhere", () => {
+    const args = [{ index: 0, type: "uint32", resolve: "group_info.gid[0].val" }];
+    expect(errorsOf(makeProbePolicy({ call: "commit_creds", syscall: false, args }))).toEqual([
+      `${PROBE}.args[0].resolve: leads into an array whose length is kept elsewhere: what lies beyond its end is other memory. Events of matchCredChanges list the groups`,
+    ]);
   });
 
   test("a size beyond a known prototype is refused", () => {

@@ -43,6 +43,25 @@ describe("matchBinaries", () => {
     ]);
   });
 
+  const link = (file: string) =>
+    `${AT}.matchBinaries[0].values[0]: /bin is a link to /usr/bin on most images, and the file that is executed is compared: add ${file}`;
+  test.each([
+    ["/bin/sh", "/usr/bin/dash or /usr/bin/bash or /usr/bin/busybox"],
+    ["/bin/su", "/usr/bin/su"],
+  ])("warns that %s is reached through a link", (value, file) => {
+    for (const operator of ["In", "NotIn", "Prefix"])
+      expect(warningsOf(makeSelectorPolicy(match({ operator, values: [value] })))).toEqual([link(file)]);
+  });
+
+  test.each([
+    ["the file beside it", { values: ["/bin/su", "/usr/bin/su"] }],
+    ["the file that sh is beside it", { values: ["/bin/sh", "/usr/bin/dash"] }],
+    ["an end of the path", { operator: "Postfix", values: ["/bin/su"] }],
+    ["another directory", { values: ["/binary/su"] }],
+  ])("does not warn of %s", (_name, entry) => {
+    expect(warningsOf(makeSelectorPolicy(match(entry)))).toEqual([]);
+  });
+
   test.each([
     ["an empty path", { values: [""] }, "values[0]: is empty: write a path"],
     ["a NUL", { values: ["/a\0b"] }, "values[0]: contains a NUL character: no path does"],

@@ -20,6 +20,7 @@ export function binaryFilter(
   for (const [index, value] of match.values.entries()) {
     checkPath(value, compare, child(`${path}.values`, index), problems);
   }
+  if (compare !== "postfix") warnOfLinks(match.values, `${path}.values`, problems);
   if (match.followChildren && compare !== "equal") {
     problems.error(`${path}.followChildren`, `fits In and NotIn only, not ${match.operator}`);
   }
@@ -53,4 +54,24 @@ function checkPath(
     problems.warn(path, `${quote(value)} does not start with "/": binaries are compared by their full path`);
   }
   warnOfPattern(value, path, problems);
+}
+
+/** Names that are links to other names on most images, and the files that they lead to. */
+const LINKED: Readonly<Record<string, readonly string[]>> = {
+  sh: ["dash", "bash", "busybox"],
+  python: ["python2", "python3"],
+};
+
+/** On most images /bin is a link to /usr/bin, and a process is compared by the path of the file that it executes. */
+function warnOfLinks(values: readonly string[], path: string, problems: Problems): void {
+  for (const [index, value] of values.entries()) {
+    const [, directory = "", name = ""] = /^\/(bin|sbin|lib|lib64)\/(.*)$/.exec(value) ?? [];
+    const files = (Object.hasOwn(LINKED, name) ? LINKED[name] : undefined) ?? [name];
+    const resolved = files.map((file) => `/usr/${directory}/${file}`);
+    if (directory === "" || resolved.some((file) => values.includes(file))) continue;
+    problems.warn(
+      child(path, index),
+      `/${directory} is a link to /usr/${directory} on most images, and the file that is executed is compared: add ${resolved.join(" or ")}`,
+    );
+  }
 }

@@ -69,6 +69,14 @@ describe.skipIf(!available)(
       "a member of a number": { path: "pid.val", message: /val: an integer has no members|no members/ },
       "a bit-field": { path: "in_execve", message: /in_execve of struct task_struct is a bit-field/ },
       "an element beyond the end": { path: "comm[16]", message: /\[16\] is beyond 16 elements/ },
+      "an element of an array that is open": {
+        path: "cred.group_info.gid[0].val",
+        message: /gid\[0\].val: \[0\]: the kernel's types do not say how long the array is/,
+      },
+      "another element than the first behind a pointer": {
+        path: "cred[1].euid.val",
+        message: /\[1\]: the kernel's types do not say how many elements a pointer leads to/,
+      },
       "an index of no array": { path: "pid[1]", message: /is no array/ },
       "what is no member": { path: "cred..uid", message: /is no member/ },
       "too many levels": { path: Array(11).fill("real_parent").join("."), message: /11 levels, at most 10/ },

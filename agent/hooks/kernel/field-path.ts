@@ -102,12 +102,14 @@ function allNames(types: Types, members: readonly BtfMember[]): string[] {
 function takeElement(types: Types, place: Place, index: number, offsets: number[], path: string): Place {
   const { type } = place;
   if (type.kind === "array") {
-    // An array without a size is the open end of a struct.
-    if (type.count > 0 && index >= type.count) fail(path, `[${index}] is beyond ${type.count} elements`);
+    // The open end of a struct: a count elsewhere says how many there are, and behind them lies other memory.
+    if (type.count === 0) fail(path, `[${index}]: the kernel's types do not say how long the array is`);
+    if (index >= type.count) fail(path, `[${index}] is beyond ${type.count} elements`);
     const element = types.describeType(type.target);
     return { type: element, offset: place.offset + index * sizeOf(element) };
   }
   if (type.kind !== "pointer") return fail(path, `[${index}]: ${describe(type)} is no array`);
+  if (index > 0) fail(path, `[${index}]: the kernel's types do not say how many elements a pointer leads to`);
   const target = followPointer(types, place, offsets);
   return { type: target.type, offset: index * sizeOf(target.type) };
 }
