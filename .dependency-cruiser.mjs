@@ -27,7 +27,7 @@ const ROOMS = {
   "policy/probes": ["crds", "policy/values", "policy/selectors", "policy/warnings", ...FLOOR_OF_POLICY],
   policy: ["crds"],
   proto: [],
-  cli: ["crds", "policy"],
+  cli: ["crds", "lib", "policy", "proto", "package.json"],
   lib: [],
   operator: ["crds", "lib", "policy", "package.json"],
 

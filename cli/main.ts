@@ -1,57 +1,15 @@
-/** The command line: finds the subcommand, runs it, ends with its exit status. */
-import { readFile } from "node:fs/promises";
-import { validate } from "./validate.ts";
+/** The command line: runs the command, ends with its exit status. */
+import packageJson from "../package.json" with { type: "json" };
+import { runCommand } from "./program.ts";
+import { processStreams } from "./streams.ts";
 
-const HELP = `trigon: watches who changes Linux process credentials
-
-Usage:
-  trigon validate FILE|DIRECTORY|- ...   check policies before they reach a cluster
-  trigon COMMAND --help                  more about a command
-  trigon --version
-`;
-
-const USAGE = 2;
-
-async function run(args: string[]): Promise<number> {
-  const [command, ...rest] = args;
-  switch (command) {
-    case "validate":
-      return validate(rest, { out: write(process.stdout), err: write(process.stderr), stdin: readStdin });
-    case "--version":
-      process.stdout.write(`${await version()}\n`);
-      return 0;
-    case "help":
-    case "-h":
-    case "--help":
-      process.stdout.write(HELP);
-      return 0;
-    default:
-      process.stderr.write(command === undefined ? HELP : `trigon: unknown command ${command}\n\n${HELP}`);
-      return USAGE;
-  }
-}
-
-function write(stream: NodeJS.WriteStream): (line: string) => void {
-  return (line) => {
-    stream.write(`${line}\n`);
-  };
-}
-
-async function readStdin(): Promise<Uint8Array> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks);
-}
-
-async function version(): Promise<string> {
-  const text = await readFile(new URL("../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
-}
-
-/** `trigon validate DIR | head` closes the pipe early: that is no failure of ours. */
+/** `trigon events | head` closes the pipe early: that is no failure of ours. */
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
   process.exit(process.exitCode ?? 0);
 });
 
-process.exitCode = await run(process.argv.slice(2));
+const ended = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => ended.abort());
+
+process.exitCode = await runCommand(process.argv.slice(2), packageJson.version, processStreams(ended.signal));

@@ -5,16 +5,7 @@ import { policyKey } from "../crds/names.ts";
 import { compileParsed } from "../policy/compile.ts";
 import { type OtherDocuments, parsePolicies } from "../policy/parse.ts";
 import type { PolicyError } from "../policy/problems.ts";
-
-/** Where a command writes to and reads from. */
-export interface Streams {
-  /** One line of the answer. */
-  out(line: string): void;
-  /** One line about the command itself. */
-  err(line: string): void;
-  /** All of the standard input. */
-  stdin(): Promise<string | Uint8Array>;
-}
+import type { Streams } from "./streams.ts";
 
 /** Exit status: everything is valid, something is not, the command was not understood or a file not read. */
 const STATUS = { valid: 0, invalid: 1, usage: 2 } as const;

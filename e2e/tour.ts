@@ -6,7 +6,7 @@
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { type CompactEvent, compactLine } from "./compact.ts";
+import { type CompactEvent, compactLine } from "../cli/events/compact.ts";
 import { policyNames } from "./policy-files.ts";
 import { step } from "./progress.ts";
 import {

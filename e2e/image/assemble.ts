@@ -33,6 +33,7 @@ for (const path of productionPackages(lock)) {
   if (!NODE_PACKAGES.some((prefix) => path === prefix || path.startsWith(prefix))) copyTree(path);
 }
 installNode();
+installCommand();
 copyLibraries(join(target, "usr/local/bin/node"), join(app, "build/bpf.node"));
 writeAccounts();
 
@@ -65,6 +66,13 @@ function installNode(): void {
   copyFileSync(join(checkout as string, "node_modules/node/bin/node"), binary);
   execFileSync("strip", ["--strip-all", binary]);
   chmodSync(binary, 0o755);
+}
+
+/** `trigon` for `kubectl exec`; there is no shell and no /usr/bin/env to start it with. */
+function installCommand(): void {
+  const command = join(target as string, "usr/local/bin/trigon");
+  writeFileSync(command, '#!/usr/local/bin/node\nimport("/app/cli/main.js");\n');
+  chmodSync(command, 0o755);
 }
 
 function copyLibraries(...binaries: string[]): void {

@@ -40,7 +40,7 @@ const RECIPES: ImageRecipe[] = [
       "bpf",
       "crds",
       "policy",
-    ].concat(["lib", "operator", "agent", "cli"]),
+    ].concat(["lib", "operator", "agent", "cli", "proto"]),
   },
   {
     image: PAUSE_IMAGE,

@@ -1,4 +1,6 @@
-/** One readable line per event: time, node, where it ran, binary, what changed. */
+/** One readable line per event: time, node, where it ran, command line, what changed, whether it was allowed. */
+import { getSystemErrorMap } from "node:util";
+import { PLAIN, type Style, visible } from "./style.ts";
 
 /** The parts of a JSON event that the line shows; everything else is ignored. */
 export interface CompactEvent {
@@ -6,12 +8,10 @@ export interface CompactEvent {
   node_name?: string;
   process_exec?: ProcessPart;
   process_exit?: ProcessPart & { signal?: string; status?: number };
-  process_kprobe?: ProcessPart & {
-    function_name?: string;
-    policy_name?: string;
-    args?: Argument[];
-    credential_change?: Record<string, unknown>;
-  };
+  process_kprobe?: HookPart;
+  process_lsm?: HookPart;
+  process_tracepoint?: HookPart & { subsys?: string; event?: string };
+  rate_limit_info?: { number_of_dropped_process_events?: string };
 }
 
 interface ProcessPart {
@@ -20,8 +20,19 @@ interface ProcessPart {
     binary?: string;
     arguments?: string;
     pod?: { namespace?: string; name?: string; container?: { name?: string } };
+    process_credentials?: { uid?: number };
+    binary_properties?: { setuid?: number; setgid?: number; privileges_changed?: string[] };
   };
 }
+
+type HookPart = ProcessPart & {
+  function_name?: string;
+  policy_name?: string;
+  action?: string;
+  args?: Argument[];
+  return?: Argument;
+  credential_change?: Record<string, unknown>;
+};
 
 interface Credentials {
   uid?: number;
@@ -49,24 +60,82 @@ const ALL_CAPABILITIES = 41;
 const SHOWN_CAPABILITIES = 3;
 
 /** Undefined for events that this view does not know. */
-export function compactLine(event: CompactEvent): string | undefined {
-  const what = describe(event);
+export function compactLine(event: CompactEvent, style: Style = PLAIN): string | undefined {
+  const lost = event.rate_limit_info?.number_of_dropped_process_events;
+  if (lost !== undefined) return style.denied(`${clockTime(event.time)}  ${lost} events were lost`);
+  const what = describe(event, style);
   if (what === undefined) return undefined;
-  const process = (event.process_kprobe ?? event.process_exec ?? event.process_exit)?.process;
-  return [clockTime(event.time), event.node_name ?? "-", place(process), process?.binary ?? "-", what].join(
-    "  ",
-  );
+  const process = partOf(event)?.process;
+  return [
+    style.faint(clockTime(event.time)),
+    style.faint(visible(event.node_name ?? "-")),
+    style.place(visible(place(process))),
+    commandLine(process, style),
+    ...what,
+  ].join("  ");
 }
 
-function describe(event: CompactEvent): string | undefined {
-  if (event.process_kprobe) {
-    const { function_name: name = "?", args = [], credential_change: change } = event.process_kprobe;
-    const call = `${name.replace(/^__(x64|arm64)_sys_/, "")}(${args.map(argumentText).join(", ")})`;
-    return change === undefined ? call : `${call}  ${changeText(change)}`;
-  }
-  if (event.process_exec) return `exec ${event.process_exec.process?.arguments ?? ""}`.trimEnd();
-  if (event.process_exit) return `exit ${event.process_exit.signal ?? event.process_exit.status ?? 0}`;
+function partOf(event: CompactEvent): ProcessPart | undefined {
+  const { process_kprobe, process_lsm, process_tracepoint, process_exec, process_exit } = event;
+  return process_kprobe ?? process_lsm ?? process_tracepoint ?? process_exec ?? process_exit;
+}
+
+function commandLine(process: ProcessPart["process"], style: Style): string {
+  const { binary = "-", arguments: args = "" } = process ?? {};
+  return args === "" ? style.binary(visible(binary)) : `${style.binary(visible(binary))} ${visible(args)}`;
+}
+
+function describe(event: CompactEvent, style: Style): string[] | undefined {
+  const { process_kprobe, process_lsm, process_tracepoint, process_exec, process_exit } = event;
+  const hook = process_kprobe ?? process_lsm ?? process_tracepoint;
+  if (hook) return hookTexts(hook, nameOf(event), style);
+  if (process_exec) return ["exec", ...privilegeTexts(process_exec, style)];
+  if (process_exit) return [`exit ${process_exit.signal ?? process_exit.status ?? 0}`];
   return undefined;
+}
+
+/** System calls without the architecture's prefix. */
+function nameOf({ process_tracepoint: tracepoint, ...event }: CompactEvent): string {
+  if (tracepoint) return `${tracepoint.subsys}/${tracepoint.event}`;
+  const { function_name = "?" } = event.process_kprobe ?? event.process_lsm ?? {};
+  return function_name.replace(/^__(x64|arm64)_sys_/, "");
+}
+
+function hookTexts(hook: HookPart, name: string, style: Style): string[] {
+  const { args = [], credential_change: change } = hook;
+  const texts = [visible(`${name}(${args.map(argumentText).join(", ")})`)];
+  if (change !== undefined) texts.push(style.change(visible(changeText(change))));
+  return [...texts, ...outcomeTexts(hook, style)];
+}
+
+/** What an exec gains by the file's setuid or setgid bit or its capabilities. */
+function privilegeTexts({ process }: ProcessPart, style: Style): string[] {
+  const { setuid, setgid, privileges_changed: changed = [] } = process?.binary_properties ?? {};
+  const uid = process?.process_credentials?.uid;
+  const texts: string[] = [];
+  if (setuid !== undefined) texts.push(`euid ${setuid}${uid === undefined ? "" : ` (real uid ${uid})`}`);
+  if (setgid !== undefined) texts.push(`egid ${setgid}`);
+  if (changed.includes("PRIVILEGES_RAISED_EXEC_FILE_CAP")) texts.push("file capabilities");
+  return texts.length === 0 ? [] : [style.change(texts.join("; "))];
+}
+
+const ENFORCED: Readonly<Record<string, string>> = {
+  KPROBE_ACTION_SIGKILL: "killed",
+  KPROBE_ACTION_SIGNAL: "signalled",
+  KPROBE_ACTION_OVERRIDE: "denied by the policy",
+};
+/** Errors that say that the caller may not. */
+const DENIALS: ReadonlySet<string> = new Set(["EPERM", "EACCES"]);
+
+function outcomeTexts({ action = "", return: returned }: HookPart, style: Style): string[] {
+  const enforced = ENFORCED[action];
+  if (enforced !== undefined) return [style.denied(enforced)];
+  const value = returned && Number(argumentValue(returned));
+  if (value === undefined || Number.isNaN(value)) return [];
+  if (value === 0) return ["allowed"];
+  const error = getSystemErrorMap().get(value)?.[0];
+  if (error === undefined) return [`returned ${value}`];
+  return [style.denied(`${DENIALS.has(error) ? "denied" : "failed"} ${error}`)];
 }
 
 /** Fields of credential_change that repeat the others in full detail. */
@@ -120,8 +189,12 @@ function argumentText(argument: Argument): string {
   const label = argument.label === undefined ? "" : `${argument.label}=`;
   if (argument.error_arg) return `${label}<${argument.error_arg.Message}>`;
   if (argument.process_credentials_arg) return label + credentialsText(argument.process_credentials_arg);
-  const [, value] = Object.entries(argument).find(([key]) => key.endsWith("_arg")) ?? [];
+  const value = argumentValue(argument);
   return label + (typeof value === "object" ? JSON.stringify(value) : String(value));
+}
+
+function argumentValue(argument: Argument): unknown {
+  return Object.entries(argument).find(([key]) => key.endsWith("_arg") || key === "syscall_id")?.[1];
 }
 
 function credentialsText(cred: Credentials): string {

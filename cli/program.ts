@@ -1,0 +1,291 @@
+/** The commands of `trigon` with their options; what a command does is loaded when it is run. */
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { EXIT, type LiveStreams, UsageError } from "./streams.ts";
+
+/** Runs the command line; returns the exit status. */
+export async function runCommand(
+  args: readonly string[],
+  version: string,
+  streams: LiveStreams,
+): Promise<number> {
+  const result = { status: EXIT.ok as number };
+  const program = await makeProgram(version, streams, (status) => {
+    result.status = status;
+  });
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return result.status;
+  } catch (error) {
+    return failure(error, streams);
+  }
+}
+
+function failure(error: unknown, { err, signal }: LiveStreams): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  if (signal.aborted) return EXIT.ok;
+  err(`trigon: ${(error as Error).message}`);
+  return error instanceof UsageError || isUnreadable(error) ? EXIT.usage : EXIT.failed;
+}
+
+function isUnreadable(error: unknown): boolean {
+  return /^(ENOENT|EACCES|EISDIR|ENOTDIR)$/.test(String((error as NodeJS.ErrnoException).code));
+}
+
+type Done = (status: number) => void;
+
+interface Shared {
+  streams: LiveStreams;
+  done: Done;
+}
+
+async function makeProgram(version: string, streams: LiveStreams, done: Done): Promise<Command> {
+  const program = new Command("trigon")
+    .description("Watches who changes Linux process credentials.")
+    .version(version)
+    .configureOutput({
+      writeOut: (text) => streams.out(text.trimEnd()),
+      writeErr: (text) => streams.err(text.trimEnd()),
+    })
+    .exitOverride()
+    .showHelpAfterError("(--help shows what is possible)")
+    .showSuggestionAfterError();
+  const shared = { streams, done };
+  addEvents(program, shared);
+  addPolicies(program, shared);
+  addValidate(program, shared);
+  const { default: addCompletion } = await import("@bomb.sh/tab/commander");
+  addCompletion(program, { completionCommandName: "completion" });
+  example(
+    program.commands.find((command) => command.name() === "completion"),
+    "source <(trigon completion bash)",
+  );
+  return program;
+}
+
+/** An example at the end of the help. */
+function example(command: Command | undefined, ...lines: string[]): void {
+  command?.addHelpText("after", `\nExample:\n${lines.map((line) => `  ${line}`).join("\n")}`);
+}
+
+function collect(value: string, earlier: string[] = []): string[] {
+  return [...earlier, ...value.split(",").filter((part) => part !== "")];
+}
+
+/** A list in which commas belong to the values: patterns and expressions. */
+function collectWhole(value: string, earlier: string[] = []): string[] {
+  return [...earlier, value];
+}
+
+function seconds(value: string): number {
+  const [, digits, unit = "s"] = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(value) ?? [];
+  if (digits === undefined) throw new InvalidArgumentError("expected a duration such as 2s or 1m.");
+  return (Number(digits) * ({ ms: 1, s: 1000, m: 60_000 }[unit] ?? 0)) / 1000;
+}
+
+function serverAddress(): Option {
+  return new Option("--server-address <address>", "where the agent listens: unix:///PATH or HOST:PORT")
+    .env("TRIGON_SERVER_ADDRESS")
+    .default("unix:///var/run/tetragon/tetragon.sock");
+}
+
+function addEvents(program: Command, shared: Shared): void {
+  const events = eventsCommand(program.command("events"), shared, "compact").description(
+    "Shows events: of the agent on this node, of a file with exported events, or of the standard input (-).",
+  );
+  example(
+    events,
+    "trigon events --namespace shop --policy process-creds-changed",
+    "trigon events /var/log/trigon/events.json --since 10m -e exec",
+    "kubectl logs -n trigon-system ds/trigon-agent | trigon events -",
+  );
+  const tetra = eventsCommand(program.command("getevents"), shared, "json")
+    .description(
+      "The same as `tetra getevents`: JSON by default, and events from the standard input when it is a pipe.",
+    )
+    .addOption(new Option("--policy-names <names>", "the same as --policy").argParser(collect))
+    .addOption(new Option("--namespaces <names>", "the same as --namespace").argParser(collect).hideHelp())
+    .option("--timestamps", "no effect: the time is always shown")
+    .option("-t, --tty-encode <tty>", "no effect: control characters are never passed to the terminal")
+    .option("--stack-traces", "no effect: -o json has stack traces")
+    .option("--ima-hash", "no effect: -o json has hashes");
+  example(tetra, "trigon getevents -o json --pod demo | jq .process_kprobe.function_name");
+}
+
+function eventsCommand(command: Command, { streams, done }: Shared, output: "compact" | "json"): Command {
+  return command
+    .argument("[file]", "exported events, one JSON object per line; - is the standard input")
+    .addOption(
+      new Option("-o, --output <format>", "form of the events").choices(["compact", "json"]).default(output),
+    )
+    .addOption(
+      new Option("--color <when>", "colours in compact lines")
+        .choices(["auto", "always", "never"])
+        .default("auto"),
+    )
+    .addOption(serverAddress())
+    .option("-n, --namespace <names>", "only pods of these namespaces", collect)
+    .option("--namespace-regex <pattern>", "only pods of namespaces like this (RE2)", collectWhole)
+    .option("--host", "only processes that are in no pod")
+    .option("--pod <pattern>", "only pods with names like this (RE2)", collectWhole)
+    .option("--process <pattern>", "only binaries like this (RE2)", collectWhole)
+    .option("--policy <names>", "only events of these policies", collect)
+    .option("-e, --event-types <types>", "only these: exec, exit, kprobe, lsm, tracepoint ...", collect)
+    .option(
+      "--cel-expression <expression>",
+      "only events for which this is true; the agent evaluates it",
+      collectWhole,
+    )
+    .option("-f, --include-fields <paths>", "only these fields, such as process.binary", collect)
+    .option("-F, --exclude-fields <paths>", "without these fields", collect)
+    .option("--since <time>", "of a file: not what is older than 10m, 2h or a time (RFC 3339)")
+    .option("--reconnect", "connect again when the agent ends")
+    .option("--reconnect-wait <duration>", "how long to wait before that", seconds, 2)
+    .action(async (file: string | undefined, { policyNames, namespaces, ...options }, self: Command) => {
+      const { events } = await import("./events/events.ts");
+      const policy = [...(options.policy ?? []), ...(policyNames ?? [])];
+      const namespace = [...(options.namespace ?? []), ...(namespaces ?? [])];
+      const isDefault = self.getOptionValueSource("serverAddress") === "default";
+      const piped = self.name() === "getevents" && isDefault && streams.isPiped();
+      done(await events(file ?? (piped ? "-" : undefined), { ...options, policy, namespace }, streams));
+    });
+}
+
+function addPolicies(program: Command, shared: Shared): void {
+  const policies = program
+    .command("policies")
+    .aliases(["tracingpolicy", "tp"])
+    .description("Policies on this node, over the agent's socket.");
+  example(policies, "trigon policies list", "trigon policies add policy.yaml --mode monitor");
+  const command = (name: string, description: string, ...examples: string[]) => {
+    const made = policies.command(name).description(description).addOption(serverAddress());
+    made.option("--timeout <duration>", "how long the agent may take", seconds, 60);
+    example(made, ...examples);
+    return made;
+  };
+  const domain = [
+    "--domain <name>",
+    "domain that the policy is in: k8s, static, grpc or one given when it was added",
+  ] as const;
+  const namespace = [
+    "-n, --namespace <name>",
+    "namespace of the policy, if it is a TracingPolicyNamespaced",
+  ] as const;
+
+  command(
+    "list",
+    "Policies with state, mode and counts, and what is wrong with them.",
+    "trigon policies list -o json",
+  )
+    .addOption(
+      new Option("-o, --output <format>", "form of the list").choices(["text", "json"]).default("text"),
+    )
+    .option(...domain)
+    .action((options) =>
+      withAgent(shared, options, async (client) =>
+        (await import("./policies.ts")).listPolicies(client, options, shared.streams),
+      ),
+    );
+  command(
+    "add",
+    "Adds the policy of each file; - is the standard input.",
+    "trigon policies add policy.yaml --mode monitor",
+  )
+    .argument("<files...>")
+    .addOption(
+      new Option("-m, --mode <mode>", "instead of the file's own mode").choices(["enforce", "monitor"]),
+    )
+    .option(...domain)
+    .action((files, options) =>
+      withAgent(shared, options, async (client) =>
+        (await import("./policies.ts")).addPolicies(client, files, options, shared.streams),
+      ),
+    );
+  command("delete", "Deletes policies that were added over the socket.", "trigon policies delete my-policy")
+    .argument("<names...>")
+    .option(...namespace)
+    .option(...domain)
+    .action((names, options) =>
+      withAgent(shared, options, async (client) =>
+        (await import("./policies.ts")).deletePolicies(client, names, choice(options), shared.streams),
+      ),
+    );
+  for (const [name, enable, what] of [
+    ["enable", true, "Lets a policy run again on this node."],
+    ["disable", false, "Keeps a policy from running on this node."],
+  ] as const) {
+    command(name, what, `trigon policies ${name} my-policy`)
+      .argument("<name>")
+      .option(...namespace)
+      .option(...domain)
+      .action((policy, options) =>
+        withAgent(shared, options, async (client) =>
+          (await import("./policies.ts")).configurePolicy(
+            client,
+            policy,
+            { enable },
+            choice(options),
+            shared.streams,
+          ),
+        ),
+      );
+  }
+  command(
+    "mode",
+    "Makes a policy enforce, or only count what it would do.",
+    "trigon policies mode my-policy monitor",
+  )
+    .alias("set-mode")
+    .argument("<name>")
+    .addArgument(program.createArgument("<mode>").choices(["enforce", "monitor"]))
+    .option(...namespace)
+    .option(...domain)
+    .action((policy, mode, options) =>
+      withAgent(shared, options, async (client) =>
+        (await import("./policies.ts")).configurePolicy(
+          client,
+          policy,
+          { mode },
+          choice(options),
+          shared.streams,
+        ),
+      ),
+    );
+  command("domains", "Domains that policies come from.", "trigon policies domains").action((options) =>
+    withAgent(shared, options, async (client) =>
+      (await import("./policies.ts")).listDomains(client, shared.streams),
+    ),
+  );
+}
+
+function choice({ namespace, domain }: { namespace?: string; domain?: string }) {
+  return { ...(namespace !== undefined && { namespace }), ...(domain !== undefined && { domain }) };
+}
+
+type Agent = import("./client.ts").AgentClient;
+
+async function withAgent(
+  { done }: Shared,
+  options: { serverAddress: string; timeout: number },
+  run: (client: Agent) => Promise<number>,
+): Promise<void> {
+  const { AgentClient } = await import("./client.ts");
+  const client = new AgentClient(options.serverAddress, options.timeout * 1000);
+  try {
+    done(await run(client));
+  } finally {
+    client.close();
+  }
+}
+
+function addValidate(program: Command, { streams, done }: Shared): void {
+  program
+    .command("validate")
+    .description("Checks policies before they reach a cluster.")
+    .argument("[files...]")
+    .helpOption(false)
+    .allowUnknownOption()
+    .action(async (_files, _options, self: Command) => {
+      const { validate } = await import("./validate.ts");
+      done(await validate(self.args, streams));
+    });
+}
