@@ -82,7 +82,7 @@ describe("a raw tracepoint", () => {
   test("whose `auto` has no type of its own is refused", () => {
     const { status } = engine.engine.attach(exec([{ index: 0, type: "auto", resolve: "se" }]));
     assert.equal(status.reason, "InvalidArgument");
-    assert.match(status.message ?? "", /args\[0\]: auto: struct sched_entity is no value: name the type/);
+    assert.match(status.message ?? "", /args\[0\]: auto: no type reads struct sched_entity: name the type/);
   });
 
   test("with a parameter that it does not have is refused with the prototype", () => {

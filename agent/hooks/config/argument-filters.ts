@@ -1,4 +1,4 @@
-/** What a filter on a hook's arguments becomes in the kernel. Pure. */
+/** Encodes filters on a hook's arguments as struct filter_config. Pure. */
 import type { FileType, FilterDef, HookDef, TextComparison } from "../../../crds/hook-spec.ts";
 import { HookError } from "../hook-error.ts";
 import { bits, compareNumber, compareTexts, type FilterConfig, mask, type Tables } from "./comparisons.ts";
@@ -16,7 +16,7 @@ const FILE_TYPES: Record<FileType, number> = {
   socket: 0o14,
 };
 
-/** A filter on one argument; throws a HookError where the argument is not of its kind. */
+/** Encodes a filter on one argument; throws a HookError if the argument's type cannot be compared in that way. */
 export function describeArgument(
   filter: Exclude<Extract<FilterDef, { match: "arg" }>, { compare: "gained" }>,
   def: HookDef,
@@ -26,13 +26,13 @@ export function describeArgument(
   switch (filter.compare) {
     case "text": {
       const type = typeOfArgument(def, index);
-      if (!isText(type)) throw unfit(def, index, "text");
+      if (!isText(type)) throw unfit(def, index, "string");
       const { how: compare } = filter;
       const values = filter.values.map(withoutZeros(type, compare));
       return { operand: E.OPERAND_TEXT, index, negate, ...compareTexts({ compare, values }, tables) };
     }
     case "fileType": {
-      if (!isPath(typeOfArgument(def, index))) throw unfit(def, index, "kind of file");
+      if (!isPath(typeOfArgument(def, index))) throw unfit(def, index, "file type");
       const kinds = bits(filter.types.map((type) => FILE_TYPES[type]));
       return { operand: E.OPERAND_FILE_TYPE, index, negate, ...mask(BigInt(kinds), tables) };
     }
@@ -46,7 +46,7 @@ export function describeArgument(
   }
 }
 
-/** A filter on what one set of capabilities has and another has not. */
+/** Encodes a filter on the capabilities that one set has and another lacks. */
 export function describeGained(
   filter: Extract<FilterDef, { compare: "gained" }>,
   def: HookDef,
@@ -56,7 +56,7 @@ export function describeGained(
   return { operand: E.OPERAND_GAINED, index, compare: E.COMPARE_MASKS, negate: false, first, count: 0 };
 }
 
-/** A filter that computes with several arguments. */
+/** Encodes a filter that computes with several arguments. */
 export function describeExpression(
   { steps }: Extract<FilterDef, { match: "expression" }>,
   def: HookDef,
@@ -75,7 +75,7 @@ export function describeExpression(
   return { operand: E.OPERAND_EXPRESSION, index: 0, compare: E.COMPARE_RANGES, negate: false, ...place };
 }
 
-/** Throws unless the argument is one that the kernel side can compare as a number; returns whether it is signed. */
+/** Returns whether the argument is signed; throws unless the BPF programs can compare it as a number. */
 function checkNumber(def: HookDef, position: number): boolean {
   const type = typeOfArgument(def, position);
   if (!isNumber(type)) throw unfit(def, position, "number");
@@ -93,7 +93,7 @@ function unfit(def: HookDef, position: number, what: string): HookError {
   return new HookError("InvalidArgument", `an argument of type ${type} has no ${what} to compare`);
 }
 
-/** Upstream's policies write the NUL that ends a string. Of a buffer as a whole, zeros at its end do not count. */
+/** Tetragon's policies may write the NUL that ends a string. Zeros at the end of a whole buffer are not compared. */
 function withoutZeros(type: ValueType, how: TextComparison): (value: string) => string {
   if (!isBuffer(type)) return (value) => value.replace(/\0$/, "");
   return how === "equal" ? (value) => value.replace(/\0+$/, "") : (value) => value;

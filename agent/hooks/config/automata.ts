@@ -1,11 +1,11 @@
-/** Automata that find any of several texts in one pass (Aho-Corasick), as bpf/include/substring.h reads them. Pure. */
+/** Automata that find any of several strings in one pass (Aho-Corasick); bpf/include/substring.h reads them. Pure. */
 import { HOOK_SPEC_LIMITS } from "../../../crds/hook-spec-schema.ts";
 import { HookError } from "../hook-error.ts";
 import { AUTOMATON_FOUND, CLASS_BYTES, ENTRY_BYTES } from "./layout.ts";
 
-/** Of all automata of a hook. */
+/** Upper bound of the size of all automata of a hook together. */
 const MAX_BYTES = HOOK_SPEC_LIMITS.substringTables;
-/** Each costs the verifier up to a twelfth of the instructions that it follows: one on a path does. */
+/** A filter on a path uses up to a twelfth of the instructions that the verifier is willing to follow. */
 const MAX_AUTOMATA = HOOK_SPEC_LIMITS.substringFilters;
 
 /** The automata of a hook's filters. */
@@ -13,7 +13,7 @@ export class AutomatonTables {
   readonly #automata: Uint32Array[] = [];
   #bytes = 0;
 
-  /** Places an automaton and returns its first byte. */
+  /** Adds an automaton and returns the offset of its first byte. */
   add(values: readonly string[], ignoreCase: boolean): number {
     const first = this.#bytes;
     const entries = buildAutomaton(values, ignoreCase, first);
@@ -42,15 +42,16 @@ export class AutomatonTables {
   }
 }
 
-/** A state: by class of byte the next one, or undefined where no text goes on so. */
+/** A state of the automaton. */
 interface State {
+  /** The next state by class of byte; undefined where no string continues with such a byte. */
   next: (number | undefined)[];
-  /** The state of the longest end of this one's text that begins a text, too. */
+  /** The state for the longest suffix of this state's input that is also the beginning of a string. */
   fallback: number;
   found: boolean;
 }
 
-/** The class table and the rows, as they stand from byte `first` on; class 0 is of the bytes that are in no text. */
+/** Builds the class table and the rows for byte `first` on. Class 0 has the bytes that occur in no string. */
 function buildAutomaton(values: readonly string[], ignoreCase: boolean, first: number): Uint32Array {
   const texts = values.map((value) => new TextEncoder().encode(ignoreCase ? lowerCase(value) : value));
   const { table, classes } = classifyBytes(texts, ignoreCase);
@@ -105,7 +106,7 @@ function makeTrie(texts: readonly Uint8Array[], table: Uint8Array): State[] {
   return states;
 }
 
-/** Breadth first: what a state falls back to is complete before the state is. */
+/** Works breadth first, so that a state's fallback is complete before the state is. */
 function completeStates(states: State[], classes: number): number[][] {
   const rows: number[][] = Array.from({ length: states.length }, () => []);
   const queue = [0];

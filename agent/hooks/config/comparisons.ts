@@ -1,11 +1,11 @@
-/** With what a filter compares: part of struct filter_config, and the sets that it refers to. Pure. */
+/** Encodes how a filter compares: part of struct filter_config, and the sets of values that it refers to. Pure. */
 import type { Decimal, ExpressionStep, Range, TextComparison } from "../../../crds/hook-spec.ts";
 import type { AutomatonTables } from "./automata.ts";
 import { ENUMERATORS as E } from "./layout.ts";
 import type { PathTables } from "./path-tables.ts";
 import { biased, type RangeTables, type UnsignedRange } from "./ranges.ts";
 
-/** Where the sets of a hook's filters are collected. */
+/** Collects the sets of values of a hook's filters. */
 export interface Tables {
   ranges: RangeTables;
   paths: PathTables;
@@ -26,7 +26,7 @@ export interface FilterConfig {
 /** How the operand is compared. */
 export type Comparison = Pick<FilterConfig, "compare" | "first" | "count">;
 
-/** One of these numbers. */
+/** The operand is one of these numbers. */
 export function numbers(values: readonly number[], tables: Tables): Comparison {
   return ranges(
     values.map((value): UnsignedRange => [BigInt(value), BigInt(value)]),
@@ -39,12 +39,12 @@ function ranges(set: readonly UnsignedRange[], tables: Tables): Comparison {
   return { compare: many ? E.COMPARE_MANY_RANGES : E.COMPARE_RANGES, first, count };
 }
 
-/** A bit in common with this one. */
+/** The operand has a bit in common with this mask. */
 export function mask(bitsOfMask: bigint, tables: Tables): Comparison {
   return { compare: E.COMPARE_MASKS, first: tables.ranges.addMask(bitsOfMask), count: 1 };
 }
 
-/** In one of these ranges, of values of this signedness. */
+/** The operand is in one of these ranges, compared as signed or unsigned values. */
 export function valueRanges(set: readonly Range[], signed: boolean, tables: Tables): Comparison {
   return ranges(
     set.map(([low, high]): UnsignedRange => [biased(BigInt(low), signed), biased(BigInt(high), signed)]),
@@ -54,7 +54,7 @@ export function valueRanges(set: readonly Range[], signed: boolean, tables: Tabl
 
 type NumberFilter = { compare: "range"; ranges: Range[] } | { compare: "mask"; masks: Decimal[] };
 
-/** As the filter of a number says. */
+/** Encodes the comparison of a filter on a number. */
 export function compareNumber(filter: NumberFilter, signed: boolean, tables: Tables): Comparison {
   if (filter.compare === "range") return valueRanges(filter.ranges, signed, tables);
   // A value has a bit in common with one of several masks exactly if it has one with their union.
@@ -64,7 +64,7 @@ export function compareNumber(filter: NumberFilter, signed: boolean, tables: Tab
   );
 }
 
-/** One of these texts, in whole or in part. */
+/** The operand equals, begins with, ends with or contains one of these strings. */
 export function compareTexts(
   { compare, values }: { compare: TextComparison; values: readonly string[] },
   tables: Tables,

@@ -148,7 +148,7 @@ describe("buffers", () => {
 
   test("of an unknown size are refused", () => {
     expect(() => buffers({ args: makeArgs("char_buf") })).toThrow(
-      /args\[0\]: nothing tells the buffer's size/,
+      /args\[0\]: the size of the buffer is unknown/,
     );
   });
 

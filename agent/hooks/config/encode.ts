@@ -1,4 +1,4 @@
-/** What a hook's definition becomes in the kernel: the bytes of struct hook_config and of the hook's maps. Pure. */
+/** Encodes a hook's definition for the kernel: the bytes of struct hook_config and of the hook's maps. Pure. */
 import { credHookOf } from "../../../crds/cred-hooks.ts";
 import type { ExpressionStep, HookDef } from "../../../crds/hook-spec.ts";
 import { CRED_CHANGE_SIZE, HASH_SIZE, SLOT_SIZE, STACK_FRAMES } from "../../records/layout.ts";
@@ -33,7 +33,7 @@ import {
   STRING_SLACK,
 } from "./values.ts";
 
-/** Everything that the hook's own maps hold. */
+/** The content of the hook's own maps. */
 export interface ConfigImage {
   /** struct hook_config. */
   config: Uint8Array;
@@ -48,26 +48,26 @@ export interface ConfigImage {
   /** Size of the hook's scratch value; 0 when records are built in the ring. */
   scratchBytes: number;
   rateLimited: boolean;
-  /** It puts paths together, or compares texts. */
+  /** The hook reads paths or compares strings, so it needs scratch memory for them. */
   texts: boolean;
-  /** A filter compares with what the hook has reported last. */
+  /** A filter compares with the state that the hook reported last. */
   remembers: boolean;
-  /** Some of its actions are more than telling: they depend on the mode. */
+  /** The hook has enforcing actions, which depend on the mode. */
   enforcing: boolean;
-  /** Size of a value of hook_calls; 0 where nothing waits for the function to return, or for a hash. */
+  /** Size of a value of hook_calls; 0 if no record has to wait for the function to return, or for a hash. */
   callBytes: number;
 }
 
-/** Room behind all of them: rounded up to 8, each seems 7 bytes longer to the verifier than it can be. */
+/** Spare bytes behind all values. Sizes are rounded up to 8: the verifier assumes up to 7 bytes more for each value. */
 const SCRATCH_SLACK = STRING_SLACK + 8 * (MAX_ARGS + 1);
 
-/** What the kernel gives a value of a per-CPU array at most. */
+/** The kernel's limit for a value of a per-CPU array. */
 const MAX_SCRATCH_BYTES = 32 << 10;
 
-/** Addresses of one stack trace. */
+/** Size of the addresses of one stack trace. */
 const STACK_BYTES = STACK_FRAMES * 8;
 
-/** Throws a HookError that names the limit where the definition exceeds one. */
+/** Encodes a hook. Throws a HookError that names the limit if the definition exceeds one. */
 export function encodeConfig(def: HookDef, resolution: Resolution): ConfigImage {
   checkCounts(def);
   const record = planRecord(def);
@@ -106,19 +106,19 @@ export function encodeConfig(def: HookDef, resolution: Resolution): ConfigImage 
   };
 }
 
-/** How the hook's record is put together. */
+/** How the hook's record is built. */
 interface RecordPlan {
-  /** At most. */
+  /** Upper bound of the record's size. */
   recordBytes: number;
   scratchBytes: number;
-  /** In memory of the hook's own, before it goes to the ring as long as it has become. */
+  /** The record is built in the hook's own memory, and copied to the ring when its final size is known. */
   aside: boolean;
-  /** It waits there for the function to return, or for a hash. */
+  /** The record waits in hook_calls for the function to return, or for a hash. */
   kept: boolean;
   late: readonly LateValue[];
 }
 
-/** Throws a HookError where the record may become too long. */
+/** Plans the record; throws a HookError if it may become too long. */
 function planRecord(def: HookDef): RecordPlan {
   const stacks = stackTraces(def);
   const hashed = hashes(def);
@@ -173,7 +173,7 @@ function argTypes(def: HookDef): ValueType[] {
   return def.args.map((arg) => valueType(arg));
 }
 
-/** Where fields of an event are the parameters, those of a system call are no registers. */
+/** If the arguments are fields of a trace event, those of a system call are not in registers. */
 function hookFlags(def: HookDef, { fields, hashOf }: Resolution): number {
   return (
     (def.syscall && !fields ? E.HOOK_SYSCALL : 0) |

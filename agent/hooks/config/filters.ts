@@ -1,4 +1,4 @@
-/** What a filter becomes in the kernel: struct filter_config. Pure. */
+/** Encodes filters as struct filter_config. Pure. */
 import { credHookOf } from "../../../crds/cred-hooks.ts";
 import type { CredChange, CurrentCredField, FilterDef, HookDef } from "../../../crds/hook-spec.ts";
 import { type CurrentCapabilitySet, NAMESPACES, type NamespaceName } from "../../../crds/linux.ts";
@@ -17,33 +17,36 @@ import {
 import { ENUMERATORS as E, FILTER_CONFIG, HOOK_CONFIG } from "./layout.ts";
 import { CRED_FIELD_NUMBERS, capabilitySet, namespaceKind } from "./linux-enumerators.ts";
 
-/** Processes that are followed to what they start: those that run a file, or have a pid (in their own pid namespace). */
+/**
+ * A list of processes whose descendants count as listed, too. A process is listed by the file that it runs, by its pid,
+ * or by its pid in its own pid namespace.
+ */
 export type FollowedList =
   | { by: "path"; values: readonly string[] }
   | { by: "pid" | "namespacePid"; values: readonly number[] };
 
-/** What differs between nodes and between attachments of the same definition. */
+/** The parts of a config that differ between nodes and between attachments of the same definition. */
 export interface Resolution {
   hookId: number;
-  /** Random: a process that could predict it could hide behind another key of the rate limit. */
+  /** Random, because a process that could predict it could hide its events behind another key of the rate limit. */
   limitSeed: [bigint, bigint];
-  /** Inode number of the host's namespace. */
+  /** Returns the inode number of the host's namespace. */
   hostNamespace(name: NamespaceName): number;
-  /** The bit of a list whose processes are followed to what they start. */
+  /** Returns the bit of a list of followed processes. */
   followBit(list: FollowedList): number;
-  /** How arguments are found that are no parameters, by position. */
+  /** The field paths of arguments that are not parameters themselves, by position. */
   walks?: readonly (Walk | undefined)[];
   /** Number of parameters in the function's prototype. */
   parameters?: number;
-  /** Fields of a trace event, where these are the parameters. */
+  /** The fields of a trace event, if these are the hook's arguments. */
   fields?: readonly FieldConfig[];
-  /** Whose hash a selector asks for. */
+  /** The file whose hash a selector asks for. */
   hashOf?: HashOperand;
-  /** How many bytes the buffers among the arguments have, by position. */
+  /** The sizes of the buffers among the arguments, by position. */
   buffers?: readonly (BufferConfig | undefined)[];
 }
 
-/** A parameter that is a file, or a linux_binprm that has one. */
+/** The parameter with the file: a struct file, or a struct linux_binprm that has one. */
 export interface HashOperand {
   parameter: number;
   ofBprm: boolean;
@@ -51,11 +54,11 @@ export interface HashOperand {
 
 /** struct buffer_config. */
 export interface BufferConfig {
-  /** Most bytes that are read. */
+  /** Upper bound of the bytes that are read. */
   limit: number;
-  /** That holds the size; RETURN_ARG: what the function returned. */
+  /** Index of the parameter that holds the size; RETURN_ARG for the value that the function returned. */
   parameter: number;
-  /** Bytes of the size; 0: there are `limit` bytes. */
+  /** Width of the size in bytes; 0 if the buffer always has `limit` bytes. */
   width: 0 | 1 | 2 | 4 | 8;
   signed: boolean;
 }
@@ -91,7 +94,7 @@ const CRED_CHANGES: Record<CredChange, number> = {
   Dropped: E.CRED_DROPPED,
 };
 
-/** Writes filter `index` of a hook into its config. */
+/** Writes the filter at `index` into a hook's config. */
 export function encodeFilter(
   view: DataView,
   index: number,
@@ -109,7 +112,7 @@ export function encodeFilter(
   view.setUint32(base + at.count, count, true);
 }
 
-/** True for a filter whose match changes what it is compared with from then on. */
+/** True for a filter that compares with the state that the hook reported last, which each match changes. */
 export function comparesWithRemembered(filter: FilterDef): boolean {
   return filter.match === "capabilityChange" || filter.match === "namespaceChange";
 }
@@ -147,7 +150,7 @@ function describeFilter(
         index: 0,
         compare: E.COMPARE_RANGES,
         negate: false,
-        // NotIn means that another namespace has changed, not that these have not.
+        // NotIn means that another namespace has changed, not that the listed ones have stayed the same.
         first: bits(filter.namespaces.map(namespaceKind)) ^ (negate ? ALL_NAMESPACES : 0),
         count: 0,
       };
@@ -163,7 +166,7 @@ function describeFilter(
         operand: E.OPERAND_CAPABILITY_CHANGE,
         index: capabilityIndex(filter),
         negate: false,
-        // NotIn means that another capability has changed, not that these have not.
+        // NotIn means that another capability has changed, not that the listed ones have stayed the same.
         ...mask(BigInt(filter.mask) ^ (negate ? LAST : 0n), tables),
       };
     case "currentCred":

@@ -1,4 +1,4 @@
-/** Short names for what the programs are configured by: layout.gen.ts has the values, as bpf/include/config.h declares them. */
+/** Short names for the layout of a hook's configuration. layout.gen.ts has the values, from bpf/include/config.h. */
 import { ENUMERATORS, STRUCTS } from "./layout.gen.ts";
 
 export { ENUMERATORS };
@@ -11,13 +11,13 @@ export const {
   MAX_EXPRESSION_STEPS,
   MAX_SELECTORS,
   MAX_FILTERS,
-  /** Patterns of one hook. */
+  /** Upper bound of the patterns of one hook. */
   MAX_PATTERNS,
   INLINE_RANGES,
   SEARCH_STEPS,
-  /** Longest string that is read, without its NUL, and most bytes of a buffer. */
+  /** Upper bound of the length of a string, without its NUL, and of a buffer. */
   MAX_STRING,
-  /** Most bytes of a buffer with maxData. */
+  /** Upper bound of the size of a buffer with maxData. */
   MAX_DATA,
   EXE_PATH,
   EXE_TAIL,
@@ -49,7 +49,7 @@ export const ACTION_STATS = STRUCTS.action_stats;
 export const HOOK_COUNTERS = STRUCTS.hook_counters;
 export const CALL_KEY = STRUCTS.call_key;
 
-/** Size of struct call_head, which stands before the record in a value of hook_calls. */
+/** Size of struct call_head, which precedes the record in a value of hook_calls. */
 export const CALL_HEAD_BYTES = STRUCTS.call_head.size;
 export const TEXT_SCRATCH_BYTES = STRUCTS.text_scratch.size;
 export const CRED_SCRATCH_BYTES = STRUCTS.cred_scratch.size;

@@ -1,4 +1,4 @@
-/** Which enumerators of the programs the names in policies are. */
+/** Maps names in policies to enumerators of the BPF programs. */
 import type { CredChangeField } from "../../../crds/hook-spec.ts";
 import {
   CURRENT_CAPABILITY_SETS,

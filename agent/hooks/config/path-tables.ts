@@ -1,19 +1,19 @@
-/** Paths of matchBinaries and texts of arguments as the kernel side compares them. */
+/** Encodes paths of matchBinaries and string values of arguments as the BPF programs compare them. */
 
 import { HookError } from "../hook-error.ts";
 import { EXE_PATH, EXE_TAIL, MAX_PATTERNS, PATH_PATTERN } from "./layout.ts";
 
-/** Bits of a value of hook_paths. */
+/** A value of hook_paths has one bit for each filter. */
 const MAX_PATH_FILTERS = 64;
 
-/** The path filters of one hook. */
+/** The filters of one hook on paths and strings. */
 export class PathTables {
-  /** Key and value of hook_paths: which filters list a path. */
+  /** Keys and values of hook_paths: each path, and a bit for each filter that lists it. */
   readonly paths = new Map<string, bigint>();
   readonly patterns: Uint8Array[] = [];
   #filters = 0;
 
-  /** Places a filter on whole paths and returns its bit. */
+  /** Adds a filter on whole paths and returns its bit. */
   addPaths(values: readonly string[]): number {
     if (this.#filters === MAX_PATH_FILTERS) {
       throw new HookError(
@@ -29,7 +29,7 @@ export class PathTables {
     return bit;
   }
 
-  /** Places a filter on beginnings or ends of paths and returns its patterns' place. */
+  /** Adds a filter on beginnings or ends of paths and returns the index and number of its patterns. */
   addPatterns(values: readonly string[], end: boolean): { first: number; count: number } {
     const first = this.patterns.length;
     for (const value of values) this.patterns.push(end ? tailPattern(value) : headPattern(value));

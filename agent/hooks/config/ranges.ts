@@ -1,4 +1,4 @@
-/** Sets of 64-bit values as the kernel side compares them: unsigned ranges, sorted and disjoint. */
+/** Encodes sets of 64-bit values as the BPF programs compare them: unsigned ranges, sorted and disjoint. */
 
 import { HookError } from "../hook-error.ts";
 import { INLINE_RANGES, MAX_FILTERS, SEARCH_STEPS } from "./layout.ts";
@@ -6,29 +6,29 @@ import { INLINE_RANGES, MAX_FILTERS, SEARCH_STEPS } from "./layout.ts";
 /** Both ends included. */
 export type UnsignedRange = [low: bigint, high: bigint];
 
-/** A filter's set: where its ranges stand and where to look for them. */
+/** A filter's set of values: the table with its ranges, and their index in it. */
 export interface RangeSet {
-  /** In the map hook_ranges instead of the config. */
+  /** The ranges are in the map hook_ranges instead of the config. */
   many: boolean;
   first: number;
   count: number;
 }
 
-/** Longer sets are searched by halving in a map instead of one by one in the config. */
+/** Longer sets are stored in a map and found by binary search; shorter ones are compared one by one in the config. */
 const INLINE_SET = 16;
-/** What a binary search of SEARCH_STEPS steps reaches. */
+/** The largest number of ranges that a binary search of SEARCH_STEPS steps covers. */
 const MAX_MANY_RANGES = 2 ** (SEARCH_STEPS - 1);
 
 const TOP_BIT = 1n << 63n;
 const LAST = (1n << 64n) - 1n;
 
-/** Signed values get their top bit flipped, so that they compare as unsigned ones do. */
+/** Flips the top bit of signed values, so that an unsigned comparison orders them correctly. */
 export function biased(value: bigint, signed: boolean): bigint {
   const bits = BigInt.asUintN(64, value);
   return signed ? bits ^ TOP_BIT : bits;
 }
 
-/** The same values in the fewest ranges, in order. */
+/** Returns the same values as the fewest ranges, sorted. */
 function merged(ranges: readonly UnsignedRange[]): UnsignedRange[] {
   const sorted = ranges.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
   const result: UnsignedRange[] = [];
@@ -40,19 +40,19 @@ function merged(ranges: readonly UnsignedRange[]): UnsignedRange[] {
   return result;
 }
 
-/** The sets of a hook's filters, shared out between its config and its map of ranges. */
+/** The sets of values of a hook's filters, divided between its config and its map of ranges. */
 export class RangeTables {
   readonly inline: UnsignedRange[] = [];
   readonly many: UnsignedRange[] = [];
-  /** The rest of the room is for masks, of which each filter may have one. */
+  /** Ranges in the config. The other entries there are reserved for masks, one for each filter. */
   #inlineSets = 0;
 
-  /** Places a mask in the config and returns its place. */
+  /** Adds a mask to the config and returns its index. */
   addMask(mask: bigint): number {
     return this.inline.push([mask, 0n]) - 1;
   }
 
-  /** Places a set; the empty set is one that nothing is in. */
+  /** Adds a set; no value is in an empty set. */
   add(ranges: readonly UnsignedRange[]): RangeSet {
     const set = merged(ranges);
     const fits = set.length <= INLINE_SET && this.#inlineSets + set.length <= INLINE_RANGES - MAX_FILTERS;

@@ -1,4 +1,4 @@
-/** What a selector becomes in the kernel: struct selector_config. Pure. */
+/** Encodes selectors as struct selector_config. Pure. */
 import type { ActionDef, ArgDef, HookDef, SelectorDef } from "../../../crds/hook-spec.ts";
 import type { Tables } from "./comparisons.ts";
 import { comparesWithRemembered, encodeFilter, type Resolution } from "./filters.ts";
@@ -6,7 +6,7 @@ import { ENUMERATORS as E, HOOK_CONFIG, RETURN_ARG, SELECTOR_CONFIG } from "./la
 
 const SCOPES = { thread: E.LIMIT_THREAD, process: E.LIMIT_PROCESS, global: E.LIMIT_GLOBAL } as const;
 
-/** Numbers of upstream's KprobeAction. */
+/** Numbers of Tetragon's KprobeAction. */
 const ACTION_NUMBERS = { Sigkill: 3, Override: 5, Signal: 10 } as const;
 
 const SIGKILL = 9;
@@ -32,7 +32,7 @@ export function encodeSelectors(view: DataView, def: HookDef, resolution: Resolu
   });
 }
 
-/** At return the returned value is one argument more. */
+/** At return, the returned value is an additional argument. */
 function withReturnValue(def: HookDef): HookDef {
   if (!def.returnArg) return def;
   const nop: ArgDef = { index: 0, type: "nop" };
@@ -55,7 +55,10 @@ function encodeActions(view: DataView, base: number, selector: SelectorDef, flag
   view.setInt32(base + at.error, override ?? 0, true);
 }
 
-/** Stacks are there at entry only: a selector that may leave the call to later ones takes them for these too. */
+/**
+ * Stack traces are only available at entry. If a selector's return filters may reject a call, a later selector may
+ * report it, so the earlier one also takes the stack traces that the later ones ask for.
+ */
 function flagsOf(selectors: readonly SelectorDef[], index: number): number {
   const [selector, ...later] = selectors.slice(index).map((each) => ({ each, flags: selectorFlags(each) }));
   if (!selector) return 0;
@@ -64,7 +67,7 @@ function flagsOf(selectors: readonly SelectorDef[], index: number): number {
   return later.reduce((flags, other) => flags | (other.flags & stacks), selector.flags);
 }
 
-/** Whether a match of a selector is what it compares with from then on. */
+/** Whether a selector compares with the state that the hook reported last. */
 export function remembers({ filters }: SelectorDef): boolean {
   return filters.some(comparesWithRemembered);
 }
@@ -102,7 +105,7 @@ function signalOf(actions: readonly ActionDef[]): number {
   return 0;
 }
 
-/** What a call of the hook returns instead of being made. */
+/** The error that the function returns instead of running. */
 function overrideOf(actions: readonly ActionDef[]): number | undefined {
   for (const action of actions) {
     if (action.action === "Override") return action.error;
@@ -117,7 +120,7 @@ function lastEnforcing(actions: readonly ActionDef[]): number {
   return numbers.at(-1) ?? 0;
 }
 
-/** The rate limit of what a selector posts. */
+/** The rate limit of a selector's events. */
 export function rateLimitOf({ actions, returnActions = [] }: SelectorDef) {
   for (const action of [...returnActions, ...actions]) {
     if (action.action === "Post" && action.rateLimit) return action.rateLimit;
@@ -125,7 +128,7 @@ export function rateLimitOf({ actions, returnActions = [] }: SelectorDef) {
   return undefined;
 }
 
-/** Whether a hook does anything but tell. */
+/** Whether a hook has an action other than posting or not posting an event. */
 export function isEnforcing(def: HookDef): boolean {
   return def.selectors.some((selector) =>
     [...selector.actions, ...(selector.returnActions ?? [])].some(
@@ -148,7 +151,7 @@ export function hashes(def: HookDef): boolean {
   return def.selectors.some(asksForHash);
 }
 
-/** Whether a hook asks for the trace of a stack. */
+/** How many stack traces a hook's records have. */
 export function stackTraces(def: HookDef): number {
   const bits = def.selectors.reduce((all, selector) => all | selectorFlags(selector), 0);
   return (bits & E.SELECTOR_KERNEL_STACK ? 1 : 0) + (bits & E.SELECTOR_USER_STACK ? 1 : 0);

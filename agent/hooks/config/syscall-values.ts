@@ -1,9 +1,9 @@
-/** Values that are names of system calls: their numbers differ between architectures. Pure. */
+/** Replaces names of system calls in filters by their numbers, which differ between architectures. Pure. */
 import type { FilterDef, HookDef, Range } from "../../../crds/hook-spec.ts";
 import { type SyscallArchitecture, syscallNumber } from "../../../policy/probes/syscall-table.ts";
 import { HookError } from "../hook-error.ts";
 
-/** The hook with the numbers of system calls in the places of their names. */
+/** Returns the hook with numbers of system calls instead of names. */
 export function numberSyscalls(def: HookDef, architecture: string): HookDef {
   if (!def.selectors.some(({ filters }) => filters.some((filter) => "syscalls" in filter))) return def;
   const selectors = def.selectors.map((selector) => ({
@@ -33,7 +33,7 @@ function isKnown(architecture: string): architecture is SyscallArchitecture {
   return architecture === "x64" || architecture === "arm64";
 }
 
-/** Neighbours are one range: a list of most system calls has hundreds of them. */
+/** Merges consecutive numbers into ranges, because a list may name hundreds of system calls. */
 function mergeNumbers(numbers: readonly number[]): [number, number][] {
   const merged: [number, number][] = [];
   for (const number of [...numbers].sort((a, b) => a - b)) {

@@ -1,4 +1,4 @@
-/** How the kernel side reads each argument type, and how much room it takes in a record. */
+/** How the BPF programs read each argument type, and how many bytes it takes in a record. */
 import { type ArgumentFamily, type ReadKind, traitsOf } from "../../../crds/argument-types.ts";
 import type { ArgDef } from "../../../crds/hook-spec.ts";
 import {
@@ -13,11 +13,11 @@ import { HookError } from "../hook-error.ts";
 import { ENUMS } from "./layout.gen.ts";
 import { MAX_DATA, MAX_STRING } from "./layout.ts";
 
-/** What follows the slot's header in a record. */
+/** The payload of a value: what follows the slot's header in a record. */
 interface Payload {
-  /** Bytes; the most for a type whose size varies. */
+  /** Size in bytes; the upper bound for a type whose size varies. */
   room: number;
-  /** The payload is as long as the value. */
+  /** The payload is only as long as the value. */
   varies: boolean;
 }
 
@@ -26,7 +26,7 @@ export interface ValueType extends Payload {
   family: ArgumentFamily;
   /** enum value_kind */
   kind: number;
-  /** Bytes of an integer in its register; 0 for other kinds. */
+  /** Width of an integer in bytes; 0 for other types. */
   width: 0 | 1 | 2 | 4 | 8;
   signed: boolean;
 }
@@ -35,7 +35,7 @@ const fixed = (room: number): Payload => ({ room, varies: false });
 
 const varying = (room: number): Payload => ({ room, varies: true });
 
-/** Before a path or a buffer stands struct path_value or buffer_value, before a module's name module_value. */
+/** A path is preceded by struct path_value, a buffer by struct buffer_value, a module's name by struct module_value. */
 const PAYLOADS: Readonly<Record<ReadKind, Payload>> = {
   VALUE_NOP: fixed(0),
   VALUE_INTEGER: fixed(8),
@@ -53,12 +53,12 @@ const PAYLOADS: Readonly<Record<ReadKind, Payload>> = {
   VALUE_LOAD_INFO: fixed(MODULE_SIZE + MODULE_NAME_BYTES),
 };
 
-/** Whether a type is shown and compared by its path. */
+/** Whether a type is reported and compared as a path. */
 export function isPath({ family }: ValueType): boolean {
   return family === "path";
 }
 
-/** Whether a type is bytes whose number is given elsewhere. */
+/** Whether a type is a buffer, whose size is found elsewhere. */
 export function isBuffer({ family }: ValueType): boolean {
   return family === "buffer";
 }
@@ -73,14 +73,11 @@ export function isNumber({ family }: ValueType): boolean {
   return family === "integer" || family === "capability" || family === "capabilitySet";
 }
 
-/** How an argument is read; throws a HookError for an `auto` that has not been resolved. */
+/** How an argument is read; throws a HookError for an `auto` that has not been replaced by a type. */
 export function valueType({ type, maxData }: Pick<ArgDef, "type" | "maxData">): ValueType {
   const traits = traitsOf(type);
   if (!traits.read) {
-    throw new HookError(
-      "InvalidArgument",
-      `${type} is not a type that can be read: name the one that is meant`,
-    );
+    throw new HookError("InvalidArgument", `${type} is not a type that can be read: name a concrete type`);
   }
   const { width = 0, signed = false } = "width" in traits ? traits : {};
   const payload = maxData ? varying(BUFFER_SIZE + MAX_DATA) : PAYLOADS[traits.read];

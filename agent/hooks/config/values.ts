@@ -1,4 +1,4 @@
-/** What a hook's values become in the kernel: how each is found, read and laid out in the record. Pure. */
+/** Encodes how each of a hook's values is found, read and laid out in the record. Pure. */
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
 import { HOOK_SIZE, SLOT_SIZE } from "../../records/layout.ts";
 import { HookError } from "../hook-error.ts";
@@ -16,22 +16,22 @@ import {
 } from "./layout.ts";
 import { isBuffer, type ValueType, valueType } from "./value-types.ts";
 
-/** Room behind the last string: two bytes more are read to see whether it was cut, and 8 zeros end it. */
+/** Spare bytes behind the last string: two more bytes are read to see whether it was cut, and 8 zeros end it. */
 export const STRING_SLACK = 16;
 
-/** A value whose slot is set aside until the function returns. */
+/** A value whose slot is reserved at entry and filled at return. */
 export interface LateValue {
   arg: number;
   limit: number;
   room: number;
 }
 
-/** The values that are read at return, and how far arguments and return value reach at most. */
+/** The values that are read at return, and the largest offset at which arguments and return value can end. */
 export function lateValues(def: HookDef): { values: LateValue[]; end: number } {
   const values: LateValue[] = [];
   let end = HOOK_SIZE;
   const add = (arg: number, type: ValueType, isLate: boolean) => {
-    // The next slot is there already when a late value is written: it has the slack for itself.
+    // A late value is written when the next slot is already filled, so it needs spare bytes of its own.
     const room = type.room + (isLate && type.varies ? STRING_SLACK : 0);
     if (isLate) values.push({ arg, limit: end, room });
     end += SLOT_SIZE + room;
@@ -50,7 +50,7 @@ export function encodeLate(view: DataView, { arg, limit, room }: LateValue): voi
   view.setUint16(base + LATE_CONFIG.members.room, room, true);
 }
 
-/** Writes the fields of a trace event, where these are the parameters. */
+/** Writes the fields of a trace event, if these are the hook's arguments. */
 export function encodeFields(view: DataView, fields: readonly FieldConfig[]): void {
   fields.forEach(({ offset, size, kind }, index) => {
     const base = HOOK_CONFIG.members.field + index * FIELD_CONFIG.size;
@@ -60,7 +60,7 @@ export function encodeFields(view: DataView, fields: readonly FieldConfig[]): vo
   });
 }
 
-/** Writes how each argument, and what is returned, is found and read. */
+/** Writes how each argument and the return value are found and read. */
 export function encodeArgs(view: DataView, def: HookDef, walks: readonly (Walk | undefined)[]): void {
   const values = def.args.map((arg, index) => ({
     ...arg,
@@ -89,7 +89,7 @@ export function encodeArgs(view: DataView, def: HookDef, walks: readonly (Walk |
   });
 }
 
-/** Writes how many bytes the buffers have; throws a HookError where nothing tells. */
+/** Writes how the size of each buffer is found; throws a HookError for a buffer of unknown size. */
 export function encodeBuffers(
   view: DataView,
   def: HookDef,
@@ -98,7 +98,8 @@ export function encodeBuffers(
   def.args.forEach((arg, position) => {
     if (!isBuffer(valueType(arg))) return;
     const buffer = buffers[position];
-    if (!buffer) throw new HookError("InvalidArgument", `args[${position}]: nothing tells the buffer's size`);
+    if (!buffer)
+      throw new HookError("InvalidArgument", `args[${position}]: the size of the buffer is unknown`);
     const base = HOOK_CONFIG.members.buffer + position * BUFFER_CONFIG.size;
     const at = BUFFER_CONFIG.members;
     view.setUint32(base + at.limit, buffer.limit, true);
@@ -117,7 +118,7 @@ function sourceOf({ source }: Pick<ArgDef, "source">): number {
   return source === "pt_regs" ? E.SOURCE_REGISTERS : E.SOURCE_PARAMETER;
 }
 
-/** An integer has the width of what is there, where that is less than its type's. */
+/** Reads an integer only as wide as the field is, if the argument's type is wider. */
 function atEndOf(walk: Walk | undefined, type: ValueType): ValueType {
   if (!walk || walk.load === 0 || type.width <= walk.load) return type;
   return { ...type, width: walk.load, signed: type.signed && walk.signed };

@@ -1,10 +1,10 @@
-/** What the running kernel lets the engine do; a feature that is missing has a reason. */
+/** The features of the running kernel that the engine uses, with a reason for each missing one. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { KernelBtf } from "../../bpf/binding.ts";
 import type { Preemption } from "./preemption.ts";
 
-/** Names of the features, as they stand in a TracingNode's status. */
+/** Names of the features, as in a TracingNode's status. */
 export const FEATURES = [
   "btf",
   "ringBuffer",
@@ -19,31 +19,31 @@ export const FEATURES = [
 /** Name of a feature. */
 export type Feature = (typeof FEATURES)[number];
 
-/** The kernel, feature by feature. */
+/** The running kernel and its features. */
 export type KernelFeatures = Readonly<Record<Feature, boolean>> & {
   release: string;
-  /** As `uname -m` says. */
+  /** The output of `uname -m`. */
   architecture: string;
   preemption: Preemption;
-  /** Why what is missing is missing. */
+  /** Why each missing feature is missing. */
   reasons: Readonly<Partial<Record<Feature, string>>>;
 };
 
-/** What tells about features without loading anything. */
+/** Where features can be read without loading a program. */
 export interface FeatureSources {
   release: string;
   architecture: string;
   btf: Pick<KernelBtf, "enumValue" | "hasStruct">;
   preemption: Preemption;
-  /** /sys/kernel/security, where `lsm` and `lockdown` are. */
+  /** The directory with `lsm` and `lockdown`; usually /sys/kernel/security. */
   securityfs: string;
 }
 
-/** Tries what only a try can tell; returns the reason of a refusal. */
-export type Probe = (kind: "fentry" | "kprobe") => string | undefined;
+/** Tries to attach a program of this kind; returns why the kernel refuses it, undefined if it does not. */
+export type TryAttach = (kind: "fentry" | "kprobe") => string | undefined;
 
-/** Finds out what there is, without failing. */
-export function detectFeatures(sources: FeatureSources, probe: Probe): KernelFeatures {
+/** Detects the features; never throws. */
+export function detectFeatures(sources: FeatureSources, tryAttach: TryAttach): KernelFeatures {
   const reasons: Partial<Record<Feature, string>> = {};
   const check = (feature: Feature, reason: string | undefined): boolean => {
     if (reason !== undefined) reasons[feature] = reason;
@@ -67,19 +67,19 @@ export function detectFeatures(sources: FeatureSources, probe: Probe): KernelFea
         : "the kernel is older than 5.18 or built without CONFIG_FPROBE",
     ),
     bpfLsm: check("bpfLsm", lsmRefusal(sources.securityfs)),
-    fentry: check("fentry", probe("fentry")),
-    kprobe: check("kprobe", probe("kprobe")),
+    fentry: check("fentry", tryAttach("fentry")),
+    kprobe: check("kprobe", tryAttach("kprobe")),
     preemption: sources.preemption,
     reasons,
   };
 }
 
-/** The features alone, as a TracingNode's status has them. */
+/** The features alone, as in a TracingNode's status. */
 export function featureFlags(features: KernelFeatures): Record<Feature, boolean> {
   return Object.fromEntries(FEATURES.map((name) => [name, features[name]])) as Record<Feature, boolean>;
 }
 
-/** LSM links attach on kernels where BPF is no active LSM, and then nothing fires: only this file tells. */
+/** Where BPF is not an active LSM, LSM programs attach and never run. Only this file shows whether it is active. */
 function lsmRefusal(securityfs: string): string | undefined {
   const path = join(securityfs, "lsm");
   let active: string;

@@ -1,48 +1,48 @@
-/** Finds a member by its path in the kernel's types: the steps that the kernel side then takes. Pure. */
+/** Resolves a field path, such as `cred.uid.val`, in BTF types to the offsets that a program follows. Pure. */
 
 import { didYouMean } from "../../../policy/suggest.ts";
 import type { BtfMember, BtfType, KernelBtf } from "../../bpf/binding.ts";
 import { HookError } from "../hook-error.ts";
 
-/** Levels of a path, as upstream allows. */
+/** Upper bound of the levels of a path, the same as Tetragon's. */
 const MAX_LEVELS = 10;
 const ARRAY_LEVELS = /^([A-Za-z_]\w*)((?:\[\d+\])*)$/;
 
-/** How to get from an address to a value. */
+/** A resolved field path: how a program gets from an address to a value. */
 export interface Walk {
-  /** Bytes to add; between two of them the pointer there is followed. */
+  /** Offsets in bytes. After each but the last, the program follows the pointer at the address that it has reached. */
   offsets: number[];
-  /** Bytes of the value; 0: the value is the address of what was found. */
+  /** Width of the value in bytes; 0 if the value is the address of the field itself. */
   load: 0 | 1 | 2 | 4 | 8;
   signed: boolean;
 }
 
 type Types = Pick<KernelBtf, "describeType">;
 
-/** A place in memory: of a type, `offset` bytes from where the last pointer led. */
+/** A location in memory: a type, and its offset in bytes from the target of the last pointer. */
 interface Place {
   type: BtfType;
   offset: number;
 }
 
 /**
- * Follows `path` from a pointer to the given struct. Throws a HookError that names the member that is missing and the
- * level on which it is.
+ * Resolves `path` from a pointer to the given struct. Throws a HookError that names the missing member and the struct
+ * that lacks it.
  */
 export function resolveWalk(types: Types, structId: number, path: string): Walk {
   return resolveMember(types, structId, path).walk;
 }
 
-/** A member that a path leads to. */
+/** The member at the end of a field path. */
 export interface Member {
   walk: Walk;
-  /** Of what stands there. */
+  /** Type of the member. */
   type: BtfType;
-  /** What it is or, where it is a pointer or an array, what that is of. */
+  /** The type itself or, for a pointer or an array, the type that it points to or consists of. */
   of: BtfType;
 }
 
-/** The same with the type of what stands there. */
+/** Resolves `path` as resolveWalk() does, and returns the member's type too. */
 export function resolveMember(types: Types, structId: number, path: string): Member {
   const levels = path.split(".");
   if (levels.length > MAX_LEVELS)
@@ -81,7 +81,7 @@ function takeMember(types: Types, { type, offset }: Place, name: string, path: s
   return { type: types.describeType(found.type), offset: offset + found.bitOffset / 8 };
 }
 
-/** Members of anonymous structs and unions count as their owner's. */
+/** Members of anonymous structs and unions count as members of the enclosing struct. */
 function findMember(types: Types, members: readonly BtfMember[], name: string): BtfMember | undefined {
   for (const member of members) {
     if (member.name === name) return member;
@@ -102,7 +102,7 @@ function allNames(types: Types, members: readonly BtfMember[]): string[] {
 function takeElement(types: Types, place: Place, index: number, offsets: number[], path: string): Place {
   const { type } = place;
   if (type.kind === "array") {
-    // The open end of a struct: a count elsewhere says how many there are, and behind them lies other memory.
+    // A flexible array member: another field has its length, and other memory lies behind its last element.
     if (type.count === 0) fail(path, `[${index}]: the kernel's types do not say how long the array is`);
     if (index >= type.count) fail(path, `[${index}] is beyond ${type.count} elements`);
     const element = types.describeType(type.target);
@@ -122,7 +122,7 @@ function loadOf(type: BtfType): Pick<Walk, "load" | "signed"> {
   return { load: size === 1 || size === 2 || size === 4 || size === 8 ? size : 0, signed };
 }
 
-/** A struct around one number: kuid_t. */
+/** True for a struct that only wraps a number, such as kuid_t. */
 function isWrapped(type: BtfType): boolean {
   return type.kind === "struct" && type.members.length === 1 && type.size <= 4;
 }
@@ -131,9 +131,14 @@ function sizeOf(type: BtfType): number {
   return type.kind === "other" ? 0 : type.size;
 }
 
-const KINDS = { pointer: "a pointer", array: "an array", integer: "an integer", other: "what has no size" };
+const KINDS = {
+  pointer: "a pointer",
+  array: "an array",
+  integer: "an integer",
+  other: "a type without a size",
+};
 
-/** What a type is, for messages. */
+/** Describes a type for error messages. */
 export function describe(type: BtfType): string {
   return type.kind === "struct" ? `struct ${type.name || "{...}"}` : KINDS[type.kind];
 }

@@ -1,39 +1,39 @@
-/** Whether the kernel takes the processor from a task that runs in it: a task can then wait within a program. */
+/** Whether the kernel preempts tasks in kernel code. If it does, a task can wait inside a BPF program. */
 import { readFileSync } from "node:fs";
 import type { BpfObject, BpfProgram } from "../../bpf/binding.ts";
 
-/** `voluntary`: where the kernel's code offers it, which is in no program. `unknown`: one of all. */
+/** `voluntary`: only where kernel code allows it, which is never inside a program. `unknown`: any of the others. */
 export type Preemption = "none" | "voluntary" | "full" | "lazy" | "unknown";
 
 /** `preempt_dynamic_mode` of kernel/sched/core.c. */
 const MODES: readonly Preemption[] = ["none", "voluntary", "full", "lazy"];
 
-/** What tells how the kernel preempts. */
+/** Where the mode of preemption can be read. */
 export interface PreemptionSources {
-  /** As `uname -v` says. */
+  /** The output of `uname -v`. */
   version: string;
-  /** Where debugfs has `sched/preempt`. */
+  /** Mount point of debugfs, which has `sched/preempt`. */
   debugfs: string;
   kallsyms: string;
-  /** The kernel's integer at this address; -1 where it cannot be read. */
+  /** Reads the kernel's integer at this address; -1 if it cannot be read. */
   readInt(address: bigint): number;
 }
 
-/** Never fails. */
+/** Detects the mode of preemption; never throws. */
 export function detectPreemption({ version, debugfs, kallsyms, readInt }: PreemptionSources): Preemption {
   if (!version.includes("PREEMPT")) return "none"; // built for NONE or VOLUNTARY
   if (!version.includes("PREEMPT_DYNAMIC")) return "full";
-  // Kernels since 5.12 choose when they start, by `preempt=`, or later by this file, which containers seldom have.
+  // Kernels since 5.12 choose the mode at boot, by `preempt=`, or later by this file, which containers seldom see.
   const chosen = /\((\w+)\)/.exec(readText(`${debugfs}/sched/preempt`))?.[1];
   return MODES.find((mode) => mode === chosen) ?? readMode(readText(kallsyms), readInt) ?? "unknown";
 }
 
-/** Whether a task may wait within a program until another one has run. */
+/** Whether a task may be preempted inside a program, so that another task runs before the program ends. */
 export function preemptsPrograms(preemption: Preemption): boolean {
   return preemption !== "none" && preemption !== "voluntary";
 }
 
-/** The kernel's integer at this address, by a program of the object; -1 where it cannot be read. */
+/** Reads the kernel's integer at this address with a BPF program; -1 if it cannot be read. */
 export function readKernelInt(object: BpfObject, address: bigint): number {
   const template = object.program("read_int");
   let program: BpfProgram | undefined;

@@ -1,8 +1,11 @@
-/** Which structures of the kernel, by their names in its BTF, argument types show. Pure. */
+/** Maps kernel structures, by their BTF names, to the argument types that read them. Pure. */
 import { type ArgType, HOOK_ARGUMENT_TYPES, traitsOf } from "../../../crds/argument-types.ts";
 import type { BtfType } from "../../bpf/binding.ts";
 
-/** Several types show a set of capabilities: the first is meant. A struct filename holds a string and is shown as one. */
+/**
+ * The argument type for each structure. Several types read a set of capabilities; the first one is used. A struct
+ * filename is read as a string and so is left out.
+ */
 const STRUCTURES: ReadonlyMap<string, ArgType> = new Map(
   HOOK_ARGUMENT_TYPES.toReversed().flatMap((type) => {
     const { structure, family } = traitsOf(type);
@@ -10,12 +13,12 @@ const STRUCTURES: ReadonlyMap<string, ArgType> = new Map(
   }),
 );
 
-/** The type that shows a structure. */
+/** The argument type that reads a structure. */
 export function structureType(type: BtfType): ArgType | undefined {
   return type.kind === "struct" ? STRUCTURES.get(type.name) : undefined;
 }
 
-/** True for what texts are made of. */
+/** True for a character type, the element of strings. */
 export function isCharacter(type: BtfType): boolean {
   return type.kind === "integer" && type.size === 1;
 }

@@ -1,4 +1,4 @@
-/** Lists whose processes are followed to what they start: a bit each in the kernel side's maps, on the whole node. */
+/** Lists of followed processes, whose descendants count as listed. Each list has a bit in maps of the whole node. */
 import { type BpfMap, isBpfError } from "../../bpf/binding.ts";
 import type { FollowedList } from "../config/filters.ts";
 import { FOLLOW_PID, FOLLOW_SEED } from "../config/layout.ts";
@@ -7,16 +7,16 @@ import { HookError } from "../hook-error.ts";
 import { followedAmong, type RunningProcess } from "./running.ts";
 
 const BITS = 64;
-/** Looks into /proc; each finds what was forked in between by processes that were not known yet. */
+/** Upper bound of the scans of /proc. Each scan finds what processes that were not known yet have forked since. */
 const MAX_PASSES = 10;
 
 /** The maps of bpf/include/follow.h. */
 export interface FollowMaps {
   followPaths: BpfMap;
   followPids: BpfMap;
-  /** Written here alone. */
+  /** Written only by this class. */
   followSeeds: BpfMap;
-  /** Written by the kernel side. */
+  /** Written by the BPF programs. */
   followed: BpfMap;
   followCount: BpfMap;
 }
@@ -24,30 +24,30 @@ export interface FollowMaps {
 interface TakenList {
   name: string;
   by: FollowedList["by"];
-  /** Its keys in follow_paths or follow_pids, by value. */
+  /** The list's keys in follow_paths or follow_pids, by value. */
   keys: ReadonlyMap<string, Uint8Array>;
-  /** Ids of the hooks that have it. */
+  /** Ids of the hooks that use the list. */
   users: Set<number>;
 }
 
-/** Hooks with the same list share a bit. */
+/** Assigns a bit to each list; hooks with the same list share one. */
 export class FollowTable {
   readonly #maps: FollowMaps;
   readonly #running: (list: FollowedList) => RunningProcess[];
   readonly #lists: (TakenList | undefined)[] = Array(BITS).fill(undefined);
-  /** Bits that processes may still carry from a list that is gone. */
+  /** Bits that processes may still carry from a list that was released. */
   readonly #stale = new Set<number>();
   #next = 0;
 
-  /** `running` reads all processes. */
+  /** `running` reads all processes from /proc. */
   constructor(maps: FollowMaps, running: (list: FollowedList) => RunningProcess[]) {
     this.#maps = maps;
     this.#running = running;
   }
 
   /**
-   * The list's bit, kept until the hook releases it: from now on what its processes start carries it, and so does what
-   * runs and descends from them. Throws a HookError where all bits are in use.
+   * Returns the list's bit, which stays assigned until the hook releases it. Running descendants of the listed
+   * processes carry the bit, and so does everything that they start from now on. Throws a HookError if no bit is free.
    */
   take(hookId: number, list: FollowedList): number {
     const taken = makeTaken(list);
@@ -57,14 +57,14 @@ export class FollowTable {
     return bit;
   }
 
-  /** Idempotent. */
+  /** Releases the lists of a hook; idempotent. */
   release(hookId: number): void {
     for (const [bit, list] of this.#lists.entries()) {
       if (list?.users.delete(hookId) && list.users.size === 0) this.#drop(bit, list);
     }
   }
 
-  /** The bit whose turn it is: the longer it was free, the fewer processes carry it. */
+  /** Takes free bits in turn: the longer a bit has been free, the fewer processes still carry it. */
   #add(taken: TakenList, list: FollowedList): number {
     const turns = Array.from({ length: BITS }, (_, turn) => (this.#next + turn) % BITS);
     const bit = turns.find((candidate) => this.#lists[candidate] === undefined);
@@ -76,7 +76,7 @@ export class FollowTable {
     this.#next = (bit + 1) % BITS;
     this.#lists[bit] = taken;
     try {
-      // First: what listed processes fork while /proc is read carries the bit.
+      // The maps come first, so that processes forked while /proc is read carry the bit.
       this.#write(taken);
       this.#writeCount();
       this.#seed(bit, list);
@@ -111,17 +111,17 @@ export class FollowTable {
     }
   }
 
-  /** Gives the bit to what runs already. */
+  /** Gives the bit to processes that already run. */
   #seed(bit: number, list: FollowedList): void {
     for (let pass = 0; pass < MAX_PASSES; pass++) {
       const processes = this.#running(list);
-      const carriers = this.#carriers(bit); // after /proc was read: children of who was seeded have it themselves
+      const carriers = this.#carriers(bit); // read after /proc: children of seeded processes have the bit by then
       const missing = followedAmong(processes, carriers).filter(({ pid }) => !carriers.has(pid));
       if (missing.filter((process) => this.#addSeed(process, bit)).length === 0) return;
     }
   }
 
-  /** False when nothing was added. */
+  /** Returns false if the process had the bit already, or the map is full. */
   #addSeed({ pid, startNs }: RunningProcess, bit: number): boolean {
     const key = uint32(pid);
     const old = this.#maps.followSeeds.lookup(key);
@@ -131,7 +131,7 @@ export class FollowTable {
       this.#maps.followSeeds.update(key, encodeSeed(startNs, lists | maskOf(bit)));
       return true;
     } catch (error) {
-      // The map is full: filters find it as long as those live that it descends from.
+      // The map is full. Filters still recognise the process as long as its ancestors live.
       if (isBpfError(error) && error.code === "E2BIG") return false;
       throw error;
     }
@@ -143,7 +143,10 @@ export class FollowTable {
     return new Set(carrying.map((key) => viewOf(key).getUint32(0, true)));
   }
 
-  /** What the kernel side passes on to a process while its entry is rewritten is lost; it takes 64 lists to get here. */
+  /**
+   * Takes a bit from every process. A bit that a program gives to a process while its entry is rewritten is lost. This
+   * needs 64 lists in turn, so it is rare.
+   */
   #clear(bit: number): void {
     const { followed, followSeeds } = this.#maps;
     for (const key of followed.keys()) {

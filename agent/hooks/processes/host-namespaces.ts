@@ -1,11 +1,11 @@
-/** Which namespaces are the host's: those of process 1 of the given procfs. */
+/** Finds the host's namespaces: those of process 1 in the given procfs. */
 import { readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { NAMESPACE_FILES, type NamespaceName } from "../../../crds/linux.ts";
 import { parseStatus } from "../../process/proc-files.ts";
 import { HookError } from "../hook-error.ts";
 
-/** Inode number of the host's namespace; throws a HookError where it cannot be read, or the kernel has none. */
+/** Reads the inode number of a host namespace; throws a HookError if it cannot be read, or the kernel lacks it. */
 export function hostNamespace(procfs: string, name: NamespaceName): number {
   const path = join(procfs, "1/ns", NAMESPACE_FILES[name]);
   try {
@@ -25,10 +25,10 @@ export function hostNamespace(procfs: string, name: NamespaceName): number {
   }
 }
 
-/** Whether the numbers of this procfs are those of the namespace that this process is in. */
+/** Whether the pids in this procfs are those of this process's own pid namespace. */
 function isOfOwnPidNamespace(procfs: string): boolean {
   const status = parseStatus(readFileSync(join(procfs, "self/status"), "utf8"));
-  return status.get("NSpid") === String(process.pid); // else a number for each namespace in between
+  return status.get("NSpid") === String(process.pid); // otherwise it has one pid per nested namespace
 }
 
 function readNamespace(path: string): number {

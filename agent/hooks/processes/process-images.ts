@@ -1,4 +1,4 @@
-/** Entries of process_images for processes that were there before the sensors. */
+/** Fills process_images with the processes that started before the sensors. */
 import { readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { CURRENT_CAPABILITY_LINES, NAMESPACE_FILES } from "../../../crds/linux.ts";
@@ -8,23 +8,23 @@ import { CAPABILITY_SETS_IN_ORDER, NAMESPACES_IN_ORDER } from "../config/linux-e
 import { encodePath } from "../config/path-tables.ts";
 import { parseNamespaceLink } from "./host-namespaces.ts";
 
-/** What changes are compared with: bits of the sets and inode numbers, in the order of struct process_state. */
+/** The earlier state for filters on changes: capability sets and namespace inodes, ordered as in struct process_state. */
 export interface ProcessState {
   caps: bigint[];
   ns: number[];
 }
 
 const CAPABILITY_LINES = CAPABILITY_SETS_IN_ORDER.map((name) => CURRENT_CAPABILITY_LINES[name]);
-/** A kernel lacks some. */
+/** Files of /proc/PID/ns; a kernel may lack some of them. */
 const NS_FILES = NAMESPACES_IN_ORDER.map((name) => NAMESPACE_FILES[name]);
 
-/** Adds what a process runs and what it may, unless an exec has said so already. */
+/** Adds a process's executable and state, unless an exec has already done so. */
 export function seedImage(images: BpfMap, procfs: string, pid: number, exePath: string): void {
   const key = new Uint8Array(Uint32Array.of(pid).buffer);
   if (!images.lookup(key)) images.update(key, encodeImage(exePath, readProcessState(join(procfs, `${pid}`))));
 }
 
-/** State of a process now, undefined where procfs does not tell. */
+/** Reads the current state of a process; undefined if procfs does not have it or refuses to show it. */
 export function readProcessState(directory: string): ProcessState | undefined {
   try {
     const status = readFileSync(join(directory, "status"), "utf8");
@@ -35,7 +35,7 @@ export function readProcessState(directory: string): ProcessState | undefined {
     });
     return { caps, ns: NS_FILES.map((file) => readNamespace(join(directory, "ns", file))) };
   } catch {
-    return undefined; // it has ended, or belongs to somebody else
+    return undefined; // the process has ended, or may not be examined
   }
 }
 
@@ -48,7 +48,7 @@ function readNamespace(path: string): number {
   }
 }
 
-/** struct process_image of a path. */
+/** Encodes struct process_image for a path. */
 export function encodeImage(exePath: string, state?: ProcessState): Uint8Array {
   const image = new Uint8Array(PROCESS_IMAGE.size);
   const path = new TextEncoder().encode(exePath);

@@ -1,4 +1,4 @@
-/** Who descends from the processes of a list, as /proc shows it: what runs already when a hook attaches. */
+/** Finds the running processes of a list and their descendants in /proc, for a hook that attaches. */
 import { readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import {
@@ -11,37 +11,37 @@ import {
 } from "../../process/proc-files.ts";
 import type { FollowedList } from "../config/filters.ts";
 
-/** One that /proc shows. */
+/** A process in /proc. */
 export interface RunningProcess {
   pid: number;
   parentPid: number;
   /** Start since boot, rounded down to a tick. */
   startNs: bigint;
-  /** By the list itself. */
+  /** True if the list itself names the process. */
   listed: boolean;
 }
 
-/** All processes, kernel threads included; one that ends meanwhile is no error. */
+/** Reads all processes, kernel threads included; a process that ends meanwhile is left out. */
 export function readRunning(procfs: string, list: FollowedList): RunningProcess[] {
   const processes = listPids(procfs).flatMap((pid) => readProcess(join(procfs, `${pid}`), pid, list) ?? []);
   // /proc does not show the kernel itself, whose children are kernel threads.
   return [...processes, { pid: 0, parentPid: 0, startNs: 0n, listed: list.by === "pid" && isIn(list, 0) }];
 }
 
-/** Those of the list, and who descends from them or from `carriers`; parents before their children. Pure. */
+/** The listed processes, the `carriers`, and the descendants of both; parents come before their children. Pure. */
 export function followedAmong(
   processes: readonly RunningProcess[],
   carriers: ReadonlySet<number>,
 ): RunningProcess[] {
   const children = new Map<number, RunningProcess[]>();
   for (const process of processes) {
-    if (process.pid <= 1) continue; // the kernel side does not look beyond it either
+    if (process.pid <= 1) continue; // the BPF programs stop at process 1, too
     const siblings = children.get(process.parentPid);
     if (siblings) siblings.push(process);
     else children.set(process.parentPid, [process]);
   }
   const found = new Set(processes.filter(({ pid, listed }) => listed || carriers.has(pid)));
-  // The walk through a set comes to what is added meanwhile.
+  // Iterating over a set also reaches the elements that are added meanwhile.
   for (const { pid } of found) for (const child of children.get(pid) ?? []) found.add(child);
   return [...found];
 }

@@ -1,4 +1,4 @@
-/** The types that `auto` stands for in the arguments of a raw tracepoint, as the kernel declares them. Pure. */
+/** Replaces `auto` in the arguments of a raw tracepoint by types, as the kernel declares them. Pure. */
 import type { ArgType } from "../../../crds/argument-types.ts";
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
 import type { BtfType, FuncProto, KernelBtf } from "../../bpf/binding.ts";
@@ -10,7 +10,7 @@ import { typeOfArgument } from "./walks.ts";
 
 type Types = Pick<KernelBtf, "describeType" | "structId">;
 
-/** The hook with a type for each argument; throws a HookError for one that has none. */
+/** Returns the hook with a type for each argument; throws a HookError if no type fits. */
 export function resolveAuto(types: Types, def: HookDef, proto: FuncProto | undefined): HookDef {
   const args = def.args.map((arg, position) =>
     arg.type === "auto" ? { ...arg, type: findType(types, def, arg, proto, `args[${position}]: auto`) } : arg,
@@ -30,7 +30,7 @@ function findType(
     throw new HookError("KernelUnsupported", `${at}: BTF does not describe ${def.call}: name the type`);
   }
   const found = typeOf(types, type);
-  if (!found) throw new HookError("InvalidArgument", `${at}: ${describe(type)} is no value: name the type`);
+  if (!found) throw new HookError("InvalidArgument", `${at}: no type reads ${describe(type)}: name the type`);
   return found;
 }
 
@@ -44,7 +44,7 @@ function typeOf(types: Types, type: BtfType): ArgType | undefined {
   return structureType(type) ?? wrappedType(types, type);
 }
 
-/** A struct around one number: kuid_t. */
+/** The type of a struct that only wraps a number, such as kuid_t. */
 function wrappedType(types: Types, type: BtfType): ArgType | undefined {
   if (type.kind !== "struct" || type.members.length !== 1) return undefined;
   const [member] = type.members;

@@ -79,10 +79,10 @@ describe("the size of a buffer", () => {
     expect(bufferOf(arg, def)).toEqual(want);
   });
 
-  test("that nothing tells is refused", () => {
+  test("that is unknown is refused", () => {
     expect(() => bufferOf(char)).toThrow(/args\[0\]: char_buf: which parameter holds its size/);
     expect(() => bufferOf({ ...char, sizeArgIndex: 4 })).toThrow(
-      /sizeArgIndex 4: struct thing \* is no size/,
+      /sizeArgIndex 4: struct thing \* is not an integer/,
     );
     expect(() => bufferOf({ ...char, sizeArgIndex: 5 })).toThrow(/the function has 4 parameters/);
     expect(() => bufferOf({ index: 0, type: "const_buf" })).toThrow(/only arrays and structures have a size/);

@@ -1,4 +1,4 @@
-/** How many bytes a buffer among a function's arguments has: what a parameter says, what is returned, or its type. Pure. */
+/** Finds the size of each buffer among a hook's arguments: from a parameter, the return value, or its type. Pure. */
 import { traitsOf } from "../../../crds/argument-types.ts";
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
 import type { BtfType, FuncProto, KernelBtf } from "../../bpf/binding.ts";
@@ -9,7 +9,7 @@ import { typeOfArgument } from "./walks.ts";
 
 type Types = Pick<KernelBtf, "describeType" | "structId">;
 
-/** The buffers among the arguments, by position. `proto` is that of the function whose parameters the hook gets. */
+/** The buffers among the arguments, by position. `proto` is the prototype of the function whose parameters are read. */
 export function resolveBuffers(
   types: Types,
   def: HookDef,
@@ -23,12 +23,12 @@ export function resolveBuffers(
   });
 }
 
-/** A buffer of a size that is known beforehand. */
+/** A buffer of a fixed size. */
 export function fixedBuffer(bytes: number): BufferConfig {
   return { limit: Math.min(bytes, MAX_STRING), parameter: 0, width: 0, signed: false };
 }
 
-/** Most bytes of a buffer whose size is known at the hit. */
+/** Upper bound of the bytes of a buffer whose size is known only at the hit. */
 export function bufferLimit({ maxData }: Pick<ArgDef, "maxData">): number {
   return maxData ? MAX_DATA : MAX_STRING;
 }
@@ -49,7 +49,7 @@ function sizeInCall(
   throw new HookError("InvalidArgument", `args[${position}]: char_buf: which parameter holds its size?`);
 }
 
-/** Registers of system calls are whole; of functions only what the parameter's type takes. */
+/** The integer with the size. A system call's register is read whole, a function's only as wide as the parameter. */
 function integerOf(
   types: Types,
   def: HookDef,
@@ -67,7 +67,7 @@ function integerOf(
   if (described.kind !== "integer") {
     throw new HookError(
       "InvalidArgument",
-      `args[${position}]: sizeArgIndex ${parameter + 1}: ${type} is no size`,
+      `args[${position}]: sizeArgIndex ${parameter + 1}: ${type} is not an integer, so it cannot be a size`,
     );
   }
   const { size, signed } = described;

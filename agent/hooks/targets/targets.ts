@@ -1,4 +1,4 @@
-/** What a hook is attached to in the running kernel: function, LSM hook, tracepoint. */
+/** Finds what a hook attaches to in the running kernel: a function, an LSM hook or a tracepoint. */
 import { arch } from "node:os";
 import type { HookDef } from "../../../crds/hook-spec.ts";
 import { didYouMean } from "../../../policy/suggest.ts";
@@ -11,28 +11,28 @@ import type { KernelSymbols } from "../kernel/symbols.ts";
 import { resolveAuto } from "./auto-type.ts";
 import { readTraceEvent, resolveFields, type TraceEvent } from "./trace-events.ts";
 
-/** What is attached to, and what is known of its parameters. */
+/** What a hook attaches to, and its parameters as far as they are known. */
 export interface Target {
-  /** In events and status. */
+  /** The name in events and in the status. */
   name: string;
-  /** With the BTF id that trampolines attach by. */
+  /** The prototype, with the BTF id by which trampolines attach. */
   proto?: FuncProto;
-  /** The trace event whose fields are the arguments; of a system call: the one at its entry. */
+  /** The trace event whose fields are the arguments; for a system call, the event at its entry. */
   event?: TraceEvent;
-  /** Whose hash the hook asks for. */
+  /** The file whose hash the hook asks for. */
   hashOf?: HashOperand;
-  /** The hook with the types that `auto` stands for. */
+  /** The hook with each `auto` replaced by a type. */
   def: HookDef;
 }
 
-/** What finding a target needs. */
+/** What resolveTarget() needs. */
 export interface TargetContext {
   bpf: Pick<Binding, "tracefsPath">;
   btf: KernelBtf;
   symbols: KernelSymbols;
 }
 
-/** Throws a HookError that says what there is instead. */
+/** Finds the target of a hook; throws a HookError that suggests close names if there is none. */
 export function resolveTarget(context: TargetContext, def: HookDef): Target {
   switch (def.section) {
     case "lsmhooks":
@@ -52,7 +52,7 @@ function kernelFunction({ bpf, btf, symbols }: TargetContext, def: HookDef): Tar
   return { ...target, def, ...(event && { event }) };
 }
 
-/** A system call's entry point takes registers; its arguments are those of a function that is inlined more often than not. */
+/** The entry point of a system call takes registers. This function has its arguments; many kernels have inlined it. */
 function syscallBody(symbols: KernelSymbols, name: string): FuncProto | undefined {
   const call = callName(name);
   return symbols.proto(`__do_sys_${call}`) ?? symbols.proto(`__se_sys_${call}`);
@@ -63,7 +63,7 @@ export function callName(functionName: string): string {
   return functionName.replace(/^__(x64|arm64)_sys_/, "");
 }
 
-/** Only a fallback: where it is missing, or tracefs is, the hook has other ways. */
+/** The event is only a fallback. If it or tracefs is missing, the hook can attach in other ways. */
 function entryEvent(tracefs: string, functionName: string): TraceEvent | undefined {
   try {
     return readTraceEvent(tracefs, "syscalls", `sys_enter_${callName(functionName)}`);
@@ -86,7 +86,7 @@ function lsmHook({ btf, symbols }: TargetContext, def: HookDef): Target {
 
 const OF_FILE = /^(const )?struct (file|linux_binprm) \*$/;
 
-/** The first parameter that is a file or has one; throws where the kernel does not hash. */
+/** The first parameter with a file; throws if the kernel cannot hash files there. */
 function hashOperand(btf: KernelBtf, name: string, proto: FuncProto): HashOperand {
   const parameter = proto.params.findIndex(({ type }) => OF_FILE.test(type));
   if (parameter < 0) {
@@ -125,6 +125,6 @@ function traceEvent({ bpf }: TargetContext, def: HookDef): Target {
 }
 
 function tracepointOf(def: HookDef): { subsystem: string; event: string } {
-  if (!def.tracepoint) throw new HookError("InvalidArgument", `${def.call}: which tracepoint is missing`);
+  if (!def.tracepoint) throw new HookError("InvalidArgument", `${def.call}: the tracepoint is not named`);
   return def.tracepoint;
 }

@@ -1,4 +1,4 @@
-/** Trace events of tracefs: which fields they have, and how a policy's arguments are read from them. */
+/** Reads the fields of trace events from tracefs, and finds a policy's arguments among them. */
 import { readdirSync, readFileSync } from "node:fs";
 import { fitsDeclared, numberWidth } from "../../../crds/argument-fit.ts";
 import { type ArgType, isKernelStructure, traitsOf } from "../../../crds/argument-types.ts";
@@ -9,32 +9,32 @@ import { ENUMERATORS as E, MAX_ARGS } from "../config/layout.ts";
 import { HookError } from "../hook-error.ts";
 import { bufferLimit, fixedBuffer } from "./buffers.ts";
 
-/** A field of an event as its format file describes it. */
+/** A field of a trace event, as its format file describes it. */
 export interface EventField extends FieldConfig {
   name: string;
-  /** As C declares it. */
+  /** The type in C. */
   type: string;
 }
 
-/** An event and the fields of its format, the common ones first. */
+/** A trace event and its fields; the common ones come first. */
 export interface TraceEvent {
   subsystem: string;
   event: string;
   fields: EventField[];
 }
 
-/** Programs find other things where the fields are that all events have in common. */
+/** Programs cannot read the common fields: their context has other data in these bytes. */
 const COMMON_BYTES = 8;
 
-/** Fields before the arguments of a system call's event: the common ones and the call's number. */
+/** Fields before the arguments in the trace event of a system call: the common ones and the call's number. */
 const FIELDS_BEFORE_ARGUMENTS = 5;
 
-/** Reads the format of an event; throws a HookError where there is none. */
+/** Reads the format of a trace event; throws a HookError if there is no such event. */
 export function readTraceEvent(tracefs: string, subsystem: string, event: string): TraceEvent {
   if (tracefs === "") throw new HookError("KernelUnsupported", "tracefs is not mounted");
   const name = `${subsystem}/${event}`;
   if (!/^[\w-]+\/[\w-]+$/.test(name))
-    throw new HookError("InvalidArgument", `${name} is no tracepoint's name`);
+    throw new HookError("InvalidArgument", `${name} is not the name of a tracepoint`);
   try {
     const fields = parseFormat(readFileSync(`${tracefs}/events/${name}/format`, "utf8"));
     return { subsystem, event, fields };
@@ -48,7 +48,7 @@ export function readTraceEvent(tracefs: string, subsystem: string, event: string
   }
 }
 
-/** The event may be misspelt, or its subsystem. */
+/** Suggests a name that is close to a misspelt event or subsystem. */
 function closeEvents(directory: string, subsystem: string, event: string): string {
   const subsystems = listDirectories(directory);
   if (!subsystems.includes(subsystem)) return didYouMean(subsystem, subsystems, 3);
@@ -61,7 +61,7 @@ function listDirectories(path: string): string[] {
   );
 }
 
-/** Lines such as `field:unsigned char common_flags; offset:2; size:1; signed:0;`. */
+/** Parses lines such as `field:unsigned char common_flags; offset:2; size:1; signed:0;`. */
 export function parseFormat(text: string): EventField[] {
   const lines = text.matchAll(/^\tfield:(.+?);\s+offset:(\d+);\s+size:(\d+);\s+signed:([01]);/gm);
   return [...lines].map(([, declaration = "", offset, size, signed]) => {
@@ -83,7 +83,7 @@ function fieldKind(type: string, size: number, signed: boolean): number {
   return signed ? E.FIELD_SIGNED : E.FIELD_UNSIGNED;
 }
 
-/** A tracepoint's hook as the kernel side reads it: argument n is field n of the list, and its type is known. */
+/** Resolves the arguments of a tracepoint's hook: argument n reads field n of the returned list and has a type. */
 export function resolveFields(
   def: HookDef,
   event: TraceEvent,
@@ -104,7 +104,7 @@ export function resolveFields(
   return { def: { ...def, args }, fields, types: args.map(({ type }) => type), buffers };
 }
 
-/** The fields of a system call's event by the number of its argument. */
+/** The fields of a system call's trace event, by number of the argument. */
 export function syscallFields({ fields }: TraceEvent): FieldConfig[] {
   return fields.slice(FIELDS_BEFORE_ARGUMENTS);
 }
@@ -141,7 +141,7 @@ function chooseField(
 /** Subsystems whose fields are as wide as a register, whatever the system call's parameter is. */
 const REGISTERS: ReadonlySet<string> = new Set(["syscalls", "raw_syscalls"]);
 
-/** Numbers may be the addresses of texts, as arguments of prctl are, but not those of structures. */
+/** A number may be the address of a string, as in arguments of prctl, but not of a structure. */
 function fitsField(type: ArgType, field: EventField, subsystem: string): boolean {
   if (isInside(field)) return isBytes(type);
   const width = numberWidth(type);
@@ -151,14 +151,14 @@ function fitsField(type: ArgType, field: EventField, subsystem: string): boolean
   return type !== "string" || field.size === 8;
 }
 
-/** How many bytes a buffer has, and the field that says so, which is behind those of the arguments. */
+/** Finds the size of a buffer, and the field with the size; such fields come after those of the arguments. */
 function chooseSize(
   arg: ArgDef,
   position: number,
   field: EventField,
   { subsystem, event, fields }: TraceEvent,
 ): { buffer: BufferConfig; size?: FieldConfig } {
-  const told: BufferConfig = {
+  const sizedByField: BufferConfig = {
     limit: bufferLimit(arg),
     parameter: MAX_ARGS + position,
     width: 8,
@@ -166,14 +166,14 @@ function chooseSize(
   };
   if (field.kind === E.FIELD_ARRAY) return { buffer: fixedBuffer(field.size) };
   if (field.kind === E.FIELD_DATA_LOC) {
-    return { buffer: told, size: { ...field, kind: E.FIELD_DATA_LOC_SIZE } };
+    return { buffer: sizedByField, size: { ...field, kind: E.FIELD_DATA_LOC_SIZE } };
   }
   const size = arg.sizeArgIndex === undefined ? undefined : fields[arg.sizeArgIndex - 1];
   const what = `args[${position}]: ${arg.type}: field ${arg.index} of ${subsystem}/${event}, ${field.type} ${field.name}`;
   const traits = traitsOf(arg.type);
   const isSizedByType = traits.family === "buffer" && traits.sizeFrom === "type";
   if (isSizedByType || !field.type.endsWith("*")) {
-    throw new HookError("InvalidArgument", `${what}, is no buffer`);
+    throw new HookError("InvalidArgument", `${what}, is not a buffer`);
   }
   if (!size || isInside(size)) {
     throw new HookError(
@@ -181,10 +181,10 @@ function chooseSize(
       `${what}, needs sizeArgIndex: the number, from 1, of the field with its size`,
     );
   }
-  return { buffer: told, size };
+  return { buffer: sizedByField, size };
 }
 
-/** Whether a field with bytes in it can be read as the type. */
+/** Whether the type can read a field that holds bytes instead of a pointer or a number. */
 function isBytes(type: ArgType): boolean {
   if (isKernelStructure(type)) return false;
   return ["string", "buffer", "nothing", "placeholder"].includes(traitsOf(type).family);
@@ -203,7 +203,7 @@ function typeOf({ type }: ArgDef, field: EventField): ArgType {
   return integerType(field.size, field.kind === E.FIELD_SIGNED);
 }
 
-/** The type that an integer of this size is shown as. */
+/** The argument type for an integer of this size. */
 export function integerType(size: number, signed: boolean): ArgType {
   return (signed ? SIGNED : UNSIGNED)[size] ?? "uint64";
 }

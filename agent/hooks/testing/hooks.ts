@@ -1,7 +1,7 @@
 /** Hook definitions for tests. */
 import type { ArgDef, FilterDef, HookDef, SelectorDef, TextComparison } from "../../../crds/hook-spec.ts";
 
-/** A hook with what is given and nothing else. */
+/** A hook with the given parts and nothing else. */
 export function makeHook(parts: Partial<HookDef> = {}): HookDef {
   return {
     path: "spec.kprobes[0]",
@@ -25,7 +25,7 @@ export function makeSelector(...filters: FilterDef[]): SelectorDef {
   return { filters, actions: [{ action: "Post" }] };
 }
 
-/** A filter on the text of an argument. */
+/** A filter on the string value of an argument. */
 export function matchText(how: TextComparison, values: string[], arg = 0, negate = false): FilterDef {
   return { match: "arg", arg, negate, compare: "text", how, values };
 }
