@@ -1,16 +1,16 @@
-/** What has to change at the kernel when a policy's hooks change. Pure. */
+/** Compares the wanted hooks of a policy with the running ones. Pure. */
 import type { HookDef } from "../../crds/hook-spec.ts";
 import { sha256Hex } from "../../crds/names.ts";
 
-/** What to do to come from the running hooks to the wanted ones. */
+/** The steps from the running hooks to the wanted ones. */
 export interface HookDiff<H> {
-  /** Every wanted hook in order; `keep` is the running one that serves it already, else it has to be attached. */
+  /** Every wanted hook, in order. `keep` is the running hook with the same content; if undefined, attach a new one. */
   wanted: { def: HookDef; keep: H | undefined }[];
-  /** Running hooks that nothing wants any more. */
+  /** Running hooks that are no longer wanted. */
   detach: H[];
 }
 
-/** Pairs wanted and running hooks by what they do: one that only moved within its policy is kept. */
+/** Pairs wanted and running hooks by content, so a hook that only moved within its policy is kept. */
 export function diffHooks<H extends { readonly def: HookDef }>(
   wanted: readonly HookDef[],
   running: readonly H[],
@@ -22,7 +22,7 @@ export function diffHooks<H extends { readonly def: HookDef }>(
   };
 }
 
-/** Content hash of a definition; its place in the policy is not part of it. */
+/** Content hash of a definition without its path in the policy. */
 export function hookHash(def: HookDef): string {
   const { path: _, ...content } = def;
   return sha256Hex(JSON.stringify(content, sortKeys));

@@ -1,25 +1,25 @@
-/** Runs the reconciler whenever a source, the node's labels or a retry asks for it. */
+/** Runs the reconciler when a source or the node's labels change, and to retry. */
 import type { BackoffOptions } from "../../lib/backoff.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { WorkQueue } from "../../lib/work-queue.ts";
 import type { Reconciler } from "./reconcile.ts";
 import { type DesiredPolicy, mergeSources, type SpecSource } from "./sources/source.ts";
 
-/** What the loop needs. */
+/** Collaborators of the loop. */
 export interface PolicyLoopDeps {
   sources: readonly SpecSource[];
   reconciler: Reconciler;
   logger: Logger;
-  /** A policy's outcome may have changed. */
+  /** Called when a policy's outcome may have changed. */
   onOutcome(): void;
-  /** A policy has been brought to what is wanted, as far as that goes, whether its outcome has changed or not. */
+  /** Called after each attempt to reconcile a policy, successful or not. */
   onTried?(key: string): void;
   backoff?: BackoffOptions;
 }
 
 const RETRY: BackoffOptions = { initialMs: 500, maxMs: 60_000 };
 
-/** One policy after the other, each again with backoff while the kernel is short of something. */
+/** Reconciles one policy after the other. Retries with backoff if a policy failed because the kernel was busy. */
 export class PolicyLoop {
   readonly #deps: PolicyLoopDeps;
   readonly #queue: WorkQueue;
@@ -43,7 +43,7 @@ export class PolicyLoop {
     return this.#initial.promise;
   }
 
-  /** What keeps the initial set from being complete; undefined when it has been tried. */
+  /** Why the first complete set has not been tried yet; undefined when it has. */
   get problem(): string | undefined {
     if (!this.#untried) {
       const waiting = this.#deps.sources.filter((source) => source.desired() === undefined);
@@ -57,7 +57,7 @@ export class PolicyLoop {
     this.trigger();
   }
 
-  /** Compares everything again; does nothing where nothing changed. */
+  /** Reconciles all policies; does nothing for those that have not changed. */
   trigger(): void {
     const desired = mergeSources(this.#deps.sources);
     if (!desired) return;
@@ -67,7 +67,7 @@ export class PolicyLoop {
     this.#settle();
   }
 
-  /** Nothing is attached or detached after it resolves. */
+  /** Stops the loop. Once it resolves, no hook is attached or detached any more. */
   async stop(): Promise<void> {
     for (const source of this.#deps.sources) source.close();
     await this.#queue.stop();
@@ -93,7 +93,7 @@ export class PolicyLoop {
   }
 }
 
-/** Attaching is synchronous: between two policies the records and requests that came in get their turn. */
+/** Attaching is synchronous, so the loop yields between two policies to let records and requests be handled. */
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

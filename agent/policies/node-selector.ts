@@ -4,7 +4,7 @@ import type { LabelSelector } from "../../crds/hook-spec.ts";
 /** Labels of an object; undefined when they are not known. */
 export type Labels = Readonly<Record<string, string>>;
 
-/** True if every part of the selector is; an empty selector selects everything. */
+/** True if every part of the selector matches; an empty selector matches every object. */
 export function selectorMatches(selector: LabelSelector, labels: Labels): boolean {
   const equal = Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value);
   return (
@@ -14,7 +14,7 @@ export function selectorMatches(selector: LabelSelector, labels: Labels): boolea
 
 type Expression = NonNullable<LabelSelector["matchExpressions"]>[number];
 
-/** A label that is absent is NotIn every list, as in Kubernetes. */
+/** As in Kubernetes, NotIn matches an absent label. */
 function expressionMatches({ key, operator, values = [] }: Expression, labels: Labels): boolean {
   const value = labels[key];
   const listed = value !== undefined && values.includes(value);

@@ -1,10 +1,10 @@
-/** What became of one policy on this node. Pure. */
+/** The outcome of one policy on this node. Pure. */
 import type { HookReason, NodePolicyState } from "../../crds/conditions.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import type { PolicyRef } from "../../crds/names.ts";
 import type { HookStatus } from "../hooks/engine.ts";
 
-/** Why a policy is not simply attached, beyond the reasons of its hooks. */
+/** Why a policy is not fully attached: the reason of a hook, or one of the policy itself. */
 export type OutcomeReason =
   | HookReason
   /** The hook spec of the policy is missing, damaged or of another version. */
@@ -21,9 +21,9 @@ export type OutcomeReason =
 /** State of a policy on this node; the source of its entry in the TracingNode. */
 export interface PolicyOutcome {
   ref: PolicyRef;
-  /** What is wanted. */
+  /** Hash of the wanted spec. */
   specHash: string;
-  /** What runs; absent when nothing does. */
+  /** Hash of the running spec; absent when none runs. */
   attachedHash?: string;
   state: NodePolicyState;
   reason?: OutcomeReason;
@@ -32,15 +32,15 @@ export interface PolicyOutcome {
   hooks: HookStatus[];
 }
 
-/** What the statuses of a spec's hooks say about the spec. */
+/** The part of an outcome that follows from the statuses of a spec's hooks. */
 export type Verdict = Pick<PolicyOutcome, "state" | "reason" | "message">;
 
 const LISTED_HOOKS = 3;
 
-/** A hook that may be missing makes the policy partial, any other that is not attached makes it fail. */
+/** A missing optional hook makes the policy partially attached. Any other hook that is not attached makes it fail. */
 export function judgeHooks(defs: readonly HookDef[], statuses: readonly HookStatus[]): Verdict {
   const missing = statuses.filter((status) => status.state !== "Attached");
-  const failed = missing.filter((status) => !mayBeMissing(defs[statuses.indexOf(status)], status));
+  const failed = missing.filter((status) => !isMissingOptional(defs[statuses.indexOf(status)], status));
   const first = failed[0] ?? missing[0];
   if (!first) return { state: "Attached" };
   const count = `${missing.length} of ${statuses.length} hooks`;
@@ -53,7 +53,7 @@ export function judgeHooks(defs: readonly HookDef[], statuses: readonly HookStat
       };
 }
 
-function mayBeMissing(def: HookDef | undefined, status: HookStatus): boolean {
+function isMissingOptional(def: HookDef | undefined, status: HookStatus): boolean {
   const absent = status.state === "NotFound" || status.state === "Skipped";
   return absent && def?.ignoreCallNotFound === true;
 }
@@ -66,7 +66,7 @@ function describeHooks(hooks: readonly HookStatus[]): string {
   return rest > 0 ? `${listed.join("; ")}; and ${rest} more` : listed.join("; ");
 }
 
-/** True if trying the same again may help: the kernel was short of something at that moment. */
+/** True if a retry with the same spec may succeed, because the kernel only lacked resources or was busy. */
 export function isTransient(statuses: readonly HookStatus[]): boolean {
   return statuses.some(({ state, refusals }) => state === "Failed" && refusals?.some((one) => one.transient));
 }

@@ -1,14 +1,14 @@
-/** What clients change about policies of any source, without changing the policies: off or on, and the mode. */
+/** Changes by clients of the API to policies of any source: whether a policy is enabled, and its mode. */
 import type { Mode } from "../hooks/engine.ts";
 import type { DesiredPolicy, SpecSource } from "./sources/source.ts";
 
-/** Absent parts are as the policy says. */
+/** A client's changes to one policy; absent fields leave the policy's own value. */
 export interface Override {
   isDisabled?: boolean;
   mode?: Mode;
 }
 
-/** The changes, until the agent ends or the policy goes. */
+/** Keeps the changes until the agent stops or the policy is removed. */
 export class PolicyOverrides {
   readonly #overrides = new Map<string, Override>();
   #listener: () => void = () => {};
@@ -27,13 +27,13 @@ export class PolicyOverrides {
     this.#listener();
   }
 
-  /** The policy is gone: another one of its name begins as it is written. */
+  /** Drops the changes to a removed policy. A new policy with the same name starts without them. */
   forget(key: string): void {
     this.#overrides.delete(key);
   }
 }
 
-/** The source's policies with the changes in them. */
+/** Returns a source with the same policies, changed as the clients asked. */
 export function withOverrides(source: SpecSource, overrides: PolicyOverrides): SpecSource {
   return {
     name: source.name,

@@ -1,4 +1,4 @@
-/** Brings the hooks in the kernel to what the sources want, one policy at a time. */
+/** Attaches and detaches hooks until they match what the sources want, one policy at a time. */
 import type { HookSpec } from "../../crds/hook-spec.ts";
 import type { PolicyRef } from "../../crds/names.ts";
 import type { Logger } from "../../lib/logger.ts";
@@ -12,20 +12,20 @@ import type { DesiredPolicy, WantedPolicy } from "./sources/source.ts";
 export interface ReconcilerDeps extends HookDeps {
   /** Labels of this node; undefined when they are not known. */
   nodeLabels(): Labels | undefined;
-  /** A policy is gone, and with it what was counted for it. */
+  /** Called when a policy has been removed, so that its counters can be dropped. */
   policyGone(policy: PolicyRef): void;
   logger: Logger;
 }
 
-/** Thrown when the kernel was short of something: the same spec may attach later. */
+/** Thrown when the kernel lacked resources or was busy: the same spec may attach later. */
 export class TransientAttachError extends Error {}
 
-/** A policy that is wanted or runs. */
+/** A policy that is wanted or running. */
 interface Entry {
   outcome: PolicyOutcome;
   /** The last spec that attached. */
   running?: Running;
-  /** The spec that did not attach and will not: it is tried again only after another one was. */
+  /** The last spec that failed for good. It is tried again only after a different spec has been tried. */
   refused?: Attempt;
 }
 
@@ -36,12 +36,12 @@ interface Attempt {
 }
 
 interface Running extends Attempt {
-  /** As the spec has it, unless a client has changed it since. */
+  /** The mode of the spec, unless a client has changed it since. */
   mode: HookSpec["mode"];
   hooks: AttachedHook[];
 }
 
-/** Level-triggered: reconcile() compares what is wanted with what runs, and twice in a row changes nothing. */
+/** Level-triggered: reconcile() compares wanted and running hooks, and a second call in a row changes nothing. */
 export class Reconciler {
   readonly #deps: ReconcilerDeps;
   readonly #entries = new Map<string, Entry>();
@@ -50,12 +50,12 @@ export class Reconciler {
     this.#deps = deps;
   }
 
-  /** Keys of the policies that run or were refused. */
+  /** Keys of all policies that the reconciler knows. */
   keys(): string[] {
     return [...this.#entries.keys()];
   }
 
-  /** State of every policy, ordered by key. */
+  /** Outcomes of all policies, ordered by key. */
   outcomes(): PolicyOutcome[] {
     return this.keys()
       .sort()
@@ -69,7 +69,7 @@ export class Reconciler {
     );
   }
 
-  /** True if a status changed. Throws TransientAttachError, after the status is set, to be called again later. */
+  /** Returns whether the outcome changed. Throws TransientAttachError, once the outcome is set, to ask for a retry. */
   reconcile(key: string, desired: DesiredPolicy | undefined): boolean {
     const before = this.#entries.get(key);
     if (!desired) return this.#remove(key, before);
@@ -92,7 +92,7 @@ export class Reconciler {
     return this.#selectNode(desired, before) ?? this.#attach(desired, before);
   }
 
-  /** The entry of a policy whose nodeSelector decides; undefined when the node is selected. */
+  /** The entry of a policy that does not select this node, or may not; undefined when the node is selected. */
   #selectNode(desired: WantedPolicy, before: Entry | undefined): Entry | undefined {
     const selector = desired.spec.nodeSelector;
     if (!selector) return undefined;
@@ -120,7 +120,7 @@ export class Reconciler {
     return isTransient(result.statuses) ? entry : { ...entry, refused: result };
   }
 
-  /** After a restart nothing runs yet: the newest earlier spec that attaches is the last good one. */
+  /** Attaches the newest earlier spec that works. Needed after a restart, when no hook of the policy runs yet. */
   #fallBack(desired: DesiredPolicy): Running | undefined {
     for (const fallback of desired.fallbacks ?? []) {
       const result = this.#replace(desired.ref, fallback, undefined);
@@ -135,7 +135,7 @@ export class Reconciler {
     return { hash: wanted.hash, mode: wanted.spec.mode, verdict, statuses, hooks };
   }
 
-  /** Detaches every hook, for the end of the agent. */
+  /** Detaches every hook when the agent stops. */
   close(): void {
     for (const { outcome, running } of this.#entries.values()) {
       detachHooks(this.#deps, outcome.ref, running?.hooks ?? []);
@@ -183,7 +183,7 @@ function attached(desired: WantedPolicy, running: Running): Entry {
   return { running, outcome: makeOutcome(desired, running.hash, running.verdict, running.statuses) };
 }
 
-/** What ran before goes on. */
+/** The entry of a policy that did not attach; the hooks that ran before keep running. */
 function failed(
   desired: DesiredPolicy,
   running: Running | undefined,
@@ -193,7 +193,7 @@ function failed(
   return { ...(running && { running }), outcome: makeOutcome(desired, running?.hash, verdict, hooks) };
 }
 
-/** A policy of two sources shows what the second one wants: that is where its status is read. */
+/** For a policy of two sources, the outcome has the spec of the second one, because its status is read there. */
 function makeOutcome(
   desired: DesiredPolicy,
   attachedHash: string | undefined,

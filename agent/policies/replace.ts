@@ -1,4 +1,4 @@
-/** Puts one policy's hooks in the place of others: new before old, all or nothing. */
+/** Replaces the hooks of a policy: attaches all new ones before it detaches the old ones, or changes nothing. */
 import type { HookDef } from "../../crds/hook-spec.ts";
 import type { PolicyRef } from "../../crds/names.ts";
 import { HandOver } from "../events/hand-over.ts";
@@ -8,7 +8,7 @@ import type { AttachedHook, HookStatus, Mode } from "../hooks/engine.ts";
 import { diffHooks } from "./diff.ts";
 import { judgeHooks, type Verdict } from "./outcome.ts";
 
-/** What a replacement needs of the engine and the event pipeline. */
+/** The parts of the engine and of the event pipeline that a replacement uses. */
 export interface HookDeps {
   engine: { attach(def: HookDef, mode: Mode): AttachedHook; waitForHits(): void };
   pipeline: {
@@ -17,7 +17,7 @@ export interface HookDeps {
   };
   /** CLOCK_BOOTTIME, the clock of the records. */
   bootTimeNs(): bigint;
-  /** Called when a hook that ran has been detached: its counters are final. */
+  /** Called when a hook has been detached and its counters are final. */
   detached(policy: PolicyRef, hook: AttachedHook): void;
 }
 
@@ -31,8 +31,8 @@ export interface Replacement {
 }
 
 /**
- * Attaches the new hooks. Only if the policy may run with the result, lets them enforce and detaches the old ones.
- * Synchronous: no batch of records is handled between attaching a hook and registering it with the pipeline.
+ * Attaches the new hooks. If the policy can run with the result, lets them enforce and detaches the old ones; otherwise
+ * detaches the new ones. Synchronous, so that no records are handled between attaching and registering a hook.
  */
 export function replaceHooks(
   deps: HookDeps,
@@ -68,9 +68,9 @@ function handOver(
   old: readonly AttachedHook[],
 ): void {
   const areBoth = fresh.length > 0 && old.length > 0;
-  if (areBoth) deps.engine.waitForHits(); // every hit in flight has met the new hook
+  if (areBoth) deps.engine.waitForHits(); // from here on every hit runs the new hook
   const cutOver = old.length > 0 ? deps.bootTimeNs() : undefined;
-  if (areBoth) deps.engine.waitForHits(); // every hit that the new hook saw before the cut-over has met the old one
+  if (areBoth) deps.engine.waitForHits(); // the old hook has run for every hit that began before the cut-over
   const handOvers = pairUp(fresh, old);
   for (const hook of fresh) register(deps, policy, hook, cutOver, handOvers.get(hook));
   for (const hook of old) {
@@ -94,7 +94,7 @@ function pairUp(fresh: readonly AttachedHook[], old: readonly AttachedHook[]): M
   return handOvers;
 }
 
-/** Discards every record of the hook: a policy that does not attach completely does not run at all. */
+/** Detaches a hook and discards its records, because a policy that does not attach completely must not run. */
 function rollBack(deps: HookDeps, policy: PolicyRef, hook: AttachedHook): void {
   hook.detach();
   register(deps, policy, hook, deps.bootTimeNs());
@@ -117,14 +117,14 @@ function register(
   });
 }
 
-/** What the status shows of hooks that attached and were detached again, because another hook did not attach. */
+/** The status of a hook that attached and was detached again because another hook of the policy did not attach. */
 function afterRollBack(status: HookStatus): HookStatus {
   if (status.state !== "Attached") return status;
   const { attach: _, ...rest } = status;
   return { ...rest, state: "Skipped", message: "attaches, but another hook of the policy does not" };
 }
 
-/** Detaches the hooks of a policy that is gone; the records that they posted until now are still exported. */
+/** Detaches the hooks of a removed policy; the records that they have posted are still exported. */
 export function detachHooks(deps: HookDeps, policy: PolicyRef, hooks: readonly AttachedHook[]): void {
   for (const hook of hooks) {
     hook.detach();

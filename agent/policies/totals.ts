@@ -1,4 +1,4 @@
-/** Counts per policy and hook that go on when a hook is replaced by its next version. */
+/** Keeps the counters of each policy's hooks, also when a new version of a hook replaces the old one. */
 import { type PolicyRef, policyKey } from "../../crds/names.ts";
 import {
   type ActionStats,
@@ -16,7 +16,7 @@ export interface LiveHook {
   hook: AttachedHook;
 }
 
-/** What was counted for a hook: by the hook, and by its selectors under their labels. */
+/** The counters of a hook, and those of its selectors by label. */
 interface Counts {
   stats: HookStats;
   actions: ReadonlyMap<string, ActionStats>;
@@ -24,11 +24,11 @@ interface Counts {
 
 const NOTHING: Counts = { stats: NO_STATS, actions: new Map() };
 
-/** The kernel counts per attached hook, and its counts go with it: their sum is kept here, until the policy goes. */
+/** Adds up the counters of detached hooks, which the kernel drops, until the policy is removed. */
 export class HookTotals {
   readonly #settled = new Map<string, Map<string, Counts>>();
 
-  /** Takes the last counts of a hook that is detached. */
+  /** Adds the last counts of a hook that has been detached. */
   settle(policy: PolicyRef, hook: AttachedHook): void {
     const ofPolicy = this.#settled.get(policyKey(policy)) ?? new Map<string, Counts>();
     this.#settled.set(policyKey(policy), ofPolicy);
@@ -36,7 +36,7 @@ export class HookTotals {
     ofPolicy.set(label, addCounts(ofPolicy.get(label), hook));
   }
 
-  /** Counts of the hooks that are attached, together with those of the hooks that they replaced. */
+  /** Counts of the attached hooks, including those of the hooks that they replaced. */
   read(live: readonly LiveHook[]): HookCounts[] {
     const sums = new Map<string, { policy: PolicyRef; hook: string; counts: Counts }>();
     for (const { policy, hook } of live) {
@@ -58,7 +58,7 @@ export class HookTotals {
     });
   }
 
-  /** Lets the counts of a policy go. */
+  /** Drops the counts of a removed policy. */
   forget(policy: PolicyRef): void {
     this.#settled.delete(policyKey(policy));
   }
@@ -73,7 +73,7 @@ function addCounts(before: Counts = NOTHING, hook: AttachedHook): Counts {
   return { stats: addStats(before.stats, hook.stats()), actions };
 }
 
-/** The policy's own word for it, or its place. */
+/** The selector's label from the policy, or its index. */
 function selectorLabel(hook: AttachedHook, index: number): string {
   return hook.def.selectors[index]?.label ?? String(index);
 }

@@ -1,8 +1,8 @@
-/** When the kernel booted. */
+/** Reads when the kernel booted. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** RFC 3339 in whole seconds, as the kernel itself puts it; undefined when procfs does not have it. */
+/** The boot time that the kernel reports, as RFC 3339 in whole seconds; undefined if procfs does not have it. */
 export function readBootTime(procfs: string): string | undefined {
   let text: string;
   try {

@@ -1,26 +1,26 @@
-/** Keeps the TracingNode of this node in the API server equal to what the agent knows. */
+/** Keeps this node's TracingNode in the API server up to date. */
 import { isDeepStrictEqual } from "node:util";
 import { type BackoffOptions, backoffMs } from "../../lib/backoff.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { errorText } from "../../lib/logger.ts";
 import type { TracingNodeStatus } from "./tracing-node.ts";
 
-/** The writes, and the read that finds whether they are needed. */
+/** The requests that the publisher makes. */
 export interface TracingNodeApi {
-  /** Status as the API server has it; undefined when there is no such object. */
+  /** Reads the status from the API server; undefined when there is no object. */
   read(): Promise<TracingNodeStatus | undefined>;
-  /** Replaces what this agent has written into the status, by server-side apply; false when there is no object. */
+  /** Writes the status by server-side apply; false when there is no object. */
   apply(status: TracingNodeStatus): Promise<boolean>;
-  /** Creates the object, or makes it owned by the Node that there is now. */
+  /** Creates the object, or makes the current Node its owner. */
   create(): Promise<void>;
 }
 
-/** How the publisher waits. */
+/** Delays of the publisher. */
 export interface PublisherTiming {
   /** Changes within this time after a write become one write. */
   coalesceMs: number;
   retry: BackoffOptions;
-  /** How often the object is read although no change was reported. */
+  /** How often to read the object when no change was reported. */
   checkMs: number;
 }
 
@@ -33,14 +33,13 @@ const DEFAULT_TIMING: PublisherTiming = {
 interface PublisherDeps {
   api: TracingNodeApi;
   logger: Logger;
-  /** 0 to 1; agents that lost the API server at the same time must not all come back at the same time. */
+  /** Random number from 0 to 1: agents that lost the API server at the same time must not all retry at once. */
   random(): number;
   timing?: Partial<PublisherTiming>;
 }
 
 /**
- * Writes the newest status, one write at a time, and only if it has changed; repeats it while the API server does not
- * answer.
+ * Writes the newest status, one write at a time, and only if it has changed. Retries with backoff while writes fail.
  */
 export class StatusPublisher {
   readonly #api: TracingNodeApi;
@@ -70,20 +69,20 @@ export class StatusPublisher {
       this.#schedule(this.#timing.coalesceMs);
   }
 
-  /** The Node was deleted and created again: the garbage collector deletes what the old one owned, now or soon. */
+  /** Called when the Node was replaced: the garbage collector deletes the TracingNode that the old Node owned. */
   nodeReplaced(): void {
     this.#isOwned = false;
-    this.#failures = 0; // they came from the missing Node: the object cannot be created without it
+    this.#failures = 0; // earlier writes failed because the Node was missing
     this.#schedule(this.#timing.coalesceMs);
   }
 
-  /** The object has this status now, or is gone: corrects it soon if it is not the wanted one. */
+  /** Called with the status in the API server, or undefined if the object is gone; corrects a difference soon. */
   objectChanged(status: TracingNodeStatus | undefined): void {
     if (this.#failures === 0 && !isDeepStrictEqual(status, this.#wanted))
       this.#schedule(this.#timing.coalesceMs);
   }
 
-  /** Nothing is written after this. */
+  /** Stops the publisher; it starts no further write. */
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);

@@ -1,4 +1,4 @@
-/** The TracingNode of this node at the API server. */
+/** Reads and writes this node's TracingNode in the API server. */
 import { FIELD_MANAGERS, TRACING_NODES } from "../../crds/names.ts";
 import type { TracingNode as Generated } from "../../crds/tracingnode-v1alpha1.gen.ts";
 import type { KubeClient } from "../../lib/kube.ts";
@@ -7,12 +7,12 @@ import { type KubeObject, NODES } from "../../lib/resources.ts";
 import type { TracingNodeApi } from "./publish.ts";
 import type { TracingNodeStatus } from "./tracing-node.ts";
 
-/** The object as this agent has written it. */
+/** The object as this agent writes it. */
 export type TracingNode = Generated & KubeObject & { status?: TracingNodeStatus };
 
 const WRITER = { fieldManager: FIELD_MANAGERS.agent };
 
-/** Reads and writes the object named like the node. */
+/** Returns the requests for the TracingNode with the node's name. */
 export function tracingNodeApi(client: KubeClient, nodeName: string): TracingNodeApi {
   const metadata = { name: nodeName };
   return {
@@ -30,7 +30,7 @@ export function tracingNodeApi(client: KubeClient, nodeName: string): TracingNod
   };
 }
 
-/** Owned by the Node, so that it goes when the node is removed from the cluster. */
+/** Makes the Node the owner, so that the object is deleted when the node is removed from the cluster. */
 async function createOwned(client: KubeClient, nodeName: string): Promise<void> {
   const node = await client.get<KubeObject>(NODES, { name: nodeName });
   const owner = { apiVersion: "v1", kind: "Node", name: nodeName, uid: node.metadata.uid ?? "" };

@@ -17,22 +17,22 @@ export interface NodeFacts {
   };
 }
 
-/** `status` of a TracingNode as an agent writes it: every part is there. */
+/** `status` of a TracingNode with every field that an agent writes. */
 export interface TracingNodeStatus extends Status {
   agentVersion: string;
   kernel: Required<Kernel>;
   policies: PolicyStatus[];
 }
 
-/** One policy in it. */
+/** A policy in the status. */
 export interface PolicyStatus extends Policy {
   hooks: Hook[];
 }
 
-/** The verifier's log is in the agent's log; here, etcd and every watcher pay for each byte. */
+/** Limit of a message, because every watcher receives the status. The agent's log has the whole verifier log. */
 const MAX_MESSAGE = 512;
 
-/** Equal input gives equal JSON, so that a comparison finds whether the status has changed. */
+/** Builds the status. Equal input gives equal JSON, so that comparing the JSON detects changes. */
 export function makeTracingNodeStatus(
   facts: NodeFacts,
   outcomes: readonly PolicyOutcome[],
@@ -64,8 +64,8 @@ function policyStatus({ ref, message, hooks, ...rest }: PolicyOutcome): PolicySt
 }
 
 /**
- * Exactly the fields of the schema: the API server drops others, and the status would never be equal to what was
- * written.
+ * Copies exactly the fields of the schema. The API server drops any other field, and then the stored status would never
+ * equal the written one.
  */
 function hookStatus({ path, call, state, attach, function: name, reason, message }: HookStatus): Hook {
   return {

@@ -1,4 +1,4 @@
-/** Policies that clients add over gRPC. They are kept in files of a directory, one each, and so survive a restart. */
+/** Policies that clients add over gRPC. Each is stored in a file of its own, so that it survives a restart. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type PolicyRef, policyKey, sha256Hex } from "../../../crds/names.ts";
@@ -7,12 +7,12 @@ import { compileParsed, type PolicyError } from "../../../policy/compile.ts";
 import { parsePolicies } from "../../../policy/parse.ts";
 import type { DesiredPolicy, SpecSource, WantedPolicy } from "./source.ts";
 
-/** Thrown for YAML that is not one policy that compiles: each error on a line, with its field path. */
+/** Thrown if the YAML is not exactly one valid policy. The message has one error per line, with its field path. */
 export class PolicyTextError extends Error {
   override readonly name = "PolicyTextError";
 }
 
-/** What is kept of a policy. */
+/** The content of a policy's file. */
 interface Kept {
   ref: PolicyRef;
   domain: string;
@@ -24,7 +24,7 @@ interface Entry {
   policy: DesiredPolicy;
 }
 
-/** A policy that compiles, not added yet. */
+/** A policy that compiles and has not been added yet. */
 export interface CompiledPolicy {
   key: string;
   domain: string;
@@ -32,14 +32,14 @@ export interface CompiledPolicy {
   policy: WantedPolicy;
 }
 
-/** The source; `directory` is made when the first policy is added. */
+/** The source. It creates `directory` when the first policy is added. */
 export class ApiSource implements SpecSource {
   readonly name = "gRPC";
   readonly #directory: string;
   readonly #entries = new Map<string, Entry>();
   #listener: () => void = () => {};
 
-  /** Reads what was added before; a file that cannot be used is reported and left alone. */
+  /** Reads the policies that were added before; a file that cannot be used is logged and left as it is. */
   constructor(directory: string, logger: Logger) {
     this.#directory = directory;
     for (const file of listFiles(directory)) this.#restore(file, logger);
@@ -55,7 +55,7 @@ export class ApiSource implements SpecSource {
 
   close(): void {}
 
-  /** The domain that the policy was added with; undefined where it was not added here. */
+  /** The domain with which a policy was added; undefined if it was not added to this source. */
   domainOf(key: string): string | undefined {
     return this.#entries.get(key)?.domain;
   }
@@ -65,7 +65,7 @@ export class ApiSource implements SpecSource {
     return [...this.#entries.values()].map(({ domain }) => domain);
   }
 
-  /** Makes the policy wanted, once it is stored. Throws where it cannot be. */
+  /** Stores a policy and makes it wanted. Throws if it cannot be stored. */
   add({ key, domain, yaml, policy }: CompiledPolicy): void {
     const kept: Kept = { ref: policy.ref, domain, yaml };
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
@@ -76,7 +76,7 @@ export class ApiSource implements SpecSource {
     this.#listener();
   }
 
-  /** The policy is wanted no more, also after a restart. */
+  /** Removes a policy and its file. */
   remove(key: string): void {
     rmSync(this.#fileOf(key), { force: true });
     if (this.#entries.delete(key)) this.#listener();
@@ -98,7 +98,7 @@ export class ApiSource implements SpecSource {
   }
 }
 
-/** A policy that compiled once and no longer does, after an upgrade, is shown as broken. */
+/** A stored policy that no longer compiles after an upgrade is reported as broken. */
 function restored({ ref, domain, yaml }: Kept): DesiredPolicy {
   try {
     return compileText(yaml, domain).policy;

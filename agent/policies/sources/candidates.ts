@@ -1,4 +1,4 @@
-/** What a hook-spec ConfigMap asks for, and which of a policy's ConfigMaps is the wanted one. Pure. */
+/** Parses hook-spec ConfigMaps, and chooses the wanted one among those of a policy. Pure. */
 import type { HookSpec } from "../../../crds/hook-spec.ts";
 import {
   hookSpecConfigMapName,
@@ -11,24 +11,24 @@ import { decodeSpec, type SpecData } from "../../../crds/spec-config-map.ts";
 import type { KubeObject } from "../../../lib/resources.ts";
 import type { DesiredPolicy } from "./source.ts";
 
-/** A ConfigMap. */
+/** A ConfigMap with a hook spec. */
 export interface ConfigMap extends KubeObject, SpecData {}
 
-/** One ConfigMap of a policy. */
+/** A parsed ConfigMap of a policy. */
 export interface Candidate {
   configMap: string;
   key: string;
   ref: PolicyRef;
   hash: string;
   origin: string;
-  /** The operator only ever raises it. */
+  /** The operator never lowers it. */
   revision: number;
-  /** The policy is gone. */
+  /** The policy has been deleted. */
   retired: boolean;
   content: { spec: HookSpec } | { problem: string };
 }
 
-/** Undefined if neither the content nor the annotation names a policy. */
+/** Parses a ConfigMap; undefined if neither its content nor its annotation names a policy. */
 export function parseCandidate(configMap: ConfigMap): Candidate | undefined {
   const { name, namespace = "", labels = {}, annotations = {} } = configMap.metadata;
   const hash = name.slice(hookSpecConfigMapName("").length);
@@ -48,12 +48,12 @@ export function parseCandidate(configMap: ConfigMap): Candidate | undefined {
   };
 }
 
-/** Highest revision first. */
+/** Sorts the highest revision first. */
 export function byRevision(a: Candidate, b: Candidate): number {
   return b.revision - a.revision || (a.configMap < b.configMap ? -1 : 1);
 }
 
-/** The first candidate is wanted, the others are what ran before. */
+/** The first candidate is wanted; the others are fallbacks. */
 export function chooseCandidate(sorted: readonly Candidate[]): DesiredPolicy | undefined {
   const [wanted, ...earlier] = sorted;
   if (!wanted) return undefined;

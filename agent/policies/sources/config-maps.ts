@@ -8,19 +8,19 @@ import type { DesiredPolicy, SpecSource } from "./source.ts";
  * The operator restores a deleted ConfigMap within seconds. When a policy is deleted, its ConfigMap is retired first.
  */
 const GRACE_MS = 60_000;
-/** Below every revision. */
+/** Lower than every revision. */
 const NOTHING_RAN = -1;
 
 interface Winner {
   candidate: Candidate;
   policy: DesiredPolicy;
-  /** Revision of the last winner that had a spec, which is what runs. */
+  /** Revision of the last winner that had a spec: the one that runs. */
   revision: number;
 }
 
 /**
- * Fed by a watch of the labelled ConfigMaps. A ConfigMap that disappears without having been retired was deleted by
- * accident: its spec stays wanted for a grace period.
+ * A source that a watch on the labelled ConfigMaps feeds. A ConfigMap that disappears without having been retired was
+ * deleted by accident, so its spec stays wanted for a grace period.
  */
 export class ConfigMapSource implements SpecSource {
   readonly name = "ConfigMaps";
@@ -48,13 +48,13 @@ export class ConfigMapSource implements SpecSource {
     this.#listener = listener;
   }
 
-  /** The first complete list has been put in. */
+  /** Called once the first complete list has been put in. */
   markSynced(): void {
     this.#synced = true;
     this.#listener();
   }
 
-  /** A ConfigMap that is new or has changed. */
+  /** Takes in a ConfigMap that is new or has changed. */
   put(configMap: ConfigMap): void {
     const { name } = configMap.metadata;
     const before = this.#candidates.get(name);
@@ -66,7 +66,7 @@ export class ConfigMapSource implements SpecSource {
     this.#changed();
   }
 
-  /** A ConfigMap that is gone, as it was last. */
+  /** Takes out a ConfigMap that was deleted, given in its last state. */
   remove(configMap: ConfigMap): void {
     const { name } = configMap.metadata;
     const candidate = this.#candidates.get(name);

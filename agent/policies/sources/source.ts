@@ -1,21 +1,21 @@
-/** Where hook specs come from. */
+/** Sources of hook specs. */
 import type { HookSpec } from "../../../crds/hook-spec.ts";
 import type { PolicyRef } from "../../../crds/names.ts";
 
-/** A policy that a source wants to run, with its spec or with the reason why it has none. */
+/** A policy that a source wants to run: with its spec, or with the reason why the spec cannot be used. */
 export type DesiredPolicy = WantedPolicy | BrokenPolicy;
 
 interface PolicyOfSource {
   ref: PolicyRef;
   /** Content hash of the spec; the hash in the name of the ConfigMap if the spec cannot be read. */
   hash: string;
-  /** For messages: `file a.yaml`, `ConfigMap trigon-system/trigon-spec-...`. */
+  /** The origin for messages: `file a.yaml`, `ConfigMap trigon-system/trigon-spec-...`. */
   origin: string;
   /**
-   * Earlier specs, newest first. If this one cannot be attached and nothing runs, the first of them that can is used.
+   * Earlier specs, newest first. If this one cannot be attached and no other one runs, the first that attaches is used.
    */
   fallbacks?: readonly { hash: string; spec: HookSpec }[];
-  /** True: nothing of it runs, because a client has disabled it. */
+  /** True if a client has disabled the policy: none of its hooks run. */
   isDisabled?: boolean;
 }
 
@@ -26,7 +26,7 @@ export interface WantedPolicy extends PolicyOfSource {
   rival?: { origin: string; hash: string };
 }
 
-/** A policy whose spec cannot be used; the spec that runs stays. */
+/** A policy whose spec cannot be used; the running spec keeps running. */
 export interface BrokenPolicy extends PolicyOfSource {
   problem: string;
 }
@@ -41,7 +41,7 @@ export interface SpecSource {
   close(): void;
 }
 
-/** All sources as one; the first source wins a policy that two of them want. Undefined until all have been read. */
+/** Merges the sources. If two have the same policy, the first one wins. Undefined until all have been read. */
 export function mergeSources(sources: readonly SpecSource[]): ReadonlyMap<string, DesiredPolicy> | undefined {
   const merged = new Map<string, DesiredPolicy>();
   for (const source of sources) {
