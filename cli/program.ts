@@ -1,5 +1,6 @@
 /** The commands of `trigon` with their options; what a command does is loaded when it is run. */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { FORMATS } from "./findings.ts";
 import { EXIT, type LiveStreams, UsageError } from "./streams.ts";
 
 /** Runs the command line; returns the exit status. */
@@ -277,15 +278,39 @@ async function withAgent(
   }
 }
 
+const VALIDATE = `
+Reads files, all *.yaml, *.yml and *.json files below directories, and standard input (-). Each item of a List, as
+\`kubectl get -o yaml\` prints it, is checked. Below directories it leaves out hidden directories, kustomization.yaml
+and documents that are no policies; the last line counts these documents.
+
+Prints each problem as
+
+  FILE:LINE:COLUMN: FIELD: what is wrong and what would be right
+
+and warnings likewise, marked as such. Prototypes of functions around credentials are known for some kernels and
+compared; whether a node has a function is for that node to decide.
+
+Exit status: 0 all policies are valid, 1 some are not, 2 usage error or unreadable file.`;
+
 function addValidate(program: Command, { streams, done }: Shared): void {
-  program
+  const command = program
     .command("validate")
-    .description("Checks policies before they reach a cluster.")
-    .argument("[files...]")
-    .helpOption(false)
-    .allowUnknownOption()
-    .action(async (_files, _options, self: Command) => {
+    .description("Checks policies as the cluster would: schema, then meaning.")
+    .argument("<paths...>", "files, directories, or - for the standard input")
+    .option(
+      "--strict",
+      "read hidden directories too, and take documents that are no policies for errors",
+      false,
+    )
+    .addOption(
+      new Option("-o, --output <format>", "github: annotations of a pull request; sarif: for code scanning")
+        .choices(FORMATS)
+        .default("text"),
+    )
+    .addHelpText("after", VALIDATE)
+    .action(async (paths: string[], options) => {
       const { validate } = await import("./validate.ts");
-      done(await validate(self.args, streams));
+      done(await validate(paths, options, streams));
     });
+  example(command, "trigon validate policies/ -o github");
 }

@@ -11,7 +11,8 @@ import {
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { validate } from "./validate.ts";
+import { runCommand } from "./program.ts";
+import { TestStreams } from "./testing/streams.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const EXAMPLES = join(ROOT, "crds/examples");
@@ -25,14 +26,9 @@ interface Run {
 }
 
 async function run(args: string[], stdin = ""): Promise<Run> {
-  const out: string[] = [];
-  const err: string[] = [];
-  const streams = {
-    out: (line: string) => void out.push(line),
-    err: (line: string) => void err.push(line),
-    stdin: () => Promise.resolve(stdin),
-  };
-  return { status: await validate(args, streams), out, err };
+  const streams = new TestStreams(stdin);
+  const status = await runCommand(["validate", ...args], "1.2.3", streams);
+  return { status, out: streams.lines, err: streams.errors };
 }
 
 let directory: string;
@@ -235,8 +231,8 @@ describe("trigon validate", () => {
   });
 
   test.each([
-    ["no file", [], "trigon validate: no file given"],
-    ["an unknown option", ["--colour", VALID], "trigon validate: unknown option --colour"],
+    ["no file", [], "error: missing required argument 'paths'"],
+    ["an unknown option", ["--colour", VALID], "error: unknown option '--colour'"],
     [
       "a file that is not there",
       [VALID, "/nonexistent.yaml"],
@@ -263,6 +259,70 @@ describe("trigon validate", () => {
     const { status, out } = await run([VALID, option]);
     expect(status).toBe(0);
     expect(out.join("\n")).toContain("Exit status: 0 all policies are valid, 1 some are not, 2 usage error");
+  });
+});
+
+describe("forms of the answer", () => {
+  const broken = "kind: Pod\n";
+
+  test("json has counts and each finding with its place", async () => {
+    const { out } = await run(["-", "-o", "json"], broken);
+    expect(JSON.parse(out.join(""))).toEqual({
+      files: 1,
+      valid: 0,
+      invalid: 1,
+      skipped: 0,
+      warnings: 0,
+      findings: [
+        {
+          file: "stdin",
+          line: 1,
+          column: 1,
+          level: "error",
+          path: "kind",
+          message: expect.stringContaining("Pod"),
+        },
+      ],
+    });
+  });
+
+  test("github's commands have no line breaks and no separators in names", async () => {
+    const file = write("a,b:c%.yaml", broken);
+    const { out, status } = await run([file, "-o", "github"]);
+    const escaped = file.replace("%", "%25").replace(":", "%3A").replace(",", "%2C");
+    expect(out).toEqual([
+      expect.stringMatching(/^::error file=.*,line=1,col=1::kind: kind "Pod" is not a policy/),
+    ]);
+    expect(out[0]).toContain(`file=${escaped},`);
+    expect(status).toBe(1);
+  });
+
+  test("sarif names the file as a URI, and the rule of each result", async () => {
+    const file = write("with space.yaml", broken);
+    const { out } = await run([file, INVALID, "-o", "sarif"]);
+    const { version, runs } = JSON.parse(out.join(""));
+    expect(version).toBe("2.1.0");
+    expect(runs[0].results[0]).toMatchObject({
+      ruleId: "error",
+      level: "error",
+      message: { text: expect.stringMatching(/^kind: /) },
+      locations: [
+        {
+          physicalLocation: {
+            artifactLocation: { uri: expect.stringMatching(/^file:.*with%20space\.yaml$/) },
+            region: { startLine: 1, startColumn: 1 },
+          },
+        },
+      ],
+    });
+    for (const { ruleId, ruleIndex } of runs[0].results)
+      expect(runs[0].tool.driver.rules[ruleIndex].id).toBe(ruleId);
+  });
+
+  test("sarif of valid policies has a run without results", async () => {
+    const { out, status } = await run([VALID, "-o", "sarif"]);
+    expect(JSON.parse(out.join("")).runs[0].results).toEqual([]);
+    expect(status).toBe(0);
   });
 });
 

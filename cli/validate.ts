@@ -1,54 +1,37 @@
 /** `trigon validate`: the operator's compiler, offline. */
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
+import type { HookSpec } from "../crds/hook-spec.ts";
 import { policyKey } from "../crds/names.ts";
 import { compileParsed } from "../policy/compile.ts";
-import { type OtherDocuments, parsePolicies } from "../policy/parse.ts";
+import { type OtherDocuments, type ParsedPolicy, parsePolicies } from "../policy/parse.ts";
 import type { PolicyError } from "../policy/problems.ts";
-import type { Streams } from "./streams.ts";
+import { type Finding, type Format, formatFindings, type Tally } from "./findings.ts";
+import { EXIT, type Streams } from "./streams.ts";
 
-/** Exit status: everything is valid, something is not, the command was not understood or a file not read. */
-const STATUS = { valid: 0, invalid: 1, usage: 2 } as const;
-
-const HELP = `Usage: trigon validate [--strict] FILE|DIRECTORY|- ...
-
-Checks policies as the cluster would: schema, then meaning. Reads files, all *.yaml, *.yml and *.json files below
-directories, and standard input (-). Each item of a List, as \`kubectl get -o yaml\` prints it, is checked.
-Below directories it leaves out hidden directories, kustomization.yaml and documents that are no policies; the last line
-counts these documents.
-
-  --strict    read hidden directories too, and take documents that are no policies for errors
-
-Prints each problem as
-
-  FILE:LINE:COLUMN: FIELD: what is wrong and what would be right
-
-and warnings likewise, marked as such. Prototypes of functions around credentials are known for some kernels and compared;
-whether a node has a function is for that node to decide.
-
-Exit status: 0 all policies are valid, 1 some are not, 2 usage error or unreadable file.`;
+/** The flags. */
+export interface ValidateOptions {
+  /** Reads hidden directories too, and takes documents that are no policies for errors. */
+  strict: boolean;
+  output: Format;
+}
 
 /** Says which files belong together, and lies beside them. */
 const KUSTOMIZATION = /^kustomization\.ya?ml$/;
 
-/** Checks every file and directory that the arguments name; returns the exit status. */
-export async function validate(args: readonly string[], streams: Streams): Promise<number> {
-  if (args.includes("--help") || args.includes("-h")) {
-    streams.out(HELP);
-    return STATUS.valid;
-  }
-  const strict = args.includes("--strict");
-  const paths = args.filter((arg) => arg !== "--strict");
-  const option = paths.find((arg) => arg.startsWith("-") && arg !== "-");
-  if (option !== undefined || paths.length === 0) {
-    streams.err(
-      `trigon validate: ${option === undefined ? "no file given" : `unknown option ${option}`}\n\n${HELP}`,
-    );
-    return STATUS.usage;
-  }
+/** Checks every file and directory; returns the exit status. */
+export async function validate(
+  paths: readonly string[],
+  { strict, output }: ValidateOptions,
+  streams: Streams,
+): Promise<number> {
   const texts = await readAll(paths, strict, streams);
-  if (!texts) return STATUS.usage;
-  return report(texts, streams);
+  if (!texts) return EXIT.usage;
+  const findings: Finding[] = [];
+  const tally = checkAll(texts, findings);
+  for (const line of formatFindings(output, findings, tally)) streams.out(line);
+  streams.err(summary(tally));
+  return tally.invalid > 0 ? EXIT.failed : EXIT.ok;
 }
 
 interface PolicyText {
@@ -57,62 +40,64 @@ interface PolicyText {
   others: OtherDocuments;
 }
 
-interface Tally {
-  valid: number;
-  invalid: number;
-  skipped: number;
-  warnings: number;
+function checkAll(texts: readonly PolicyText[], findings: Finding[]): Tally {
+  const tally: Tally = { files: texts.length, valid: 0, invalid: 0, skipped: 0, warnings: 0 };
+  const names = new Map<string, string>();
+  for (const text of texts) checkText(text, names, tally, findings);
+  return tally;
 }
 
-function report(texts: PolicyText[], { out, err }: Streams): number {
-  const tally: Tally = { valid: 0, invalid: 0, skipped: 0, warnings: 0 };
-  const names = new Map<string, string>();
-  for (const text of texts) validateText(text, names, tally, out);
+function summary(tally: Tally): string {
   const counts = [
     `${tally.valid} valid`,
     `${tally.invalid} invalid`,
     count(tally.warnings, "warning"),
     ...(tally.skipped > 0 ? [`${count(tally.skipped, "other document")} skipped`] : []),
   ];
-  err(`${count(texts.length, "file")}: ${counts.join(", ")}`);
-  return tally.invalid > 0 ? STATUS.invalid : STATUS.valid;
+  return `${count(tally.files, "file")}: ${counts.join(", ")}`;
 }
 
 function count(number: number, what: string): string {
   return `${number} ${what}${number === 1 ? "" : "s"}`;
 }
 
-function validateText(
+function checkText(
   { file, text, others }: PolicyText,
   names: Map<string, string>,
   tally: Tally,
-  out: (line: string) => void,
+  findings: Finding[],
 ): void {
   const { policies, errors, invalid, skipped } = parsePolicies(text, file, others);
+  const add = (level: Finding["level"], problems: readonly PolicyError[]) => {
+    for (const { path, message, line = 1, column = 1 } of problems)
+      findings.push({ file, line, column, level, path, message });
+  };
   tally.skipped += skipped;
-  for (const error of errors) out(format(file, error));
+  add("error", errors);
   tally.invalid += invalid;
   for (const policy of policies) {
     const result = compileParsed(policy);
-    const warnings = [...result.warnings];
-    if (result.ok) {
-      const key = policyKey(result.spec.policy);
-      const earlier = names.get(key);
-      if (earlier !== undefined) {
-        const message = `${earlier} has a policy of this name too: the one that is applied later replaces the other`;
-        warnings.push(policy.place({ path: "metadata.name", message }));
-      } else names.set(key, file);
-    }
-    for (const error of result.ok ? [] : result.errors) out(format(file, error));
-    for (const { message, ...where } of warnings)
-      out(format(file, { ...where, message: `warning: ${message}` }));
+    const warnings = [...result.warnings, ...(result.ok ? nameTwice(policy, result.spec, names) : [])];
+    add("error", result.ok ? [] : result.errors);
+    add("warning", warnings);
     tally.warnings += warnings.length;
     tally[result.ok ? "valid" : "invalid"]++;
   }
 }
 
-function format(file: string, { path, message, line, column }: PolicyError): string {
-  return `${file}:${line ?? 1}:${column ?? 1}: ${path === "" ? "" : `${path}: `}${message}`;
+function nameTwice(
+  { fileName, place }: ParsedPolicy,
+  { policy }: HookSpec,
+  names: Map<string, string>,
+): PolicyError[] {
+  const key = policyKey(policy);
+  const earlier = names.get(key);
+  if (earlier === undefined) {
+    names.set(key, fileName);
+    return [];
+  }
+  const message = `${earlier} has a policy of this name too: the one that is applied later replaces the other`;
+  return [place({ path: "metadata.name", message })];
 }
 
 /** The text of every file; undefined, and a line about each, when one cannot be read. */

@@ -8,7 +8,8 @@ import type { Progress } from "./progress.ts";
 export async function checkPolicyFiles(files: readonly string[], progress: Progress): Promise<number> {
   if (files.length === 0) return 0;
   for (const file of files) await readPolicyFile(file);
-  return validate(files, { out: progress, err: progress, stdin: () => Promise.resolve("") });
+  const streams = { out: progress, err: progress, stdin: () => Promise.resolve("") };
+  return validate(files, { strict: false, output: "text" }, streams);
 }
 
 /** Names of the policies in a file. */
