@@ -143,7 +143,7 @@ const loads: Record<string, ArrayBuffer> = {
   "exec and exit": shortLived(),
 };
 
-/** The best of some rounds: what else runs on the machine only ever adds. */
+/** The best of some rounds: other load on the machine only ever adds time. */
 function bestRound(batch: ArrayBuffer): { nanos: number; bytes: number } {
   const { pipeline, sink } = makeParts();
   pipeline.handleBatch(makeBatch(...Array.from({ length: PROCESSES }, (_, i) => exec(100 + i, 1))));

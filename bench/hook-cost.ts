@@ -1,6 +1,6 @@
 /**
- * Instructions that a hook adds to setuid(0), in a guest whose clock counts them (`-icount shift=0`): everything is
- * measured side by side in one boot, medians of five rounds.
+ * Instructions that a hook adds to setuid(0), in a guest whose clock counts them (`-icount shift=0`). All cases are
+ * measured in one boot; the results are medians of five rounds.
  */
 import { type CountedKernel, median, runCounting, type Sample, showTable, writeResult } from "./report.ts";
 

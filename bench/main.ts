@@ -1,4 +1,4 @@
-/** `npm run bench [-- NAME…]`: what speed means here; without names, everything. Only measures, never judges. */
+/** `npm run bench [-- NAME…]`: runs the named benchmarks, or all of them. It prints figures and no verdict. */
 
 const BENCHES: Record<string, { what: string; run: () => Promise<unknown> }> = {
   encode: {

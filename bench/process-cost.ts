@@ -1,6 +1,6 @@
 /**
- * Instructions that the process sensors add to a process's life, in a guest whose clock counts them: everything is
- * measured in one boot, medians of five rounds.
+ * Instructions that the process sensors add to a process's life, in a guest whose clock counts them. All cases are
+ * measured in one boot; the results are medians of five rounds.
  */
 import { median, runCounting, type Sample, showTable, writeResult } from "./report.ts";
 

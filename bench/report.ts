@@ -1,4 +1,4 @@
-/** What every benchmark shares: a guest to run in, medians, a table for people and a file for programs. */
+/** Shared by all benchmarks: running in a guest, medians, a table for people and a file for programs. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { PassThrough } from "node:stream";
@@ -8,7 +8,7 @@ import type { GuestOptions } from "../e2e/guest/options.ts";
 
 const RESULTS = resolve(import.meta.dirname, "../build/bench");
 
-/** The middle of the values, the upper one of two. */
+/** The median; of an even number of values, the upper of the two in the middle. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[sorted.length >> 1] ?? Number.NaN;
@@ -27,7 +27,7 @@ export async function runInGuest(options: Omit<GuestOptions, "stdout" | "stderr"
   return (await text).split("\n").filter((line) => line !== "");
 }
 
-/** What a script counts per repetition, once per round. */
+/** Instructions per repetition in one round, as a script prints them. */
 export interface Sample {
   layer: string;
   case: string;

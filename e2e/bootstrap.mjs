@@ -1,7 +1,7 @@
 /**
- * The one entry point of package.json's scripts. Runs on the machine's own Node, before node_modules exists: makes sure
- * that Debian packages, npm packages and builds are there, then hands over to the project's Node. Everything that it
- * says goes to stderr, and it says nothing when there is nothing to do.
+ * The one entry point of package.json's scripts. Runs on the machine's own Node, before node_modules exists. Makes sure
+ * that Debian packages, npm packages and builds are there, then starts the command with the project's Node. It prints to
+ * stderr only, and nothing if there is nothing to do.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const NODE = join(ROOT, "node_modules/.bin/node");
 
-/** Where Go's own archive is unpacked, which not every shell has on its PATH. */
+/** Where Go is usually unpacked. Not every shell has this directory on its PATH. */
 const GO_DIRECTORY = "/usr/local/go/bin";
 
 /** @type {Record<string, { why: string, packages: string[] }>} */
@@ -44,7 +44,7 @@ const PACKAGES = {
 };
 
 /**
- * `packages` must be there. `wanted` ones are installed where possible; the tests skip what they lack, by name.
+ * `packages` must be installed. `wanted` ones are installed if possible: a test that lacks one is skipped and names it.
  * @typedef {{ entry?: string[], packages?: string[], wanted?: string[], build?: boolean }} Command
  * @type {Record<string, Command>}
  */
@@ -78,7 +78,7 @@ async function main(name, args) {
   if (!command)
     return fail(`usage: node e2e/bootstrap.mjs ${Object.keys(COMMANDS).join("|")} [ARGUMENT…]`, 2);
   mkdirSync(join(ROOT, "build"), { recursive: true });
-  // Two commands that start at once must not both install and build.
+  // Two commands that start at the same time must not both install and build.
   const lock = [
     join(ROOT, "build/bootstrap.lock"),
     process.execPath,
@@ -95,7 +95,7 @@ async function main(name, args) {
 async function prepare(command) {
   // Debian's own Go is too old for Kubernetes.
   if (command.packages?.includes("cluster") && !hasGo(searchPath()))
-    fail("Go is missing, which builds Kubernetes: install Go 1.26 or newer and put it on PATH", 1);
+    fail("Go is missing: install Go 1.26 or newer to build Kubernetes, and put it on PATH", 1);
   installPackages(command.packages ?? [], true);
   installPackages(command.wanted ?? [], false);
   installModules();
@@ -110,12 +110,12 @@ function installPackages(groups, required) {
     return packages;
   });
   if (missing.length === 0) return;
-  // An archive of some other vendor that is unreachable fails the update, yet not the installation.
+  // If another vendor's archive is unreachable, the update fails but the installation may succeed.
   apt("update");
   if (apt("install", "--yes", "--no-install-recommends", ...missing)) return;
   const advice = `install them yourself: apt-get install ${missing.join(" ")}`;
   if (required) fail(`apt-get could not install the packages; ${advice}`, 1);
-  say(`apt-get could not install the packages: what needs them is skipped; ${advice}`);
+  say(`apt-get could not install the packages: tests that need them are skipped; ${advice}`);
 }
 
 /** @param {string[]} packages */
@@ -142,7 +142,7 @@ function installModules() {
   if (!run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"])) fail("npm ci failed", 1);
 }
 
-/** Compares contents, not times: a checkout gives every file a new time. */
+/** Compares contents, because a checkout gives every file a new time. */
 function modulesAreCurrent() {
   const installed = readLock("node_modules/.package-lock.json");
   if (!installed || !existsSync(NODE)) return false;
@@ -162,7 +162,7 @@ function readLock(path) {
   return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")).packages : undefined;
 }
 
-/** Speaks up only if it takes a while or fails. @param {string} path @param {string} what */
+/** Prints only if the build takes longer than a second or fails. @param {string} path @param {string} what */
 function make(path, what) {
   const child = spawn("make", ["-C", join(ROOT, path), `-j${availableParallelism()}`], { stdio: "pipe" });
   let output = "";
@@ -179,19 +179,19 @@ function make(path, what) {
   });
 }
 
-/** Becomes the command as far as its caller can tell: stdio, signals and exit status are its own. @param {string[]} args */
+/** Runs the command with this process's stdio, and passes signals and the exit status on. @param {string[]} args */
 function handOver(args) {
-  // The kernel ends the command when this process is killed in a way that it cannot pass on.
+  // If this process is killed by SIGKILL, the kernel ends the command.
   const line = ["--pdeathsig", "TERM", NODE, join(ROOT, /** @type {string} */ (args[0])), ...args.slice(1)];
-  // Whatever the command starts as `node` is the project's Node, too.
+  // If the command starts `node`, it gets the project's Node, too.
   const PATH = `${dirname(NODE)}:${searchPath()}`;
   const child = spawn("setpriv", line, { stdio: "inherit", env: { ...process.env, PATH } });
   child.once("error", (error) => fail(`start ${args[0]}: ${error.message}`, 1));
   for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {
-    // Ctrl-C on a terminal reaches the whole process group: the command has it already.
+    // Ctrl-C on a terminal reaches the whole process group, so the command has got the signal already.
     process.on(signal, () => (signal === "SIGINT" && process.stdin.isTTY) || child.kill(signal));
   }
-  // A caller that was killed cannot say so; nothing that it started may outlive it.
+  // A caller that was killed sends no signal, but its command must not outlive it.
   const caller = process.ppid;
   setInterval(() => process.ppid !== caller && child.kill("SIGTERM"), 500).unref();
   child.once("exit", (status, signal) => {

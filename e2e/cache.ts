@@ -1,7 +1,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 
-/** Directory for what is downloaded or built once and kept between runs. */
+/** Directory for files that are downloaded or built once and kept between runs. */
 export function cacheDirectory(environment: NodeJS.ProcessEnv): string {
   if (environment.TRIGON_CACHE) return environment.TRIGON_CACHE;
   return join(environment.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "trigon");

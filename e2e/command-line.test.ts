@@ -9,12 +9,12 @@ const cases: Record<string, { args: string[]; own: string[]; command: string[] }
     own: ["--kernel", "6.1"],
     command: ["ls", "-l"],
   },
-  "without one the first word that is no option does": {
+  "without a terminator, the first word that is not an option begins it": {
     args: ["--verbose", "--kernel", "6.1", "ls", "--verbose", "--", "x"],
     own: ["--verbose", "--kernel", "6.1"],
     command: ["ls", "--verbose", "--", "x"],
   },
-  "options of the command are its own": {
+  "options of the command are passed on": {
     args: ["sh", "-c", "exit 3"],
     own: [],
     command: ["sh", "-c", "exit 3"],

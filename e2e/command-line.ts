@@ -1,8 +1,8 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
 
 /**
- * Parts `[OPTIONS] [--] COMMAND…` into our own arguments and the command, which begins behind `--` or at the first word
- * that is no option: npm swallows the `--` of `npm run NAME -- COMMAND`.
+ * Splits `[OPTIONS] [--] COMMAND…` into our own arguments and the command. The command begins after `--` or at the first
+ * word that is not an option, because npm removes the `--` of `npm run NAME -- COMMAND`.
  */
 export function splitCommand(
   args: string[],

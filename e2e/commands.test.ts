@@ -10,39 +10,42 @@ const INVALID = `${EXAMPLES}/invalid/unknown-capability.yaml`;
 const directory = mkdtempSync(join(tmpdir(), "trigon-commands-"));
 afterAll(() => rmSync(directory, { recursive: true }));
 
-const cases: Record<string, { line: string[]; status: number; says: RegExp }> = {
+const cases: Record<string, { line: string[]; status: number; prints: RegExp }> = {
   "npm test with an option that it does not have": {
     line: ["test.ts", "--bogus"],
     status: 2,
-    says: /^no suite is called --bogus\n\nnpm test/,
+    prints: /^no suite is called --bogus\n\nnpm test/,
   },
   "npm test with a suite that does not exist": {
     line: ["test.ts", "no such suite"],
     status: 2,
-    says: /^no suite is called no such suite\n/,
+    prints: /^no suite is called no such suite\n/,
   },
   "quickstart with a policy that is invalid": {
     line: ["quickstart.ts", "--policy", INVALID],
     status: 1,
-    says: /unknown-capability\.yaml:\d+:\d+: .* did you mean "CAP_SYS_ADMIN"/,
+    prints: /unknown-capability\.yaml:\d+:\d+: .* did you mean "CAP_SYS_ADMIN"/,
   },
   "quickstart with a policy that does not exist": {
     line: ["quickstart.ts", "--policy", "MISSING"],
     status: 1,
-    says: /^quickstart: \/.*MISSING: ENOENT/,
+    prints: /^quickstart: \/.*MISSING: ENOENT/,
   },
   "quickstart with a directory": {
     line: ["quickstart.ts", "--policy", directory],
     status: 1,
-    says: /^quickstart: .*EISDIR/,
+    prints: /^quickstart: .*EISDIR/,
   },
 };
 
-test.each(Object.entries(cases))("%s says so before anything starts", (_name, { line, status, says }) => {
-  const args = [join(import.meta.dirname, line[0] ?? ""), ...line.slice(1)];
-  const ended = spawnSync(process.execPath, args, { encoding: "utf8", timeout: 50_000 });
-  expect(ended).toMatchObject({ status, stderr: expect.stringMatching(says) as string });
-});
+test.each(Object.entries(cases))(
+  "%s is refused before anything starts",
+  (_name, { line, status, prints }) => {
+    const args = [join(import.meta.dirname, line[0] ?? ""), ...line.slice(1)];
+    const ended = spawnSync(process.execPath, args, { encoding: "utf8", timeout: 50_000 });
+    expect(ended).toMatchObject({ status, stderr: expect.stringMatching(prints) as string });
+  },
+);
 
 test("a file may hold several policies", async () => {
   const file = join(directory, "two.yaml");

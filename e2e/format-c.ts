@@ -1,4 +1,4 @@
-/** Formats C and C++ in place; with `--check` it changes nothing, lists what is not formatted and exits with 1. */
+/** Formats C and C++ in place; with `--check` it changes nothing, lists differences and exits with 1. */
 import { spawnSync } from "node:child_process";
 import { globSync } from "node:fs";
 import { PROJECT } from "./runner/run-tests.ts";

@@ -1,7 +1,7 @@
 /**
- * `npm run generate`: writes the files that are derived from others. `-- vmlinux` also takes the kernel's types anew
- * from Debian's 6.12 kernel, which is not done each time: every update of that kernel changes them a little. `-- prototypes` records the
- * prototypes of functions from the BTF of all kernels that guests boot.
+ * `npm run generate`: writes the files that are generated from others. `-- vmlinux` also generates the types of
+ * Debian's 6.12 kernel again. That is optional because each update of the kernel changes them a little.
+ * `-- prototypes` records the prototypes of functions from the BTF of all kernels that guests boot.
  */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";

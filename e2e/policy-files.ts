@@ -1,10 +1,10 @@
-/** Policies that a user hands to quickstart. */
+/** Policies that a user passes to quickstart. */
 import { readFile } from "node:fs/promises";
 import { validate } from "../cli/validate.ts";
 import { parsePolicies } from "../policy/parse.ts";
 import type { Progress } from "./progress.ts";
 
-/** Checks files before minutes are spent on a cluster; the exit status and the lines are those of `trigon validate`. */
+/** Checks files before a cluster is started; prints and returns the same as `trigon validate`. */
 export async function checkPolicyFiles(files: readonly string[], progress: Progress): Promise<number> {
   if (files.length === 0) return 0;
   for (const file of files) await readPolicyFile(file);

@@ -22,7 +22,7 @@ export interface KernelTypes {
 /** [kernels as bits, what it returns, parameters, a letter or digit for the shape of each]. */
 type Row = [kernels: number, returns: string, parameters: string[], shapes: string];
 
-/** Functions whose names say that they are about credentials, capabilities, security hooks, user namespaces or exec. */
+/** Functions whose names show that they are about credentials, capabilities, security hooks, user namespaces or exec. */
 const RECORDED = [
   /^security_\w+$/,
   /^cap_(capable|cap|bprm|task|inode|ptrace|settime|mmap|safe|vm|convert)\w*$/,

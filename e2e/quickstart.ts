@@ -1,4 +1,4 @@
-/** `npm run quickstart`: a cluster from nothing, Trigon in it, two policies, and what they see (tour.ts). */
+/** `npm run quickstart`: starts a cluster, installs Trigon, applies two policies and shows their events (tour.ts). */
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { runInCluster } from "./control-plane/session.ts";
@@ -7,14 +7,14 @@ import { checkPolicyFiles } from "./policy-files.ts";
 const USAGE = `npm run quickstart -- [OPTIONS]
 
 Starts Kubernetes with two nodes (kubelet in QEMU guests, Linux 6.1 and 6.12), installs Trigon, applies two policies,
-changes credentials in a pod on each node, and prints what was seen: the policies, the events, the counts.
-The first run builds what it needs and keeps it in ~/.cache/trigon (or TRIGON_CACHE).
+changes credentials in a pod on each node, and prints the policies, the events and the counts.
+The first run builds all programs and keeps them in ~/.cache/trigon (or TRIGON_CACHE).
 
   --policy FILE   also apply the policies in FILE; repeatable
-  --keep          leave the cluster up, and say how to use it and how to end it
-  --help          this text
+  --keep          leave the cluster running, and print how to use it and how to end it
+  --help          print this text
 
-Exit status 0 only if everything was seen.
+The exit status is 0 only if each node posted the expected events.
 `;
 
 process.exitCode = await main(process.argv.slice(2));
@@ -39,7 +39,9 @@ async function main(args: string[]): Promise<number> {
     });
     const minutes = ((Date.now() - start) / 60_000).toFixed(1);
     progress(
-      status === 0 ? `quickstart: all seen, in ${minutes} minutes` : "quickstart: not everything was seen",
+      status === 0
+        ? `quickstart: all expected events arrived, in ${minutes} minutes`
+        : "quickstart: some expected events are missing",
     );
     return status;
   } catch (error) {

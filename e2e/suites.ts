@@ -1,4 +1,4 @@
-/** All suites, in the order in which they run: what is quick and tells most comes first. */
+/** All suites, in the order in which they run: quick suites that find most mistakes come first. */
 import { API_SERVER_PROGRAMS, findBinaries } from "./control-plane/binaries.ts";
 import { prepareCluster } from "./control-plane/prepare.ts";
 import { KERNEL_NAMES, type KernelName } from "./guest/kernels.ts";
@@ -46,7 +46,7 @@ export const SUITES: Suite[] = [
     group: "unit",
     needs: [],
     run: (context) =>
-      runCheck(context, "imports keep to the arrows of the house, without circles", tool("node"), [
+      runCheck(context, "imports follow the arrows between rooms, without circles", tool("node"), [
         tool("depcruise"),
         ".",
       ]),
@@ -57,7 +57,7 @@ export const SUITES: Suite[] = [
     needs: [],
     async run(context) {
       await runCheck(context, "everything is used", tool("node"), [tool("knip")]);
-      await runCheck(context, "what ships is used by what ships", tool("node"), [
+      await runCheck(context, "production code is used by production code", tool("node"), [
         tool("knip"),
         "--production",
       ]);
@@ -110,7 +110,7 @@ export const SUITES: Suite[] = [
     besides: "little",
     needs: [programs("go")],
     async run(context) {
-      // Before the time of any test begins: a build from nothing takes minutes.
+      // Not within the time limit of a test: a first build takes minutes.
       await findBinaries(API_SERVER_PROGRAMS, context.environment, context.progress);
       const args = nodeTestArguments(findTests("e2e/api-server/*.api-test.ts"));
       await runTestProcess(context, { program: process.execPath, args });
@@ -124,7 +124,7 @@ export const SUITES: Suite[] = [
     async run({ environment, progress, report }) {
       const start = Date.now();
       await prepareCluster(CLUSTER_KERNELS, environment, progress);
-      const name = "programs, images and kernels of a cluster are found or built";
+      const name = "programs, images and kernels for a cluster are found or built";
       report({ file: "e2e/control-plane/prepare.ts", name, state: "passed", ms: Date.now() - start });
     },
   },

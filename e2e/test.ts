@@ -23,7 +23,7 @@ async function main(args: string[]): Promise<number> {
     process.stderr.write(`no suite is called ${unknown.join(", ")}\n\n${USAGE}`);
     return 2;
   }
-  // What was built from other sources would be tested else.
+  // Without this, the tests could run what was built from older sources.
   const names = args.length > 0 ? ["build", ...args] : [];
   const chosen = SUITES.filter((suite) => names.length === 0 || names.some((word) => isNamed(suite, word)));
   return runSuites(chosen);
@@ -55,12 +55,12 @@ async function runSuites(suites: Suite[]): Promise<number> {
   return report.failed > 0 || stop.signal.aborted ? 1 : 0;
 }
 
-/** How many guests this machine carries at once: each keeps about one processor busy, and 4 GiB are plenty. */
+/** How many guests this machine can run at once: each needs about one processor and at most 4 GiB. */
 function sideBySide(): number {
   return Math.max(1, Math.min(4, availableParallelism(), Math.floor(totalmem() / 2 ** 32)));
 }
 
-/** Suites that may run side by side and follow each other, together; all others one by one. */
+/** Puts neighbouring suites that may run at the same time into one group; each other suite is its own group. */
 function inGroups(suites: Suite[]): Suite[][] {
   const groups: Suite[][] = [];
   for (const suite of suites) {
@@ -72,8 +72,8 @@ function inGroups(suites: Suite[]): Suite[][] {
 }
 
 /**
- * As many suites at once as the machine carries; the next one starts when one has ended. Those that take little are
- * one more, from the beginning on.
+ * Runs as many suites at once as the machine can; when one ends, the next one starts. Suites that need little run
+ * beside these, one after the other.
  */
 async function runGroup(group: Suite[], start: (suite: Suite, label: string) => Promise<void>) {
   const runLane = async (waiting: Suite[]) => {

@@ -1,6 +1,6 @@
 /**
- * What quickstart shows, against the cluster in KUBECONFIG: two policies applied, Ready on every node, credentials
- * changed in a pod of each node, seen as events and as counts. Exit status 0 only if all of that was seen.
+ * The steps of quickstart, against the cluster in KUBECONFIG: applies two policies, waits until they are Ready on every
+ * node, changes credentials in a pod of each node, and shows events and counts. Exit status 0 only if all succeeds.
  */
 
 import { basename } from "node:path";
@@ -32,11 +32,11 @@ const print = (line = "") => process.stdout.write(`${line}\n`);
 interface Policy {
   file: string;
   name: string;
-  /** One of ours: its events must be seen on every node. */
+  /** One of our two policies: it must post events on every node. */
   mustFire: boolean;
 }
 
-/** What was seen of one policy on one node. */
+/** Events of one policy on one node. */
 interface Sighting {
   policy: string;
   node: string;
@@ -91,7 +91,7 @@ async function changeAll(pod: string): Promise<void> {
   for (const what of Object.keys(CHANGES) as (keyof typeof CHANGES)[]) await change(pod, what);
 }
 
-/** Waits until each of our policies has posted on each node; the events of the demo pods. */
+/** Waits until each of our policies has posted on each node; returns the events of the demo pods. */
 async function allSeen(policies: readonly Policy[], agents: readonly AgentPod[]): Promise<TrigonEvent[]> {
   return until("events of both policies from every node", async () => {
     const found = await events();
@@ -112,11 +112,11 @@ async function report(policies: readonly Policy[], all: readonly TrigonEvent[]):
     `${ours.length} detections in the demo pods${ours.length > LINES_SHOWN ? `, the last ${LINES_SHOWN}` : ""}:`,
   );
   for (const event of ours.slice(-LINES_SHOWN)) print(compactLine(event as CompactEvent));
-  print("\none of them in full:");
+  print("\nthe last one in full:");
   print(JSON.stringify(ours.at(-1)));
 }
 
-/** Counts of /metrics beside those of the event stream; undefined while they differ. */
+/** Counts from /metrics and from the event stream; undefined while they differ. */
 async function allCounted(
   policies: readonly Policy[],
   agents: readonly AgentPod[],

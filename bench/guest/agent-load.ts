@@ -1,6 +1,6 @@
 /**
- * In a guest: what the agent costs. Prints one JSON object per line, {measure, value, unit}, once per round where a
- * measure is repeated.
+ * Runs in a guest and measures the agent's costs. Prints one JSON object per line, {measure, value, unit}, and one per
+ * round if a measure is repeated.
  */
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
@@ -62,13 +62,13 @@ function attach(engine: HookEngine, count: number): AttachedHook[] {
   return hooks;
 }
 
-/** The agent as a process, told to export into a file in memory. */
+/** The agent as a process that exports into a file in memory. */
 async function measureAgent(): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), "bench-"));
   const file = join(directory, "events.jsonl");
   const policy = join(directory, "load.yaml");
   await writeFile(policy, POLICY);
-  // As in the image, where types are stripped beforehand: the first run leaves behind what spares the second the compiler.
+  // The image contains stripped JavaScript. To compare with it, the second run uses what the first run compiled.
   process.env.NODE_COMPILE_CACHE = join(directory, "compiled");
   await (await startAgent(file, ["--tracing-policy", policy])).stop();
   const agent = await startAgent(file, ["--tracing-policy", policy]);
@@ -102,7 +102,7 @@ async function findLargestRate(agent: AgentProcess, file: string): Promise<void>
     await truncate(file);
     const ring = after.ringLost - before.ringLost;
     const exported = after.exportLost - before.exportLost;
-    report(`told at ${burst} per burst`, rate, "calls/s");
+    report(`posted at ${burst} per burst`, rate, "calls/s");
     report(`lost in the ring at ${burst} per burst`, ring, "events");
     report(`lost by the export at ${burst} per burst`, exported, "events");
     if (ring + exported === 0) largest = Math.max(largest, rate);
@@ -110,14 +110,14 @@ async function findLargestRate(agent: AgentProcess, file: string): Promise<void>
   report("largest rate without loss", largest, "events/s");
 }
 
-/** What waits in memory counts when it is out: a rate that only the backlog carries is none. */
+/** Events in memory count only once they are written: a rate that only fills a backlog is not sustained. */
 async function lookWhenTold(agent: AgentProcess, before: Counts, calls: number): Promise<Counts> {
   const end = performance.now() + 60_000;
   for (;;) {
     const now = await look(agent);
     if (now.events + now.ringLost - before.events - before.ringLost >= calls) return now;
     if (performance.now() > end)
-      throw new Error(`of ${calls} calls some are neither told nor lost after a minute`);
+      throw new Error(`of ${calls} calls, some are neither exported nor counted as lost after a minute`);
     await delay(50);
   }
 }

@@ -1,9 +1,9 @@
-/** The engine under measurement: what its ring has told is thrown away. */
+/** The engine under measurement: records from its ring are discarded. */
 import { type Binding, loadBinding } from "../../agent/bpf/binding.ts";
 import { HookEngine } from "../../agent/hooks/engine.ts";
 import { createLogger } from "../../lib/logger.ts";
 
-/** Starts it; the object must have been built. */
+/** Starts the engine; the BPF object must have been built. */
 export function startEngine(bpf: Binding = loadBinding()): HookEngine {
   return HookEngine.start({
     objectPath: "build/bpf/trigon.bpf.o",

@@ -1,5 +1,5 @@
 /**
- * In a guest whose clock counts instructions: what a hook adds to each setuid(0). Prints one JSON object per line:
+ * Runs in a guest whose clock counts instructions: measures what a hook adds to setuid(0). Prints one JSON object per line:
  * {layer, case, instructions}, once per case and round.
  */
 import { type KernelBtf, loadBinding } from "../../agent/bpf/binding.ts";
@@ -9,7 +9,7 @@ import { startEngine } from "./engine.ts";
 import { countInstructions } from "./instructions.ts";
 
 const ROUNDS = 5;
-/** Their records fill less of the ring than what makes each further one wake the reader. */
+/** Calls per round: their records fill less of the ring than the level from which each record wakes the reader. */
 const CALLS = 60;
 
 interface Layer {
@@ -35,7 +35,7 @@ const LAYERS: Layer[] = [
   },
 ];
 
-/** Lets through what runs in another pid namespace than the host's: here, nothing. */
+/** Matches processes outside of the host's pid namespace: here, none. */
 const ELSEWHERE = makeSelector({ match: "namespace", negate: true, namespace: "Pid", values: ["host_ns"] });
 
 const bpf = loadBinding();

@@ -1,13 +1,13 @@
 /**
- * In a guest whose clock counts instructions: what the process sensors add to each process. Prints one JSON object per
- * line: {layer, case, instructions}, once per case and round.
+ * Runs in a guest whose clock counts instructions: measures what the process sensors add to a process. Prints one JSON
+ * object per line: {layer, case, instructions}, once per case and round.
  */
 import { makeHook, makeSelector } from "../../agent/hooks/testing/hooks.ts";
 import { startEngine } from "./engine.ts";
 import { countInstructions } from "./instructions.ts";
 
 const ROUNDS = 5;
-/** Their records fill less of the ring than what makes each further one wake the reader. */
+/** Calls per round: their records fill less of the ring than the level from which each record wakes the reader. */
 const CALLS = 12;
 
 const LAYERS: Record<string, string[]> = { "fork and exit": [], "fork, exec and exit": ["exec"] };

@@ -2,7 +2,7 @@
 /*
  * call-fork ROUNDS CALLS PAUSE_US [exec]: starts a process, which executes this file if asked to, waits for its end, and
  * prints the nanoseconds per process of each round. Under `-icount shift=0` a nanosecond is an instruction. Without
- * arguments it ends at once, as what is executed.
+ * arguments it ends at once: this is the executed program.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ static double now(void)
 	return time.tv_sec * 1e9 + time.tv_nsec;
 }
 
-/* By vfork: what copies of page tables cost would hide what is measured. */
+/* vfork, because copying page tables would cost more than what is measured. */
 static void run(const char *file)
 {
 	int status;

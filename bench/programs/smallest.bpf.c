@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * What hooks are compared with: a program that does nothing, and the smallest ones that emit the record of one argument
- * as the engine does, written for their function alone.
+ * Programs to compare hooks with: one that does nothing, and the smallest ones that write the record of one argument
+ * like the engine does, each for one function only.
  */
 #include "core.h"
 #include "cred.h"

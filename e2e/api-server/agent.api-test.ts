@@ -1,6 +1,6 @@
 /**
  * The agent's side of the API, with the service account and the rights that manifests/base gives it: hook specs come
- * in, the TracingNode goes out, through restarts and accidents.
+ * in, the TracingNode goes out, through restarts and failures.
  *
  *   node --test e2e/api-server/agent.api-test.ts
  */
@@ -149,7 +149,7 @@ describe("hook specs", () => {
     await eventually(() => assert.equal(wanted(), undefined));
   });
 
-  test("edited by hand are a problem that names the ConfigMap", async () => {
+  test("that were edited by hand are a problem that names the ConfigMap", async () => {
     await applyConfigMap(makeConfigMap(specA, 1, encodeHookSpec(specB)));
     await eventually(() => assert.match(wanted() ?? "", /^ConfigMap trigon-spec-\w+ was changed by hand/));
   });
@@ -160,11 +160,11 @@ describe("hook specs", () => {
     await plane.restartApiServer();
     await applyConfigMap(makeConfigMap(specB, 2));
     await eventually(() => assert.equal(wanted(), "sys_setgid"));
-    // An API server that has just started may forbid what its RBAC does not know yet.
+    // An API server that has just started may refuse requests until it has read the RBAC rules.
     await eventually(() => assert.equal(cluster.problem, undefined));
   });
 
-  test("of other namespaces are not looked at", async () => {
+  test("of other namespaces are ignored", async () => {
     await applyConfigMap(makeConfigMap(specA, 1));
     await eventually(() => assert.equal(wanted(), "sys_setuid"));
     const agent = await client(token);
@@ -172,7 +172,7 @@ describe("hook specs", () => {
   });
 });
 
-test("the labels of the node are known and followed", async () => {
+test("the labels of the node are read and kept up to date", async () => {
   await eventually(() => assert.deepEqual(cluster.labels(), {}));
   const changed = new Promise<void>((done) => cluster.onLabels(done));
   await kubectl("label", "node", NODE, "gpu=yes");
@@ -241,7 +241,7 @@ describe("the TracingNode", () => {
     await here.stop();
   });
 
-  test("loses what an earlier agent wrote and this one does not", async () => {
+  test("loses entries of an earlier agent that this one does not write", async () => {
     cluster.publisher.publish(makeStatus("1", ["p", "q"]));
     await written(makeStatus("1", ["p", "q"]));
     const next = makeCluster(await client(token));
@@ -262,7 +262,7 @@ describe("the TracingNode", () => {
     await again.stop();
   });
 
-  test("comes back when it is deleted, and with what it said when somebody changes it", async () => {
+  test("is restored when it is deleted or when another client changes it", async () => {
     const status = makeStatus("4");
     cluster.publisher.publish(status);
     await written(status);
@@ -286,7 +286,7 @@ describe("the TracingNode", () => {
     const agent = await client(token);
     const other = { metadata: { name: "node-2" } };
     const refusal = { status: 422, message: /no other/ };
-    // An admission policy takes a moment to become known to the API server.
+    // The API server needs a moment until it applies a new admission policy.
     await eventually(() =>
       assert.rejects(agent.apply(TRACING_NODES, other, { fieldManager: FIELD_MANAGERS.agent }), refusal),
     );
@@ -299,7 +299,7 @@ describe("the TracingNode", () => {
     );
   });
 
-  test("of another node is out of reach in whatever namespace an overlay puts the agents", async () => {
+  test("of another node is out of reach in every namespace that an overlay may choose", async () => {
     await kubectl("create", "namespace", "elsewhere");
     await kubectl("create", "serviceaccount", "trigon-agent", "-n", "elsewhere");
     const role = ["--clusterrole=trigon-agent", "--serviceaccount=elsewhere:trigon-agent"];

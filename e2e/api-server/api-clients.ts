@@ -1,4 +1,4 @@
-/** Clients of a test's API server, and waiting for what it says. */
+/** Clients of a test's API server, and functions that wait for a state. */
 import { readFile } from "node:fs/promises";
 import { KubeClient } from "../../lib/kube.ts";
 import type { ControlPlane } from "../control-plane/control-plane.ts";

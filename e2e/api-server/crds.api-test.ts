@@ -116,7 +116,7 @@ test("the manifests applied a second time change nothing, and server-side apply 
   succeed("apply", "--server-side", ...overlay);
 });
 
-/** What kubectl says where it does not name the field. */
+/** Messages of kubectl that do not name the field. */
 const KUBECTL_WORDS: Record<string, string> = {
   "empty-file.yaml": "no objects passed to apply",
   "other-api-version.yaml": 'no matches for kind "TracingPolicy" in version "cilium.io/v1"',
@@ -161,7 +161,7 @@ describe("examples", () => {
         assert.ok(stderr.includes(expected), `${stderr} does not name ${expected}`);
       });
     } else {
-      test(`${name} is applied: what is wrong is not the API server's to know`, () => {
+      test(`${name} is applied: the API server cannot detect the mistake`, () => {
         succeed("apply", "--warnings-as-errors", "-f", file);
       });
     }
@@ -227,7 +227,7 @@ function specOf(kind: PolicyKind): Structural {
   return { ...spec, properties };
 }
 
-/** Replaces what stands for a date by one, and makes what has a pattern fit it. */
+/** Replaces date placeholders by a date, and makes strings match their patterns. */
 function withDates(status: unknown): unknown {
   return JSON.parse(
     JSON.stringify(status, (key, value: unknown) =>
@@ -268,7 +268,7 @@ async function createStrictly(resource: Resource, object: Any): Promise<Any> {
   return body;
 }
 
-test("TracingPolicyNamespaced refuses a hostSelector, as upstream's rule says", async () => {
+test("TracingPolicyNamespaced refuses a hostSelector, as upstream's rule does", async () => {
   const metadata = { name: "host", namespace: "default" };
   const { status, body } = await post(
     RESOURCES.TracingPolicyNamespaced,
@@ -286,8 +286,8 @@ test("TracingPolicyNamespaced refuses a hostSelector, as upstream's rule says", 
 });
 
 /**
- * The same 400 mutated policies to the API server and to the offline check: whoever accepts must not be alone. Nulls
- * are left out, which the two see differently on purpose: in a file they count as absent.
+ * Sends the same 400 mutated policies to the API server and to the offline check: both must accept, or both must
+ * refuse. Nulls are left out because the two differ there on purpose: in a file they count as absent.
  */
 test("the compiler's schema check refuses what the API server refuses, and nothing else", async () => {
   const objects = examples("valid").map(({ text }) => parse(text) as Any);
@@ -310,7 +310,7 @@ test("the compiler's schema check refuses what the API server refuses, and nothi
   assert.ok(tally.accepted > 40 && tally.refused > 40, JSON.stringify(tally));
 });
 
-/** What JSON transports, without null. */
+/** The value after a round trip through JSON, without nulls. */
 function withoutNulls(value: unknown): unknown {
   return JSON.parse(
     JSON.stringify(value, (_key, member: unknown) => {
@@ -363,7 +363,7 @@ describe("kubectl get", () => {
     assert.equal(cells(row).at(-1), "node b: attach fentry");
   });
 
-  test("knows upstream's short names and category", () => {
+  test("accepts upstream's short names and category", () => {
     assert.match(succeed("get", "tgtpn", "columns"), /^NAME +READY/);
     const all = succeed("get", "tetragon", "--all-namespaces", "-o", "name");
     assert.match(all, /^tracingpolicy\.cilium\.io\/columns$/m);
@@ -389,7 +389,7 @@ describe("kubectl get", () => {
     assert.equal(await generation(), 2);
   });
 
-  test("kubectl explain knows every field", () => {
+  test("kubectl explain describes every field", () => {
     assert.match(
       succeed("explain", "tracingpolicy.spec.kprobes.selectors.matchActions.rateLimit"),
       /Drops repetitions/,

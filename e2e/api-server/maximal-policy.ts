@@ -1,4 +1,4 @@
-/** Makes test data: objects that together set every field of a schema, to every word that it allows. */
+/** Makes test data: objects that together set every field of a schema, to every enum value that it allows. */
 import type { Structural } from "../../crds/schema/structural.ts";
 
 /** Members of which a rule allows only one; the numbered object sets the numbered one. */
@@ -7,7 +7,7 @@ const EXCLUSIVE = [
   ["addrs", "offsets", "symbols"],
 ];
 
-/** Paths of a schema that no object can set: a rule wants them absent. */
+/** Paths of a schema that no object can set, because a rule requires them to be absent. */
 const FORBIDDEN = /hostSelector\.match/;
 
 /** The numbered object of a schema; `set` collects the path of every field that is set. */
@@ -44,7 +44,7 @@ function makeObject(schema: Structural, number: number, set: Set<string>, path: 
   );
 }
 
-/** Every path and word that makeMaximal can set. */
+/** Every path and enum value that makeMaximal can set. */
 export function settablePaths(schema: Structural, path = ""): string[] {
   if (FORBIDDEN.test(path)) return [];
   const paths = [path || ".", ...(schema.enum ?? []).map((word) => `${path}=${word}`)];

@@ -1,6 +1,6 @@
 /**
  * The operator against a real API server, with the service account and the rights that manifests/base gives it;
- * the agents are simulated by writing what they write.
+ * the agents are simulated: the test writes their objects.
  *
  *   node --test e2e/api-server/operator.api-test.ts
  */
@@ -107,7 +107,7 @@ function readyIs(name: string, status: string, reason: string): Promise<PolicySt
   });
 }
 
-/** Hash of the ConfigMap with the highest revision: what an agent takes for wanted. */
+/** Hash of the ConfigMap with the highest revision, which is the one that agents attach. */
 async function wantedHash(): Promise<string> {
   const revision = (object: ConfigMap) => Number(object.metadata.annotations?.[LABELS.revision]);
   const newest = (await configMaps()).sort((a, b) => revision(a) - revision(b)).at(-1);
@@ -138,7 +138,7 @@ const attached = (name: string, hash: string, ...calls: string[]): Report => ({
   calls,
 });
 
-/** Counts how often a policy changes in the API: every change of its resource version comes by as an update. */
+/** Counts how often a policy changes in the API: every change of its resource version is an update. */
 async function countWrites(name: string): Promise<{ writes: () => number; stop: () => Promise<void> }> {
   let writes = 0;
   const logger = createLogger({ component: "test", level: "error" });
@@ -207,7 +207,7 @@ describe("a policy from apply to attached", () => {
     assert.equal(object?.metadata.annotations?.[LABELS.policyGeneration], "1");
   });
 
-  test("events tell the transitions, once each", async () => {
+  test("each transition is one Event", async () => {
     const [agent] = await startAgents("node-1");
     await applyPolicy("a", "sys_setuid");
     await readyIs("a", "False", "RollingOut");
@@ -230,7 +230,7 @@ describe("a policy from apply to attached", () => {
 });
 
 describe("nodes", () => {
-  test("a node that fails is named with its reason, whatever the others do", async () => {
+  test("a node that fails is named with its reason, whatever the state of the others", async () => {
     const [good, bad] = await startAgents("node-1", "node-2");
     await applyPolicy("a", "sys_setuid");
     await readyIs("a", "False", "RollingOut");
@@ -258,7 +258,7 @@ describe("nodes", () => {
     );
   });
 
-  test("an agent that cannot start is shown with what its container said", async () => {
+  test("an agent that cannot start is shown with the message of its container", async () => {
     const [agent] = await startAgents("node-1");
     const terminated = {
       exitCode: 1,
@@ -290,7 +290,7 @@ describe("nodes", () => {
     assert.equal(status.nodes.unavailable, 1);
   });
 
-  test("a node on which the agent finds no room is named with what the scheduler says", async () => {
+  test("a node without room for the agent is named with the scheduler's message", async () => {
     await startAgents("node-1");
     const full = new SimulatedAgent(admin, NAMESPACE, "node-2");
     await full.startUnscheduled("0/2 nodes are available: 1 Insufficient memory");
@@ -367,7 +367,7 @@ describe("edits", () => {
     await readyIs("a", "True", "Attached");
   });
 
-  test("an invalid edit says what is wrong, leaves the last good spec running, and is healed by a valid one", async () => {
+  test("an invalid edit is reported, leaves the last good spec running, and is resolved by a valid one", async () => {
     const [agent] = await startAgents("node-1");
     await applyPolicy("a", "sys_setuid");
     await readyIs("a", "False", "RollingOut");
@@ -414,7 +414,7 @@ describe("edits", () => {
   });
 });
 
-describe("a ConfigMap that somebody touches is put right", () => {
+describe("a ConfigMap that another client changes is repaired", () => {
   const tamperings: Record<string, (name: { namespace: string; name: string }) => Promise<unknown>> = {
     deleted: (name) => admin.delete(CONFIG_MAPS, name),
     "without its labels": (name) => admin.mergePatch(CONFIG_MAPS, name, { metadata: { labels: null } }, USER),
@@ -469,7 +469,7 @@ describe("a ConfigMap that somebody touches is put right", () => {
     });
   }
 
-  test("one that claims to be ours and is nobody's is removed", async () => {
+  test("one that has our labels but no policy is removed", async () => {
     const metadata = {
       namespace: NAMESPACE,
       name: "trigon-spec-0",
@@ -503,7 +503,7 @@ describe("deletion", () => {
     assert.equal(await admin.find(POLICIES, { name: "a" }), undefined);
   });
 
-  test("ends the policy at once where a finalizer keeps the object, which says so", async () => {
+  test("ends the policy at once if a finalizer keeps the object, and the status reports it", async () => {
     const [agent] = await startAgents("node-1");
     await applyPolicy("a", "sys_setuid");
     await readyIs("a", "False", "RollingOut");
@@ -520,7 +520,7 @@ describe("deletion", () => {
     await eventually(async () => assert.equal(await admin.find(POLICIES, { name: "a" }), undefined));
   });
 
-  test("that happened while the operator was away is made good at its start", async () => {
+  test("that happened while the operator was away is completed at its start", async () => {
     await applyPolicy("a", "sys_setuid");
     await readyIs("a", "Unknown", "NoNodes");
     await operator.stop();
@@ -545,13 +545,13 @@ describe("deletion", () => {
 });
 
 describe("status writes", () => {
-  test("an idle operator writes nothing, and its own writes give it nothing to do", async () => {
+  test("an idle operator writes nothing, and its own writes cause no work", async () => {
     const [agent] = await startAgents("node-1");
     await applyPolicy("a", "sys_setuid");
     await readyIs("a", "False", "RollingOut");
     await agent?.report(attached("a", await wantedHash(), "sys_setuid"));
     await readyIs("a", "True", "Attached");
-    await pause(1_500); // echoes of the last write
+    await pause(1_500); // updates caused by the last write
     const counter = await countWrites("a");
     const reconciles = await metric("trigon_operator_reconciles_total");
     const report = attached("a", await wantedHash(), "sys_setuid");
@@ -578,7 +578,7 @@ describe("status writes", () => {
     await counter.stop();
   });
 
-  test("a rollout over 150 nodes is a handful of writes, and the last one is right", async () => {
+  test("a rollout over 150 nodes takes a handful of writes, and the last one is right", async () => {
     const nodes = Array.from({ length: 150 }, (_, i) => `node-${i}`);
     const agents = await startAgents(...nodes);
     await applyPolicy("a", "sys_setuid");
@@ -593,7 +593,7 @@ describe("status writes", () => {
     await counter.stop();
   });
 
-  test("a status that somebody else wrote is corrected", async () => {
+  test("a status that another client wrote is corrected", async () => {
     await applyPolicy("a", "sys_setuid");
     const before = await readyIs("a", "Unknown", "NoNodes");
     await admin.mergePatch(
@@ -605,7 +605,7 @@ describe("status writes", () => {
     await eventually(async () => assert.deepEqual(await statusOf("a"), before));
   });
 
-  test("what another writer put into the status does not stay: a restored backup, a condition of its own", async () => {
+  test("additions of another writer to the status do not stay: a restored backup, a condition of its own", async () => {
     await applyPolicy("a", "sys_setuid");
     const before = await readyIs("a", "Unknown", "NoNodes");
     const lastTransitionTime = "2026-01-01T00:00:00Z";
@@ -629,7 +629,7 @@ describe("status writes", () => {
     assert.deepEqual(await statusOf("a"), before);
   });
 
-  test("lastTransitionTime moves only when the status flips", async () => {
+  test("lastTransitionTime changes only when the status does", async () => {
     const [first, second] = await startAgents("node-1", "node-2");
     await applyPolicy("a", "sys_setuid");
     const rolling = await readyIs("a", "False", "RollingOut");
@@ -650,7 +650,7 @@ test("everything goes on after a restart of the API server", async () => {
   await plane.restartApiServer();
   await agent?.report(attached("a", await wantedHash(), "sys_setuid"));
   await readyIs("a", "True", "Attached");
-  // An API server that has just started may forbid what its RBAC does not know yet, and a forbidden watch waits.
+  // An API server that has just started may refuse requests until it has read the RBAC rules; a refused watch waits.
   await eventually(() =>
     assert.deepEqual(
       Object.entries(operator.checks)
@@ -676,7 +676,7 @@ describe("the operator's rights", () => {
   for (const [question, answer] of Object.entries(answers)) {
     test(`${answer}: ${question}`, async () => {
       const account = `system:serviceaccount:${NAMESPACE}:trigon-operator`;
-      // can-i answers by its exit status, too.
+      // can-i reports the answer by its exit status, too.
       const said = await kubectl(plane, "auth", "can-i", ...question.split(" "), "--as", account).catch(
         () => "no",
       );

@@ -1,4 +1,4 @@
-/** An agent as the API server sees it: a Pod on a node and a TracingNode, written as the real one writes them. */
+/** An agent as the API server sees it: a Pod on a node and a TracingNode, written like those of a real agent. */
 import type { NodePolicyState } from "../../crds/conditions.ts";
 import { AGENT_COMPONENT, FIELD_MANAGERS, LABELS, type PolicyRef, TRACING_NODES } from "../../crds/names.ts";
 import type { KubeClient } from "../../lib/kube.ts";
@@ -7,7 +7,7 @@ import { type KubeObject, PODS } from "../../lib/resources.ts";
 const WRITER = { fieldManager: FIELD_MANAGERS.agent };
 const KUBELET = { fieldManager: "kubelet" };
 
-/** What the agent says about one policy. */
+/** The agent's report on one policy. */
 export interface Report {
   ref: PolicyRef;
   specHash: string;
@@ -31,14 +31,14 @@ export class SimulatedAgent {
     this.node = node;
   }
 
-  /** The DaemonSet controller and the kubelet have done their part. */
+  /** Creates the Pod as Ready, as the DaemonSet controller and the kubelet do. */
   async start(): Promise<void> {
     await this.#createPod({ nodeName: this.node });
     await this.setPodStatus({ phase: "Running", conditions: [{ type: "Ready", status: "True" }] });
     await this.#client.apply(TRACING_NODES, { metadata: { name: this.node } }, WRITER);
   }
 
-  /** The DaemonSet controller has made the Pod and the scheduler finds no room for it. */
+  /** Creates the Pod as one for which the scheduler finds no room. */
   async startUnscheduled(message: string): Promise<void> {
     const matchFields = [{ key: "metadata.name", operator: "In", values: [this.node] }];
     const required = { nodeSelectorTerms: [{ matchFields }] };
@@ -64,7 +64,7 @@ export class SimulatedAgent {
     await this.#client.mergePatch(PODS, this.#pod, { status }, { ...KUBELET, subresource: "status" });
   }
 
-  /** Everything that the agent knows: what is not in the list is not in the object afterwards. */
+  /** Writes the whole report: policies that are not in the list are not in the object afterwards. */
   async report(...reports: Report[]): Promise<void> {
     const policies = reports.map(({ ref, calls = [], ...rest }) => ({
       ...ref,
@@ -88,7 +88,7 @@ export class SimulatedAgent {
     );
   }
 
-  /** The Pod goes, the TracingNode stays: a drained node. */
+  /** Deletes the Pod but not the TracingNode, as on a drained node. */
   async leave(): Promise<void> {
     await this.#client
       .mergePatch(PODS, this.#pod, { metadata: { finalizers: null } }, KUBELET)
@@ -100,7 +100,7 @@ export class SimulatedAgent {
     });
   }
 
-  /** Pod and TracingNode go: the node was deleted. */
+  /** Deletes Pod and TracingNode, as if the node was deleted. */
   async vanish(): Promise<void> {
     await this.leave();
     await this.#client.delete(TRACING_NODES, { name: this.node });

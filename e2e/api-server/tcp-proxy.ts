@@ -1,7 +1,7 @@
-/** A TCP proxy that behaves as bad networks do. */
+/** A TCP proxy that behaves like a bad network. */
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
-/** What happens to bytes and connections is up to the test. */
+/** The test decides what happens to bytes and connections. */
 export interface TcpProxy {
   /** Where clients connect to; same scheme as the target. */
   readonly url: string;
@@ -9,7 +9,7 @@ export interface TcpProxy {
   accept(): void;
   /** Breaks every connection and refuses new ones. */
   refuse(): void;
-  /** Open connections stay open and pass nothing on, in no direction; new ones as well. */
+  /** Open and new connections stay open but pass nothing on, in either direction. */
   freeze(): void;
   close(): Promise<void>;
 }

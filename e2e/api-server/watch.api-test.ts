@@ -33,7 +33,7 @@ let plane: ControlPlane;
 let admin: KubeClient;
 let registry: Registry;
 let watch: ResourceWatch<KubeObject>;
-/** What the handlers were told makes up this copy: it must equal the store and the API. */
+/** A copy made from the calls of the handlers: it must equal the store and the API. */
 let copy: Map<string, string>;
 
 before(async () => {
@@ -97,7 +97,7 @@ function clientThrough(proxy: TcpProxy): Promise<KubeClient> {
   return clientWith({ url: proxy.url, caFile: plane.caFile }, plane.adminToken, "trigon-test");
 }
 
-/** Waits until what the handlers were told is what the API has. */
+/** Waits until that copy equals the objects in the API. */
 function caughtUp(): Promise<void> {
   return eventually(async () => {
     const objects = await admin.list(POD_TEMPLATES, { namespace: NAMESPACE });
@@ -110,7 +110,7 @@ function caughtUp(): Promise<void> {
   });
 }
 
-/** Watches that the API server itself has open, of everyone. */
+/** Watches that the API server has open, from all clients. */
 async function openAtServer(): Promise<number> {
   const { text } = await admin.transport.send({ method: "GET", path: "/metrics" });
   const line =
@@ -156,7 +156,7 @@ test("reads a list of many pages completely", async () => {
 });
 
 describe("restarts of the API server", () => {
-  test("with changes going on all the while: nothing is missed, and one watch is open", async () => {
+  test("during continuous changes: nothing is missed, and one watch is open", async () => {
     startWatch(admin);
     await watch.waitForSync();
     let isDone = false;
@@ -180,7 +180,7 @@ describe("restarts of the API server", () => {
     assert.ok((await counted("trigon_watch_restarts_total")) >= 3);
   });
 
-  test("what was deleted during an outage is told as deleted", async () => {
+  test("objects deleted during an outage are reported as deleted", async () => {
     await put("stays", "1");
     await put("goes", "1");
     startWatch(admin);
@@ -245,7 +245,7 @@ test("lists that are refused are tried again until they are allowed", async () =
   await caughtUp();
 });
 
-test("a connection that dies without a word is replaced by exactly one other, and nothing is missed", async (t) => {
+test("a connection that dies without notice is replaced by exactly one other, and nothing is missed", async (t) => {
   const proxy = await startTcpProxy(new URL(plane.url));
   t.after(() => proxy.close());
   startWatch(await clientThrough(proxy), {

@@ -1,8 +1,8 @@
 import { createServer } from "node:net";
 
 /**
- * Finds free TCP ports below the range that the kernel gives to clients (32768 and up): a client that retries while
- * its server restarts could otherwise be given the server's own port, and even connect to itself.
+ * Finds free TCP ports below the range that the kernel gives to clients (32768 and up). Otherwise a client that retries
+ * while its server restarts could get the server's own port, and even connect to itself.
  */
 export async function findFreePorts(count: number, address: string): Promise<number[]> {
   const ports = new Set<number>();

@@ -34,7 +34,7 @@ function tell(error: Error): undefined {
   process.stderr.write(`api-server: ${error.message}\n`);
 }
 
-/** Ctrl-C reaches the command through the terminal: it decides when to end, and the API server ends after it. */
+/** Ctrl-C reaches the command through the terminal. The command decides when to end; the API server ends after it. */
 function run(plane: ControlPlane, [program = "", ...args]: string[]): Promise<number> {
   const env = {
     ...process.env,

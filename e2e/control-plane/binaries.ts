@@ -1,6 +1,6 @@
 /**
- * Finds or builds the programs of a cluster. In this order: KUBEBUILDER_ASSETS, PATH (both only with a version that
- * fits), the cache, and a build from the Go modules beside this file.
+ * Finds or builds the programs of a cluster. It tries in this order: KUBEBUILDER_ASSETS, PATH (both only with a
+ * suitable version), the cache, and a build from the Go modules beside this file.
  */
 import { createHash } from "node:crypto";
 import { access, constants, mkdir, readFile, rename } from "node:fs/promises";
@@ -14,7 +14,7 @@ const KUBERNETES = { version: "v1.36.3", minor: "1.36" };
 interface GoModule {
   directory: string;
   flags: string[];
-  /** Told to people before a build from nothing. */
+  /** Printed before a first build. */
   estimate: string;
 }
 
@@ -42,7 +42,7 @@ interface Program {
   module: GoModule;
   package: string;
   versionArgs: string[];
-  /** What the version's text has to match for a program that is already there. */
+  /** Pattern that the output of an installed program's version must match. */
   fits: RegExp;
 }
 
@@ -80,13 +80,13 @@ const PROGRAMS = {
 /** A program that can be found or built. */
 export type ProgramName = keyof typeof PROGRAMS;
 
-/** What an API server alone needs. */
+/** Programs for an API server alone. */
 export const API_SERVER_PROGRAMS = ["etcd", "kube-apiserver", "kubectl"] as const satisfies ProgramName[];
 
-/** What a cluster with nodes needs. */
+/** Programs for a cluster with nodes. */
 export const CLUSTER_PROGRAMS = Object.keys(PROGRAMS) as ProgramName[];
 
-/** Absolute path of each program that was asked for. */
+/** Absolute path of each requested program. */
 export type Binaries<Name extends ProgramName = ProgramName> = Record<Name, string>;
 
 /** Finds each program, builds what is missing, and never downloads a binary. */
@@ -140,14 +140,14 @@ const isExecutable = (path: string) =>
     () => false,
   );
 
-/** Named by all that the binaries are made of, so that a new version never meets an old binary. */
+/** Named by a hash of all sources, so that a new version never uses an old binary. */
 async function cachePath(module: GoModule, environment: NodeJS.ProcessEnv): Promise<string> {
   const hash = createHash("sha256").update(module.flags.join(" "));
   for (const file of ["go.mod", "go.sum"]) hash.update(await readFile(join(module.directory, file)));
   return join(cacheDirectory(environment), "binaries", hash.digest("hex").slice(0, 16));
 }
 
-/** A lock keeps two sessions from compiling the same thing on the same cores; the second one finds Go's cache warm. */
+/** A lock prevents two runs from compiling the same program at once; the second one finds it in Go's cache. */
 async function build(module: GoModule, names: ProgramName[], environment: NodeJS.ProcessEnv): Promise<void> {
   const target = await cachePath(module, environment);
   const work = `${target}.${process.pid}`;

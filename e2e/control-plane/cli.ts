@@ -1,4 +1,4 @@
-/** `npm run cluster`: runs a command against a Kubernetes cluster with Trigon, made for it and ended with it. */
+/** `npm run cluster`: starts a Kubernetes cluster with Trigon, runs a command against it, and ends the cluster. */
 import { parseArgs } from "node:util";
 import { isKernelName, KERNEL_NAMES, type KernelName } from "../guest/kernels.ts";
 import { runInCluster } from "./session.ts";

@@ -12,7 +12,7 @@ import { waitFor } from "./daemon.ts";
 import { NETWORK, nodeAddresses, setUpNetwork } from "./network.ts";
 import { ClusterNode } from "./node.ts";
 
-/** What a cluster is made of; everything is on this machine already. */
+/** Parts of a cluster, all of them on this machine's disk. */
 export interface ClusterOptions {
   /** Kernel of each node; node-1 has the first. */
   kernels: KernelName[];
@@ -89,7 +89,7 @@ export class Cluster {
     const died = Promise.race(
       this.nodes.map(async ({ name, guest }) => {
         const end = await guest.ended;
-        throw new Error(`${name} went down: ${JSON.stringify(end)}`);
+        throw new Error(`${name} ended early: ${JSON.stringify(end)}`);
       }),
     );
     await Promise.race([died, this.#nodesReady()]);

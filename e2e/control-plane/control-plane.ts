@@ -29,21 +29,21 @@ export interface ControlPlaneOptions {
   controllers?: boolean;
   /** Further flags of kube-apiserver; later ones win. */
   apiServerArgs?: string[];
-  /** Used to find the binaries (default: this process's). */
+  /** Environment in which the binaries are searched (default: this process's). */
   environment?: NodeJS.ProcessEnv;
-  /** Told about a build that takes minutes (default: stderr). */
+  /** Prints progress of builds that take minutes (default: to stderr). */
   progress?: Progress;
 }
 
 /** A control plane that is up. */
 export interface ControlPlane {
   readonly url: string;
-  /** For tests that reach behind the API server. */
+  /** For tests that bypass the API server. */
   readonly etcdUrl: string;
   /** PEM file to verify the server with. */
   readonly caFile: string;
   readonly directory: string;
-  /** The admin's. */
+  /** Path of the admin's kubeconfig. */
   readonly kubeconfigPath: string;
   readonly adminToken: string;
   /** Directory with kubectl, for PATH. */
@@ -171,7 +171,7 @@ class RunningControlPlane implements ControlPlane {
     if (this.#options.directory === undefined) await rm(this.directory, { recursive: true, force: true });
   }
 
-  /** The certificate signs itself: the server makes it in its first start and keeps it over restarts. */
+  /** A self-signed certificate: the server makes it at its first start and keeps it over restarts. */
   async #isReady(): Promise<boolean> {
     const copied = await copyFile(join(this.directory, "certificates", "apiserver.crt"), this.caFile).then(
       () => true,
@@ -214,7 +214,7 @@ class RunningControlPlane implements ControlPlane {
 
 const controllerIdentity = (name: string): Identity => ({ user: `system:${name}`, groups: [] });
 
-/** Tests throw the data away: nothing has to reach the disk. */
+/** Tests discard the data, so nothing has to reach the disk. */
 function etcdArgs(directory: string, ports: Ports): string[] {
   const client = `http://127.0.0.1:${ports.etcd}`;
   const peer = `http://127.0.0.1:${ports.etcdPeer}`;

@@ -1,4 +1,4 @@
-/** Who may talk to the API server of a test, and the files that say so. */
+/** Users of a test's API server, and the files that define them. */
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ export const nodeIdentity = (name: string): Identity => ({
   groups: ["system:nodes"],
 });
 
-/** The identity that may do everything. */
+/** The identity with all rights. */
 export const ADMIN: Identity = { user: "admin", groups: ["system:masters"] };
 
 /** Writes the API server's token file; the returned tokens are by user name. */
@@ -39,7 +39,7 @@ export async function writeServiceAccountKeys(directory: string): Promise<void> 
   await writeFile(join(directory, "sa.pub"), publicKey);
 }
 
-/** Text of a kubeconfig with one context (YAML is a superset of JSON). */
+/** A kubeconfig with one context (YAML is a superset of JSON). */
 export function kubeconfig(server: { url: string; caPem: string }, user: string, token: string): string {
   return `${JSON.stringify(
     {

@@ -31,7 +31,7 @@ export class Daemon {
     const log = await open(logFile, "a");
     const child = spawn("setpriv", ["--pdeathsig", "KILL", program, ...args], {
       stdio: ["ignore", log.fd, log.fd],
-      // Ctrl-C in a terminal is meant for the command that uses the cluster.
+      // Ctrl-C in a terminal is for the command that uses the cluster.
       detached: true,
       ...(environment ? { env: environment } : {}),
     });
@@ -60,14 +60,14 @@ export class Daemon {
     throw new Error(`${this.name} ended (${this.#exited})\n${await this.log(20)}`);
   }
 
-  /** The last lines of what the program wrote. */
+  /** The last lines of the program's output. */
   async log(lines: number): Promise<string> {
     const text = await readFile(this.#options.logFile, "utf8").catch(() => "");
     return text.trimEnd().split("\n").slice(-lines).join("\n");
   }
 }
 
-/** Polls until the check holds; fails when the daemon ends before, or with `what` after the time. */
+/** Polls until the check is true; fails if the daemon ends before, or with `what` after the timeout. */
 export async function waitFor(
   what: string,
   timeoutMs: number,

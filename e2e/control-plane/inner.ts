@@ -11,7 +11,7 @@ import { type FromInner, type InnerPlan, REPORT, type ToInner } from "./session.
 
 const plan = JSON.parse(process.argv[2] ?? "") as InnerPlan;
 const progress = (line: string) => process.stderr.write(`${line}\n`);
-/** A kept cluster has nobody who reads its output any more. */
+/** A kept cluster has no reader for its output any more. */
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 
 const START_FAILED = 125;
@@ -28,7 +28,7 @@ process.on("message", (message: ToInner, handle) => {
 });
 process.on("disconnect", () => kept || end("SIGTERM"));
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  // Ctrl-C on a terminal has reached the command as well, which decides by itself when to end.
+  // Ctrl-C on a terminal has reached the command as well. The command decides when to end.
   process.on(signal, () => (signal === "SIGINT" && process.stdin.isTTY && command) || end(signal));
 }
 // Everything else in these namespaces ends with this process.
@@ -73,7 +73,7 @@ function runCommand({ environment }: Cluster): Promise<number> {
   });
 }
 
-/** Resolves never: a signal ends the session. */
+/** Never resolves: a signal ends the session. */
 async function keep({ plane }: Cluster, status: number): Promise<void> {
   const kubeconfig = join(plan.directory, "kubeconfig");
   await writeFile(kubeconfig, await hostKubeconfig(plane.kubeconfigPath), { mode: 0o600 });
@@ -82,7 +82,7 @@ async function keep({ plane }: Cluster, status: number): Promise<void> {
   await new Promise(() => {});
 }
 
-/** The certificate does not have the forwarded address: clients are told which name to expect. */
+/** The certificate does not contain the forwarded address: the kubeconfig names the one that it contains. */
 async function hostKubeconfig(path: string): Promise<string> {
   const config = JSON.parse(await readFile(path, "utf8"));
   for (const { cluster } of config.clusters) {

@@ -1,4 +1,4 @@
-/** Trigon in a test cluster, installed as a user does it. */
+/** Installs Trigon in a test cluster, as a user would. */
 import { resolve } from "node:path";
 import { DEFAULT_NAMESPACE } from "../../crds/names.ts";
 import { type Progress, step } from "../progress.ts";
@@ -19,7 +19,7 @@ export async function installTrigon(cluster: Cluster, progress: Progress): Promi
   );
 }
 
-/** The first attempt may be refused: an object of a kind whose CRD was created a moment ago is not known yet. */
+/** The first attempt may be refused: the API server may not serve a CRD yet that was created a moment ago. */
 async function apply(cluster: Cluster): Promise<void> {
   const attempt = () => cluster.kubectl("apply", "--server-side", "-k", OVERLAY);
   await attempt().catch(attempt);
@@ -38,7 +38,7 @@ async function count(cluster: Cluster, object: string, path: string): Promise<nu
   return Number(await cluster.kubectl(...args).catch(() => "0"));
 }
 
-/** Pods, their events and the ends of their logs, for people who ask why something did not work. */
+/** Pods, their events and the ends of their logs, to explain a failure. */
 export async function describeTrigon(cluster: Cluster, lines: number): Promise<string> {
   const show = (...args: string[]) => cluster.kubectl(...args).catch((error: Error) => `${error.message}\n`);
   const namespace = ["-n", DEFAULT_NAMESPACE];
@@ -58,7 +58,7 @@ export async function describeTrigon(cluster: Cluster, lines: number): Promise<s
   return parts.map((text) => lastLines(text, lines)).join("");
 }
 
-/** Events of the agents are for machines, and many. */
+/** Leaves out the events that agents export, because they are many. */
 function lastLines(text: string, count: number): string {
   const lines = text.split("\n").filter((line) => !line.startsWith('{"process_'));
   return lines.slice(-count - 1).join("\n");

@@ -1,7 +1,7 @@
 /** The network of a cluster, in a network namespace of its own: a bridge, and per node a tap device and a pod range. */
 import { runProgram } from "../guest/program.ts";
 
-/** Addresses that all parts agree on. */
+/** Addresses that all parts of a cluster use. */
 export const NETWORK = {
   bridge: "trigon0",
   /** The host's side of the bridge: gateway of the nodes, address of the API server. */

@@ -1,7 +1,7 @@
 /** Configuration of a node: containerd, its network plugin, kubelet, and the script that starts them. Pure. */
 import { NETWORK, type NodeAddresses } from "./network.ts";
 
-/** What differs between nodes and machines. */
+/** Settings that differ between nodes and machines. */
 export interface NodeSettings {
   name: string;
   addresses: NodeAddresses;
@@ -15,7 +15,7 @@ export interface NodeSettings {
   pauseImage: string;
 }
 
-/** File name -> text, to be written into the node's directory. */
+/** Contents by file name, to be written into the node's directory. */
 export function nodeFiles(settings: NodeSettings): Record<string, string> {
   return {
     "containerd.toml": containerdConfig(settings),
@@ -70,10 +70,10 @@ function kubeletConfig() {
     resolvConf: "/etc/resolv.conf",
     authentication: { anonymous: { enabled: true }, webhook: { enabled: false } },
     authorization: { mode: "AlwaysAllow" },
-    // The root file system is a RAM disk that cannot fill up by other people's files.
+    // The root file system is a RAM disk, so no other program can fill it.
     imageGCHighThresholdPercent: 100,
     evictionHard: { "memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%" },
-    // Seconds matter more than API calls in a test.
+    // In a test, speed matters more than the number of API calls.
     nodeStatusUpdateFrequency: "5s",
     syncFrequency: "10s",
     registryPullQPS: 0,

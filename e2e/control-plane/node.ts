@@ -20,7 +20,7 @@ export interface NodeOptions {
   addresses: NodeAddresses;
   /** For configuration and logs, on the host. */
   directory: string;
-  /** Text of the kubelet's kubeconfig. */
+  /** Contents of the kubelet's kubeconfig. */
   kubeconfig: string;
   binaries: Binaries<"kubelet" | "containerd">;
   /** A containerd root that has the images. */
@@ -29,7 +29,7 @@ export interface NodeOptions {
   cacheDir: string;
 }
 
-/** A node whose guest was started; the API server knows when it is Ready. */
+/** A node whose guest was started. Its Node object in the API server shows when it is Ready. */
 export class ClusterNode {
   readonly name: string;
   readonly kernel: KernelName;
@@ -58,7 +58,7 @@ export class ClusterNode {
       tmpfs: ["/var/lib/kubelet", "/var/log/pods", "/var/log/containers"],
       shares: [{ hostPath: options.directory, guestPath: GUEST_DIRECTORY }],
       keep: [options.imageStore],
-      // Ctrl-C in a terminal is meant for the command that uses the cluster.
+      // Ctrl-C in a terminal is for the command that uses the cluster.
       launcher: ["setsid"],
       stdout: sink,
       stderr: sink,
@@ -66,7 +66,7 @@ export class ClusterNode {
     return new ClusterNode(options, guest);
   }
 
-  /** The ends of what kubelet, containerd and the kernel wrote. */
+  /** The ends of the logs of kubelet, containerd and the kernel. */
   async logs(lines: number): Promise<string> {
     const parts = ["kubelet.log", "containerd.log", "node.log"].map(async (file) => {
       const text = await readFile(join(this.#directory, file), "utf8").catch(() => "");

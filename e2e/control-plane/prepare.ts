@@ -1,11 +1,11 @@
-/** What a cluster needs on this machine's disk; the only part that uses the network outside of the machine. */
+/** Finds or builds all files of a cluster; the only part that downloads. */
 import { cacheDirectory } from "../cache.ts";
 import { type KernelName, prepareKernel } from "../guest/kernels.ts";
 import { prepareImages } from "../image/build.ts";
 import type { Progress } from "../progress.ts";
 import { type Binaries, CLUSTER_PROGRAMS, findBinaries } from "./binaries.ts";
 
-/** Paths of what was prepared; plain data, so that it can be handed to another process. */
+/** Paths of the prepared files; plain data, so that they can be passed to another process. */
 export interface Prepared {
   cacheDir: string;
   binaries: Binaries;

@@ -8,7 +8,7 @@ import type { KernelName } from "../guest/kernels.ts";
 import type { Progress } from "../progress.ts";
 import { type Prepared, prepareCluster } from "./prepare.ts";
 
-/** What to bring up and what to run. */
+/** The cluster to start and the command to run. */
 export interface SessionOptions {
   /** Kernel of each node. */
   kernels: KernelName[];
@@ -19,7 +19,7 @@ export interface SessionOptions {
   progress: Progress;
 }
 
-/** What the inner half is started with. */
+/** Arguments of the inner half. */
 export interface InnerPlan extends Prepared {
   kernels: KernelName[];
   command: string[];
@@ -29,7 +29,7 @@ export interface InnerPlan extends Prepared {
   hostPort?: number;
 }
 
-/** In the session's directory: what the inner half writes when something failed. */
+/** File in the session's directory that the inner half writes after a failure. */
 export const REPORT = "report.txt";
 
 /** To the inner half. The listening socket of the host's network travels with `forward`. */
@@ -57,7 +57,7 @@ export async function runInCluster(options: SessionOptions): Promise<number> {
   return status;
 }
 
-/** Why something failed stays readable; keys and data go. */
+/** Keeps logs and reports, and removes keys and data. */
 async function removeAllButReport(directory: string): Promise<void> {
   const names = await readdir(directory).catch((): string[] => []);
   for (const name of names.filter((each) => each !== REPORT)) {
@@ -137,7 +137,7 @@ function whenKept(inner: ChildProcess, progress: Progress): Promise<number> {
   });
 }
 
-/** unshare itself holds signals back while it waits: it is its child that has to get them. */
+/** unshare blocks signals while it waits, so they are sent to its child. */
 async function innerPid(inner: ChildProcess): Promise<number> {
   return Number((await readFile(`/proc/${inner.pid}/task/${inner.pid}/children`, "utf8")).trim());
 }

@@ -27,7 +27,7 @@ test("ids, times, reference counts and the order of processes do not count", () 
   expect(compareEvents(want, got)).toMatchObject({ equal: 3, differences: [] });
 });
 
-test("what our events have beyond Tetragon's does not count", () => {
+test("fields that Tetragon does not have do not count", () => {
   const got = JSON.parse(kprobe(5, "x", 0, { security_label: "unconfined" }));
   got.process_kprobe.credential_change = { changed: ["uid"] };
   expect(compareEvents(kprobe(5, "x", 0), JSON.stringify(got))).toMatchObject({ equal: 1, differences: [] });
@@ -62,7 +62,7 @@ test.each(Object.entries(cases))("%s is a difference", (_name, [want, got, diffe
   expect(compareEvents(want, got).differences.join("\n")).toContain(difference);
 });
 
-test("types and a process flag choose what takes part", () => {
+test("types and a process flag select the events to compare", () => {
   const host = kprobe(5, "x", 0, { flags: "execve" });
   const exit = JSON.stringify({ process_exit: { process: { pid: 5, flags: "execve inInitTree" } } });
   const result = compareEvents(lines(host, exit, kprobe(6, "y", 1)), kprobe(6, "y", 1), {

@@ -1,10 +1,10 @@
 /**
  * Compares two export files of the same load, event by event: `node e2e/golden/compare.ts WANT.jsonl GOT.jsonl`.
  *
- * What differs between two runs of one load is replaced before: exec ids by their place among the images of their
- * pid, pids, times and namespace inodes by a word; reference counts, node and policy names are left out, and so is what
- * our events have beyond Tetragon's. Events of one process are compared in their order; events of different processes
- * have none.
+ * Values that differ between two runs of one load are replaced first: an exec id by the number of the image among those
+ * of its pid; pids, times and namespace inodes by placeholders. Reference counts, node names, policy names and fields
+ * that Tetragon does not have are left out. Events of one process are compared in order; the order of events of
+ * different processes does not count.
  * Exit status 0: equal; 1: different; 2: usage.
  */
 import { readFileSync } from "node:fs";
@@ -14,16 +14,16 @@ import { fileURLToPath } from "node:url";
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 type JsonObject = { [key: string]: Json };
 
-/** What a comparison found. */
+/** Result of a comparison. */
 export interface Comparison {
   /** Events by type in both files. */
   counts: Record<string, { want: number; got: number }>;
   equal: number;
-  /** One text per event that differs, is missing or is too much. */
+  /** One message per event that differs, is missing or is unexpected. */
   differences: string[];
 }
 
-/** Which events take part. */
+/** Selects the events to compare. */
 export interface CompareOptions {
   /** Event types, for example `process_kprobe`; absent: all. */
   types?: string[];
@@ -77,7 +77,7 @@ function readEvents(text: string, options: CompareOptions): Event[] {
   return events;
 }
 
-/** exec ids become the number of the image among its pid's, parent ids whether they are the shown parent's. */
+/** An exec id becomes the image's number among its pid's; a parent id becomes whether it is the shown parent's. */
 function nameIds(body: JsonObject, images: Map<number, string[]>): void {
   const process = body.process as JsonObject | undefined;
   const parent = body.parent as JsonObject | undefined;
@@ -103,7 +103,7 @@ const IGNORED = new Set(["refcnt", "node_name", "policy_name", "credential_chang
 /** The inode of the initial user namespace is the same in every kernel. */
 const INITIAL_USER_NS = 4_026_531_837;
 
-/** Replaces what differs between runs; the order of keys stays and counts. */
+/** Replaces values that differ between runs; the order of keys is kept and compared. */
 function normalise(value: Json): Json {
   if (Array.isArray(value)) return value.map(normalise);
   if (value === null || typeof value !== "object") return value;
@@ -128,7 +128,7 @@ function groupByProcess(events: Event[]): Event[][] {
   return [...groups.values()];
 }
 
-/** One load starts its processes in one order; one that only one of the files has must not shift the others. */
+/** One load starts its processes in one order. A process that only one file has must not shift the others. */
 function pairProcesses(want: Event[][], got: Event[][]): [name: string, want: Event[], got: Event[]][] {
   const pairs: [string, Event[], Event[]][] = [];
   const rows = commonLengths(want.map(signature), got.map(signature));
@@ -152,12 +152,12 @@ function pairProcesses(want: Event[][], got: Event[][]): [name: string, want: Ev
   return pairs;
 }
 
-/** What a process executes. */
+/** The program of a process. */
 function signature(group: Event[]): string {
   return [...new Set(group.map(({ binary }) => binary))].join(" ");
 }
 
-/** Length of the longest common subsequence of what follows positions i and j. */
+/** Length of the longest common subsequence from positions i and j on. */
 function commonLengths(want: string[], got: string[]): number[][] {
   const rows = Array.from({ length: want.length + 1 }, () => new Array<number>(got.length + 1).fill(0));
   const at = (i: number, j: number) => rows[i]?.[j] ?? 0;

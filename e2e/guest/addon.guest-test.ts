@@ -1,5 +1,5 @@
 /**
- * The addon where it matters: clones attached by fentry, fexit, kprobe, LSM and tracepoint on a real kernel.
+ * The addon on a real kernel: clones attached by fentry, fexit, kprobe, LSM and tracepoint.
  *
  *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/addon.guest-test.ts
  */
@@ -214,7 +214,7 @@ test("a kprobe on a function that does not exist names it", () => {
   );
 });
 
-test("a kprobe where the kernel allows none is refused with an errno", () => {
+test("a kprobe on a function that allows none is refused with an errno", () => {
   const error = bpfError(() => attachKprobe("exc_int3", 15));
   assert.match(error.message, /^attach kprobe exc_int3: E(INVAL|OPNOTSUPP|NOENT)/);
 });

@@ -1,4 +1,4 @@
-/** The agent as its user runs it: a process with flags, a log, an export file and an exit status. */
+/** The agent as a user runs it: a process with flags, a log, an export file and an exit status. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
@@ -14,7 +14,7 @@ export type ExportedEvent = Record<string, unknown> & { time: string; node_name:
 /** A running agent. */
 export interface AgentProcess {
   readonly pid: number;
-  /** What it has logged so far. */
+  /** Its log so far. */
   log(): string;
   /** Every event so far. */
   events(): Promise<ExportedEvent[]>;
@@ -24,14 +24,14 @@ export interface AgentProcess {
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
-/** What an agent that ended said. */
+/** Exit status and output of an agent that has ended. */
 export interface AgentEnd {
   status: number | null;
   stdout: string;
   stderr: string;
 }
 
-/** Starts an agent and resolves when it is ready; rejects with its log when it does not get so far. */
+/** Starts an agent and resolves when it is ready; rejects with its log otherwise. */
 export async function startAgent(exportFile: string, flags: readonly string[]): Promise<AgentProcess> {
   const child = spawnAgent([...flags, "--export-filename", exportFile, "--metrics-server", SERVER]);
   const output = collectOutput(child);
@@ -67,7 +67,7 @@ function collectOutput(child: ChildProcess): { stdout: string; stderr: string } 
   return output;
 }
 
-/** Starts an agent with these flags only; resolves when its log says that it is ready. */
+/** Starts an agent with these flags only; resolves when its log reports that it is ready. */
 export async function startBareAgent(flags: readonly string[]): Promise<BareAgent> {
   const child = spawnAgent(flags);
   const output = collectOutput(child);
@@ -92,7 +92,7 @@ export async function startBareAgent(flags: readonly string[]): Promise<BareAgen
 export interface BareAgent {
   isRunning(): boolean;
   signal(signal: NodeJS.Signals): void;
-  /** Nobody reads its log any more. */
+  /** Closes the reading end of its log. */
   closeLog(): void;
   end(signal: NodeJS.Signals): Promise<AgentEnd>;
 }

@@ -1,5 +1,5 @@
 /**
- * The agent as a command: what it says and how it ends. No kernel has a part in that.
+ * The agent as a command: its output and its exit status, which are the same on every kernel.
  *
  *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/agent.one-guest-test.ts
  */
@@ -49,7 +49,7 @@ test("on a kernel without BTF it ends with status 3 and names the kernel option"
   assert.match(stderr, /this node cannot trace: .*CONFIG_DEBUG_INFO_BTF=y/);
 });
 
-test("with flags for neither files nor servers it runs until it is told to stop, and writes events to stdout", async () => {
+test("with flags for neither files nor servers it runs until a signal stops it, and writes events to stdout", async () => {
   const agent = await startBareAgent([]);
   await once(spawn("true"), "exit");
   await delay(1000);
@@ -64,10 +64,10 @@ test("with flags for neither files nor servers it runs until it is told to stop,
   assert.ok(lines.some((event) => event.process_exec?.process.binary === "/usr/bin/true"));
 });
 
-test("a log that nobody reads any more does not end it", async () => {
+test("a log without a reader does not end it", async () => {
   const agent = await startBareAgent(["--export-filename", "/dev/null"]);
   agent.closeLog();
-  const { status } = await agent.end("SIGTERM"); // of which it logs a line
+  const { status } = await agent.end("SIGTERM"); // it logs a line about the signal
   assert.equal(status, 0);
 });
 
@@ -97,7 +97,7 @@ spec: { kprobes: [{ call: commit_creds, syscall: false, args: [{ index: 0, type:
   assert.match(stderr, /TracingPolicy\/first: Attached[\s\S]*TracingPolicy\/second: Attached/);
 });
 
-test("what was seen before the end is exported, also when it is more than the export's queue holds", async () => {
+test("events of before the end are exported, even if they exceed the export's queue", async () => {
   const policy = join(directory, "setfsuid.yaml");
   await writeFile(
     policy,

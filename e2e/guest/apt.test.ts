@@ -38,7 +38,7 @@ const SECURITY: AptSource = { uri: "http://mirror.example/security", suites: ["b
 const VENDOR: AptSource = { uri: "http://vendor.example/apt", suites: ["vendor-bookworm"] };
 
 const cases: Record<string, { sources: AptSource[]; want: Mirrors | undefined }> = {
-  "the main and the security archive are told apart by suite": {
+  "the main and the security archive are distinguished by suite": {
     sources: [VENDOR, SECURITY, DEBIAN],
     want: { main: DEBIAN.uri, security: SECURITY.uri },
   },

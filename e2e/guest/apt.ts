@@ -1,6 +1,6 @@
 /**
- * A private apt directory: packages of other Debian releases are fetched from the machine's own mirror, and verified
- * as apt verifies them, without touching the machine's package lists.
+ * A private apt directory. apt fetches packages of other Debian releases from the machine's own mirror and verifies
+ * them, without changing the machine's package lists.
  */
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -14,13 +14,13 @@ export interface AptSource {
   suites: string[];
 }
 
-/** Where Debian's main archive and its security archive are reached from this machine. */
+/** Mirrors of Debian's main archive and security archive that this machine uses. */
 export interface Mirrors {
   main: string;
   security?: string;
 }
 
-/** The package as apt describes it. */
+/** apt's description of a package. */
 export interface Package {
   name: string;
   version: string;
@@ -49,7 +49,7 @@ export function parseDeb822(text: string): AptSource[] {
     });
 }
 
-/** Picks the mirrors that serve the release the machine runs; other vendors' archives never carry its codename alone. */
+/** Picks the mirrors that serve the machine's release; a suite of another vendor never has just its codename. */
 export function pickMirrors(sources: AptSource[], codename: string): Mirrors | undefined {
   const serving = (suite: string) => sources.find(({ suites }) => suites.some((name) => name === suite))?.uri;
   const main = serving(codename) ?? serving("stable");
@@ -95,7 +95,7 @@ export class AptSuite {
     await mkdir(join(this.#directory, "cache/archives/partial"), { recursive: true });
     const withSecurity = this.#sources(mirrors, mirrors.security !== undefined && this.#suite !== "sid");
     await writeFile(this.#sourcesFile, withSecurity);
-    // A release that left support may be gone from the security archive: its last kernel is in the main one.
+    // The security archive drops a release at the end of its support; its last kernel is in the main archive.
     await this.#apt("apt-get", ["update"]).catch(async () => {
       await writeFile(this.#sourcesFile, this.#sources(mirrors, false));
       await this.#apt("apt-get", ["update"]);

@@ -32,7 +32,7 @@ const OPTIONS = {
 } as const;
 
 process.exitCode = await main(process.argv.slice(2));
-// A terminal or pipe on stdin would keep the process alive.
+// An open stdin would keep the process alive.
 process.stdin.unref?.();
 
 async function main(args: string[]): Promise<number> {

@@ -1,6 +1,6 @@
 /**
- * Policies as people write them for Tetragon on a real kernel: each hook is attached, or its status says what this
- * kernel lacks, and they post, kill and stay silent as they are described.
+ * Policies as people write them for Tetragon on a real kernel: each hook is attached, or its status names what this
+ * kernel lacks. They post, kill and stay silent as described.
  *
  *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/compat.guest-test.ts
  */
@@ -37,14 +37,14 @@ function withHooks(spec: HookSpec, use: (hooks: AttachedHook[]) => void): void {
   }
 }
 
-/** What is done while a policy is loaded, and what it posts. */
+/** What runs while a policy is loaded, and what the policy posts. */
 interface Trigger {
   steps: string[];
   /** All hits of the program and its children, as describeHit() has them. */
   posts: string[];
-  /** That count; all if nothing is said. */
+  /** The hits that count; by default all. */
   of?: RegExp;
-  /** Exit status, or the signal that ends the program; 0 if nothing is said. */
+  /** Exit status, or the signal that ends the program; by default 0. */
   ends?: number | NodeJS.Signals;
 }
 
@@ -151,7 +151,7 @@ const TRIGGERS: Record<string, Trigger[]> = {
     },
     { steps: [AS_USER], of: /^commit_creds/, posts: [] },
     {
-      // access(2) looks with the real ids.
+      // access(2) checks with the real ids.
       steps: [calls("setresuid", 1000, 0, 0), "fork", calls("access", "@/etc/hostname", 4)],
       of: /^override_creds\(cred of 1000/,
       posts: since(6, 14) ? [] : ["override_creds(cred of 1000)"],
@@ -251,7 +251,7 @@ describe(`policies for Tetragon on ${release()}`, () => {
   for (const name of NAMES) {
     test(name, () => {
       const triggers = TRIGGERS[name];
-      assert.ok(triggers, "no row says what it does");
+      assert.ok(triggers, "no row describes it");
       const result = compilePolicy(parse(readFileSync(fileOf(name), "utf8")));
       assert.ok(result.ok, JSON.stringify(result));
       withHooks(result.spec, (hooks) => {

@@ -67,7 +67,7 @@ test("has the kernel's BTF and its modules", () => {
   assert.ok(existsSync("/sys/module/dummy"));
 });
 
-test("has the file systems that agents look at, and none of the host", () => {
+test("has the file systems that agents read, and none of the host", () => {
   const types = new Map(mounts().map(([, path, type]) => [path, type]));
   const want = {
     "/": "overlay",
@@ -94,7 +94,7 @@ test("makes cgroups", () => {
   rmdirSync("/sys/fs/cgroup/made-by-test");
 });
 
-test("reaches itself over loopback and nobody else", async () => {
+test("reaches itself over loopback and no other machine", async () => {
   assert.deepEqual(Object.keys(networkInterfaces()), ["lo"]);
   const server = createServer((socket) => socket.end("hello")).listen(0, "127.0.0.1");
   await new Promise((listening) => server.once("listening", listening));

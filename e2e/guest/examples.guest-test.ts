@@ -1,7 +1,6 @@
 /**
- * What the compiler accepts loads: every hook of the examples, and of policies made of their parts, is attached, or its
- * status says in words what the kernel lacks. The verifier has nothing to say. The other examples have tests of their
- * own.
+ * Policies that the compiler accepts load: every hook of the examples, and of policies made of their parts, is attached,
+ * or its status names what the kernel lacks. The verifier refuses none. The other examples have tests of their own.
  *
  *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/examples.guest-test.ts
  */
@@ -60,7 +59,7 @@ function tryMixed(def: HookDef): HookStatus {
   const { state, reason = "", message = "" } = hook.status;
   if (state === "Attached") return hook.status;
   assert.ok(REASONS.includes(reason), `${def.call}: ${reason}: ${message}: ${JSON.stringify(def)}`);
-  assert.match(message, /.{10}/, `${def.call}: ${reason} says no more`);
+  assert.match(message, /.{10}/, `${def.call}: ${reason} has no message`);
   return hook.status;
 }
 

@@ -1,5 +1,5 @@
 /**
- * What an exec gains by the file's mode and capabilities, also where root is somebody else outside.
+ * Privileges that an exec gains by the file's mode and capabilities, also inside user namespaces.
  *
  *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/exec-privileges.guest-test.ts
  */
@@ -38,7 +38,7 @@ function program(name: string, mode: number, owner = 0): string {
   return file;
 }
 
-/** What the last exec of a file gained. */
+/** Privileges that the last exec of a file gained. */
 function gained(file: string, trigger: () => unknown): number {
   engine.takeRecords();
   trigger();

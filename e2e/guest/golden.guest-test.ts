@@ -1,5 +1,5 @@
 /**
- * What changes credentials is told, completely and rightly: a program makes a known sequence of calls in a pid
+ * Changes of credentials are reported completely and correctly: a program makes a known sequence of calls in a pid
  * namespace of its own, and the export file has exactly the events that belong to it.
  *
  *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/golden.guest-test.ts
@@ -36,7 +36,7 @@ interface Step {
 
 const ROOT_IDS: Ids = { uid: 0, gid: 0, euid: 0, egid: 0, suid: 0, sgid: 0, fsuid: 0, fsgid: 0 };
 
-/** From root to nobody, with some detours. */
+/** Steps from root to an unprivileged user, with some detours. */
 const STEPS: Step[] = [
   { step: "setuid:0", result: "0", args: [0], ids: {}, effective: "all" },
   { step: "setgid:7", result: "0", args: [7], ids: { gid: 7, egid: 7, sgid: 7, fsgid: 7 }, effective: "all" },
@@ -149,7 +149,7 @@ before(async () => {
 });
 after(() => agent?.stop("SIGKILL"));
 
-/** Runs change-ids as the first process of a pid namespace; resolves when the agent has told of its end. */
+/** Runs change-ids as the first process of a pid namespace; resolves when its exit has been exported. */
 async function trigger(steps: string[], binary = program): Promise<string> {
   const exitsBefore = exitsOf(await agent.events(), "change-ids").length;
   const text = await runProgram("unshare", ["--pid", "--fork", "--mount-proc", binary, ...steps], {
@@ -176,7 +176,7 @@ function kprobesOf(all: ExportedEvent[]): Kprobe[] {
 
 const ofPolicy = (all: Kprobe[], name: string) => all.filter((kprobe) => kprobe.policy_name === name);
 
-test("the program did what the table says", () => {
+test("the program did what the table describes", () => {
   assert.deepEqual(
     output.trim().split("\n"),
     STEPS.map(({ step, result }) => `${step} = ${result}`),
@@ -204,7 +204,7 @@ test("each watched system call is one event with its arguments, in order, failed
 describe("each commit of credentials", () => {
   const commits = STEPS.filter(({ ids }) => ids);
 
-  test("is one event: that of the exec, told of the program that executes, then one per change", () => {
+  test("is one event: one for the exec, by the program that executes, then one per change", () => {
     const got = ofPolicy(kprobes, "every.commit");
     assert.equal(got.length, 1 + commits.length);
     assert.equal(got[0]?.process.binary, "/usr/bin/unshare");
@@ -235,7 +235,7 @@ describe("each commit of credentials", () => {
     }
   });
 
-  test("tells changes apart that the new credentials alone do not show", () => {
+  test("distinguishes changes that the new credentials alone do not show", () => {
     const got = ofPolicy(kprobes, "every.commit").slice(1);
     const changeOf = (name: string) =>
       got[commits.findIndex(({ step }) => step === name)]?.credential_change as CredentialChange;
@@ -292,7 +292,7 @@ function checkCredentials(
     assert.ok(!has.includes("CAP_CHOWN") && has.includes("CAP_SYS_ADMIN"), step);
 }
 
-test("every event says which process it is about, and which process started that", () => {
+test("every event names its process, and the process that started it", () => {
   const exec = events.find((event) => execOf(event)?.process.binary === program)?.process_exec as Exec;
   assert.equal(exec.process.arguments, STEPS.map(({ step }) => step).join(" "));
   assert.equal(exec.process.cwd, directory);
@@ -326,7 +326,7 @@ function withoutCount(process: Process): Process {
   return rest;
 }
 
-test("a set-user-id program is told with the credentials that it gains", async () => {
+test("a set-user-id program is reported with the credentials that it gains", async () => {
   const setuidProgram = join(directory, "suid-change-ids");
   await copyFile(program, setuidProgram);
   await chmod(setuidProgram, 0o4755);
@@ -347,7 +347,7 @@ test("a set-user-id program is told with the credentials that it gains", async (
   assert.equal(fresh.length, 5);
 });
 
-test("nothing outside a pid namespace is told by policies that exclude the host", async () => {
+test("policies that exclude the host post nothing outside a pid namespace", async () => {
   const count = kprobesOf(await agent.events()).length;
   await runProgram(program, ["setuid:0", `setresuid:${NOBODY}:${NOBODY}:${NOBODY}`], { cwd: directory });
   await trigger(["setuid:0"]);

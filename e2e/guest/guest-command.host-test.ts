@@ -1,5 +1,5 @@
 /**
- * `npm run guest` as its callers see it: streams, exit status, signals, and what of a guest reaches the host.
+ * `npm run guest` as its callers see it: streams, exit status, signals, and changes to the host's files.
  *
  *   node --test e2e/guest/guest-command.host-test.ts
  */
@@ -15,7 +15,7 @@ import { DEFAULT_KERNEL, prepareKernel } from "./kernels.ts";
 const CLI = join(import.meta.dirname, "cli.ts");
 const scratch = mkdtempSync("/tmp/guest-command-");
 
-/** The first guest of a machine tells of the download on stderr. */
+/** The first guest on a machine reports the download on stderr. */
 before(async () => {
   await prepareKernel(DEFAULT_KERNEL, cacheDirectory(process.env), () => {});
 });
@@ -79,7 +79,7 @@ test("passes megabytes of binary data through both ways, to the last byte", asyn
   assert.ok(stdout.equals(data), `${stdout.length} of ${data.length} bytes`);
 });
 
-test("ends with the command, whatever that has left running", async () => {
+test("ends with the command, even if processes of it still run", async () => {
   const { status, stdout } = await end(start(["sh", "-c", "sleep 1000 & echo started"]));
   assert.deepEqual({ status, stdout: stdout.toString() }, { status: 0, stdout: "started\n" });
 });
@@ -94,7 +94,7 @@ test("runs in the same directory; only a share keeps what is written", async () 
   assert.ok(!existsSync(join(scratch, "lost")));
 });
 
-test("says what a shell says of a command that does not exist or was killed", async () => {
+test("reports a command that does not exist or was killed as a shell does", async () => {
   const missing = await end(start(["/no/such/command"]));
   assert.equal(missing.status, 127, missing.stderr);
   const killed = await end(start(["sh", "-c", "kill -KILL $$"]));
@@ -123,7 +123,7 @@ test("Ctrl-C ends the guest and leaves nothing behind", async () => {
   assert.deepEqual(descendants(), []);
 });
 
-test("refuses what it does not know", async () => {
+test("refuses unknown options and kernels", async () => {
   const { status, stderr } = await end(start(["--kernel", "4.19", "--", "true"]));
   assert.equal(status, 2);
   assert.match(stderr, /--kernel 4\.19: one of 5\.10, 6\.1, 6\.12, latest/);

@@ -4,7 +4,7 @@ import { keptPaths } from "./guest.ts";
 import { kernelPayload } from "./kernel-image.ts";
 import { quote } from "./session.ts";
 
-describe("words reach the shell of the guest as they are", () => {
+describe("arguments reach the shell of the guest unchanged", () => {
   test.each(["plain", "two words", "it's", '$HOME `id` \\ "', "", "new\nline", "*", "ü"])("%j", (word) => {
     const output = execFileSync("sh", ["-c", `printf %s ${quote(word)}`], { encoding: "utf8" });
     expect(output).toBe(word);
@@ -19,18 +19,18 @@ describe("kept paths", () => {
     ]);
   });
 
-  test("do not repeat what is inside of another", () => {
+  test("leave out a path inside another one", () => {
     expect(keptPaths(["/tmp/a/b", "/tmp/a", "/tmp/a", "/tmp/ab"])).toEqual(["/tmp/a", "/tmp/ab"]);
   });
 
-  test("never are the whole directory", () => {
+  test("are never the whole directory", () => {
     expect(keptPaths(["/tmp", "/tmp/", "/run"])).toEqual([]);
   });
 });
 
-test("the compressed kernel lies where the boot protocol says, without its size", () => {
+test("the compressed kernel is found by the boot protocol's offsets, without its size", () => {
   const image = Buffer.alloc(4096);
-  image[0x1f1] = 2; // setup sectors: code begins at 3 * 512
+  image[0x1f1] = 2; // setup sectors: the code begins at 3 * 512
   image.writeUInt32LE(100, 0x248);
   image.writeUInt32LE(14, 0x24c);
   image.write("compressedSIZE", 3 * 512 + 100);

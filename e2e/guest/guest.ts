@@ -26,11 +26,11 @@ export type GuestEnd =
 /** A guest that was started. */
 export interface Guest {
   readonly kernel: Kernel;
-  /** Settles when the command starts: the guest is up and its setup is over. Never settles if it does not get there. */
+  /** Settles when the command starts: the guest runs and its setup is done. Never settles if the setup fails. */
   readonly started: Promise<void>;
-  /** Settles when the guest is gone and all of its output has been handed over; never rejects. */
+  /** Settles when the guest has ended and all of its output has been passed on; never rejects. */
   readonly ended: Promise<GuestEnd>;
-  /** The end of what the kernel and the setup wrote on the console. */
+  /** The end of the console output of kernel and setup. */
   console(): string;
   /** Ends the guest at once; idempotent. */
   kill(): Promise<void>;
@@ -93,7 +93,7 @@ async function writeSession(
   );
 }
 
-/** Paths below the directories that are fresh in the guest, without those that another one contains. */
+/** The paths below /tmp and /run, which are fresh in the guest, without paths inside others. */
 export function keptPaths(paths: string[]): string[] {
   const hidden = [...new Set(paths)].filter((path) => /^\/(tmp|run)\/./.test(path));
   return hidden.filter((path) => !hidden.some((other) => path.startsWith(`${other}/`)));
@@ -152,7 +152,7 @@ class RunningGuest implements Guest {
       options.stdin?.unpipe();
       mapPorts(ports, (port) => port.close());
       await rm(session, { recursive: true, force: true });
-      return this.#end ?? { kind: "failed", message: `the guest went down before the command ended: ${how}` };
+      return this.#end ?? { kind: "failed", message: `the guest ended before the command did: ${how}` };
     });
   }
 
@@ -165,7 +165,7 @@ class RunningGuest implements Guest {
     await this.ended;
   }
 
-  /** Nothing in a guest outlives the command: there is nothing to shut down in order. */
+  /** Kills QEMU: when the command has ended, nothing needs a clean shutdown. */
   #finish(end: GuestEnd): void {
     this.#end ??= end;
     this.#qemu.kill("SIGKILL");
@@ -189,7 +189,7 @@ class RunningGuest implements Guest {
 }
 
 function describeEnd(status: number | null, signal: NodeJS.Signals | null): string {
-  if (signal) return `somebody killed QEMU (${signal})`;
+  if (signal) return `QEMU was killed (${signal})`;
   return status === 0 ? "power off, reboot or panic" : `QEMU ended with status ${status}`;
 }
 

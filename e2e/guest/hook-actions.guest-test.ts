@@ -1,5 +1,5 @@
 /**
- * What hooks do besides telling: signals, overrides, in both modes, what they count, and stack traces.
+ * Actions of hooks: signals, overrides, both modes, counters, and stack traces.
  *
  *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/hook-actions.guest-test.ts
  */
@@ -29,7 +29,7 @@ const onPrctl = (call: string, ...selectors: SelectorDef[]): HookDef =>
   makeHookOn(call, { args: makeArgs("int"), selectors });
 const PRCTL = `${NR.prctl}:36:0`;
 
-/** Runs `act` under a hook: how it ended, and what was told of it. */
+/** Runs `act` under a hook; returns how it ended, and its hits. */
 function under(def: HookDef, steps: string, mode: Mode = "enforce") {
   const hook = engine.engine.attach(def, mode);
   assert.equal(hook.status.state, "Attached", hook.status.message);
@@ -57,12 +57,12 @@ describe("Sigkill", () => {
     assert.deepEqual([signal, told], ["SIGKILL", [3]]);
   });
 
-  test("leaves those alone that the filters do not match", () => {
+  test("leaves processes alone that the filters do not match", () => {
     const { status, hook } = under(onPrctl("sys_prctl", selector({ action: "Sigkill" })), "exit 3");
     assert.deepEqual([status, counts(hook)], [3, {}]);
   });
 
-  test("with NoPost ends it and tells nothing", () => {
+  test("with NoPost ends it and posts nothing", () => {
     const def = onPrctl("sys_prctl", selector({ action: "Sigkill" }, { action: "NoPost" }));
     const { signal, told, hook } = under(def, `call ${PRCTL}`);
     assert.deepEqual([signal, told, counts(hook)], ["SIGKILL", [], { signal: 1, nopost: 1 }]);
@@ -145,7 +145,7 @@ describe("Override", () => {
 });
 
 describe("the mode", () => {
-  test("monitor counts what it would have done, and tells it as a post", () => {
+  test("monitor counts the action instead of doing it, and posts the event", () => {
     const kill = under(onPrctl("sys_prctl", selector({ action: "Sigkill" })), `call ${PRCTL}`, "monitor");
     assert.deepEqual([kill.status, kill.told, counts(kill.hook)], [0, [1], { post: 1, monitor_signal: 1 }]);
     const override = selector({ action: "Override", error: -EBUSY });

@@ -1,5 +1,5 @@
 /**
- * Every argument type is read rightly, by fentry and by kprobe; what cannot be read is an error and never a zero.
+ * Every argument type is read correctly, by fentry and by kprobe. A value that cannot be read is an error, never a zero.
  *
  *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/hook-arguments.guest-test.ts
  */
@@ -162,7 +162,7 @@ describe("credentials", () => {
     });
   }
 
-  test("of a user namespace tell its level and who made it", () => {
+  test("of a user namespace show its level and its creator", () => {
     const hits = engine.watch([makeHookOn("commit_creds", { args: makeArgs("cred") })], () => {
       run("setpriv", ["--reuid=1000", "--regid=1001", "--clear-groups", "unshare", "-U", "true"]);
     });
@@ -252,7 +252,7 @@ describe("strings", () => {
     assert.ok(hits.some((hit) => hit.values[0] === "/dev/shm"));
   });
 
-  test("longer than 4096 bytes are cut and say so; of 4096 bytes they are whole", () => {
+  test("longer than 4096 bytes are cut and marked so; of 4096 bytes they are whole", () => {
     for (const [length, status] of [
       [4096, 0],
       [4097, TRUNCATED],
@@ -294,7 +294,7 @@ describe("buffers", () => {
   });
   const hook = (...args: ArgDef[]) => makeHookOn("sys_add_key", { args });
 
-  test("of user memory have the size that another parameter says", () => {
+  test("of user memory have the size in another parameter", () => {
     const def = hook({ index: 0, type: "string" }, payload(), { index: 3, type: "size_t" });
     const { values, statuses } = hitOf(def, () => addKey("user", "secret-and-more", 6));
     assert.deepEqual(
@@ -315,7 +315,7 @@ describe("buffers", () => {
     assert.deepEqual(hitOf(hook(payload()), () => addKey("user", "secret", 0)).values, [""]);
   });
 
-  test("longer than 4096 bytes are cut and say so, with maxData only beyond 16384", () => {
+  test("longer than 4096 bytes are cut and marked so, with maxData only beyond 16384", () => {
     const text = "y".repeat(20_000);
     const cases: [ArgDef, number, number, number][] = [
       [payload(), 4096, 0, 4096],
@@ -335,7 +335,7 @@ describe("buffers", () => {
     assert.deepEqual(hitOf(hook(payload()), () => addKey("user", "x", "-5")).statuses, [READ_FAILED]);
   });
 
-  test("that a call fills in are read when it returns, as long as it says", () => {
+  test("that a call fills in are read at return, with the returned size", () => {
     const args: ArgDef[] = [{ index: 1, type: "char_buf", returnCopy: true }];
     const def = makeHookOn("sys_readlink", { args, returnArg: { type: "nop" } });
     const room = "z".repeat(200);
@@ -344,11 +344,11 @@ describe("buffers", () => {
     assert.deepEqual(hitOf(def, () => readlink("/no/such/link")).values, [""]);
   });
 
-  test("whose size lies in a type have that of the structure", () => {
+  test("whose size comes from a type have that of the structure", () => {
     const args: ArgDef[] = [{ index: 0, type: "const_buf", resolve: "comm" }];
     const def = makeHookOn("security_task_setnice", { args });
     const { values } = hitOf(def, () => act("call 141:0:0:0"));
-    // Behind the name may stand what was there before.
+    // After the name there may be older bytes.
     assert.match(String(values[0]), /^act\0.{12}$/s);
   });
 
@@ -372,7 +372,7 @@ describe("buffers", () => {
 });
 
 describe("kernel modules", () => {
-  test("are shown by name, with what the kernel thinks of them", () => {
+  test("are shown by name, with the kernel's signature check and taints", () => {
     // Debian signs its modules; mod_sysfs_setup(module, load_info, ...)
     const defs = [
       makeHookOn("do_init_module", { args: makeArgs("module") }),
@@ -391,7 +391,7 @@ describe("kernel modules", () => {
 });
 
 describe("what cannot be read is an error", () => {
-  // security_task_prctl(int option, ...): small numbers where the policy wrongly says pointer; only kprobe lets it.
+  // security_task_prctl(int option, ...): small numbers that the policy wrongly reads as pointers; only kprobe allows it.
   const cases: Partial<Record<ArgType, string>> = {
     cred: "cred",
     user_namespace: "user namespace",

@@ -1,5 +1,5 @@
 /**
- * How hooks come and go: which kind is attached and why, rate limits, counters, what is told when it fails.
+ * How hooks are attached and detached: the choice of the kind, rate limits, counters, reasons of failures.
  *
  *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/hook-attach.guest-test.ts
  */
@@ -137,23 +137,23 @@ describe("the choice of the attach kind", () => {
 });
 
 describe("a function that is not there", () => {
-  test("is NotFound, with what was meant", () => {
+  test("is NotFound, with similar names", () => {
     const { status } = engine.engine.attach(makeHookOn("comit_creds"));
     assert.deepEqual([status.state, status.reason], ["NotFound", "FunctionNotFound"]);
     assert.match(status.message ?? "", /no function comit_creds: did you mean "commit_creds"/);
   });
 
-  test("is Skipped where the policy allows it", () => {
+  test("is Skipped if the policy allows it", () => {
     const { status } = engine.engine.attach(makeHookOn("no_such_thing", { ignoreCallNotFound: true }));
     assert.deepEqual([status.state, status.reason], ["Skipped", "FunctionNotFound"]);
   });
 
-  test("is told apart from a wrong `syscall`", () => {
+  test("is distinguished from a wrong `syscall`", () => {
     const { status } = engine.engine.attach(makeHookOn("commit_creds", { syscall: true }));
     assert.match(status.message ?? "", /commit_creds exists: write syscall: false/);
   });
 
-  test("override_creds is inlined since 6.14, and says so", () => {
+  test("override_creds is inlined since 6.14, and the status reports it", () => {
     const hook = engine.engine.attach(makeHookOn("override_creds", { args: makeArgs("cred") }));
     if (isBefore(6, 14)) assert.equal(hook.status.state, "Attached");
     else assert.match(hook.status.message ?? "", /no function override_creds \(inlined since 6.14\)/);
@@ -177,7 +177,7 @@ describe("rateLimit", () => {
       .watch([makeHookOn("security_task_prctl", { args, selectors, ...parts })], trigger)
       .map((hit) => `${hit.selector}:${hit.values.join(":")}`);
 
-  test("tells equal arguments once, different ones each", () => {
+  test("posts equal arguments once, different ones each", () => {
     const told = posted([limited("thread")], () => act(prctl("1:1", "1:1", "1:2", "2:1", "1:1", "1:2")));
     assert.deepEqual(told, ["0:1:1", "0:1:2", "0:2:1"]);
   });
@@ -270,7 +270,7 @@ describe("counters", () => {
     followForks: false,
   });
 
-  test("tell hits that the filters dropped, and stay after the hook is gone", () => {
+  test("count hits that the filters dropped, and stay after the hook is detached", () => {
     const hook = engine.attach(makeHookOn("sys_setfsuid", { selectors: [silent] }));
     act(`repeat 50 ${NR.setfsuid}:-1`);
     hook.detach();

@@ -165,7 +165,7 @@ describe("matchCapabilityChanges", () => {
     );
   });
 
-  test("a process that ran before is compared with what procfs told", async () => {
+  test("a process that ran before is compared with what procfs showed", async () => {
     const waiting = spawn(
       ACT,
       ["drop", "21", "read", ...QUIET.split(" "), "drop", "13", ...QUIET.split(" ")],
@@ -276,7 +276,7 @@ describe("matchCurrentCred", () => {
   }
 });
 
-/** One kind of hook follows parameters by loads, the other by probe reads. */
+/** fentry programs follow pointers by loads, kprobe programs by probe reads. */
 const SIDES = { fentry: [], kprobe: BY_KPROBE };
 
 describe("matchCredChanges", () => {
@@ -472,7 +472,7 @@ describe("records of hooks that receive new credentials", () => {
     assert.notEqual(change?.new.session_keyring, change?.old.session_keyring);
   });
 
-  test("tell a string argument from what follows it", () => {
+  test("keep a string argument apart from what follows it", () => {
     const hook = makeHookOn("security_bprm_committing_creds", { args: [] });
     const { change } = engine.watch([hook], () => act("exit 0")).at(-1) as Hit;
     assert.deepEqual(change?.changed, []);

@@ -40,7 +40,7 @@ describe("matchBinaries beyond the process itself", () => {
 
   const started: Record<string, { act: () => unknown; children: number; parent: number }> = {
     "the process itself": { act: byOther(QUIET), children: 1, parent: 0 },
-    "nobody of them": { act: () => act(`fork ${QUIET}`), children: 0, parent: 0 },
+    "none of them": { act: () => act(`fork ${QUIET}`), children: 0, parent: 0 },
     "a child that executed": { act: byOther(`fork exec ${ACT} ${QUIET}`), children: 1, parent: 1 },
     "a grandchild": { act: byOther(`fork exec ${ACT} fork ${QUIET}`), children: 1, parent: 0 },
     "a child whose parent has ended": {
@@ -148,7 +148,7 @@ describe("followForks and followChildren, of processes that have ended", () => {
     "of a binary": { list: () => ({ by: "path", values: [listed] }), further: ` exec ${ACT}` },
   };
   for (const [name, { list, further }] of Object.entries(lists)) {
-    test(`${name}: a grandchild, when its parent and grandparent have ended, and nobody else`, async () => {
+    test(`${name}: a grandchild, when its parent and grandparent have ended, and no other process`, async () => {
       const steps = `read fork${further} orphan read ${QUIET}`;
       const { child, pid, said, go, finish } = start(listed, steps.split(" "));
       await said("ready");
@@ -163,7 +163,7 @@ describe("followForks and followChildren, of processes that have ended", () => {
       hooks.detach();
     });
 
-    test(`${name}: what ran before the hook and has done nothing but lose its ancestors`, async () => {
+    test(`${name}: a process that ran before the hook and has only lost its ancestors`, async () => {
       const { child, pid, said, finish } = start(listed, `fork${further} fork read ${QUIET}`.split(" "));
       await said("ready");
       const hooks = attachBoth(list(pid));

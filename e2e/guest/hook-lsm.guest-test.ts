@@ -32,7 +32,7 @@ describe("an LSM hook", () => {
     hook.detach();
   });
 
-  test("tells new and old credentials", () => {
+  test("reads new and old credentials", () => {
     let pid = 0;
     const hits = engine
       .watch([lsm("task_fix_setuid", { args: makeArgs("cred", "cred", "int") })], () => {
@@ -65,7 +65,7 @@ describe("an LSM hook", () => {
     );
   });
 
-  test("that the kernel does not have is NotFound, with what was meant", () => {
+  test("that the kernel does not have is NotFound, with similar names", () => {
     const { status } = engine.engine.attach(lsm("task_fix_setuids"));
     assert.deepEqual([status.state, status.reason], ["NotFound", "FunctionNotFound"]);
     assert.match(status.message ?? "", /no LSM hook task_fix_setuids: did you mean "task_fix_setuid"/);
@@ -103,7 +103,7 @@ describe("Override", () => {
   });
   const SET_CHILD_SUBREAPER = `errno ${NR.prctl}:36:0`;
 
-  test("refuses the call with its error, and the event says so", () => {
+  test("refuses the call with its error, and the event reports it", () => {
     const hook = engine.attach(lsm("task_prctl", { args: makeArgs("int"), selectors: [deny(-17)] }));
     engine.takeRecords();
     assert.equal(act(SET_CHILD_SUBREAPER).status, 17);
@@ -169,7 +169,7 @@ describe("the hash of a file", () => {
   const locks = (...paths: string[]) =>
     paths.map((path, n) => `call ${NR.openat}:-100:@${path}:0 call ${FLOCK}:${3 + n}:1`).join(" ");
 
-  test("is refused where the kernel does not hash, with the reason", {
+  test("is refused if the kernel does not hash, with the reason", {
     skip: hashes && "the kernel hashes",
   }, () => {
     const { status } = engine.engine.attach(withHash("bprm_check_security", "linux_binprm"));
@@ -221,7 +221,7 @@ describe("the hash of a file", () => {
     );
   });
 
-  test("of a hook without a file, or before it can be read, or that may not wait, is refused", {
+  test("of a hook without a file, or before it can be read, or that may not sleep, is refused", {
     skip: lacksHash,
   }, () => {
     const none = engine.engine.attach(

@@ -38,7 +38,7 @@ describe("resolve", () => {
     resolve,
   });
 
-  test("follows the current task, with numbers, texts, structures and the index of an array", () => {
+  test("follows the current task, with numbers, strings, structures and the index of an array", () => {
     const args = [
       data("cred.uid.val", "uint32"),
       data("real_parent.tgid", "uint32"),
@@ -101,7 +101,7 @@ describe("resolve", () => {
     );
   });
 
-  test("knows the types of a module, where the kernel does", () => {
+  test("reads the types of a module, if the kernel has them", () => {
     // p9_client_walk(struct p9_fid *oldfid, ...): what is below this root is looked up so.
     const args: ArgDef[] = [
       { index: 0, type: "uint32", btfType: "p9_fid", btfTypeModule: "9pnet", resolve: "clnt.msize" },
@@ -119,7 +119,7 @@ describe("resolve", () => {
     assert.equal(hits[0]?.values[0], 262_144n);
   });
 
-  test("names what is missing", () => {
+  test("names the member that is missing", () => {
     const hook = makeHookOn("commit_creds", {
       args: [{ index: 0, type: "uint32", resolve: "user_ns.levl" }],
     });
@@ -127,7 +127,7 @@ describe("resolve", () => {
     assert.match(status.message ?? "", /struct user_namespace has no member levl: did you mean "level"\?/);
   });
 
-  test("tells the level of a read that failed", () => {
+  test("reports the level of a read that failed", () => {
     const args = [data("pi_blocked_on.task.tgid", "uint32")];
     const hook = makeHookOn("sys_setfsuid", { args });
     assert.deepEqual(lastHit(hook, () => act(`call ${NR.setfsuid}:-1`)).statuses, [1]);
@@ -201,7 +201,7 @@ describe("files", () => {
   });
 });
 
-describe("texts and gained capabilities", () => {
+describe("strings and gained capabilities", () => {
   test("a string is compared as a whole, from its beginning and from its end", () => {
     const text = (how: TextComparison, value: string, negate = false) => matchText(how, [value], 1, negate);
     const filters = [
@@ -228,7 +228,7 @@ describe("texts and gained capabilities", () => {
     );
   });
 
-  describe("anywhere in a text", () => {
+  describe("anywhere in a string", () => {
     const within = (values: string[], how: TextComparison = "substring") => matchText(how, values);
     const hundred = Array.from({ length: 100 }, (_, n) => `no-${n}-such-text`);
     const opens = (filters: FilterDef[], path: string) => {
@@ -244,7 +244,7 @@ describe("texts and gained capabilities", () => {
       return filters.map((_, hook) => hits.filter((hit) => hit.hook === hook).length);
     };
 
-    test("of a string, also behind beginnings of what is looked for", () => {
+    test("also after partial matches", () => {
       const filters = [
         within(["such"]),
         within(["sucks", "suchlike"]),
@@ -271,7 +271,7 @@ describe("texts and gained capabilities", () => {
       assert.deepEqual(opens(filters, path), [1, 0, 1, 1, 1, 0]);
     });
 
-    test("not of what a longer text has left behind", () => {
+    test("not in bytes that a longer string has left behind", () => {
       const args: ArgDef[] = [{ index: 1, type: "string" }];
       const selectors = [makeSelector(within(["9-secret"]))];
       const hits = engine.watch([makeHookOn("sys_openat", { args, selectors })], () =>

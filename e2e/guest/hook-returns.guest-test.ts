@@ -20,13 +20,13 @@ before(() => {
 after(() => engine.close());
 
 const EPERM = -1n;
-const countsNoMisses = !since(6, 7) && "the kernel tells since 6.7 what a kretprobe did not see";
+const countsNoMisses = !since(6, 7) && "the kernel counts calls that a kretprobe missed since 6.7";
 const INT: ReturnDef = { type: "int" };
 const SETUID = makeHookOn("sys_setuid", { args: makeArgs("int"), returnArg: INT });
 /** Where an fentry would be possible, too. */
 const asKprobe = (def: HookDef): HookDef => ({ ...def, args: BY_KPROBE });
 
-/** What hits of the program returned, with the first argument. */
+/** Return values of the program's hits, with the first argument. */
 function returned(def: HookDef, steps: string, options: { uid?: number } = {}) {
   let pid = 0;
   const hits = engine.watch([def], () => {
@@ -43,7 +43,7 @@ describe("a call that returns", () => {
     ]);
   });
 
-  test("is attached as a pair, and says so", () => {
+  test("is attached as a pair, and the status reports it", () => {
     const hook = engine.attach(SETUID);
     const pair = engine.entryKind() === "fentry" ? "fexit" : "kretprobe";
     assert.equal(hook.status.attach, pair, hook.status.message);
@@ -62,7 +62,7 @@ describe("a call that returns", () => {
     );
   });
 
-  test("is told where it does not return to the one that it was made by", () => {
+  test("is posted if it does not return to its caller", () => {
     const def = makeHookOn("sys_execve", { args: makeArgs("string"), returnArg: INT });
     const hits = engine.watch([def], () => act("exit 0"));
     assert.ok(hits.some((hit) => String(hit.values[0]).endsWith("/act") && hit.returned === 0n));

@@ -225,7 +225,7 @@ describe("matchBinaries", () => {
     assert.equal(count([binary("postfix", [long.slice(-127)])], byLong), 1);
   });
 
-  test("a process that ran before is known once it is told", () => {
+  test("a process that ran before matches once the scan has reported it", () => {
     const told = binary("equal", ["/told/by/scan"]);
     const setNice = makeHookOn("security_task_setnice", { selectors: [makeSelector(told)] });
     const renice = () => setPriority(getPriority());
@@ -234,7 +234,7 @@ describe("matchBinaries", () => {
     assert.equal(engine.watch([setNice], renice).length, 1);
   });
 
-  test("what an exec tells replaces what the scan told", async () => {
+  test("an exec record replaces the result of the scan", async () => {
     const told = (path: string) =>
       makeHookOn("sys_setfsuid", { selectors: [makeSelector(binary("equal", [path]))] });
     const waiting = spawn("sh", ["-c", `read go; exec ${ACT} ${QUIET}`], {
@@ -468,7 +468,7 @@ describe("selectors", () => {
     act(values.map((value) => `call ${NR.prctl}:${UNKNOWN_PRCTL}:${value}`).join(" "));
   const told = (hits: Hit[]) => hits.map((hit) => [hit.selector, Number(hit.values[0])]);
 
-  test("are alternatives, and the first that matches is told", () => {
+  test("are alternatives, and the first that matches is reported", () => {
     const selectors = [
       makeSelector(equals(1)),
       makeSelector(equals(2)),
@@ -483,7 +483,7 @@ describe("selectors", () => {
     ]);
   });
 
-  test("a hook without selectors tells every hit", () => {
+  test("a hook without selectors posts every hit", () => {
     const hits = engine.watch([makeHookOn("sys_prctl", { args })], () => prctl(3, 1));
     assert.deepEqual(told(hits), [
       [0xffff, 3],

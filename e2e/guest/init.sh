@@ -1,7 +1,7 @@
 #!/bin/busybox sh
 # Runs in the initial RAM disk of a guest. The new root is the host's root: read-only over 9p, below a tmpfs overlay
-# that takes every write and is thrown away. It is entered by switch_root and not by chroot: in a chroot the kernel
-# refuses to create user namespaces.
+# that takes every write and is discarded. It is entered by switch_root, because in a chroot the kernel refuses to
+# create user namespaces.
 export PATH=/bin
 /bin/busybox --install -s /bin
 
@@ -28,7 +28,7 @@ mkdir /scratch/upper /scratch/work
 mount -t overlay -o lowerdir=/lower,upperdir=/scratch/upper,workdir=/scratch/work root /root || fail "cannot mount the overlay"
 cp "/lower$session"/files/* /session/ || fail "no session in $session"
 
-# Fresh /tmp and /run, where the host's are full of other people's sockets; the paths that the session needs stay.
+# Fresh /tmp and /run, because the host's contain sockets of other programs; paths that the session needs stay.
 i=0
 while read -r path; do
 	mkdir -p "/hold/$i"

@@ -55,7 +55,7 @@ async function copyModules(kernel: Kernel, directory: string): Promise<string> {
   return names.map((name) => `${name}\n`).join("");
 }
 
-/** What is built into this kernel is not in the list. */
+/** Leaves out modules that are built into this kernel. */
 async function loadOrder(kernel: Kernel): Promise<string[]> {
   const args = ["-d", kernel.root, "-S", kernel.release, "--show-depends"];
   const outputs = await Promise.all(MODULES.map((name) => runProgram("modprobe", [...args, name])));

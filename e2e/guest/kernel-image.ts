@@ -1,6 +1,6 @@
 /**
- * Takes the kernel out of its compressed image. QEMU boots the ELF file directly (PVH), which saves the emulated
- * processor the decompression: 5 to 25 s of a boot.
+ * Extracts the kernel from its compressed image. QEMU boots the ELF file directly (PVH), so that the emulated
+ * processor need not decompress it, which takes 5 to 25 s.
  */
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { zstdDecompressSync } from "node:zlib";

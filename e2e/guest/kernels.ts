@@ -1,4 +1,4 @@
-/** Debian's kernels, fetched once and kept in the cache: what each guest boots. */
+/** Debian's kernels for guests, fetched once and kept in the cache. */
 import {
   access,
   mkdir,
@@ -27,7 +27,7 @@ export type KernelName = keyof typeof SUITES;
 /** All kernels, oldest first. */
 export const KERNEL_NAMES = Object.keys(SUITES) as KernelName[];
 
-/** What guests run when nobody asks for another. */
+/** The default of `--kernel`. */
 export const DEFAULT_KERNEL: KernelName = "6.1";
 
 /** A kernel on this machine's disk. */
@@ -83,7 +83,7 @@ async function fetchKernel(name: KernelName, directory: string, progress: Progre
   }
 }
 
-/** What runs that were killed have left behind. A fetch takes a minute: what is older than an hour is dead. */
+/** Removes directories that killed runs have left behind. A fetch takes a minute, so an hour is old enough. */
 async function removeLeftovers(directory: string): Promise<void> {
   const parent = dirname(directory);
   await mkdir(parent, { recursive: true });
@@ -146,7 +146,7 @@ async function findFile(root: string, release: string, name: string): Promise<st
   throw new Error(`the packages of ${release} have neither ${candidates.join(" nor ")}`);
 }
 
-/** Another run may have fetched the same kernel meanwhile: the first one stays, guests may have booted from it. */
+/** Another run may have fetched the same kernel meanwhile. The first one stays, because guests may use it. */
 async function publish(work: string, directory: string): Promise<void> {
   for (const scratch of ["apt", "deb"]) await rm(join(work, scratch), { recursive: true, force: true });
   await rename(work, directory).catch(async (error) => {

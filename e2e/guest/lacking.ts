@@ -1,4 +1,4 @@
-/** Hooks of examples that some kernels cannot have, and what their status says there. */
+/** Hooks of the examples that some kernels cannot attach, and their status there. */
 import assert from "node:assert/strict";
 import { release } from "node:os";
 import { hashes } from "../../agent/hooks/config/selectors.ts";
@@ -18,7 +18,7 @@ interface Lack {
 
 const INLINE: Lack = { here: since(6, 14), reason: "FunctionNotFound", message: /_creds/ };
 
-/** By the call. */
+/** Missing features by the hook's call. */
 const LACKS: Record<string, Lack> = {
   override_creds: INLINE,
   revert_creds: INLINE,
@@ -29,7 +29,7 @@ const LACKS: Record<string, Lack> = {
 
 const HASHES: Lack = { here: !since(5, 18), reason: "KernelUnsupported", message: /^imaHash: / };
 
-/** Fails unless the hook is attached, or this kernel lacks it and the status says so. */
+/** Fails unless the hook is attached, or this kernel lacks the feature and the status reports it. */
 export function checkStatus({ status, def }: AttachedHook): void {
   const { call, state, reason, message = "" } = status;
   const lack = hashes(def) ? HASHES : LACKS[call];

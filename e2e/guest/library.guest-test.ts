@@ -1,6 +1,6 @@
 /**
  * The curated policies on a real kernel: every way to other credentials is taken, with all policies loaded, and each
- * posts what its comment says and nothing else.
+ * posts the events that its comment describes and no others.
  *
  *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/library.guest-test.ts
  */

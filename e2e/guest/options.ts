@@ -1,9 +1,9 @@
-/** What a guest is made of. */
+/** Options of a guest. */
 import type { Readable, Writable } from "node:stream";
 import type { Progress } from "../progress.ts";
 import type { KernelName } from "./kernels.ts";
 
-/** A host directory that the guest sees at `guestPath` and writes through to, unless `readOnly`. */
+/** A host directory that the guest mounts at `guestPath`, writable unless `readOnly`. */
 export interface Share {
   hostPath: string;
   guestPath: string;
@@ -16,7 +16,7 @@ export interface Tap {
   mac: string;
 }
 
-/** What a guest boots and runs. */
+/** Kernel, command and devices of a guest. */
 export interface GuestOptions {
   kernel: KernelName;
   /** Where kernels are kept between runs: `cacheDirectory()` of e2e/cache.ts. */
@@ -38,7 +38,7 @@ export interface GuestOptions {
   /** Directories that get an empty tmpfs. */
   tmpfs?: string[];
   shares?: Share[];
-  /** Host paths below /tmp or /run, which are fresh otherwise, that the guest sees too. */
+  /** Host paths below /tmp or /run that stay visible; everything else there is fresh. */
   keep?: string[];
   taps?: Tap[];
   cpus?: number;

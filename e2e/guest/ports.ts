@@ -4,7 +4,7 @@ import { Transform, type TransformCallback, type Writable } from "node:stream";
 
 const NOTHING = Buffer.alloc(0);
 
-/** Passes everything before the end marker on, and tells when the marker came. The marker may be split anywhere. */
+/** Passes everything before the end marker on and reports the marker, which may be split anywhere. */
 export class UntilMarker extends Transform {
   readonly #marker: Buffer;
   readonly #onMarker: () => void;
@@ -62,7 +62,7 @@ export class Port {
     return port;
   }
 
-  /** Copies what the guest writes to `target`, which stays open; settles once the marker has come. */
+  /** Copies the guest's output to `target`, which stays open; settles once the marker has arrived. */
   async copyTo(target: Writable, marker: string): Promise<void> {
     const socket = await this.connected;
     socket.on("error", () => {});

@@ -1,5 +1,5 @@
 /**
- * Where the kernel preempts, tasks wait within programs: the calls of others must be told all the same.
+ * If the kernel preempts, tasks may be interrupted inside programs: calls of other tasks must be posted all the same.
  *
  *   npm run guest -- --kernel latest -- node --test e2e/guest/preemption.guest-test.ts
  */

@@ -1,5 +1,5 @@
 /**
- * Every process is told once, with what the kernel knows of it: exec, fork and exit records of real processes.
+ * Every process is reported once and completely: exec, fork and exit records of real processes.
  *
  *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/process-sensors.guest-test.ts
  */
@@ -45,7 +45,7 @@ function inum(link: string): number {
 }
 
 describe("an exec", () => {
-  test("tells file, arguments, directory and ids", () => {
+  test("has file, arguments, directory and ids", () => {
     const directory = mkdtempSync(join(tmpdir(), "exec-"));
     const record = execOf(() => run(ACT, ["call", "39", "exit", "0"], { cwd: directory }));
     const { filename, args, cwd, exe, nspid, parent_pid, exe_inode, exe_links } = record.fields;
@@ -67,7 +67,7 @@ describe("an exec", () => {
     assert.equal(record.flags & FAILURES, 0);
   });
 
-  test("tells all namespaces as /proc does", () => {
+  test("has the same namespaces as /proc", () => {
     const { ns } = execOf(() => act("exit 0")).fields;
     const names = [
       "uts",
@@ -84,7 +84,7 @@ describe("an exec", () => {
     assert.deepEqual(ns, Object.fromEntries(names.map((name) => [name, inum(`/proc/self/ns/${name}`)])));
   });
 
-  test("tells credentials, also those that the file gives", () => {
+  test("has the credentials, including those from the file", () => {
     const { cred, auid } = execOf(() => run(ACT, ["exit", "0"], { uid: 1000, gid: 1001 })).fields;
     const { uid, euid, gid, cap_permitted, user_ns_level, user_ns_inum } = cred as CredFields;
     assert.deepEqual(
@@ -136,7 +136,7 @@ describe("an exec", () => {
     assert.deepEqual({ filename, cwd, exe }, { filename: "./act", cwd: join(ACT, ".."), exe: ACT });
   });
 
-  test("in the root directory says so", () => {
+  test("in the root directory is marked so", () => {
     const record = execOf(() => act("exit 0", { cwd: "/" }));
     assert.equal(record.fields.cwd, "/");
     assert.equal(record.flags & FLAGS.cwdRoot, FLAGS.cwdRoot);
@@ -163,7 +163,7 @@ describe("an exec", () => {
     assert.deepEqual([record?.fields.exe, record?.fields.cwd], ["/busybox", "/"]);
   });
 
-  test("with more than 16 KiB of arguments is cut and says so", () => {
+  test("with more than 16 KiB of arguments is cut and marked so", () => {
     const record = execOf(() => run(ACT, ["exit", "0", "x".repeat(20_000)]));
     const { args } = record.fields as { args: string };
     assert.equal(args.length, 16_384);
@@ -178,14 +178,14 @@ describe("an exec", () => {
     );
   });
 
-  test("tells the loginuid once there is one", () => {
+  test("has the loginuid once it is set", () => {
     engine.takeRecords();
     run("sh", ["-c", `echo 1234 > /proc/self/loginuid && exec ${ACT} exit 0`]);
     const record = take("exec").find(({ fields }) => fields.filename === ACT);
     assert.equal(record?.fields.auid, 1234);
   });
 
-  test("tells the cgroup and the one above", () => {
+  test("has the cgroup and its parent", () => {
     const group = "/sys/fs/cgroup/trigon-test/leaf-1.scope";
     mkdirSync(group, { recursive: true });
     engine.takeRecords();
@@ -207,7 +207,7 @@ describe("an exec", () => {
     assert.equal(first.leaderStartNs > 0n && first.ktimeNs > first.leaderStartNs, true);
   });
 
-  test("in a pid namespace tells the pid there", () => {
+  test("in a pid namespace has the pid there", () => {
     engine.takeRecords();
     run("unshare", ["-pf", ACT, "exit", "0"]);
     const record = take("exec").find(({ fields }) => fields.filename === ACT);
@@ -218,7 +218,7 @@ describe("an exec", () => {
 });
 
 describe("a fork", () => {
-  test("tells the new process with its parent", () => {
+  test("has the new process and its parent", () => {
     engine.takeRecords();
     const { pid } = act("fork exit 0");
     const records = engine.takeRecords();
@@ -245,9 +245,9 @@ describe("a fork", () => {
 
 describe("an exit", () => {
   const cases: Record<string, { steps: string; code: number }> = {
-    "tells the exit code": { steps: "exit 3", code: 3 << 8 },
-    "tells the signal": { steps: "kill 9", code: 9 },
-    "of a process whose leader ended before tells the group's code, once": {
+    "has the exit code": { steps: "exit 3", code: 3 << 8 },
+    "has the signal": { steps: "kill 9", code: 9 },
+    "of a process whose leader ended before has the group's code, once": {
       steps: "leader-ends 5",
       code: 5 << 8,
     },
@@ -265,7 +265,7 @@ describe("an exit", () => {
   }
 });
 
-test("what is told adds up: 100 processes, nothing lost", () => {
+test("records add up: 100 processes, nothing lost", () => {
   const before = engine.engine.processStats();
   engine.takeRecords();
   run("sh", ["-c", `for i in $(seq 100); do ${ACT} exit 0; done`]);

@@ -11,7 +11,7 @@ export interface Boot {
   ports: { stdin: string; stdout: string; stderr: string; control: string };
 }
 
-/** All that QEMU emulates but AVX: programs that take it for fast run slower with it. */
+/** All that QEMU emulates except AVX: programs that choose AVX for speed run slower with it. */
 const CPU = "max,avx=off,avx2=off";
 
 /** Arguments that boot a guest with its four ports, shares and taps. */
@@ -50,8 +50,8 @@ function machine(options: GuestOptions): string[] {
 }
 
 /**
- * Later words win: a caller's own `lsm=` replaces ours. The kernel takes QEMU's TSC for unsynchronized and would read
- * the HPET instead, which leaves the emulated processor at each look at the clock; QEMU's TSC is one for all of them.
+ * Later parameters win: a caller's own `lsm=` replaces ours. QEMU's processors share one TSC, but the kernel considers it
+ * unsynchronized and would read the HPET instead. Each such read leaves the emulated processor.
  */
 function kernelCommandLine(boot: Boot, { kernelArgs = [] }: GuestOptions): string {
   const fixed = ["console=ttyS0", "quiet", "panic=-1", "tsc=reliable"];

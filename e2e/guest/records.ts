@@ -1,4 +1,4 @@
-/** Records of the ring as plain objects, for tests: clear where agent/records/decode.ts is fast. */
+/** Decodes records into plain objects for tests: written to be clear, while agent/records/decode.ts is fast. */
 
 import { STRUCTS } from "../../agent/records/layout.gen.ts";
 import {
@@ -36,7 +36,7 @@ import { CRED_CHANGE_FIELDS } from "../../crds/schema/words.ts";
 
 const SLOT = STRUCTS.arg_slot.members;
 
-/** What every record begins with. */
+/** The header of every record. */
 export interface Header {
   kind: "exec" | "fork" | "exit" | "hook";
   flags: number;
@@ -66,13 +66,13 @@ export type Value = bigint | string | CredFields | undefined;
 /** One record; `fields` by the names of event.h. */
 export interface TestRecord extends Header {
   fields: Record<string, number | bigint | string | CredFields>;
-  /** Of a hook record: the arguments' values, read by their types. */
+  /** In a hook record: the arguments' values, read by their types. */
   slots: Slot[];
-  /** Of a hook record: what stands behind the arguments. */
+  /** In a hook record: the parts after the arguments. */
   extras: { returned?: Slot; change?: CredChangeFields; kernelStack?: Slot; userStack?: Slot; hash?: Slot };
 }
 
-/** A slot's status and what is its value. */
+/** A slot's status and value. */
 export interface Slot {
   status: number;
   bytes: Uint8Array;

@@ -1,5 +1,5 @@
 /**
- * A policy that is edited again and again while its function is called: every call is told once, by the old hook or by
+ * A policy that is edited again and again while its function is called: every call is posted once, by the old hook or by
  * the new one.
  *
  *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/replace.guest-test.ts
@@ -23,7 +23,7 @@ import { ACT, NR, OBJECT } from "./test-engine.ts";
 
 const POINTER = "{ index: 1, type: uint64 },";
 
-/** Of one function, by how it is attached: a pointer that is read as a number is for kprobes only. */
+/** Hooks of one function by attach kind: only kprobes may read a pointer as a number. */
 const POLICIES = {
   fentry: { arg: "", atReturn: false },
   kprobe: { arg: POINTER, atReturn: false },
@@ -51,7 +51,7 @@ spec:
       matchPIDs: [{ operator: NotIn, values: [${edit}] }]
 `;
 
-/** What a node's agent runs, as somebody edits it. */
+/** Policies of a node's agent while a user edits them. */
 class EditedPolicies implements SpecSource {
   readonly name = "edited";
   #policies: ReadonlyMap<string, DesiredPolicy> | undefined;
@@ -110,7 +110,7 @@ function allAre(text: string): Promise<void> {
   return promise;
 }
 
-test("each call is told once by each policy while they are edited", async () => {
+test("each call is posted once by each policy while they are edited", async () => {
   const sink = new Calls();
   const source = new EditedPolicies();
   const registry = createRegistry({ component: "agent", version: "test", defaultMetrics: false });
@@ -159,7 +159,7 @@ test("each call is told once by each policy while they are edited", async () => 
   }
 });
 
-/** What the agent itself says of records that did not come through. */
+/** The agent's own counts of lost records. */
 function countsOfUnseen(metrics: string): string {
   const lines = metrics.split("\n").filter((line) => /^trigon_\w*(lost|missed|unknown|window)/.test(line));
   return lines.filter((line) => !line.endsWith(" 0")).join("\n");

@@ -1,4 +1,4 @@
-/** What runs in a guest once its root is there: /run/trigon/session.sh, written on the host. */
+/** Writes /run/trigon/session.sh, which runs in a guest once its root is mounted. */
 import type { GuestOptions } from "./options.ts";
 
 /** Quotes a word for sh. */
@@ -87,7 +87,7 @@ bb ip link set lo up`;
 }
 
 /**
- * The command writes into pipes and not into the ports: /dev/stderr of a port cannot be opened a second time.
+ * The command writes into pipes because a port cannot be opened a second time, for example as /dev/stderr.
  * At the end all other processes are killed, so that the pipes end; then each port gets the end marker.
  */
 function streams(withStdin: boolean): string {

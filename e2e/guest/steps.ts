@@ -11,7 +11,7 @@ type Call = keyof typeof NR;
 
 const call = (name: Call, args: readonly (number | string)[]) => [NR[name], ...args].join(":");
 
-/** A system call that has to succeed: `act` ends with its error. */
+/** A system call that must succeed: otherwise `act` ends with its error. */
 export const calls = (name: Call, ...args: (number | string)[]) => `errno ${call(name, args)}`;
 
 /** A system call that may be refused. */
@@ -23,7 +23,7 @@ export const threadCalls = (name: Call, ...args: (number | string)[]) => `thread
 /** setgroups(2); each four characters are one group. */
 export const setsGroups = (text: string) => calls("setgroups", text.length / 4, `@${text}`);
 
-/** Goes on as an unprivileged user for good. */
+/** Goes on as an unprivileged user who cannot return to root. */
 export const AS_USER = calls("setresuid", 1000, 1000, 1000);
 
 /** Goes on as an unprivileged user who may return to root. */

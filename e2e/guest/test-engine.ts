@@ -1,4 +1,4 @@
-/** A hook engine for tests: attaches hooks, lets `act` do something, and gives back the records of it. */
+/** A hook engine for tests: attaches hooks, runs `act`, and returns the records. */
 import assert from "node:assert/strict";
 import { type SpawnSyncOptions, spawnSync } from "node:child_process";
 import { resolve } from "node:path";
@@ -19,7 +19,7 @@ import {
 
 const ROOT = resolve(import.meta.dirname, "../..");
 
-/** What the engine loads. */
+/** The BPF object that the engine loads. */
 export const OBJECT = resolve(ROOT, "build/bpf/trigon.bpf.o");
 
 /** The program of programs/act.c. */
@@ -50,7 +50,7 @@ export const NR = {
 /** A step of `act`: setfsuid(-1) changes nothing and is called by nothing else in a guest. */
 export const QUIET = `call ${NR.setfsuid}:-1`;
 
-/** A hit: which hook, by whom, and the arguments' values by the types of the definition. */
+/** A hit: its hook, its process, and the arguments' values by the types of the definition. */
 export interface Hit {
   hook: number;
   selector: number;
@@ -61,20 +61,20 @@ export interface Hit {
   statuses: number[];
   /** KprobeAction number. */
   action: number;
-  /** What the function returned; undefined for a hook that does not wait for it. */
+  /** The function's return value; undefined for a hook that does not report at return. */
   returned: Value;
   /** Addresses, innermost first. */
   kernelStack: bigint[];
   userStack: bigint[];
-  /** Old and new credentials, where the hook receives both. */
+  /** Old and new credentials, if the hook receives both. */
   change?: CredChangeFields;
 }
 
-/** How a program ended and the pid it had. */
+/** A program's pid and how it ended. */
 export interface Ran {
   pid: number;
   status: number | null;
-  /** That ended it. */
+  /** The signal that ended it. */
   signal: NodeJS.Signals | null;
   stdout: string;
 }
@@ -103,7 +103,7 @@ export function makeHookOn(call: string, parts: Partial<HookDef> = {}): HookDef 
   return makeHook({ call, syscall: call.startsWith("sys_"), ...parts });
 }
 
-/** One engine and everything it has told since the last look. */
+/** An engine and all records since the last read. */
 export class TestEngine {
   readonly engine: HookEngine;
   readonly logger = createLogger({ component: "test", level: "error" });
@@ -128,12 +128,12 @@ export class TestEngine {
     return records;
   }
 
-  /** How functions are hooked here that suit both kinds of program. */
+  /** Attach kind of functions that both kinds of program can hook. */
   entryKind(): "fentry" | "kprobe" {
     return preemptsPrograms(this.engine.features.preemption) ? "kprobe" : "fentry";
   }
 
-  /** Attaches, and fails the test with the reason where that fails. */
+  /** Attaches a hook, or fails the test with the reason. */
   attach(def: HookDef): AttachedHook {
     const hook = this.engine.attach(def);
     assert.equal(hook.status.state, "Attached", `${def.call}: ${hook.status.message}`);
@@ -162,7 +162,7 @@ export class TestEngine {
   }
 }
 
-/** The hits among some batches of a hook that was attached by hand, under id 1. */
+/** The hits in some batches of a hook that was attached by hand, with id 1. */
 export function hitsIn(batches: readonly ArrayBuffer[], def: HookDef): Hit[] {
   return batches.flatMap(decodeBatch).flatMap((record) => toHit(record, [{ id: 1, resolved: def }]));
 }

@@ -1,4 +1,4 @@
-/** Makes the image's root directory out of a built checkout: `node assemble.ts CHECKOUT TARGET`, in the Dockerfile. */
+/** Makes the image's root directory from a built checkout: `node assemble.ts CHECKOUT TARGET`, in the Dockerfile. */
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
@@ -16,7 +16,7 @@ import { keepInImage, productionPackages, sharedLibraries } from "./contents.ts"
 import { toJavaScript } from "./strip-types.ts";
 
 const ROOMS = ["crds", "policy", "lib", "operator", "agent", "cli", "proto"];
-/** Comes as /usr/local/bin/node. */
+/** Copied to /usr/local/bin/node. */
 const NODE_PACKAGES = ["node_modules/node", "node_modules/node/"];
 
 const [checkout, target] = process.argv.slice(2);

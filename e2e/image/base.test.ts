@@ -7,6 +7,6 @@ test("a stage's base depends on the lines above it only", () => {
   expect(stagesBefore(DOCKERFILE, "two")).toBe("ARG X\nFROM a AS one\nRUN 1\n");
 });
 
-test("a stage that was renamed is an error, not an empty text that never changes", () => {
+test("a stage that was renamed is an error, not an empty string that never changes", () => {
   expect(() => stagesBefore(DOCKERFILE, "three")).toThrow("no stage three");
 });

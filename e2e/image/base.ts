@@ -10,7 +10,7 @@ import { contentHash } from "./content-hash.ts";
 
 const SUITE = "bookworm";
 
-/** A small Debian, as `debian:bookworm-slim` is one. */
+/** A small Debian, like `debian:bookworm-slim`. */
 export const SLIM_BASE = "localhost/trigon-base/slim:1";
 
 const TOOLCHAIN = "localhost/trigon-base/toolchain";
@@ -23,7 +23,7 @@ export interface Bases {
   compiled: string;
 }
 
-/** Makes the base images that are not there yet; the project's directory has the Dockerfile. */
+/** Makes the base images that do not exist yet; `project` contains the Dockerfile. */
 export async function prepareBases(buildah: Buildah, project: string, progress: Progress): Promise<Bases> {
   const dockerfile = await readFile(join(project, "Dockerfile"), "utf8");
   const sources = await contentHash(project, COMPILE_INPUTS, /\/native\/test\//);

@@ -22,7 +22,7 @@ interface ImageRecipe {
   image: string;
   context: string;
   buildArgs(bases: Bases): Record<string, string>;
-  /** What the image is made of, below the context. */
+  /** Sources of the image, below the context. */
   inputs: string[];
 }
 
@@ -116,7 +116,7 @@ async function prepareStore(
 const DAY_MS = 86_400_000;
 const KEPT = 2;
 
-/** Running clusters use what was made a short while ago; older things go, except for the newest. */
+/** Removes old stores but keeps the newest, and those that are recent, which running clusters may use. */
 async function removeOld(directory: string, prefix: string): Promise<void> {
   const names = (await readdir(directory)).filter((name) => name.startsWith(prefix));
   const times = await Promise.all(

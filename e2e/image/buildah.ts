@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { runProgram } from "../guest/program.ts";
 
 /**
- * Builds images with a store of its own, without a daemon and without anything from the kernel but chroot: vfs copies
- * layers instead of mounting overlays, which works nested in a container too.
+ * Builds images with a store of its own, without a daemon. It needs nothing from the kernel but chroot: vfs copies
+ * layers instead of mounting overlays, which works inside a container, too.
  */
 export class Buildah {
   /** For the store and for files on the way into it. */
@@ -64,7 +64,7 @@ export class Buildah {
     await this.#run(["rmi", "--force", image]);
   }
 
-  /** Removes the images of a repository but for one. */
+  /** Removes all images of a repository except one. */
   async removeOthers(repository: string, kept: string): Promise<void> {
     const names = await this.#run(["images", "--format", "{{.Name}}:{{.Tag}}"]);
     const others = names.split("\n").filter((name) => name.startsWith(`${repository}:`) && name !== kept);

@@ -1,6 +1,6 @@
-/** What belongs into the image; pure. */
+/** Decides which files belong into the image. Pure. */
 
-/** The parts of package-lock.json that decide. */
+/** The parts of package-lock.json that matter here. */
 export interface Lockfile {
   packages: Record<string, { dev?: boolean; devOptional?: boolean; optional?: boolean }>;
 }
@@ -22,7 +22,7 @@ export function keepInImage(path: string, root: string): boolean {
   if (!root.startsWith("node_modules/") && parts.includes("testing")) return false;
   if (root === "agent") return parts[0] !== "native";
   if (root === "proto") return path !== "generate.ts";
-  // Starts the command from a checkout, with types and all.
+  // Starts the command from a checkout, as TypeScript.
   if (root === "cli") return path !== "trigon.mjs";
   if (!root.startsWith("node_modules/")) return true;
   // Nested packages have their own entry in the lock file.
@@ -30,7 +30,7 @@ export function keepInImage(path: string, root: string): boolean {
   return !(parts.length === 1 && DEVELOPMENT_DIRECTORIES.has(path));
 }
 
-/** Paths in what `ldd` prints: the libraries and the loader, without the kernel's vdso. */
+/** Paths in the output of `ldd`: the libraries and the loader, without the kernel's vdso. */
 export function sharedLibraries(lddOutput: string): string[] {
   return [...lddOutput.matchAll(/(?:=> )?(\/\S+) \(0x/g)].map((match) => match[1] as string);
 }

@@ -1,5 +1,5 @@
 # Fills a containerd root: import.sh CONTAINERD CTR STORE ARCHIVE…
-# Runs in a mount namespace of its own; containerd listens on a socket that only this script knows.
+# Runs in a mount namespace of its own; containerd listens on a socket for this script only.
 set -e
 containerd=$1 ctr=$2 store=$3
 shift 3

@@ -1,9 +1,9 @@
-/** What a machine may lack, and how to tell. */
+/** Checks for what a machine may lack. */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
-/** Answers with what is missing, or nothing. */
+/** Returns what is missing, or undefined. */
 export type Capability = (environment: NodeJS.ProcessEnv) => string | undefined;
 
 /** The programs are on PATH. */
@@ -16,7 +16,7 @@ export function programs(...names: string[]): Capability {
   };
 }
 
-/** The files are under version control: only then a difference shows. */
+/** The files are under version control, so that `git diff` can compare them. */
 export const gitCheckout: Capability = () =>
   succeeds("git", "rev-parse", "HEAD") ? undefined : "not a git checkout";
 
@@ -24,7 +24,7 @@ export const gitCheckout: Capability = () =>
 export const x86: Capability = () =>
   process.arch === "x64" ? undefined : `guests need x86_64, this is ${process.arch}`;
 
-/** The user may do everything. */
+/** The user is root. */
 export const root: Capability = () => (process.getuid?.() === 0 ? undefined : "not running as root");
 
 /** A network of the tests' own, with a tap device per node. */

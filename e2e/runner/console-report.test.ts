@@ -31,7 +31,7 @@ test("the last line has the totals of all suites and nothing else", () => {
   expect(text.split("\n").at(-1)).toBe("2 passed, 1 failed");
 });
 
-test("skips are listed with the missing capability, failures with the beginning of what was wrong", () => {
+test("skips are listed with the missing capability, failures with the beginning of their detail", () => {
   const detail = ["1 is not 2", "", ...Array.from({ length: 8 }, (_, i) => `at line ${i}`)].join("\n");
   const text = print({ one: [makeReport("failed", "b", detail), makeReport("skipped", "c", "no kernel")] });
   expect(text).toContain("skipped:\n  one: a.test.ts: c: no kernel\n");
@@ -41,7 +41,7 @@ test("skips are listed with the missing capability, failures with the beginning 
   expect(closing).not.toContain("at line 7");
 });
 
-test("what tests print is shown only where one failed", () => {
+test("the output of tests is shown only if one failed", () => {
   expect(print({ one: [makeReport("passed", "a")] }, ["some output"])).not.toContain("some output");
   expect(print({ one: [makeReport("failed", "a")] }, ["some output"])).toContain("some output");
 });
@@ -53,12 +53,12 @@ test("a detail that repeats is shown once while tests run", () => {
   expect(text.slice(0, text.indexOf("\nfailed:\n")).match(/the hook failed/g)).toHaveLength(1);
 });
 
-test("each line of suites that run side by side says whose it is", () => {
+test("each line of suites that run at the same time begins with the suite's label", () => {
   const lines: string[] = [];
   const report = new ConsoleReport((line) => lines.push(line));
   const [one, two] = [report.startSuite("one", "one| "), report.startSuite("two", "two| ")];
   one.add(makeReport("failed", "a", "first\nsecond"));
-  two.note("still at it");
+  two.note("still running");
   one.end();
   expect(lines.join("\n").split("\n").filter(Boolean)).toSatisfy((all: string[]) =>
     all.every((line) => /^(one|two)\| /.test(line)),

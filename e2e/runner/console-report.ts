@@ -1,14 +1,14 @@
-/** Keeps count of all tests and tells people how they go. */
+/** Counts all tests and prints their results. */
 import type { TestReport } from "./protocol.ts";
 
 const DETAIL_LINES = 40;
-/** Of each failure at the end, where only the end of the output may have been kept. */
+/** Lines per failure in the closing list: some readers keep only the end of the output. */
 const CLOSING_LINES = 8;
 const LOG_LINES = 200;
 
 type Entry = TestReport & { suite: string };
 
-/** Results of a whole run, printed as they come; suites may run side by side. */
+/** Results of a whole run, printed as they arrive; suites may run at the same time. */
 export class ConsoleReport {
   readonly #print: (line: string) => void;
   readonly #entries: Entry[] = [];
@@ -21,13 +21,13 @@ export class ConsoleReport {
     return this.#count("failed");
   }
 
-  /** `label` goes before each line of a suite that shares the screen with others. */
+  /** `label` is the prefix of each line if several suites print at the same time. */
   startSuite(name: string, label = ""): SuiteReport {
     const print = label ? (text: string) => this.#print(text.replace(/^(?=.)/gm, label)) : this.#print;
     return new SuiteReport(name, print, (report) => this.#entries.push({ ...report, suite: name }));
   }
 
-  /** All that did not pass once more, and the totals alone on the last line. */
+  /** Lists skipped and failed tests again, then prints the totals on a line of their own. */
   finish(): void {
     this.#list("skipped", (entry) => `${entry.suite}: ${entry.file}: ${entry.name}${because(entry)}`);
     this.#list(
@@ -48,7 +48,7 @@ export class ConsoleReport {
   }
 }
 
-/** What one suite tells. */
+/** Output of one suite. */
 export class SuiteReport {
   readonly #name: string;
   readonly #print: (line: string) => void;
@@ -65,7 +65,7 @@ export class SuiteReport {
     print(`\n== ${name}`);
   }
 
-  /** Passes are shown where tests take long enough to wait for them. */
+  /** A test that passes is printed only if it takes at least a second. */
   add(report: TestReport): void {
     this.#keep(report);
     this.#counts[report.state]++;
@@ -76,7 +76,7 @@ export class SuiteReport {
     else if (report.ms >= 1000) this.#print(`  passed   ${where} (${seconds(report.ms)})`);
   }
 
-  /** All tests of a hook that failed have the same to say. */
+  /** If a before() hook fails, all of its tests fail with the same detail. */
   #unlessRepeated(detail = ""): string {
     const repeated = detail !== "" && detail === this.#lastDetail;
     this.#lastDetail = detail;

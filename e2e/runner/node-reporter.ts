@@ -33,7 +33,7 @@ function describeOutcome(
   names: string[],
 ): TestReport | undefined {
   const { details, skip, todo } = data;
-  // Its failed tests have been reported; a suite of its own only fails by its hooks.
+  // Its failed tests have been reported. Otherwise a suite fails only if one of its hooks does.
   if (type === "test:fail" && details.error?.failureType === "subtestsFailed") return undefined;
   if (type === "test:pass" && details.type === "suite" && !skip) return undefined;
   const file = data.file ? relative(process.cwd(), data.file) : "";

@@ -3,7 +3,7 @@ import { encodeReport, ReportStream, type TestReport } from "./protocol.ts";
 
 const REPORT: TestReport = {
   file: "a.test.ts",
-  name: "says ü",
+  name: "prints ü",
   state: "failed",
   ms: 5,
   detail: "line\nline",
@@ -21,7 +21,7 @@ async function take(chunks: Buffer[]) {
   return { reports, lines };
 }
 
-test("reports are told from other output", async () => {
+test("reports are separated from other output", async () => {
   const output = `before\n${encodeReport(REPORT)}after\n`;
   expect(await take([Buffer.from(output)])).toEqual({ reports: [REPORT], lines: ["before", "after"] });
 });

@@ -1,7 +1,7 @@
-/** How test processes tell the runner about single tests: one marked JSON line each, among whatever else they print. */
+/** How test processes report each test to the runner: as one marked JSON line among their other output. */
 import { Writable } from "node:stream";
 
-/** One test, as it ended. */
+/** The result of one test. */
 export interface TestReport {
   /** Path from the project's directory, or the tool that checked. */
   file: string;
@@ -19,7 +19,7 @@ export function encodeReport(report: TestReport): string {
   return `${MARK}${JSON.stringify(report)}\n`;
 }
 
-/** Takes the output of a test process apart into reports and other lines. */
+/** Splits the output of a test process into reports and other lines. */
 export class ReportStream extends Writable {
   readonly #onReport: (report: TestReport) => void;
   readonly #onLine: (line: string) => void;

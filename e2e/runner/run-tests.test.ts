@@ -20,7 +20,7 @@ test("a test process that does not end is ended, and that counts as a failure", 
   };
   const args = nodeTestArguments([file]);
   const run = runTestProcess(context, { program: process.execPath, args, silenceMs: 10_000 });
-  await expect(run).rejects.toThrow("the test process said nothing for 10 s and was ended");
+  await expect(run).rejects.toThrow("the test process printed nothing for 10 s and was ended");
   expect(reports).toMatchObject([{ name: "ends", state: "passed" }]);
   await rm(directory, { recursive: true });
 });

@@ -1,4 +1,4 @@
-/** Runs test processes and hands their reports on. */
+/** Runs test processes and passes their reports on. */
 import { spawn } from "node:child_process";
 import { globSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -10,7 +10,7 @@ export const PROJECT = resolve(import.meta.dirname, "../..");
 
 const NODE_REPORTER = join(PROJECT, "e2e/runner/node-reporter.ts");
 const TEST_TIMEOUT_MS = 900_000;
-/** A process that says nothing for longer than one test may take will not end by itself. */
+/** A process that prints nothing for longer than one test may take will not end by itself. */
 const SILENCE_MS = TEST_TIMEOUT_MS + 300_000;
 
 /** A test process to run. */
@@ -18,7 +18,7 @@ export interface TestProcess {
   program: string;
   args: string[];
   env?: Record<string, string>;
-  /** How long it may say nothing. */
+  /** How long it may print nothing. */
   silenceMs?: number;
 }
 
@@ -62,7 +62,7 @@ export async function runTestProcess(
   });
   clearTimeout(silence);
   context.signal.removeEventListener("abort", stop);
-  if (isSilent) throw new Error(`the test process said nothing for ${silenceMs / 1000} s and was ended`);
+  if (isSilent) throw new Error(`the test process printed nothing for ${silenceMs / 1000} s and was ended`);
   expectSoundEnd(counts, end);
 }
 
@@ -87,7 +87,7 @@ export function expectSoundEnd(counts: { failed: number; all: number }, end: str
   if (counts.all === 0) throw new Error("the test process ran no test");
 }
 
-/** A tool that says by its exit status whether all is well. */
+/** Runs a tool that reports success by its exit status, as one test. */
 export async function runCheck(
   context: SuiteContext,
   name: string,

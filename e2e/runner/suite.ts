@@ -4,7 +4,7 @@ import type { TestReport } from "./protocol.ts";
 /** What `npm run test:GROUP` selects. */
 export type Group = "unit" | "kernel" | "cluster";
 
-/** Tests that run together and need the same things of the machine. */
+/** Tests that run together and have the same requirements. */
 export interface Suite {
   name: string;
   group: Group;
@@ -21,11 +21,11 @@ export interface Suite {
 export interface SuiteContext {
   /** Takes each test as soon as it has ended. */
   report(report: TestReport): void;
-  /** Takes what the tests print besides; shown if the suite fails. */
+  /** Takes other output of the tests; it is shown if the suite fails. */
   log(line: string): void;
-  /** Tells people what is going on now. */
+  /** Prints what is happening now. */
   progress(line: string): void;
-  /** Aborted when the runner is told to stop. */
+  /** Aborted when the runner gets a signal to stop. */
   signal: AbortSignal;
   environment: NodeJS.ProcessEnv;
   cacheDir: string;

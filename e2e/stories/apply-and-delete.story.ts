@@ -36,7 +36,7 @@ after(async () => {
   for (const pod of pods.values()) await kubectl(["delete", "pod", pod, "--now", "--ignore-not-found"]);
 });
 
-test("an applied policy is Ready on every node and says so in a table", async () => {
+test("an applied policy is Ready on every node, and kubectl shows it in a table", async () => {
   await kubectl(["apply", "-f", FILE]);
   const policy = await policyReady(POLICY);
   assert.equal(policy.status?.nodesSummary, `${agents.length}/${agents.length}`);
@@ -86,7 +86,7 @@ test("a deleted policy stops on every node and leaves nothing behind", async () 
   await until("the nodes to report that it is gone", async () => (await nodesWith(POLICY)) === 0);
   const before = (await events()).filter(ofPolicy).length;
   for (const pod of pods.values()) await change(pod, "su");
-  // An exec is reported after what its process did, so the exit of `su` says that its events would be here.
+  // Events are exported in order: once the exit of `su` is there, events that it caused would be there, too.
   await until("the exits of su", async () => {
     const exits = (await events()).filter((event) => binaryOf(event, "process_exit")?.endsWith("/su"));
     return exits.length >= 2 * pods.size;
@@ -95,7 +95,7 @@ test("a deleted policy stops on every node and leaves nothing behind", async () 
   assert.equal(await specsOf(POLICY), 0);
 });
 
-test("applied again it is Ready again and sees again", async () => {
+test("applied again, it is Ready and posts events again", async () => {
   await kubectl(["apply", "-f", FILE]);
   await policyReady(POLICY);
   const before = (await events()).filter(ofPolicy).length;

@@ -1,4 +1,4 @@
-/** A policy is edited into something that cannot work: the reason is on the object, and what ran before goes on. */
+/** An edit makes a policy unusable: its status shows the reason, and the previous version keeps running. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { conditionIs, getPolicy, policyReady } from "./cluster-view.ts";

@@ -1,9 +1,9 @@
-/** What a user sees of Trigon in a cluster: policies, agents, events, counts. */
+/** Trigon in a cluster as a user sees it: policies, agents, events, counts. */
 import { get } from "node:http";
 import { AGENT_POD_SELECTOR, DEFAULT_NAMESPACE } from "../../crds/names.ts";
 import { getObject, kubectl, until } from "./kubectl.ts";
 
-/** The parts of a policy's status that stories look at. */
+/** The parts of a policy's status that stories check. */
 export interface PolicyObject {
   metadata: { name: string; generation: number };
   status?: {
@@ -40,7 +40,7 @@ export function policyReady(name: string): Promise<PolicyObject> {
   });
 }
 
-/** True only for a condition that speaks of the newest generation. */
+/** True only for a condition about the newest generation. */
 export function conditionIs(policy: PolicyObject | undefined, type: string, status: string): boolean {
   if (policy?.status?.observedGeneration !== policy?.metadata.generation) return false;
   return policy?.status?.conditions?.some((item) => item.type === type && item.status === status) ?? false;

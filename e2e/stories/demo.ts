@@ -1,10 +1,10 @@
-/** A pod per node whose processes change their credentials in the ways that people ask about. */
+/** A pod per node whose processes change their credentials in common ways. */
 import { kubectl, until } from "./kubectl.ts";
 
 /** Image with a shell, util-linux (setpriv, su, unshare) and setuid binaries. */
 const IMAGE = process.env.TRIGON_WORKLOAD_IMAGE ?? "trigon.dev/workload:dev";
 
-/** What a demo pod runs when it is told to, each a way to change credentials. */
+/** Commands for a demo pod, each of which changes credentials in its own way. */
 export const CHANGES = {
   su: "su -s /bin/sh nobody -c true",
   setuid: "setpriv --reuid=1000 --regid=1000 --clear-groups passwd -S >/dev/null 2>&1 || true",

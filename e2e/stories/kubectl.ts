@@ -24,7 +24,7 @@ export async function getObject<T>(...args: string[]): Promise<T | undefined> {
   return text.trim() === "" ? undefined : (JSON.parse(text) as T);
 }
 
-/** Waits for a condition, never for a time; the error says what was seen last. */
+/** Waits for a condition, never for a time; the error contains the last state. */
 export async function until<T>(
   what: string,
   probe: () => Promise<T | undefined | false>,

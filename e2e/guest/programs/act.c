@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Does what a test names, one step after the other, so that the test knows which hits to expect.
+ * Runs the steps that a test names, one after the other, so that the test knows which hits to expect.
  *
  *   act call 157:0x7fff:-1 call 257:-100:@/etc/hostname:0 fork exit 3
  *
- * call NUMBER:ARG...   system call; an ARG is a number, or @TEXT for a pointer to the text
+ * call NUMBER:ARG...   system call; an ARG is a number, or @TEXT for a pointer to the string
  * repeat N NUMBER:...  the same N times
  * errno NUMBER:...     the call; ends with its error, or goes on where it has none
  * result NUMBER:...    the call; ends with what it returned, 0 to 255
@@ -17,11 +17,11 @@
  * fork                 goes on in a child; the parent waits and ends as the child does, after a signal as a shell
  * orphan               goes on in a child whose parent ends at once
  * leader-ends CODE     the first thread ends; a second one exits with CODE half a second later
- * read                 says "ready", and goes on when there is something to read
- * count-up NUMBER      reads, then calls with 1, 2, 3 ... until there is more to read, and says how often
+ * read                 prints "ready", and goes on when there is something to read
+ * count-up NUMBER      reads, then calls with 1, 2, 3 ... until there is more to read, and prints how often
  * kill SIGNAL          sends itself a signal
  * exec FILE            goes on as that program, with the steps that follow
- * memfd                goes on as a copy of itself that lies in memory only
+ * memfd                goes on as a copy of itself that exists in memory only
  * exit CODE            ends
  */
 #define _GNU_SOURCE

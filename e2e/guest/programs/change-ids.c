@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Changes its own credentials step by step, by raw system calls: what a test gives as arguments is what it may expect
- * as events, with nothing that a C library adds.
+ * Changes its own credentials step by step, by raw system calls: a test can expect exactly the events of the steps that
+ * it passes as arguments, without calls that a C library adds.
  *
  *   change-ids setresuid:1000:1001:0 setfsuid:1003 exec:/usr/bin/true
  *
  * Prints `STEP = RESULT` or `STEP = ERRNO` for each and goes on after a refusal. `exec` ends the list: what follows
- * goes to the new program as its arguments.
+ * becomes the arguments of the new program.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,7 +22,7 @@
 
 struct step {
 	char name[32];
-	const char *rest; /* what follows the name */
+	const char *rest; /* the part after the name */
 	long numbers[MAX_NUMBERS];
 	int count;
 };

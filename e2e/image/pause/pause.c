@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Holds a pod's namespaces open until it is told to end, and reaps what the pod's processes leave behind.
+// Holds a pod's namespaces open until it gets a signal to end, and reaps orphaned processes of the pod.
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
