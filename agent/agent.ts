@@ -173,7 +173,7 @@ function makeEventSide({ config, bpf, registry, sink }: AgentDeps, pods: PodReso
     keepCredentials: credentials,
     keepNamespaces: namespaces,
   });
-  const metrics = new EventMetrics(registry);
+  const metrics = new EventMetrics(registry, config.metricLabels);
   metrics.watchProcesses(processes);
   metrics.watchExport(sink);
   const encoding: ProtobufOptions = {

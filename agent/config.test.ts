@@ -30,6 +30,7 @@ const accepted: Record<string, { argv?: string[]; env?: Record<string, string>; 
       processCredentialsView: "exec",
       credentialChangeDetail: "changed",
       exposeStackAddresses: false,
+      metricLabels: ["namespace", "workload", "pod", "binary"],
     },
   },
   "a policy file may be given more than once, in order": {
@@ -93,6 +94,10 @@ const accepted: Record<string, { argv?: string[]; env?: Record<string, string>; 
     argv: ["--log-level", "warn", "--kubernetes=false"],
     env: { TRIGON_LOG_LEVEL: "debug", TRIGON_KUBERNETES: "true" },
     want: { logLevel: "warn", kubernetes: false },
+  },
+  "metrics may have fewer labels": {
+    argv: ["--metrics-label-filter", "namespace, workload"],
+    want: { metricLabels: ["namespace", "workload"] },
   },
   "a boolean flag may carry its value": {
     argv: ["--enable-process-cred=true"],
@@ -177,6 +182,10 @@ const refused: Record<string, { argv?: string[]; env?: Record<string, string>; s
   "a variable is named where it gave the value": {
     env: { TRIGON_LOG_LEVEL: "loud" },
     says: /^TRIGON_LOG_LEVEL: "loud" is not one of/,
+  },
+  "a metric label that there is not": {
+    argv: ["--metrics-label-filter", "namespace,node"],
+    says: /^--metrics-label-filter: "node" is not one of namespace, workload, pod, binary/,
   },
   "a variable that gave a size": { env: { TRIGON_RB_SIZE: "100k" }, says: /^TRIGON_RB_SIZE: "100k"/ },
   "a variable that gave an address": {

@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { DEFAULT_NAMESPACE } from "../crds/names.ts";
 import { isLocal, parseServerAddress, type ServerAddress } from "./api/address.ts";
 import type { TlsFiles } from "./api/tls.ts";
+import { PROCESS_LABELS } from "./metrics/series.ts";
 import { environmentName, OPTIONS, type Option, type OptionName } from "./options.ts";
 
 /** Everything that the agent can be told. */
@@ -32,6 +33,8 @@ export interface Config {
   processCredentialsView: (typeof CREDENTIALS_VIEWS)[number];
   credentialChangeDetail: (typeof CREDENTIAL_CHANGE_DETAILS)[number];
   exposeStackAddresses: boolean;
+  /** Labels of processes that metrics have. */
+  metricLabels: readonly string[];
   /** Absent: the engine chooses by the number of CPUs. */
   ringBytes?: number;
 }
@@ -130,6 +133,7 @@ function makeConfig(values: Values, subject: Subject, env: Environment, hostname
       text("credential-change-detail") ?? "changed",
     ),
     exposeStackAddresses: values["expose-stack-addresses"] === true,
+    metricLabels: parseLabels(subject("metrics-label-filter"), text("metrics-label-filter")),
     ...(ringSize !== undefined &&
       ringSize !== "0" && { ringBytes: parseRingSize(subject("rb-size"), ringSize) }),
   };
@@ -228,6 +232,13 @@ function parseListenAddress(subject: string, text: string): ListenAddress {
   }
   const host = nonEmpty(bracketed) ?? nonEmpty(plain);
   return host === undefined ? { port } : { host, port };
+}
+
+function parseLabels(subject: string, text: string | undefined): readonly string[] {
+  if (text === undefined) return PROCESS_LABELS;
+  const names = text.split(",").map((name) => name.trim());
+  for (const name of names) oneOf(PROCESS_LABELS, subject, name);
+  return names;
 }
 
 function parseRingSize(subject: string, text: string): number {

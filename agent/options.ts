@@ -33,6 +33,11 @@ export const OPTIONS = {
     value: "ADDR",
     help: "Serve /metrics, /healthz and /readyz here, for example :2112 or 127.0.0.1:2112. Default: off.",
   },
+  "metrics-label-filter": {
+    type: "string",
+    value: "LABELS",
+    help: "Labels of processes that metrics have, with commas between them. Default: namespace,workload,pod,binary.",
+  },
   "server-address": {
     type: "string",
     value: "ADDR",

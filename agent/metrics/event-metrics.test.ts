@@ -56,8 +56,8 @@ test("label sets are bounded", async () => {
   );
   pipeline.handleBatch(makeBatch(...records));
   const lines = await samples(registry, "trigon_events_total");
-  expect(lines).toHaveLength(1001);
-  expect(lines.at(-1)).toBe('{type="PROCESS_EXEC",namespace="",workload="",pod="",binary=""} 2000');
+  expect(lines).toHaveLength(201);
+  expect(lines.at(-1)).toBe('{type="PROCESS_EXEC",namespace="",workload="",pod="",binary=""} 2800');
 });
 
 test.each([

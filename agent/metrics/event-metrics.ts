@@ -6,7 +6,7 @@ import type { ActionStats } from "../hooks/attach/hook-stats.ts";
 import type { ProcessCache } from "../process/cache.ts";
 import type { ExportStats } from "./export-stats.ts";
 import { type Labels, type Sample, scrapedCounter, scrapedGauge, sumByLabels } from "./scraped.ts";
-import { SeriesCounter } from "./series.ts";
+import { PROCESS_LABELS, SeriesCounter } from "./series.ts";
 
 /** Kernel-side counters of one attached hook or process sensor. */
 export interface HookCounts {
@@ -38,7 +38,6 @@ export function eventType(section: HookSection): EventType {
   return section === "tracepoints" ? "PROCESS_TRACEPOINT" : "PROCESS_KPROBE";
 }
 
-const PROCESS_LABELS = ["namespace", "workload", "pod", "binary"];
 const POLICY_LABELS = ["policy", "policy_namespace", "hook"];
 
 const KINDS = { kprobes: "kprobe", fentries: "fentry", tracepoints: "tracepoint", lsmhooks: "lsm" };
@@ -68,8 +67,12 @@ export class EventMetrics {
   readonly #types = new Map<EventType, SeriesCounter>();
   readonly #hooks = new Map<string, { labels: Labels; series: SeriesCounter }>();
 
-  constructor(registry: Registry) {
+  readonly #processLabels: readonly string[];
+
+  /** `processLabels`: the labels of processes that are not left empty. */
+  constructor(registry: Registry, processLabels: readonly string[] = PROCESS_LABELS) {
     this.#registry = registry;
+    this.#processLabels = processLabels;
     this.#registerEvents();
     this.#registerPipeline();
   }
@@ -78,7 +81,7 @@ export class EventMetrics {
   ofType(type: EventType): SeriesCounter {
     let series = this.#types.get(type);
     if (series === undefined) {
-      series = new SeriesCounter();
+      series = new SeriesCounter(this.#processLabels);
       this.#types.set(type, series);
     }
     return series;
@@ -90,7 +93,7 @@ export class EventMetrics {
     const key = JSON.stringify(labels);
     const known = this.#hooks.get(key);
     if (known !== undefined) return known.series;
-    const series = new SeriesCounter();
+    const series = new SeriesCounter(this.#processLabels);
     this.#hooks.set(key, { labels, series });
     return series;
   }
