@@ -219,7 +219,10 @@ function startEngine(deps: AgentDeps, events: EventSide, running: AsyncDisposabl
     pipeline.addScanned(scanned);
     if (scanned.exe !== "") engine.seedImage(scanned.pid, scanned.exe);
   }
-  pipeline.start();
+  pipeline.start(() => {
+    const { lost, missed } = engine.processStats();
+    return lost + missed;
+  });
   return engine;
 }
 

@@ -15,8 +15,23 @@ export function createRegistry(options: {
     registers: [registry],
   });
   info.set({ component: options.component, version: options.version, node_version: process.version }, 1);
-  if (options.defaultMetrics !== false) collectDefaultMetrics({ register: registry });
+  if (options.defaultMetrics !== false) collectQuietMetrics(registry);
   return registry;
+}
+
+/** Longer than any process runs, in milliseconds: the timer of prom-client's monitor of the event loop never fires. */
+const NEVER_MS = 2 ** 31 - 1;
+
+/**
+ * prom-client's metrics of the process and of Node.js. Its monitor of the event loop would wake the process a hundred times
+ * a second, and cannot be left out: it is set to a period that never ends, and the metrics that it would fill are not
+ * there. `nodejs_eventloop_lag_seconds`, which is measured by each scrape, stays.
+ */
+function collectQuietMetrics(registry: Registry): void {
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: NEVER_MS });
+  for (const statistic of ["min", "max", "mean", "stddev", "p50", "p90", "p99"]) {
+    registry.removeSingleMetric(`nodejs_eventloop_lag_${statistic}_seconds`);
+  }
 }
 
 /** What the watches of a process count; see ResourceWatch. */

@@ -49,6 +49,7 @@ export interface PipelineDeps {
 const MAX_WAITING = 20_000;
 const TICK_MS = 100;
 const SWEEP_MS = 1_000;
+const RECHECK_MS = 1_000;
 const W_HOOK_ID = HOOK.hook_id >> 2;
 
 /** Turns records into events in stream order; events of one process keep their order whatever they wait for. */
@@ -58,8 +59,14 @@ export class EventPipeline implements RecordVisitor {
   readonly #outputs: Outputs;
   readonly #podHold: PodHold;
   readonly #execHold: ExecHold;
-  #ticker: NodeJS.Timeout | undefined;
+  #isStarted = false;
+  /** Absent while nothing waits: a node on which nothing happens has no timer. */
+  #timer: { handle: NodeJS.Timeout; delayMs: number } | undefined;
+  #needsSweep = true;
   #nextSweepMs = 0;
+  #nextRecheckMs = 0;
+  #lostRecords: (() => number) | undefined;
+  #knownLost = 0;
   /** Latest time of a batch's first record. */
   #streamMs = 0;
 
@@ -88,15 +95,20 @@ export class EventPipeline implements RecordVisitor {
     metrics.waitingEvents = () => this.#podHold.count + this.#execHold.count;
   }
 
-  /** Ends waits in time from now on; without it, tick() must be called. */
-  start(): void {
-    this.#ticker ??= setInterval(() => this.tick(), TICK_MS).unref();
+  /**
+   * Ends waits in time from now on; without it, tick() must be called. `lostRecords`: how many records of processes are
+   * known to be lost so far; whenever there are more, process images are compared with /proc.
+   */
+  start(lostRecords?: () => number): void {
+    this.#isStarted = true;
+    this.#lostRecords = lostRecords;
+    this.#setTimer();
   }
 
   /** Writes out everything, waiting or not, and stops. The sinks stay open. */
   async stop(): Promise<void> {
-    clearInterval(this.#ticker);
-    this.#ticker = undefined;
+    this.#isStarted = false;
+    this.#clearTimer();
     await this.flush();
   }
 
@@ -128,6 +140,7 @@ export class EventPipeline implements RecordVisitor {
     const timeLow = Number(image.ktimeNs & 0xffffffffn);
     const timeHigh = Number(image.ktimeNs >> 32n);
     this.#emit({ kind: "exec", image, tid: image.pid, timeLow, timeHigh });
+    this.#setTimer();
   }
 
   /** All records of one batch of the ring reader; what is ready is written before it returns. */
@@ -136,9 +149,11 @@ export class EventPipeline implements RecordVisitor {
     metrics.batches++;
     metrics.ringBytes += buffer.byteLength;
     const batch = new RecordBatch(buffer);
-    this.#streamMs = Math.max(this.#streamMs, startMs(batch));
+    this.#advance(batch);
     decodeBatch(batch, this);
     this.#outputs.flush();
+    this.#needsSweep = true;
+    this.#setTimer();
   }
 
   /** Writes out everything, waiting or not. */
@@ -156,9 +171,47 @@ export class EventPipeline implements RecordVisitor {
     this.#outputs.flush();
     if (nowMs < this.#nextSweepMs) return;
     this.#nextSweepMs = nowMs + SWEEP_MS;
-    this.#deps.processes.sweep();
-    this.#deps.clock.recheck();
     this.#hooks.sweep(this.#streamMs);
+    this.#needsSweep = this.#deps.processes.sweep(this.#hasLostRecords());
+  }
+
+  /** Time goes on with the records: nothing has to look at the clock while there are none. */
+  #advance(batch: RecordBatch): void {
+    const { clock, processes } = this.#deps;
+    const nowMs = this.#nowMs();
+    const firstNs = startNs(batch);
+    this.#streamMs = Math.max(this.#streamMs, Number(firstNs / 1_000_000n));
+    processes.advance(nowMs);
+    if (nowMs < this.#nextRecheckMs) return;
+    this.#nextRecheckMs = nowMs + RECHECK_MS;
+    clock.recheck(firstNs);
+  }
+
+  #hasLostRecords(): boolean {
+    const before = this.#knownLost;
+    this.#knownLost = this.#lostRecords?.() ?? 0;
+    return this.#knownLost > before;
+  }
+
+  /** One timer, for the deadline that comes first; none where there is none. */
+  #setTimer(): void {
+    if (!this.#isStarted) return;
+    const isHolding = this.#podHold.count + this.#execHold.count > 0;
+    if (!isHolding && !this.#needsSweep) return;
+    const delayMs = isHolding ? TICK_MS : SWEEP_MS;
+    if (this.#timer !== undefined && this.#timer.delayMs <= delayMs) return;
+    this.#clearTimer();
+    const onTimer = () => {
+      this.#timer = undefined;
+      this.tick();
+      this.#setTimer();
+    };
+    this.#timer = { handle: setTimeout(onTimer, delayMs).unref(), delayMs };
+  }
+
+  #clearTimer(): void {
+    clearTimeout(this.#timer?.handle);
+    this.#timer = undefined;
   }
 
   hook(batch: RecordBatch, at: number): void {
@@ -276,10 +329,10 @@ export class EventPipeline implements RecordVisitor {
   }
 }
 
-/** When the first record of a batch was made, in milliseconds since boot. */
-function startMs({ words }: RecordBatch): number {
+/** When the first record of a batch was written. */
+function startNs({ words }: RecordBatch): bigint {
   const [low = 0, high = 0] = words.subarray(W_KTIME, W_KTIME + 2);
-  return Number(joinWords(low, high) / 1_000_000n);
+  return joinWords(low, high);
 }
 
 /** The process and image that a record is about. */

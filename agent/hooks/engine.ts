@@ -69,7 +69,8 @@ export class HookEngine {
   readonly #handles: Handles;
   readonly #context: HookContext;
   readonly #attached = new Map<number, Attachment>();
-  readonly #sweeper: NodeJS.Timeout;
+  /** Runs while a hook is attached that keeps calls until they return. */
+  #sweeper: NodeJS.Timeout | undefined;
   #nextId = 1;
 
   private constructor(options: EngineOptions, handles: Handles) {
@@ -95,8 +96,6 @@ export class HookEngine {
     const symbols = new KernelSymbols(btf, join(procfs, "kallsyms"));
     const follows = new FollowTable(handles.maps, (list) => readRunning(procfs, list));
     this.#context = { bpf, object, procfs, btf, symbols, features: this.features, follows };
-    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
-    this.#sweeper.unref();
   }
 
   /** Opens and loads the object, attaches the process sensors, starts the reader. Throws with a clear reason. */
@@ -119,6 +118,7 @@ export class HookEngine {
     const id = this.#nextId++;
     const { status, def: resolved, attachment } = attachHook(this.#context, id, def, mode);
     if (attachment) this.#attached.set(id, attachment);
+    this.#updateSweeper();
     const level = status.state === "Attached" || status.state === "Skipped" ? "info" : "warn";
     const { refusals: _, ...shown } = status; // the message already lists them
     this.#options.logger.log(level, `hook ${def.call}`, { hookId: id, ...shown });
@@ -163,6 +163,15 @@ export class HookEngine {
     for (const handle of [...links, ...sensors, reader, ...Object.values(maps), object, btf]) handle.close();
   }
 
+  #updateSweeper(): void {
+    const keepsCalls = [...this.#attached.values()].some(({ maps }) => maps.hook_calls !== undefined);
+    if (keepsCalls) this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
+    else {
+      clearInterval(this.#sweeper);
+      this.#sweeper = undefined;
+    }
+  }
+
   #sweep(): void {
     const { bpf, procfs } = this.#options;
     for (const { maps } of this.#attached.values()) {
@@ -199,6 +208,7 @@ export class HookEngine {
         const lost = calls ? countCallsInFlight(calls, this.#options.procfs) : 0;
         last = { stats: { ...stats, lost: stats.lost + lost }, actions };
         this.#attached.delete(id);
+        this.#updateSweeper();
         closeAttachment(attachment);
         this.#context.follows.release(id);
       },

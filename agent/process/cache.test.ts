@@ -397,6 +397,20 @@ describe("memory", () => {
     expect([processes.size, processes.stats.evictions]).toEqual([3, 2]);
   });
 
+  test("images are held against /proc where records are lost, and else let alone", () => {
+    const alive = new Set([10]);
+    const proc = { read: () => undefined, isAlive: (pid: number) => alive.has(pid) };
+    const { feed, processes } = setup({ cache: { proc } });
+    feed(exec(10, 1, 100, "/a"));
+    while (processes.sweep());
+    feed(exec(11, 1, 100, "/b"));
+    expect(processes.sweep()).toBe(false);
+    expect(processes.stats.exitMisses).toBe(0);
+    expect(processes.sweep(true)).toBe(true);
+    for (let i = 0; i < 5; i++) processes.sweep();
+    expect(processes.stats.exitMisses).toBe(1);
+  });
+
   test("images whose process is gone without an exit record are found", () => {
     const alive = new Set([10, 11]);
     const proc = { read: () => undefined, isAlive: (pid: number) => alive.has(pid) };

@@ -41,6 +41,8 @@ export class ProcessCache {
   readonly #images: ImageTable;
   readonly #counts = { processMisses: 0, execMisses: 0 };
   readonly #maker: ImageMaker;
+  /** How many of the misses the checks of images have followed. */
+  #checkedMisses = 0;
 
   /** Upper bound of `size`. */
   readonly capacity: number;
@@ -166,10 +168,22 @@ export class ProcessCache {
     return this.#images.put(this.#maker.make(identity, birth, scannedFacts(scanned, parent), parent));
   }
 
-  /** To be called about once a second: lets go of ended images and finds those whose exit record was lost. */
-  sweep(): void {
+  /** It is so late now, in milliseconds of the boot clock; to be called before the records of a batch. */
+  advance(nowMs: number): void {
+    this.#images.advance(nowMs);
+  }
+
+  /**
+   * To be called about once a second while records come: lets go of ended images. Where records are lost, those of exits
+   * may be among them, and an image that no exec or fork record made may have come after the exit: then images are
+   * compared with /proc. Returns whether it must be called again though no record comes.
+   */
+  sweep(recordsAreLost = false): boolean {
     this.#maker.refill();
-    this.#images.sweep(this.#bootMs());
+    const misses = this.#counts.processMisses + this.#counts.execMisses;
+    if (recordsAreLost || misses > this.#checkedMisses) this.#images.checkAll();
+    this.#checkedMisses = misses;
+    return this.#images.sweep(this.#bootMs());
   }
 
   /** The current image of a process that is only known as a parent. */

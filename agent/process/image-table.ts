@@ -10,8 +10,10 @@ export interface ImageTableOptions {
   isAlive(image: Image): boolean;
 }
 
-/** Images whose process is looked at per sweep, so that a lost exit record costs memory for minutes only. */
+/** Images whose process is looked at per sweep: a node with thousands of processes is read in slices. */
 const CHECKS_PER_SWEEP = 64;
+/** An image counts as gone at its second check. The round that runs when records are lost may be past it already. */
+const ROUNDS = 3;
 
 /** Holds at most one image per pid; superseded and ended ones live on in their children only. */
 export class ImageTable {
@@ -20,7 +22,9 @@ export class ImageTable {
   /** Ended images in order of their end. */
   #ending: { image: Image; dropAtMs: number }[] = [];
   #nowMs: number;
+  /** Images of a round of checks that is not at its end yet. */
   #unchecked: Iterator<Image> | undefined;
+  #roundsLeft = ROUNDS;
   /** Images that were gone at their last check. */
   #missing = new Set<Image>();
   /** Images dropped at the cap. */
@@ -61,14 +65,25 @@ export class ImageTable {
     this.#ending.push({ image, dropAtMs: this.#nowMs + this.#options.graceMs });
   }
 
-  /** To be called about once a second. */
-  sweep(nowMs: number): void {
+  /** It is so late now: images that end from here on are kept for the grace time from here. */
+  advance(nowMs: number): void {
+    this.#nowMs = nowMs;
+  }
+
+  /** Exit records may be lost: the next sweeps look in /proc for every image. */
+  checkAll(): void {
+    this.#roundsLeft = ROUNDS;
+  }
+
+  /** To be called about once a second until it returns false: nothing is left to be dropped or checked. */
+  sweep(nowMs: number): boolean {
     this.#nowMs = nowMs;
     const kept = this.#ending.findIndex(({ dropAtMs }) => dropAtMs > nowMs);
     const due = kept < 0 ? this.#ending : this.#ending.slice(0, kept);
     this.#ending = kept < 0 ? [] : this.#ending.slice(kept);
     for (const { image } of due) this.#drop(image);
     this.#checkSome();
+    return this.#ending.length > 0 || this.#roundsLeft > 0;
   }
 
   #drop(image: Image): void {
@@ -77,11 +92,13 @@ export class ImageTable {
   }
 
   #checkSome(): void {
+    if (this.#roundsLeft === 0) return;
     this.#unchecked ??= this.#images.values();
     for (let i = 0; i < CHECKS_PER_SWEEP; i++) {
       const next = this.#unchecked.next();
       if (next.done === true) {
         this.#unchecked = undefined;
+        this.#roundsLeft--;
         return;
       }
       this.#check(next.value);

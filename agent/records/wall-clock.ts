@@ -55,14 +55,18 @@ export class WallClock {
     return this.#source.bootTimeNs();
   }
 
-  /** Detects a stepped or drifted wall clock; to be called every few seconds. Returns whether it was. */
-  recheck(): boolean {
+  /**
+   * Detects a stepped or drifted wall clock; to be called about once a second while records come, before those from
+   * `sinceNs` on are converted (default: now). Returns whether it was. When in a silence the clock was stepped cannot be
+   * known, and nothing of it has a record.
+   */
+  recheck(sinceNs?: bigint): boolean {
     const bootNs = this.#source.bootTimeNs();
     const rough = BigInt(this.#source.wallMs()) * 1_000_000n - bootNs;
     const newest = this.#offsets[0] as Offset;
     // wallMs() rounds down by up to a millisecond
     if (abs(rough + 500_000n - newest.total) <= TOLERANCE_NS) return false;
-    this.#offsets = [makeOffset(bootNs, this.#measure()), ...this.#offsets.slice(0, 7)];
+    this.#offsets = [makeOffset(sinceNs ?? bootNs, this.#measure()), ...this.#offsets.slice(0, 7)];
     return true;
   }
 
