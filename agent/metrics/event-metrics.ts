@@ -210,6 +210,13 @@ export class EventMetrics {
       [],
       () => [[{}, stats.errors]],
     );
+    scrapedCounter(
+      this.#registry,
+      "trigon_export_rotation_errors_total",
+      "Steps of rotations of the export file that failed.",
+      [],
+      () => [[{}, stats.rotationErrors]],
+    );
     const seconds = "When the last event was exported, in seconds since the epoch.";
     scrapedGauge(
       this.#registry,

@@ -10,6 +10,8 @@ export interface ExportStats {
   failedEvents: number;
   /** Refused writes. */
   errors: number;
+  /** Steps of a rotation that failed. */
+  rotationErrors: number;
   /** Seconds since the epoch of the last event that went out; 0 before the first. */
   lastExportSeconds: number;
 }

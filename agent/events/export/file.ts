@@ -1,6 +1,8 @@
 /** Events to a file. */
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fchmodSync, fstatSync, ftruncateSync, openSync, readSync } from "node:fs";
 import { stat } from "node:fs/promises";
+import { errorText } from "../../../lib/logger.ts";
+import { type Rotation, Rotator } from "./rotation.ts";
 import { afterCut, isCut, writeAll } from "./write-all.ts";
 import { WriteQueue, type WriteQueueOptions, type WriteTarget } from "./write-queue.ts";
 
@@ -10,15 +12,34 @@ const MODE = 0o600;
 const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NONBLOCK;
 /** How often it is looked whether the path still leads to the open file; that nothing does is seen at each write. */
 const CHECK_MS = 1_000;
+const ROTATION_RETRY_MS = 10_000;
 
-/** A sink that appends to a file; it follows a file that is removed or renamed, and reopens on demand. */
+/** How a file is kept, beside what every queue needs. */
+export interface FileSinkOptions extends WriteQueueOptions {
+  /** Of files that are made. Default: readable by their owner only. */
+  mode?: number;
+  /** Absent: the file grows without bound. */
+  rotation?: Rotation;
+}
+
+/**
+ * A sink that appends to a file. It rotates the file, follows one that is removed or renamed, and reopens it on demand.
+ */
 export class FileSink extends WriteQueue {
   readonly #target: FileTarget;
 
   /** Throws when the file cannot be opened for appending. */
-  constructor(path: string, options: WriteQueueOptions) {
-    const target = new FileTarget(path, options.now);
-    super(target, options);
+  constructor(path: string, options: FileSinkOptions) {
+    const { rotation, now, mode = MODE } = options;
+    let say = options.say;
+    const onError = (error: Error) => {
+      this.stats.rotationErrors++;
+      say?.(`rotation of ${path} failed: ${errorText(error)}`);
+      say = undefined; // with a directory that is read-only it fails again and again
+    };
+    const rotator = rotation && new Rotator(path, rotation, { mode, now, onError });
+    const target = new FileTarget(path, { now, mode, rotator });
+    super(target, { ...options, ...(rotation?.maxBytes && { maxWriteBytes: rotation.maxBytes }) });
     this.#target = target;
   }
 
@@ -31,21 +52,31 @@ export class FileSink extends WriteQueue {
 interface OpenFile {
   fd: number;
   inode: number;
+  /** Not a pipe or a device. */
+  isRegular: boolean;
+  bornMs: number;
   /** The last line in it is cut. */
   needsNewline: boolean;
 }
 
+interface TargetOptions {
+  now: () => number;
+  mode: number;
+  rotator: Rotator | undefined;
+}
+
 class FileTarget implements WriteTarget {
   readonly #path: string;
-  readonly #now: () => number;
+  readonly #options: TargetOptions;
   #file: OpenFile | undefined;
   #checkedAtMs = Number.NEGATIVE_INFINITY;
+  #rotationFailedAtMs = Number.NEGATIVE_INFINITY;
   #reopen = false;
 
-  constructor(path: string, now: () => number) {
+  constructor(path: string, options: TargetOptions) {
     this.#path = path;
-    this.#now = now;
-    this.#file = openFile(path);
+    this.#options = options;
+    this.#file = openFile(path, options);
   }
 
   reopen(): void {
@@ -53,7 +84,7 @@ class FileTarget implements WriteTarget {
   }
 
   async write(lines: Uint8Array): Promise<void> {
-    const file = await this.#current();
+    const file = await this.#current(lines.length);
     const bytes = file.needsNewline ? afterCut(lines) : lines;
     const written = await writeAll(file.fd, bytes);
     if (written.error === undefined) file.needsNewline = false;
@@ -63,34 +94,65 @@ class FileTarget implements WriteTarget {
   }
 
   async close(): Promise<void> {
+    this.#closeFile();
+    await this.#options.rotator?.settled();
+  }
+
+  #closeFile(): void {
     if (this.#file !== undefined) closeSync(this.#file.fd);
     this.#file = undefined;
   }
 
-  async #current(): Promise<OpenFile> {
-    if (this.#file !== undefined && (this.#reopen || (await this.#isGone(this.#file)))) await this.close();
+  async #current(incoming: number): Promise<OpenFile> {
+    const file = this.#file;
+    if (file && (this.#reopen || (await this.#isGone(file)) || (await this.#isRotated(file, incoming)))) {
+      this.#closeFile();
+    }
     this.#reopen = false;
-    this.#file ??= openFile(this.#path);
+    this.#file ??= openFile(this.#path, this.#options);
     return this.#file;
   }
 
   async #isGone({ fd, inode }: OpenFile): Promise<boolean> {
     if (fstatSync(fd).nlink === 0) return true;
     // also after a step of the clock, back or ahead
-    if (Math.abs(this.#now() - this.#checkedAtMs) < CHECK_MS) return false;
-    this.#checkedAtMs = this.#now();
+    if (Math.abs(this.#options.now() - this.#checkedAtMs) < CHECK_MS) return false;
+    this.#checkedAtMs = this.#options.now();
+    return !(await this.#isAtPath(inode));
+  }
+
+  /** A rotation that fails is tried again after a while: events go into the old file until then. */
+  async #isRotated({ fd, inode, isRegular, bornMs }: OpenFile, incoming: number): Promise<boolean> {
+    const { rotator, now } = this.#options;
+    if (!rotator || !isRegular || Math.abs(now() - this.#rotationFailedAtMs) < ROTATION_RETRY_MS)
+      return false;
+    if (!rotator.isDue({ size: fstatSync(fd).size, bornMs }, incoming)) return false;
+    if (!(await this.#isAtPath(inode)) || (await rotator.rotate())) return true;
+    this.#rotationFailedAtMs = now();
+    return false;
+  }
+
+  async #isAtPath(inode: number): Promise<boolean> {
     const there = await stat(this.#path).catch(() => undefined);
-    return there?.ino !== inode;
+    return there?.ino === inode;
   }
 }
 
 /** Throws when the path cannot be opened for appending. */
-function openFile(path: string): OpenFile {
+function openFile(path: string, { mode, now }: TargetOptions): OpenFile {
   let fd: number | undefined;
   try {
-    fd = openSync(path, FLAGS, MODE);
-    const { ino, size } = fstatSync(fd);
-    return { fd, inode: ino, needsNewline: size > 0 && !endsWithNewline(path, size) };
+    fd = openSync(path, FLAGS, mode);
+    const found = fstatSync(fd);
+    const isRegular = found.isFile();
+    if (isRegular && found.size === 0) fchmodSync(fd, mode); // the process's umask has a say in open()
+    return {
+      fd,
+      inode: found.ino,
+      isRegular,
+      bornMs: found.size > 0 && found.birthtimeMs > 0 ? found.birthtimeMs : now(),
+      needsNewline: found.size > 0 && !endsWithNewline(path, found.size),
+    };
   } catch (cause) {
     if (fd !== undefined) closeSync(fd);
     const noReader = (cause as NodeJS.ErrnoException).code === "ENXIO";

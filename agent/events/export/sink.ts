@@ -4,7 +4,15 @@ import type { ExportStats } from "../../metrics/export-stats.ts";
 
 /** Counts of a sink before its first write. */
 export function noExports(): ExportStats {
-  return { events: 0, bytes: 0, overflowedEvents: 0, failedEvents: 0, errors: 0, lastExportSeconds: 0 };
+  return {
+    events: 0,
+    bytes: 0,
+    overflowedEvents: 0,
+    failedEvents: 0,
+    errors: 0,
+    rotationErrors: 0,
+    lastExportSeconds: 0,
+  };
 }
 
 /** A destination of events. Never throws, never waits, never holds more than a bounded amount of memory. */

@@ -13,6 +13,8 @@ export interface WriteTarget {
 export interface WriteQueueOptions extends LossReportOptions {
   /** Upper bound of what waits. */
   maxBytes?: number;
+  /** Upper bound of one write, if that is less than the queue's own. */
+  maxWriteBytes?: number;
 }
 
 const MAX_BYTES = 32 << 20;
@@ -32,6 +34,7 @@ export class WriteQueue implements EventSink {
   readonly #target: WriteTarget;
   readonly #options: WriteQueueOptions;
   readonly #maxBytes: number;
+  readonly #maxWriteBytes: number;
   readonly #report: LossReport;
   #chunks: Chunk[] = [];
   #waitingBytes = 0;
@@ -44,6 +47,7 @@ export class WriteQueue implements EventSink {
     this.#target = target;
     this.#options = options;
     this.#maxBytes = options.maxBytes ?? MAX_BYTES;
+    this.#maxWriteBytes = Math.min(options.maxWriteBytes ?? MAX_WRITE_BYTES, MAX_WRITE_BYTES);
     this.#report = new LossReport(options);
   }
 
@@ -119,7 +123,7 @@ export class WriteQueue implements EventSink {
     let size = first.bytes.length;
     let chunks = 1;
     for (const chunk of this.#chunks.slice(1)) {
-      if (size + chunk.bytes.length > MAX_WRITE_BYTES) break;
+      if (size + chunk.bytes.length > this.#maxWriteBytes) break;
       size += chunk.bytes.length;
       events += chunk.events;
       chunks++;
