@@ -12,9 +12,10 @@ import type { Binding } from "./bpf/binding.ts";
 import { Cluster } from "./cluster.ts";
 import type { Config } from "./config.ts";
 import type { EventSink } from "./events/export/sink.ts";
-import { JsonEncoder } from "./events/json/encoder.ts";
+import type { NodeFields } from "./events/node-fields.ts";
 import { EventPipeline } from "./events/pipeline.ts";
 import type { ProtobufOptions } from "./events/protobuf/encoder.ts";
+import { ExportSide } from "./export-side.ts";
 import { HookEngine } from "./hooks/engine.ts";
 import { featureFlags, type KernelFeatures } from "./hooks/kernel/features.ts";
 import { EventMetrics, type HookCounts } from "./metrics/event-metrics.ts";
@@ -50,6 +51,8 @@ export interface AgentDeps {
   access: ClusterAccess | undefined;
   logger: Logger;
   registry: Registry;
+  /** Registers what applies new settings while the agent runs. */
+  onReload?: (apply: (config: Config) => Promise<void>) => void;
 }
 
 /** How long the last records may take to be exported: part of the 25 seconds that main.ts allows for stopping. */
@@ -93,6 +96,9 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
   }
   running.defer(() => kubernetes?.client.transport.close());
   running.defer(() => sink.close());
+  await events.exported.apply(config.export);
+  running.defer(() => events.exported.close());
+  deps.onReload?.((next) => events.exported.apply(next.export));
 
   const api = new ApiSide(config, logger, registry);
   const engine = startEngine(deps, events, running);
@@ -118,7 +124,10 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
     onTried: (key) => api.tried(key),
   });
   running.defer(() => loop.stop());
-  cluster?.onLabels(() => loop.trigger());
+  cluster?.onLabels(() => {
+    if (config.enableNodeLabels) events.node.labels = cluster.labels();
+    loop.trigger();
+  });
   loop.start();
   checks.ready.policies = () => loop.problem;
   if (cluster) checks.ready.watches = () => cluster.lastingProblem(performance.now());
@@ -159,6 +168,8 @@ interface EventSide {
   processes: ProcessCache;
   /** What events show, in any encoding. */
   encoding: ProtobufOptions;
+  node: NodeFields;
+  exported: ExportSide;
 }
 
 function makeEventSide({ config, bpf, registry, sink }: AgentDeps, pods: PodResolver): EventSide {
@@ -176,24 +187,27 @@ function makeEventSide({ config, bpf, registry, sink }: AgentDeps, pods: PodReso
   const metrics = new EventMetrics(registry, config.metricLabels);
   metrics.watchProcesses(processes);
   metrics.watchExport(sink);
+  const node: NodeFields = { ...(config.clusterName !== undefined && { clusterName: config.clusterName }) };
   const encoding: ProtobufOptions = {
     nodeName,
     clock,
     process: { credentials, namespaces, ...(namespaces && { hostNamespaces: scanner.namespaces(1) }) },
     stacks: makeStacks(config, processes),
     credentialChange: config.credentialChangeDetail,
+    node,
   };
   const pipeline = new EventPipeline({
     processes,
     pods,
     metrics,
     clock,
-    outputs: [{ encoder: new JsonEncoder(encoding), sink }],
+    outputs: [],
     ...(config.processCredentialsView === "current" && {
       currentCredentials: new CurrentCredentials({ keepCredentials: credentials }),
     }),
   });
-  return { scanner, metrics, pipeline, processes, encoding };
+  const exported = new ExportSide({ sink, encoding, registry, pipeline });
+  return { scanner, metrics, pipeline, processes, encoding, node, exported };
 }
 
 /** Symbols and mappings are read when the first stack asks for them. */
@@ -266,6 +280,7 @@ function makeReconciler(
     policyGone: (policy) => {
       totals.forget(policy);
       metrics.forgetPolicy(policy);
+      events.exported.forgetPolicy(policy);
     },
     nodeLabels: () => cluster?.labels(),
     logger,

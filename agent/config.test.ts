@@ -1,18 +1,30 @@
 import { describe, expect, test } from "vitest";
 import { type Command, type Config, parseCommand } from "./config.ts";
 import { helpText, OPTIONS } from "./options.ts";
+import { planReload } from "./reload.ts";
 
-function parse(argv: string[], env: Record<string, string> = {}): Command {
-  return parseCommand(argv, env, "myhost");
+interface Given {
+  argv?: string[];
+  env?: Record<string, string>;
+  /** Files of the directory /etc/trigon. */
+  files?: Record<string, string>;
 }
 
-function config(argv: string[], env: Record<string, string> = {}): Config {
-  const command = parse(argv, env);
+function parse({ argv = [], env = {}, files }: Given): Command {
+  const readDirectory = (directory: string) => {
+    if (!files || directory !== "/etc/trigon") throw new Error(`ENOENT: ${directory}`);
+    return new Map(Object.entries(files));
+  };
+  return parseCommand({ argv, env, readDirectory }, "myhost");
+}
+
+function config(given: Given): Config {
+  const command = parse(given);
   if (command.kind !== "run") throw new Error(JSON.stringify(command));
   return command.config;
 }
 
-const accepted: Record<string, { argv?: string[]; env?: Record<string, string>; want: Partial<Config> }> = {
+const accepted: Record<string, Given & { want: object }> = {
   "without flags everything has a default": {
     want: {
       policyFiles: [],
@@ -115,15 +127,67 @@ const accepted: Record<string, { argv?: string[]; env?: Record<string, string>; 
     argv: ["--enable-process-security-label", "--expose-stack-addresses"],
     want: { enableProcessSecurityLabel: true, exposeStackAddresses: true },
   },
+  "the export file is rotated as upstream does it": {
+    want: {
+      export: {
+        mode: 0o600,
+        rotation: { maxBytes: 10 << 20, intervalMs: 0, maxBackups: 5, compress: false },
+        allow: [],
+        deny: [],
+        fields: [],
+      },
+    },
+  },
+  "rotation of the export file": {
+    argv: ["--export-filename=e.log", "--export-file-max-size-mb=0", "--export-file-compress"],
+    env: { TRIGON_EXPORT_FILE_ROTATION_INTERVAL: "1h30m", TRIGON_EXPORT_FILE_PERM: "0640" },
+    want: {
+      export: {
+        filename: "e.log",
+        mode: 0o640,
+        rotation: { maxBytes: 0, intervalMs: 5_400_000, maxBackups: 5, compress: true },
+      },
+    },
+  },
+  "a directory has one setting per file": {
+    argv: ["--config-dir=/etc/trigon"],
+    files: { "log-level": "debug\n", kubernetes: "true", "tracing-policy": "a.yaml\nb.yaml\n", procfs: "\n" },
+    want: { logLevel: "debug", kubernetes: true, policyFiles: ["a.yaml", "b.yaml"], procfs: "/proc" },
+  },
+  "a variable beats a file, a flag both": {
+    argv: ["--log-format=json"],
+    env: { TRIGON_CONFIG_DIR: "/etc/trigon", TRIGON_LOG_LEVEL: "warn", TRIGON_LOG_FORMAT: "text" },
+    files: { "log-level": "debug", "log-format": "text", namespace: "here" },
+    want: { logLevel: "warn", logFormat: "json", namespace: "here" },
+  },
+  "filters are lines of JSON": {
+    argv: ["--config-dir=/etc/trigon", "--export-rate-limit=0"],
+    files: {
+      "export-allowlist": '{"event_set":["PROCESS_EXEC"],"health_check":false}\n\n{"policyNames":["a"]}\n',
+      "export-denylist": '{"namespace":["","kube-system"]}',
+      "field-filters":
+        '{"fields":"process.exec_id,process.startTime","event_set":["PROCESS_EXEC"],"action":"EXCLUDE"}',
+    },
+    want: {
+      export: {
+        allow: [{ event_set: ["PROCESS_EXEC"], health_check: false }, { policy_names: ["a"] }],
+        deny: [{ namespace: ["", "kube-system"] }],
+        fields: [
+          { fields: "process.exec_id,process.start_time", event_set: ["PROCESS_EXEC"], action: "EXCLUDE" },
+        ],
+        rateLimit: 0,
+      },
+    },
+  },
   "a ring size takes a suffix": { argv: ["--rb-size", "2m"], want: { ringBytes: 2 << 20 } },
 };
 
-test.each(Object.entries(accepted))("%s", (_name, { argv, env, want }) => {
-  expect(config(argv ?? [], env)).toMatchObject(want);
+test.each(Object.entries(accepted))("%s", (_name, { want, ...given }) => {
+  expect(config(given)).toMatchObject(want);
 });
 
 test("what is empty or zero is not given", () => {
-  const got = config([
+  const argv = [
     "--metrics-server",
     "",
     "--export-filename=",
@@ -131,15 +195,18 @@ test("what is empty or zero is not given", () => {
     "",
     "--tracing-policy=",
     "--rb-size=0",
-  ]);
+    "--export-allowlist=",
+  ];
+  const got = config({ argv });
   expect(got.policyFiles).toEqual([]);
   expect(got).not.toHaveProperty("metricsServer");
-  expect(got).not.toHaveProperty("exportFilename");
+  expect(got.export).not.toHaveProperty("filename");
+  expect(got.export.allow).toEqual([]);
   expect(got).not.toHaveProperty("policyDir");
   expect(got).not.toHaveProperty("ringBytes");
 });
 
-const refused: Record<string, { argv?: string[]; env?: Record<string, string>; says: RegExp }> = {
+const refused: Record<string, Given & { says: RegExp }> = {
   "an unknown flag is named": { argv: ["--tracing-polcy", "x"], says: /--tracing-polcy/ },
   "a positional argument is named": { argv: ["policy.yaml"], says: /policy\.yaml/ },
   "a flag without its value": { argv: ["--procfs"], says: /--procfs/ },
@@ -197,24 +264,116 @@ const refused: Record<string, { argv?: string[]; env?: Record<string, string>; s
     env: { TRIGON_LOG_LEVEL: "debug" },
     says: /^--log-level: "silent"/,
   },
+  "a file is named where it gave the value": {
+    argv: ["--config-dir", "/etc/trigon"],
+    files: { "log-level": "loud" },
+    says: /^\/etc\/trigon\/log-level: "loud" is not one of/,
+  },
+  "a boolean file with another value": {
+    argv: ["--config-dir", "/etc/trigon"],
+    files: { kubernetes: "yes" },
+    says: /^\/etc\/trigon\/kubernetes: "yes" is neither true nor false/,
+  },
+  "a directory that cannot be read": { argv: ["--config-dir", "/x"], says: /^--config-dir: ENOENT: \/x/ },
+  "a filter that is not JSON": {
+    argv: ["--export-allowlist", '{"pid":[1]}\n{pid}'],
+    says: /^--export-allowlist: line 2: .*JSON/,
+  },
+  "a filter with an unknown field": {
+    argv: ["--export-denylist", '{"colour":["red"]}'],
+    says: /line 1: .*colour/,
+  },
+  "a filter with a value of another type": {
+    argv: ["--export-denylist", '{"namespace":"kube-system"}'],
+    says: /^--export-denylist: line 1: .*namespace/,
+  },
+  "a filter with a pattern that is none": {
+    env: { TRIGON_EXPORT_ALLOWLIST: '{"pid":[1]}\n{"pod_regex":["("]}' },
+    says: /^TRIGON_EXPORT_ALLOWLIST: filter 2: pod_regex\[0\]: "\(" is no RE2 pattern/,
+  },
+  "a field filter for a field that does not exist": {
+    argv: ["--field-filters", '{"fields":"process.colour"}'],
+    says: /^--field-filters: filter 1: fields: there is no field "process.colour"/,
+  },
+  "a mode that is none": {
+    argv: ["--export-file-perm=rw-r-----"],
+    says: /--export-file-perm: "rw-r-----" is not a mode/,
+  },
+  "a size that is no number": {
+    argv: ["--export-file-max-size-mb=10m"],
+    says: /"10m" is not a whole number/,
+  },
+  "a negative count": { argv: ["--export-file-max-backups=-1"], says: /"-1" is not a whole number/ },
+  "an interval without a unit": {
+    argv: ["--export-file-rotation-interval=10"],
+    says: /"10" is not a duration/,
+  },
   "a boolean variable with another value": {
     env: { TRIGON_KUBERNETES: "yes" },
     says: /TRIGON_KUBERNETES: "yes"/,
   },
 };
 
-test.each(Object.entries(refused))("refused: %s", (_name, { argv, env, says }) => {
-  const command = parse(argv ?? [], env);
+test.each(Object.entries(refused))("refused: %s", (_name, { says, ...given }) => {
+  const command = parse(given);
   expect(command).toMatchObject({ kind: "error", message: expect.stringMatching(says) });
+});
+
+test("a file that is no setting is passed over with a warning that names it", () => {
+  const command = parse({ argv: ["--config-dir=/etc/trigon"], files: { "log-levl": "debug" } });
+  expect(command).toMatchObject({
+    kind: "run",
+    config: { logLevel: "info" },
+    settings: { warnings: ['/etc/trigon/log-levl: no such setting: did you mean "log-level"?'] },
+  });
+});
+
+describe("SIGHUP", () => {
+  const run = (given: Given) => {
+    const command = parse({ argv: ["--config-dir=/etc/trigon"], ...given });
+    if (command.kind !== "run") throw new Error(JSON.stringify(command));
+    return command.settings;
+  };
+  const before = run({ files: { "log-level": "info", "rb-size": "1m" } });
+  const plan = (files: Record<string, string>) =>
+    planReload(before, parse({ argv: ["--config-dir=/etc/trigon"], files }));
+
+  test("applies what can change", () => {
+    const files = { "log-level": "debug", "rb-size": "1m", "export-denylist": '{"pid":[1]}' };
+    expect(plan(files)).toMatchObject({
+      kind: "apply",
+      config: { logLevel: "debug", export: { deny: [{ pid: [1] }] } },
+      needRestart: [],
+    });
+  });
+
+  test("names what a restart is needed for", () => {
+    expect(plan({ "log-level": "info", procfs: "/x" })).toMatchObject({
+      kind: "apply",
+      needRestart: ["rb-size", "procfs"],
+    });
+  });
+
+  test("changes nothing where something is wrong", () => {
+    expect(plan({ "log-level": "loud" })).toEqual({
+      kind: "refuse",
+      message: expect.stringMatching(/^\/etc\/trigon\/log-level: "loud"/),
+    });
+  });
 });
 
 describe("help", () => {
   test("is asked for by --help, version by --version", () => {
-    expect(parse(["--help"])).toEqual({ kind: "help" });
-    expect(parse(["--version"])).toEqual({ kind: "version" });
+    expect(parse({ argv: ["--help"] })).toEqual({ kind: "help" });
+    expect(parse({ argv: ["--version"] })).toEqual({ kind: "version" });
   });
 
   test.each(Object.keys(OPTIONS))("explains --%s", (name) => {
     expect(helpText()).toContain(`--${name}`);
+  });
+
+  test("has the order in which sources of settings win", () => {
+    const order = ["1. flag", "2. environment variable", "3. file in --config-dir", "4. default"];
+    expect(helpText().match(/\d\. (flag|environment variable|file in --config-dir|default)/g)).toEqual(order);
   });
 });

@@ -1,18 +1,22 @@
 /** Composition root of the agent: the only file here that reads the environment, handles signals or exits. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { hostname, release } from "node:os";
+import { join } from "node:path";
 import { type ClusterAccess, inClusterAccess, kubeconfigAccess } from "../lib/cluster-access.ts";
 import { createLogger, errorText, type Logger } from "../lib/logger.ts";
 import { createRegistry } from "../lib/metrics.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { type AgentDeps, CannotTraceError, PolicyAttachError, startAgent } from "./agent.ts";
 import { loadBinding } from "./bpf/binding.ts";
-import { type Config, parseCommand } from "./config.ts";
+import { type Command, type Config, parseCommand } from "./config.ts";
 import { FileSink } from "./events/export/file.ts";
 import type { EventSink } from "./events/export/sink.ts";
 import { StdoutSink } from "./events/export/stdout.ts";
+import type { ExportConfig } from "./export-config.ts";
 import { helpText } from "./options.ts";
 import { PolicyFileError, readPolicyFiles } from "./policies/sources/files.ts";
+import { planReload, type RunCommand } from "./reload.ts";
+import type { Settings } from "./settings.ts";
 import { describeStartFailure } from "./start-failure.ts";
 
 /** Exit statuses, also in `--help`. */
@@ -22,7 +26,7 @@ const TERMINATION_LOG = "/dev/termination-log";
 /** Less than the grace period of manifests/base/agent-daemonset.yaml. */
 const STOP_SECONDS = 25;
 
-const command = parseCommand(process.argv.slice(2), process.env, hostname());
+const command = readCommand();
 switch (command.kind) {
   case "help":
     process.stdout.write(helpText());
@@ -35,17 +39,33 @@ switch (command.kind) {
     process.exitCode = EXIT.usage;
     break;
   case "run":
-    await run(command.config);
+    await run(command);
 }
 
-async function run(config: Config): Promise<void> {
+function readCommand(): Command {
+  const sources = { argv: process.argv.slice(2), env: process.env, readDirectory: readTexts };
+  return parseCommand(sources, hostname());
+}
+
+/** Names with a dot before them are those of a ConfigMap's own links. */
+function readTexts(directory: string): Map<string, string> {
+  const paths = readdirSync(directory)
+    .filter((name) => !name.startsWith("."))
+    .map((name) => [name, join(directory, name)] as const);
+  const files = paths.filter(([, path]) => statSync(path).isFile());
+  return new Map(files.map(([name, path]) => [name, readFileSync(path, "utf8")]));
+}
+
+async function run({ config, settings }: RunCommand): Promise<void> {
   const logger = createLogger({ component: "agent", level: config.logLevel, format: config.logFormat });
+  for (const warning of settings.warnings) logger.warn(warning);
   process.stderr.on("error", () => {}); // a log that nobody reads any more is no reason to end
   process.on("uncaughtException", (error) => end(logger, EXIT.failed, `unexpected: ${error.stack ?? error}`));
   // Neither the ring's reader nor a signal handler keeps a process alive.
   const alive = setInterval(() => {}, 1 << 30);
   try {
     const deps = await makeDeps(config, logger);
+    reloadOnSignal(deps, settings);
     const running = new AsyncDisposableStack();
     stopOnSignal(running, logger);
     await startAgent(deps, running);
@@ -71,7 +91,7 @@ async function makeDeps(config: Config, logger: Logger): Promise<AgentDeps> {
     config,
     version: packageJson.version,
     bpf: loadBinding(),
-    sink: openSink(config, logger),
+    sink: openSink(config.export, logger),
     files,
     access,
     logger,
@@ -87,12 +107,35 @@ async function connect(config: Config): Promise<ClusterAccess | undefined> {
   return inClusterAccess({ host, port });
 }
 
-function openSink({ exportFilename }: Config, logger: Logger): EventSink {
+function openSink({ filename, mode, rotation }: ExportConfig, logger: Logger): EventSink {
   const options = { now: Date.now, say: (text: string) => logger.warn(`export: ${text}`) };
-  if (exportFilename === undefined) return new StdoutSink(options);
-  const sink = new FileSink(exportFilename, options);
-  process.on("SIGHUP", () => sink.reopen());
-  return sink;
+  return filename === undefined
+    ? new StdoutSink(options)
+    : new FileSink(filename, { ...options, mode, rotation });
+}
+
+/** One signal after the other. Settings that cannot be used change nothing. */
+function reloadOnSignal(deps: AgentDeps, settings: Settings): void {
+  const { sink, logger } = deps;
+  let apply: (config: Config) => Promise<void> = async () => {};
+  deps.onReload = (listener) => (apply = listener);
+  let current = settings;
+  let reloading = Promise.resolve();
+  const reload = async () => {
+    const plan = planReload(current, readCommand());
+    if (plan.kind === "refuse") throw new Error(plan.message);
+    await apply(plan.config);
+    logger.level = plan.config.logLevel;
+    current = plan.settings;
+    const { needRestart } = plan;
+    logger.info("SIGHUP: settings are read again", needRestart.length > 0 ? { needRestart } : {});
+  };
+  process.on("SIGHUP", () => {
+    if (sink instanceof FileSink) sink.reopen();
+    reloading = reloading.then(reload).catch((error: unknown) => {
+      logger.error(`SIGHUP: settings stay as they are: ${errorText(error)}`);
+    });
+  });
 }
 
 /** The first signal ends the agent in an orderly way, within a time; a second one at once. */

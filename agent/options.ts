@@ -1,10 +1,12 @@
-/** The agent's flags, in the order in which `--help` lists them; parsing, environment and help are all read from here. */
+/** The agent's settings, in the order in which `--help` lists them; every source of values and the help are read from here. */
 
-/** One flag; its environment variable is `TRIGON_` and the name in capitals. */
+/** One setting. */
 export interface Option {
   type: "string" | "boolean";
-  /** May be given more than once; in the environment separated by commas. */
+  /** May be given more than once; in a variable or a file separated by commas or line ends. */
   multiple?: true;
+  /** SIGHUP applies a new value. */
+  reload?: true;
   /** What stands for the value in the help text. */
   value?: string;
   help: string;
@@ -28,6 +30,56 @@ export const OPTIONS = {
     value: "FILE",
     help: "Append events to this file, one JSON object per line; SIGHUP opens it again. Default: standard output.",
   },
+  "export-file-max-size-mb": {
+    type: "string",
+    value: "MB",
+    help: "Rotate the export file before it exceeds this; 0: size does not matter. Default: 10.",
+  },
+  "export-file-rotation-interval": {
+    type: "string",
+    value: "DURATION",
+    help: "Rotate the export file with the first event after this age, for example 24h; 0: age does not matter. Default: 0.",
+  },
+  "export-file-max-backups": {
+    type: "string",
+    value: "COUNT",
+    help: "Rotated files that are kept; 0: all. Default: 5.",
+  },
+  "export-file-compress": { type: "boolean", help: "Compress rotated files with gzip." },
+  "export-file-perm": {
+    type: "string",
+    value: "MODE",
+    help: "Mode of the export file and of what it is rotated to, in octal digits. Default: 600.",
+  },
+  "export-allowlist": {
+    type: "string",
+    reload: true,
+    value: "FILTERS",
+    help: "Export only events that one of these filters matches, one JSON object per line. Default: all events.",
+  },
+  "export-denylist": {
+    type: "string",
+    reload: true,
+    value: "FILTERS",
+    help: "Do not export events that one of these filters matches, one JSON object per line.",
+  },
+  "field-filters": {
+    type: "string",
+    reload: true,
+    value: "FILTERS",
+    help: "Include or exclude fields of exported events, one JSON object per line.",
+  },
+  "export-rate-limit": {
+    type: "string",
+    reload: true,
+    value: "COUNT",
+    help: "Events that are exported per minute; what exceeds it is counted in the export and per policy. -1: no limit. Default: -1.",
+  },
+  "enable-node-labels": {
+    type: "boolean",
+    help: "Show the labels of the node in events; needs --kubernetes.",
+  },
+  "cluster-name": { type: "string", value: "NAME", help: "Name of this cluster in events." },
   "metrics-server": {
     type: "string",
     value: "ADDR",
@@ -89,7 +141,12 @@ export const OPTIONS = {
     value: "FILE",
     help: "The BPF object. Default: build/bpf/trigon.bpf.o of this installation.",
   },
-  "log-level": { type: "string", value: "LEVEL", help: "error, warn, info or debug. Default: info." },
+  "log-level": {
+    type: "string",
+    reload: true,
+    value: "LEVEL",
+    help: "error, warn, info or debug. Default: info.",
+  },
   "log-format": { type: "string", value: "FORMAT", help: "text or json, on standard error. Default: text." },
   "enable-process-cred": { type: "boolean", help: "Show the credentials that a process had at exec." },
   "enable-process-ns": { type: "boolean", help: "Show the namespaces that a process had at exec." },
@@ -116,6 +173,11 @@ export const OPTIONS = {
     value: "BYTES",
     help: "Size of the ring buffer, a power of two from 64k; suffixes k and m. Default: 64k per CPU, at least 1m.",
   },
+  "config-dir": {
+    type: "string",
+    value: "DIR",
+    help: "Read settings from the files of this directory, as a mounted ConfigMap has them: the name is the flag's without dashes.",
+  },
   help: { type: "boolean", help: "Show this text." },
   version: { type: "boolean", help: "Show the version." },
 } as const satisfies Record<string, Option>;
@@ -123,7 +185,20 @@ export const OPTIONS = {
 /** Name of a flag without its dashes. */
 export type OptionName = keyof typeof OPTIONS;
 
-/** Environment variable that stands in for a flag; the flag wins. */
+/** Where a setting may come from: the first of these that has a value wins, and an error names it. */
+export const SOURCES = [
+  { name: "flag", example: "--log-level=debug" },
+  { name: "environment variable", example: "TRIGON_LOG_LEVEL=debug" },
+  { name: "file in --config-dir", example: "DIR/log-level, which contains debug" },
+  { name: "default", example: "info" },
+] as const;
+
+/** Whether an option has a value for the whole run and so may come from any source; --config-dir from a flag or variable. */
+export function isSetting(name: string): name is OptionName {
+  return Object.hasOwn(OPTIONS, name) && !["help", "version", "config-dir"].includes(name);
+}
+
+/** Environment variable of an option. */
 export function environmentName(option: string): string {
   return `TRIGON_${option.replaceAll("-", "_").toUpperCase()}`;
 }
@@ -132,8 +207,9 @@ export function environmentName(option: string): string {
 export function helpText(): string {
   const rows = Object.entries<Option>(OPTIONS).map(([name, option]) => {
     const flag = option.value === undefined ? `--${name}` : `--${name} ${option.value}`;
-    return `  ${flag.padEnd(32)} ${option.help}`;
+    return `  ${flag.padEnd(42)} ${option.help}`;
   });
+  const reloaded = Object.entries<Option>(OPTIONS).filter(([, { reload }]) => reload);
   return [
     "Usage: node agent/main.ts [FLAGS]",
     "",
@@ -141,7 +217,11 @@ export function helpText(): string {
     "",
     ...rows,
     "",
-    "Each flag but the last two can also stand in the environment: --log-level is TRIGON_LOG_LEVEL.",
+    "Each setting can come from several places. The first of these that has a value wins:",
+    "",
+    ...SOURCES.map(({ name, example }, index) => `  ${index + 1}. ${name.padEnd(22)} ${example}`),
+    "",
+    `SIGHUP reads all of them again and applies ${reloaded.map(([name]) => name).join(", ")}.`,
     "",
     "Exit status: 0 after SIGTERM or SIGINT; 1 for a policy file that does not compile or attach, or an unexpected error;",
     "2 for wrong flags; 3 if this kernel or the agent's privileges do not allow tracing.",

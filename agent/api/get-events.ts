@@ -1,7 +1,12 @@
 /** GetEvents: one output of the pipeline per client. */
 import { Metadata, type ServerWritableStream, status } from "@grpc/grpc-js";
 import { compileFilters, usesCel } from "../events/filters/compile.ts";
-import { compileFieldFilters, type EventRewriter, type FieldFilter } from "../events/filters/fields.ts";
+import {
+  compileFieldFilters,
+  type EventRewriter,
+  type FieldFilter,
+  protoNames,
+} from "../events/filters/fields.ts";
 import { type Filter, FilterError } from "../events/filters/filter.ts";
 import type { EventFilter, Output } from "../events/outputs.ts";
 import type { ProtobufEncoder } from "../events/protobuf/encoder.ts";
@@ -109,10 +114,4 @@ export class EventStreams {
 
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-}
-
-/** Paths of a FieldMask are in lowerCamelCase in JSON. */
-function protoNames(filter: FieldFilter): FieldFilter {
-  const fields = filter.fields?.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-  return fields === undefined ? filter : { ...filter, fields };
 }

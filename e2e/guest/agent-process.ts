@@ -33,7 +33,14 @@ export interface AgentEnd {
 
 /** Starts an agent and resolves when it is ready; rejects with its log otherwise. */
 export async function startAgent(exportFile: string, flags: readonly string[]): Promise<AgentProcess> {
-  const child = spawnAgent([...flags, "--export-filename", exportFile, "--metrics-server", SERVER]);
+  const child = spawnAgent([
+    ...flags,
+    "--export-filename",
+    exportFile,
+    "--export-file-max-size-mb=0",
+    "--metrics-server",
+    SERVER,
+  ]);
   const output = collectOutput(child);
   const agent: AgentProcess = {
     pid: child.pid ?? 0,

@@ -51,7 +51,9 @@ export class Rotator {
   readonly #rotation: Rotation;
   readonly #options: RotatorOptions;
   #tidying: Promise<void> = Promise.resolve();
-  #isRunning = false;
+  #isTidying = false;
+  /** There is a new backup since the directory was read. */
+  #isUntidy = false;
 
   constructor(path: string, rotation: Rotation, options: RotatorOptions) {
     this.#path = path;
@@ -75,7 +77,8 @@ export class Rotator {
       this.#options.onError(error as Error);
       return false;
     }
-    if (!this.#isRunning) this.#tidying = this.#tidy();
+    this.#isUntidy = true;
+    if (!this.#isTidying) this.#tidying = this.#tidy();
     return true;
   }
 
@@ -92,23 +95,27 @@ export class Rotator {
     }
   }
 
-  /** Again until nothing is left to do: the file may be rotated while a backup is compressed. */
+  /** The file may be rotated again while a backup is compressed. */
   async #tidy(): Promise<void> {
-    this.#isRunning = true;
+    this.#isTidying = true;
     try {
-      while ((await this.#removeSurplus()) && this.#rotation.compress && (await this.#compressOne()));
+      while (this.#isUntidy) await this.#tidyOnce();
     } catch (error) {
       this.#options.onError(error as Error);
-    } finally {
-      this.#isRunning = false;
     }
+    this.#isTidying = false;
   }
 
-  async #removeSurplus(): Promise<true> {
+  async #tidyOnce(): Promise<void> {
+    this.#isUntidy = false;
+    await this.#removeSurplus();
+    if (this.#rotation.compress && (await this.#compressOne())) this.#isUntidy = true;
+  }
+
+  async #removeSurplus(): Promise<void> {
     const { maxBackups } = this.#rotation;
     const surplus = maxBackups === 0 ? [] : (await this.#backups()).slice(maxBackups);
     await Promise.all(surplus.map((path) => rm(path, { force: true })));
-    return true;
   }
 
   /** False: every backup is compressed. */

@@ -27,6 +27,12 @@ interface Rule {
 
 const EVENT = messageType("tetragon.GetEventsResponse");
 
+/** Paths of a FieldMask are in lowerCamelCase in JSON. */
+export function protoNames(filter: FieldFilter): FieldFilter {
+  const fields = filter.fields?.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return fields === undefined ? filter : { ...filter, fields };
+}
+
 /** The filters are applied one after the other. Undefined: there are none. Throws FilterError. */
 export function compileFieldFilters(filters: readonly FieldFilter[]): EventRewriter | undefined {
   const rules = filters.map((filter, index) => compileRule(filter, `field_filters[${index}]`));

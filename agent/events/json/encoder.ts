@@ -9,6 +9,7 @@ import { type ByteWriter, utf8 } from "../byte-writer.ts";
 import type { EventEncoder } from "../encoder.ts";
 import type { ExecEvent, ExitEvent, HookEvent, RegisteredHook } from "../event.ts";
 import { exitStatus, SIGNAL_NAMES, signalNumber } from "../exit-status.ts";
+import type { NodeFields } from "../node-fields.ts";
 import type { ProcessFieldOptions } from "../process-fields.ts";
 import type { CredentialChangeDetail } from "./credential-change.ts";
 import { type ExtraOptions, writeExtended } from "./hook-extras.ts";
@@ -23,7 +24,6 @@ const EXEC_OPEN = utf8('{"process_exec":{"process":');
 const EXIT_OPEN = utf8('{"process_exit":{"process":');
 const INNER_TIME = utf8(',"time":"');
 const QUOTE = utf8('"');
-const LINE_END = utf8('"}\n');
 const STATUS = utf8(',"status":');
 const ZULU = 0x5a;
 const SLOT = ENCODER_SLOTS.json;
@@ -38,6 +38,10 @@ export class JsonEncoder implements EventEncoder {
   readonly #extras: ExtraOptions;
   /** Ends an exec or exit event and begins its time. */
   readonly #nodeAndTime: Uint8Array;
+  readonly #node: NodeFields;
+  #labels: NodeFields["labels"];
+  /** Ends the time and the line. */
+  #end: Uint8Array;
   readonly #time = { seconds: 0, nanos: 0 };
   /** `2026-11-23T20:39:14` of the second of the last event. */
   #second = -1;
@@ -49,7 +53,11 @@ export class JsonEncoder implements EventEncoder {
     process?: ProcessFieldOptions;
     stacks?: StackOptions;
     credentialChange?: CredentialChangeDetail;
+    node?: NodeFields;
   }) {
+    this.#node = options.node ?? {};
+    this.#labels = this.#node.labels;
+    this.#end = makeEnd(this.#node);
     this.#nodeName = options.nodeName;
     this.#clock = options.clock;
     this.#options = options.process ?? {};
@@ -78,7 +86,7 @@ export class JsonEncoder implements EventEncoder {
       writeExtended(out, event, end, fragments, this.#extras);
     }
     this.#writeTime(out, words[at + W_KTIME] as number, words[at + W_KTIME + 1] as number);
-    out.bytes(LINE_END);
+    this.#lineEnd(out);
   }
 
   exec(out: ByteWriter, event: ExecEvent): void {
@@ -89,7 +97,7 @@ export class JsonEncoder implements EventEncoder {
     this.#parent(out, image.parent);
     out.bytes(this.#nodeAndTime);
     this.#writeTime(out, event.timeLow, event.timeHigh);
-    out.bytes(LINE_END);
+    this.#lineEnd(out);
   }
 
   exit(out: ByteWriter, event: ExitEvent): void {
@@ -104,7 +112,23 @@ export class JsonEncoder implements EventEncoder {
     out.bytes(QUOTE);
     out.bytes(this.#nodeAndTime);
     this.#writeTime(out, event.timeLow, event.timeHigh);
-    out.bytes(LINE_END);
+    this.#lineEnd(out);
+  }
+
+  /** The line that reports events which a rate limit has dropped, at a wall-clock time. */
+  lossLine(dropped: number, wallMs: number): string {
+    const info = JSON.stringify({ number_of_dropped_process_events: String(dropped) });
+    const node = JSON.stringify(this.#nodeName);
+    const time = new Date(wallMs).toISOString();
+    return `{"rate_limit_info":${info},"node_name":${node},"time":"${time}${Buffer.from(makeEnd(this.#node))}`;
+  }
+
+  #lineEnd(out: ByteWriter): void {
+    if (this.#node.labels !== this.#labels) {
+      this.#labels = this.#node.labels;
+      this.#end = makeEnd(this.#node);
+    }
+    out.bytes(this.#end);
   }
 
   #exitStatus(out: ByteWriter, code: number): void {
@@ -195,4 +219,10 @@ export class JsonEncoder implements EventEncoder {
     out.fraction(time.nanos);
     out.byte(ZULU);
   }
+}
+
+function makeEnd({ clusterName, labels }: NodeFields): Uint8Array {
+  const cluster = clusterName === undefined ? "" : `,"cluster_name":${JSON.stringify(clusterName)}`;
+  const isLabelled = labels !== undefined && Object.keys(labels).length > 0;
+  return utf8(`"${cluster}${isLabelled ? `,"node_labels":${JSON.stringify(labels)}` : ""}}\n`);
 }

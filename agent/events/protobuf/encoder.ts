@@ -7,6 +7,7 @@ import type { EventEncoder } from "../encoder.ts";
 import type { ExecEvent, ExitEvent, HookEvent } from "../event.ts";
 import { exitStatus, SIGNAL_NAMES, signalNumber } from "../exit-status.ts";
 import type { CredentialChangeDetail } from "../json/credential-change.ts";
+import type { NodeFields } from "../node-fields.ts";
 import type { ProcessFieldOptions } from "../process-fields.ts";
 import { eventKey, type HookOptions, writeHook } from "./hooks.ts";
 import { writeTime } from "./messages.ts";
@@ -19,6 +20,8 @@ const PROCESS_EXIT = bytesKey(5);
 const RATE_LIMIT_INFO = bytesKey(40_001);
 const NODE_NAME = bytesKey(1000);
 const TIME = bytesKey(1001);
+const CLUSTER_NAME = bytesKey(1003);
+const NODE_LABELS = bytesKey(1004);
 const EXIT = { signal: bytesKey(3), status: varintKey(4), time: bytesKey(5) } as const;
 
 /** What events show, as the JSON encoder's options. */
@@ -29,6 +32,8 @@ export interface ProtobufOptions {
   stacks?: StackOptions;
   /** Default: the fields that changed alone. */
   credentialChange?: CredentialChangeDetail;
+  /** Default: neither a cluster nor labels. */
+  node?: NodeFields;
 }
 
 /** Encodes one GetEventsResponse per event. */
@@ -36,7 +41,11 @@ export class ProtobufEncoder implements EventEncoder {
   readonly processes: ProcessWriter;
   readonly #clock: WallClock;
   readonly #hookOptions: HookOptions;
-  readonly #nodeName: Uint8Array;
+  readonly #nodeName: string;
+  readonly #node: NodeFields;
+  #labels: NodeFields["labels"];
+  /** Fields of the node: its name, cluster and labels. */
+  #nodeBytes: Uint8Array;
   readonly #out = new ProtoWriter();
   readonly #time = { seconds: 0, nanos: 0 };
 
@@ -47,9 +56,10 @@ export class ProtobufEncoder implements EventEncoder {
       stacks: new StackWriter(options.stacks),
       credentialChange: options.credentialChange ?? "changed",
     };
-    const node = new ProtoWriter();
-    node.bytesField(NODE_NAME, utf8(options.nodeName));
-    this.#nodeName = node.take();
+    this.#nodeName = options.nodeName;
+    this.#node = options.node ?? {};
+    this.#labels = this.#node.labels;
+    this.#nodeBytes = encodeNode(options.nodeName, this.#node);
   }
 
   hook(into: ByteWriter, event: HookEvent): void {
@@ -94,7 +104,7 @@ export class ProtobufEncoder implements EventEncoder {
     out.varint(varintKey(1));
     out.varint64(lost >>> 0, Math.floor(lost / 2 ** 32));
     out.end(start);
-    out.bytes(this.#nodeName);
+    this.#writeNode(out);
     const time = out.begin(TIME);
     writeTime(out, Math.floor(wallMs / 1000), (wallMs % 1000) * 1_000_000);
     out.end(time);
@@ -104,10 +114,18 @@ export class ProtobufEncoder implements EventEncoder {
   /** Node and time, which stand behind each event, and the whole message into the output. */
   #finish(into: ByteWriter, timeLow: number, timeHigh: number): void {
     const out = this.#out;
-    out.bytes(this.#nodeName);
+    this.#writeNode(out);
     this.#writeTime(TIME, timeLow, timeHigh);
     into.bytes(out.view());
     out.length = 0;
+  }
+
+  #writeNode(out: ProtoWriter): void {
+    if (this.#node.labels !== this.#labels) {
+      this.#labels = this.#node.labels;
+      this.#nodeBytes = encodeNode(this.#nodeName, this.#node);
+    }
+    out.bytes(this.#nodeBytes);
   }
 
   #writeTime(key: number, low: number, high: number): void {
@@ -117,4 +135,17 @@ export class ProtobufEncoder implements EventEncoder {
     writeTime(this.#out, time.seconds, time.nanos);
     this.#out.end(start);
   }
+}
+
+function encodeNode(name: string, { clusterName, labels = {} }: NodeFields): Uint8Array {
+  const out = new ProtoWriter();
+  out.bytesField(NODE_NAME, utf8(name));
+  if (clusterName !== undefined) out.bytesField(CLUSTER_NAME, utf8(clusterName));
+  for (const [key, value] of Object.entries(labels)) {
+    const entry = out.begin(NODE_LABELS);
+    out.bytesField(bytesKey(1), utf8(key));
+    out.bytesField(bytesKey(2), utf8(value));
+    out.end(entry);
+  }
+  return out.take();
 }

@@ -1,0 +1,124 @@
+/** The part of the settings that is about the export. */
+import { fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
+import { messageType, registry } from "../proto/descriptors.ts";
+import type { Rotation } from "./events/export/rotation.ts";
+import { compileFilters } from "./events/filters/compile.ts";
+import { compileFieldFilters, type FieldFilter, protoNames } from "./events/filters/fields.ts";
+import { type Filter, FilterError } from "./events/filters/filter.ts";
+import type { OptionName } from "./options.ts";
+import { type Settings, UsageError } from "./settings.ts";
+
+/** What is exported and where to. */
+export interface ExportConfig {
+  /** Absent: standard output. */
+  filename?: string;
+  mode: number;
+  rotation: Rotation;
+  allow: readonly Filter[];
+  deny: readonly Filter[];
+  fields: readonly FieldFilter[];
+  /** Events per minute; absent: no limit. */
+  rateLimit?: number;
+}
+
+/** Throws UsageError. */
+export function makeExportConfig(settings: Settings): ExportConfig {
+  const filename = settings.text("export-filename");
+  const rateLimit = integer(settings, "export-rate-limit", -1);
+  return {
+    ...(filename !== undefined && { filename }),
+    mode: parseMode(settings),
+    rotation: {
+      maxBytes: integer(settings, "export-file-max-size-mb", 10) * (1 << 20),
+      intervalMs: parseDuration(settings, "export-file-rotation-interval"),
+      maxBackups: integer(settings, "export-file-max-backups", 5),
+      compress: settings.isOn("export-file-compress"),
+    },
+    allow: readFilters(settings, "export-allowlist"),
+    deny: readFilters(settings, "export-denylist"),
+    fields: readFieldFilters(settings),
+    ...(rateLimit >= 0 && { rateLimit }),
+  };
+}
+
+/** -1 is the only negative number that any of the options takes. */
+function integer(settings: Settings, name: OptionName, fallback: number): number {
+  const text = settings.text(name) ?? String(fallback);
+  const value = Number(text);
+  if (/^\d{1,9}$/.test(text) || (value === -1 && fallback === -1)) return value;
+  throw new UsageError(`${settings.origin(name)}: "${text}" is not a whole number, for example ${fallback}`);
+}
+
+function parseMode(settings: Settings): number {
+  const text = settings.text("export-file-perm") ?? "600";
+  if (/^0?[0-7]{3}$/.test(text)) return Number.parseInt(text, 8);
+  const origin = settings.origin("export-file-perm");
+  throw new UsageError(`${origin}: "${text}" is not a mode in octal digits, for example 600 or 640`);
+}
+
+const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
+
+/** As Go writes durations. */
+function parseDuration(settings: Settings, name: OptionName): number {
+  const text = settings.text(name) ?? "0";
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
+  if (text !== "0" && (text === "" || parts.map(([part]) => part).join("") !== text)) {
+    throw new UsageError(`${settings.origin(name)}: "${text}" is not a duration, for example 24h or 1h30m`);
+  }
+  return parts.reduce(
+    (sum, [, digits, unit]) => sum + Number(digits) * UNIT_MS[unit as keyof typeof UNIT_MS],
+    0,
+  );
+}
+
+function readFilters(settings: Settings, name: "export-allowlist" | "export-denylist"): Filter[] {
+  const filters = jsonLines(settings, name, "tetragon.Filter") as Filter[];
+  check(settings, name, () => compileFilters(filters, [], () => () => false));
+  return filters;
+}
+
+function readFieldFilters(settings: Settings): FieldFilter[] {
+  const filters = jsonLines(settings, "field-filters", "tetragon.FieldFilter", camelPaths) as FieldFilter[];
+  const named = filters.map(protoNames);
+  check(settings, "field-filters", () => compileFieldFilters(named));
+  return named;
+}
+
+/** The place in a FilterError is one in a list; in a setting it is a line. */
+function check(settings: Settings, name: OptionName, compile: () => void): void {
+  try {
+    compile();
+  } catch (error) {
+    if (!(error instanceof FilterError)) throw error;
+    const text = error.message.replace(/^\w+\[(\d+)\]\.?/, (_, index) => `filter ${Number(index) + 1}: `);
+    throw new UsageError(`${settings.origin(name)}: ${text}`);
+  }
+}
+
+/** One message in the JSON form of protobuf per line, with the names that fields have in the .proto. */
+function jsonLines(
+  settings: Settings,
+  name: OptionName,
+  type: string,
+  prepare: (json: JsonValue) => JsonValue = (json) => json,
+): JsonValue[] {
+  const message = messageType(type);
+  const lines = (settings.text(name) ?? "").split("\n");
+  return lines.flatMap((line, index) => {
+    if (line.trim() === "") return [];
+    try {
+      const parsed = fromJson(message, prepare(JSON.parse(line) as JsonValue), { registry });
+      return [toJson(message, parsed, { registry, useProtoFieldName: true })];
+    } catch (error) {
+      throw new UsageError(`${settings.origin(name)}: line ${index + 1}: ${(error as Error).message}`);
+    }
+  });
+}
+
+/** A FieldMask has lowerCamelCase in JSON; upstream's flag takes the names of the .proto too. */
+function camelPaths(json: JsonValue): JsonValue {
+  if (json === null || typeof json !== "object" || Array.isArray(json)) return json;
+  const { fields } = json;
+  if (typeof fields !== "string") return json;
+  return { ...json, fields: fields.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()) };
+}

@@ -1,0 +1,98 @@
+/** The export put together: what is filtered, limited, cut and encoded on the way to the sink. */
+import type { Registry } from "prom-client";
+import type { PolicyRef } from "../crds/names.ts";
+import { utf8 } from "./events/byte-writer.ts";
+import type { EventEncoder } from "./events/encoder.ts";
+import type { OutputEvent } from "./events/event.ts";
+import { RateLimit } from "./events/export/rate-limit.ts";
+import type { EventSink } from "./events/export/sink.ts";
+import { type CelCompiler, compileFilters, usesCel } from "./events/filters/compile.ts";
+import { compileJsonFieldFilters } from "./events/filters/json-fields.ts";
+import { JsonEncoder } from "./events/json/encoder.ts";
+import { FieldEncoder } from "./events/json/field-encoder.ts";
+import type { EventFilter, Output } from "./events/outputs.ts";
+import { ProtobufEncoder, type ProtobufOptions } from "./events/protobuf/encoder.ts";
+import type { ExportConfig } from "./export-config.ts";
+import { ExportDrops } from "./metrics/export-drops.ts";
+
+/** What the export needs. */
+export interface ExportSideDeps {
+  sink: EventSink;
+  encoding: ProtobufOptions;
+  registry: Registry;
+  /** The pipeline, as far as the export changes it. */
+  pipeline: { addOutput(output: Output): void; removeOutput(output: Output): void };
+}
+
+/** One output of the pipeline, which a new configuration replaces. */
+export class ExportSide {
+  readonly #deps: ExportSideDeps;
+  readonly #encoder: JsonEncoder;
+  readonly #drops: ExportDrops;
+  #output: Output | undefined;
+  #limit: RateLimit | undefined;
+
+  constructor(deps: ExportSideDeps) {
+    this.#deps = deps;
+    this.#encoder = new JsonEncoder(deps.encoding);
+    this.#drops = new ExportDrops(deps.registry);
+  }
+
+  /** Exports as the configuration has it from the next event on. Rejects, and changes nothing, where it cannot be used. */
+  async apply(config: ExportConfig): Promise<void> {
+    const { pipeline, sink } = this.#deps;
+    const filter = compileFilters(config.allow, config.deny, await this.#cel(config));
+    this.#end();
+    this.#limit = this.#makeLimit(config);
+    const limited = this.#limited(filter, this.#limit);
+    this.#output = { ...(limited && { filter: limited }), encoder: this.#encoderFor(config), sink };
+    pipeline.addOutput(this.#output);
+  }
+
+  /** Drops what is counted for a policy that is gone. */
+  forgetPolicy(policy: PolicyRef): void {
+    this.#drops.forget(policy);
+  }
+
+  /** Hands everything over to the sink. */
+  close(): void {
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#output) this.#deps.pipeline.removeOutput(this.#output);
+    this.#output = undefined;
+    this.#limit?.close();
+  }
+
+  async #cel({ allow, deny }: ExportConfig): Promise<CelCompiler> {
+    if (!usesCel([...allow, ...deny])) return () => () => false;
+    const { celCompiler } = await import("./events/filters/cel.ts");
+    return celCompiler(new ProtobufEncoder(this.#deps.encoding));
+  }
+
+  #encoderFor({ fields }: ExportConfig): EventEncoder {
+    const rewrite = compileJsonFieldFilters(fields);
+    return rewrite ? new FieldEncoder(this.#encoder, rewrite) : this.#encoder;
+  }
+
+  #makeLimit({ rateLimit }: ExportConfig): RateLimit | undefined {
+    if (rateLimit === undefined) return undefined;
+    const report = (dropped: number) => {
+      this.#deps.sink.write(utf8(this.#encoder.lossLine(dropped, Date.now())), 1);
+    };
+    return new RateLimit({ perMinute: rateLimit, nowMs: () => performance.now(), report });
+  }
+
+  /** The limit comes last: it counts what nothing else would have dropped. */
+  #limited(filter: EventFilter | undefined, limit: RateLimit | undefined): EventFilter | undefined {
+    if (!limit) return filter;
+    return (event) => (filter === undefined || filter(event)) && this.#admits(limit, event);
+  }
+
+  #admits(limit: RateLimit, event: OutputEvent): boolean {
+    if (limit.admits()) return true;
+    this.#drops.count(event.kind === "hook" ? event.hook.policy : undefined);
+    return false;
+  }
+}
