@@ -1,10 +1,9 @@
 /** The part of the settings that is about the export. */
-import { fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
-import { messageType, registry } from "../proto/descriptors.ts";
 import type { Rotation } from "./events/export/rotation.ts";
 import { compileFilters } from "./events/filters/compile.ts";
-import { compileFieldFilters, type FieldFilter, protoNames } from "./events/filters/fields.ts";
+import { compileFieldFilters, type FieldFilter } from "./events/filters/fields.ts";
 import { type Filter, FilterError } from "./events/filters/filter.ts";
+import { parseFieldFilter, parseFilter } from "./events/filters/json.ts";
 import type { OptionName } from "./options.ts";
 import { type Settings, UsageError } from "./settings.ts";
 
@@ -72,16 +71,15 @@ function parseDuration(settings: Settings, name: OptionName): number {
 }
 
 function readFilters(settings: Settings, name: "export-allowlist" | "export-denylist"): Filter[] {
-  const filters = jsonLines(settings, name, "tetragon.Filter") as Filter[];
+  const filters = parseLines(settings, name, parseFilter);
   check(settings, name, () => compileFilters(filters, [], () => () => false));
   return filters;
 }
 
 function readFieldFilters(settings: Settings): FieldFilter[] {
-  const filters = jsonLines(settings, "field-filters", "tetragon.FieldFilter", camelPaths) as FieldFilter[];
-  const named = filters.map(protoNames);
-  check(settings, "field-filters", () => compileFieldFilters(named));
-  return named;
+  const filters = parseLines(settings, "field-filters", parseFieldFilter);
+  check(settings, "field-filters", () => compileFieldFilters(filters));
+  return filters;
 }
 
 /** The place in a FilterError is one in a list; in a setting it is a line. */
@@ -95,30 +93,13 @@ function check(settings: Settings, name: OptionName, compile: () => void): void 
   }
 }
 
-/** One message in the JSON form of protobuf per line, with the names that fields have in the .proto. */
-function jsonLines(
-  settings: Settings,
-  name: OptionName,
-  type: string,
-  prepare: (json: JsonValue) => JsonValue = (json) => json,
-): JsonValue[] {
-  const message = messageType(type);
-  const lines = (settings.text(name) ?? "").split("\n");
-  return lines.flatMap((line, index) => {
-    if (line.trim() === "") return [];
+/** One filter per line. */
+function parseLines<T>(settings: Settings, name: OptionName, parse: (line: string) => T): T[] {
+  return (settings.text(name) ?? "").split("\n").flatMap((line, index) => {
     try {
-      const parsed = fromJson(message, prepare(JSON.parse(line) as JsonValue), { registry });
-      return [toJson(message, parsed, { registry, useProtoFieldName: true })];
+      return line.trim() === "" ? [] : [parse(line)];
     } catch (error) {
       throw new UsageError(`${settings.origin(name)}: line ${index + 1}: ${(error as Error).message}`);
     }
   });
-}
-
-/** A FieldMask has lowerCamelCase in JSON; upstream's flag takes the names of the .proto too. */
-function camelPaths(json: JsonValue): JsonValue {
-  if (json === null || typeof json !== "object" || Array.isArray(json)) return json;
-  const { fields } = json;
-  if (typeof fields !== "string") return json;
-  return { ...json, fields: fields.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()) };
 }

@@ -186,7 +186,7 @@ export const OPTIONS = {
 export type OptionName = keyof typeof OPTIONS;
 
 /** Where a setting may come from: the first of these that has a value wins, and an error names it. */
-export const SOURCES = [
+const SOURCES = [
   { name: "flag", example: "--log-level=debug" },
   { name: "environment variable", example: "TRIGON_LOG_LEVEL=debug" },
   { name: "file in --config-dir", example: "DIR/log-level, which contains debug" },

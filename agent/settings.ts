@@ -1,6 +1,5 @@
 /** Values of the options, with where each of them comes from. */
 import { parseArgs } from "node:util";
-import { didYouMean } from "../policy/suggest.ts";
 import { environmentName, isSetting, OPTIONS, type Option, type OptionName } from "./options.ts";
 
 /** Thrown for a value that cannot be used; the message begins with where it comes from. */
@@ -72,8 +71,7 @@ export class Settings {
     return [...readDirectoryOrFail(directory, read)].flatMap(([name, content]): [string, Setting][] => {
       const origin = `${directory}/${name}`;
       const text = content.trim();
-      if (!isSetting(name))
-        this.warnings.push(`${origin}: no such setting${didYouMean(name, settingNames())}`);
+      if (!isSetting(name)) this.warnings.push(`${origin}: there is no such setting`);
       else if (text !== "") return [[name, { value: parseValue(OPTIONS[name], origin, text), origin }]];
       return [];
     });

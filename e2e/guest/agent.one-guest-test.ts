@@ -110,7 +110,14 @@ spec:
 `,
   );
   const exportFile = join(directory, "many.jsonl");
-  const flags = ["--tracing-policy", policy, "--export-filename", exportFile, "--rb-size", "64m"];
+  const flags = [
+    "--tracing-policy",
+    policy,
+    "--export-filename",
+    exportFile,
+    "--rb-size=64m",
+    "--export-file-max-size-mb=0",
+  ];
   const agent = await startBareAgent(flags);
   const calls = 40_000;
   act(`repeat ${calls} ${NR.setfsuid}:7`);
