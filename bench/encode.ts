@@ -1,12 +1,14 @@
 /**
- * CPU per event of the agent's data path, from a batch of records to the bytes of JSON lines; prints a table.
+ * CPU per event of the agent's data path, from a batch of records to JSON lines and to protobuf; prints a table.
  *
  *   node bench/encode.ts
  */
 import { Registry } from "prom-client";
 import { noExports } from "../agent/events/export/sink.ts";
 import { JsonEncoder } from "../agent/events/json/encoder.ts";
+import type { Output } from "../agent/events/outputs.ts";
 import { EventPipeline } from "../agent/events/pipeline.ts";
+import { ProtobufEncoder } from "../agent/events/protobuf/encoder.ts";
 import { makeHookDef } from "../agent/events/testing/pipeline.ts";
 import { EventMetrics } from "../agent/metrics/event-metrics.ts";
 import { PodStore } from "../agent/pods/pod-store.ts";
@@ -46,7 +48,13 @@ class NullSink {
   async close(): Promise<void> {}
 }
 
-function makeParts() {
+/** Lines for the export, and one message per event as clients of the API get them. */
+const ENCODINGS: Record<string, (options: { nodeName: string; clock: WallClock }) => Omit<Output, "sink">> = {
+  json: (options) => ({ encoder: new JsonEncoder(options) }),
+  protobuf: (options) => ({ encoder: new ProtobufEncoder(options), perEvent: true }),
+};
+
+function makeParts(encoding: (typeof ENCODINGS)[string]) {
   const clock = new WallClock({ bootTimeNs: () => process.hrtime.bigint(), wallMs: Date.now });
   const store = new PodStore();
   store.put({
@@ -72,8 +80,7 @@ function makeParts() {
   const sink = new NullSink();
   const metrics = new EventMetrics(new Registry());
   const pods = new PodResolver(store);
-  const encoder = new JsonEncoder({ nodeName: "node-1", clock });
-  const outputs = [{ encoder, sink }];
+  const outputs = [{ ...encoding({ nodeName: "node-1", clock }), sink }];
   const pipeline = new EventPipeline({ processes, pods, outputs, metrics, clock });
   const policy = { kind: "TracingPolicy", name: "bench" } as const;
   pipeline.registerHook(1, { policy, def: makeHookDef(), functionName: "commit_creds" });
@@ -144,8 +151,11 @@ const loads: Record<string, ArrayBuffer> = {
 };
 
 /** The best of some rounds: other load on the machine only ever adds time. */
-function bestRound(batch: ArrayBuffer): { nanos: number; bytes: number } {
-  const { pipeline, sink } = makeParts();
+function bestRound(
+  batch: ArrayBuffer,
+  encoding: (typeof ENCODINGS)[string],
+): { nanos: number; bytes: number } {
+  const { pipeline, sink } = makeParts(encoding);
   pipeline.handleBatch(makeBatch(...Array.from({ length: PROCESSES }, (_, i) => exec(100 + i, 1))));
   let nanos = Number.POSITIVE_INFINITY;
   for (let round = 0; round < ROUNDS; round++) {
@@ -159,12 +169,16 @@ function bestRound(batch: ArrayBuffer): { nanos: number; bytes: number } {
   return { nanos, bytes: sink.stats.bytes / sink.stats.events };
 }
 
-console.log("load                              ns/event   bytes/event   MB/s");
+console.log("load                              encoding   ns/event   bytes/event   MB/s");
 for (const [name, batch] of Object.entries(loads)) {
-  const { nanos, bytes } = bestRound(batch);
+  for (const [encoding, make] of Object.entries(ENCODINGS)) report(name, encoding, bestRound(batch, make));
+}
+
+function report(name: string, encoding: string, { nanos, bytes }: ReturnType<typeof bestRound>): void {
   const speed = (bytes / nanos) * 1000;
   console.log(
     name.padEnd(34) +
+      encoding.padEnd(11) +
       nanos.toFixed(0).padStart(8) +
       bytes.toFixed(0).padStart(14) +
       speed.toFixed(0).padStart(7),

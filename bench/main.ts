@@ -2,8 +2,12 @@
 
 const BENCHES: Record<string, { what: string; run: () => Promise<unknown> }> = {
   encode: {
-    what: "CPU per event of the agent's data path, from records to JSON lines",
+    what: "CPU per event of the agent's data path, from records to JSON lines and to protobuf",
     run: () => import("./encode.ts"),
+  },
+  clients: {
+    what: "events per CPU second of the agent's process to 1 and to 10 clients of the gRPC API",
+    run: async () => (await import("./clients.ts")).run(),
   },
   "agent-load": {
     what: "attach times, memory, CPU and the largest rate of an agent, in an emulated guest",

@@ -7,7 +7,7 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
 
 /** `unix:///PATH`, `HOST:PORT` or `:PORT`; undefined for anything else. */
 export function parseServerAddress(text: string): ServerAddress | undefined {
-  const [, path] = /^unix:(?:\/\/)?(\/.+)$/.exec(text) ?? [];
+  const [, path] = /^unix:(?:\/\/)?(\/(?!\/).+)$/.exec(text) ?? [];
   if (path !== undefined) return { path };
   const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]/]*)):(\d{1,5})$/.exec(text) ?? [];
   const port = Number(digits);

@@ -123,6 +123,36 @@ function outcome() {
   return first;
 }
 
+describe("a policy that a client changes", () => {
+  test("has no hooks while it is disabled, and has them again afterwards", () => {
+    const policy = want(["sys_setuid"]);
+    reconciler.reconcile(KEY, policy);
+    reconciler.reconcile(KEY, { ...policy, isDisabled: true });
+    expect(outcome()).toMatchObject({
+      state: "Skipped",
+      reason: "Disabled",
+      specHash: policy.hash,
+      hooks: [],
+    });
+    expect(kernel.attachedIds.size).toBe(0);
+    reconciler.reconcile(KEY, policy);
+    expect(outcome()).toMatchObject({ state: "Attached", attachedHash: policy.hash });
+    expect(kernel.attachedIds.size).toBe(1);
+  });
+
+  test("changes its mode without being attached anew", () => {
+    const policy = want(["sys_setuid"]);
+    reconciler.reconcile(KEY, policy);
+    kernel.log.length = 0;
+    const monitored: WantedPolicy = { ...policy, spec: { ...policy.spec, mode: "monitor" } };
+    reconciler.reconcile(KEY, monitored);
+    expect([...kernel.modes.values()]).toEqual(["monitor"]);
+    expect(kernel.log).toEqual([]);
+    reconciler.reconcile(KEY, policy);
+    expect([...kernel.modes.values()]).toEqual(["enforce"]);
+  });
+});
+
 describe("a new policy", () => {
   test("is Attached when every hook is", () => {
     const policy = want(["sys_setuid", "sys_setgid"]);

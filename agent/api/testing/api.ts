@@ -11,7 +11,7 @@ import {
   type ServiceError,
 } from "@grpc/grpc-js";
 import { createLogger } from "../../../lib/logger.ts";
-import { setupShell } from "../../events/testing/pipeline.ts";
+import { makeHookDef, setupShell } from "../../events/testing/pipeline.ts";
 import { PolicyLoop } from "../../policies/loop.ts";
 import { PolicyOverrides, withOverrides } from "../../policies/overrides.ts";
 import type { Reconciler } from "../../policies/reconcile.ts";
@@ -66,7 +66,7 @@ export async function makeApi(
 ) {
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), "trigon-api-"));
   const logger = createLogger({ component: "test", level: "error" });
-  const shell = setupShell();
+  const shell = setupShell(makeHookDef(), { outputs: [] });
   const source = new ApiSource(join(directory, "policies"), logger);
   const overrides = new PolicyOverrides();
   const kernel = new FakeKernel();

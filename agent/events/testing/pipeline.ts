@@ -1,6 +1,6 @@
 /** A pipeline with everything around it replaced, for tests. */
+import assert from "node:assert/strict";
 import { Registry } from "prom-client";
-import { expect } from "vitest";
 import type { HookDef } from "../../../crds/hook-spec.ts";
 import { EventMetrics } from "../../metrics/event-metrics.ts";
 import type { PodStore } from "../../pods/pod-store.ts";
@@ -52,7 +52,8 @@ export class MemorySink implements EventSink {
     const lines = text.split("\n").filter(Boolean);
     const others = this.messages.splice(0);
     if (this.isTwofold) {
-      expect(others.map((bytes) => protoJson("tetragon.GetEventsResponse", bytes))).toEqual(
+      assert.deepEqual(
+        others.map((bytes) => protoJson("tetragon.GetEventsResponse", bytes)),
         lines.map((line) => JSON.parse(line, likeProtobuf)),
       );
     }
