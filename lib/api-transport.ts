@@ -1,4 +1,4 @@
-/** HTTP to one API server: short requests over kept-alive connections, watches each over a connection of its own. */
+/** HTTP to one API server. Short requests share kept-alive connections; each watch has a connection of its own. */
 import http, { type IncomingMessage } from "node:http";
 import https from "node:https";
 import { promisify } from "node:util";
@@ -16,7 +16,7 @@ export interface ApiRequest {
   contentType?: string;
 }
 
-/** A complete answer. */
+/** A complete response. */
 export interface ApiResponse {
   status: number;
   headers: http.IncomingHttpHeaders;
@@ -25,21 +25,21 @@ export interface ApiResponse {
 
 /** Settings of a transport. */
 export interface TransportOptions {
-  /** Told to the API server: its audit log and flow control tell us apart by it. */
+  /** The User-Agent header. The API server's audit log and flow control identify the client by it. */
   userAgent: string;
   requestTimeoutMs?: number;
 }
 
-/** Probes a silent peer by TCP, so that a vanished API server ends a connection even without any of our timers. */
+/** TCP keep-alive ends the connection to an API server that has vanished, even without any of our timers. */
 const TCP_KEEPALIVE_MS = 30_000;
 
 /** What a client needs of a transport. */
 export interface Transport {
-  /** Resolves with the complete answer, whatever its status; rejects when there was none in time. */
+  /** Resolves with the complete response, whatever its status; rejects if none came in time. */
   send(request: ApiRequest): Promise<ApiResponse>;
-  /** Resolves when the headers are there; the caller reads or destroys the body. */
+  /** Resolves when the headers have arrived; the caller must read or destroy the body. */
   open(request: ApiRequest, signal: AbortSignal): Promise<IncomingMessage>;
-  /** Closes idle connections; requests in flight end by themselves. */
+  /** Closes idle connections; requests in flight are not interrupted. */
   close(): void;
 }
 
@@ -102,7 +102,7 @@ export class ApiTransport implements Transport {
       sent.on("response", resolve);
       sent.on("socket", (socket) => socket.setKeepAlive(true, TCP_KEEPALIVE_MS));
       sent.on("error", (error: NodeJS.ErrnoException) => {
-        // The server closed a kept-alive connection just when we used it. POST is not repeated: it may have been done.
+        // The server closed a kept-alive connection as we used it. A POST is not repeated: it may have taken effect.
         const stale = sent.reusedSocket && error.code === "ECONNRESET" && request.method !== "POST";
         if (stale && !isRetry) resolve(this.#start(request, how, true));
         else reject(error);
@@ -127,7 +127,7 @@ interface StartOptions {
   acceptEncoding: string;
 }
 
-/** The length is said because Node.js leaves it out for DELETE, and the server then takes the body for a request. */
+/** Sets content-length, which Node.js omits for DELETE; the server would then read the body as another request. */
 function bodyHeaders(request: ApiRequest, body: Buffer | undefined): Record<string, string> {
   if (body === undefined) return {};
   return { "content-type": request.contentType ?? "application/json", "content-length": String(body.length) };

@@ -1,4 +1,4 @@
-/** Exponential backoff with jitter: one place that says how long to wait before another try. */
+/** Exponential backoff with jitter: computes the delay before another try. */
 
 /** Bounds of the delays. */
 export interface BackoffOptions {
@@ -7,8 +7,8 @@ export interface BackoffOptions {
 }
 
 /**
- * Delay before try number `attempt` (0 is the first repetition). Half of it is random, so that the agents of all
- * nodes do not come back in the same moment.
+ * Delay before the retry number `attempt` (0 is the first one). Half of it is random, so that the agents of all nodes
+ * do not retry at the same moment.
  */
 export function backoffMs(options: BackoffOptions, attempt: number, random: () => number): number {
   const full = Math.min(options.maxMs, options.initialMs * 2 ** Math.min(attempt, 30));

@@ -12,17 +12,17 @@ export type TlsOptions = Pick<
 export interface ClusterAccess {
   server: URL;
   tls: TlsOptions;
-  /** Headers that authenticate the next request; asked for each one, because tokens rotate. */
+  /** Returns headers that authenticate one request; call it for each request, because tokens rotate. */
   authorize(): Promise<Record<string, string>>;
 }
 
 /** Where the kubelet mounts the service account. */
 const SERVICE_ACCOUNT_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/** The kubelet renews a bound token long before it expires; client-go reads it once a minute, too. */
+/** How often to read the token: the kubelet renews it long before it expires. client-go uses a minute, too. */
 const TOKEN_MAX_AGE_MS = 60_000;
 
-/** What the environment of a pod says about its cluster. */
+/** The API server's address, from the environment of a pod, and the directory of the service account. */
 export interface InClusterOptions {
   host: string;
   port: string;
@@ -31,8 +31,8 @@ export interface InClusterOptions {
 }
 
 /**
- * Access with the pod's service account. Not by client-node: importing it costs 89 MB of memory (measured with 2.0.1
- * on Node 24), and an agent runs on every node.
+ * Access with the pod's service account. It does not use client-node, because importing that costs 89 MB of memory
+ * (measured with 2.0.1 on Node 24), and an agent runs on every node.
  */
 export async function inClusterAccess(options: InClusterOptions): Promise<ClusterAccess> {
   const directory = options.directory ?? SERVICE_ACCOUNT_DIRECTORY;

@@ -4,12 +4,12 @@ import type { AddressInfo } from "node:net";
 import type { Registry } from "prom-client";
 import { errorText } from "./logger.ts";
 
-/** Returns what is wrong; undefined when all is well. */
+/** Returns the problem; undefined if there is none. */
 export type Check = () => string | undefined;
 
 /** Named checks. They are read at each request, so checks may be added or replaced while the server runs. */
 export interface HealthChecks {
-  /** Checks of /healthz: a failing one means that only a restart helps. */
+  /** Checks of /healthz: one that fails means that only a restart helps. */
   live: Record<string, Check>;
   /** Checks of /readyz. */
   ready: Record<string, Check>;
@@ -17,9 +17,9 @@ export interface HealthChecks {
 
 /** Where the server listens and what it answers with. */
 export interface HealthServerOptions extends HealthChecks {
-  /** Absent: every address. */
+  /** The address to listen on; absent for every address. */
   host?: string;
-  /** 0: any free port, see the result. */
+  /** 0 for any free port, which the result has. */
   port: number;
   registry: Registry;
 }
@@ -30,7 +30,7 @@ export interface HealthServer {
   close(): Promise<void>;
 }
 
-/** Resolves when the server listens; rejects when it cannot, naming the address. */
+/** Starts the server. Resolves when it listens; rejects with an error that names the address if it cannot. */
 export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
   const server = createServer((request, response) => {
     answer(options, request, response).catch((error) => send(response, 500, `${errorText(error)}\n`));
@@ -53,7 +53,7 @@ async function answer(options: HealthServerOptions, request: IncomingMessage, re
   }
 }
 
-/** 200 and `ok`, or 503; both with one line per check, so that `curl` says what is missing. */
+/** Answers 200 and `ok`, or 503 and `not ok`, after one line per check that `curl` shows. */
 function sendChecks(response: ServerResponse, checks: Record<string, Check>): void {
   const results = Object.entries(checks).map(([name, check]) => ({ name, problem: check() }));
   const lines = results.map(({ name, problem }) => `[${problem ? "-" : "+"}] ${name}: ${problem ?? "ok"}`);

@@ -1,6 +1,6 @@
-/** What the API server says when it refuses, as an error with the parts that decisions need. */
+/** Errors from the API server, with the fields that decisions need. */
 
-/** The body of a refused request. */
+/** The body of an error response. */
 export interface KubeStatus {
   message?: string;
   reason?: string;
@@ -8,14 +8,14 @@ export interface KubeStatus {
   details?: { retryAfterSeconds?: number; causes?: { reason?: string; message?: string; field?: string }[] };
 }
 
-/** An answer of the API server with a status of 400 or above. */
+/** A response of the API server with a status of 400 or above. */
 export class KubeError extends Error {
   override readonly name = "KubeError";
   /** HTTP status. */
   readonly status: number;
-  /** Stable word of the API: `NotFound`, `Conflict`, `Expired`, `Invalid` … */
+  /** Stable reason from the API: `NotFound`, `Conflict`, `Expired`, `Invalid` … */
   readonly reason: string;
-  /** How long the server asks us to wait. */
+  /** How long the server asks the client to wait. */
   readonly retryAfterMs: number | undefined;
   readonly causes: readonly string[];
 
@@ -30,29 +30,29 @@ export class KubeError extends Error {
   }
 }
 
-/** True for an answer with this status. */
+/** True for a response with this status. */
 export function hasStatus(error: unknown, ...statuses: number[]): error is KubeError {
   return error instanceof KubeError && statuses.includes(error.status);
 }
 
-/** True when only a new list helps: the history is compacted, or the server knows less than we do (restored etcd). */
+/** True when a new list is needed: the history was compacted, or etcd was restored to an older state than ours. */
 export function isExpired(error: unknown): boolean {
   if (!(error instanceof KubeError)) return false;
   return error.status === 410 || error.causes.includes("ResourceVersionTooLarge");
 }
 
-/** True when a `test` of a JSON patch was not met; an object that the schema refuses has causes. */
+/** True when a `test` of a JSON patch failed. An object that the schema refuses has the same status, but has causes. */
 export function isFailedTest(error: unknown): boolean {
   return hasStatus(error, 422) && error.causes.length === 0;
 }
 
-/** Parses the body of a refused request; a proxy's HTML becomes a message, too. */
+/** Parses the body of an error response; if it is not JSON (HTML of a proxy), its beginning becomes the message. */
 export function parseStatus(text: string): KubeStatus {
   try {
     const body: unknown = JSON.parse(text);
     if (typeof body === "object" && body !== null) return body as KubeStatus;
   } catch {
-    // Not JSON: said below as it came.
+    // Not JSON: the text itself is the message, below.
   }
   return text.trim() === "" ? {} : { message: text.trim().slice(0, 200) };
 }

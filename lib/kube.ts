@@ -11,9 +11,9 @@ import {
   resourcePath,
 } from "./resources.ts";
 
-/** What to list or watch. */
+/** Selects the objects to list or watch. */
 export interface Selection {
-  /** Absent: all namespaces. */
+  /** Absent for all namespaces. */
   namespace?: string;
   labelSelector?: string;
   fieldSelector?: string;
@@ -29,13 +29,13 @@ export interface Page<T> {
 /** How an object is written. */
 export interface WriteOptions {
   fieldManager: string;
-  /** `status`, for example; absent: the object itself. */
+  /** `status`, for example; absent for the object itself. */
   subresource?: string;
 }
 
 const PAGE_SIZE = 500;
 
-/** Every method rejects with KubeError when the API server refuses, and with another Error when there is no answer. */
+/** Every method rejects with KubeError if the API server refuses, and with another Error if there is no response. */
 export class KubeClient {
   readonly transport: Transport;
 
@@ -90,7 +90,7 @@ export class KubeClient {
     return this.#request<T>({ method: "POST", path, query, body: withKind(resource, object) });
   }
 
-  /** Server-side apply; takes over fields that others wrote, because each of our objects has one writer. */
+  /** Server-side apply. It takes over fields of other writers, because each of our objects has one writer. */
   apply<T extends KubeObject>(resource: Resource, object: T, options: WriteOptions): Promise<T> {
     const body = withKind(resource, object);
     return this.#patch<T>(resource, object.metadata, body, "application/apply-patch+yaml", options, true);
@@ -102,8 +102,8 @@ export class KubeClient {
   }
 
   /**
-   * Makes `status` the whole status of the object with this uid, whoever wrote what stands there: server-side apply
-   * leaves fields that another writer owns, too. False when there is no such object, or one with another uid.
+   * Replaces the whole status of the object with this uid, including fields of other writers, which server-side apply
+   * would leave. Returns false if there is no such object, or if it has another uid.
    */
   async replaceStatus(
     resource: Resource,
@@ -136,7 +136,7 @@ export class KubeClient {
     return this.#patch<T>(resource, name, patch, "application/merge-patch+json", options);
   }
 
-  /** False when there was nothing to delete; with `uid`, another object of the same name is left alone. */
+  /** Deletes an object; false if there was none. With `uid`, a different object of the same name is not deleted. */
   async delete(resource: Resource, name: ObjectName, uid?: string): Promise<boolean> {
     const body = uid === undefined ? undefined : { preconditions: { uid } };
     try {

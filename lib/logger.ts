@@ -1,10 +1,10 @@
-/** Logs of both processes: winston, to stderr, because stdout may carry the event export. */
+/** Logs of operator and agent. They go to stderr, because stdout may carry the event export. */
 import { createLogger as createWinston, format, transports, type Logger as WinstonLogger } from "winston";
 
-/** What every room logs with; `logger.child({ component })` narrows it. */
+/** The logger; `logger.child({ component })` returns one for a component. */
 export type Logger = WinstonLogger;
 
-/** Everything that a log can be told. */
+/** Options of a logger. */
 export interface LoggerOptions {
   component: string;
   level?: "error" | "warn" | "info" | "debug";
@@ -22,21 +22,21 @@ export function createLogger(options: LoggerOptions): Logger {
   });
 }
 
-/** One line per entry: time, level, component, message, then `key=value` of what else was given. */
+/** Formats an entry as one line: time, level, component, message, then `key=value` for each other field. */
 export function formatText(entry: Record<string, unknown>): string {
   const { timestamp, level, component, message, ...rest } = entry;
   const pairs = Object.entries(rest).map(([key, value]) => ` ${key}=${quoteIfNeeded(value)}`);
   return `${timestamp} ${String(level).toUpperCase()} ${component}: ${message}${pairs.join("")}`;
 }
 
-/** Says what went wrong with all causes, outermost first. */
+/** The message of an error and of all its causes, outermost first. */
 export function errorText(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const cause = error.cause === undefined ? "" : `: ${errorText(error.cause)}`;
   return `${error.message || error.name}${cause}`;
 }
 
-/** An Error in the metadata becomes its text: JSON would print `{}`. */
+/** Replaces an Error in the metadata by its message, because JSON would print `{}`. */
 const plainErrors = format((entry) => {
   for (const [key, value] of Object.entries(entry)) {
     if (value instanceof Error) entry[key] = errorText(value);

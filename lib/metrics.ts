@@ -1,4 +1,4 @@
-/** Prometheus metrics: one registry per process, handed down; nothing registers itself globally. */
+/** Prometheus metrics. A process has one registry, passed as an argument; there is no global one. */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 
 /** Makes the registry of a process with `trigon_build_info` and, if asked, the process and Node.js metrics. */
@@ -19,13 +19,13 @@ export function createRegistry(options: {
   return registry;
 }
 
-/** Longer than any process runs, in milliseconds: the timer of prom-client's monitor of the event loop never fires. */
+/** Longer than any process runs, in milliseconds. */
 const NEVER_MS = 2 ** 31 - 1;
 
 /**
- * prom-client's metrics of the process and of Node.js. Its monitor of the event loop would wake the process a hundred times
- * a second, and cannot be left out: it is set to a period that never ends, and the metrics that it would fill are not
- * there. `nodejs_eventloop_lag_seconds`, which is measured by each scrape, stays.
+ * Registers prom-client's metrics of the process and of Node.js, except those of its event-loop monitor, which would wake
+ * the process a hundred times a second. The monitor cannot be switched off, so its period is set to one that never ends.
+ * `nodejs_eventloop_lag_seconds` stays, because it is measured at each scrape.
  */
 function collectQuietMetrics(registry: Registry): void {
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: NEVER_MS });
@@ -34,7 +34,7 @@ function collectQuietMetrics(registry: Registry): void {
   }
 }
 
-/** What the watches of a process count; see ResourceWatch. */
+/** Metrics of the watches of a process; see ResourceWatch. */
 export interface WatchMetrics {
   open: Gauge<"resource">;
   restarts: Counter<"resource" | "reason">;

@@ -1,4 +1,4 @@
-/** Kubernetes resources as they stand in URLs, and the metadata that all objects have. */
+/** Kubernetes resources and their URLs, and the metadata that all objects have. */
 
 /** One resource of the API; `group` is empty for the core group. */
 export interface Resource {
@@ -23,7 +23,7 @@ export interface ObjectMeta {
   ownerReferences?: OwnerReference[];
 }
 
-/** Points at the object whose deletion deletes this one. */
+/** A reference to the object whose deletion also deletes this one. */
 export interface OwnerReference {
   apiVersion: string;
   kind: string;
@@ -38,7 +38,7 @@ export interface KubeObject {
   metadata: ObjectMeta;
 }
 
-/** Which object of a resource. */
+/** Identifies an object of a resource. */
 export interface ObjectName {
   namespace?: string;
   name: string;
@@ -54,7 +54,7 @@ export function apiVersion(resource: Resource): string {
   return resource.group === "" ? resource.version : `${resource.group}/${resource.version}`;
 }
 
-/** URL path of a collection (no name) or of an object; no namespace means all namespaces. */
+/** URL path of an object, or of a collection if no name is given; without a namespace, of all namespaces. */
 export function resourcePath(
   resource: Resource,
   at: Partial<ObjectName> & { subresource?: string } = {},

@@ -4,18 +4,18 @@ import type { KubeClient, Selection } from "./kube.ts";
 import { KubeError, type KubeStatus, parseStatus } from "./kube-error.ts";
 import { type KubeObject, type Resource, resourcePath } from "./resources.ts";
 
-/** What a watch says; a bookmark carries a resource version only. */
+/** An event of a watch; a bookmark has only a resource version. */
 export interface WatchEvent {
   type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK";
   object: KubeObject;
 }
 
-/** Where and how long to watch. */
+/** Options of a watch request. */
 export interface WatchStreamOptions extends Selection {
   resourceVersion: string;
   /** The server ends the watch after this time. */
   timeoutSeconds: number;
-  /** How long the stream may be silent before it counts as dead. */
+  /** How long the stream may be silent before the connection is considered dead. */
   patience: Patience;
   signal: AbortSignal;
   /** Called when the server has accepted the watch. */
@@ -23,26 +23,25 @@ export interface WatchStreamOptions extends Selection {
 }
 
 /**
- * Limits of silence. The API server sends a bookmark each minute, but none before the resource has changed since the
- * watch began, unless etcd notifies it of progress: until the first one, only the end that it promised by
- * `timeoutSeconds` can be relied on. A peer that is gone from the network ends the connection earlier, by TCP
- * keep-alive.
+ * How long the stream may be silent. The API server sends a bookmark each minute, but often only once the resource has
+ * changed since the watch began. Until the first bookmark, the only certain sign of life is the end of the watch after
+ * `timeoutSeconds`. TCP keep-alive ends the connection earlier if the peer has left the network.
  */
 export interface Patience {
-  /** Until the answer begins. */
+  /** Until the response begins. */
   answerMs: number;
-  /** From the first bookmark on. */
+  /** After the first bookmark. */
   bookmarkMs: number;
-  /** Beyond `timeoutSeconds`. */
+  /** In addition to `timeoutSeconds`, before the first bookmark. */
   graceMs: number;
 }
 
-/** The peer has fallen silent: a half-open connection. */
+/** Thrown when the peer has been silent for too long, as on a half-open connection. */
 export class IdleError extends Error {}
 
 /**
- * Yields events until the server ends the watch; throws KubeError when it refuses or reports an error, IdleError
- * when it falls silent. The connection is closed when the sequence ends, however it ends.
+ * Yields events until the server ends the watch. Throws KubeError if the server refuses or reports an error, IdleError
+ * if it is silent for too long. The connection is closed when the sequence ends, in every case.
  */
 export async function* watchStream(
   client: KubeClient,
@@ -96,7 +95,7 @@ function parseEvent(step: string, line: string): WatchEvent {
   return event as WatchEvent;
 }
 
-/** Splits a byte stream at line feeds; a last line without one is incomplete and dropped. */
+/** Splits a byte stream at line feeds; drops a last line without one, because it is incomplete. */
 async function* readLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
   let pending: Buffer[] = [];
   for await (const chunk of chunks) {
@@ -132,7 +131,7 @@ class IdleTimer {
     return this.#controller.signal;
   }
 
-  /** From now on, this much silence. */
+  /** Restarts the timer with this limit. */
   allow(timeoutMs: number): void {
     clearTimeout(this.#timer);
     this.#timer = this.#arm(timeoutMs);
@@ -150,7 +149,7 @@ class IdleTimer {
   }
 
   #arm(timeoutMs: number): NodeJS.Timeout {
-    const error = new IdleError(`nothing came for ${timeoutMs / 1000} s, the connection is dead`);
+    const error = new IdleError(`received nothing for ${timeoutMs / 1000} s, the connection is dead`);
     return setTimeout(() => this.#controller.abort(error), timeoutMs);
   }
 }

@@ -230,7 +230,7 @@ test("a watch that the server ends at once is not repeated without a pause", asy
 
 test("a server that comes back and has no history is listed at once, however long it was away", async () => {
   const away = Array.from({ length: 4 }, () => refuse(500, "InternalError"));
-  // No delay at all until the last watch is asked for, for ever from then on.
+  // The backoff takes no time until the last watch has been requested; from then on it takes an hour.
   const random = () => (server.watches.length <= away.length ? -1 : 1);
   await start(
     {

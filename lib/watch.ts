@@ -1,7 +1,7 @@
 /**
- * List and watch: a local copy of some objects that follows the API server through restarts, expired histories and
- * dead connections. Own code, because the informer of client-node stops for good after a list error and asks for no
- * bookmarks, and the watcher of kubernetes-fluent-client leaked connections.
+ * List and watch: keeps a local copy of some objects up to date through restarts of the API server, expired histories
+ * and dead connections. This is own code because the informer of client-node stops for good after a list error and
+ * requests no bookmarks, and the watcher of kubernetes-fluent-client leaked connections.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { type BackoffOptions, backoffMs } from "./backoff.ts";
@@ -12,13 +12,13 @@ import type { WatchMetrics } from "./metrics.ts";
 import { type KubeObject, objectKey, type Resource } from "./resources.ts";
 import { IdleError, type Patience, type WatchEvent, watchStream } from "./watch-stream.ts";
 
-/** What to watch and how. */
+/** Options of a watch. */
 export interface ResourceWatchOptions<T> extends Selection {
   client: KubeClient;
   resource: Resource;
   logger: Logger;
   metrics?: WatchMetrics;
-  /** What is kept of each object; absent: all of it. Must keep the metadata. */
+  /** Returns the part of an object to store, which must have the metadata; absent to store whole objects. */
   parse?: (object: KubeObject) => T;
   pageSize?: number;
   patience?: Patience;
@@ -28,12 +28,12 @@ export interface ResourceWatchOptions<T> extends Selection {
   random?: () => number;
 }
 
-/** Told of every change, in order, after the store has it. */
+/** Called for every change, in order, after the store has been updated. */
 export interface WatchHandlers<T> {
   onAdd?(object: T): void;
   onUpdate?(object: T, previous: T): void;
   onDelete?(object: T): void;
-  /** The first complete list is in the store. */
+  /** Called when the first complete list is in the store. */
   onSync?(): void;
 }
 
@@ -43,7 +43,7 @@ const WATCH_SECONDS = { min: 300, max: 600 };
 /** Bookmarks come once a minute. */
 const PATIENCE: Patience = { answerMs: 30_000, bookmarkMs: 90_000, graceMs: 30_000 };
 
-/** Keeps `store` equal to what the API server has, with never more than one open watch. */
+/** Keeps `store` equal to the objects in the API server, with at most one open watch. */
 export class ResourceWatch<T extends KubeObject> {
   readonly #options: ResourceWatchOptions<T>;
   #handlers: WatchHandlers<T>;
@@ -74,12 +74,12 @@ export class ResourceWatch<T extends KubeObject> {
     return this.#isSynced;
   }
 
-  /** What keeps the copy from being current; undefined when it is. */
+  /** Why the copy is not up to date; undefined when it is. */
   get problem(): string | undefined {
     return this.#problem ?? (this.#isSynced ? undefined : "not listed yet");
   }
 
-  /** Begins; handlers that need the store themselves are given here instead of to the constructor. */
+  /** Starts the watch. Handlers that need the store are passed here instead of to the constructor. */
   start(handlers: WatchHandlers<T> = this.#handlers): void {
     this.#handlers = handlers;
     this.#running ??= this.#run();
@@ -90,7 +90,7 @@ export class ResourceWatch<T extends KubeObject> {
     return this.#synced.promise;
   }
 
-  /** Closes the connection; no handler is called after it resolves. */
+  /** Closes the connection; once it resolves, no handler is called. */
   async stop(): Promise<void> {
     this.#stopped.abort();
     await this.#running;
@@ -106,14 +106,14 @@ export class ResourceWatch<T extends KubeObject> {
 
       failures = this.#wasHealthy() ? 0 : failures + 1;
       this.#note(error);
-      // A server that has just come back and forgotten the past answers: nothing to wait for, if it is not always so.
+      // The history expired: list again at once, unless that was also the result of the last try.
       const listsAtOnce = isExpired(error) && !isExpired(before);
       before = error;
       if (failures > 0 && !listsAtOnce) await this.#pause(error, failures);
     }
   }
 
-  /** Ends when the watch ends; throws when something failed. */
+  /** Resolves when the watch ends; rejects if a request fails. */
   async #listAndWatch(): Promise<void> {
     if (this.#resourceVersion === undefined) await this.#relist();
     const open = this.#options.metrics?.open;
@@ -147,7 +147,7 @@ export class ResourceWatch<T extends KubeObject> {
     });
   }
 
-  /** Reads the whole list and tells the handlers what is different, deletions that nobody saw included. */
+  /** Reads the whole list and calls the handlers for each difference, including deletions that no watch reported. */
   async #relist(): Promise<void> {
     const { client, resource, pageSize = 500, metrics } = this.#options;
     const seen = new Set<string>();
@@ -182,7 +182,7 @@ export class ResourceWatch<T extends KubeObject> {
     if (previous?.metadata.resourceVersion === object.metadata.resourceVersion && previous !== undefined)
       return;
 
-    // The object of this name is another one: its deletion happened while we were away.
+    // A different object of the same name: the old one was deleted while no watch was open.
     const replaced = previous !== undefined && previous.metadata.uid !== object.metadata.uid;
     if (replaced) this.#remove(key);
     const kept = this.#parse(object);
@@ -191,7 +191,7 @@ export class ResourceWatch<T extends KubeObject> {
     else this.#call("onUpdate", () => this.#handlers.onUpdate?.(kept, previous));
   }
 
-  /** Hands over the last state before the deletion where the event carries it. */
+  /** Passes the last state before the deletion to the handler, if the event has it. */
   #remove(key: string, last?: KubeObject): void {
     const known = this.#store.get(key);
     if (known === undefined) return;
@@ -204,7 +204,7 @@ export class ResourceWatch<T extends KubeObject> {
     return this.#options.parse ? this.#options.parse(object) : (object as T);
   }
 
-  /** A handler that throws is a bug; it must not cost the others their events. */
+  /** A handler that throws has a bug, which must not keep other events from being handled. */
   #call(name: string, handler: () => void): void {
     try {
       handler();
@@ -230,7 +230,7 @@ export class ResourceWatch<T extends KubeObject> {
     };
   }
 
-  /** Says each problem once, not at every try. */
+  /** Logs each problem once, not at every try. */
   #note(error: unknown): void {
     const { logger, resource, metrics } = this.#options;
     metrics?.restarts.inc({ resource: resource.plural, reason: endReason(error) });

@@ -1,8 +1,8 @@
-/** A queue of keys: each key waits once, runs alone, and is repeated with backoff when its work throws. */
+/** A queue of keys. A key is queued at most once, runs alone, and is retried with backoff if its work throws. */
 import { type BackoffOptions, backoffMs } from "./backoff.ts";
 import { errorText, type Logger } from "./logger.ts";
 
-/** How the work is done. */
+/** Options of a queue. */
 export interface WorkQueueOptions {
   name: string;
   logger: Logger;
@@ -13,15 +13,15 @@ export interface WorkQueueOptions {
   onDone?(key: string, result: "ok" | "retry", seconds: number): void;
 }
 
-/** What is done for a key; asks to run again later by resolving with a delay. */
+/** The work for a key. It resolves with a delay to run again later. */
 export type Work = (key: string) => Promise<{ againAfterMs?: number } | undefined>;
 
-/** Add keys from anywhere; nothing runs before start(). */
+/** Keys can be added at any time; no work runs before start(). */
 export class WorkQueue {
   readonly #options: WorkQueueOptions;
   readonly #ready = new Set<string>();
   readonly #running = new Map<string, Promise<void>>();
-  /** Added again while running: runs once more afterwards. */
+  /** Keys that were added again while they ran, and so run once more. */
   readonly #dirty = new Set<string>();
   readonly #timers = new Map<string, { at: number; timer: NodeJS.Timeout }>();
   readonly #failures = new Map<string, number>();
@@ -32,12 +32,12 @@ export class WorkQueue {
     this.#options = options;
   }
 
-  /** Keys that wait to run now. */
+  /** Number of keys that are ready to run. */
   get depth(): number {
     return this.#ready.size + this.#dirty.size;
   }
 
-  /** Runs the key's work soon: at once if nothing is in its way, once however often it was added. */
+  /** Runs the key's work as soon as possible; adding a waiting key again has no effect. */
   add(key: string): void {
     if (this.#isStopped) return;
     this.#cancelTimer(key);
@@ -46,7 +46,7 @@ export class WorkQueue {
     this.#dispatchSoon();
   }
 
-  /** Runs the key's work after a delay, unless it is due earlier anyway. */
+  /** Runs the key's work after a delay, unless it is already due earlier. */
   addAfter(key: string, delayMs: number): void {
     if (this.#isStopped || this.#ready.has(key) || this.#dirty.has(key)) return;
     const at = Date.now() + delayMs;
@@ -60,13 +60,13 @@ export class WorkQueue {
     this.#timers.set(key, { at, timer });
   }
 
-  /** Begins; the work comes here, because it may need to add keys itself. */
+  /** Starts the queue. The work is passed here because it may need to add keys itself. */
   start(work: Work): void {
     this.#work = work;
     this.#dispatchSoon();
   }
 
-  /** Starts nothing more and resolves when what runs has ended. */
+  /** Starts no more work, and resolves when the running work has ended. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     for (const key of [...this.#timers.keys()]) this.#cancelTimer(key);
@@ -75,7 +75,7 @@ export class WorkQueue {
     await Promise.all(this.#running.values());
   }
 
-  /** Off the caller's stack: add() never runs work before it returns, and a burst of adds runs once. */
+  /** Runs later than the caller, so that add() returns before any work runs, and many adds cause one run. */
   #dispatchSoon(): void {
     queueMicrotask(() => this.#dispatch());
   }
@@ -108,7 +108,7 @@ export class WorkQueue {
     this.#dispatch();
   }
 
-  /** Counts and logs the failure; returns how long to wait before the next try. */
+  /** Counts and logs a failure; returns the delay before the next try. */
   #failed(key: string, error: unknown): number {
     const { name, logger, backoff = { initialMs: 200, maxMs: 60_000 }, random = Math.random } = this.#options;
     const failures = this.#failures.get(key) ?? 0;

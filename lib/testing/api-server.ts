@@ -1,11 +1,11 @@
-/** Test data of this room: a scripted HTTP server in the place of the API server, objects, a silent logger. */
+/** Test data for lib/: an HTTP server with scripted responses as API server, objects, a silent logger. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { KubeClient } from "../kube.ts";
 import { createLogger, type Logger } from "../logger.ts";
 import type { KubeObject } from "../resources.ts";
 
-/** Answers one request; the scripts of a test are used up in order. */
+/** Answers one request; each script of a test is used once, in order. */
 export type Script = (request: IncomingMessage, response: ServerResponse, url: URL) => void;
 
 /** A server whose lists and watches are scripted separately. */
@@ -18,7 +18,7 @@ export interface ScriptedServer {
   close(): Promise<void>;
 }
 
-/** Starts it; a request without a script left hangs, as a stuck server does. */
+/** Starts the server. A request for which no script is left hangs, as with a stuck server. */
 export async function startScriptedServer(scripts: {
   lists: Script[];
   watches: Script[];
@@ -62,7 +62,7 @@ export function refuse(code: number, reason: string): Script {
   };
 }
 
-/** A watch that says these events and then ends, or stays open and silent. */
+/** A watch that sends these events and then ends, or stays open and silent. */
 export function events(list: [type: string, object: unknown][], then: "end" | "silence"): Script {
   return (_request, response) => {
     response.writeHead(200, { "content-type": "application/json" });
@@ -72,7 +72,7 @@ export function events(list: [type: string, object: unknown][], then: "end" | "s
   };
 }
 
-/** A ConfigMap as small as they come. */
+/** A minimal ConfigMap. */
 export function makeObject(name: string, resourceVersion: string, uid = `uid-${name}`): KubeObject {
   return {
     apiVersion: "v1",
@@ -81,7 +81,7 @@ export function makeObject(name: string, resourceVersion: string, uid = `uid-${n
   };
 }
 
-/** A logger that says nothing. */
+/** A logger that writes nothing. */
 export function makeLogger(): Logger {
   const logger = createLogger({ component: "test" });
   logger.silent = true;

@@ -1,6 +1,6 @@
 /**
- * An API server in memory: lists, watches, merge patches and deletion as the real one does them, each after a few
- * milliseconds of the test's clock. Tests of behaviour over minutes run on it; e2e/api-server has the real one.
+ * An API server in memory. It answers lists, watches, merge patches and deletions as the real one does, each after a
+ * few milliseconds of the test's clock. It serves tests of behaviour over minutes; e2e/api-server has the real one.
  */
 import type { IncomingMessage } from "node:http";
 import { PassThrough } from "node:stream";
@@ -9,7 +9,7 @@ import type { ApiRequest, ApiResponse, Transport } from "../api-transport.ts";
 import { KubeClient } from "../kube.ts";
 import type { KubeObject, ObjectMeta } from "../resources.ts";
 
-/** An object as the server keeps it. */
+/** An object as the server stores it. */
 export type Stored = KubeObject & {
   metadata: ObjectMeta & { finalizers?: string[] };
   immutable?: boolean;
@@ -19,14 +19,14 @@ export type Stored = KubeObject & {
   binaryData?: Record<string, string>;
 };
 
-/** A write that came over the wire, and when. */
+/** A write that the server received, and the time. */
 export interface Write {
   method: string;
   path: string;
   at: number;
 }
 
-/** Where an object is. */
+/** Identifies an object. */
 interface Location {
   plural: string;
   namespace?: string | undefined;
@@ -41,13 +41,13 @@ const LATENCY_MS = 5;
 const PATH =
   /^(?:\/api\/[^/]+|\/apis\/[^/]+\/[^/]+)(?:\/namespaces\/([^/]+))?\/([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?$/;
 
-/** The server; what a test does with put(), edit() and remove() is not counted as a write. */
+/** The server. It does not count a test's own put(), edit() and remove() as writes. */
 export class MemoryApi implements Transport {
   readonly client: KubeClient;
   readonly writes: Write[] = [];
-  /** Answers a request in the server's place with a status; undefined lets it through. */
+  /** Returns a status with which the server refuses a request, or undefined to let it through. */
   refuse: (request: ApiRequest) => number | undefined = () => undefined;
-  /** A mutating webhook: changes what is about to be stored. */
+  /** A mutating webhook: changes an object before it is stored. */
   admit: (object: Stored, location: string) => void = () => {};
   /** A controller: called after each stored change. */
   react: (change: Change, location: string) => void = () => {};
@@ -224,7 +224,7 @@ function inNamespace(namespace: string | undefined): Selects {
   return (object) => namespace === undefined || object.metadata.namespace === namespace;
 }
 
-/** Knows `KEY` and `KEY=VALUE`. */
+/** Supports `KEY` and `KEY=VALUE`. */
 function hasLabels(selector: unknown): Selects {
   const terms = typeof selector === "string" ? selector.split(",").map((term) => term.split("=")) : [];
   return ({ metadata: { labels = {} } }) =>
