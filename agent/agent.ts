@@ -1,4 +1,4 @@
-/** The agent put together: engine, processes, events, sources, reconciler, status. Everything it needs is passed in. */
+/** Builds the agent from engine, processes, events, sources, reconciler and status. All dependencies are arguments. */
 import { arch } from "node:os";
 import type { Registry } from "prom-client";
 import { policyKey } from "../crds/names.ts";
@@ -57,10 +57,10 @@ export interface AgentDeps {
 
 /** How long the last records may take to be exported: part of the 25 seconds that main.ts allows for stopping. */
 const DRAIN_MS = 18_000;
-/** Records that are encoded at a time while draining; as JSON they can be dozens of times as long. */
+/** Bytes of records that are encoded at a time while draining; as JSON they can be dozens of times as long. */
 const DRAIN_BYTES = 64 << 10;
 
-/** Thrown when this kernel, or what the agent may do on it, does not allow tracing at all. */
+/** Thrown when the kernel or the agent's privileges do not allow tracing at all. */
 export class CannotTraceError extends Error {
   override readonly name = "CannotTraceError";
 }
@@ -78,8 +78,8 @@ export class PolicyAttachError extends Error {
 
 /**
  * Starts the agent. Resolves when every policy that is known at the start has been tried; rejects with CannotTraceError
- * or PolicyAttachError. What it starts goes into `running`. Disposing that stops the agent, also while it starts: it
- * detaches every hook, exports what was seen until then, and closes the rest in the reverse order of the start.
+ * or PolicyAttachError. Adds everything that it starts to `running`. Disposing of `running` stops the agent, also while
+ * it starts: detaches every hook, exports the last events, and closes the rest in reverse order.
  */
 export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack): Promise<void> {
   const { config, logger, registry, sink } = deps;
@@ -117,7 +117,7 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
     sources: api.sources(cluster ? [deps.files, cluster.source] : [deps.files]),
     reconciler,
     logger,
-    // Not while it starts: the status that an earlier agent wrote must not flicker.
+    // Published only after the start, so that the status of the previous agent does not flicker.
     onOutcome: () => {
       if (loop.problem === undefined) publish();
     },
@@ -146,7 +146,7 @@ interface KubernetesSide {
   cluster: Cluster;
 }
 
-/** Asks the API server for nothing before `cluster.start()`. */
+/** Builds the cluster side; it sends no request before `cluster.start()`. */
 function makeKubernetesSide(deps: AgentDeps, access: ClusterAccess): KubernetesSide {
   const { config, version, logger, registry } = deps;
   const { nodeName, namespace } = config;
@@ -160,7 +160,7 @@ function makeKubernetesSide(deps: AgentDeps, access: ClusterAccess): KubernetesS
   };
 }
 
-/** What turns records into exported events. */
+/** The parts that turn records into exported events. */
 interface EventSide {
   scanner: ProcScanner;
   metrics: EventMetrics;
@@ -210,7 +210,7 @@ function makeEventSide({ config, bpf, registry, sink }: AgentDeps, pods: PodReso
   return { scanner, metrics, pipeline, processes, encoding, node, exported };
 }
 
-/** Symbols and mappings are read when the first stack asks for them. */
+/** Symbols and mappings are read for the first stack trace that needs them. */
 function makeStacks({ procfs, exposeStackAddresses }: Config, processes: ProcessCache): StackOptions {
   const nowMs = () => performance.now();
   const isCurrent = (image: Image) => processes.isCurrent(image);
@@ -258,14 +258,14 @@ function openEngine({ config, bpf, logger, sink }: AgentDeps, pipeline: EventPip
   }
 }
 
-/** Exports the last records in pieces as the sink takes them; when the time is up, all that is left at once. */
+/** Exports the last records in pieces, at the pace of the sink. When the time is up, exports all the rest at once. */
 async function drain(engine: HookEngine, sink: EventSink): Promise<void> {
   const endMs = performance.now() + DRAIN_MS;
   while (performance.now() < endMs && engine.flush(DRAIN_BYTES)) await sink.room();
   engine.flush();
 }
 
-/** The reconciler, and what its hooks and the process sensors have counted. */
+/** The reconciler, and the counters of its hooks and of the process sensors. */
 function makeReconciler(
   { bpf, logger, registry }: AgentDeps,
   { engine, events, cluster }: { engine: HookEngine; events: EventSide; cluster: Cluster | undefined },
@@ -308,7 +308,7 @@ function nodeFacts({ config, version }: AgentDeps, features: KernelFeatures): No
   };
 }
 
-/** Without a cluster there is no status that could show the failure; in one, the other policies go on. */
+/** Outside of a cluster no status can report the failure, so the agent ends. In a cluster the other policies go on. */
 function refuseFailedPolicies(reconciler: Reconciler): void {
   const failed = reconciler
     .outcomes()

@@ -1,4 +1,4 @@
-/** The gRPC API put together: policies of clients among the sources, and the server itself. */
+/** Builds the gRPC side: the source with policies of clients, their overrides, and the server itself. */
 import type { Registry } from "prom-client";
 import type { HealthChecks } from "../lib/health.ts";
 import type { Logger } from "../lib/logger.ts";
@@ -31,7 +31,7 @@ export interface ApiParts {
   checks: HealthChecks;
 }
 
-/** Clients' policies and changes, which are there before anything runs, and then the server. */
+/** Policies and overrides of clients, which exist before anything runs, and later the server. */
 export class ApiSide {
   readonly #config: Config;
   readonly #logger: Logger;
@@ -48,7 +48,7 @@ export class ApiSide {
     this.#source = new ApiSource(config.policyStateDir, logger);
   }
 
-  /** All sources, with the policies and changes of clients in them. */
+  /** All sources, with the policies and overrides of clients. */
   sources(others: readonly SpecSource[]): readonly SpecSource[] {
     this.#sources = [...others, this.#source].map((source) => withOverrides(source, this.#overrides));
     return this.#sources;
@@ -59,7 +59,7 @@ export class ApiSide {
     for (const listener of this.#listeners) listener(key);
   }
 
-  /** Serves clients; an address that only is the default may be one that the agent cannot listen on. */
+  /** Starts the server. If the agent cannot listen on the default address, it runs without one. */
   async serve(parts: ApiParts, running: AsyncDisposableStack): Promise<void> {
     const { server } = this.#config;
     if (!server) return;
@@ -69,7 +69,7 @@ export class ApiSide {
       running.defer(() => api.close());
     } catch (error) {
       if (server.isRequired) throw error;
-      this.#logger.warn("no gRPC", { error });
+      this.#logger.warn("gRPC is not served", { error });
     }
   }
 
@@ -115,7 +115,7 @@ export class ApiSide {
   }
 }
 
-/** As text: objects in JSON. */
+/** Formats values as strings, objects as JSON. */
 function settingsOf(config: Config): Record<string, string> {
   const entries = Object.entries(config).map(([name, value]) => [
     name,

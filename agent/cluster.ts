@@ -1,4 +1,4 @@
-/** The agent's side of Kubernetes: what it watches, and the one object that it writes. */
+/** The agent's side of Kubernetes: the objects that it watches, and the one object that it writes. */
 import { HOOK_SPEC_SELECTOR, TRACING_NODES } from "../crds/names.ts";
 import type { KubeClient } from "../lib/kube.ts";
 import type { Logger } from "../lib/logger.ts";
@@ -13,11 +13,11 @@ import { ConfigMapSource } from "./policies/sources/config-maps.ts";
 import { StatusPublisher } from "./status/publish.ts";
 import { type TracingNode, tracingNodeApi } from "./status/tracing-node-api.ts";
 
-/** What the cluster side needs. */
+/** Dependencies of the cluster side. */
 export interface ClusterDeps {
   client: KubeClient;
   nodeName: string;
-  /** Where the operator writes its ConfigMaps. */
+  /** Namespace of the operator's ConfigMaps. */
   namespace: string;
   podStore: PodStore;
   logger: Logger;
@@ -26,7 +26,7 @@ export interface ClusterDeps {
 
 const LASTING_SECONDS = 300;
 
-/** Hook specs, labels and pods come in, the TracingNode goes out; nothing is asked before start(). */
+/** Reads hook specs, labels and pods, and writes the TracingNode. Sends no request before start(). */
 export class Cluster {
   readonly source: ConfigMapSource;
   readonly publisher: StatusPublisher;
@@ -66,14 +66,14 @@ export class Cluster {
     this.#onLabels = listener;
   }
 
-  /** What keeps the watches from being current; undefined when they are. */
+  /** Why the watches are not up to date; undefined when they are. */
   get problem(): string | undefined {
     return this.#watches.map((watch) => watch.problem).find((problem) => problem !== undefined);
   }
 
   /**
-   * A problem that lasts, for /readyz; to be asked from time to time. Hooks stay attached while the API server is away:
-   * a short absence is no reason to call every agent of the cluster unready.
+   * A lasting problem, for /readyz; call it regularly. Hooks stay attached while the API server is away, so a short
+   * absence must not make every agent of the cluster unready.
    */
   lastingProblem(nowMs: number): string | undefined {
     const { problem } = this;
@@ -92,7 +92,7 @@ export class Cluster {
     await Promise.all(this.#watches.map((watch) => watch.stop()));
   }
 
-  /** The kubelet writes into its Node all the time; only its labels are kept. */
+  /** Keeps only the labels of the Node, because the kubelet updates its other fields all the time. */
   #watchNode({ client, nodeName, logger, metrics }: ClusterDeps): ResourceWatch<KubeObject> {
     const fieldSelector = `metadata.name=${nodeName}`;
     return new ResourceWatch(
@@ -125,7 +125,7 @@ function keepLabels({ metadata: { name, uid, resourceVersion, labels } }: KubeOb
   };
 }
 
-/** Of this node's own object, which anybody with the right may delete or change. */
+/** Watches this node's own object, because other clients may delete or change it. */
 function watchTracingNode(deps: ClusterDeps, publisher: StatusPublisher): ResourceWatch<TracingNode> {
   const { client, nodeName, logger, metrics } = deps;
   return new ResourceWatch<TracingNode>(

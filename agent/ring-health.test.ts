@@ -8,7 +8,7 @@ beforeEach(() => {
   health = new RingHealth(() => now);
 });
 
-/** Asks every ten seconds. */
+/** Checks every ten seconds. */
 function after(seconds: number, progress: { posted: number; read: number }): string | undefined {
   let answer: string | undefined;
   for (let passed = 0; passed <= seconds; passed += 10) {

@@ -1,4 +1,4 @@
-/** Tells whether what the kernel writes into the ring buffer still arrives. Pure but for the clock that it is given. */
+/** Checks whether the reader still reads the records in the ring buffer. Pure except for the clock, an argument. */
 
 /** Counters that only ever grow. */
 export interface RingProgress {
@@ -11,18 +11,18 @@ export interface RingProgress {
 /** Longer than any pause of a loaded node. */
 const STUCK_MS = 30_000;
 
-/** Records that are written and not read for half a minute mean that the reader is gone: only a restart helps. */
+/** If records are written and not read for half a minute, the reader has ended: only a restart helps. */
 export class RingHealth {
   readonly #now: () => number;
   #last: RingProgress = { posted: 0, read: 0 };
-  /** Since when something is waiting and nothing is read. */
+  /** Since when records have been waiting without being read. */
   #waitingSince: number | undefined;
 
   constructor(now: () => number) {
     this.#now = now;
   }
 
-  /** To be asked from time to time; undefined while all is well. */
+  /** The problem, undefined while there is none; call it regularly. */
   check(progress: RingProgress): string | undefined {
     if (progress.read !== this.#last.read) {
       this.#last = progress;

@@ -1,8 +1,8 @@
-/** Says in one line why the hook engine does not start here, and what would help. Pure. */
+/** Explains in one line why the hook engine cannot start here, and what would help. Pure. */
 import { errorText } from "../lib/logger.ts";
 import type { BpfError } from "./bpf/binding.ts";
 
-/** What is known about the process and the machine when the start failed. */
+/** Facts about the process and the machine when the start failed. */
 export interface StartConditions {
   /** CapEff of /proc/self/status. */
   effectiveCapabilities: bigint;
@@ -14,7 +14,7 @@ export interface StartConditions {
 /** The step of the addon that reads the kernel's types. */
 const LOAD_BTF: BpfError["step"] = "load BTF of";
 
-/** What the engine cannot do without, by number; SYS_ADMIN stands in for the first two. */
+/** The capabilities that the engine needs, by number; SYS_ADMIN replaces the first two. */
 const NEEDED = { PERFMON: 38, BPF: 39, SYS_RESOURCE: 24 } as const;
 const SYS_ADMIN = 21;
 

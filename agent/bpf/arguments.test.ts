@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { bpf, describeBpf, loadHooks, makeMap, testObject, u32 } from "./testing/programs.ts";
 
-/** A method, called with what TypeScript would refuse. */
+/** Calls a method with arguments that TypeScript would refuse. */
 type Untyped = Record<string, (...args: unknown[]) => unknown>;
 
 const untyped = (handle: unknown) => handle as Untyped;

@@ -1,37 +1,43 @@
 /**
- * TypeScript face of the native addon: libbpf's nouns and nothing of policies. The only file that loads bpf.node.
- * Every failure is a BpfError with errno, step and subject, a wrong argument a TypeError or RangeError. close() is
- * idempotent on every handle, and what is used after it fails with EBADF. Handles that nobody holds are closed by the
- * collector, links too: hold what shall stay.
+ * TypeScript interface of the native addon, in libbpf's terms, without any knowledge of policies. Only this file loads
+ * bpf.node. Each failure is a BpfError with errno, step and subject; a wrong argument causes a TypeError or RangeError.
+ * close() is idempotent on every handle, and using a handle after close() fails with EBADF. The garbage collector
+ * closes unreferenced handles, links included, so keep a reference to every handle that must stay open.
  */
 
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 
-/** Thrown by everything here that the kernel or libbpf can refuse. `message` is `STEP SUBJECT: ERRNO (hint)`, e.g. `attach fentry commit_creds: EPERM`. */
+/**
+ * Thrown when the kernel or libbpf refuses a request. `message` is `STEP SUBJECT: ERRNO (hint)`, for example
+ * `attach fentry commit_creds: EPERM`.
+ */
 export interface BpfError extends Error {
   /** Symbolic errno, e.g. "EPERM". */
   code: string;
   /** Positive errno. */
   errno: number;
-  /** What was done: "open object", "load program", "attach kprobe" ... */
+  /** The step that failed: "open object", "load program", "attach kprobe" ... */
   step: string;
-  /** What it was done to. */
+  /** The subject of the step, for example the name of a program. */
   subject: string;
-  /** True if the same call may succeed later: the kernel was short of something, or busy. */
+  /** True if the same call may succeed later, because the kernel lacked resources or was busy. */
   transient: boolean;
   /** The line of the verifier's log that says why it refused the program. */
   verifierReason?: string;
-  /** The verifier's log where a program was refused, at most 64 KiB, its end kept. None for E2BIG: it would take as long again. */
+  /**
+   * The last 64 KiB of the verifier's log of a refused program. Absent for E2BIG, because a second verification for the
+   * log would take as long again.
+   */
   verifierLog?: string;
-  /** What libbpf said meanwhile, its last lines. */
+  /** The last lines that libbpf logged during the step. */
   libbpfLog?: string;
 }
 
 /**
  * A BPF object file. Programs whose autoload is off are neither relocated nor loaded. Programs whose section names no
- * target (`SEC("fentry")`, fexit, fmod_ret, lsm, kprobe, kretprobe, tp, tracepoint, raw_tp) are templates: relocated, never
- * shown to the verifier, and good for clone() alone. So the object also loads where the kernel refuses their kind.
+ * target (`SEC("fentry")`, fexit, fmod_ret, lsm, kprobe, kretprobe, tp, tracepoint, raw_tp) are templates: they are
+ * relocated, but only their clones are loaded. So the object also loads on kernels that refuse programs of their type.
  */
 export interface BpfObject {
   programNames(): string[];
@@ -43,7 +49,7 @@ export interface BpfObject {
   /** Before load(): overwrites the initial contents of a global data section's map (`.rodata`) at an offset. */
   setInitialValue(map: string, bytes: Uint8Array, offset?: number): void;
   load(): void;
-  /** After load(). The handle outlives the object's. Data sections answer to their section's name too: `.rodata`. */
+  /** After load(). The handle outlives the object's. A data section is also found by its section name, `.rodata`. */
   map(name: string): BpfMap;
   /** After load(). The handle outlives the object's; its maps stay in the kernel until it is closed. */
   program(name: string): BpfProgram;
@@ -69,9 +75,8 @@ export interface BpfProgram {
   instructionCount(): number;
   /**
    * Loads a copy of this program's relocated instructions with some maps replaced, without parsing anything again.
-   * `maps` goes from map name in the object to the map to use instead.
-   * What frozen BPF_F_RDONLY_PROG maps among them decide is decided now (kernels since 6.1): the copy has no branches for
-   * other contents.
+   * `maps` has the replacement for each map, by the map's name in the object. Branches that depend only on the content
+   * of frozen BPF_F_RDONLY_PROG maps are decided now (on kernels since 6.1), and the copy lacks the ones not taken.
    */
   clone(options: CloneOptions): BpfProgram;
   attachRawTracepoint(name: string): BpfLink;
@@ -80,7 +85,7 @@ export interface BpfProgram {
   /** perf kprobe on a symbol; a link where the kernel has perf links (5.15), else the perf event itself. */
   attachKprobe(symbol: string, options?: { retprobe?: boolean }): BpfLink;
   attachTracepoint(subsystem: string, event: string): BpfLink;
-  /** Runs a raw tracepoint's program once, here and now, with this context (8 bytes an argument); what it returned. */
+  /** Runs a raw tracepoint's program once, with this context (8 bytes per argument), and returns its result. */
   testRun(context: Uint8Array): number;
   /** From bpf_prog_info: verified instructions, memory and the runs that the kernel skipped (5.12+, else 0). */
   info(): {
@@ -99,7 +104,7 @@ export interface CloneOptions {
   expectedAttachType: AttachType;
   /** BTF id of the function (kernel BTF) for tracing and LSM programs. */
   attachBtfId?: number;
-  /** It may wait: for helpers that read files. */
+  /** The program may sleep, which helpers that read files need. */
   sleepable?: boolean;
   maps?: Record<string, BpfMap>;
 }
@@ -138,7 +143,7 @@ export interface BpfMap {
   readonly keySize: number;
   readonly valueSize: number;
   readonly maxEntries: number;
-  /** For per-CPU maps: the values of all possible CPUs, one after the other, each padded to 8; update() takes the same. */
+  /** For a per-CPU map, the values of all possible CPUs in order, each padded to 8 bytes; update() takes the same. */
   lookup(key: Uint8Array): Uint8Array | undefined;
   update(key: Uint8Array, value: Uint8Array): void;
   /** False when there was no such key. */
@@ -153,17 +158,17 @@ export interface BpfMap {
 /** A parameter or return value in a kernel function's BTF prototype. */
 export interface BtfParam {
   name: string;
-  /** As C would spell it: `struct cred *`, `const struct pt_regs *`, `unsigned int`, `kuid_t`. */
+  /** The type in C: `struct cred *`, `const struct pt_regs *`, `unsigned int`, `kuid_t`. */
   type: string;
   /** For describeType(). */
   typeId?: number;
 }
 
-/** A member of a struct or union; those of an anonymous one are not its owner's here. */
+/** A member of a struct or union. An anonymous struct is a member without a name, with members of its own. */
 export interface BtfMember {
   name: string;
   bitOffset: number;
-  /** Of a bit-field, else 0. */
+  /** Width of a bit-field, else 0. */
   bitSize: number;
   type: number;
 }
@@ -185,10 +190,10 @@ export interface FuncProto {
 /** The running kernel's BTF, parsed once. */
 export interface KernelBtf {
   funcProto(name: string): FuncProto | undefined;
-  /** Parameters of a tracepoint, by its typedef `btf_trace_NAME`, which the id is of. */
+  /** Parameters of a tracepoint. The id is that of its typedef `btf_trace_NAME`. */
   tracepointProto(name: string): FuncProto | undefined;
   hasStruct(name: string): boolean;
-  /** The same with the types of a loaded module, which are found first; ENOENT where the kernel has none of it. */
+  /** The BTF of a loaded module on top of the kernel's; its own types are found first. ENOENT if it has no BTF. */
   module(name: string): KernelBtf;
   /** Id of a struct or union. */
   structId(name: string): number | undefined;
@@ -202,31 +207,31 @@ export interface KernelBtf {
 
 export interface RingReaderOptions {
   /**
-   * Called on the main thread with whole records one after the other, each padded to 8; the buffer is the callee's.
-   * What it throws is an uncaught exception, or comes out of flush() when that called it. While a promise that it
-   * returned is pending, records wait as if the main thread were busy; flush() does not.
+   * Called on the main thread with complete records, one after the other, each padded to 8 bytes. The callee owns the
+   * buffer. An error that it throws is rethrown by flush() if that made the call, else it is an uncaught exception.
+   * While a returned promise is pending, records wait as if the main thread were busy. flush() does not wait for it.
    */
   onBatch: (batch: ArrayBuffer) => void | Promise<void>;
-  /** How long the reader thread waits between two looks at the ring while records keep coming; 10 by default. */
+  /** How often the reader thread checks the ring while records arrive; 10 by default. */
   pollMs?: number;
   /**
-   * An array map of one 32-bit word with BPF_F_MMAPABLE: not 0 while the reader sleeps without a timer, which it does
-   * once the ring has stayed empty for `pollMs`. The programs that fill the ring must read the word before they post and
-   * ask for a wake-up (BPF_RB_FORCE_WAKEUP) then. Absent: the reader looks at the ring every `pollMs` for ever.
+   * An array map of one 32-bit integer with BPF_F_MMAPABLE. It is not 0 while the reader sleeps without a timer, which
+   * begins when the ring has stayed empty for `pollMs`. Programs must read the flag before they post a record, and ask
+   * for a wake-up (BPF_RB_FORCE_WAKEUP) if it is set. Without the map the reader checks the ring every `pollMs`.
    */
   sleepFlag?: BpfMap;
-  /** Upper bound of one batch, 256 KiB by default; only a single larger record exceeds it. */
+  /** Upper bound of a batch, 256 KiB by default. Only a single larger record exceeds it. */
   batchBytes?: number;
-  /** How much may wait for the main thread, 32 MiB by default; one batch may in any case, and exceed it. */
+  /** Upper bound of the bytes that wait for the main thread, 32 MiB by default. The last batch may exceed it. */
   backlogBytes?: number;
 }
 
 /**
- * Reads a ring buffer in a thread of its own. While the main thread is busy records wait in memory, up to a bound: then
- * the ring fills, where losses are counted. It keeps no process alive.
+ * Reads a ring buffer in a thread of its own. While the main thread is busy, records wait in memory up to a limit.
+ * Beyond it the ring fills, and programs count the records that they lose. The reader does not keep the process alive.
  */
 export interface RingReader {
-  /** Delivers what is in the ring now, before it returns; of more than `maxBytes` the oldest. True if more may be there. */
+  /** Delivers the records in the ring, oldest first, at most `maxBytes` of them. True if the ring may hold more. */
   flush(maxBytes?: number): boolean;
   close(): void;
 }
@@ -240,12 +245,12 @@ export interface Binding {
   /** CLOCK_BOOTTIME in nanoseconds, the clock of the records. */
   bootTimeNs(): bigint;
   /**
-   * Returns when every program that runs now, save sleepable ones, has ended and its CPU has left the probe: what a hit in
-   * flight still does is done. Takes one RCU grace period, some 10 ms.
+   * Returns when every program that runs now has ended, except sleepable ones. All hits that are in flight now have
+   * then been handled. Takes one RCU grace period, some 10 ms.
    */
   waitForPrograms(): void;
   possibleCpus(): number;
-  /** Where tracefs is: where it is mounted, or else mounted for this process alone; empty where that is not possible. */
+  /** Path of tracefs. If it is not mounted, mounts it for this process alone; empty if that is not possible. */
   tracefsPath(): string;
   libbpfVersion(): string;
 }
@@ -261,7 +266,7 @@ export function loadBinding(path = fileURLToPath(new URL("../../build/bpf.node",
   }
 }
 
-/** Tells a refusal by the kernel or libbpf from a programming error. */
+/** True for a refusal by the kernel or libbpf, false for a programming error. */
 export function isBpfError(error: unknown): error is BpfError {
   return error instanceof Error && error.name === "BpfError";
 }

@@ -10,7 +10,7 @@ import { bpf, describeBpf, loadHooks, makeMap, testObject } from "./testing/prog
 
 const ADDON = fileURLToPath(new URL("../../build/bpf.node", import.meta.url));
 
-/** Runs a script in a process of its own; `bpf` and `object`, with on_getuid attached, are there. */
+/** Runs a script in a process of its own, with `bpf` and an `object` whose on_getuid is attached. */
 function runScript(script: string): Promise<{ status: number; stdout: string; stderr: string }> {
   const directory = mkdtempSync(join(tmpdir(), "trigon-addon-"));
   const file = join(directory, "script.mjs");

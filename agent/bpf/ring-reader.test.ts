@@ -14,7 +14,7 @@ import {
   thrownBy,
 } from "./testing/programs.ts";
 
-/** The numbers that arrive of `count` recorded ones: every fifth record is discarded by the program. */
+/** The numbers that arrive of `count` recorded ones; the program discards every fifth record. */
 function kept(from: number, to: number): number[] {
   return Array.from({ length: to - from }, (_, i) => from + i).filter((number) => number % 5 !== 4);
 }
@@ -141,7 +141,7 @@ describeBpf("a ring reader", () => {
     recorder.close();
   });
 
-  /** What is there in the end of 400 records, for 64 KiB of which the ring has room, while this thread is busy. */
+  /** The records that remain of 400 while this thread is busy; the ring has room for 64 KiB of them. */
   function readWhileBusy(recorder: GetuidRecorder, collector: Collector, backlogBytes: number): RingReader {
     const reader = collector.read(recorder.events, { pollMs: 1, batchBytes: 16_384, backlogBytes });
     for (let i = 0; i < 20; i++) {

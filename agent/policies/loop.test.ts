@@ -33,7 +33,7 @@ function makePolicy(name: string): DesiredPolicy {
   return { ref: spec.policy, hash: hookSpecHash(spec), origin: "fake", spec };
 }
 
-/** Notes what it is asked for; `short` policies find the kernel short of memory that many times. */
+/** Records the requests; the kernel lacks memory for each `short` policy the given number of times. */
 class FakeReconciler {
   readonly running = new Set<string>();
   readonly calls: string[] = [];

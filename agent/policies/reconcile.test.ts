@@ -62,7 +62,7 @@ class FakeKernel {
     },
   };
 
-  /** The hooks whose records are told at a given time. */
+  /** The hooks whose records are reported at a given time. */
   toldAt(time: bigint): string[] {
     const told = [...this.registered].filter(([id, { fromKtimeNs }]) => {
       const until = this.retired.has(id) ? (this.retired.get(id) ?? 0n) : time + 1n;

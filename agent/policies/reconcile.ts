@@ -92,7 +92,7 @@ export class Reconciler {
     return this.#selectNode(desired, before) ?? this.#attach(desired, before);
   }
 
-  /** The entry of a policy that does not select this node, or may not; undefined when the node is selected. */
+  /** The entry of a policy whose nodeSelector excludes this node, or may do so; undefined when it selects the node. */
   #selectNode(desired: WantedPolicy, before: Entry | undefined): Entry | undefined {
     const selector = desired.spec.nodeSelector;
     if (!selector) return undefined;

@@ -18,7 +18,7 @@ export function testObject(name: string): string {
   return fileURLToPath(new URL(`../../../build/test/${name}.bpf.o`, import.meta.url));
 }
 
-/** A suite that needs BPF system calls; where they are refused it is skipped, and its name says why. */
+/** A suite that needs BPF system calls. If they are refused, the suite is skipped and its name has the reason. */
 export function describeBpf(name: string, body: () => void): void {
   const missing = missingCapability();
   describe.skipIf(missing)(missing ? `${name} (skipped: ${missing})` : name, body);
@@ -33,7 +33,7 @@ function missingCapability(): string | undefined {
   }
 }
 
-/** A map with the shape of an array of one integer, unless told otherwise. */
+/** A map; by default an array of one integer. */
 export function makeMap(options: Partial<Parameters<typeof bpf.createMap>[0]> = {}): BpfMap {
   return bpf.createMap({ name: "test", type: "array", keySize: 4, valueSize: 4, maxEntries: 1, ...options });
 }
@@ -43,7 +43,7 @@ export function u32(...values: number[]): Uint8Array {
   return new Uint8Array(new Uint32Array(values).buffer);
 }
 
-/** What it throws; fails when it does not. */
+/** Returns the error that the function throws; fails if it throws none. */
 export function thrownBy(run: () => unknown): BpfError {
   try {
     run();
@@ -65,7 +65,7 @@ export function loadHooks(tag = 7, bigRecordBytes = 0): BpfObject {
 export class GetuidRecorder {
   readonly object: BpfObject;
   readonly events: BpfMap;
-  /** The word that says whether the reader of `events` sleeps. */
+  /** The flag that is set while the reader of `events` sleeps. */
   readonly readerSleeps: BpfMap;
   readonly #close: (() => void)[];
 
@@ -80,7 +80,7 @@ export class GetuidRecorder {
     );
   }
 
-  /** Records with the numbers that follow; of five numbers the last one is discarded by the program. */
+  /** Makes the program record the next numbers; it discards every fifth. */
   record(count: number): void {
     for (let i = 0; i < count; i++) process.getuid?.();
   }
@@ -117,7 +117,7 @@ export function block(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
-/** Blocks this thread until that of the only reader has read what is in the ring now, or waits for this one. */
+/** Blocks this thread until the reader's thread has read all records in the ring, or waits for this thread. */
 export function letReaderRead(): void {
   const task = readerTask();
   let last = lookAtTask(task);
@@ -130,7 +130,7 @@ export function letReaderRead(): void {
   }
 }
 
-/** How often the thread of the only reader has gone to sleep. */
+/** How often the reader's thread has gone to sleep; there must be only one reader. */
 export function readerSwitches(): number {
   return lookAtTask(readerTask()).sleeps;
 }

@@ -24,12 +24,12 @@ function makeMap(maxEntries = Number.POSITIVE_INFINITY) {
   return map as BpfMap;
 }
 
-/** A pass over /proc; what happens on the node before the next one. */
+/** A scan of /proc, and what happens on the node before the next one. */
 type Pass = () => RunningProcess[];
 
 let maps: FollowMaps;
 let table: FollowTable;
-/** The last one stands for all that come after it. */
+/** The scans in order; the last one is repeated. */
 let passes: Pass[];
 let looks: FollowedList[];
 beforeEach(() => {

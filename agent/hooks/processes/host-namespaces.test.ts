@@ -33,7 +33,7 @@ test("what is not there, or no namespace, is said", () => {
   );
 });
 
-/** Where process 1 may not be looked at: it has capabilities that the reader lacks. */
+/** A procfs whose process 1 must not be examined, because it has capabilities that the reader lacks. */
 function readForbidden(name: NamespaceName): string {
   const code = `
     import { hostNamespace } from ${JSON.stringify(SELF)};
