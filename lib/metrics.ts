@@ -23,9 +23,9 @@ export function createRegistry(options: {
 const NEVER_MS = 2 ** 31 - 1;
 
 /**
- * Registers prom-client's metrics of the process and of Node.js, except those of its event-loop monitor, which would wake
- * the process a hundred times a second. The monitor cannot be switched off, so its period is set to one that never ends.
- * `nodejs_eventloop_lag_seconds` stays, because it is measured at each scrape.
+ * Registers prom-client's metrics of the process and of Node.js, except those of its event-loop monitor, which would
+ * wake the process a hundred times a second. The monitor cannot be switched off, so its period is set to one that never
+ * ends. `nodejs_eventloop_lag_seconds` stays, because it is measured at each scrape.
  */
 function collectQuietMetrics(registry: Registry): void {
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: NEVER_MS });
