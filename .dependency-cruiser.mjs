@@ -21,6 +21,7 @@ const ROOMS = {
     "policy/probes/args.ts",
     "policy/probes/calls.ts",
     "policy/probes/lists.ts",
+    "policy/scope.ts",
     ...FLOOR_OF_POLICY,
   ],
   "policy/warnings": ["crds", ...FLOOR_OF_POLICY],
@@ -60,6 +61,7 @@ const ROOMS = {
     "agent/hooks/hook-error.ts",
     "agent/hooks/config",
   ],
+  "agent/hooks/scopes": ["crds", "agent/bpf", "agent/hooks/hook-error.ts", "agent/hooks/config"],
   "agent/hooks/attach": [
     "crds",
     "lib",
@@ -70,6 +72,7 @@ const ROOMS = {
     "agent/hooks/config",
     "agent/hooks/targets",
     "agent/hooks/processes",
+    "agent/hooks/scopes",
   ],
   "agent/hooks": ["crds", "lib", "agent/bpf"],
   "agent/metrics": ["crds", "agent/process", "agent/hooks"],
@@ -84,7 +87,7 @@ const ROOMS = {
     "agent/metrics",
   ],
   "agent/policies/sources": ["crds", "lib", "policy"],
-  "agent/policies": ["crds", "lib", "agent/hooks", "agent/events", "agent/metrics"],
+  "agent/policies": ["crds", "lib", "agent/pods", "agent/hooks", "agent/events", "agent/metrics"],
   "agent/status": ["crds", "lib", "agent/hooks", "agent/policies"],
   "agent/api": [
     "crds",

@@ -20,8 +20,10 @@ import { HookEngine } from "./hooks/engine.ts";
 import { featureFlags, type KernelFeatures } from "./hooks/kernel/features.ts";
 import { EventMetrics, type HookCounts } from "./metrics/event-metrics.ts";
 import { registerHookMetrics } from "./metrics/hook-metrics.ts";
+import { hostCgroups } from "./pods/cgroups.ts";
 import { PodStore } from "./pods/pod-store.ts";
 import { PodResolver } from "./pods/resolver.ts";
+import { WorkloadScopes } from "./pods/workload-scopes.ts";
 import { PolicyLoop } from "./policies/loop.ts";
 import { isTransient } from "./policies/outcome.ts";
 import { Reconciler } from "./policies/reconcile.ts";
@@ -89,7 +91,7 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
   };
   const kubernetes = deps.access && makeKubernetesSide(deps, deps.access);
   const cluster = kubernetes?.cluster;
-  const events = makeEventSide(deps, new PodResolver(kubernetes?.podStore));
+  const events = makeEventSide(deps, kubernetes);
   if (config.metricsServer) {
     const server = await startHealthServer({ ...config.metricsServer, registry, ...checks });
     running.defer(() => server.close());
@@ -143,6 +145,7 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
 interface KubernetesSide {
   client: KubeClient;
   podStore: PodStore;
+  workloads: WorkloadScopes;
   cluster: Cluster;
 }
 
@@ -156,6 +159,7 @@ function makeKubernetesSide(deps: AgentDeps, access: ClusterAccess): KubernetesS
   return {
     client,
     podStore,
+    workloads: new WorkloadScopes({ pods: podStore, cgroups: hostCgroups(config.procfs), logger }),
     cluster: new Cluster({ client, nodeName, namespace, podStore, logger, metrics }),
   };
 }
@@ -170,9 +174,13 @@ interface EventSide {
   encoding: ProtobufOptions;
   node: NodeFields;
   exported: ExportSide;
+  workloads: WorkloadScopes | undefined;
 }
 
-function makeEventSide({ config, bpf, registry, sink }: AgentDeps, pods: PodResolver): EventSide {
+function makeEventSide(
+  { config, bpf, registry, sink }: AgentDeps,
+  kubernetes: KubernetesSide | undefined,
+): EventSide {
   const { nodeName, procfs, enableProcessCred: credentials, enableProcessNs: namespaces } = config;
   const clock = new WallClock({ bootTimeNs: () => bpf.bootTimeNs(), wallMs: Date.now });
   const securityLabels = config.enableProcessSecurityLabel;
@@ -198,7 +206,8 @@ function makeEventSide({ config, bpf, registry, sink }: AgentDeps, pods: PodReso
   };
   const pipeline = new EventPipeline({
     processes,
-    pods,
+    pods: new PodResolver(kubernetes?.podStore),
+    ...(kubernetes && { workloads: kubernetes.workloads }),
     metrics,
     clock,
     outputs: [],
@@ -207,7 +216,16 @@ function makeEventSide({ config, bpf, registry, sink }: AgentDeps, pods: PodReso
     }),
   });
   const exported = new ExportSide({ sink, encoding, registry, pipeline });
-  return { scanner, metrics, pipeline, processes, encoding, node, exported };
+  return {
+    scanner,
+    metrics,
+    pipeline,
+    processes,
+    encoding,
+    node,
+    exported,
+    workloads: kubernetes?.workloads,
+  };
 }
 
 /** Symbols and mappings are read for the first stack trace that needs them. */
@@ -223,11 +241,12 @@ function makeStacks({ procfs, exposeStackAddresses }: Config, processes: Process
 
 /** Sensors first, then /proc: a process that starts in between has a record, which takes precedence. */
 function startEngine(deps: AgentDeps, events: EventSide, running: AsyncDisposableStack): HookEngine {
-  const { scanner, pipeline } = events;
-  const engine = openEngine(deps, pipeline);
+  const { scanner, pipeline, workloads } = events;
+  const engine = openEngine(deps, events);
   running.defer(() => engine.close());
   running.defer(() => pipeline.stop());
   running.defer(() => drain(engine, deps.sink));
+  workloads?.start(engine.cgroupScopes);
   engine.flush();
   for (const scanned of scanner.scan()) {
     pipeline.addScanned(scanned);
@@ -240,13 +259,17 @@ function startEngine(deps: AgentDeps, events: EventSide, running: AsyncDisposabl
   return engine;
 }
 
-function openEngine({ config, bpf, logger, sink }: AgentDeps, pipeline: EventPipeline): HookEngine {
+function openEngine(
+  { config, bpf, logger, sink }: AgentDeps,
+  { pipeline, workloads }: EventSide,
+): HookEngine {
   try {
     return HookEngine.start({
       objectPath: config.bpfObject,
       bpf,
       procfs: config.procfs,
       logger,
+      ...(workloads && { workloads }),
       onBatch: (batch) => {
         pipeline.handleBatch(batch);
         return sink.room();

@@ -18,6 +18,7 @@ struct record_layout {
 	struct exec_record exec_record;
 	struct fork_record fork_record;
 	struct exit_record exit_record;
+	struct cgroup_record cgroup_record;
 	struct hook_record hook_record;
 	struct arg_slot arg_slot;
 	struct user_ns_value user_ns_value;
@@ -46,6 +47,7 @@ struct config_layout {
 	enum expression_op expression_op;
 	enum selector_flags selector_flags;
 	enum limit_scope limit_scope;
+	enum scope_flags scope_flags;
 	enum hook_flags hook_flags;
 	enum cred_source cred_source;
 	enum hook_mode_value hook_mode_value;
@@ -54,6 +56,7 @@ struct config_layout {
 	struct hook_counters hook_counters;
 	struct path_pattern path_pattern;
 	struct process_image process_image;
+	struct cgroup_scopes cgroup_scopes;
 	struct follow_pid follow_pid;
 	struct follow_seed follow_seed;
 	struct report_key report_key;

@@ -131,7 +131,8 @@ function errorText(error: ErrorObject): string {
   }
 }
 
-function encodeSorted(value: unknown): string {
+/** JSON with sorted keys: equal values give equal strings. */
+export function encodeSorted(value: unknown): string {
   return JSON.stringify(sortKeys(value));
 }
 

@@ -372,10 +372,45 @@ const ACTIONS = {
   maxItems: L.actions,
 } as const;
 
+const LABEL_SELECTOR = {
+  type: "object",
+  properties: {
+    matchLabels: { type: "object", additionalProperties: { type: "string" } },
+    matchExpressions: {
+      type: "array",
+      items: {
+        type: "object",
+        properties: {
+          key: { type: "string", minLength: 1 },
+          operator: { enum: ["In", "NotIn", "Exists", "DoesNotExist"] },
+          values: { type: "array", items: { type: "string" } },
+        },
+        required: ["key", "operator"],
+        additionalProperties: false,
+      },
+    },
+  },
+  required: [],
+  additionalProperties: false,
+} as const;
+
+const SCOPE = {
+  type: "object",
+  properties: {
+    namespace: { type: "string", minLength: 1 },
+    pods: LABEL_SELECTOR,
+    containers: LABEL_SELECTOR,
+    host: FLAG,
+  },
+  required: ["host"],
+  additionalProperties: false,
+} as const;
+
 const SELECTOR = {
   type: "object",
   properties: {
     label: LABEL,
+    scope: SCOPE,
     filters: {
       type: "array",
       items: {
@@ -457,33 +492,12 @@ const HOOK = {
     ignoreCallNotFound: FLAG,
     returnArg: RETURN,
     args: { type: "array", items: ARG, maxItems: L.args },
+    scope: SCOPE,
     selectors: { type: "array", items: SELECTOR, maxItems: L.selectors },
     message: { type: "string", maxLength: L.messageLength },
     tags: { type: "array", items: { type: "string", maxLength: L.tagLength }, maxItems: L.tags },
   },
   required: ["path", "section", "call", "syscall", "ignoreCallNotFound", "args", "selectors"],
-  additionalProperties: false,
-} as const;
-
-const LABEL_SELECTOR = {
-  type: "object",
-  properties: {
-    matchLabels: { type: "object", additionalProperties: { type: "string" } },
-    matchExpressions: {
-      type: "array",
-      items: {
-        type: "object",
-        properties: {
-          key: { type: "string", minLength: 1 },
-          operator: { enum: ["In", "NotIn", "Exists", "DoesNotExist"] },
-          values: { type: "array", items: { type: "string" } },
-        },
-        required: ["key", "operator"],
-        additionalProperties: false,
-      },
-    },
-  },
-  required: [],
   additionalProperties: false,
 } as const;
 

@@ -31,6 +31,18 @@ export interface LabelSelector {
   }[];
 }
 
+/** Which processes count, by the workload that they run in. A scope that leaves nothing out is not written. */
+export interface WorkloadScope {
+  /** Only pods of this namespace. */
+  namespace?: string;
+  /** Pods by their labels, `k8s:io.kubernetes.pod.namespace` among them; absent: no process of a pod counts. */
+  pods?: LabelSelector;
+  /** Which containers of these pods, by the fields `name` and `repo`; absent: all. */
+  containers?: LabelSelector;
+  /** Whether processes outside of pods count. */
+  host: boolean;
+}
+
 /** Section of the policy that a hook comes from; decides which attach kinds are tried. */
 export type HookSection = "kprobes" | "fentries" | "tracepoints" | "lsmhooks";
 
@@ -57,6 +69,8 @@ export interface HookDef {
    * then.
    */
   returnArg?: ReturnDef;
+  /** Absent: every process of the node counts. */
+  scope?: WorkloadScope;
   /** Selectors in order, OR between them, first match wins; empty: every hit posts. */
   selectors: SelectorDef[];
   /** Shown with each event. */
@@ -99,6 +113,8 @@ export interface ReturnDef {
 /** Filters in a selector are AND. */
 export interface SelectorDef {
   label?: string;
+  /** Of the processes in the scope of the hook, only these. */
+  scope?: WorkloadScope;
   filters: FilterDef[];
   actions: ActionDef[];
   /** On the return value, evaluated at return; a hit that does not match them is not posted. */

@@ -59,6 +59,9 @@ export const AGENT_COMPONENT = "agent";
 export const HOOK_SPEC_SELECTOR = `${LABELS.managedBy}=${MANAGED_BY_OPERATOR},${LABELS.policy}`;
 export const AGENT_POD_SELECTOR = `${LABELS.name}=trigon,${LABELS.component}=${AGENT_COMPONENT}`;
 
+/** Stands for the namespace of a pod where pods are selected by labels. */
+export const NAMESPACE_LABEL = "k8s:io.kubernetes.pod.namespace";
+
 /** Where the operator, the agents and the hook specs live unless configured otherwise. */
 export const DEFAULT_NAMESPACE = "trigon-system";
 

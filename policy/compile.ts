@@ -8,6 +8,7 @@ import { compileHooks } from "./probes/hooks.ts";
 import { readLists } from "./probes/lists.ts";
 import { type PolicyError, Problems } from "./problems.ts";
 import { checkPolicy, refOf } from "./schema/check.ts";
+import { compilePolicyScope } from "./scope.ts";
 import { checkMacros } from "./selectors/parts.ts";
 import { refuse } from "./support.ts";
 import type { Policy, PolicySpec } from "./types.ts";
@@ -39,12 +40,12 @@ const SECTIONS = ["kprobes", "fentries", "tracepoints", "lsmhooks", "uprobes", "
 
 function compileChecked(policy: Policy, problems: Problems): CompileResult {
   const { spec } = policy;
-  if (policy.kind === "TracingPolicyNamespaced") refuse("TracingPolicyNamespaced", "kind", problems);
   refuseTopLevel(spec, problems);
   const options = compileOptions(spec, problems);
   checkMacros(spec.selectorsMacros, problems);
   const nodeSelector = compileNodeSelector(spec, problems);
-  const hooks = compileSections(spec, problems);
+  const scope = compilePolicyScope(policy, problems);
+  const hooks = compileSections(spec, problems).map((hook) => (scope ? { ...hook, scope } : hook));
   for (const hook of hooks) warnAboutHook(hook, problems);
   const { errors, warnings } = problems;
   if (errors.length > 0)
@@ -86,9 +87,6 @@ function compileSections(spec: PolicySpec, problems: Problems): HookDef[] {
 }
 
 function refuseTopLevel(spec: PolicySpec, problems: Problems): void {
-  for (const name of ["podSelector", "containerSelector", "hostSelector"] as const) {
-    if (spec[name]) refuse(name, `spec.${name}`, problems);
-  }
   if (spec.loader) refuse("loader", "spec.loader", problems);
   if (spec.enforcers?.length) refuse("enforcers", "spec.enforcers", problems);
 }

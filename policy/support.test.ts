@@ -18,13 +18,6 @@ const withSpec = (more: Loose) => makePolicy({ kprobes: [makeProbe()], ...more }
 const option = (name: string) => withSpec({ options: [{ name, value: "x" }] });
 /** A policy that uses the feature, valid upstream, and the path where it is refused. */
 const cases: Record<keyof typeof UNSUPPORTED, [policy: Loose, path: string]> = {
-  TracingPolicyNamespaced: [makePolicy({ kprobes: [makeProbe()] }, "TracingPolicyNamespaced"), "kind"],
-  podSelector: [withSpec({ podSelector: {} }), "spec.podSelector"],
-  containerSelector: [
-    withSpec({ containerSelector: { matchLabels: { name: "a" } } }),
-    "spec.containerSelector",
-  ],
-  hostSelector: [withSpec({ hostSelector: {} }), "spec.hostSelector"],
   uprobes: [makePolicy({ uprobes: [{ path: "/bin/su", symbols: ["main"] }] }), "spec.uprobes"],
   usdts: [makePolicy({ usdts: [{ path: "/bin/su", provider: "p", name: "n" }] }), "spec.usdts"],
   loader: [withSpec({ loader: true }), "spec.loader"],
@@ -34,7 +27,6 @@ const cases: Record<keyof typeof UNSUPPORTED, [policy: Loose, path: string]> = {
     "spec.lists[0].type",
   ],
   "option sleepable-preload-size": [option("sleepable-preload-size"), "spec.options[0].name"],
-  matchWorkloads: [makeSelectorPolicy({ matchWorkloads: { podSelector: {} } }), `${SELECTOR}.matchWorkloads`],
   NotifyEnforcer: [action("NotifyEnforcer"), `${SELECTOR}.matchActions[0].action`],
   CleanupEnforcerNotification: [action("CleanupEnforcerNotification"), `${SELECTOR}.matchActions[0].action`],
   Set: [action("Set"), `${SELECTOR}.matchActions[0].action`],

@@ -7,7 +7,6 @@ import type { Problems } from "./problems.ts";
 /** A feature with a row below. */
 export type Unsupported = keyof typeof UNSUPPORTED;
 
-const later = (what: string): string => `${what} is not supported yet`;
 const outside = (what: string, why: string): string => `${what} is not supported: ${why}`;
 
 const USER_SPACE = "Trigon watches the kernel, not functions of user-space programs";
@@ -15,13 +14,8 @@ const SOCKETS = "Trigon does not follow sockets";
 const ENFORCERS = "put Override, Sigkill or Signal into the selector that decides";
 const REQUESTS = "an agent makes no requests on behalf of a policy";
 
-/** Feature to reason; `later` comes with one of the next steps, `outside` is no part of the subject. */
+/** Feature to the reason why it is no part of the subject. */
 export const UNSUPPORTED = {
-  TracingPolicyNamespaced: later("TracingPolicyNamespaced (a policy for the pods of one namespace)"),
-  podSelector: later("podSelector"),
-  containerSelector: later("containerSelector"),
-  hostSelector: later("hostSelector"),
-  matchWorkloads: later("matchWorkloads"),
   uprobes: outside("a policy with uprobes", USER_SPACE),
   usdts: outside("a policy with usdts", USER_SPACE),
   loader: outside("loader", "Trigon does not report the loading of files"),

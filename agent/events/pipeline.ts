@@ -2,6 +2,7 @@
 
 import type { EventMetrics } from "../metrics/event-metrics.ts";
 import type { PodResolver } from "../pods/resolver.ts";
+import type { WorkloadScopes } from "../pods/workload-scopes.ts";
 import type { ProcessCache } from "../process/cache.ts";
 import type { CurrentCredentials } from "../process/current-credentials.ts";
 import type { RecordIdentity } from "../process/identity.ts";
@@ -20,8 +21,10 @@ import {
   W_TID,
   W_UID,
 } from "../records/decode.ts";
+import { decodeCgroup } from "../records/decode-cgroup.ts";
 import { decodeExec } from "../records/decode-exec.ts";
-import { EXIT, FORK, HOOK } from "../records/layout.ts";
+import { recordFlags, recordSelector } from "../records/hook-record.ts";
+import { EXIT, FORK, HOOK, RECORD_SCOPE_UNDECIDED } from "../records/layout.ts";
 import type { WallClock } from "../records/wall-clock.ts";
 import type { HookEvent } from "./event.ts";
 import type { HandOver } from "./hand-over.ts";
@@ -40,6 +43,8 @@ export interface PipelineDeps {
   outputs: readonly Output[];
   /** Absent: events show the credentials that a process had at exec, as upstream's do. */
   currentCredentials?: CurrentCredentials;
+  /** Hears of cgroups, and decides which hits are in the scope of their policy where the programs could not. */
+  workloads?: WorkloadScopes;
   /** How long events wait for the pod of their container. */
   podWaitMs?: number;
   /** How long records from within an exec wait for its record. */
@@ -279,6 +284,10 @@ export class EventPipeline implements RecordVisitor {
     processes.end(image);
   }
 
+  cgroup(batch: RecordBatch, at: number): void {
+    this.#deps.workloads?.handle(decodeCgroup(batch, at));
+  }
+
   malformed(): void {
     this.#deps.metrics.malformedRecords++;
   }
@@ -317,11 +326,18 @@ export class EventPipeline implements RecordVisitor {
   #writeHook(event: HookEvent & { hook: HookEntry }): void {
     const { image, batch, at, hook } = event;
     const { currentCredentials } = this.#deps;
+    if (this.#isOutOfScope(event)) return;
     currentCredentials?.seen(image, batch, at);
     this.#outputs.write(event);
     currentCredentials?.done(image, batch, at, hook);
     hook.events.add(image);
     hook.typeEvents.add(image);
+  }
+
+  #isOutOfScope({ hook, batch: { words }, at, image }: HookEvent): boolean {
+    if (!(recordFlags(words, at) & RECORD_SCOPE_UNDECIDED)) return false;
+    const { workloads } = this.#deps;
+    return workloads?.excludes(hook.def, recordSelector(words, at), image.facts.container) ?? false;
   }
 
   #nowMs(): number {

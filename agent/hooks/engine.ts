@@ -25,6 +25,8 @@ import { type EngineOptions, type Handles, openHandles } from "./open-engine.ts"
 import { FollowTable } from "./processes/follow-table.ts";
 import { seedImage } from "./processes/process-images.ts";
 import { readRunning } from "./processes/running.ts";
+import { CgroupScopes } from "./scopes/cgroup-scopes.ts";
+import { ScopeTable } from "./scopes/scope-table.ts";
 
 export type { HookStatus } from "./attach/attach-hook.ts";
 export type { ActionStats, HookStats } from "./attach/hook-stats.ts";
@@ -54,12 +56,14 @@ export interface AttachedHook {
 /** How often the engine looks for entries of calls whose threads have ended. */
 const SWEEP_MS = 10_000;
 
-/** Keys of sensor_stats: the values of enum record_kind that the process sensors write. */
-const SENSOR_KINDS = [1, 2, 3];
+/** Keys of sensor_stats: the values of enum record_kind that the sensors write. */
+const SENSOR_KINDS = [1, 2, 3, 5];
 
 /** Attaches hooks while it runs; closing it detaches them. */
 export class HookEngine {
   readonly features: KernelFeatures;
+  /** Which scopes the cgroups of pods are in. */
+  readonly cgroupScopes: CgroupScopes;
   readonly processSensors: { exec: AttachKind; fork: AttachKind; exit: AttachKind } = {
     exec: "raw_tracepoint",
     fork: "raw_tracepoint",
@@ -95,7 +99,9 @@ export class HookEngine {
     );
     const symbols = new KernelSymbols(btf, join(procfs, "kallsyms"));
     const follows = new FollowTable(handles.maps, (list) => readRunning(procfs, list));
-    this.#context = { bpf, object, procfs, btf, symbols, features: this.features, follows };
+    const scopes = new ScopeTable(options.workloads);
+    this.cgroupScopes = new CgroupScopes(handles.maps.cgroupScopes);
+    this.#context = { bpf, object, procfs, btf, symbols, features: this.features, follows, scopes };
   }
 
   /** Opens and loads the object, attaches the process sensors, starts the reader. Throws with a clear reason. */
@@ -211,6 +217,7 @@ export class HookEngine {
         this.#updateSweeper();
         closeAttachment(attachment);
         this.#context.follows.release(id);
+        this.#context.scopes.release(id);
       },
     };
   }

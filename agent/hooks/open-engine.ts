@@ -12,6 +12,7 @@ import type {
 } from "../bpf/binding.ts";
 import { HookError } from "./hook-error.ts";
 import type { FollowMaps } from "./processes/follow-table.ts";
+import type { Workloads } from "./scopes/scope-table.ts";
 
 /** What the engine is started with. */
 export interface EngineOptions {
@@ -23,6 +24,8 @@ export interface EngineOptions {
   logger: Logger;
   /** Receives records of bpf/include/event.h, one after the other, each padded to 8 bytes. */
   onBatch(batch: ArrayBuffer): void | Promise<void>;
+  /** Absent: all processes are the host's. */
+  workloads?: Workloads;
   /** Size of the ring, a power of two of pages; 4 MiB by default. */
   ringBytes?: number;
   /** How many bytes may wait in memory while the main thread is busy; the reader's default if absent. */
@@ -33,15 +36,21 @@ export interface EngineOptions {
   securityfs?: string;
 }
 
-/** The process sensors: program `process_NAME` on the raw tracepoint `sched_process_NAME`. */
-const PROCESS_SENSORS = ["exec", "fork", "exit"];
+/** The sensors: programs of the object, and the tracepoints that they are attached to. */
+const SENSORS: Readonly<Record<string, string>> = {
+  process_exec: "sched_process_exec",
+  process_fork: "sched_process_fork",
+  process_exit: "sched_process_exit",
+  process_cgroup_mkdir: "cgroup_mkdir",
+  process_cgroup_rmdir: "cgroup_rmdir",
+};
 
 /** The handles that stay open until the engine is closed. */
 export interface Handles {
   object: BpfObject;
   btf: KernelBtf;
   reader: RingReader;
-  maps: FollowMaps & { sensorStats: BpfMap; processImages: BpfMap };
+  maps: FollowMaps & { sensorStats: BpfMap; processImages: BpfMap; cgroupScopes: BpfMap };
   sensors: BpfProgram[];
   links: BpfLink[];
 }
@@ -73,14 +82,16 @@ export function openHandles(
     }),
   );
   sleepFlag.close(); // the reader holds it
-  const sensors = PROCESS_SENSORS.map((name) => ({ name, program: keep(object.program(`process_${name}`)) }));
-  const links = sensors.map(({ name, program }) =>
-    keep(program.attachRawTracepoint(`sched_process_${name}`)),
-  );
+  const sensors = Object.entries(SENSORS).map(([name, event]) => ({
+    event,
+    program: keep(object.program(name)),
+  }));
+  const links = sensors.map(({ event, program }) => keep(program.attachRawTracepoint(event)));
   links.push(...attachPrivileges(object, options.logger).map(keep));
   const maps = {
     sensorStats: keep(object.map("sensor_stats")),
     processImages: keep(object.map("process_images")),
+    cgroupScopes: keep(object.map("cgroup_scopes")),
     followPaths: keep(object.map("follow_paths")),
     followPids: keep(object.map("follow_pids")),
     followSeeds: keep(object.map("follow_seeds")),

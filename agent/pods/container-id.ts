@@ -23,6 +23,31 @@ const CONTAINER_ID = /^[0-9a-f]{64}$/;
 const POD =
   /(?:^|-)pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice)?$/;
 
+/** What a cgroup is, as far as its own name shows it. */
+export interface CgroupName {
+  /** It holds the cgroups of pods. */
+  isPodsRoot: boolean;
+  podUid?: string;
+  container?: ContainerRef;
+  /** Of the runtime's process beside a container. */
+  isMonitor: boolean;
+}
+
+/** kubelet's own: `kubepods`, `kubepods.slice`, `kubelet-kubepods.slice`. */
+const PODS_ROOT = /(?:^|-)kubepods(?:\.slice)?$/;
+
+/** Reads the name of a cgroup's directory. */
+export function parseCgroupName(name: string): CgroupName {
+  const podUid = parsePodUid(name);
+  const container = parseLeaf(name);
+  return {
+    isPodsRoot: PODS_ROOT.test(name),
+    ...(podUid !== undefined && { podUid }),
+    ...(container !== undefined && { container }),
+    isMonitor: MONITOR.test(name),
+  };
+}
+
 /**
  * The innermost container of a cgroup path or of its last components (`PARENT/LEAF`, `LEAF`). Nested cgroups that a
  * container makes for itself lie below its own, so the search goes outwards.

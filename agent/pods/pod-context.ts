@@ -74,13 +74,19 @@ export function bareId(containerId: string): string {
   return containerId.slice(containerId.indexOf("://") + (containerId.includes("://") ? 3 : 1));
 }
 
-function findStatus(pod: PodObject, id: string): ContainerStatus | undefined {
+/** Status of the container with this id; undefined while the kubelet has not named it. */
+export function findStatus(pod: PodObject, id: string): ContainerStatus | undefined {
   return containerStatuses(pod).find((status) => containerIds(status).some((full) => bareId(full) === id));
 }
 
+/** All containers of a pod: ordinary, init and ephemeral ones. */
+export function containerSpecs({ spec = {} }: PodObject): ContainerSpec[] {
+  const { containers = [], initContainers = [], ephemeralContainers = [] } = spec;
+  return [...containers, ...initContainers, ...ephemeralContainers];
+}
+
 function findSpec(pod: PodObject, name: string): ContainerSpec | undefined {
-  const { containers = [], initContainers = [], ephemeralContainers = [] } = pod.spec ?? {};
-  return [...containers, ...initContainers, ...ephemeralContainers].find((spec) => spec.name === name);
+  return containerSpecs(pod).find((spec) => spec.name === name);
 }
 
 function makeContainer(

@@ -22,6 +22,7 @@ export interface PodObject extends KubeObject {
 /** A container in the spec. */
 export interface ContainerSpec {
   name: string;
+  image?: string;
   securityContext?: { privileged?: boolean };
   livenessProbe?: Probe;
   readinessProbe?: Probe;
@@ -90,9 +91,10 @@ function mirrorAnnotations(annotations: Record<string, string>): Record<string, 
 }
 
 function parseContainer(container: ContainerSpec): ContainerSpec {
-  const { name, securityContext, livenessProbe, readinessProbe } = container;
+  const { name, image, securityContext, livenessProbe, readinessProbe } = container;
   return {
     name,
+    ...(image !== undefined && { image }),
     ...(securityContext?.privileged === true && { securityContext: { privileged: true } }),
     ...(livenessProbe?.exec && { livenessProbe: { exec: livenessProbe.exec } }),
     ...(readinessProbe?.exec && { readinessProbe: { exec: readinessProbe.exec } }),

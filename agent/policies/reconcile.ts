@@ -3,7 +3,7 @@ import type { HookSpec } from "../../crds/hook-spec.ts";
 import type { PolicyRef } from "../../crds/names.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { AttachedHook, HookStatus } from "../hooks/engine.ts";
-import { type Labels, selectorMatches } from "./node-selector.ts";
+import { type Labels, selectorMatches } from "../pods/label-selector.ts";
 import { isTransient, type PolicyOutcome, type Verdict } from "./outcome.ts";
 import { detachHooks, type HookDeps, replaceHooks } from "./replace.ts";
 import type { DesiredPolicy, WantedPolicy } from "./sources/source.ts";

@@ -3,12 +3,14 @@
  * records become objects (see decode-exec.ts).
  */
 import {
+  CGROUP_SIZE,
   EXEC_SIZE,
   EXIT_SIZE,
   FORK_SIZE,
   HEADER,
   HEADER_SIZE,
   HOOK_SIZE,
+  RECORD_CGROUP,
   RECORD_EXEC,
   RECORD_EXIT,
   RECORD_FORK,
@@ -40,6 +42,7 @@ const MIN_SIZE: Record<number, number> = {
   [RECORD_FORK]: FORK_SIZE,
   [RECORD_EXIT]: EXIT_SIZE,
   [RECORD_HOOK]: HOOK_SIZE,
+  [RECORD_CGROUP]: CGROUP_SIZE,
 };
 
 /** What decodeBatch() passes records to; `at` is the word index of the record's first word. */
@@ -48,6 +51,7 @@ export interface RecordVisitor {
   fork(batch: RecordBatch, at: number): void;
   exit(batch: RecordBatch, at: number): void;
   hook(batch: RecordBatch, at: number): void;
+  cgroup(batch: RecordBatch, at: number): void;
   /** A record whose kind or size cannot be right; the rest of the batch is skipped when the size is unusable. */
   malformed(kind: number, size: number): void;
 }
@@ -69,7 +73,8 @@ export function decodeBatch(batch: RecordBatch, visitor: RecordVisitor): void {
     else if (kind === RECORD_HOOK) visitor.hook(batch, at);
     else if (kind === RECORD_EXEC) visitor.exec(batch, at);
     else if (kind === RECORD_FORK) visitor.fork(batch, at);
-    else visitor.exit(batch, at);
+    else if (kind === RECORD_EXIT) visitor.exit(batch, at);
+    else visitor.cgroup(batch, at);
     at = next;
   }
 }

@@ -32,6 +32,11 @@ export function recordFlags(words: Uint32Array, at: number): number {
   return (words[at] as number) >>> 16;
 }
 
+/** Index of the selector that matched; NO_SELECTOR for a hook without selectors. */
+export function recordSelector(words: Uint32Array, at: number): number {
+  return (words[at + W_ACTION_ARGS] as number) & 0xffff;
+}
+
 /** Word index after the record. */
 export function recordEnd(words: Uint32Array, at: number): number {
   return at + ((words[at + W_SIZE] as number) >>> 2);

@@ -8,6 +8,7 @@ export const STRUCTS = {
   ns_value: { size: 40, members: { uts: 0, ipc: 4, mnt: 8, pid: 12, pid_for_children: 16, net: 20, time: 24, time_for_children: 28, cgroup: 32, user: 36 } },
   fork_record: { size: 72, members: { header: 0, parent_pid: 40, nspid: 44, parent_start_ns: 48, cgroup_id: 56, creator_pid: 64, reserved: 68 } },
   exit_record: { size: 48, members: { header: 0, code: 40, reserved: 44 } },
+  cgroup_record: { size: 320, members: { header: 0, cgroup_id: 40, parent_id: 48, removed: 56, name_size: 60, name: 64 } },
   hook_record: { size: 56, members: { header: 0, hook_id: 40, selector: 44, action: 46, args: 47, cgroup_id: 48 } },
   arg_slot: { size: 8, members: { status: 0, depth: 2, room: 4, size: 6 } },
   user_ns_value: { size: 16, members: { level: 0, owner: 4, group: 8, inum: 12 } },
@@ -21,9 +22,9 @@ export const STRUCTS = {
 
 /** Enumerators of each enum. */
 export const ENUMS = {
-  record_limit: { MAX_GROUPS: 32, STACK_FRAMES: 64, MODULE_NAME_BYTES: 64, NO_SELECTOR: 65535 },
-  record_kind: { RECORD_EXEC: 1, RECORD_FORK: 2, RECORD_EXIT: 3, RECORD_HOOK: 4 },
-  record_flags: { RECORD_ARGS_TRUNCATED: 1, RECORD_ARGS_FAILED: 2, RECORD_FILENAME_FAILED: 4, RECORD_CWD_FAILED: 8, RECORD_CGROUP_FAILED: 16, RECORD_CRED_FAILED: 32, RECORD_CWD_TRUNCATED: 64, RECORD_CWD_ROOT: 128, RECORD_EXEC_SECURE: 256, RECORD_NS_FAILED: 512, RECORD_RETURN: 1024, RECORD_CRED_CHANGE: 2048, RECORD_KERNEL_STACK: 4096, RECORD_USER_STACK: 8192, RECORD_HASH: 16384 },
+  record_limit: { CGROUP_NAME_BYTES: 256, MAX_GROUPS: 32, STACK_FRAMES: 64, MODULE_NAME_BYTES: 64, NO_SELECTOR: 65535 },
+  record_kind: { RECORD_EXEC: 1, RECORD_FORK: 2, RECORD_EXIT: 3, RECORD_HOOK: 4, RECORD_CGROUP: 5 },
+  record_flags: { RECORD_ARGS_TRUNCATED: 1, RECORD_ARGS_FAILED: 2, RECORD_FILENAME_FAILED: 4, RECORD_CWD_FAILED: 8, RECORD_CGROUP_FAILED: 16, RECORD_CRED_FAILED: 32, RECORD_CWD_TRUNCATED: 64, RECORD_CWD_ROOT: 128, RECORD_EXEC_SECURE: 256, RECORD_NS_FAILED: 512, RECORD_RETURN: 1024, RECORD_CRED_CHANGE: 2048, RECORD_KERNEL_STACK: 4096, RECORD_USER_STACK: 8192, RECORD_HASH: 16384, RECORD_SCOPE_UNDECIDED: 32768 },
   exec_privileges: { EXEC_SETUID: 1, EXEC_SETGID: 2, EXEC_FILE_CAPS: 4, EXEC_SETUID_ROOT: 8, EXEC_SETGID_ROOT: 16, EXEC_PRIVILEGES_KNOWN: 32768 },
   cred_field: { CRED_FIELD_UID: 0, CRED_FIELD_GID: 1, CRED_FIELD_SUID: 2, CRED_FIELD_SGID: 3, CRED_FIELD_EUID: 4, CRED_FIELD_EGID: 5, CRED_FIELD_FSUID: 6, CRED_FIELD_FSGID: 7, CRED_FIELD_CAP_PERMITTED: 8, CRED_FIELD_CAP_EFFECTIVE: 9, CRED_FIELD_CAP_INHERITABLE: 10, CRED_FIELD_CAP_BOUNDING: 11, CRED_FIELD_CAP_AMBIENT: 12, CRED_FIELD_SECUREBITS: 13, CRED_FIELD_USER_NS: 14, CRED_FIELD_GROUPS: 15, CRED_FIELD_NO_NEW_PRIVS: 16 },
   walk_flags: { WALK_TRUNCATED: 1, WALK_FAILED: 2 },

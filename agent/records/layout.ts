@@ -9,6 +9,7 @@ export const {
   RECORD_FORK,
   RECORD_EXIT,
   RECORD_HOOK,
+  RECORD_CGROUP,
   RECORD_ARGS_TRUNCATED,
   RECORD_ARGS_FAILED,
   RECORD_FILENAME_FAILED,
@@ -23,6 +24,8 @@ export const {
   RECORD_KERNEL_STACK,
   RECORD_USER_STACK,
   RECORD_HASH,
+  /** Whether the process is in the scope of the policy was not known when the program ran. */
+  RECORD_SCOPE_UNDECIDED,
   ARG_READ_FAILED,
   EXEC_SETUID,
   EXEC_SETGID,
@@ -53,6 +56,9 @@ export const NS = STRUCTS.ns_value.members;
 /** struct exec_record; its strings follow. */
 export const EXEC = STRUCTS.exec_record.members;
 export const EXEC_SIZE = STRUCTS.exec_record.size;
+
+export const CGROUP = STRUCTS.cgroup_record.members;
+export const CGROUP_SIZE = STRUCTS.cgroup_record.size;
 
 export const FORK = STRUCTS.fork_record.members;
 export const FORK_SIZE = STRUCTS.fork_record.size;

@@ -15,12 +15,12 @@ static __always_inline bool is_enforcing(void)
 }
 
 /* Sends a signal to the process; returns the number of the action that was done, for the record. */
-static __always_inline __u8 send_signal(__u8 signal, __u8 action, struct hook_counters *counters,
+static __always_inline __u8 send_signal(__u8 signal, __u8 action, bool undecided, struct hook_counters *counters,
 					struct action_stats *actions)
 {
 	if (!signal)
 		return ACTION_POST;
-	if (!is_enforcing()) {
+	if (undecided || !is_enforcing()) {
 		actions->monitor_signal++;
 		return ACTION_POST;
 	}
@@ -33,11 +33,12 @@ static __always_inline __u8 send_signal(__u8 signal, __u8 action, struct hook_co
 }
 
 /* The error that replaces the call; 0 if the call is made. */
-static __always_inline int override_error(const volatile struct selector_config *selector, struct action_stats *actions)
+static __always_inline int override_error(const volatile struct selector_config *selector, bool undecided,
+					  struct action_stats *actions)
 {
 	if (!(selector->flags & SELECTOR_OVERRIDE))
 		return 0;
-	if (!is_enforcing()) {
+	if (undecided || !is_enforcing()) {
 		actions->monitor_override++;
 		return 0;
 	}

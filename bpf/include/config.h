@@ -10,6 +10,7 @@
 
 /* Enumerators and not macros: user space reads them from BTF, see layouts.bpf.c. */
 enum config_limit {
+	SCOPE_WORDS = 8, /* of 64 scopes each */
 	MAX_ARGS = 5,
 	MAX_FIELDS = 10,
 	RETURN_ARG = MAX_ARGS, /* index of the return value among the values */
@@ -251,6 +252,12 @@ enum limit_scope {
 	LIMIT_GLOBAL = 3,
 };
 
+/* Which processes count, see scope.h. */
+enum scope_flags {
+	SCOPE_LIMITED = 1 << 0, /* not all of the node */
+	SCOPE_HOST = 1 << 1,    /* those that are in no pod, too */
+};
+
 struct selector_config {
 	__u16 first_filter;
 	__u16 filters;
@@ -263,8 +270,10 @@ struct selector_config {
 	__u8 signal_at_return;
 	__u8 action; /* KprobeAction number of the last enforcing action; 0: none */
 	__u8 action_at_return;
-	__s32 error; /* that the call returns instead, with SELECTOR_OVERRIDE */
-	__u32 reserved;
+	__s32 error;      /* that the call returns instead, with SELECTOR_OVERRIDE */
+	__u16 scope;      /* bit of struct cgroup_scopes */
+	__u8 scope_flags; /* enum scope_flags */
+	__u8 reserved;
 };
 
 enum hook_flags {
@@ -274,6 +283,7 @@ enum hook_flags {
 	HOOK_CRED_CHANGE = 1 << 3,  /* records carry struct cred_change_value */
 	HOOK_HASH = 1 << 4,         /* records may be kept until hook_ima has the hash of a file */
 	HOOK_HASH_OF_BPRM = 1 << 5, /* the parameter is a linux_binprm: its file */
+	HOOK_SCOPED = 1 << 6,       /* the hook or one of its selectors is not about all processes */
 };
 
 /* Where a hook finds credentials. */
@@ -300,7 +310,7 @@ struct hook_config {
 	__u64 limit_seed[2]; /* random: keys of the rate limit cannot be made to collide */
 	__u16 parameters;    /* of the function: where a trampoline's context has its return value */
 	__u8 hash_parameter; /* whose file is hashed, with HOOK_HASH */
-	__u8 reserved;
+	__u8 scope_flags;    /* enum scope_flags */
 	__u32 automata_mask; /* of offsets of entries: bytes of hook_automata, a power of two, less 4 */
 	struct field_config field[MAX_FIELDS]; /* of a trace event; the second half are sizes of buffers */
 	struct late_config late[MAX_ARGS + 1];
@@ -312,7 +322,8 @@ struct hook_config {
 	struct expression_step expression[MAX_EXPRESSION_STEPS];
 	struct buffer_config buffer[MAX_ARGS];
 	__u32 step[MAX_ARGS][MAX_STEPS_OF_VALUE]; /* bytes to add; between two of them the pointer there is followed */
-	__u32 reserved_end;
+	__u16 scope;                              /* bit of struct cgroup_scopes */
+	__u16 reserved_end;
 };
 
 /* Values of hook_mode. */
@@ -412,6 +423,12 @@ struct process_image {
 	__u32 flags;                /* enum image_flags */
 	__u64 exec_ns;              /* when it executed */
 	struct process_state state; /* as it was then */
+};
+
+/* Value of cgroup_scopes, by cgroup id: a bit for each scope. */
+struct cgroup_scopes {
+	__u64 inside[SCOPE_WORDS];
+	__u64 undecided[SCOPE_WORDS];
 };
 
 /* Key of follow_pids. */

@@ -149,6 +149,21 @@ static __always_inline bool wants_hash(__u32 selector, int error)
 	return hook_config.selector[selector].flags & SELECTOR_HASH;
 }
 
+/* Any of the selectors that matched may be the one that matches at return. */
+static __always_inline bool is_undecided_at_return(const struct hit *hit, __u32 candidates)
+{
+	__u32 count = hook_config.selectors, i;
+
+	if (!(hook_config.flags & HOOK_RETURN && hook_config.flags & HOOK_SCOPED))
+		return false;
+	NOT_UNROLLED
+	for (i = 0; i < MAX_SELECTORS && i < count; i++) {
+		if (candidates & 1 << i && verdict_of_selector(hit, &hook_config.selector[i]) == SCOPE_UNDECIDED)
+			return true;
+	}
+	return false;
+}
+
 static __always_inline void post(const struct hit *hit, __u32 selector, __u32 candidates, __u8 action, __u32 frame,
 				 struct hook_counters *counters, struct action_stats *actions, bool hashed)
 {
@@ -161,6 +176,8 @@ static __always_inline void post(const struct hit *hit, __u32 selector, __u32 ca
 	size = values_size = write_arguments(hit->context, record);
 	if (hook_config.flags & HOOK_RETURN)
 		flags |= RECORD_RETURN;
+	if (hit->undecided || is_undecided_at_return(hit, candidates))
+		flags |= RECORD_SCOPE_UNDECIDED;
 	if (hook_config.flags & HOOK_CRED_CHANGE)
 		size += write_changes(hit, (struct cred_change_value *)((char *)record + size), &flags);
 	size = write_stacks(hit->context, record, size, selector, &flags);
@@ -189,16 +206,34 @@ static __always_inline bool is_silent(const volatile struct selector_config *sel
 	return !(hook_config.flags & HOOK_RETURN) || !(selector->signal_at_return || selector->return_filters);
 }
 
+/* False where the process is outside of the hook's scope. */
+static __always_inline bool enter_scope(struct hit *hit)
+{
+	__u8 verdict;
+
+	if (!(hook_config.flags & HOOK_SCOPED))
+		return true;
+	hit->scopes = scopes_of_current(hit->task);
+	if (!(hook_config.scope_flags & SCOPE_LIMITED))
+		return true;
+	verdict = scope_verdict(hit->scopes, hook_config.scope, hook_config.scope_flags);
+	hit->undecided = verdict == SCOPE_UNDECIDED;
+	return verdict != SCOPE_OUTSIDE;
+}
+
 /* Returns the error that replaces the call; 0 if the call is made. `frame`: see struct call_key. */
 static __always_inline int run_hook(void *context, __u32 frame)
 {
-	struct hook_counters *counters = hook_counters();
 	struct hit hit = {.context = context, .task = current_task()};
+	struct hook_counters *counters;
 	struct action_stats *actions;
 	__u8 action = ACTION_POST;
 	__u32 candidates = 0, selector;
 	int error = 0;
 
+	if (!enter_scope(&hit))
+		return 0;
+	counters = hook_counters();
 	if (!counters)
 		return 0;
 	counters->hook.hits++;
@@ -211,8 +246,9 @@ static __always_inline int run_hook(void *context, __u32 frame)
 		const volatile struct selector_config *config = &hook_config.selector[selector];
 
 		actions = &counters->selector[selector];
-		action = send_signal(config->signal, config->action, counters, actions);
-		error = override_error(config, actions);
+		hit.undecided |= verdict_of_selector(&hit, config) == SCOPE_UNDECIDED;
+		action = send_signal(config->signal, config->action, hit.undecided, counters, actions);
+		error = override_error(config, hit.undecided, actions);
 		if (error)
 			action = config->action;
 		if (is_silent(config)) {

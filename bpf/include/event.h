@@ -10,6 +10,7 @@
 
 /* Enumerators and not macros: user space reads them from BTF, see layouts.bpf.c. */
 enum record_limit {
+	CGROUP_NAME_BYTES = 256,
 	MAX_GROUPS = 32, /* supplementary groups that a record has room for */
 	STACK_FRAMES = 64,
 	MODULE_NAME_BYTES = 64,
@@ -21,6 +22,7 @@ enum record_kind {
 	RECORD_FORK = 2,
 	RECORD_EXIT = 3,
 	RECORD_HOOK = 4,
+	RECORD_CGROUP = 5,
 };
 
 struct record_header {
@@ -48,11 +50,12 @@ enum record_flags {
 	RECORD_EXEC_SECURE = 1 << 8, /* the kernel set AT_SECURE: privileges changed at exec */
 	RECORD_NS_FAILED = 1 << 9,
 	/* In hook records: the parts that follow the arguments. */
-	RECORD_RETURN = 1 << 10,       /* one slot with the return value */
-	RECORD_CRED_CHANGE = 1 << 11,  /* struct cred_change_value */
-	RECORD_KERNEL_STACK = 1 << 12, /* one slot of addresses, innermost first */
-	RECORD_USER_STACK = 1 << 13,   /* the same */
-	RECORD_HASH = 1 << 14,         /* one slot with struct hash_value */
+	RECORD_RETURN = 1 << 10,          /* one slot with the return value */
+	RECORD_CRED_CHANGE = 1 << 11,     /* struct cred_change_value */
+	RECORD_KERNEL_STACK = 1 << 12,    /* one slot of addresses, innermost first */
+	RECORD_USER_STACK = 1 << 13,      /* the same */
+	RECORD_HASH = 1 << 14,            /* one slot with struct hash_value */
+	RECORD_SCOPE_UNDECIDED = 1 << 15, /* of a pod or container that the agent does not know yet: it decides later */
 };
 
 /* A struct cred. Ids are kuids: as the initial user namespace sees them. */
@@ -123,6 +126,16 @@ struct exit_record {
 	struct record_header header;
 	__u32 code; /* wait status: exit code << 8, or the signal in the low 7 bits */
 	__u32 reserved;
+};
+
+/* A cgroup of the v2 hierarchy was made or removed. */
+struct cgroup_record {
+	struct record_header header; /* of the process that did it */
+	__u64 cgroup_id;
+	__u64 parent_id; /* 0 when removed */
+	__u32 removed;
+	__u32 name_size;
+	char name[CGROUP_NAME_BYTES]; /* of the directory */
 };
 
 /* Bits of cred_change_value.changed and of filters on changes. */

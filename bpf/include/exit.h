@@ -56,7 +56,8 @@ static __always_inline void end_call(const struct hit *hit, struct call_head *ca
 		__u8 action;
 
 		actions = &counters->selector[selector];
-		action = send_signal(config->signal_at_return, config->action_at_return, counters, actions);
+		action = send_signal(config->signal_at_return, config->action_at_return,
+				     record->header.flags & RECORD_SCOPE_UNDECIDED, counters, actions);
 		if (action != ACTION_POST)
 			record->action = action;
 		if (config->flags & (SELECTOR_NO_POST | SELECTOR_NO_POST_AT_RETURN)) {

@@ -6,6 +6,7 @@
 #include "cred_change.h"
 #include "expression.h"
 #include "follow.h"
+#include "scope.h"
 #include "state.h"
 #include "substring.h"
 #include "values.h"
@@ -17,6 +18,8 @@ struct hit {
 	void *context;
 	struct task_struct *task;
 	__u64 nothing; /* 0, which the verifier does not know */
+	const struct cgroup_scopes *scopes;
+	bool undecided; /* whether the process is in the scope: user space decides */
 };
 
 #define SIGN_BIT (1ULL << 63) /* flipped where signed values are compared: the ranges have it so */
@@ -386,10 +389,19 @@ static __always_inline bool filter_matches(const struct hit *hit, const volatile
 	return read_operand(hit, filter, &value) && in_set(hit, filter, value) != !!filter->negate;
 }
 
+static __always_inline __u8 verdict_of_selector(const struct hit *hit, const volatile struct selector_config *selector)
+{
+	__u8 flags = selector->scope_flags;
+
+	return flags & SCOPE_LIMITED ? scope_verdict(hit->scopes, selector->scope, flags) : SCOPE_INSIDE;
+}
+
 static __always_inline bool selector_matches(const struct hit *hit, const volatile struct selector_config *selector)
 {
 	__u32 first = selector->first_filter, count = selector->filters, i;
 
+	if (verdict_of_selector(hit, selector) == SCOPE_OUTSIDE)
+		return false;
 	NOT_UNROLLED
 	for (i = 0; i < MAX_FILTERS && i < count; i++) {
 		if (!filter_matches(hit, &hook_config.filter[first + i]))

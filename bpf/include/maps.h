@@ -36,7 +36,7 @@ MAP struct {
 /* Counters of the sensors, by record kind. */
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, RECORD_EXIT + 1);
+	__uint(max_entries, RECORD_CGROUP + 1);
 	__type(key, __u32);
 	__type(value, struct hook_stats);
 } sensor_stats SEC(".maps");
@@ -49,6 +49,15 @@ MAP struct {
 	__type(key, __u32);
 	__type(value, struct process_image);
 } process_images SEC(".maps");
+
+/* The scopes of the cgroups below those of pods; processes of other cgroups are the host's. */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, __u64);
+	__type(value, struct cgroup_scopes);
+} cgroup_scopes SEC(".maps");
 
 /*
  * Up to 64 lists that processes pass on to the processes that they start; one bit for each list. The maps: listed files,

@@ -11,7 +11,10 @@ import { join, resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { parse } from "yaml";
 import type { HookStatus } from "../../agent/hooks/engine.ts";
+import { PodStore } from "../../agent/pods/pod-store.ts";
+import { WorkloadScopes } from "../../agent/pods/workload-scopes.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
+import { createLogger } from "../../lib/logger.ts";
 import { compilePolicy } from "../../policy/compile.ts";
 import { collectParts, graft, makeRandom, pick } from "../../policy/testing/mutations.ts";
 import { checkStatus } from "./lacking.ts";
@@ -44,7 +47,10 @@ function hooksOf(object: unknown): HookDef[] {
 let engine: TestEngine;
 
 before(() => {
-  engine = new TestEngine();
+  const logger = createLogger({ component: "test", level: "error" });
+  // Hooks about pods attach where pods are known, also if there are none.
+  const workloads = new WorkloadScopes({ pods: new PodStore(), cgroups: "/sys/fs/cgroup", logger });
+  engine = new TestEngine({ workloads });
 });
 
 after(() => engine.close());

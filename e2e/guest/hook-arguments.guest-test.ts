@@ -84,6 +84,7 @@ function hitsBy(
     limitSeed: [1n, 2n],
     hostNamespace: () => 0,
     followBit: () => 0,
+    scopeBit: () => 0,
   });
   try {
     const attachment = attachEntry({ bpf, object }, kind, { name, def, ...(proto && { proto }) }, image);

@@ -250,6 +250,7 @@ function bySyscallEvents(def: HookDef, steps: string) {
     limitSeed: [1n, 2n],
     hostNamespace: () => 0,
     followBit: () => 0,
+    scopeBit: () => 0,
     fields: syscallFields(event),
   });
   try {

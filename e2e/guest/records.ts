@@ -3,6 +3,7 @@
 import { STRUCTS } from "../../agent/records/layout.gen.ts";
 import {
   BUFFER_SIZE,
+  CGROUP,
   CRED,
   CRED_CHANGE,
   CRED_CHANGE_SIZE,
@@ -19,6 +20,7 @@ import {
   MODULE_SIZE,
   NS,
   PATH_SIZE,
+  RECORD_CGROUP,
   RECORD_CRED_CHANGE,
   RECORD_EXEC,
   RECORD_EXIT,
@@ -38,7 +40,7 @@ const SLOT = STRUCTS.arg_slot.members;
 
 /** The header of every record. */
 export interface Header {
-  kind: "exec" | "fork" | "exit" | "hook";
+  kind: "exec" | "fork" | "exit" | "hook" | "cgroup";
   flags: number;
   ktimeNs: bigint;
   pid: number;
@@ -135,6 +137,7 @@ const KINDS: Record<number, Header["kind"]> = {
   [RECORD_EXEC]: "exec",
   [RECORD_FORK]: "fork",
   [RECORD_EXIT]: "exit",
+  [RECORD_CGROUP]: "cgroup",
 };
 
 function decodeRecord(view: DataView): TestRecord {
@@ -162,6 +165,16 @@ const FIELDS = {
     cgroup_id: view.getBigUint64(FORK.cgroup_id, true),
   }),
   exit: (view: DataView) => ({ code: view.getUint32(EXIT.code, true) }),
+  cgroup: (view: DataView) => ({
+    cgroup_id: view.getBigUint64(CGROUP.cgroup_id, true),
+    parent_id: view.getBigUint64(CGROUP.parent_id, true),
+    removed: view.getUint32(CGROUP.removed, true),
+    name: Buffer.from(
+      view.buffer,
+      view.byteOffset + CGROUP.name,
+      view.getUint32(CGROUP.name_size, true),
+    ).toString("latin1"),
+  }),
 };
 
 function decodeExec(view: DataView): TestRecord["fields"] {

@@ -61,6 +61,8 @@ export interface Hit {
   statuses: number[];
   /** KprobeAction number. */
   action: number;
+  /** RECORD_* bits. */
+  flags: number;
   /** The function's return value; undefined for a hook that does not report at return. */
   returned: Value;
   /** Addresses, innermost first. */
@@ -109,13 +111,21 @@ export class TestEngine {
   readonly logger = createLogger({ component: "test", level: "error" });
   #records: TestRecord[] = [];
 
-  constructor(options: Partial<EngineOptions> = {}) {
+  /** `onRecord` gets what is for the agent's own use, and not for a hook. */
+  constructor({
+    onRecord,
+    ...options
+  }: Partial<EngineOptions> & { onRecord?(record: TestRecord): void } = {}) {
     this.engine = HookEngine.start({
       objectPath: OBJECT,
       bpf: loadBinding(),
       procfs: "/proc",
       logger: this.logger,
-      onBatch: (batch) => void this.#records.push(...decodeBatch(batch)),
+      onBatch: (batch) => {
+        const records = decodeBatch(batch);
+        this.#records.push(...records);
+        if (onRecord) records.forEach(onRecord);
+      },
       ...options,
     });
   }
@@ -186,6 +196,7 @@ function toHit(record: TestRecord, hooks: readonly Pick<AttachedHook, "id" | "re
       values: record.slots.map((slot, position) => argumentValue(slot, def.args[position]?.type ?? "nop")),
       statuses: record.slots.map((slot) => slot.status),
       action: record.fields.action as number,
+      flags: record.flags,
       returned: argumentValue(record.extras.returned, def.returnArg?.type ?? "nop"),
       kernelStack: addresses(record.extras.kernelStack),
       userStack: addresses(record.extras.userStack),

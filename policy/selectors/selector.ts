@@ -3,7 +3,7 @@ import type { FilterDef, ReturnFilterDef, SelectorDef } from "../../crds/hook-sp
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import { checkLabel } from "../probes/args.ts";
 import type { Problems } from "../problems.ts";
-import { refuse } from "../support.ts";
+import { compileWorkloads } from "../scope.ts";
 import type { Selector } from "../types.ts";
 import { compileActions } from "./actions.ts";
 import { argumentFilter } from "./arguments.ts";
@@ -27,13 +27,14 @@ export function compileSelector(
 ): SelectorDef {
   const parts = mergeMacros(selector, path, scope.macros, problems);
   const workloads = parts.get("matchWorkloads");
-  if (workloads) refuse("matchWorkloads", workloads.path, problems);
+  const inScope = workloads && compileWorkloads(workloads.value, workloads.path, problems);
   checkReturnParts(parts, scope, problems);
   const filters = [...processFilters(parts, scope, problems), ...argumentFilters(parts, scope, problems)];
   const label = parts.get("label")?.value;
   checkLabel(label, parts.get("label")?.path ?? path, problems);
   return {
     ...(label ? { label } : {}),
+    ...(inScope ? { scope: inScope } : {}),
     filters,
     actions: actionsOf("matchActions", parts, scope, problems),
     ...returnParts(parts, scope, problems),

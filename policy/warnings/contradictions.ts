@@ -19,10 +19,11 @@ export function warnOfContradictions(hook: HookDef, problems: Problems): void {
   }
 }
 
-function hiddenBy(earlier: readonly SelectorDef[], { filters }: SelectorDef): string | undefined {
+function hiddenBy(earlier: readonly SelectorDef[], { filters, scope }: SelectorDef): string | undefined {
   const by = earlier.findIndex(
     (other) =>
       (other.returnFilters ?? []).length === 0 &&
+      (other.scope === undefined || isDeepStrictEqual(other.scope, scope)) &&
       other.filters.every((filter) => filters.some((own) => isDeepStrictEqual(own, filter))),
   );
   if (by < 0) return undefined;

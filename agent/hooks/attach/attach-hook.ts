@@ -13,6 +13,7 @@ import type { KernelFeatures } from "../kernel/features.ts";
 import type { KernelSymbols } from "../kernel/symbols.ts";
 import type { FollowTable } from "../processes/follow-table.ts";
 import { hostNamespace } from "../processes/host-namespaces.ts";
+import type { ScopeTable } from "../scopes/scope-table.ts";
 import { resolveBuffers } from "../targets/buffers.ts";
 import { resolveTarget, type Target } from "../targets/targets.ts";
 import { resolveFields, syscallFields } from "../targets/trace-events.ts";
@@ -43,6 +44,7 @@ export interface HookContext extends AttachContext {
   symbols: KernelSymbols;
   features: KernelFeatures;
   follows: FollowTable;
+  scopes: ScopeTable;
 }
 
 /** The result of attaching a hook; it has an attachment exactly if the status is Attached. */
@@ -67,6 +69,7 @@ export function attachHook(context: HookContext, id: number, def: HookDef, mode:
     return { status: { ...status, state: "Attached", attach: attachment.kind }, def: target.def, attachment };
   } catch (error) {
     context.follows.release(id);
+    context.scopes.release(id);
     status.reason = error instanceof HookError ? error.reason : failureReason(error);
     status.message = errorText(error);
     const refusals = refusalsOf(error);
@@ -77,7 +80,7 @@ export function attachHook(context: HookContext, id: number, def: HookDef, mode:
 }
 
 function makeImage(
-  { procfs, btf, follows }: HookContext,
+  { procfs, btf, follows, scopes }: HookContext,
   hookId: number,
   target: Target,
   kind: EntryKind,
@@ -88,6 +91,7 @@ function makeImage(
     limitSeed: [randomBytes(8).readBigUInt64LE(), randomBytes(8).readBigUInt64LE()],
     hostNamespace: (name) => hostNamespace(procfs, name),
     followBit: (list) => follows.take(hookId, list),
+    scopeBit: (scope) => scopes.take(hookId, scope),
     walks: resolveWalks(btf, def, proto),
     ...(hashOf && { hashOf }),
     ...(proto && { parameters: proto.params.length }),

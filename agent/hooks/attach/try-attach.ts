@@ -29,6 +29,7 @@ export function tryAttach(
     limitSeed: [0n, 0n],
     hostNamespace: () => 0,
     followBit: () => 0,
+    scopeBit: () => 0,
   });
   try {
     closeAttachment(attachEntry(context, kind, { name: FUNCTION, def, ...(proto && { proto }) }, image));

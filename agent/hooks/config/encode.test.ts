@@ -22,6 +22,7 @@ function encode(def: Partial<HookDef>): ConfigImage {
     limitSeed: [1n, 2n],
     hostNamespace: () => HOST_PID,
     followBit: () => 5,
+    scopeBit: () => 3,
   });
 }
 
@@ -127,6 +128,7 @@ describe("buffers", () => {
       limitSeed: [1n, 2n],
       hostNamespace: () => 0,
       followBit: () => 0,
+      scopeBit: () => 0,
       buffers: configs,
     });
 

@@ -21,6 +21,7 @@ import {
 } from "./layout.ts";
 import { PathTables } from "./path-tables.ts";
 import { RangeTables, type UnsignedRange } from "./ranges.ts";
+import { encodeScope, isScoped } from "./scopes.ts";
 import { encodeSelectors, hashes, isEnforcing, rateLimitOf, remembers, stackTraces } from "./selectors.ts";
 import { isPath, type ValueType, valueType } from "./value-types.ts";
 import {
@@ -154,6 +155,7 @@ function encodeHead(view: DataView, def: HookDef, resolution: Resolution, record
   view.setBigUint64(at.limit_seed + 8, resolution.limitSeed[1], true);
   view.setUint16(at.parameters, resolution.parameters ?? 0, true);
   view.setUint8(at.hash_parameter, resolution.hashOf?.parameter ?? 0);
+  encodeScope(view, at, def.scope, resolution);
 }
 
 function encodeValues(
@@ -180,7 +182,8 @@ function hookFlags(def: HookDef, { fields, hashOf }: Resolution): number {
     (def.returnArg ? E.HOOK_RETURN : 0) |
     (hashOf ? E.HOOK_HASH : 0) |
     (hashOf?.ofBprm ? E.HOOK_HASH_OF_BPRM : 0) |
-    (credHookOf(def) ? E.HOOK_CRED_CHANGE : 0)
+    (credHookOf(def) ? E.HOOK_CRED_CHANGE : 0) |
+    (isScoped(def) ? E.HOOK_SCOPED : 0)
   );
 }
 

@@ -1,6 +1,12 @@
 /** Encodes filters as struct filter_config. Pure. */
 import { credHookOf } from "../../../crds/cred-hooks.ts";
-import type { CredChange, CurrentCredField, FilterDef, HookDef } from "../../../crds/hook-spec.ts";
+import type {
+  CredChange,
+  CurrentCredField,
+  FilterDef,
+  HookDef,
+  WorkloadScope,
+} from "../../../crds/hook-spec.ts";
 import { type CurrentCapabilitySet, NAMESPACES, type NamespaceName } from "../../../crds/linux.ts";
 import { HookError } from "../hook-error.ts";
 import type { Walk } from "../kernel/field-path.ts";
@@ -34,6 +40,8 @@ export interface Resolution {
   hostNamespace(name: NamespaceName): number;
   /** Returns the bit of a list of followed processes. */
   followBit(list: FollowedList): number;
+  /** The bit of a scope in struct cgroup_scopes. */
+  scopeBit(scope: WorkloadScope): number;
   /** The field paths of arguments that are not parameters themselves, by position. */
   walks?: readonly (Walk | undefined)[];
   /** Number of parameters in the function's prototype. */

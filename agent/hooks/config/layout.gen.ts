@@ -2,12 +2,12 @@
 
 /** Size and offsets of each struct, in bytes. */
 export const STRUCTS = {
-  hook_config: { size: 5320, members: { hook_id: 0, flags: 4, record_size: 8, args: 12, selectors: 14, limit_seed: 16, parameters: 32, hash_parameter: 34, reserved: 35, automata_mask: 36, field: 40, late: 80, cred: 104, arg: 112, selector: 160, filter: 320, range: 1472, expression: 4032, buffer: 5056, step: 5096, reserved_end: 5316 } },
+  hook_config: { size: 5320, members: { hook_id: 0, flags: 4, record_size: 8, args: 12, selectors: 14, limit_seed: 16, parameters: 32, hash_parameter: 34, scope_flags: 35, automata_mask: 36, field: 40, late: 80, cred: 104, arg: 112, selector: 160, filter: 320, range: 1472, expression: 4032, buffer: 5056, step: 5096, scope: 5316, reserved_end: 5318 } },
   field_config: { size: 4, members: { offset: 0, size: 2, kind: 3 } },
   late_config: { size: 4, members: { limit: 0, room: 2 } },
   cred_hook_config: { size: 8, members: { old_source: 0, old_parameter: 1, new_source: 2, new_parameter: 3, reserved: 4 } },
   value_config: { size: 8, members: { kind: 0, parameter: 1, width: 2, flags: 3, source: 4, steps: 5, load: 6, reserved: 7 } },
-  selector_config: { size: 32, members: { first_filter: 0, filters: 2, flags: 4, limit_scope: 6, limit_ns: 8, first_return_filter: 16, return_filters: 18, signal: 20, signal_at_return: 21, action: 22, action_at_return: 23, error: 24, reserved: 28 } },
+  selector_config: { size: 32, members: { first_filter: 0, filters: 2, flags: 4, limit_scope: 6, limit_ns: 8, first_return_filter: 16, return_filters: 18, signal: 20, signal_at_return: 21, action: 22, action_at_return: 23, error: 24, scope: 28, scope_flags: 30, reserved: 31 } },
   filter_config: { size: 12, members: { operand: 0, index: 1, compare: 2, negate: 3, first: 4, count: 8 } },
   value_range: { size: 16, members: { low: 0, high: 8 } },
   expression_step: { size: 16, members: { value: 0, op: 8, arg: 9, reserved8: 10, reserved: 12 } },
@@ -18,6 +18,7 @@ export const STRUCTS = {
   path_pattern: { size: 512, members: { mask: 0, data: 256 } },
   process_image: { size: 464, members: { tail: 0, path: 128, path_size: 384, flags: 388, exec_ns: 392, state: 400 } },
   process_state: { size: 64, members: { caps: 0, ns: 24 } },
+  cgroup_scopes: { size: 128, members: { inside: 0, undecided: 64 } },
   follow_pid: { size: 8, members: { pid: 0, in_namespace: 4 } },
   follow_seed: { size: 16, members: { start_ns: 0, lists: 8 } },
   report_key: { size: 16, members: { exec_ns: 0, pid: 8, reserved: 12 } },
@@ -34,7 +35,7 @@ export const STRUCTS = {
 
 /** Enumerators of each enum. */
 export const ENUMS = {
-  config_limit: { MAX_ARGS: 5, MAX_FIELDS: 10, RETURN_ARG: 5, MAX_SELECTORS: 5, MAX_FILTERS: 96, INLINE_RANGES: 160, SEARCH_STEPS: 17, MAX_PATTERNS: 256, MAX_EXPRESSION_STEPS: 64, MAX_EXPRESSION_DEPTH: 8, MAX_STRING: 4096, MAX_DATA: 16384, MAX_STEPS_OF_VALUE: 11, EXE_PATH: 256, EXE_TAIL: 128 },
+  config_limit: { SCOPE_WORDS: 8, MAX_ARGS: 5, MAX_FIELDS: 10, RETURN_ARG: 5, MAX_SELECTORS: 5, MAX_FILTERS: 96, INLINE_RANGES: 160, SEARCH_STEPS: 17, MAX_PATTERNS: 256, MAX_EXPRESSION_STEPS: 64, MAX_EXPRESSION_DEPTH: 8, MAX_STRING: 4096, MAX_DATA: 16384, MAX_STEPS_OF_VALUE: 11, EXE_PATH: 256, EXE_TAIL: 128 },
   automaton_layout: { AUTOMATON_FOUND: 1, ENTRY_BYTES: 4, CLASS_BYTES: 256 },
   value_kind: { VALUE_NOP: 0, VALUE_INTEGER: 1, VALUE_CAPABILITY_SET: 2, VALUE_CRED: 3, VALUE_USER_NS: 4, VALUE_STRING: 5, VALUE_FILE: 6, VALUE_PATH: 7, VALUE_DENTRY: 8, VALUE_FD: 9, VALUE_BINPRM: 10, VALUE_BUFFER: 11, VALUE_MODULE: 12, VALUE_LOAD_INFO: 13 },
   value_source: { SOURCE_PARAMETER: 0, SOURCE_CURRENT_TASK: 1, SOURCE_REGISTERS: 2 },
@@ -51,7 +52,8 @@ export const ENUMS = {
   expression_op: { EXPRESSION_CONST: 0, EXPRESSION_ARG: 1, EXPRESSION_ADD: 2, EXPRESSION_SUB: 3, EXPRESSION_MUL: 4, EXPRESSION_DIV: 5, EXPRESSION_MOD: 6, EXPRESSION_SDIV: 7, EXPRESSION_SMOD: 8, EXPRESSION_NEG: 9, EXPRESSION_EQ: 10, EXPRESSION_LT: 11, EXPRESSION_LE: 12, EXPRESSION_SLT: 13, EXPRESSION_SLE: 14, EXPRESSION_AND: 15, EXPRESSION_OR: 16, EXPRESSION_NOT: 17 },
   selector_flags: { SELECTOR_NO_POST: 1, SELECTOR_KERNEL_STACK: 2, SELECTOR_USER_STACK: 4, SELECTOR_OVERRIDE: 8, SELECTOR_NO_POST_AT_RETURN: 16, SELECTOR_REMEMBERS: 32, SELECTOR_HASH: 64 },
   limit_scope: { LIMIT_NONE: 0, LIMIT_THREAD: 1, LIMIT_PROCESS: 2, LIMIT_GLOBAL: 3 },
-  hook_flags: { HOOK_SYSCALL: 1, HOOK_SCRATCH: 2, HOOK_RETURN: 4, HOOK_CRED_CHANGE: 8, HOOK_HASH: 16, HOOK_HASH_OF_BPRM: 32 },
+  scope_flags: { SCOPE_LIMITED: 1, SCOPE_HOST: 2 },
+  hook_flags: { HOOK_SYSCALL: 1, HOOK_SCRATCH: 2, HOOK_RETURN: 4, HOOK_CRED_CHANGE: 8, HOOK_HASH: 16, HOOK_HASH_OF_BPRM: 32, HOOK_SCOPED: 64 },
   cred_source: { CRED_NONE: 0, CRED_PARAMETER: 1, CRED_OF_BPRM: 2, CRED_OF_CURRENT: 3 },
   hook_mode_value: { MODE_ENFORCE: 0, MODE_MONITOR: 1 },
   image_flags: { IMAGE_STATE_KNOWN: 1, IMAGE_STATE_REPORTED: 2 },
@@ -76,6 +78,7 @@ export const ENUMERATORS = {
   ...ENUMS.expression_op,
   ...ENUMS.selector_flags,
   ...ENUMS.limit_scope,
+  ...ENUMS.scope_flags,
   ...ENUMS.hook_flags,
   ...ENUMS.cred_source,
   ...ENUMS.hook_mode_value,

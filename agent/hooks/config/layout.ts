@@ -38,6 +38,7 @@ export const FILTER_CONFIG = STRUCTS.filter_config;
 export const VALUE_RANGE = STRUCTS.value_range;
 export const PATH_PATTERN = STRUCTS.path_pattern;
 export const PROCESS_IMAGE = STRUCTS.process_image;
+export const CGROUP_SCOPES = STRUCTS.cgroup_scopes;
 export const FOLLOW_PID = STRUCTS.follow_pid;
 export const FOLLOW_SEED = STRUCTS.follow_seed;
 export const PROCESS_STATE = STRUCTS.process_state;
@@ -53,3 +54,5 @@ export const CALL_KEY = STRUCTS.call_key;
 export const CALL_HEAD_BYTES = STRUCTS.call_head.size;
 export const TEXT_SCRATCH_BYTES = STRUCTS.text_scratch.size;
 export const CRED_SCRATCH_BYTES = STRUCTS.cred_scratch.size;
+/** Scopes that there is a bit for. */
+export const MAX_SCOPES = ENUMERATORS.SCOPE_WORDS * 64;

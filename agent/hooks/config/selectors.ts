@@ -3,6 +3,7 @@ import type { ActionDef, ArgDef, HookDef, SelectorDef } from "../../../crds/hook
 import type { Tables } from "./comparisons.ts";
 import { comparesWithRemembered, encodeFilter, type Resolution } from "./filters.ts";
 import { ENUMERATORS as E, HOOK_CONFIG, RETURN_ARG, SELECTOR_CONFIG } from "./layout.ts";
+import { encodeScope } from "./scopes.ts";
 
 const SCOPES = { thread: E.LIMIT_THREAD, process: E.LIMIT_PROCESS, global: E.LIMIT_GLOBAL } as const;
 
@@ -28,6 +29,12 @@ export function encodeSelectors(view: DataView, def: HookDef, resolution: Resolu
       const ofValue = { ...filter, match: "arg", arg: RETURN_ARG } as const;
       encodeFilter(view, next++, ofValue, { def: atReturn, resolution, tables });
     }
+    encodeScope(
+      view,
+      { scope: base + at.scope, scope_flags: base + at.scope_flags },
+      selector.scope,
+      resolution,
+    );
     encodeActions(view, base, selector, flagsOf(def.selectors, index));
   });
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { LabelSelector } from "../../crds/hook-spec.ts";
-import { selectorMatches } from "./node-selector.ts";
+import { selectorMatches } from "./label-selector.ts";
 
 const labels = { zone: "a", gpu: "" };
 const expression = (

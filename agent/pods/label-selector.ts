@@ -6,9 +6,21 @@ export type Labels = Readonly<Record<string, string>>;
 
 /** True if every part of the selector matches; an empty selector matches every object. */
 export function selectorMatches(selector: LabelSelector, labels: Labels): boolean {
-  const equal = Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value);
+  return anyNameMatches(selector, [labels]);
+}
+
+/** The same for an object with several names for one thing: what is asked for is one of them, what is excluded none. */
+export function anyNameMatches(selector: LabelSelector, names: readonly Labels[]): boolean {
+  const equal = Object.entries(selector.matchLabels ?? {}).every(([key, value]) =>
+    names.some((labels) => labels[key] === value),
+  );
   return (
-    equal && (selector.matchExpressions ?? []).every((expression) => expressionMatches(expression, labels))
+    equal &&
+    (selector.matchExpressions ?? []).every((expression) =>
+      expression.operator === "NotIn" || expression.operator === "DoesNotExist"
+        ? names.every((labels) => expressionMatches(expression, labels))
+        : names.some((labels) => expressionMatches(expression, labels)),
+    )
   );
 }
 

@@ -1,0 +1,290 @@
+/**
+ * Hooks about pods: which processes count, by their cgroups, evaluated in the kernel. The cgroups are made by the test,
+ * in the layout of a kubelet with the driver cgroupfs.
+ *
+ *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/hook-scope.guest-test.ts
+ */
+import assert from "node:assert/strict";
+import { mkdirSync, rmdirSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, beforeEach, describe, test } from "node:test";
+import { makeSelector } from "../../agent/hooks/testing/hooks.ts";
+import { type PodObject, parsePod } from "../../agent/pods/pod-object.ts";
+import { PodStore } from "../../agent/pods/pod-store.ts";
+import { WorkloadScopes } from "../../agent/pods/workload-scopes.ts";
+import { RECORD_SCOPE_UNDECIDED } from "../../agent/records/layout.ts";
+import type { HookDef, SelectorDef, WorkloadScope } from "../../crds/hook-spec.ts";
+import { createLogger } from "../../lib/logger.ts";
+import type { TestRecord } from "./records.ts";
+import { ACT, makeHookOn, QUIET, type Ran, run, TestEngine } from "./test-engine.ts";
+
+const ROOT = "/sys/fs/cgroup";
+const KUBEPODS = join(ROOT, "kubepods");
+const WEB: WorkloadScope = { pods: { matchLabels: { app: "web" } }, host: false };
+
+/** Removed in the opposite order. */
+const made: string[] = [];
+
+function makeCgroup(...parts: string[]): string {
+  const path = join(...parts);
+  mkdirSync(path);
+  made.push(path);
+  return path;
+}
+
+let number = 0;
+
+/** A pod with its cgroup; containers by name, with the cgroup of each. */
+class TestPod {
+  readonly uid = `00000000-0000-0000-0000-${String(++number).padStart(12, "0")}`;
+  readonly cgroup = makeCgroup(KUBEPODS, "burstable", `pod${this.uid}`);
+  readonly #object: PodObject;
+
+  constructor(labels: Record<string, string>, containers: Record<string, string> = { main: "web:1" }) {
+    this.#object = {
+      metadata: { name: `pod-${number}`, namespace: "team", uid: this.uid, labels },
+      spec: { containers: Object.entries(containers).map(([name, image]) => ({ name, image })) },
+    };
+  }
+
+  /** As the API server has it; `ids` are those of the containers that the kubelet has reported. */
+  object(labels = this.#object.metadata.labels ?? {}, ids: Record<string, string> = {}): PodObject {
+    const containerStatuses = Object.entries(ids).map(([name, id]) => ({
+      name,
+      containerID: `containerd://${id}`,
+    }));
+    const metadata = { ...this.#object.metadata, labels };
+    return parsePod({ ...this.#object, metadata, status: { containerStatuses } } as PodObject);
+  }
+
+  /** Makes the cgroup of one more container. */
+  startContainer(): { id: string; cgroup: string } {
+    const id = String(++number).padStart(64, "0");
+    return { id, cgroup: makeCgroup(this.cgroup, id) };
+  }
+}
+
+/** Runs `act` with its steps as a process of a cgroup. */
+function actIn(cgroup: string, steps = QUIET): Ran {
+  const enter = `echo $$ > ${cgroup}/cgroup.procs && exec ${ACT} ${steps}`;
+  return run("sh", ["-c", enter]);
+}
+
+const pods = new PodStore();
+let workloads: WorkloadScopes;
+let engine: TestEngine;
+/** A pod that was there before the engine, and its container. */
+let early: TestPod;
+let earlyCgroup: string;
+
+before(() => {
+  makeCgroup(KUBEPODS);
+  makeCgroup(KUBEPODS, "burstable");
+  early = new TestPod({ app: "web" });
+  earlyCgroup = early.startContainer().cgroup;
+  pods.put(early.object());
+  workloads = new WorkloadScopes({
+    pods,
+    cgroups: ROOT,
+    logger: createLogger({ component: "test", level: "error" }),
+  });
+  engine = new TestEngine({ workloads, onRecord: handleCgroup });
+  workloads.start(engine.engine.cgroupScopes);
+});
+after(() => {
+  engine.close();
+  for (const path of made.reverse()) rmdirSync(path);
+});
+beforeEach(() => engine.takeRecords());
+
+function handleCgroup({ kind, fields }: TestRecord): void {
+  if (kind !== "cgroup") return;
+  workloads.handle({
+    id: fields.cgroup_id as bigint,
+    parentId: fields.parent_id as bigint,
+    removed: fields.removed !== 0,
+    name: fields.name as string,
+  });
+}
+
+const hookIn = (scope: WorkloadScope | undefined, parts: Partial<HookDef> = {}): HookDef =>
+  makeHookOn("sys_setfsuid", { ...(scope && { scope }), ...parts });
+
+/** pids of the hits of one hook. */
+function pidsOf(def: HookDef, trigger: () => unknown): number[] {
+  return engine.watch([def], trigger).map(({ pid }) => pid);
+}
+
+describe("a hook is about", () => {
+  const scopes: Record<string, { scope: WorkloadScope | undefined; want: ("host" | "web" | "db")[] }> = {
+    "every process without a scope": { scope: undefined, want: ["host", "web", "db"] },
+    "pods by a label": { scope: WEB, want: ["web"] },
+    "pods by the absence of a label": {
+      scope: {
+        pods: { matchExpressions: [{ key: "app", operator: "NotIn", values: ["web"] }] },
+        host: false,
+      },
+      want: ["db"],
+    },
+    "all pods": { scope: { pods: {}, host: false }, want: ["web", "db"] },
+    "all pods of a namespace": { scope: { namespace: "team", pods: {}, host: false }, want: ["web", "db"] },
+    "pods of another namespace": { scope: { namespace: "other", pods: {}, host: false }, want: [] },
+    "pods by the label of their namespace": {
+      scope: { pods: { matchLabels: { "k8s:io.kubernetes.pod.namespace": "team" } }, host: false },
+      want: ["web", "db"],
+    },
+    "the host": { scope: { host: true }, want: ["host"] },
+    "the host and some pods": { scope: { ...WEB, host: true }, want: ["host", "web"] },
+    "containers by their image": {
+      scope: {
+        pods: {},
+        containers: { matchExpressions: [{ key: "repo", operator: "In", values: ["docker.io/library/db"] }] },
+        host: false,
+      },
+      want: ["db"],
+    },
+  };
+  for (const [name, { scope, want }] of Object.entries(scopes)) {
+    test(name, () => {
+      const db = new TestPod({ app: "db" }, { main: "db:1" });
+      pods.put(db.object());
+      const dbCgroup = db.startContainer().cgroup;
+      engine.takeRecords();
+      const ran: Record<string, number> = {};
+      const pids = pidsOf(hookIn(scope), () => {
+        ran.host = run(ACT, QUIET.split(" ")).pid;
+        ran.web = actIn(earlyCgroup).pid;
+        ran.db = actIn(dbCgroup).pid;
+      });
+      assert.deepEqual(
+        pids,
+        want.map((who) => ran[who]),
+      );
+    });
+  }
+
+  test("containers that start while it is attached, before user space has heard of their cgroup", () => {
+    let pid = 0;
+    const pids = pidsOf(hookIn(WEB), () => {
+      pid = actIn(early.startContainer().cgroup).pid;
+    });
+    assert.deepEqual(pids, [pid]);
+  });
+
+  test("cgroups that a container makes for itself", () => {
+    const nested = makeCgroup(earlyCgroup, "nested");
+    let pid = 0;
+    const pids = pidsOf(hookIn(WEB), () => {
+      pid = actIn(nested).pid;
+    });
+    assert.deepEqual(pids, [pid]);
+  });
+
+  test("workloads of a selector of its own", () => {
+    const host: SelectorDef = { ...makeSelector(), scope: { host: true } };
+    const web: SelectorDef = { ...makeSelector(), scope: WEB };
+    const hits = engine.watch([hookIn(undefined, { selectors: [host, web] })], () => {
+      run(ACT, QUIET.split(" "));
+      actIn(earlyCgroup);
+    });
+    assert.deepEqual(
+      hits.map(({ selector }) => selector),
+      [0, 1],
+    );
+  });
+});
+
+describe("a change of labels counts at once, while the hook stays attached,", () => {
+  test("for a pod that gets them and for one that loses them", () => {
+    const pod = new TestPod({ app: "other" });
+    pods.put(pod.object());
+    const { cgroup } = pod.startContainer();
+    engine.takeRecords();
+    const ran: number[] = [];
+    const pids = pidsOf(hookIn(WEB), () => {
+      actIn(cgroup);
+      pods.put(pod.object({ app: "web" }));
+      ran.push(actIn(cgroup).pid);
+      pods.put(pod.object({ app: "other" }));
+      actIn(cgroup);
+      ran.push(actIn(earlyCgroup).pid);
+    });
+    assert.deepEqual(pids, ran);
+  });
+});
+
+describe("what cannot be decided yet is reported, and left alone:", () => {
+  const kill: SelectorDef = { filters: [], actions: [{ action: "Sigkill" }] };
+
+  test("a pod that user space does not know", () => {
+    const pod = new TestPod({ app: "web" });
+    const { cgroup } = pod.startContainer();
+    const [hook] = [engine.attach(hookIn(WEB, { selectors: [kill] }))];
+    const hits = engine.hitsOf([hook], () => assert.equal(actIn(cgroup).signal, null));
+    assert.deepEqual(
+      hits.map(({ action, flags }) => [action, flags & RECORD_SCOPE_UNDECIDED]),
+      [[1, RECORD_SCOPE_UNDECIDED]],
+    );
+    pods.put(pod.object());
+    const known = engine.hitsOf([hook], () => assert.equal(actIn(cgroup).signal, "SIGKILL"));
+    hook.detach();
+    assert.deepEqual(
+      known.map(({ action, flags }) => [action, flags & RECORD_SCOPE_UNDECIDED]),
+      [[3, 0]],
+    );
+  });
+
+  test("one of several containers, until the kubelet has named it", () => {
+    const pod = new TestPod({ app: "web" }, { main: "web:1", sidecar: "proxy:2" });
+    pods.put(pod.object());
+    const [main, sidecar] = [pod.startContainer(), pod.startContainer()];
+    engine.takeRecords();
+    const scope: WorkloadScope = { pods: {}, containers: { matchLabels: { name: "main" } }, host: false };
+    const hook = engine.attach(hookIn(scope, { selectors: [makeSelector()] }));
+    const flagsOf = () =>
+      engine
+        .hitsOf([hook], () => [main, sidecar].map(({ cgroup }) => actIn(cgroup)))
+        .map(({ flags }) => flags & RECORD_SCOPE_UNDECIDED);
+    assert.deepEqual(flagsOf(), [RECORD_SCOPE_UNDECIDED, RECORD_SCOPE_UNDECIDED]);
+    pods.put(pod.object({ app: "web" }, { main: main.id, sidecar: sidecar.id }));
+    assert.deepEqual(flagsOf(), [0]);
+    hook.detach();
+  });
+
+  test("and what it would have done at return", () => {
+    const pod = new TestPod({ app: "web" });
+    const { cgroup } = pod.startContainer();
+    const selector: SelectorDef = { filters: [], actions: [], returnActions: [{ action: "Sigkill" }] };
+    const hook = engine.attach(hookIn(WEB, { selectors: [selector], returnArg: { type: "int" } }));
+    assert.equal(actIn(cgroup).signal, null);
+    engine.takeRecords();
+    pods.put(pod.object());
+    assert.equal(actIn(cgroup).signal, "SIGKILL");
+    hook.detach();
+  });
+});
+
+test("enforcement does not touch processes outside of the scope", () => {
+  const pod = new TestPod({ app: "db" });
+  pods.put(pod.object());
+  const { cgroup } = pod.startContainer();
+  engine.takeRecords();
+  const kill: SelectorDef = { filters: [], actions: [{ action: "Sigkill" }] };
+  const hook = engine.attach(hookIn(WEB, { selectors: [kill] }));
+  assert.equal(actIn(cgroup).signal, null);
+  assert.equal(run(ACT, QUIET.split(" ")).signal, null);
+  assert.equal(actIn(earlyCgroup).signal, "SIGKILL");
+  hook.detach();
+});
+
+test("without knowledge of pods, a hook about pods is refused and one about the host takes every process", () => {
+  const alone = new TestEngine();
+  const { status } = alone.engine.attach(hookIn(WEB));
+  const hits = alone.watch([hookIn({ host: true })], () => actIn(earlyCgroup));
+  alone.close();
+  assert.deepEqual(
+    [status.state, status.message],
+    ["Failed", "this agent does not know the pods of its node: it needs --kubernetes"],
+  );
+  assert.equal(hits.length, 1);
+});

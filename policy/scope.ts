@@ -1,0 +1,74 @@
+/** The workloads that a policy, or one of its selectors, is about. */
+import type { LabelSelector, WorkloadScope } from "../crds/hook-spec.ts";
+import { NAMESPACE_LABEL } from "../crds/names.ts";
+import { checkLabelSelector, OBJECT_LABELS, type Vocabulary } from "./label-selector.ts";
+import type { Problems } from "./problems.ts";
+import { quote } from "./suggest.ts";
+import type { Policy, Selector } from "./types.ts";
+
+/** The three selectors as a policy and matchWorkloads have them. */
+type Workloads = NonNullable<Selector["matchWorkloads"]>;
+
+/** A pod has its labels and its namespace. */
+const POD_LABELS: Vocabulary = {
+  checkKey: (key) => (key === NAMESPACE_LABEL ? undefined : OBJECT_LABELS.checkKey(key)),
+  checkValue: OBJECT_LABELS.checkValue,
+};
+
+/** A container has a name and an image. */
+const CONTAINER_FIELDS: Vocabulary = {
+  checkKey: (key) =>
+    key === "name" || key === "repo"
+      ? undefined
+      : `${quote(key)} is no field of a container: name or repo, the image without its tag`,
+  checkValue: () => undefined,
+};
+
+/** Which processes the policy is about; undefined where these are all processes of the node. */
+export function compilePolicyScope(policy: Policy, problems: Problems): WorkloadScope | undefined {
+  const namespaced = policy.kind === "TracingPolicyNamespaced";
+  const { namespace = "default" } = policy.metadata;
+  return compileScope(policy.spec, "spec", namespaced ? namespace : undefined, problems);
+}
+
+/** Which processes a selector is about, of those that the policy is about. */
+export function compileWorkloads(
+  workloads: Workloads,
+  path: string,
+  problems: Problems,
+): WorkloadScope | undefined {
+  return compileScope(workloads, path, undefined, problems);
+}
+
+/**
+ * Without a selector everything counts. With one, only what a selector names: pods if there is one for pods or
+ * containers, processes outside of pods if there is a hostSelector.
+ */
+function compileScope(
+  { podSelector, containerSelector, hostSelector }: Workloads,
+  path: string,
+  namespace: string | undefined,
+  problems: Problems,
+): WorkloadScope | undefined {
+  if (podSelector) checkLabelSelector(podSelector, `${path}.podSelector`, POD_LABELS, problems);
+  if (containerSelector) {
+    checkLabelSelector(containerSelector, `${path}.containerSelector`, CONTAINER_FIELDS, problems);
+  }
+  const containers = isEmpty(containerSelector) ? undefined : containerSelector;
+  const selectsPods = podSelector || containerSelector || namespace !== undefined;
+  const hasNone = !selectsPods && !hostSelector;
+  const hasAll =
+    namespace === undefined && hostSelector && selectsPods && isEmpty(podSelector) && !containers;
+  if (hasNone || hasAll) return undefined;
+  return {
+    ...(namespace !== undefined && { namespace }),
+    ...(selectsPods && { pods: podSelector ?? {} }),
+    ...(containers && { containers }),
+    host: hostSelector !== undefined,
+  };
+}
+
+function isEmpty(selector: LabelSelector | undefined): boolean {
+  const { matchLabels = {}, matchExpressions = [] } = selector ?? {};
+  return Object.keys(matchLabels).length === 0 && matchExpressions.length === 0;
+}
