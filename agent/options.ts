@@ -166,7 +166,7 @@ export const OPTIONS = {
   },
   "expose-stack-addresses": {
     type: "boolean",
-    help: "Show addresses in stack traces: whoever reads events then knows where the kernel lies.",
+    help: "Show kernel addresses in stack traces. They reveal to readers of events where the kernel is in memory.",
   },
   "rb-size": {
     type: "string",

@@ -24,6 +24,6 @@ export interface UserCode {
 export interface StackOptions {
   kernel?: KernelCode;
   user?: UserCode;
-  /** Kernel addresses tell an attacker where the kernel lies: left out unless asked for, as upstream does. */
+  /** Kernel addresses show an attacker where the kernel is: left out unless a flag asks for them, as upstream does. */
   exposeAddresses?: boolean;
 }

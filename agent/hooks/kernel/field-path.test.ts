@@ -71,7 +71,7 @@ describe.skipIf(!available)(
       "an element beyond the end": { path: "comm[16]", message: /\[16\] is beyond 16 elements/ },
       "an element of an array that is open": {
         path: "cred.group_info.gid[0].val",
-        message: /gid\[0\].val: \[0\]: the kernel's types do not say how long the array is/,
+        message: /gid\[0\].val: \[0\]: the kernel's types do not contain the array's length/,
       },
       "another element than the first behind a pointer": {
         path: "cred[1].euid.val",

@@ -103,7 +103,7 @@ function takeElement(types: Types, place: Place, index: number, offsets: number[
   const { type } = place;
   if (type.kind === "array") {
     // A flexible array member: another field has its length, and other memory lies behind its last element.
-    if (type.count === 0) fail(path, `[${index}]: the kernel's types do not say how long the array is`);
+    if (type.count === 0) fail(path, `[${index}]: the kernel's types do not contain the array's length`);
     if (index >= type.count) fail(path, `[${index}] is beyond ${type.count} elements`);
     const element = types.describeType(type.target);
     return { type: element, offset: place.offset + index * sizeOf(element) };

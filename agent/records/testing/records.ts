@@ -121,7 +121,7 @@ export interface CredChangeFields {
 
 const AUID_UNSET = 4_294_967_295;
 
-/** Start of the process with this pid, unless a test says otherwise. */
+/** Start of the process with this pid, unless a test sets another. */
 export function defaultStartNs(pid: number): bigint {
   return BigInt(pid) * 1_000_000n;
 }
