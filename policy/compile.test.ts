@@ -157,10 +157,10 @@ describe("calls", () => {
 
   test("warns of a name that is nearly a known one", () => {
     expect(warningsOf(makeProbePolicy({ call: "sys_setiud" }))).toEqual([
-      `${PROBE}.call: "sys_setiud" is not a name that Trigon knows: did you mean "sys_setuid"? The nodes will tell`,
+      `${PROBE}.call: "sys_setiud" is not a name that Trigon knows: did you mean "sys_setuid"? The nodes report whether it exists`,
     ]);
     expect(warningsOf(makeProbePolicy({ call: "sys_fchwon" }))).toEqual([
-      `${PROBE}.call: "sys_fchwon" is not a name that Trigon knows: did you mean "sys_fchown"? The nodes will tell`,
+      `${PROBE}.call: "sys_fchwon" is not a name that Trigon knows: did you mean "sys_fchown"? The nodes report whether it exists`,
     ]);
     expect(warningsOf(makeProbePolicy({ call: "sys_setxattr" }))).toEqual([]);
   });
@@ -538,7 +538,7 @@ describe("warnings", () => {
     matchActions: [{ action: "Post", rateLimit: "1m" }],
   };
   const gone =
-    "does not exist in kernels from 6.14 on: there the policy runs without this hook, and its status says so";
+    "does not exist in kernels from 6.14 on: there the policy runs without this hook, and its status reports it";
 
   const cases: Record<string, [policy: Loose, warnings: string[]]> = {
     "commit_creds without a selector is noisy": [creds({}), [noisy]],

@@ -1,4 +1,4 @@
-/** The compiler: a policy becomes a hook spec, or errors that say where and what would be right. Pure. */
+/** The compiler: a policy becomes a hook spec, or errors with their place and the fix. Pure. */
 import { HOOK_SPEC_VERSION, type HookDef, type HookSpec } from "../crds/hook-spec.ts";
 import { encodeSpec } from "../crds/spec-config-map.ts";
 import { compileNodeSelector } from "./node-selector.ts";
@@ -91,7 +91,7 @@ function refuseTopLevel(spec: PolicySpec, problems: Problems): void {
   if (spec.enforcers?.length) refuse("enforcers", "spec.enforcers", problems);
 }
 
-/** A probe on a list is compiled once per entry and would say the same thing each time. */
+/** A probe on a list is compiled once per entry and would report the same problem each time. */
 function withoutDoubles(errors: PolicyError[]): PolicyError[] {
   return [...new Map(errors.map((error) => [`${error.path}\0${error.message}`, error])).values()];
 }

@@ -137,7 +137,7 @@ describe("valid examples and the library", () => {
 describe("examples rebuilt after Tetragon's", () => {
   const stray = "matchActions[0].argError: has no effect on Sigkill";
   const gone =
-    "does not exist in kernels from 6.14 on: there the policy runs without this hook, and its status says so";
+    "does not exist in kernels from 6.14 on: there the policy runs without this hook, and its status reports it";
   /** What is said about each; errors begin with REFUSED. */
   const remarks: Record<string, string[]> = {
     "creds-capability-usage.yaml": [],

@@ -9,7 +9,7 @@ import type { Policy } from "./types.ts";
 import { decodeUtf8 } from "./yaml/decode.ts";
 import { readYaml } from "./yaml/yaml.ts";
 
-/** A document, or an item of a list, that is a policy; what it means is the compiler's to say. */
+/** A document, or an item of a list, that is a policy; the compiler checks its meaning. */
 export interface ParsedPolicy {
   /** With defaults applied and keys in the schema's spelling. */
   object: Policy;

@@ -1,6 +1,6 @@
-/** What the compiler has to say about a policy, each with the place it is about. */
+/** Errors and warnings of the compiler about a policy, each with its place. */
 
-/** An error or a warning: `path` is what is wrong, `message` says how and what would be right. */
+/** An error or a warning: `path` is what is wrong, `message` describes the problem and the fix. */
 export interface PolicyError {
   /** Field path from the policy's root, such as `spec.kprobes[0].args[1].type`; empty for the whole document. */
   path: string;

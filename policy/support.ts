@@ -1,5 +1,5 @@
 /**
- * What upstream's policies can say and Trigon cannot do, in one table: to support something, delete its row and
+ * Features of upstream's policies that Trigon does not support, in one table: to support something, delete its row and
  * compile it. Nothing that stands here is ever ignored silently.
  */
 import type { Problems } from "./problems.ts";

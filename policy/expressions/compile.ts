@@ -10,7 +10,7 @@ type Type = "int" | "uint" | "bool";
 interface Code {
   type: Type;
   steps: ExpressionStep[];
-  /** Of a literal. */
+  /** Value of a literal. */
   literal?: bigint;
 }
 
@@ -203,7 +203,7 @@ function binary(operator: BinaryOperator, left: Code, right: Code, at: number): 
   }
 }
 
-/** By a constant above 0 only: other divisions may fail, and nobody could tell. */
+/** Only constants above 0 may be divisors: other divisions may fail, and no event would report that. */
 function divide(quotient: boolean, type: Type, left: Code, right: Code, at: number): Code {
   if (right.literal === undefined || right.literal <= 0n) {
     fail(`has a division by something else than a number above 0`, at);

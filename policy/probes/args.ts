@@ -87,7 +87,7 @@ function compileArg(arg: ProbeArgument, path: string, rules: ArgRules, problems:
   return { index: arg.index, ...compileValue(arg, path, rules, problems) };
 }
 
-/** An entry of data starts at its source; its index says nothing. */
+/** An entry of data starts at its source; its index has no meaning. */
 function compileData(arg: ProbeArgument, path: string, rules: ArgRules, problems: Problems): ArgDef {
   const source = SOURCES.find((known) => known === arg.source);
   if (!source) {

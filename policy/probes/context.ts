@@ -14,7 +14,7 @@ export interface ProbeContext {
   problems: Problems;
 }
 
-/** What the kind of hook says about its values. */
+/** Properties of values that follow from the kind of hook. */
 export interface ArgRules {
   section: HookSection;
   syscall: boolean;

@@ -13,7 +13,7 @@ const FIRST_LEVEL = /^(?:[A-Za-z_]\w*)?(?:\[\d{1,9}\])*$/;
 const IDENTIFIER = /^[A-Za-z_]\w*$/;
 const MODULE = /^[A-Za-z0-9_-]+$/;
 
-/** The supplementary groups of credentials: `ngroups` says how many there are. */
+/** The supplementary groups of credentials: `ngroups` is their number. */
 const OPEN_ARRAY = /(?:^|\.)gid\[\d+\]/;
 
 /** The members to follow and the type to start from. */

@@ -75,7 +75,7 @@ export function prototypeOf(name: string): string {
   return `${name.replace(/^sys_/, "")}(${parametersOf(name)?.join(", ") ?? "..."})`;
 }
 
-/** What each recorded kernel says of a function or LSM hook; empty where none has it. */
+/** The prototypes of a function or LSM hook in the recorded kernels; empty if none has it. */
 export function recordedPrototypes({ name, lsm = false }: Target): readonly Prototype[] {
   const table = lsm ? LSM_PROTOTYPES : FUNCTION_PROTOTYPES;
   return (Object.hasOwn(table, name) ? table[name] : undefined) ?? [];
@@ -104,7 +104,7 @@ export function nameDoubt(target: Target): string | undefined {
   const { name, syscall, lsm = false } = target;
   if (syscall) {
     const hint = syscallHint(name);
-    return hint && `is not a name that Trigon knows${hint} The nodes will tell`;
+    return hint && `is not a name that Trigon knows${hint} The nodes report whether it exists`;
   }
   const kernels = recordedPrototypes(target).reduce((bits, [other]) => bits | other, 0);
   if (kernels === ALL_KERNELS) return undefined;
@@ -112,7 +112,7 @@ export function nameDoubt(target: Target): string | undefined {
     return `is missing${lsm ? "" : " or inlined"} in some kernels: ${kernelNames(ALL_KERNELS & ~kernels)} of ${kernelNames(ALL_KERNELS)}`;
   const hint = didYouMean(name, Object.keys(lsm ? LSM_PROTOTYPES : FUNCTION_PROTOTYPES));
   if (lsm || COMPLETE.test(name)) return `is in none of the kernels ${kernelNames(ALL_KERNELS)}${hint}`;
-  return hint && `is not a name that Trigon knows${hint} The nodes will tell`;
+  return hint && `is not a name that Trigon knows${hint} The nodes report whether it exists`;
 }
 
 /** A hint for a name that is nearly that of a system call; empty for one that is known. */

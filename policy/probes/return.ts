@@ -10,7 +10,7 @@ import { checkLabel, unreadable } from "./args.ts";
 
 /** Members that would make it another value. */
 const OF_ARGUMENTS = ["source", "resolve", "btfType", "btfTypeModule"] as const;
-/** Members that say how the bytes of an argument are copied. */
+/** Members that describe how the bytes of an argument are copied. */
 const NO_EFFECT = ["returnCopy", "maxData", "sizeArgIndex"] as const;
 
 /** Why a type does not fit a return value; undefined where it does. */

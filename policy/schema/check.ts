@@ -53,7 +53,7 @@ function kindOf(object: object, matching: KeyMatching, problems: Problems): Poli
   return checkVersion(apiVersion, POLICY_API.apiVersion, problems) ? (kind as PolicyKind) : undefined;
 }
 
-/** Whether an object's apiVersion is the right one; says so where it is not. */
+/** Whether an object's apiVersion is the right one; reports an error if not. */
 export function checkVersion(apiVersion: unknown, right: string, problems: Problems): boolean {
   if (apiVersion === right) return true;
   const found = apiVersion === undefined ? `"apiVersion" is missing` : `${quote(apiVersion)} is not known`;

@@ -1,4 +1,4 @@
-/** Checks a policy against the schema of its definition and says in the user's words what does not fit. */
+/** Checks a policy against the schema of its definition and reports mistakes in terms of the policy's fields. */
 import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
 import type { PolicyKind } from "../../crds/names.ts";
 import { TRACING_POLICY, TRACING_POLICY_NAMESPACED } from "../../crds/schema/policy.ts";

@@ -9,7 +9,7 @@ import type { SelectorScope } from "./scope.ts";
 const SIGNALS = 64;
 const MOST = HOOK_SPEC_LIMITS.error;
 
-/** LSM hooks, and functions without security_, whose result nobody looks at: they return nothing. */
+/** LSM hooks, and functions without security_, that return no result. */
 const RETURNS_NOTHING: ReadonlySet<string> = new Set([
   "bprm_committing_creds",
   "bprm_committed_creds",

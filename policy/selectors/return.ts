@@ -1,4 +1,4 @@
-/** What a selector says about the value that a function returns: matchReturnArgs, matchReturnActions. */
+/** The parts of a selector about a function's return value: matchReturnArgs, matchReturnActions. */
 import type { ReturnFilterDef } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import type { Problems } from "../problems.ts";

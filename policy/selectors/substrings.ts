@@ -5,7 +5,7 @@ import type { Problems } from "../problems.ts";
 
 /** Bytes before the rows: the column of each byte. */
 const COLUMNS_BYTES = 256;
-/** Of a place in the table. */
+/** Bytes per entry of the table. */
 const PLACE_BYTES = 4;
 
 /** Bytes of the table of one filter. */

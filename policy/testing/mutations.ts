@@ -125,7 +125,7 @@ export function pick<T>(random: Random, from: readonly T[]): T {
 
 const KEPT = ["kind", "apiVersion", "name"];
 
-/** Keys that stand in one object, by which a selector, a probe and an argument are told. */
+/** Keys by which a selector, a probe and an argument are recognised. */
 const SIBLINGS: readonly (readonly string[])[] = [
   [
     "matchActions",

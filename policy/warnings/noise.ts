@@ -4,7 +4,7 @@ import type { Problems } from "../problems.ts";
 
 /**
  * Functions that became inline in a kernel version, so that nothing can be attached to them any more. Where one is
- * gone the other hooks of its policy run, and the policy's status says what is missing.
+ * gone the other hooks of its policy run, and the policy's status reports what is missing.
  */
 const GONE: Record<string, string> = { override_creds: "6.14", revert_creds: "6.14" };
 
@@ -18,7 +18,7 @@ export function isGone(call: string): boolean {
 
 /** The warning about such a function. */
 export function warnOfGone(call: string, path: string, problems: Problems): void {
-  const there = "there the policy runs without this hook, and its status says so";
+  const there = "there the policy runs without this hook, and its status reports it";
   problems.warn(path, `${call} does not exist in kernels from ${GONE[call]} on: ${there}`);
 }
 

@@ -40,7 +40,7 @@ function isMergeKey(node: unknown): boolean {
   return isScalar(node) && node.type === "PLAIN" && node.source === "<<";
 }
 
-/** Turns nodes into values; mistakes that YAML allows but nobody means are errors. */
+/** Turns nodes into values; reports mistakes that YAML allows as errors. */
 export class YamlReader {
   readonly errors: PolicyError[] = [];
   private nodes = 0;

@@ -34,7 +34,7 @@ export function readYaml(text: string): YamlDocument[] {
     .filter((d) => d.value !== null || d.errors.length > 0);
 }
 
-/** What is wrong with a template as YAML helps nobody. */
+/** Reports a template as one error, because its YAML errors would not help. */
 function asTemplate(read: YamlDocument, { range }: Document.Parsed, text: string, lines: LineCounter) {
   if (read.errors.length === 0) return read;
   const offset = text.slice(range[0], range[2]).search(TEMPLATE);
