@@ -47,8 +47,8 @@ export interface AgentDeps {
   version: string;
   bpf: Binding;
   sink: EventSink;
-  /** Policies from files. */
-  files: SpecSource;
+  /** Policies from files. Those that are required end the agent if they cannot be attached; by default all are. */
+  files: SpecSource & { isRequired?(key: string): boolean };
   /** How to reach the API server; absent outside of Kubernetes. */
   access: ClusterAccess | undefined;
   logger: Logger;
@@ -137,7 +137,7 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
   await api.serve({ ...events, version, engine, reconciler, readCounts, loop, checks }, running);
 
   await loop.initialSetTried;
-  if (!cluster) refuseFailedPolicies(reconciler);
+  if (!cluster) refuseFailedPolicies(reconciler, deps.files);
   publish();
   logger.info("ready", { node: config.nodeName, kernel: engine.features.release });
 }
@@ -332,10 +332,11 @@ function nodeFacts({ config, version }: AgentDeps, features: KernelFeatures): No
 }
 
 /** Outside of a cluster no status can report the failure, so the agent ends. In a cluster the other policies go on. */
-function refuseFailedPolicies(reconciler: Reconciler): void {
-  const failed = reconciler
-    .outcomes()
-    .filter(({ state, hooks }) => state === "Failed" && !isTransient(hooks));
+function refuseFailedPolicies(reconciler: Reconciler, files: AgentDeps["files"]): void {
+  const failed = reconciler.outcomes().filter(({ ref, state, hooks }) => {
+    const isRequired = files.isRequired?.(policyKey(ref)) ?? true;
+    return isRequired && state === "Failed" && !isTransient(hooks);
+  });
   const lines = failed.map(({ ref, message }) => `${policyKey(ref)}: ${message}`);
   if (lines.length > 0) throw new PolicyAttachError(lines);
 }

@@ -14,7 +14,7 @@ import type { EventSink } from "./events/export/sink.ts";
 import { StdoutSink } from "./events/export/stdout.ts";
 import type { ExportConfig } from "./export-config.ts";
 import { helpText } from "./options.ts";
-import { PolicyFileError, readPolicyFiles } from "./policies/sources/files.ts";
+import { type FileSource, PolicyFileError, readPolicyFiles } from "./policies/sources/files.ts";
 import { planReload, type RunCommand } from "./reload.ts";
 import type { Settings } from "./settings.ts";
 import { describeStartFailure } from "./start-failure.ts";
@@ -78,7 +78,7 @@ async function run({ config, settings }: RunCommand): Promise<void> {
   }
 }
 
-async function makeDeps(config: Config, logger: Logger): Promise<AgentDeps> {
+async function makeDeps(config: Config, logger: Logger): Promise<AgentDeps & { files: FileSource }> {
   const { policyFiles, policyDir, nodeName } = config;
   const files = await readPolicyFiles(
     { files: policyFiles, ...(policyDir !== undefined && { dir: policyDir }) },
@@ -115,8 +115,8 @@ function openSink({ filename, mode, rotation }: ExportConfig, logger: Logger): E
 }
 
 /** One signal after the other. Settings that cannot be used change nothing. */
-function reloadOnSignal(deps: AgentDeps, settings: Settings): void {
-  const { sink, logger } = deps;
+function reloadOnSignal(deps: AgentDeps & { files: FileSource }, settings: Settings): void {
+  const { sink, files, logger } = deps;
   let apply: (config: Config) => Promise<void> = async () => {};
   deps.onReload = (listener) => (apply = listener);
   let current = settings;
@@ -132,6 +132,7 @@ function reloadOnSignal(deps: AgentDeps, settings: Settings): void {
   };
   process.on("SIGHUP", () => {
     if (sink instanceof FileSink) sink.reopen();
+    files.refresh();
     reloading = reloading.then(reload).catch((error: unknown) => {
       logger.error(`SIGHUP: settings stay as they are: ${errorText(error)}`);
     });

@@ -23,7 +23,7 @@ export const OPTIONS = {
   "tracing-policy-dir": {
     type: "string",
     value: "DIR",
-    help: "Run every *.yaml, *.yml and *.json of the directory, in the order of their names.",
+    help: "Run every *.yaml, *.yml and *.json of the directory, in the order of their names; changed files are edits. A file that cannot be used is reported, and what it gave before stays.",
   },
   "export-filename": {
     type: "string",

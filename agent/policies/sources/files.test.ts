@@ -1,10 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Logger } from "../../../lib/logger.ts";
-import { PolicyFileError, readPolicyFiles } from "./files.ts";
+import { type FileSource, PolicyFileError, readPolicyFiles } from "./files.ts";
 
 const logger = { warn: vi.fn() } as unknown as Logger;
 let dir: string;
@@ -83,6 +83,7 @@ test("of a directory, YAML and JSON files are read in the order of their names",
   await mkdir(join(dir, "more.yaml"));
   const source = await readPolicyFiles({ files: [], dir }, logger);
   expect([...(source.desired()?.values() ?? [])].map(({ ref }) => ref.name)).toEqual(["p1", "p2", "p3"]);
+  source.close();
 });
 
 describe("refused with file, line and field", () => {
@@ -113,17 +114,6 @@ describe("refused with file, line and field", () => {
     ]);
   });
 
-  test("a link to nothing in a directory costs that file only", async () => {
-    await mkdir(join(dir, "links"));
-    await write("links/a.yaml", policy("a"));
-    await symlink("/nonexistent.yaml", join(dir, "links/b.yaml"));
-    const source = await readPolicyFiles({ files: [], dir: join(dir, "links") }, logger);
-    expect([...(source.desired()?.keys() ?? [])]).toEqual(["TracingPolicy/a"]);
-    expect(logger.warn).toHaveBeenCalledWith(
-      expect.stringMatching(/links\/b\.yaml: ENOENT.*: the file is left out/),
-    );
-  });
-
   test("a directory that is not there", async () => {
     const lines = await linesOf(readPolicyFiles({ files: [], dir: join(dir, "no") }, logger));
     expect(lines[0]).toMatch(/^no: ENOENT/);
@@ -141,5 +131,142 @@ describe("refused with file, line and field", () => {
     const files = [await write("a.yaml", bad), await write("b.yaml", bad)];
     const lines = await linesOf(readPolicyFiles({ files }, logger));
     expect(lines.map((line) => line.slice(0, 6))).toEqual(["a.yaml", "b.yaml"]);
+  });
+});
+
+describe("a directory is watched", () => {
+  const lines: string[] = [];
+  const log = {
+    warn: (text: string) => lines.push(text),
+    error: (text: string) => lines.push(text),
+  } as unknown as Logger;
+  beforeEach(() => {
+    lines.length = 0;
+  });
+
+  async function open(where: string = dir) {
+    const source = await readPolicyFiles({ files: [], dir: where }, log);
+    opened.push(source);
+    const changes = { count: 0 };
+    source.onChange(() => changes.count++);
+    return { source, changes };
+  }
+  const opened: FileSource[] = [];
+  afterEach(() => {
+    for (const source of opened.splice(0)) source.close();
+  });
+
+  /** What each policy hooks, or "broken". */
+  const state = (source: FileSource) =>
+    Object.fromEntries(
+      [...source.desired()].map(([key, policy]) => [
+        key.replace("TracingPolicy/", ""),
+        "problem" in policy ? "broken" : policy.spec.hooks[0]?.call,
+      ]),
+    );
+  const becomes = (source: FileSource, want: object) =>
+    expect.poll(() => state(source), { timeout: 5_000 }).toEqual(want);
+
+  test("a file that is new, changed or removed is an edit", async () => {
+    await write("a.yaml", policy("a"));
+    const { source } = await open();
+    await write("b.yaml", policy("b"));
+    await becomes(source, { a: "sys_setuid", b: "sys_setuid" });
+    await write("a.yaml", policy("a", "sys_setgid"));
+    await becomes(source, { a: "sys_setgid", b: "sys_setuid" });
+    await rm(join(dir, "a.yaml"));
+    await becomes(source, { b: "sys_setuid" });
+    expect(lines).toEqual([]);
+  });
+
+  test("a file that is renamed goes on without a gap", async () => {
+    await write("a.yaml", policy("a"));
+    const { source } = await open();
+    const seen: object[] = [];
+    source.onChange(() => seen.push(state(source)));
+    await rename(join(dir, "a.yaml"), join(dir, "b.yaml"));
+    await expect.poll(() => seen, { timeout: 5_000 }).toEqual([{ a: "sys_setuid" }]);
+  });
+
+  test("a mounted ConfigMap, whose links are swapped", async () => {
+    const version = async (name: string, call: string) => {
+      await mkdir(join(dir, name));
+      await write(`${name}/a.yaml`, policy("a", call));
+    };
+    await version("..1", "sys_setuid");
+    await symlink("..1", join(dir, "..data"));
+    await symlink("..data/a.yaml", join(dir, "a.yaml"));
+    const { source } = await open();
+    expect(state(source)).toEqual({ a: "sys_setuid" });
+    await version("..2", "sys_setgid");
+    await symlink("..2", join(dir, "..data_tmp"));
+    await rename(join(dir, "..data_tmp"), join(dir, "..data"));
+    await rm(join(dir, "..1"), { recursive: true });
+    await becomes(source, { a: "sys_setgid" });
+    expect(lines).toEqual([]);
+  });
+
+  test("a file that becomes invalid costs its own policies an edit, and is reported once", async () => {
+    await write("a.yaml", policy("a"));
+    await write("b.yaml", policy("b"));
+    const { source } = await open();
+    await write("a.yaml", policy("a", "sys_setuid", "integer"));
+    await becomes(source, { a: "broken", b: "sys_setuid" });
+    await write("b.yaml", policy("b", "sys_setgid"));
+    await becomes(source, { a: "broken", b: "sys_setgid" });
+    expect(lines).toEqual([expect.stringMatching(/a\.yaml:11:\d+: spec\.kprobes\[0\]\.args\[0\]\.type: /)]);
+    await write("a.yaml", "spec: [");
+    await becomes(source, { a: "broken", b: "sys_setgid" });
+    await write("a.yaml", policy("a"));
+    await becomes(source, { a: "sys_setuid", b: "sys_setgid" });
+  });
+
+  test("files that cannot be used at the start cost nothing but themselves", async () => {
+    await symlink("nowhere.yaml", join(dir, "0-dangling.yaml"));
+    await write("1-invalid.yaml", "spec: [");
+    await write("2.yaml", policy("a"));
+    await write("3-same.yaml", policy("a", "sys_setgid"));
+    const { source } = await open();
+    expect(state(source)).toEqual({ a: "sys_setuid" });
+    expect(lines.map((line) => line.replaceAll(`${dir}/`, ""))).toEqual([
+      expect.stringMatching(/^0-dangling\.yaml: ENOENT/),
+      expect.stringMatching(/^1-invalid\.yaml:1:/),
+      "file 3-same.yaml: TracingPolicy/a is already given by file 2.yaml",
+    ]);
+  });
+
+  test("a link that is dangling for a while keeps its policy", async () => {
+    await write("target", policy("a"));
+    await symlink("target", join(dir, "a.yaml"));
+    const { source } = await open();
+    await rename(join(dir, "target"), join(dir, "away"));
+    await becomes(source, { a: "broken" });
+    await rename(join(dir, "away"), join(dir, "target"));
+    await becomes(source, { a: "sys_setuid" });
+  });
+
+  test("a directory that is removed keeps its policies, and is read when it comes back", async () => {
+    const inner = join(dir, "policies");
+    await mkdir(inner);
+    await write("policies/a.yaml", policy("a"));
+    const { source } = await open(inner);
+    await rename(inner, join(dir, "old"));
+    await expect
+      .poll(() => lines, { timeout: 5_000 })
+      .toEqual([expect.stringMatching(/ENOENT.*its policies stay$/)]);
+    expect(state(source)).toEqual({ a: "sys_setuid" });
+    await mkdir(join(dir, "new"));
+    await write("new/a.yaml", policy("a", "sys_setgid"));
+    await rename(join(dir, "new"), inner);
+    await becomes(source, { a: "sys_setgid" });
+    await write("policies/b.yaml", policy("b"));
+    await becomes(source, { a: "sys_setgid", b: "sys_setuid" });
+  });
+
+  test("nothing is read while nothing changes", async () => {
+    await write("a.yaml", policy("a"));
+    const { changes } = await open();
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    expect(changes.count).toBe(0);
   });
 });

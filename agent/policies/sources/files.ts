@@ -1,13 +1,11 @@
-/** Policies from files, read once at start. */
-import { readdir, readFile, stat } from "node:fs/promises";
+/** Policies from files, and from a directory whose changes are edits. */
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { policyKey } from "../../../crds/names.ts";
-import type { Logger } from "../../../lib/logger.ts";
-import { errorText } from "../../../lib/logger.ts";
-import { compileParsed } from "../../../policy/compile.ts";
-import { type ParsedPolicy, parsePolicies } from "../../../policy/parse.ts";
-import type { PolicyError } from "../../../policy/problems.ts";
-import type { DesiredPolicy, SpecSource, WantedPolicy } from "./source.ts";
+import { errorText, type Logger } from "../../../lib/logger.ts";
+import { keepBroken, type PolicyFile, readPolicyFile } from "./policy-file.ts";
+import type { DesiredPolicy, SpecSource } from "./source.ts";
+import { DirectoryWatch } from "./watch-path.ts";
 
 /** Thrown when a file cannot be used; each line is `FILE:LINE:COLUMN: PATH: what is wrong`. */
 export class PolicyFileError extends Error {
@@ -22,98 +20,151 @@ export class PolicyFileError extends Error {
 
 /** Where to look. */
 export interface PolicyFiles {
+  /** Read once. */
   files: readonly string[];
-  /** Every policy file in it, in the order of their names. */
+  /** Every policy file in it, in the order of their names; watched. */
   dir?: string;
 }
 
-/** Reads and compiles everything; rejects with PolicyFileError that names all that is wrong, not only the first. */
-export async function readPolicyFiles(where: PolicyFiles, logger: Logger): Promise<SpecSource> {
+/**
+ * Reads and compiles everything. Rejects with PolicyFileError, which names all that is wrong and not only the first
+ * error, if a file that was named cannot be used. A file of the directory that cannot be used is reported.
+ */
+export async function readPolicyFiles(where: PolicyFiles, logger: Logger): Promise<FileSource> {
+  const source = new FileSource(await readNamedFiles(where.files, logger), where.dir, logger);
+  await source.start();
+  return source;
+}
+
+async function readNamedFiles(
+  paths: readonly string[],
+  logger: Logger,
+): Promise<ReadonlyMap<string, DesiredPolicy>> {
   const lines: string[] = [];
-  const policies = new Map<string, WantedPolicy>();
-  for (const file of [...where.files, ...(await listDirectory(where.dir, logger))]) {
-    const { wanted, errors, warnings } = await readPolicyFile(file);
+  const policies = new Map<string, DesiredPolicy>();
+  for (const path of paths) {
+    const { errors, warnings, policies: found } = await readPolicyFile(path);
     lines.push(...errors);
     for (const warning of warnings) logger.warn(warning);
-    for (const policy of wanted) addPolicy(policies, policy, lines);
+    for (const policy of found) addPolicy(policies, policy, lines);
   }
   if (lines.length > 0) throw new PolicyFileError(lines);
-  return fixedSource(policies);
+  return policies;
 }
 
-interface FileContent {
-  wanted: WantedPolicy[];
-  errors: string[];
-  warnings: string[];
-}
+/** The named files' policies, which never change, and those of the directory. */
+export class FileSource implements SpecSource {
+  readonly name = "files";
+  readonly #named: ReadonlyMap<string, DesiredPolicy>;
+  readonly #directory: string | undefined;
+  readonly #logger: Logger;
+  #policies: ReadonlyMap<string, DesiredPolicy>;
+  #files = new Map<string, PolicyFile>();
+  /** Lines that have been logged and still hold. */
+  #reported = new Set<string>();
+  #watch: DirectoryWatch | undefined;
+  #reading: Promise<void> = Promise.resolve();
+  #listener: () => void = () => {};
 
-async function readPolicyFile(file: string): Promise<FileContent> {
-  let bytes: Buffer;
-  try {
-    bytes = await readFile(file);
-  } catch (error) {
-    return { wanted: [], errors: [`${file}: ${errorText(error)}`], warnings: [] };
+  constructor(named: ReadonlyMap<string, DesiredPolicy>, directory: string | undefined, logger: Logger) {
+    this.#named = named;
+    this.#directory = directory;
+    this.#logger = logger;
+    this.#policies = named;
   }
-  const parsed = parsePolicies(bytes, file);
-  const content: FileContent = {
-    wanted: [],
-    errors: parsed.errors.map((error) => place(file, error)),
-    warnings: [],
-  };
-  for (const policy of parsed.policies) compileInto(content, policy);
-  return content;
-}
 
-function compileInto(content: FileContent, parsed: ParsedPolicy): void {
-  const { fileName } = parsed;
-  const result = compileParsed(parsed);
-  if (!result.ok) {
-    content.errors.push(...result.errors.map((error) => place(fileName, error)));
-    return;
+  /** Watches first, so that no change is missed. Rejects when the directory cannot be read. */
+  async start(): Promise<void> {
+    const directory = this.#directory;
+    if (directory === undefined) return;
+    this.#watch = new DirectoryWatch(directory, {
+      onChange: () => this.refresh(),
+      onError: (error) => this.#logger.error(`watch ${directory}: ${errorText(error)}`),
+    });
+    try {
+      await this.#read(directory);
+    } catch (error) {
+      this.#watch.close();
+      throw new PolicyFileError([`${directory}: ${errorText(error)}`]);
+    }
   }
-  const { spec, hash, warnings } = result;
-  content.warnings.push(...warnings.map((warning) => place(fileName, warning)));
-  content.wanted.push({ ref: spec.policy, hash, spec, origin: `file ${fileName}` });
+
+  desired(): ReadonlyMap<string, DesiredPolicy> {
+    return this.#policies;
+  }
+
+  /** Whether a file that was named has the policy: the agent is of no use without it. */
+  isRequired(key: string): boolean {
+    return this.#named.has(key);
+  }
+
+  onChange(listener: () => void): void {
+    this.#listener = listener;
+  }
+
+  /** Reads the directory again. What it had stays wanted while it cannot be read. */
+  refresh(): void {
+    const directory = this.#directory;
+    if (directory === undefined) return;
+    this.#reading = this.#reading
+      .then(() => this.#read(directory))
+      .then(() => this.#listener())
+      .catch((error: unknown) => {
+        this.#logger.error(`${directory}: ${errorText(error)}: its policies stay`);
+      });
+  }
+
+  close(): void {
+    this.#watch?.close();
+  }
+
+  async #read(directory: string): Promise<void> {
+    const files = new Map<string, PolicyFile>();
+    for (const path of await listDirectory(directory)) {
+      const before = this.#files.get(path);
+      files.set(path, keepBroken(await readPolicyFile(path, before), before));
+    }
+    this.#files = files;
+    const lines: string[] = [];
+    const policies = new Map(this.#named);
+    for (const file of files.values()) {
+      lines.push(...file.errors);
+      for (const policy of file.policies) addPolicy(policies, policy, lines);
+    }
+    this.#policies = policies;
+    this.#report(
+      lines,
+      [...files.values()].flatMap(({ warnings }) => warnings),
+    );
+  }
+
+  #report(errors: readonly string[], warnings: readonly string[]): void {
+    for (const line of errors) if (!this.#reported.has(line)) this.#logger.error(line);
+    for (const line of warnings) if (!this.#reported.has(line)) this.#logger.warn(line);
+    this.#reported = new Set([...errors, ...warnings]);
+  }
 }
 
-function addPolicy(policies: Map<string, WantedPolicy>, policy: WantedPolicy, lines: string[]): void {
+function addPolicy(policies: Map<string, DesiredPolicy>, policy: DesiredPolicy, lines: string[]): void {
   const key = policyKey(policy.ref);
   const first = policies.get(key);
   if (first) lines.push(`${policy.origin}: ${key} is already given by ${first.origin}`);
   else policies.set(key, policy);
 }
 
-async function listDirectory(dir: string | undefined, logger: Logger): Promise<string[]> {
-  if (dir === undefined) return [];
-  try {
-    const names = (await readdir(dir)).filter((name) => /\.(ya?ml|json)$/.test(name));
-    const paths = names.sort().map((name) => join(dir, name));
-    const isRead = await Promise.all(paths.map((path) => canBeRead(path, logger)));
-    return paths.filter((_, index) => isRead[index]);
-  } catch (error) {
-    throw new PolicyFileError([`${dir}: ${errorText(error)}`]);
-  }
+async function listDirectory(directory: string): Promise<string[]> {
+  const names = (await readdir(directory)).filter((name) => /^[^.].*\.(ya?ml|json)$/.test(name));
+  const paths = names.sort().map((name) => join(directory, name));
+  const isRead = await Promise.all(paths.map(canBeRead));
+  return paths.filter((_, index) => isRead[index]);
 }
 
 /**
- * False for a pipe, which would keep the agent waiting, and for a directory. A link to nothing is left out with a
- * warning: the other policies of the directory still run.
+ * False for a pipe, which would make the agent wait, and for a directory. A broken link is reported when it is read.
  */
-async function canBeRead(path: string, logger: Logger): Promise<boolean> {
-  try {
-    return (await stat(path)).isFile();
-  } catch (error) {
-    logger.warn(`${path}: ${errorText(error)}: the file is left out`);
-    return false;
-  }
-}
-
-function place(file: string, { path, message, line, column }: PolicyError): string {
-  const at = line === undefined ? file : `${file}:${line}:${column ?? 1}`;
-  return path === "" ? `${at}: ${message}` : `${at}: ${path}: ${message}`;
-}
-
-/** Files are read at start only: the set never changes. */
-function fixedSource(policies: ReadonlyMap<string, DesiredPolicy>): SpecSource {
-  return { name: "files", desired: () => policies, onChange: () => {}, close: () => {} };
+function canBeRead(path: string): Promise<boolean> {
+  return stat(path).then(
+    (there) => there.isFile(),
+    () => true,
+  );
 }
