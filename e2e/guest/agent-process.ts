@@ -87,6 +87,12 @@ export async function startBareAgent(flags: readonly string[]): Promise<BareAgen
     isRunning: () => child.exitCode === null,
     signal: (signal) => child.kill(signal),
     closeLog: () => child.stderr?.destroy(),
+    logs: (pattern) =>
+      until(
+        child,
+        () => output.stderr,
+        async () => pattern.test(output.stderr),
+      ),
     end: async (signal) => {
       child.kill(signal);
       const [status] = (await once(child, "close")) as [number | null];
@@ -101,6 +107,8 @@ export interface BareAgent {
   signal(signal: NodeJS.Signals): void;
   /** Closes the reading end of its log. */
   closeLog(): void;
+  /** Resolves when the log has what is looked for. */
+  logs(pattern: RegExp): Promise<void>;
   end(signal: NodeJS.Signals): Promise<AgentEnd>;
 }
 

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { before, test } from "node:test";
@@ -80,6 +80,47 @@ test("on SIGHUP it goes on, with its export file opened again", async () => {
   const { status, stderr } = await agent.end("SIGTERM");
   assert.equal(status, 0, stderr);
   assert.match(await readFile(file, "utf8"), /"binary":"\/usr\/bin\/true"/);
+});
+
+test("on SIGHUP it reads its settings again and exports what the new filter allows", async () => {
+  const settings = await mkdtemp(join(directory, "settings-"));
+  const file = join(directory, "filtered.jsonl");
+  await writeFile(join(settings, "export-filename"), file);
+  const agent = await startBareAgent(["--config-dir", settings]);
+  await writeFile(join(settings, "export-denylist"), '{"binary_regex":["/true$"]}');
+  agent.signal("SIGHUP");
+  await agent.logs(/settings are read again/);
+  await once(spawn("true"), "exit");
+  await once(spawn("false"), "exit");
+  await writeFile(join(settings, "export-denylist"), "{");
+  agent.signal("SIGHUP");
+  await agent.logs(/settings stay as they are: \S+export-denylist: line 1: /);
+  const { status, stderr } = await agent.end("SIGTERM");
+  assert.equal(status, 0, stderr);
+  const events = await readFile(file, "utf8");
+  assert.match(events, /"binary":"\/usr\/bin\/false"/);
+  assert.doesNotMatch(events, /"binary":"\/usr\/bin\/true"/);
+});
+
+test("files of a watched directory are attached, edited and detached while it runs", async () => {
+  const watched = await mkdtemp(join(directory, "watched-"));
+  const policy = (call: string) => `apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: { name: edited }
+spec: { kprobes: [{ call: ${call}, syscall: true }] }
+`;
+  const file = join(directory, "edited.jsonl");
+  const agent = await startBareAgent(["--tracing-policy-dir", watched, "--export-filename", file]);
+  await writeFile(join(watched, "a.yaml"), policy("sys_setuid"));
+  await agent.logs(/TracingPolicy\/edited: Attached/);
+  await writeFile(join(watched, "a.yaml"), policy("setuid"));
+  await agent.logs(/TracingPolicy\/edited: Failed .*SpecUnusable/);
+  act(`call ${NR.setuid}:0`);
+  await rm(join(watched, "a.yaml"));
+  await agent.logs(/TracingPolicy\/edited: removed/);
+  const { status, stderr } = await agent.end("SIGTERM");
+  assert.equal(status, 0, stderr);
+  assert.match(await readFile(file, "utf8"), /"policy_name":"edited"/);
 });
 
 test("policies of a directory are attached in the order of their names", async () => {
