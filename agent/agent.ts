@@ -32,6 +32,7 @@ import { HookTotals } from "./policies/totals.ts";
 import { ProcessCache } from "./process/cache.ts";
 import { CurrentCredentials } from "./process/current-credentials.ts";
 import type { Image } from "./process/image.ts";
+import { compileRedaction } from "./process/redaction.ts";
 import { ProcScanner } from "./process/scan.ts";
 import { WallClock } from "./records/wall-clock.ts";
 import { RingHealth } from "./ring-health.ts";
@@ -184,13 +185,15 @@ function makeEventSide(
   const { nodeName, procfs, enableProcessCred: credentials, enableProcessNs: namespaces } = config;
   const clock = new WallClock({ bootTimeNs: () => bpf.bootTimeNs(), wallMs: Date.now });
   const securityLabels = config.enableProcessSecurityLabel;
-  const scanner = new ProcScanner(procfs, { credentials, namespaces, securityLabels });
+  const redact = compileRedaction(config.redaction);
+  const scanner = new ProcScanner(procfs, { credentials, namespaces, securityLabels, redact });
   const processes = new ProcessCache({
     nodeName,
     clock,
     proc: scanner,
     keepCredentials: credentials,
     keepNamespaces: namespaces,
+    redact,
   });
   const metrics = new EventMetrics(registry, config.metricLabels);
   metrics.watchProcesses(processes);

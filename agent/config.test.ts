@@ -179,6 +179,10 @@ const accepted: Record<string, Given & { want: object }> = {
       },
     },
   },
+  "what is hidden in arguments": {
+    env: { TRIGON_REDACTION_FILTERS: '{"binaryRegex":["curl$"],"redact":["-u (\\\\S+)"]}' },
+    want: { redaction: [{ binary_regex: ["curl$"], redact: ["-u (\\S+)"] }] },
+  },
   "a ring size takes a suffix": { argv: ["--rb-size", "2m"], want: { ringBytes: 2 << 20 } },
 };
 
@@ -294,6 +298,10 @@ const refused: Record<string, Given & { says: RegExp }> = {
   "a field filter for a field that does not exist": {
     argv: ["--field-filters", '{"fields":"process.colour"}'],
     says: /^--field-filters: filter 1: fields: there is no field "process.colour"/,
+  },
+  "a redaction without a group": {
+    argv: ["--redaction-filters", '{"redact":["(a)"]}\n{"redact":["secret"]}'],
+    says: /^--redaction-filters: filter 2: redact\[0\]: "secret" has no group/,
   },
   "a mode that is none": {
     argv: ["--export-file-perm=rw-r-----"],

@@ -3,9 +3,10 @@ import { fileURLToPath } from "node:url";
 import { DEFAULT_NAMESPACE } from "../crds/names.ts";
 import { isLocal, parseServerAddress, type ServerAddress } from "./api/address.ts";
 import type { TlsFiles } from "./api/tls.ts";
-import { type ExportConfig, makeExportConfig } from "./export-config.ts";
+import { type ExportConfig, makeExportConfig, readRedactionFilters } from "./export-config.ts";
 import { PROCESS_LABELS } from "./metrics/series.ts";
 import type { OptionName } from "./options.ts";
+import type { RedactionFilter } from "./process/redaction.ts";
 import { type Environment, type SettingSources, Settings, UsageError } from "./settings.ts";
 
 /** Everything that the agent can be told. */
@@ -13,6 +14,8 @@ export interface Config {
   policyFiles: string[];
   policyDir?: string;
   export: ExportConfig;
+  /** What is hidden in arguments of processes, wherever they are shown. */
+  redaction: readonly RedactionFilter[];
   clusterName?: string;
   enableNodeLabels: boolean;
   /** Absent: no server. */
@@ -97,6 +100,7 @@ function makeConfig(settings: Settings, env: Environment, hostname: string): Con
     policyFiles: settings.list("tracing-policy") ?? [],
     ...(policyDir !== undefined && { policyDir }),
     export: makeExportConfig(settings),
+    redaction: readRedactionFilters(settings),
     ...(clusterName !== undefined && { clusterName }),
     enableNodeLabels: isOn("enable-node-labels"),
     ...(metricsServer !== undefined && {

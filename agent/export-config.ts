@@ -3,8 +3,9 @@ import type { Rotation } from "./events/export/rotation.ts";
 import { compileFilters } from "./events/filters/compile.ts";
 import { compileFieldFilters, type FieldFilter } from "./events/filters/fields.ts";
 import { type Filter, FilterError } from "./events/filters/filter.ts";
-import { parseFieldFilter, parseFilter } from "./events/filters/json.ts";
+import { parseFieldFilter, parseFilter, parseRedactionFilter } from "./events/filters/json.ts";
 import type { OptionName } from "./options.ts";
+import { compileRedaction, RedactionError, type RedactionFilter } from "./process/redaction.ts";
 import { type Settings, UsageError } from "./settings.ts";
 
 /** What is exported and where to. */
@@ -82,12 +83,19 @@ function readFieldFilters(settings: Settings): FieldFilter[] {
   return filters;
 }
 
+/** Throws UsageError. */
+export function readRedactionFilters(settings: Settings): RedactionFilter[] {
+  const filters = parseLines(settings, "redaction-filters", parseRedactionFilter);
+  check(settings, "redaction-filters", () => compileRedaction(filters));
+  return filters;
+}
+
 /** The place in a FilterError is one in a list; in a setting it is a line. */
 function check(settings: Settings, name: OptionName, compile: () => void): void {
   try {
     compile();
   } catch (error) {
-    if (!(error instanceof FilterError)) throw error;
+    if (!(error instanceof FilterError || error instanceof RedactionError)) throw error;
     const text = error.message.replace(/^\w+\[(\d+)\]\.?/, (_, index) => `filter ${Number(index) + 1}: `);
     throw new UsageError(`${settings.origin(name)}: ${text}`);
   }

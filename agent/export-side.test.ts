@@ -4,6 +4,7 @@ import type { NodeFields } from "./events/node-fields.ts";
 import { MemorySink, makeHit, makeHookDef, setupShell } from "./events/testing/pipeline.ts";
 import type { ExportConfig } from "./export-config.ts";
 import { ExportSide } from "./export-side.ts";
+import { compileRedaction, type Redact } from "./process/redaction.ts";
 import { credSlot, makeBatch, makeExec, makeExit } from "./records/testing/records.ts";
 
 const CONFIG: ExportConfig = {
@@ -19,20 +20,21 @@ const exit = makeExit({ pid: 11, seq: 1, ktimeNs: 50_000_000n, code: 0 });
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
 afterEach(() => void vi.useRealTimers());
 
-async function setup(config: Partial<ExportConfig> = {}, node: NodeFields = {}) {
-  const { pipeline, wallClock } = setupShell(makeHookDef());
+async function setup(config: Partial<ExportConfig> = {}, node: NodeFields = {}, redact?: Redact) {
+  const { pipeline, wallClock } = setupShell(makeHookDef(), { cache: { redact } });
   const sink = new MemorySink();
   const registry = new Registry();
   const encoding = { nodeName: "node-1", clock: wallClock, node };
   const exported = new ExportSide({ sink, encoding, registry, pipeline });
   await exported.apply({ ...CONFIG, ...config });
   const lines = () => sink.takeLines().map((line) => JSON.parse(line));
-  /** The export's lines of an execution, a hit of the shell's hook and an exit. */
-  const run = () => {
-    pipeline.handleBatch(makeBatch(exec, makeHit([credSlot({ uid: 7 })]), exit));
+  const runs = (...records: Parameters<typeof makeBatch>) => {
+    pipeline.handleBatch(makeBatch(...records));
     return lines();
   };
-  return { exported, run, lines, registry };
+  /** The export's lines of an execution, a hit of the shell's hook and an exit. */
+  const run = () => runs(exec, makeHit([credSlot({ uid: 7 })]), exit);
+  return { exported, run, runs, lines, registry };
 }
 
 const typesOf = (lines: object[]) => lines.map((line) => Object.keys(line)[0]);
@@ -139,3 +141,28 @@ test("events show the cluster, and the labels that the node has now", async () =
   node.labels = {};
   expect(run()[0]).not.toHaveProperty("node_labels");
 });
+
+test("arguments are hidden in every event of the process, and from filters", async () => {
+  const redact = compileRedaction([{ redact: ["--password (\\w+)"] }]);
+  const { exported, runs } = await setup({}, {}, redact);
+  const mysql = makeExec({
+    pid: 12,
+    seq: 1,
+    ktimeNs: 41_000_000n,
+    filename: "/bin/mysql",
+    parentPid: 10,
+    argv: ["mysql", "--password", "secret"],
+  });
+  const end = makeExit({ pid: 12, seq: 1, ktimeNs: 51_000_000n, code: 0 });
+  const lines = runs(mysql, end);
+  expect(lines.map((line) => Object.values<ProcessEvent>(line)[0]?.process.arguments)).toEqual([
+    "--password *****",
+    "--password *****",
+  ]);
+  await exported.apply({ ...CONFIG, allow: [{ arguments_regex: ["secret"] }] });
+  expect(runs(mysql)).toEqual([]);
+});
+
+interface ProcessEvent {
+  process: { arguments: string };
+}

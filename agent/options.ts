@@ -69,6 +69,11 @@ export const OPTIONS = {
     value: "FILTERS",
     help: "Include or exclude fields of exported events, one JSON object per line.",
   },
+  "redaction-filters": {
+    type: "string",
+    value: "FILTERS",
+    help: "Hide what groups of patterns match in arguments of processes, in all events, one JSON object per line.",
+  },
   "export-rate-limit": {
     type: "string",
     reload: true,

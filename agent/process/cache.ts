@@ -7,6 +7,7 @@ import { adopt, type ForkIdentity, processOf, type RecordIdentity, sameProcess, 
 import { type Image, SEQ_UNKNOWN } from "./image.ts";
 import { ImageMaker, type ProcLookup } from "./image-maker.ts";
 import { ImageTable } from "./image-table.ts";
+import type { Redact } from "./redaction.ts";
 import type { ScannedProcess } from "./scan.ts";
 
 /** What the cache needs. */
@@ -20,6 +21,8 @@ export interface ProcessCacheOptions {
   graceMs?: number;
   keepCredentials?: boolean;
   keepNamespaces?: boolean;
+  /** Default: arguments are shown as they are. */
+  redact?: Redact | undefined;
 }
 
 /** What went wrong or was dropped, since the start. */

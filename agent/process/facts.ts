@@ -29,6 +29,7 @@ import {
   FLAG_TRUNCATED_ARGS,
 } from "./flags.ts";
 import type { Image, ProcessFacts } from "./image.ts";
+import type { Redact } from "./redaction.ts";
 import type { ScannedProcess } from "./scan.ts";
 
 const AUID_UNSET = 4_294_967_295;
@@ -52,6 +53,7 @@ export function execFacts(
     keepCredentials?: boolean;
     keepNamespaces?: boolean;
     securityLabel?: string | undefined;
+    redact?: Redact | undefined;
   },
 ): ProcessFacts {
   const credentialsRead = (record.flags & RECORD_CRED_FAILED) === 0;
@@ -59,13 +61,15 @@ export function execFacts(
   const inInitTree = options.inInitTree || isNamespaceInit(record.nspid, record.pid);
   const container = parseContainerRef(record.cgroup);
   const privilegesKnown = (record.privileges & EXEC_PRIVILEGES_KNOWN) !== 0;
+  const binary = absoluteBinary(record.filename === "" ? record.exe : record.filename, record.cwd);
+  const text = joinArguments(record.argv);
   return {
     ...(credentialsRead && { uid: record.credentials.euid }),
     auid: record.auid,
     cwd: record.cwd,
-    binary: absoluteBinary(record.filename === "" ? record.exe : record.filename, record.cwd),
+    binary,
     argv0: record.argv[0] ?? "",
-    arguments: joinArguments(record.argv),
+    arguments: options.redact ? options.redact(binary, text) : text,
     flags: execFlags(record.flags, options.clone, inInitTree),
     nspid: record.nspid,
     inInitTree,

@@ -20,6 +20,7 @@ import {
   parseStat,
   parseStatus,
 } from "./proc-files.ts";
+import type { Redact } from "./redaction.ts";
 
 /** A process as /proc shows it. */
 export interface ScannedProcess {
@@ -37,6 +38,8 @@ export interface ScanOptions {
   credentials?: boolean;
   namespaces?: boolean;
   securityLabels?: boolean;
+  /** Default: arguments are shown as they are. */
+  redact?: Redact | undefined;
 }
 
 const AUID_UNSET = 4_294_967_295;
@@ -112,13 +115,15 @@ export class ProcScanner {
     const uid = status.get("Uid")?.split("\t")[1];
     const container = parseContainerRef(parseCgroup(this.#text(pid, "cgroup") ?? ""));
     const securityLabel = this.securityLabel(pid);
+    const binary = exe !== "" ? exe : stat.kernelThread || argv[0] === undefined ? `[${stat.comm}]` : argv[0];
+    const text = joinArguments(argv);
     return {
       ...(uid !== undefined && { uid: Number(uid) }),
       auid: Number(this.#text(pid, "loginuid")?.trim() || AUID_UNSET),
       cwd: cwd ?? "",
-      binary: exe !== "" ? exe : stat.kernelThread || argv[0] === undefined ? `[${stat.comm}]` : argv[0],
+      binary,
       argv0: argv[0] ?? "",
-      arguments: joinArguments(argv),
+      arguments: this.#options.redact?.(binary, text) ?? text,
       flags: FLAG_PROCFS | cwdFlags,
       nspid,
       inInitTree: nspid === 1 && pid !== 1,

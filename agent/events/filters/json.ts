@@ -1,6 +1,7 @@
 /** Filters as people write them, in the JSON form of protobuf: checked, and with the names of the .proto. */
 import { fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
 import { messageType, registry } from "../../../proto/descriptors.ts";
+import type { RedactionFilter } from "../../process/redaction.ts";
 import { type FieldFilter, protoNames } from "./fields.ts";
 import type { Filter } from "./filter.ts";
 
@@ -12,6 +13,11 @@ export function parseFilter(text: string): Filter {
 /** Throws an error that names the field; whether paths lead to fields is not checked. */
 export function parseFieldFilter(text: string): FieldFilter {
   return protoNames(parseMessage("tetragon.FieldFilter", camelPaths(JSON.parse(text))) as FieldFilter);
+}
+
+/** Throws an error that names the field. */
+export function parseRedactionFilter(text: string): RedactionFilter {
+  return parseMessage("tetragon.RedactionFilter", JSON.parse(text)) as RedactionFilter;
 }
 
 function parseMessage(type: string, json: JsonValue): JsonValue {
