@@ -279,6 +279,10 @@ const refused: Record<string, Given & { says: RegExp }> = {
     says: /^\/etc\/trigon\/kubernetes: "yes" is neither true nor false/,
   },
   "a directory that cannot be read": { argv: ["--config-dir", "/x"], says: /^--config-dir: ENOENT: \/x/ },
+  "a directory from a variable that cannot be read": {
+    env: { TRIGON_CONFIG_DIR: "/x" },
+    says: /^TRIGON_CONFIG_DIR: ENOENT: \/x/,
+  },
   "a filter that is not JSON": {
     argv: ["--export-allowlist", '{"pid":[1]}\n{pid}'],
     says: /^--export-allowlist: line 2: .*JSON/,

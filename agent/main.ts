@@ -117,7 +117,9 @@ function openSink({ filename, mode, rotation }: ExportConfig, logger: Logger): E
 /** One signal after the other. Settings that cannot be used change nothing. */
 function reloadOnSignal(deps: AgentDeps & { files: FileSource }, settings: Settings): void {
   const { sink, files, logger } = deps;
-  let apply: (config: Config) => Promise<void> = async () => {};
+  let apply = async (_: Config): Promise<void> => {
+    throw new Error("the agent is still starting");
+  };
   deps.onReload = (listener) => (apply = listener);
   let current = settings;
   let reloading = Promise.resolve();

@@ -33,8 +33,8 @@ export class Settings {
   constructor({ argv, env, readDirectory }: SettingSources) {
     const flags = flagSettings(argv);
     const variables = environmentSettings(env);
-    const directory = flags.get("config-dir")?.value || variables.get("config-dir")?.value;
-    const files = directory ? this.#fileSettings(String(directory), readDirectory) : [];
+    const directory = flags.get("config-dir") ?? variables.get("config-dir");
+    const files = directory?.value ? this.#fileSettings(directory, readDirectory) : [];
     for (const [name, setting] of [...files, ...variables, ...flags]) this.#settings.set(name, setting);
   }
 
@@ -67,9 +67,9 @@ export class Settings {
     return this.#settings.get(name)?.origin ?? `--${name}`;
   }
 
-  #fileSettings(directory: string, read: SettingSources["readDirectory"]): [string, Setting][] {
+  #fileSettings(directory: Setting, read: SettingSources["readDirectory"]): [string, Setting][] {
     return [...readDirectoryOrFail(directory, read)].flatMap(([name, content]): [string, Setting][] => {
-      const origin = `${directory}/${name}`;
+      const origin = `${directory.value}/${name}`;
       const text = content.trim();
       if (!isSetting(name)) this.warnings.push(`${origin}: there is no such setting`);
       else if (text !== "") return [[name, { value: parseValue(OPTIONS[name], origin, text), origin }]];
@@ -89,11 +89,11 @@ function settingNames(): string[] {
   return Object.keys(OPTIONS).filter(isSetting);
 }
 
-function readDirectoryOrFail(directory: string, read: SettingSources["readDirectory"]) {
+function readDirectoryOrFail({ value, origin }: Setting, read: SettingSources["readDirectory"]) {
   try {
-    return read(directory);
+    return read(String(value));
   } catch (error) {
-    throw new UsageError(`--config-dir: ${(error as Error).message}`);
+    throw new UsageError(`${origin}: ${(error as Error).message}`);
   }
 }
 
