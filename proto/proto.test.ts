@@ -189,5 +189,5 @@ test("services have every call of Tetragon's API", () => {
     ],
   ].map((call) => `tetragon.FineGuidanceSensors/${call}`);
   const log = ["SetEventLogParams", "GetEventLogParams"].map((call) => `tetragon.EventLogService/${call}`);
-  expect(calls.sort()).toEqual([...sensors, ...log].sort());
+  expect(calls.filter((call) => call.startsWith("tetragon.")).sort()).toEqual([...sensors, ...log].sort());
 });

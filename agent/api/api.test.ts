@@ -106,6 +106,14 @@ describe("events", () => {
   });
 });
 
+describe("the health check of gRPC", () => {
+  test("follows the checks of the agent", async () => {
+    const health = (service: string) => client.call("Check", { service }, "grpc.health.v1.Health");
+    expect(await health("liveness")).toMatchObject({ status: 1 });
+    expect(await health("nobody")).toMatchObject({ code: status.NOT_FOUND });
+  });
+});
+
 describe("policies", () => {
   test("are added, listed, configured and deleted", async () => {
     expect(await client.call("AddTracingPolicy", { yaml: POLICY })).not.toHaveProperty("code");

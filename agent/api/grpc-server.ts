@@ -2,7 +2,7 @@
 import type { Duplex } from "node:stream";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
-import { HealthImplementation, service as healthService } from "grpc-health-check";
+import { HealthImplementation } from "grpc-health-check";
 import { fileDescriptors } from "../../proto/descriptors.ts";
 import { ProtobufEncoder, type ProtobufOptions } from "../events/protobuf/encoder.ts";
 import { type AgentCallsDeps, agentCalls, problems } from "./agent-calls.ts";
@@ -73,10 +73,9 @@ function addHealth(server: Server, agent: AgentCallsDeps): () => void {
   return () => clearInterval(timer);
 }
 
-/** Shows our services and that of the health check; the library reads nothing but the files. */
+/** Shows all services of proto/, that of the health check among them; the library reads nothing but the files. */
 function addReflection(server: Server): void {
   type Package = ConstructorParameters<typeof ReflectionService>[0];
-  const tetragon = { fileDescriptorProtos: fileDescriptors } as unknown as Package[string];
-  const { requestType: health } = healthService.Check as unknown as { requestType: Package[string] };
-  new ReflectionService({ tetragon, health }).addToServer(server);
+  const files = { fileDescriptorProtos: fileDescriptors } as unknown as Package[string];
+  new ReflectionService({ files }).addToServer(server);
 }
