@@ -135,7 +135,7 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
   checks.ready.policies = () => loop.problem;
   if (cluster) checks.ready.watches = () => cluster.lastingProblem(performance.now());
   const { version } = deps;
-  await api.serve({ ...events, version, engine, reconciler, readCounts, loop, checks }, running);
+  await api.serve({ ...events, version, engine, reconciler, readCounts, loop, checks, sink }, running);
 
   await loop.initialSetTried;
   if (!cluster) refuseFailedPolicies(reconciler, deps.files);

@@ -5,6 +5,8 @@ import type { Logger } from "../lib/logger.ts";
 import type { ServicesDeps } from "./api/grpc-server.ts";
 import { startApi } from "./api/start.ts";
 import type { Config } from "./config.ts";
+import { FileSink } from "./events/export/file.ts";
+import type { EventSink } from "./events/export/sink.ts";
 import type { EventPipeline } from "./events/pipeline.ts";
 import type { ProtobufOptions } from "./events/protobuf/encoder.ts";
 import type { HookEngine } from "./hooks/engine.ts";
@@ -29,6 +31,7 @@ export interface ApiParts {
   readCounts: () => HookCounts[];
   loop: PolicyLoop;
   checks: HealthChecks;
+  sink: EventSink;
 }
 
 /** Policies and overrides of clients, which exist before anything runs, and later the server. */
@@ -74,7 +77,7 @@ export class ApiSide {
   }
 
   #services(parts: ApiParts): ServicesDeps {
-    const { version, engine, pipeline, processes, encoding, checks } = parts;
+    const { version, engine, pipeline, processes, encoding, checks, sink } = parts;
     return {
       agent: {
         version,
@@ -91,7 +94,7 @@ export class ApiSide {
         sources: this.#sources,
         running: this.#running(parts),
       },
-      eventLog: {},
+      eventLog: sink instanceof FileSink ? sink : undefined,
       events: {
         addOutput: (output) => pipeline.addOutput(output),
         removeOutput: (output) => pipeline.removeOutput(output),

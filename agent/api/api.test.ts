@@ -255,6 +255,26 @@ describe("the agent", () => {
     },
   );
 
+  test("shows and changes the rotation of its event log", async () => {
+    const rotation = { maxBytes: 10 << 20, intervalMs: 90_000, maxBackups: 5, compress: true };
+    const eventLog = { rotation, changeRotation: (change: object) => void Object.assign(rotation, change) };
+    const other = await makeApi({ eventLog });
+    const to = new TestClient(other.socket);
+    const log = (method: string, request = {}) => to.call(method, request, "tetragon.EventLogService");
+    expect(await log("GetEventLogParams")).toMatchObject({
+      maxSize: 10,
+      rotationInterval: "90s",
+      maxBackups: 5,
+    });
+    await log("SetEventLogParams", { rotation_interval: "1h30m", max_size: 20 });
+    expect(rotation).toEqual({ maxBytes: 20 << 20, intervalMs: 5_400_000, maxBackups: 5, compress: true });
+    const refused = await log("SetEventLogParams", { rotation_interval: "soon" });
+    expect(refused).toMatchObject({ code: status.INVALID_ARGUMENT });
+    expect(refused.details).toBe('rotation_interval: "soon" is no duration, for example 1h30m');
+    to.close();
+    await other.close();
+  });
+
   test("has no event log to rotate", async () => {
     const error = await client.call("GetEventLogParams", {}, "tetragon.EventLogService");
     expect(error).toMatchObject({ code: status.FAILED_PRECONDITION });

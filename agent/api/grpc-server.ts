@@ -6,7 +6,7 @@ import { HealthImplementation } from "grpc-health-check";
 import { fileDescriptors } from "../../proto/descriptors.ts";
 import { ProtobufEncoder, type ProtobufOptions } from "../events/protobuf/encoder.ts";
 import { type AgentCallsDeps, agentCalls, problems } from "./agent-calls.ts";
-import { type EventLogDeps, eventLogCalls } from "./event-log.ts";
+import { type EventLog, eventLogCalls } from "./event-log.ts";
 import { EventStreams, type GetEventsDeps } from "./get-events.ts";
 import { PolicyApi, type PolicyApiDeps } from "./policies.ts";
 import { defineService, unary } from "./service.ts";
@@ -15,7 +15,8 @@ import { defineService, unary } from "./service.ts";
 export interface ServicesDeps {
   agent: AgentCallsDeps;
   policies: PolicyApiDeps;
-  eventLog: EventLogDeps;
+  /** Undefined: events are not exported to a file. */
+  eventLog: EventLog | undefined;
   events: Omit<GetEventsDeps, "encoder" | "disconnect">;
   encoding: ProtobufOptions;
 }

@@ -17,6 +17,7 @@ import { PolicyOverrides, withOverrides } from "../../policies/overrides.ts";
 import type { Reconciler } from "../../policies/reconcile.ts";
 import { ApiSource } from "../../policies/sources/api.ts";
 import type { DesiredPolicy, SpecSource } from "../../policies/sources/source.ts";
+import type { EventLog } from "../event-log.ts";
 import type { StreamLimits } from "../event-stream.ts";
 import type { RunningPolicies } from "../policies.ts";
 import { defineService } from "../service.ts";
@@ -61,6 +62,7 @@ export async function makeApi(
     others?: SpecSource[];
     directory?: string;
     keepsDirectory?: boolean;
+    eventLog?: EventLog;
     limits?: StreamLimits;
   } = {},
 ) {
@@ -115,7 +117,7 @@ export async function makeApi(
           },
         },
       },
-      eventLog: {},
+      eventLog: options.eventLog,
       events: {
         addOutput: (output) => shell.pipeline.addOutput(output),
         removeOutput: (output) => shell.pipeline.removeOutput(output),

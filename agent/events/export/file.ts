@@ -27,10 +27,12 @@ export interface FileSinkOptions extends WriteQueueOptions {
  */
 export class FileSink extends WriteQueue {
   readonly #target: FileTarget;
+  readonly #rotation: Rotation | undefined;
 
   /** Throws when the file cannot be opened for appending. */
   constructor(path: string, options: FileSinkOptions) {
-    const { rotation, now, mode = MODE } = options;
+    const { now, mode = MODE } = options;
+    const rotation = options.rotation && { ...options.rotation };
     let say = options.say;
     const onError = (error: Error) => {
       this.stats.rotationErrors++;
@@ -41,6 +43,17 @@ export class FileSink extends WriteQueue {
     const target = new FileTarget(path, { now, mode, rotator });
     super(target, { ...options, ...(rotation?.maxBytes && { maxWriteBytes: rotation.maxBytes }) });
     this.#target = target;
+    this.#rotation = rotation;
+  }
+
+  /** When the file is rotated; undefined: never. */
+  get rotation(): Readonly<Rotation> | undefined {
+    return this.#rotation;
+  }
+
+  /** Holds from the next write on; without effect on a file that is not rotated. */
+  changeRotation(change: Partial<Rotation>): void {
+    if (this.#rotation) Object.assign(this.#rotation, change);
   }
 
   /** Opens the path again before the next write: what a log rotator asks for. */
