@@ -54,6 +54,7 @@ async function makeProgram(version: string, streams: LiveStreams, done: Done): P
   addEvents(program, shared);
   addPolicies(program, shared);
   addValidate(program, shared);
+  addExplain(program, shared);
   const { default: addCompletion } = await import("@bomb.sh/tab/commander");
   addCompletion(program, { completionCommandName: "completion" });
   example(
@@ -313,4 +314,21 @@ function addValidate(program: Command, { streams, done }: Shared): void {
       done(await validate(paths, options, streams));
     });
   example(command, "trigon validate policies/ -o github");
+}
+
+function addExplain(program: Command, { streams, done }: Shared): void {
+  const command = program
+    .command("explain")
+    .description("What a policy attaches, filters in the kernel and posts, and what that costs.")
+    .argument("<file>", "a policy, or - for the standard input")
+    .option("--events <file>", "exported events: how many of them each selector would have posted")
+    .addHelpText(
+      "after",
+      "\nAn export has only what the policies of that time posted: calls that they filtered are not in it.",
+    )
+    .action(async (file: string, { events }: { events?: string }) => {
+      const { explain } = await import("./explain/explain.ts");
+      done(await explain(file, events, streams));
+    });
+  example(command, "trigon explain policy.yaml --events events.json");
 }
