@@ -1,5 +1,6 @@
 /** The commands of `trigon` with their options; what a command does is loaded when it is run. */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { DEFAULT_NAMESPACE } from "../crds/names.ts";
 import { FORMATS } from "./findings.ts";
 import { EXIT, type LiveStreams, UsageError } from "./streams.ts";
 
@@ -53,6 +54,7 @@ async function makeProgram(version: string, streams: LiveStreams, done: Done): P
   const shared = { streams, done };
   addEvents(program, shared);
   addPolicies(program, shared);
+  addStatus(program, shared, version);
   addValidate(program, shared);
   addExplain(program, shared);
   const { default: addCompletion } = await import("@bomb.sh/tab/commander");
@@ -277,6 +279,35 @@ async function withAgent(
   } finally {
     client.close();
   }
+}
+
+function addStatus(program: Command, { streams, done }: Shared, version: string): void {
+  const command = program
+    .command("status")
+    .description("Policies and nodes of the cluster: what runs, what fails and why, losses, versions.")
+    .addOption(
+      new Option("-o, --output <format>", "form of the answer").choices(["text", "json"]).default("text"),
+    )
+    .addOption(new Option("--kubeconfig <file>", "how to reach the API server").env("KUBECONFIG"))
+    .option("-n, --namespace <name>", "namespace of the agents", DEFAULT_NAMESPACE)
+    .option("--wait <duration>", "wait so long until every policy is ready", seconds)
+    .addHelpText(
+      "after",
+      "\nExit status: 0 every policy is ready and there is an agent, 1 not so, 2 usage error.",
+    )
+    .action(async ({ kubeconfig, ...options }) => {
+      const [{ connectToCluster }, { status }] = await Promise.all([
+        import("./cluster.ts"),
+        import("./status/status.ts"),
+      ]);
+      const client = await connectToCluster(kubeconfig, version);
+      try {
+        done(await status(client, options, streams));
+      } finally {
+        client.transport.close();
+      }
+    });
+  example(command, "trigon status --wait 2m && echo ready");
 }
 
 const VALIDATE = `
