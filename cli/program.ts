@@ -61,7 +61,8 @@ async function makeProgram(version: string, streams: LiveStreams, done: Done): P
   addCompletion(program, { completionCommandName: "completion" });
   example(
     program.commands.find((command) => command.name() === "completion"),
-    "source <(trigon completion bash)",
+    "source <(trigon completion bash)     # with the package bash-completion",
+    "trigon completion fish | source",
   );
   return program;
 }

@@ -1,6 +1,7 @@
 /**
- * What attaching and posting cost, in instructions per call: counted on kernel 6.1 in a guest whose clock counts them
- * (`npm run bench -- hooks`), medians, repeatable to a percent. What is absent has not been measured.
+ * What attaching and posting cost, in instructions per call on kernel 6.1, in a guest whose clock counts them: medians,
+ * repeatable to a percent. Figures of fentry, of a filter and of events are from `npm run bench -- hook-cost`; those of
+ * empty programs that are attached otherwise were counted in the same way, once. What is absent has not been measured.
  */
 import type { FilterDef, HookDef } from "../../crds/hook-spec.ts";
 

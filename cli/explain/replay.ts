@@ -8,6 +8,8 @@ import type {
   SelectorDef,
 } from "../../crds/hook-spec.ts";
 
+import { isLike } from "../../policy/warnings/contradictions.ts";
+
 /** A hook's event as the JSON export has it. */
 export interface HookEvent {
   function_name?: string;
@@ -143,24 +145,9 @@ function binaryVerdict(event: HookEvent, filter: Filter<"binary">): Verdict {
   const binary = (filter.of === "parent" ? event.parent : event.process)?.binary;
   if (binary === undefined) return unknown("the event has no such process");
   return not(
-    filter.values.some((value) => compare(binary, value, filter.compare)),
+    filter.values.some((value) => isLike(binary, filter.compare, value)),
     filter.negate,
   );
-}
-
-function compare(text: string, value: string, how: string): boolean {
-  switch (how) {
-    case "equal":
-      return text === value;
-    case "prefix":
-      return text.startsWith(value);
-    case "postfix":
-      return text.endsWith(value);
-    case "substring":
-      return text.includes(value);
-    default:
-      return text.toLowerCase().includes(value.toLowerCase());
-  }
 }
 
 function credChangeVerdict({ credential_change: changes }: HookEvent, filter: Filter<"credChange">): Verdict {
@@ -257,7 +244,7 @@ function textVerdict(value: unknown, filter: Extract<Filter<"arg">, { compare: "
   const text = typeof value === "string" ? value : (value as { path?: string }).path;
   if (text === undefined) return unknown("the event does not show the argument as a string");
   return not(
-    filter.values.some((wanted) => compare(text, wanted, filter.how)),
+    filter.values.some((wanted) => isLike(text, filter.how, wanted)),
     filter.negate,
   );
 }

@@ -142,7 +142,8 @@ function passes(text: string, { how, negate, values }: TextFilter): boolean {
   return values.some((value) => isLike(text, how, value)) !== negate;
 }
 
-function isLike(text: string, how: TextFilter["how"], value: string): boolean {
+/** Whether a string is like a value of a filter; values that are compared without regard to case are in lower case. */
+export function isLike(text: string, how: TextFilter["how"], value: string): boolean {
   switch (how) {
     case "equal":
       return text === value;
