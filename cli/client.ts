@@ -6,16 +6,17 @@ import { registry, serviceType } from "../proto/descriptors.ts";
 const SERVICE = "tetragon.FineGuidanceSensors";
 const MAX_ANSWER_BYTES = 10 << 20;
 
-/** A call that failed; the message is what the agent answered, or how to reach it. */
+/** A call that failed; the message is what the agent answered, or how it was to be reached. */
 export class CallFailure extends Error {
   override readonly name = "CallFailure";
-  /** True: there was no agent to answer. */
-  readonly isUnreachable: boolean;
+  /** True: there is no agent, it starts or it ends; later there may be one. */
+  readonly isTemporary: boolean;
 
   constructor(address: string, { code, details }: ServiceError) {
-    const isUnreachable = code === status.UNAVAILABLE && !details.startsWith("the agent");
-    super(isUnreachable ? `no agent answers at ${address}: ${reasonOf(details)}` : details);
-    this.isUnreachable = isUnreachable;
+    const isTemporary = code === status.UNAVAILABLE;
+    const isAnswer = !isTemporary || details.startsWith("the agent");
+    super(isAnswer ? details : `no agent answers at ${address}: ${reasonOf(details)}`);
+    this.isTemporary = isTemporary;
   }
 }
 

@@ -200,6 +200,33 @@ describe("an agent", () => {
     expect(JSON.parse(line).process_kprobe).toEqual({ process: { binary: "/bin/sh" }, policy_name: "creds" });
   });
 
+  test("that starts again is connected to again where that is wanted", async () => {
+    const first = await makeApi({ keepsDirectory: true });
+    const streams = new TestStreams().endAfter(2);
+    const flags = ["--server-address", `unix://${first.socket}`, "--reconnect", "--reconnect-wait", "10ms"];
+    const done = run(["events", ...flags], streams);
+    const hit = async (one: TestApi, lines: number) => {
+      await vi.waitFor(() => expect(one.counts.open).toBe(1), 10_000);
+      one.pipeline.handleBatch(makeBatch(makeHit([credSlot({ uid: 7 })])));
+      await vi.waitFor(() => expect(streams.lines).toHaveLength(lines), 10_000);
+    };
+    await hit(first, 1);
+    await first.close();
+    const second = await makeApi({ directory: first.directory });
+    await hit(second, 2);
+    expect((await done).status).toBe(0);
+    expect(streams.errors[0]).toBe("trigon: the agent stops");
+    await second.close();
+  });
+
+  test("that stops ends the command with the reason", async () => {
+    const one = await makeApi();
+    const done = run(["events", "--server-address", `unix://${one.socket}`]);
+    await vi.waitFor(() => expect(one.counts.open).toBe(1), 10_000);
+    await one.close();
+    expect(await done).toMatchObject({ status: 1, errors: ["trigon: the agent stops"] });
+  });
+
   test("says what is wrong with a filter", async () => {
     const { errors, status } = await run(["events", ...address, "--cel-expression", "1 +"]);
     expect(errors[0]).toContain("allow_list[0].cel_expression[0]");

@@ -54,7 +54,7 @@ async function showLive(options: EventsOptions, streams: LiveStreams, show: Show
       for await (const event of client.events(request, streams.signal)) await print(show(event), streams);
       if (!options.reconnect || streams.signal.aborted) return;
     } catch (error) {
-      if (!options.reconnect || !(error instanceof CallFailure && error.isUnreachable)) throw error;
+      if (!options.reconnect || !(error instanceof CallFailure && error.isTemporary)) throw error;
       streams.err(`trigon: ${error.message}`);
     } finally {
       client.close();
