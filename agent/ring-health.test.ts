@@ -32,7 +32,7 @@ test("a quiet node after a busy time is healthy", () => {
   expect(after(3600, { posted: 5, read: 800 })).toBeUndefined();
 });
 
-test("records that nobody reads are not", () => {
+test("records that stay in the ring are a problem", () => {
   after(10, { posted: 5, read: 800 });
   expect(after(20, { posted: 6, read: 800 })).toBeUndefined();
   expect(after(20, { posted: 7, read: 800 })).toMatch(/^nothing read from the ring buffer for \d\d s$/);

@@ -31,7 +31,7 @@ const cases: Record<string, { path: string; problem?: string; status: number; bo
     status: 200,
     body: /trigon_build_info\{.*version="1.2.3".*\} 1/,
   },
-  "another path is 404 and says what there is": { path: "/", status: 404, body: /\/metrics/ },
+  "another path is 404 and lists the paths": { path: "/", status: 404, body: /\/metrics/ },
 };
 test.each(Object.entries(cases))("%s", async (_name, { path, problem, status, body }) => {
   const response = await get(path, problem);

@@ -23,13 +23,13 @@ const bodies: Record<string, { text: string; want: object }> = {
     text: "<h1>Bad Gateway</h1>\n",
     want: { message: "<h1>Bad Gateway</h1>" },
   },
-  "nothing says nothing": { text: "", want: {} },
+  "an empty body has no message": { text: "", want: {} },
 };
 test.each(Object.entries(bodies))("%s", (_name, { text, want }) => {
   expect(parseStatus(text)).toEqual(want);
 });
 
-test("the message names the step, what the server said, the status and the reason", () => {
+test("the message names the step, the server's message, the status and the reason", () => {
   const error = new KubeError("GET /api/v1/pods", 403, { message: "pods is forbidden", reason: "Forbidden" });
   expect(error.message).toBe("GET /api/v1/pods: pods is forbidden (403 Forbidden)");
 });

@@ -125,7 +125,7 @@ test("Retry-After of flow control is kept", async () => {
   });
 });
 
-test("a server that does not answer is given up in time, and the error says what was asked", async () => {
+test("a request without a response times out, and the error names the request", async () => {
   answer = () => undefined;
   await expect(client.get(CONFIG_MAPS, object.metadata)).rejects.toThrow(
     "GET /api/v1/namespaces/n/configmaps/a",

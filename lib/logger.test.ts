@@ -22,7 +22,7 @@ test.each(Object.entries(lines))("prints %s", (_name, { entry, want }) => {
   expect(formatText(entry)).toBe(want);
 });
 
-test("an error is told with all its causes", () => {
+test("an error is logged with all its causes", () => {
   const error = new Error("attach fentry commit_creds", { cause: new Error("EPERM") });
   expect(errorText(error)).toBe("attach fentry commit_creds: EPERM");
 });

@@ -106,7 +106,7 @@ const cases: Record<string, { lists: Script[]; watches: Script[]; want: string[]
     want: ["sync", "add a@8"],
     watchFrom: ["7", "7"],
   },
-  "after an expired event the new list says what is different, deletions included": {
+  "after an expired event the new list is compared with the store, deletions included": {
     lists: [
       page([makeObject("a", "1"), makeObject("b", "2"), makeObject("c", "3")], "7"),
       page([makeObject("a", "1"), makeObject("b", "9")], "20"),
@@ -209,7 +209,7 @@ test("a quiet watch without bookmarks is left alone: some servers send none befo
   expect(server.watches).toHaveLength(1);
 });
 
-test("stop closes the connection and nothing is told any more", async () => {
+test("stop closes the connection, and no handler is called any more", async () => {
   await start({ lists: [page([], "7")], watches: [events([], "silence")] });
   await until(() => expect(server.open()).toBe(1));
   await watch.stop();
@@ -242,7 +242,7 @@ test("a server that comes back and has no history is listed at once, however lon
   await until(() => expect(seen).toEqual(["sync", "add a@9"]));
 });
 
-test("says what is wrong until it works", async () => {
+test("has a problem until it works", async () => {
   await start(
     { lists: [refuse(403, "Forbidden"), page([], "7")], watches: [events([], "silence")] },
     { backoff: { initialMs: 100, maxMs: 100 } },
@@ -252,7 +252,7 @@ test("says what is wrong until it works", async () => {
   await until(() => expect(watch.problem).toBeUndefined());
 });
 
-test("a handler that throws costs nobody else an event", async () => {
+test("a handler that throws does not keep others from their events", async () => {
   await start({ lists: [page([makeObject("a", "1"), makeObject("b", "2")], "7")], watches: [] }, {}, () => {
     throw new Error("bug");
   });

@@ -70,7 +70,7 @@ describeBpf("what the addon takes it gives back", () => {
     expect(process.memoryUsage.rss() - before.rss).toBeLessThan(24 << 20);
   }, 60_000);
 
-  test("handles that nobody holds are closed by the collector", async () => {
+  test("unreferenced handles are closed by the garbage collector", async () => {
     const before = openFiles();
     for (let i = 0; i < 100; i++) makeMap();
     loadHooks();
@@ -122,7 +122,7 @@ describeBpf("a process with an open ring reader", () => {
     expect(await runScript(script)).toEqual({ status: 0, stdout: "true", stderr: "" });
   });
 
-  test("dies of an exception of onBatch that nobody handles, with its own stack", async () => {
+  test("dies of an uncaught exception of onBatch, with its own stack", async () => {
     const script = `
       bpf.readRing(events, { pollMs: 1, onBatch: () => { throw new Error("from onBatch"); } });
       setInterval(() => process.getuid(), 5);`;
@@ -146,7 +146,7 @@ describeBpf("a process with an open ring reader", () => {
     expect(await runScript(script)).toEqual({ status: 0, stdout: "1", stderr: "" });
   });
 
-  test("is told the errno where BPF is not allowed", async () => {
+  test("receives the errno where BPF is not allowed", async () => {
     const script = `
       const opened = bpf.openObject(${JSON.stringify(testObject("hooks"))});
       process.setgid(65534); process.setuid(65534);

@@ -6,7 +6,7 @@ const BPF_F_NO_PREALLOC = 1;
 const BPF_F_RDONLY_PROG = 1 << 7;
 
 describeBpf("maps", () => {
-  test("keep what is written and tell what is not there", () => {
+  test("keep what is written, and report missing keys", () => {
     const map = makeMap({ type: "hash", valueSize: 8, maxEntries: 10 });
     expect(map).toMatchObject({ name: "test", keySize: 4, valueSize: 8, maxEntries: 10 });
     map.update(u32(1), u32(11, 12));
@@ -48,7 +48,7 @@ describeBpf("maps", () => {
     map.close();
   });
 
-  test("tell the kernel memory that they take", () => {
+  test("report the kernel memory that they take", () => {
     const small = makeMap({ valueSize: 8 });
     const large = makeMap({ valueSize: 8, maxEntries: 100_000 });
     expect(large.memlockBytes()).toBeGreaterThan(small.memlockBytes() + 700_000);

@@ -62,7 +62,7 @@ describeBpf("programs", () => {
     reader.close();
   });
 
-  test("tell what the kernel made of them", () => {
+  test("report what the kernel made of them", () => {
     const object = loadHooks();
     const program = object.program("on_getuid");
     expect(program.instructionCount()).toBeGreaterThan(20);

@@ -195,7 +195,7 @@ describeBpf("a ring reader", () => {
     recorder.close();
   });
 
-  test("delivers the oldest batches, where flush() has a bound, and says whether there may be more", () => {
+  test("delivers the oldest batches if flush() has a bound, and returns whether there may be more", () => {
     const recorder = new GetuidRecorder();
     const collector = new Collector();
     const reader = collector.read(recorder.events, { pollMs: 60_000, batchBytes: 32 });

@@ -64,11 +64,11 @@ class FakeKernel {
 
   /** The hooks whose records are reported at a given time. */
   toldAt(time: bigint): string[] {
-    const told = [...this.registered].filter(([id, { fromKtimeNs }]) => {
+    const reporting = [...this.registered].filter(([id, { fromKtimeNs }]) => {
       const until = this.retired.has(id) ? (this.retired.get(id) ?? 0n) : time + 1n;
       return time >= (fromKtimeNs ?? 0n) && time < until;
     });
-    return told.map(([, info]) => info.def.call);
+    return reporting.map(([, info]) => info.def.call);
   }
 
   readonly counted: number[] = [];
@@ -168,7 +168,7 @@ describe("a new policy", () => {
     expect(kernel.log).toEqual(["attach sys_setuid"]);
   });
 
-  test("fails as a whole when one hook does, and nothing stays attached or is told", () => {
+  test("fails as a whole when one hook does: nothing stays attached, no event is reported", () => {
     kernel.refused.set("sys_no", {
       state: "NotFound",
       reason: "FunctionNotFound",
@@ -224,7 +224,7 @@ describe("a policy that the kernel refuses", () => {
       isRetried: true,
     },
     "is not tried again when all refusals are final": { status: { refusals: [refusal] }, isRetried: false },
-    "is not tried again because of what a message says": {
+    "is not tried again because of the text of a message": {
       status: { message: "load program hook_fentry: EAGAIN" },
       isRetried: false,
     },
@@ -259,7 +259,7 @@ describe("a changed policy", () => {
     expect([...kernel.modes.values()]).toEqual(["monitor"]);
   });
 
-  test("tells each instant by exactly one of the old and the new hook", () => {
+  test("reports each instant by exactly one of the old and the new hook", () => {
     reconciler.reconcile(KEY, wantSpec(makeHookSpec("p", [], { hooks: [makeHookDef("sys_old", 0)] })));
     const start = kernel.bootTimeNs();
     reconciler.reconcile(KEY, wantSpec(makeHookSpec("p", [], { hooks: [makeHookDef("sys_new", 0)] })));
@@ -298,7 +298,7 @@ describe("a changed policy", () => {
     expect(kernel.waits).toEqual([]);
   });
 
-  test("that does not attach leaves the last good one running and says so", () => {
+  test("that does not attach leaves the last good one running and reports that", () => {
     const good = want(["sys_setuid", "sys_setgid"]);
     const bad = want(["sys_setuid", "sys_no"]);
     reconciler.reconcile(KEY, good);

@@ -73,7 +73,7 @@ test("two hooks of a policy on one function are counted together", () => {
   expect(totals.read(live).map(({ hits }) => hits)).toEqual([6]);
 });
 
-test("policies of one name are told apart by kind and namespace, and forgotten one by one", () => {
+test("policies with the same name are distinguished by kind and namespace, and forgotten one by one", () => {
   const hook = makeAttachedHook("sys_setuid", { stats: { hits: 1 } });
   totals.settle(policy, hook);
   totals.settle(other, hook);

@@ -10,12 +10,12 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(procfs, { recursive: true }));
 
-test("is what the kernel says, in whole seconds", () => {
+test("the boot time is the one that the kernel reports, in whole seconds", () => {
   writeFileSync(join(procfs, "stat"), "cpu  1 2\nintr 5\nbtime 1795559124\nprocesses 9\n");
   expect(readBootTime(procfs)).toBe("2026-11-24T22:25:24Z");
 });
 
-test("is not known when the kernel does not say", () => {
+test("the boot time is not known when the kernel does not report it", () => {
   expect(readBootTime(procfs)).toBeUndefined();
   writeFileSync(join(procfs, "stat"), "cpu  1 2\n");
   expect(readBootTime(procfs)).toBeUndefined();

@@ -137,7 +137,7 @@ describe("while the API server is away", () => {
   });
 });
 
-describe("an object that is looked at from time to time", () => {
+describe("an object that is read from time to time", () => {
   beforeEach(async () => {
     publisher.publish(status("1"));
     await pass(100);
@@ -149,14 +149,14 @@ describe("an object that is looked at from time to time", () => {
     expect(api.writes).toBe(1);
   });
 
-  test("is written again when somebody deleted it", async () => {
+  test("is written again after another client deleted it", async () => {
     api.exists = false;
     await pass(60_000);
     expect(api.exists).toBe(true);
     expect(api.writes).toBe(2);
   });
 
-  test("is written again when somebody changed it", async () => {
+  test("is written again after another client changed it", async () => {
     api.object = status("forged");
     await pass(60_000);
     expect(api.object).toEqual(status("1"));
@@ -175,14 +175,14 @@ describe("an object that is seen to change", () => {
     expect({ reads: api.reads, writes: api.writes }).toEqual({ reads: 0, writes: 1 });
   });
 
-  test("is written again when somebody deleted it", async () => {
+  test("is written again after another client deleted it", async () => {
     api.exists = false;
     publisher.objectChanged(undefined);
     await pass(100);
     expect(api).toMatchObject({ exists: true, creations: 2, writes: 2, object: status("1") });
   });
 
-  test("is written again when somebody changed it", async () => {
+  test("is written again after another client changed it", async () => {
     api.object = status("forged");
     publisher.objectChanged(status("forged"));
     await pass(100);

@@ -49,7 +49,7 @@ const cases: Record<string, { error: Error; reason: ReturnType<typeof failureRea
     reason: "AttachFailed",
   },
   "something else is wrong": { error: new Error("no"), reason: "AttachFailed" },
-  "a message says what only the verifier may say": {
+  "a message that looks like the verifier's, but is not": {
     error: makeBpfError({
       step: "load program",
       code: "EACCES",

@@ -29,7 +29,7 @@ const cases: Record<
     candidates: ["kprobe", "fentry"],
     refusal: "a task that is preempted in it hides the calls of others (preemption: lazy)",
   },
-  "a hook of fentries is told what it misses where the kernel preempts": {
+  "a hook of fentries has a message about missed calls where the kernel preempts": {
     def: { section: "fentries" },
     features: { preemption: "full" },
     candidates: ["fentry"],
@@ -88,7 +88,7 @@ const cases: Record<
     candidates: ["fmod_ret"],
     refusal: "it cannot override",
   },
-  "a security function that is overridden where the kernel preempts is told of the gap": {
+  "an override of a security function has a message about the gap where the kernel preempts": {
     def: { selectors: [override] },
     target: { ...commitCreds, name: "security_capset" },
     features: { preemption: "lazy" },

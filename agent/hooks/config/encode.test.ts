@@ -132,7 +132,7 @@ describe("buffers", () => {
       buffers: configs,
     });
 
-  test("have room for the most that is read, and say where their size stands", () => {
+  test("have room for their upper bound, and the location of their size", () => {
     const args = [
       { index: 0, type: "int" },
       { index: 2, type: "char_buf", maxData: true },

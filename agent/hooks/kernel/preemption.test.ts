@@ -28,7 +28,7 @@ const cases: Record<
     mode: 0,
     want: "unknown",
   },
-  "a kernel that tells nothing": { version: DYNAMIC, want: "unknown" },
+  "a kernel whose mode cannot be read": { version: DYNAMIC, want: "unknown" },
 };
 
 test.each(Object.entries(cases))("%s", (name, { version, file, symbols, mode = -1, want }) => {

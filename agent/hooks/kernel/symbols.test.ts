@@ -48,21 +48,24 @@ describe("a call becomes a function", () => {
 
 describe("a function that is missing", () => {
   const cases: Record<string, { call: string; syscall?: boolean; message: string }> = {
-    "is told with what is close": {
+    "is refused with a close name": {
       call: "comit_creds",
       message: 'has no function comit_creds: did you mean "commit_creds"?',
     },
-    "is told with nothing when nothing is close": { call: "elephants", message: "has no function elephants" },
-    "is told when it is a system call": {
+    "is refused without a suggestion if no name is close": {
+      call: "elephants",
+      message: "has no function elephants",
+    },
+    "is refused with a hint if it is a system call": {
       call: "sys_setuid",
       message: "has no function sys_setuid; __x64_sys_setuid exists: write syscall: true",
     },
-    "is told when it is no system call": {
+    "is refused with a hint if it is not a system call": {
       call: "commit_creds",
       syscall: true,
       message: "has no function __x64_commit_creds; commit_creds exists: write syscall: false",
     },
-    "is told with the version that removed it": {
+    "is refused with the version that removed it": {
       call: "override_creds",
       message: "has no function override_creds (inlined since 6.14)",
     },

@@ -82,7 +82,7 @@ test("hooks with the same list share a bit until the last one goes", () => {
   expect(maps.followPaths.keys()).toEqual([]);
 });
 
-test("the kernel side knows how many lists there are, before /proc is read for them", () => {
+test("the number of lists is written before /proc is read for them", () => {
   const count = () =>
     new DataView(maps.followCount.lookup(u32(0))?.buffer ?? new ArrayBuffer(4)).getUint32(0, true);
   const counts: number[] = [];
@@ -161,14 +161,14 @@ describe("what runs already", () => {
     expect(looks).toEqual([byPath("/a")]);
   });
 
-  test("is looked for until nobody is new: some were forked before their parents had the bit", () => {
+  test("is searched for until no process is new: some were forked before their parents had the bit", () => {
     passes = [tree, () => [...tree(), runs(9, 7)]];
     table.take(1, byPath("/a"));
     expect(seeds()).toEqual({ 5: 1n, 6: 1n, 7: 1n, 9: 1n });
     expect(looks.length).toBe(3);
   });
 
-  test("needs none where the kernel side has passed the bit on, and its children do", () => {
+  test("adds no seed for a process that has the bit already, but seeds its children", () => {
     passes = [
       () => {
         maps.followed.update(u32(8), u64(1n));

@@ -23,13 +23,13 @@ test("a namespace's number is read from its link", () => {
   expect(hostNamespace(directory, "Uts")).toBe(7);
 });
 
-test("what is not there, or no namespace, is said", () => {
+test("a missing link, or one that is not to a namespace, is refused with a reason", () => {
   expect(() => hostNamespace(directory, "Pid")).toThrow(
     /^host_ns of namespace Pid: read .*\/1\/ns\/pid: ENOENT$/,
   );
   symlinkSync("/somewhere", join(directory, "1/ns/ipc"));
   expect(() => hostNamespace(directory, "Ipc")).toThrow(
-    /^host_ns of namespace Ipc: read .*: \/somewhere is no namespace$/,
+    /^host_ns of namespace Ipc: read .*: \/somewhere is not a namespace$/,
   );
 });
 
@@ -47,11 +47,11 @@ function readForbidden(name: NamespaceName): string {
   return stdout.trim();
 }
 
-test("where process 1 may not be looked at, its pid namespace is still that of its number", () => {
+test("without access to process 1, its pid namespace is still found by its pid", () => {
   expect(`pid:[${readForbidden("Pid")}]`).toBe(readlinkSync("/proc/self/ns/pid"));
 });
 
-test("where process 1 may not be looked at, it is said what would be needed", () => {
+test("without access to process 1, the error names the capabilities that are needed", () => {
   expect(readForbidden("User")).toBe(
     "AttachFailed host_ns of namespace User: read /proc/1/ns/user: EACCES (needs CAP_SYS_PTRACE, and every capability of process 1)",
   );

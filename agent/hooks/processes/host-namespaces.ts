@@ -34,7 +34,7 @@ function isOfOwnPidNamespace(procfs: string): boolean {
 function readNamespace(path: string): number {
   const target = readlinkSync(path);
   const inode = parseNamespaceLink(target);
-  if (inode === undefined) throw new Error(`${target} is no namespace`);
+  if (inode === undefined) throw new Error(`${target} is not a namespace`);
   return inode;
 }
 

@@ -16,7 +16,7 @@ test("a path stands at the start of its field and at the end of the tail", () =>
   expect(new DataView(image.buffer).getUint32(path_size, true)).toBe(11);
 });
 
-test("a long path is cut at both ends, and its size tells", () => {
+test("a long path is cut at both ends, and its size is that of the whole path", () => {
   const long = `/${"a".repeat(300)}/end`;
   const image = encodeImage(long);
   expect(text(image.subarray(path, path_size))).toBe(long.slice(0, 255));
@@ -40,7 +40,7 @@ test("of a process that is gone nothing is known", () => {
   expect(new DataView(encodeImage("/bin/gone", undefined).buffer).getUint32(flags, true)).toBe(0);
 });
 
-test("what an exec has said is not overwritten", () => {
+test("an entry that an exec has made is not overwritten", () => {
   const entries = new Map<string, Uint8Array>();
   const images = {
     lookup: (key: Uint8Array) => entries.get(String(key)),

@@ -9,14 +9,14 @@ describe("who is followed among", () => {
   // pid 1 is init, 2 the parent of kernel threads
   const tree = { 0: 0, 1: 0, 2: 0, 20: 2, 5: 1, 6: 5, 7: 6, 8: 5, 9: 1 };
   const cases: Record<string, { listed: number[]; carriers?: number[]; want: number[] }> = {
-    "nobody where none is listed": { listed: [], want: [] },
+    "no process if none is listed": { listed: [], want: [] },
     "the listed and all below, parents first": { listed: [5], want: [5, 6, 8, 7] },
     "no parents and no siblings": { listed: [6], want: [6, 7] },
     "each once, also of two listed ones": { listed: [6, 5], want: [5, 6, 8, 7] },
     "what descends from who was followed before": { listed: [], carriers: [6], want: [6, 7] },
     "the adopted, as those that were started": { listed: [9, 1], want: [1, 9, 5, 6, 8, 7] },
     "kernel threads, but not init, for the kernel": { listed: [0], want: [0, 2, 20] },
-    "nobody for a carrier that has ended": { listed: [], carriers: [77], want: [] },
+    "no process for a carrier that has ended": { listed: [], carriers: [77], want: [] },
   };
   test.each(Object.entries(cases))("%s", (_name, { listed, carriers = [], want }) => {
     const processes = Object.entries(tree).map(([pid, parentPid]) => ({

@@ -49,7 +49,7 @@ const bufferOf = (arg: ArgDef, parts: Partial<HookDef> = {}) =>
 describe("the size of a buffer", () => {
   const char: ArgDef = { index: 0, type: "char_buf" };
   const cases: Record<string, { arg: ArgDef; def?: Partial<HookDef>; want: unknown }> = {
-    "is what a parameter says": {
+    "comes from a parameter": {
       arg: { ...char, sizeArgIndex: 2 },
       want: { limit: 4096, parameter: 1, width: 8, signed: false },
     },
@@ -100,7 +100,7 @@ describe("auto", () => {
     expect([typeOf(3, "name"), typeOf(3, "id"), typeOf(3, "file")]).toEqual(["string", "uint32", "file"]);
   });
 
-  test("that nobody declares is refused", () => {
+  test("is refused if BTF does not describe the parameter", () => {
     const unknown = { ...proto, params: [] };
     expect(() => typeOf(0, undefined, unknown)).toThrow(/BTF does not describe commit_creds: name the type/);
   });

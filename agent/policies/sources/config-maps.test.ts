@@ -102,7 +102,7 @@ describe("a policy that is gone", () => {
     expect(wanted()).toBeUndefined();
   });
 
-  test("is not wanted when only the deletion tells that it was retired", () => {
+  test("is not wanted when only its last state shows that it was retired", () => {
     source.put(makeConfigMap(specA, 1));
     source.remove(makeConfigMap(specA, 1, { retired: true }));
     expect(wanted()).toBeUndefined();
