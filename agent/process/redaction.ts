@@ -1,5 +1,5 @@
 /** Hides secrets in the arguments of processes. */
-import { RE2JS } from "@bufbuild/re2";
+import { RE2JS } from "re2js";
 
 /** What is hidden, as upstream's RedactionFilter in the JSON form of protobuf. */
 export interface RedactionFilter {
