@@ -1,5 +1,5 @@
 /** Which events are shown: as a request to the agent, and as a test of events that come from a file. Pure. */
-import { RE2JS } from "@bufbuild/re2";
+import { RE2JS } from "re2js";
 import { UsageError } from "../streams.ts";
 
 /** What the flags select; all that are given must hold, one value of each is enough. */

@@ -1,5 +1,5 @@
 /** What each kind of filter value matches; made once per filter. */
-import { RE2JS } from "@bufbuild/re2";
+import { RE2JS } from "re2js";
 import type { Mask } from "../../records/decode-exec.ts";
 import { CAPABILITY_NAMES } from "../json/capabilities.ts";
 import { type CapabilitySetFilter, FilterError } from "./filter.ts";
