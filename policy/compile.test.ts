@@ -147,7 +147,7 @@ describe("calls", () => {
     ],
     "a system call of another ABI": [
       { call: "__ia32_sys_setuid" },
-      `call: "__ia32_sys_setuid" belongs to another ABI, which is not supported yet: write sys_NAME`,
+      `call: "__ia32_sys_setuid" is the entry of one ABI: write sys_setuid and syscall: true, which sees the callers of all ABIs`,
     ],
   };
 

@@ -236,7 +236,8 @@ function readAll(
 
 function memoryOf(attachment: Attachment | undefined): number {
   if (!attachment) return 0;
-  const maps = Object.values(attachment.maps).reduce((sum, map) => sum + map.memlockBytes(), 0);
+  const handles = [...Object.values(attachment.maps), ...attachment.configs];
+  const maps = handles.reduce((sum, map) => sum + map.memlockBytes(), 0);
   const programs = attachment.programs.reduce((sum, program) => sum + program.info().memlockBytes, 0);
   return maps + programs;
 }

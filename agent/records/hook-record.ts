@@ -16,10 +16,15 @@ import {
 } from "./layout.ts";
 
 /** Flags of a record that has something after its slots. */
-export const EXTRA_FLAGS =
+const EXTRA_FLAGS =
   RECORD_RETURN | RECORD_CRED_CHANGE | RECORD_KERNEL_STACK | RECORD_USER_STACK | RECORD_HASH;
 
 const W_ACTION_ARGS = HOOK.selector >> 2;
+const W_SYSCALL = HOOK.syscall >> 2;
+const W_IN_EXEC = HOOK.in_exec >> 2;
+
+/** The record of a task that is in no system call, or of a hook that does not show it. */
+export const NO_SYSCALL = 0xffff_ffff;
 const SLOT_WORDS = SLOT_SIZE >> 2;
 
 /** How many of a hook's slots are arguments; values from elsewhere (`data`) come after them. */
@@ -37,6 +42,11 @@ export function recordSelector(words: Uint32Array, at: number): number {
   return (words[at + W_ACTION_ARGS] as number) & 0xffff;
 }
 
+/** Whether the record has nothing but arguments. */
+export function isPlain(words: Uint32Array, at: number): boolean {
+  return (recordFlags(words, at) & EXTRA_FLAGS) === 0 && recordSyscall(words, at) === NO_SYSCALL;
+}
+
 /** Word index after the record. */
 export function recordEnd(words: Uint32Array, at: number): number {
   return at + ((words[at + W_SIZE] as number) >>> 2);
@@ -45,6 +55,16 @@ export function recordEnd(words: Uint32Array, at: number): number {
 /** Number of the action that the hook took. */
 export function recordAction(words: Uint32Array, at: number): number {
   return ((words[at + W_ACTION_ARGS] as number) >>> 16) & 0xff;
+}
+
+/** Number of the system call that the task was in, with the bits of its ABI; or NO_SYSCALL. */
+export function recordSyscall(words: Uint32Array, at: number): number {
+  return words[at + W_SYSCALL] as number;
+}
+
+/** Whether the task was executing a file, as far as the kernel notes that in its task. */
+export function recordInExec(words: Uint32Array, at: number): boolean {
+  return words[at + W_IN_EXEC] !== 0;
 }
 
 /** Number of slots, arguments and data together. */

@@ -9,7 +9,7 @@ export const STRUCTS = {
   fork_record: { size: 72, members: { header: 0, parent_pid: 40, nspid: 44, parent_start_ns: 48, cgroup_id: 56, creator_pid: 64, reserved: 68 } },
   exit_record: { size: 48, members: { header: 0, code: 40, reserved: 44 } },
   cgroup_record: { size: 320, members: { header: 0, cgroup_id: 40, parent_id: 48, removed: 56, name_size: 60, name: 64 } },
-  hook_record: { size: 56, members: { header: 0, hook_id: 40, selector: 44, action: 46, args: 47, cgroup_id: 48 } },
+  hook_record: { size: 64, members: { header: 0, hook_id: 40, selector: 44, action: 46, args: 47, cgroup_id: 48, syscall: 56, in_exec: 60 } },
   arg_slot: { size: 8, members: { status: 0, depth: 2, room: 4, size: 6 } },
   user_ns_value: { size: 16, members: { level: 0, owner: 4, group: 8, inum: 12 } },
   path_value: { size: 8, members: { flags: 0, mode: 4 } },

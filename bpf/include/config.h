@@ -62,6 +62,8 @@ enum value_source {
 enum value_flags {
 	VALUE_SIGNED = 1 << 0,
 	VALUE_USER = 1 << 1,      /* the string is in user memory */
+	VALUE_ID16 = 1 << 2,      /* a user or group id of 16 bits */
+	VALUE_SYSCALL = 1 << 3,   /* the number of a system call, without its ABI */
 	VALUE_AT_RETURN = 1 << 7, /* read when the function returns */
 };
 
@@ -284,6 +286,8 @@ enum hook_flags {
 	HOOK_HASH = 1 << 4,         /* records may be kept until hook_ima has the hash of a file */
 	HOOK_HASH_OF_BPRM = 1 << 5, /* the parameter is a linux_binprm: its file */
 	HOOK_SCOPED = 1 << 6,       /* the hook or one of its selectors is not about all processes */
+	HOOK_IA32 = 1 << 7,         /* with HOOK_SYSCALL: arguments are in the registers of the 32-bit ABI */
+	HOOK_IN_SYSCALL = 1 << 8,   /* records have the system call that the task is in */
 };
 
 /* Where a hook finds credentials. */

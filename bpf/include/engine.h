@@ -86,6 +86,14 @@ static __always_inline __u32 write_changes(const struct hit *hit, struct cred_ch
 	return sizeof(*value);
 }
 
+/* Kernels that no longer keep this in the task are asked by the name of the call. */
+static __always_inline bool is_executing(struct task_struct *task)
+{
+	if (!bpf_core_field_exists(task->in_execve))
+		return false;
+	return BPF_CORE_READ_BITFIELD_PROBED(task, in_execve);
+}
+
 static __always_inline void write_head(struct hook_record *record, __u32 size, __u32 selector, struct task_struct *task)
 {
 	record->header.kind = RECORD_HOOK;
@@ -95,6 +103,8 @@ static __always_inline void write_head(struct hook_record *record, __u32 size, _
 	record->selector = selector;
 	record->args = hook_config.args;
 	record->cgroup_id = cgroup_id_of_current(task);
+	record->syscall = hook_config.flags & HOOK_IN_SYSCALL ? current_syscall(task) : NO_SYSCALL;
+	record->in_exec = hook_config.flags & HOOK_IN_SYSCALL && is_executing(task);
 }
 
 static __always_inline bool output(void *record, __u32 size, struct hook_stats *stats)

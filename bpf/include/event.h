@@ -228,6 +228,8 @@ struct hook_record {
 	__u8 action; /* KprobeAction number: 1 post, or the enforcing one that was done: 3 sigkill, 5 override, 10 signal */
 	__u8 args; /* number of slots */
 	__u64 cgroup_id;
+	__u32 syscall; /* number of the system call that the task is in, with bit 31 for the 32-bit ABI; -1: none */
+	__u32 in_exec; /* 1: the task is executing a file; 0 also in hooks without HOOK_IN_SYSCALL */
 };
 
 /* Status of an argument slot. */

@@ -9,11 +9,22 @@
 #include "maps.h"
 #include "registers.h"
 
+#define NO_ID16 0xffff /* (uid16_t)-1 */
+
+/* An id of 16 bits as the kernel converts it: -1, which means no change, stays -1. */
+static __always_inline __u64 widen_id(__u64 id)
+{
+	id &= NO_ID16;
+	return id == NO_ID16 ? -1ULL : id;
+}
+
 /* Cuts a register to the width of its type and extends the sign. */
 static __always_inline __u64 narrow(__u64 value, __u8 width, __u8 flags)
 {
 	__u32 unused = 64 - 8 * width;
 
+	if (flags & VALUE_ID16)
+		value = widen_id(value);
 	value <<= unused;
 	return flags & VALUE_SIGNED ? (__u64)((__s64)value >> unused) : value >> unused;
 }
@@ -51,7 +62,7 @@ static __always_inline __u64 narrow(__u64 value, __u8 width, __u8 flags)
 
 static __always_inline __u32 syscall_offset(__u8 index)
 {
-	return SYSCALL_PARAMETER(index);
+	return hook_config.flags & HOOK_IA32 ? SYSCALL_PARAMETER_IA32(index) : SYSCALL_PARAMETER(index);
 }
 
 #ifdef FIELD_PARAMETERS
@@ -91,11 +102,15 @@ static __always_inline bool read_parameter(void *context, __u8 index, __u64 *val
 		return true;
 	}
 	regs = LOAD_AT(context, PARAMETER_OFFSET(0));
-	if (TYPED_PARAMETERS) {
+	if (TYPED_PARAMETERS && hook_config.flags & HOOK_IA32)
+		*value = LOAD_BY_INDEX(regs, index, SYSCALL_PARAMETER_IA32);
+	else if (TYPED_PARAMETERS)
 		*value = LOAD_BY_INDEX(regs, index, SYSCALL_PARAMETER);
-		return true;
-	}
-	return !bpf_probe_read_kernel(value, sizeof(*value), (const char *)regs + syscall_offset(index));
+	else if (bpf_probe_read_kernel(value, sizeof(*value), (const char *)regs + syscall_offset(index)))
+		return false;
+	if (hook_config.flags & HOOK_IA32)
+		*value = (__u32)*value;
+	return true;
 }
 #endif
 

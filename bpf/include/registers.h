@@ -24,11 +24,23 @@ struct user_pt_regs {
 #ifdef __TARGET_ARCH_arm64
 #define SIXTH_PARAMETER regs[5]
 #define FOURTH_SYSCALL_PARAMETER regs[3]
+#define SYSCALL_PARAMETER_IA32 SYSCALL_PARAMETER /* calls of both ABIs use the same registers */
 #define RETURN_ADDRESS_BYTES 0
 #else
 #define SIXTH_PARAMETER r9
 #define FOURTH_SYSCALL_PARAMETER r10 /* the instruction `syscall` overwrites cx */
 #define RETURN_ADDRESS_BYTES 8       /* that a call leaves on the stack */
+#endif
+
+/* The registers of `int 0x80`. The kernel's wrapper takes their lower halves. */
+#ifndef __TARGET_ARCH_arm64
+#define SYSCALL_PARAMETER_IA32(index)  \
+	((index) == 0   ? REGISTER(bx) \
+	 : (index) == 1 ? REGISTER(cx) \
+	 : (index) == 2 ? REGISTER(dx) \
+	 : (index) == 3 ? REGISTER(si) \
+	 : (index) == 4 ? REGISTER(di) \
+			: REGISTER(bp))
 #endif
 
 #define REGISTER(name) __builtin_offsetof(__typeof__(*__PT_REGS_CAST((struct pt_regs *)NULL)), name)

@@ -8,6 +8,7 @@
 #include "module.h"
 #include "parameters.h"
 #include "path.h"
+#include "syscalls.h"
 
 #define SLOT_BYTES sizeof(struct arg_slot)
 #define STRING_ROOM (MAX_STRING + 2) /* with its NUL, and one byte more that shows whether the string continues */
@@ -69,6 +70,8 @@ static __always_inline bool read_number_at(void *context, __u32 arg, __u64 *numb
 		return false;
 	if (kind == VALUE_INTEGER) {
 		*number = narrow(value, config->width, config->flags);
+		if (config->flags & VALUE_SYSCALL)
+			*number = (__u32)*number | syscall_abi(current_task());
 		return true;
 	}
 	if (kind == VALUE_CAPABILITY_SET)

@@ -99,7 +99,15 @@ function nameIds(body: JsonObject, images: Map<number, string[]>): void {
 const TIMES = new Set(["time", "start_time"]);
 const PIDS = new Set(["pid", "tid"]);
 /** Left out: they differ between runs, or (the last two) Tetragon does not have them. */
-const IGNORED = new Set(["refcnt", "node_name", "policy_name", "credential_change", "security_label"]);
+const IGNORED = new Set([
+  "refcnt",
+  "node_name",
+  "policy_name",
+  "credential_change",
+  "security_label",
+  "system_call",
+  "in_exec",
+]);
 /** The inode of the initial user namespace is the same in every kernel. */
 const INITIAL_USER_NS = 4_026_531_837;
 

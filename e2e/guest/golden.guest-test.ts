@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { chmod, copyFile, mkdtemp, writeFile } from "node:fs/promises";
 import { arch, hostname, tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { type AgentProcess, type ExportedEvent, startAgent } from "./agent-process.ts";
@@ -107,6 +107,8 @@ interface Kprobe {
   function_name: string;
   args: Record<string, unknown>[];
   credential_change?: CredentialChange;
+  system_call?: { id: number; name: string; abi: string };
+  in_exec?: boolean;
   action: string;
   return_action: string;
   policy_name: string;
@@ -149,14 +151,15 @@ before(async () => {
 });
 after(() => agent?.stop("SIGKILL"));
 
-/** Runs change-ids as the first process of a pid namespace; resolves when its exit has been exported. */
+/** Runs change-ids, or another program, as the first process of a pid namespace; resolves when its exit has been exported. */
 async function trigger(steps: string[], binary = program): Promise<string> {
-  const exitsBefore = exitsOf(await agent.events(), "change-ids").length;
+  const name = basename(binary);
+  const exitsBefore = exitsOf(await agent.events(), name).length;
   const text = await runProgram("unshare", ["--pid", "--fork", "--mount-proc", binary, ...steps], {
     cwd: directory,
   });
-  for (let tries = 0; exitsOf(await agent.events(), "change-ids").length === exitsBefore; tries++) {
-    assert.ok(tries < 100, `no process_exit of change-ids:\n${agent.log()}`);
+  for (let tries = 0; exitsOf(await agent.events(), name).length === exitsBefore; tries++) {
+    assert.ok(tries < 100, `no process_exit of ${name}:\n${agent.log()}`);
     await delay(50);
   }
   return text;
@@ -356,6 +359,56 @@ test("policies that exclude the host post nothing outside a pid namespace", asyn
     fresh.map(({ function_name }) => function_name),
     ["commit_creds", `${SYSCALL_PREFIX}sys_setuid`, "commit_creds"],
   );
+});
+
+/** The eight calls by the 32-bit ABI, with 32-bit and with 16-bit ids: arguments of call-32. */
+const CALLS_32: { step: string; call: string; args: number[]; name: string }[] = [
+  { step: "214:7", call: "setgid", args: [7], name: "setgid32" },
+  { step: "46:7", call: "setgid", args: [7], name: "setgid" },
+  { step: "204:-1:8", call: "setregid", args: [-1, 8], name: "setregid32" },
+  { step: "71:65535:8", call: "setregid", args: [-1, 8], name: "setregid" },
+  { step: "210:1:2:3", call: "setresgid", args: [1, 2, 3], name: "setresgid32" },
+  { step: "170:1:2:3", call: "setresgid", args: [1, 2, 3], name: "setresgid" },
+  { step: "216:4", call: "setfsgid", args: [4], name: "setfsgid32" },
+  { step: "139:4", call: "setfsgid", args: [4], name: "setfsgid" },
+  { step: "213:0", call: "setuid", args: [0], name: "setuid32" },
+  { step: "sysenter:213:0", call: "setuid", args: [0], name: "setuid32" },
+  { step: "23:0", call: "setuid", args: [0], name: "setuid" },
+  { step: "203:-1:0", call: "setreuid", args: [-1, 0], name: "setreuid32" },
+  { step: "70:65535:0", call: "setreuid", args: [-1, 0], name: "setreuid" },
+  { step: "208:0:-1:0", call: "setresuid", args: [0, -1, 0], name: "setresuid32" },
+  { step: "164:0:65535:0", call: "setresuid", args: [0, -1, 0], name: "setresuid" },
+  { step: "215:1003", call: "setfsuid", args: [1003], name: "setfsuid32" },
+  { step: "138:0", call: "setfsuid", args: [0], name: "setfsuid" },
+];
+
+test("a 32-bit program is reported like any other, with the calls of its ABI", async () => {
+  const program32 = join(directory, "call-32");
+  await copyFile(join(ROOT, "build/guest/call-32"), program32);
+  const count = kprobesOf(await agent.events()).length;
+  await trigger(
+    CALLS_32.map(({ step }) => step),
+    program32,
+  );
+  const fresh = kprobesOf(await agent.events()).slice(count);
+  const calls = ofPolicy(fresh, SYSCALL_POLICY_NAME);
+  assert.deepEqual(
+    calls.map(({ function_name, args, system_call }) => [function_name, args, system_call]),
+    CALLS_32.map(({ step, call, args, name }) => [
+      `__x64_sys_${call}`,
+      args.map((int_arg) => ({ int_arg })),
+      { id: Number(/\d+/.exec(step)?.[0]), name, abi: "i386" },
+    ]),
+  );
+  const [exec, ...commits] = ofPolicy(fresh, "every.commit");
+  assert.deepEqual([exec?.system_call?.name, exec?.in_exec], ["execve", true]);
+  const names = CALLS_32.map(({ name }) => name);
+  // Newer kernels commit nothing where nothing changes.
+  assert.ok(commits.length >= 8, `${commits.length}`);
+  for (const { system_call, in_exec } of commits) {
+    assert.ok(names.includes(system_call?.name ?? ""), JSON.stringify(system_call));
+    assert.deepEqual([system_call?.abi, in_exec], ["i386", undefined]);
+  }
 });
 
 test("the metrics count what was exported, and nothing was lost", async () => {

@@ -207,6 +207,8 @@ function decodeHook(view: DataView): TestRecord["fields"] {
     selector: view.getUint16(HOOK.selector, true),
     action: view.getUint8(HOOK.action),
     cgroup_id: view.getBigUint64(HOOK.cgroup_id, true),
+    syscall: view.getUint32(HOOK.syscall, true),
+    in_exec: view.getUint32(HOOK.in_exec, true),
   };
 }
 

@@ -25,6 +25,9 @@ export const OBJECT = resolve(ROOT, "build/bpf/trigon.bpf.o");
 /** The program of programs/act.c. */
 export const ACT = resolve(ROOT, "build/guest/act");
 
+/** The program of programs/call-32.c. */
+export const CALL_32 = resolve(ROOT, "build/guest/call-32");
+
 /** Numbers of system calls on this architecture. */
 export const NR = {
   access: 21,
@@ -70,6 +73,10 @@ export interface Hit {
   userStack: bigint[];
   /** Old and new credentials, if the hook receives both. */
   change?: CredChangeFields;
+  /** Number of the system call that the task was in, with the bits of its ABI; NO_SYSCALL: none is shown. */
+  syscall: number;
+  /** The task was executing a file. */
+  inExec: boolean;
 }
 
 /** A program's pid and how it ended. */
@@ -200,6 +207,8 @@ function toHit(record: TestRecord, hooks: readonly Pick<AttachedHook, "id" | "re
       returned: argumentValue(record.extras.returned, def.returnArg?.type ?? "nop"),
       kernelStack: addresses(record.extras.kernelStack),
       userStack: addresses(record.extras.userStack),
+      syscall: record.fields.syscall as number,
+      inExec: record.fields.in_exec === 1,
       ...(record.extras.change && { change: record.extras.change }),
     },
   ];

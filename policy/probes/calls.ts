@@ -1,11 +1,11 @@
 /** What a hook's `call` names: one function, one system call, or all entries of a list. */
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
+import { isSyscall, SYSCALL_NAMES } from "../../crds/syscall-table.ts";
 import { child, type Problems } from "../problems.ts";
 import { quote } from "../suggest.ts";
 import type { FunctionProbe } from "../types.ts";
 import { findList, type Lists, listName } from "./lists.ts";
 import { syscallHint } from "./prototypes.ts";
-import { isSyscall, SYSCALL_NAMES } from "./syscall-table.ts";
 
 /** A function to attach to. */
 export interface Call {
@@ -83,19 +83,24 @@ function nameError(name: string): string | undefined {
 
 function syscallError(name: string, elsewise: string): string | undefined {
   if (SYSCALL.test(name)) return undefined;
-  if (OTHER_ABI.test(name))
-    return `${quote(name)} belongs to another ABI, which is not supported yet: write sys_NAME`;
+  if (OTHER_ABI.test(name)) return otherAbi(name);
   const meant = name.toLowerCase().replace(/^sys_/, "");
   const right = isSyscall(meant) ? `write sys_${meant}` : elsewise;
   return `${quote(name)} is not written like a system call (sys_NAME): ${right}`;
+}
+
+function otherAbi(name: string): string {
+  const call = name.replace(/^__[a-z0-9]+_(compat_)?sys_(ia32_)?/, "");
+  const meant = isSyscall(call) ? call : call.replace(/(16|_time32)$/, "");
+  return `${quote(name)} is the entry of one ABI: write sys_${meant} and syscall: true, which sees the callers of all ABIs`;
 }
 
 function functionError(name: string): string | undefined {
   if (/^sys_[a-z0-9_]+$/.test(name) && syscallHint(name) === "") {
     return `${quote(name)} is a system call: set syscall: true`;
   }
-  if (SYSCALL.test(name) || OTHER_ABI.test(name)) {
+  if (SYSCALL.test(name)) {
     return `${quote(name)} is the entry of a system call: write ${name.replace(/^__[a-z0-9]+_(compat_)?/, "")} and syscall: true`;
   }
-  return undefined;
+  return OTHER_ABI.test(name) ? otherAbi(name) : undefined;
 }

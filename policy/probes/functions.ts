@@ -1,5 +1,6 @@
 /** Entries of kprobes and fentries: kernel functions and system calls. */
 import type { ArgDef, HookDef, ReturnDef } from "../../crds/hook-spec.ts";
+import { isSyscall } from "../../crds/syscall-table.ts";
 import type { Problems } from "../problems.ts";
 import { quote } from "../suggest.ts";
 import type { FunctionProbe } from "../types.ts";
@@ -11,7 +12,6 @@ import { checkArgsOfCall } from "./fit.ts";
 import { compileCommon } from "./probe.ts";
 import { nameDoubt, recordedPrototypes } from "./prototypes.ts";
 import { checkReturnAction, compileReturn } from "./return.ts";
-import { isSyscall } from "./syscall-table.ts";
 
 /** One hook per function that the probe stands for. */
 export function compileFunction(probe: FunctionProbe, context: ProbeContext): HookDef[] {

@@ -1,9 +1,10 @@
 /** Named lists: `call: list:NAME` and `values: ["list:NAME"]`. */
+
+import { isSyscall, SYSCALL_NAMES } from "../../crds/syscall-table.ts";
 import { child, type Problems } from "../problems.ts";
 import { didYouMean, quote } from "../suggest.ts";
 import { refuse } from "../support.ts";
 import type { PolicyList, PolicySpec } from "../types.ts";
-import { isSyscall, SYSCALL_NAMES } from "./syscall-table.ts";
 
 const SYSCALL_PREFIX = /^(?:__(?:x64|arm64)_)?sys_/;
 

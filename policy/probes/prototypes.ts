@@ -1,9 +1,9 @@
 /** Prototypes: of system calls by hand, which never change, of functions and LSM hooks as kernels' BTF has them. */
 
+import { isSyscall, SYSCALL_NAMES } from "../../crds/syscall-table.ts";
 import { didYouMean } from "../suggest.ts";
 import type { Prototype } from "./prototype.ts";
 import { FUNCTION_PROTOTYPES, LSM_PROTOTYPES, RECORDED_KERNELS } from "./prototypes.gen.ts";
-import { isSyscall, SYSCALL_NAMES } from "./syscall-table.ts";
 
 /** System calls around credentials, by the name after `sys_`. */
 const SYSCALLS: Record<string, string[]> = {

@@ -2,7 +2,7 @@
 import type { Image } from "../../process/image.ts";
 import { W_KTIME, W_TID } from "../../records/decode.ts";
 import { ENCODER_SLOTS } from "../../records/encoded.ts";
-import { EXTRA_FLAGS, recordAction, recordEnd, recordFlags } from "../../records/hook-record.ts";
+import { isPlain, recordAction, recordEnd } from "../../records/hook-record.ts";
 import type { WallClock } from "../../records/wall-clock.ts";
 import type { StackOptions } from "../../stacks/code-place.ts";
 import { type ByteWriter, utf8 } from "../byte-writer.ts";
@@ -78,7 +78,7 @@ export class JsonEncoder implements EventEncoder {
     else this.#processAndParent(out, image, tid);
     out.bytes(fragments.beforeArguments);
     const end = recordEnd(words, at);
-    if ((recordFlags(words, at) & EXTRA_FLAGS) === 0 && fragments.data.length === 0) {
+    if (isPlain(words, at) && fragments.data.length === 0) {
       writeArguments(out, batch, at, end, fragments.arguments);
       const action = recordAction(words, at);
       out.bytes((fragments.byAction[action] ?? fragments.makeAction(action)).whole);

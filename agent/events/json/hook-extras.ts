@@ -14,6 +14,7 @@ import { type CredentialChangeDetail, writeCredentialChange } from "./credential
 import { writeHash } from "./hashes.ts";
 import { type HookFragments, writeArguments, writeData, writeReturn } from "./hooks.ts";
 import type { StackWriter } from "./stacks.ts";
+import { writeSystemCall } from "./system-call.ts";
 
 const KERNEL_STACK = utf8(',"kernel_stack_trace":');
 const USER_STACK = utf8(',"user_stack_trace":');
@@ -25,7 +26,7 @@ export interface ExtraOptions {
   credentialChange: CredentialChangeDetail;
 }
 
-/** From the arguments to the time of an event whose record has EXTRA_FLAGS or whose hook has data. */
+/** From the arguments to the time of an event whose record has more than arguments, or whose hook has data. */
 export function writeExtended(
   out: ByteWriter,
   { batch, at, image, hook }: HookEvent,
@@ -64,5 +65,6 @@ export function writeExtended(
     if ((recordFlags(words, at) & RECORD_CRED_FAILED) !== 0) out.bytes(CHANGE_FAILED);
     else writeCredentialChange(out, batch, credChange, credentialChange);
   }
+  writeSystemCall(out, words, at);
   out.bytes(fragments.end);
 }

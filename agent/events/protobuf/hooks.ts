@@ -25,6 +25,7 @@ import { hashText } from "../json/hashes.ts";
 import { ARGUMENT_FORMATS, type ArgumentFormat } from "./arguments.ts";
 import { writeCredentialChange, writeUnreadChange } from "./credential-change.ts";
 import type { StackWriter } from "./stacks.ts";
+import { writeSystemCall } from "./system-call.ts";
 import { bytesKey, type ProtoWriter, varintKey, ProtoWriter as Writer } from "./writer.ts";
 
 /** Numbers of an event in GetEventsResponse and of the fields in its message. */
@@ -138,6 +139,7 @@ function writeParts(
       bytesKey(message.data),
     );
   }
+  writeSystemCall(out, words, at);
   if (credChange === 0) return;
   // the record of credentials that could not be read has zeros in their place
   if ((recordFlags(words, at) & RECORD_CRED_FAILED) !== 0)

@@ -13,9 +13,10 @@ import {
 } from "../../bpf/binding.ts";
 import type { ConfigImage } from "../config/encode.ts";
 import { overrides } from "../config/selectors.ts";
-import { callName, type Target } from "../targets/targets.ts";
+import { configAtEntry } from "../config/syscall-entry.ts";
+import { callName, type OtherEntry, type Target } from "../targets/targets.ts";
 import type { EntryKind } from "./choose.ts";
-import { createHookMaps, type HookMaps } from "./hook-maps.ts";
+import { createConfigMap, createHookMaps, type HookMaps } from "./hook-maps.ts";
 import { type Mode, setMode } from "./mode.ts";
 import { readVerdict } from "./verifier-reason.ts";
 
@@ -24,6 +25,8 @@ export interface Attachment {
   /** The kind that the hook's status reports. */
   kind: AttachKind;
   maps: HookMaps;
+  /** Configs at other entries of the system call. */
+  configs: BpfMap[];
   programs: BpfProgram[];
   links: BpfLink[];
 }
@@ -103,17 +106,28 @@ export function attachEntry(
 ): Attachment {
   const { entry, exit, exitKind = kind } = KINDS[kind];
   const maps = createHookMaps(context.bpf, image);
-  const attachment: Attachment = { kind, maps, programs: [], links: [] };
+  const attachment: Attachment = { kind, maps, configs: [], programs: [], links: [] };
   setMode(maps, mode);
   try {
     const halves = image.callBytes > 0 && exit ? inOrder(kind, entry, exit, target) : [entry];
     if (halves.length > 1) attachment.kind = exitKind;
-    for (const half of halves) addHalf(attachment, context.object, half, target);
+    for (const half of halves) addHalf(attachment, context.object, half, target, maps);
+    for (const other of otherEntries(kind, target)) {
+      const config = createConfigMap(context.bpf, configAtEntry(image.config, other.entry));
+      attachment.configs.push(config);
+      const own = { ...maps, ".rodata.hook": config };
+      for (const half of halves) addHalf(attachment, context.object, half, { ...target, ...other }, own);
+    }
     return attachment;
   } catch (error) {
     closeAttachment(attachment);
     throw error;
   }
+}
+
+/** Trace events of system calls leave other ABIs out, and say nothing of them. */
+function otherEntries(kind: EntryKind, { others = [] }: Target): readonly OtherEntry[] {
+  return kind === "tracepoint" ? [] : others;
 }
 
 /**
@@ -125,7 +139,13 @@ function inOrder(kind: EntryKind, entry: Half, exit: Half, { def }: Target): Hal
   return kind === "kprobe" && overrides(def) ? [entry, exit] : [exit, entry];
 }
 
-function addHalf({ maps, programs, links }: Attachment, object: BpfObject, half: Half, target: Target): void {
+function addHalf(
+  { programs, links }: Attachment,
+  object: BpfObject,
+  half: Half,
+  target: Target,
+  maps: HookMaps,
+): void {
   const { template, name = template, type, expectedAttachType, sleepable = false } = half;
   const byId = expectedAttachType !== "none";
   if (byId && !target.proto) throw new Error(`kernel BTF does not describe ${target.name}`);
@@ -142,9 +162,9 @@ function addHalf({ maps, programs, links }: Attachment, object: BpfObject, half:
 }
 
 /** Closes the links first, so that the programs no longer run when their maps are closed. */
-export function closeAttachment({ links, programs, maps }: Attachment): void {
-  for (const handle of [...links, ...programs, ...Object.values(maps as Record<string, BpfMap>)])
-    handle.close();
+export function closeAttachment({ links, programs, maps, configs }: Attachment): void {
+  const all = Object.values(maps as Record<string, BpfMap>);
+  for (const handle of [...links, ...programs, ...all, ...configs]) handle.close();
 }
 
 /** The stable reason for a failure to attach. */

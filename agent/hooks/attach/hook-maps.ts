@@ -54,13 +54,24 @@ export function createHookMaps(bpf: Binding, image: ConfigImage): HookMaps {
       valueSize: HOOK_COUNTERS.size,
       maxEntries: 1,
     });
-    fillArray(create(".rodata.hook", { ...table(image.config.length, 1), flags: BPF_F_RDONLY_PROG }), [
-      image.config,
-    ]);
+    maps[".rodata.hook"] = createConfigMap(bpf, image.config);
     createOptional(bpf, image, create);
     return { ...maps, hook_stats: stats };
   } catch (error) {
     for (const map of Object.values(maps)) map.close();
+    throw error;
+  }
+}
+
+/** The map with a struct hook_config. */
+export function createConfigMap(bpf: Binding, config: Uint8Array): BpfMap {
+  const flags = BPF_F_RDONLY_PROG;
+  const map = bpf.createMap({ ...table(config.length, 1), flags, name: ".rodata.hook" });
+  try {
+    fillArray(map, [config]);
+    return map;
+  } catch (error) {
+    map.close();
     throw error;
   }
 }

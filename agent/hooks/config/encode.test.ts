@@ -89,14 +89,17 @@ const onArg = (ranges: [string, string][], arg = 0): FilterDef => ({
 describe("the record", () => {
   test("of fixed size is built in the ring", () => {
     const image = encode({ call: "fd_install", args: makeArgs("cred", "int", "nop") });
-    expect(head(image)).toEqual({ id: 7, flags: 0, recordSize: 56 + 88 + 16 + 8, args: 3, selectors: 0 });
+    expect(head(image)).toEqual({ id: 7, flags: 0, recordSize: 64 + 88 + 16 + 8, args: 3, selectors: 0 });
     expect(image.scratchBytes).toBe(0);
   });
 
   test("of a hook that receives new credentials carries both, read from where the hook has them", () => {
     const sourcesOf = (call: string) => {
       const image = encode({ call, args: makeArgs("nop") });
-      expect(head(image)).toMatchObject({ flags: E.HOOK_CRED_CHANGE, recordSize: 56 + 8 + 504 });
+      expect(head(image)).toMatchObject({
+        flags: E.HOOK_CRED_CHANGE | E.HOOK_IN_SYSCALL,
+        recordSize: 64 + 8 + 504,
+      });
       return [...image.config.subarray(HOOK_CONFIG.members.cred, HOOK_CONFIG.members.cred + 4)];
     };
     expect(sourcesOf("commit_creds")).toEqual([E.CRED_OF_CURRENT, 0, E.CRED_PARAMETER, 0]);
@@ -106,8 +109,8 @@ describe("the record", () => {
 
   test("with a string is built aside, with room for the longest", () => {
     const image = encode({ args: makeArgs("string"), syscall: true });
-    expect(head(image).flags).toBe(E.HOOK_SYSCALL | E.HOOK_SCRATCH);
-    expect(image.scratchBytes).toBe(56 + 8 + 4096 + 64);
+    expect(head(image).flags).toBe(E.HOOK_SYSCALL | E.HOOK_SCRATCH | E.HOOK_IN_SYSCALL);
+    expect(image.scratchBytes).toBe(64 + 8 + 4096 + 64);
   });
 
   test("that may be held back is built aside", () => {
@@ -138,7 +141,7 @@ describe("buffers", () => {
       { index: 2, type: "char_buf", maxData: true },
     ] as const;
     const image = buffers({ args: [...args] }, undefined, { ...told, limit: 16_384, signed: true });
-    expect(head(image).recordSize).toBe(56 + 16 + 8 + 8 + 16_384);
+    expect(head(image).recordSize).toBe(64 + 16 + 8 + 8 + 16_384);
     const base = HOOK_CONFIG.members.buffer + BUFFER_CONFIG.size;
     expect([viewOf(image).getUint32(base, true), ...image.config.subarray(base + 4, base + 7)]).toEqual([
       16_384,
@@ -157,7 +160,7 @@ describe("buffers", () => {
   test("that leave no room for the rest are refused", () => {
     const long = { index: 0, type: "char_buf", maxData: true } as const;
     const args = [long, long];
-    expect(() => buffers({ args }, told, told)).toThrow(/take up to 32920 bytes, at most 32768/);
+    expect(() => buffers({ args }, told, told)).toThrow(/take up to 32928 bytes, at most 32768/);
   });
 });
 

@@ -183,8 +183,14 @@ function hookFlags(def: HookDef, { fields, hashOf }: Resolution): number {
     (hashOf ? E.HOOK_HASH : 0) |
     (hashOf?.ofBprm ? E.HOOK_HASH_OF_BPRM : 0) |
     (credHookOf(def) ? E.HOOK_CRED_CHANGE : 0) |
-    (isScoped(def) ? E.HOOK_SCOPED : 0)
+    (isScoped(def) ? E.HOOK_SCOPED : 0) |
+    (showsSyscall(def) ? E.HOOK_IN_SYSCALL : 0)
   );
+}
+
+/** Whether records have the system call that the task is in: at calls, and where credentials change. */
+function showsSyscall(def: HookDef): boolean {
+  return (def.syscall && def.section === "kprobes") || credHookOf(def) !== undefined;
 }
 
 function comparesTexts(def: HookDef): boolean {

@@ -1,6 +1,7 @@
 /** Replaces names of system calls in filters by their numbers, which differ between architectures. Pure. */
 import type { FilterDef, HookDef, Range } from "../../../crds/hook-spec.ts";
-import { type SyscallArchitecture, syscallNumber } from "../../../policy/probes/syscall-table.ts";
+import { syscallNumbers } from "../../../crds/syscall-abis.ts";
+import type { SyscallArchitecture } from "../../../crds/syscall-table.ts";
 import { HookError } from "../hook-error.ts";
 
 /** Returns the hook with numbers of system calls instead of names. */
@@ -19,7 +20,7 @@ function numberFilter(filter: FilterDef, architecture: string): FilterDef {
     throw new HookError("KernelUnsupported", `the numbers of system calls are not known on ${architecture}`);
   }
   const { syscalls, ...rest } = filter;
-  const numbers = syscalls.flatMap((name) => syscallNumber(name, architecture) ?? []);
+  const numbers = syscalls.flatMap((name) => syscallNumbers(name, architecture));
   const ranges = mergeNumbers(numbers).map(([low, high]): Range => [String(low), String(high)]);
   const all = [...rest.ranges, ...ranges];
   if (all.length > 0) return { ...rest, ranges: all };

@@ -83,6 +83,7 @@ export function encodeArgs(view: DataView, def: HookDef, walks: readonly (Walk |
     view.setUint8(
       base + flags,
       (type.signed ? E.VALUE_SIGNED : 0) |
+        (arg.type === "syscall64" ? E.VALUE_SYSCALL : 0) |
         (def.syscall && !walk ? E.VALUE_USER : 0) |
         (late ? E.VALUE_AT_RETURN : 0),
     );

@@ -4,6 +4,7 @@ import type { HookDef } from "../../../crds/hook-spec.ts";
 import { didYouMean } from "../../../policy/suggest.ts";
 import type { FuncProto, KernelBtf } from "../../bpf/binding.ts";
 import { HookError } from "../hook-error.ts";
+import { type OtherEntries, otherEntries, parseEntries } from "./syscall-entries.ts";
 
 /** A function of the running kernel. */
 export interface ResolvedFunction {
@@ -32,6 +33,7 @@ export class KernelSymbols {
   readonly #btf: KernelBtf;
   readonly #path: string;
   #names: Set<string> | undefined;
+  #entries: ReadonlyMap<string, string> | undefined;
 
   constructor(btf: KernelBtf, kallsymsPath: string) {
     this.#btf = btf;
@@ -55,6 +57,13 @@ export class KernelSymbols {
   /** The functions whose names begin in this way. */
   names(prefix: string): string[] {
     return [...this.#functions()].filter((name) => name.startsWith(prefix));
+  }
+
+  /** The functions by which callers of other ABIs reach a system call (`setuid`); none where it has one entry. */
+  otherEntries(call: string, arch: string): OtherEntries {
+    if (arch !== "x64") return { entries: [], unseen: [] };
+    this.#entries ??= parseEntries(readFileSync(this.#path, "latin1"));
+    return otherEntries(call, this.#entries);
   }
 
   #describeMissing(def: Pick<HookDef, "call" | "syscall">, name: string, arch: string): string {

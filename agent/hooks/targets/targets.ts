@@ -8,6 +8,7 @@ import { hashes } from "../config/selectors.ts";
 import { HookError } from "../hook-error.ts";
 import { checkArguments, checkReturn, formatPrototype } from "../kernel/prototype.ts";
 import type { KernelSymbols } from "../kernel/symbols.ts";
+import type { SyscallEntry } from "../kernel/syscall-entries.ts";
 import { resolveAuto } from "./auto-type.ts";
 import { readTraceEvent, resolveFields, type TraceEvent } from "./trace-events.ts";
 
@@ -23,6 +24,17 @@ export interface Target {
   hashOf?: HashOperand;
   /** The hook with each `auto` replaced by a type. */
   def: HookDef;
+  /** Functions by which callers of other ABIs reach the system call. */
+  others?: OtherEntry[];
+  /** Functions of other ABIs that the hook does not see. */
+  unseen?: string[];
+}
+
+/** A function by which callers of another ABI reach the system call. */
+export interface OtherEntry {
+  name: string;
+  proto?: FuncProto;
+  entry: SyscallEntry;
 }
 
 /** What resolveTarget() needs. */
@@ -49,7 +61,16 @@ function kernelFunction({ bpf, btf, symbols }: TargetContext, def: HookDef): Tar
   checkArguments(def, target.name, def.syscall ? syscallBody(symbols, target.name) : target.proto, btf);
   checkReturn(def, target.name, target.proto);
   const event = def.syscall ? entryEvent(bpf.tracefsPath(), target.name) : undefined;
-  return { ...target, def, ...(event && { event }) };
+  return { ...target, def, ...(event && { event }), ...(def.syscall && findOthers(symbols, target.name)) };
+}
+
+function findOthers(symbols: KernelSymbols, name: string): Pick<Target, "others" | "unseen"> {
+  const { entries, unseen } = symbols.otherEntries(callName(name), arch());
+  const others = entries.map((entry) => {
+    const proto = symbols.proto(entry.name);
+    return { name: entry.name, entry, ...(proto && { proto }) };
+  });
+  return { others, unseen };
 }
 
 /** The entry point of a system call takes registers. This function has its arguments; many kernels have inlined it. */

@@ -1,4 +1,6 @@
 /** Records as the kernel would write them, for tests and benchmarks. */
+
+import { NO_SYSCALL } from "../hook-record.ts";
 import {
   BUFFER,
   BUFFER_SIZE,
@@ -103,6 +105,9 @@ export interface HookFields extends HeaderFields {
   kernelStack?: bigint[];
   userStack?: bigint[];
   hash?: SlotFields;
+  /** Absent: none. */
+  syscall?: number;
+  inExec?: boolean;
 }
 
 /** What a struct cred leaves out of credentials; what is left out here is 0. */
@@ -196,6 +201,8 @@ export function makeHook(fields: HookFields): Uint8Array {
   view.setUint16(HOOK.selector, NO_SELECTOR, true);
   view.setUint8(HOOK.action, fields.action ?? 1);
   view.setUint8(HOOK.args, slots.length);
+  view.setUint32(HOOK.syscall, fields.syscall ?? NO_SYSCALL, true);
+  view.setUint32(HOOK.in_exec, fields.inExec ? 1 : 0, true);
   return record;
 }
 
