@@ -163,7 +163,9 @@ describeBpf("programs", () => {
     let signals = 0;
     const count = () => signals++;
     process.on("SIGUSR2", count);
-    const sender = spawn("sh", ["-c", `while kill -USR2 ${process.pid}; do sleep 0.005; done`], { stdio: "ignore" });
+    const sender = spawn("sh", ["-c", `while kill -USR2 ${process.pid}; do sleep 0.005; done`], {
+      stdio: "ignore",
+    });
     try {
       await once(process, "SIGUSR2");
       const before = signals;
