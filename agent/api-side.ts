@@ -109,7 +109,7 @@ export class ApiSide {
       outcomes: () => reconciler.outcomes(),
       hooks: () => reconciler.attachedHooks(),
       counts: readCounts,
-      starting: () => (loop.problem?.startsWith("not read yet") ? loop.problem : undefined),
+      starting: () => loop.unreadSources,
       onTried: (listener) => {
         this.#listeners.add(listener);
         return () => this.#listeners.delete(listener);

@@ -43,12 +43,16 @@ export class PolicyLoop {
     return this.#initial.promise;
   }
 
+  /** Which sources have not been read yet; undefined once all have. */
+  get unreadSources(): string | undefined {
+    if (this.#untried) return undefined;
+    const waiting = this.#deps.sources.filter((source) => source.desired() === undefined);
+    return `not read yet: ${waiting.map((source) => source.name).join(", ")}`;
+  }
+
   /** Why the first complete set has not been tried yet; undefined when it has. */
   get problem(): string | undefined {
-    if (!this.#untried) {
-      const waiting = this.#deps.sources.filter((source) => source.desired() === undefined);
-      return `not read yet: ${waiting.map((source) => source.name).join(", ")}`;
-    }
+    if (!this.#untried) return this.unreadSources;
     return this.#untried.size === 0 ? undefined : `not attached yet: ${[...this.#untried].join(", ")}`;
   }
 
