@@ -88,7 +88,7 @@ export interface ArgDef {
   type: ArgType;
   /** Echoed on the argument of the event. */
   label?: string;
-  /** An entry of `data`: where the walk of `resolve` starts instead of at the parameter. */
+  /** An entry of `data`: where the field path of `resolve` starts instead of at the parameter. */
   source?: "current_task" | "pt_regs";
   /** Members to follow from the value: `cred.euid.val`, `group[2]`; at most 10 levels. */
   resolve?: string;

@@ -61,7 +61,7 @@ describe("a raw tracepoint", () => {
     assert.ok((hit?.values[0] as bigint) >= 1n << 63n, "a kernel address");
   });
 
-  test("gives `auto` the type that the kernel declares, also at the end of a walk", () => {
+  test("gives `auto` the type that the kernel declares, also at the end of a field path", () => {
     const def = exec([
       { index: 0, type: "auto", resolve: "cred.euid" },
       { index: 0, type: "auto", resolve: "comm" },

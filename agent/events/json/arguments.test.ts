@@ -256,7 +256,7 @@ const cases: Record<string, { arg: ArgDef["type"]; slot: SlotFields; want: unkno
     slot: integerSlot(0x8000_0017),
     want: { syscall_id: { id: 23, abi: process.arch === "arm64" ? "arm32" : "i386" } },
   },
-  "a read that fails in a walk of members says how deep": {
+  "a read that fails on a field path reports how deep": {
     arg: "uint32",
     slot: { ...integerSlot(0), status: ARG_READ_FAILED, depth: 3 },
     want: { error_arg: { Message: "Bad address encountered during resolve dereference at depth 3" } },

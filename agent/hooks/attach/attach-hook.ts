@@ -15,9 +15,9 @@ import type { FollowTable } from "../processes/follow-table.ts";
 import { hostNamespace } from "../processes/host-namespaces.ts";
 import type { ScopeTable } from "../scopes/scope-table.ts";
 import { resolveBuffers } from "../targets/buffers.ts";
+import { resolveFieldPaths } from "../targets/field-paths.ts";
 import { resolveTarget, type Target } from "../targets/targets.ts";
 import { resolveFields, syscallFields } from "../targets/trace-events.ts";
-import { resolveWalks } from "../targets/walks.ts";
 import { type AttachContext, type Attachment, attachEntry, failureReason } from "./attach-entry.ts";
 import { type Choice, chooseAttach, type EntryKind } from "./choose.ts";
 import type { Mode } from "./mode.ts";
@@ -106,7 +106,7 @@ function makeImage(
     hostNamespace: (name) => hostNamespace(procfs, name),
     followBit: (list) => follows.take(hookId, list),
     scopeBit: (scope) => scopes.take(hookId, scope),
-    walks: resolveWalks(btf, def, proto),
+    fieldPaths: resolveFieldPaths(btf, def, proto),
     ...(hashOf && { hashOf }),
     ...(proto && { parameters: proto.params.length }),
   };

@@ -161,12 +161,12 @@ function encodeHead(view: DataView, def: HookDef, resolution: Resolution, record
 function encodeValues(
   view: DataView,
   def: HookDef,
-  { fields, walks, buffers }: Resolution,
+  { fields, fieldPaths, buffers }: Resolution,
   { late }: RecordPlan,
 ): void {
   encodeFields(view, fields ?? []);
   encodeCredHook(view, def);
-  encodeArgs(view, def, walks ?? []);
+  encodeArgs(view, def, fieldPaths ?? []);
   encodeBuffers(view, def, buffers ?? []);
   for (const value of late) encodeLate(view, value);
 }

@@ -9,7 +9,7 @@ import type {
 } from "../../../crds/hook-spec.ts";
 import { type CurrentCapabilitySet, NAMESPACES, type NamespaceName } from "../../../crds/linux.ts";
 import { HookError } from "../hook-error.ts";
-import type { Walk } from "../kernel/field-path.ts";
+import type { FieldPath } from "../kernel/field-path.ts";
 import { describeArgument, describeExpression, describeGained } from "./argument-filters.ts";
 import {
   bits,
@@ -43,7 +43,7 @@ export interface Resolution {
   /** The bit of a scope in struct cgroup_scopes. */
   scopeBit(scope: WorkloadScope): number;
   /** The field paths of arguments that are not parameters themselves, by position. */
-  walks?: readonly (Walk | undefined)[];
+  fieldPaths?: readonly (FieldPath | undefined)[];
   /** Number of parameters in the function's prototype. */
   parameters?: number;
   /** The fields of a trace event, if these are the hook's arguments. */

@@ -2,7 +2,7 @@
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
 import { HOOK_SIZE, SLOT_SIZE } from "../../records/layout.ts";
 import { HookError } from "../hook-error.ts";
-import type { Walk } from "../kernel/field-path.ts";
+import type { FieldPath } from "../kernel/field-path.ts";
 import type { BufferConfig, FieldConfig } from "./filters.ts";
 import {
   BUFFER_CONFIG,
@@ -61,7 +61,11 @@ export function encodeFields(view: DataView, fields: readonly FieldConfig[]): vo
 }
 
 /** Writes how each argument and the return value are found and read. */
-export function encodeArgs(view: DataView, def: HookDef, walks: readonly (Walk | undefined)[]): void {
+export function encodeArgs(
+  view: DataView,
+  def: HookDef,
+  fieldPaths: readonly (FieldPath | undefined)[],
+): void {
   const values = def.args.map((arg, index) => ({
     ...arg,
     position: index,
@@ -71,20 +75,20 @@ export function encodeArgs(view: DataView, def: HookDef, walks: readonly (Walk |
     values.push({ ...def.returnArg, index: RETURN_ARG, position: RETURN_ARG, late: true });
   }
   values.forEach(({ position, late, ...arg }) => {
-    const walk = walks[position];
-    const type = atEndOf(walk, valueType(arg));
+    const fieldPath = fieldPaths[position];
+    const type = atEndOf(fieldPath, valueType(arg));
     const base = HOOK_CONFIG.members.arg + position * VALUE_CONFIG.size;
     const { kind, parameter, width, flags, source } = VALUE_CONFIG.members;
     view.setUint8(base + kind, type.kind);
     view.setUint8(base + source, sourceOf(arg));
-    if (walk) encodeWalk(view, position, walk);
+    if (fieldPath) encodeFieldPath(view, position, fieldPath);
     view.setUint8(base + parameter, arg.index);
     view.setUint8(base + width, type.width);
     view.setUint8(
       base + flags,
       (type.signed ? E.VALUE_SIGNED : 0) |
         (arg.type === "syscall64" ? E.VALUE_SYSCALL : 0) |
-        (def.syscall && !walk ? E.VALUE_USER : 0) |
+        (def.syscall && !fieldPath ? E.VALUE_USER : 0) |
         (late ? E.VALUE_AT_RETURN : 0),
     );
   });
@@ -120,12 +124,12 @@ function sourceOf({ source }: Pick<ArgDef, "source">): number {
 }
 
 /** Reads an integer only as wide as the field is, if the argument's type is wider. */
-function atEndOf(walk: Walk | undefined, type: ValueType): ValueType {
-  if (!walk || walk.load === 0 || type.width <= walk.load) return type;
-  return { ...type, width: walk.load, signed: type.signed && walk.signed };
+function atEndOf(fieldPath: FieldPath | undefined, type: ValueType): ValueType {
+  if (!fieldPath || fieldPath.load === 0 || type.width <= fieldPath.load) return type;
+  return { ...type, width: fieldPath.load, signed: type.signed && fieldPath.signed };
 }
 
-function encodeWalk(view: DataView, arg: number, { offsets, load }: Walk): void {
+function encodeFieldPath(view: DataView, arg: number, { offsets, load }: FieldPath): void {
   const base = HOOK_CONFIG.members.arg + arg * VALUE_CONFIG.size;
   view.setUint8(base + VALUE_CONFIG.members.steps, offsets.length);
   view.setUint8(base + VALUE_CONFIG.members.load, load);

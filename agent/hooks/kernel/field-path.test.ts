@@ -3,23 +3,23 @@ import { afterAll, describe, expect, test } from "vitest";
 import type { ArgType } from "../../../crds/argument-types.ts";
 import { type KernelBtf, loadBinding } from "../../bpf/binding.ts";
 import { HookError } from "../hook-error.ts";
-import { resolveWalks } from "../targets/walks.ts";
+import { resolveFieldPaths } from "../targets/field-paths.ts";
 import { makeHook } from "../testing/hooks.ts";
-import { resolveWalk } from "./field-path.ts";
+import { resolveFieldPath } from "./field-path.ts";
 
 const available = existsSync("/sys/kernel/btf/vmlinux") && existsSync("build/bpf.node");
 
 describe.skipIf(!available)(
-  "walks through the running kernel's types (skipped without BTF and addon)",
+  "field paths in the running kernel's types (skipped without BTF and addon)",
   () => {
     const btf: KernelBtf | undefined = available ? loadBinding().loadKernelBtf() : undefined;
     afterAll(() => btf?.close());
-    const walk = (struct: string, path: string) =>
-      resolveWalk(btf as KernelBtf, btf?.structId(struct) ?? 0, path);
+    const fieldPath = (struct: string, path: string) =>
+      resolveFieldPath(btf as KernelBtf, btf?.structId(struct) ?? 0, path);
     const offset = (struct: string, member: string) => btf?.structMember(struct, member)?.offset;
 
     test("a member of the struct itself is one step", () => {
-      expect(walk("cred", "euid.val")).toEqual({
+      expect(fieldPath("cred", "euid.val")).toEqual({
         offsets: [offset("cred", "euid")],
         load: 4,
         signed: false,
@@ -27,7 +27,7 @@ describe.skipIf(!available)(
     });
 
     test("a pointer between is followed", () => {
-      expect(walk("task_struct", "cred.user_ns.level")).toEqual({
+      expect(fieldPath("task_struct", "cred.user_ns.level")).toEqual({
         offsets: [
           offset("task_struct", "cred"),
           offset("cred", "user_ns"),
@@ -39,21 +39,21 @@ describe.skipIf(!available)(
     });
 
     test("a pointer at the end is the value, a struct or an array is its address, a struct around a number the number", () => {
-      expect(walk("cred", "user_ns").load).toBe(8);
-      expect(walk("cred", "cap_effective").load).toBe(0);
-      expect(walk("task_struct", "comm").load).toBe(0);
-      expect(walk("cred", "uid").load).toBe(4);
+      expect(fieldPath("cred", "user_ns").load).toBe(8);
+      expect(fieldPath("cred", "cap_effective").load).toBe(0);
+      expect(fieldPath("task_struct", "comm").load).toBe(0);
+      expect(fieldPath("cred", "uid").load).toBe(4);
     });
 
     test("elements of arrays and members of anonymous structs are found", () => {
       const comm = offset("task_struct", "comm") ?? 0;
-      expect(walk("task_struct", "comm[3]")).toEqual({
+      expect(fieldPath("task_struct", "comm[3]")).toEqual({
         offsets: [comm + 3],
         load: 1,
         signed: expect.any(Boolean),
       });
-      expect(walk("file", "f_path.dentry.d_name.name").offsets.length).toBe(2);
-      expect(walk("dentry", "d_name.len").load).toBe(4);
+      expect(fieldPath("file", "f_path.dentry.d_name.name").offsets.length).toBe(2);
+      expect(fieldPath("dentry", "d_name.len").load).toBe(4);
     });
 
     const errors: Record<string, { path: string; message: RegExp }> = {
@@ -82,8 +82,8 @@ describe.skipIf(!available)(
       "too many levels": { path: Array(11).fill("real_parent").join("."), message: /11 levels, at most 10/ },
     };
     test.each(Object.entries(errors))("%s is refused by name", (_name, { path, message }) => {
-      expect(() => walk("task_struct", path)).toThrow(HookError);
-      expect(() => walk("task_struct", path)).toThrow(message);
+      expect(() => fieldPath("task_struct", path)).toThrow(HookError);
+      expect(() => fieldPath("task_struct", path)).toThrow(message);
     });
 
     const proto = btf?.funcProto("commit_creds");
@@ -137,7 +137,7 @@ describe.skipIf(!available)(
     };
     test("a register is a member of the struct that holds them", () => {
       const args = [{ index: 0, type: "uint64", source: "pt_regs", resolve: "sp" } as const];
-      expect(resolveWalks(btf as KernelBtf, makeHook({ args }), undefined)).toEqual([
+      expect(resolveFieldPaths(btf as KernelBtf, makeHook({ args }), undefined)).toEqual([
         { offsets: [offset("pt_regs", "sp")], load: 8, signed: false },
       ]);
     });
@@ -157,11 +157,11 @@ describe.skipIf(!available)(
     test.each(read)("%s leads to %s by %s", (from, type, resolve) => {
       const source = from === "cred" ? {} : { source: "current_task" as const };
       const def = makeHook({ args: [{ index: 0, type, resolve, ...source }] });
-      expect(resolveWalks(btf as KernelBtf, def, proto)).toHaveLength(1);
+      expect(resolveFieldPaths(btf as KernelBtf, def, proto)).toHaveLength(1);
     });
 
     test.each(Object.entries(refused))("%s is refused", (_name, { def, message }) => {
-      expect(() => resolveWalks(btf as KernelBtf, makeHook(def), proto)).toThrow(message);
+      expect(() => resolveFieldPaths(btf as KernelBtf, makeHook(def), proto)).toThrow(message);
     });
   },
 );

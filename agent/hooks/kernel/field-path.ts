@@ -9,7 +9,7 @@ const MAX_LEVELS = 10;
 const ARRAY_LEVELS = /^([A-Za-z_]\w*)((?:\[\d+\])*)$/;
 
 /** A resolved field path: how a program gets from an address to a value. */
-export interface Walk {
+export interface FieldPath {
   /** Offsets in bytes. After each but the last, the program follows the pointer at the address that it has reached. */
   offsets: number[];
   /** Width of the value in bytes; 0 if the value is the address of the field itself. */
@@ -29,20 +29,20 @@ interface Place {
  * Resolves `path` from a pointer to the given struct. Throws a HookError that names the missing member and the struct
  * that lacks it.
  */
-export function resolveWalk(types: Types, structId: number, path: string): Walk {
-  return resolveMember(types, structId, path).walk;
+export function resolveFieldPath(types: Types, structId: number, path: string): FieldPath {
+  return resolveMember(types, structId, path).fieldPath;
 }
 
 /** The member at the end of a field path. */
 export interface Member {
-  walk: Walk;
+  fieldPath: FieldPath;
   /** Type of the member. */
   type: BtfType;
   /** The type itself or, for a pointer or an array, the type that it points to or consists of. */
   of: BtfType;
 }
 
-/** Resolves `path` as resolveWalk() does, and returns the member's type too. */
+/** Resolves `path` as resolveFieldPath() does, and returns the member's type too. */
 export function resolveMember(types: Types, structId: number, path: string): Member {
   const levels = path.split(".");
   if (levels.length > MAX_LEVELS)
@@ -52,7 +52,7 @@ export function resolveMember(types: Types, structId: number, path: string): Mem
   for (const level of levels) place = takeLevel(types, place, level, offsets, path);
   const { type, offset } = place;
   const of = type.kind === "pointer" || type.kind === "array" ? types.describeType(type.target) : type;
-  return { walk: { offsets: [...offsets, offset], ...loadOf(type) }, type, of };
+  return { fieldPath: { offsets: [...offsets, offset], ...loadOf(type) }, type, of };
 }
 
 function takeLevel(types: Types, from: Place, level: string, offsets: number[], path: string): Place {
@@ -114,7 +114,7 @@ function takeElement(types: Types, place: Place, index: number, offsets: number[
   return { type: target.type, offset: index * sizeOf(target.type) };
 }
 
-function loadOf(type: BtfType): Pick<Walk, "load" | "signed"> {
+function loadOf(type: BtfType): Pick<FieldPath, "load" | "signed"> {
   if (type.kind === "pointer") return { load: 8, signed: false };
   const signed = type.kind === "integer" && type.signed;
   const isNumber = type.kind === "integer" || isWrapped(type);

@@ -5,8 +5,8 @@ import type { BtfType, FuncProto, KernelBtf } from "../../bpf/binding.ts";
 import { HookError } from "../hook-error.ts";
 import { describe } from "../kernel/field-path.ts";
 import { isCharacter, structureType } from "../kernel/structure-types.ts";
+import { typeOfArgument } from "./field-paths.ts";
 import { integerType } from "./trace-events.ts";
-import { typeOfArgument } from "./walks.ts";
 
 type Types = Pick<KernelBtf, "describeType" | "structId">;
 

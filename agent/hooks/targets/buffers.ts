@@ -5,7 +5,7 @@ import type { BtfType, FuncProto, KernelBtf } from "../../bpf/binding.ts";
 import type { BufferConfig } from "../config/filters.ts";
 import { MAX_DATA, MAX_STRING, RETURN_ARG } from "../config/layout.ts";
 import { HookError } from "../hook-error.ts";
-import { typeOfArgument } from "./walks.ts";
+import { typeOfArgument } from "./field-paths.ts";
 
 type Types = Pick<KernelBtf, "describeType" | "structId">;
 

@@ -1,19 +1,29 @@
-/** Where an argument's value is found: in its parameter, or by a walk from there or from the current task. Pure. */
+/** Where an argument's value is found: in its parameter, or by a field path from there or from the current task. Pure. */
 import { type ArgType, isKernelStructure, traitsOf } from "../../../crds/argument-types.ts";
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
 import { type BtfType, type FuncProto, isBpfError, type KernelBtf } from "../../bpf/binding.ts";
 import { valueType } from "../config/value-types.ts";
 import { HookError } from "../hook-error.ts";
-import { describe, type Member, resolveMember, resolveWalk, type Walk } from "../kernel/field-path.ts";
+import {
+  describe,
+  type FieldPath,
+  type Member,
+  resolveFieldPath,
+  resolveMember,
+} from "../kernel/field-path.ts";
 import { isCharacter, structureType } from "../kernel/structure-types.ts";
 
 type Types = Pick<KernelBtf, "describeType" | "structId"> & Partial<Pick<KernelBtf, "module">>;
 
-/** The walk of each argument that needs one. `proto` is that of the function whose parameters the hook gets. */
-export function resolveWalks(types: Types, def: HookDef, proto: FuncProto | undefined): (Walk | undefined)[] {
+/** The field path of each argument that needs one. `proto` is that of the function whose parameters the hook gets. */
+export function resolveFieldPaths(
+  types: Types,
+  def: HookDef,
+  proto: FuncProto | undefined,
+): (FieldPath | undefined)[] {
   return def.args.map((arg, position) => {
     try {
-      return walkOf(types, def, arg, proto);
+      return fieldPathOf(types, def, arg, proto);
     } catch (error) {
       if (!(error instanceof HookError)) throw error;
       throw new HookError(error.reason, `args[${position}]: ${error.message}`, { cause: error.cause });
@@ -33,15 +43,22 @@ export function typeOfArgument(
   return typeId === undefined ? undefined : types.describeType(typeId);
 }
 
-function walkOf(types: Types, def: HookDef, arg: ArgDef, proto: FuncProto | undefined): Walk | undefined {
+function fieldPathOf(
+  types: Types,
+  def: HookDef,
+  arg: ArgDef,
+  proto: FuncProto | undefined,
+): FieldPath | undefined {
   if (!arg.resolve) {
     // getname() has copied it into the kernel, except for a system call, which gets the pointer of its caller.
     const isStruct = arg.type === "filename" && proto?.params[arg.index]?.type.includes("struct filename");
-    return isStruct && !def.syscall ? resolveWalk(types, structOf(types, "filename"), "name") : undefined;
+    return isStruct && !def.syscall
+      ? resolveFieldPath(types, structOf(types, "filename"), "name")
+      : undefined;
   }
   const member = memberOf(types, def, arg, proto, arg.resolve);
   checkEnd(arg, member);
-  return member.walk;
+  return member.fieldPath;
 }
 
 /** What `path` leads to; a type that a module has brings its own types with it. */
@@ -106,7 +123,7 @@ function structOf(types: Types, name: string): number {
 }
 
 /** The type must suit what stands there: a number where it wants one, else a structure, an array or a pointer. */
-function checkEnd({ type, resolve }: ArgDef, { walk: { load }, of }: Member): void {
+function checkEnd({ type, resolve }: ArgDef, { fieldPath: { load }, of }: Member): void {
   const { width } = valueType({ type });
   if (type === "nop" || type === "fd") return;
   if (width > 0 && load === 0) {
