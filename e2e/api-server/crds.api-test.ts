@@ -132,7 +132,8 @@ describe("examples", () => {
       const fromFile = compileParsed(parsed);
       assert.ok(fromFile.ok);
       succeed("apply", "--warnings-as-errors", "-f", file);
-      const live = await client.get<Any>(RESOURCES.TracingPolicy, { name: fromFile.spec.policy.name });
+      const { kind, ...at } = fromFile.spec.policy;
+      const live = await client.get<Any>(RESOURCES[kind], at);
       assert.deepEqual(
         live.spec,
         parsed.object.spec,

@@ -56,7 +56,10 @@ describe("the choice of the attach kind", () => {
     const defs = [...setIds, makeHookOn("commit_creds", { args: makeArgs("cred"), selectors: [notOfHost] })];
     const hooks = defs.map((def) => engine.attach(def));
     for (const hook of hooks) {
-      assert.equal(hook.status.attach, engine.entryKind(), hook.status.message);
+      // All entries of a system call are attached in one way, and the verifier of 5.10 refuses fentry at some of them.
+      const refused =
+        isBefore(5, 11) && hook.status.message?.startsWith("fentry: load program hook_fentry: EACCES");
+      assert.equal(hook.status.attach, refused ? "kprobe" : engine.entryKind(), hook.status.message);
       assert.ok(hook.memoryBytes() > 0 && hook.memoryBytes() < 256 * KIB, `${hook.memoryBytes()}`);
       hook.detach();
     }
