@@ -45,7 +45,10 @@ describe("a call that returns", () => {
 
   test("is attached as a pair, and the status reports it", () => {
     const hook = engine.attach(SETUID);
-    const pair = engine.entryKind() === "fentry" ? "fexit" : "kretprobe";
+    // On 5.10 the verifier refuses fentry at one of the entries of the system call.
+    const refused = hook.status.message?.startsWith("fentry: load program hook_fentry: EACCES") ?? false;
+    assert.ok(!refused || !since(5, 11), hook.status.message);
+    const pair = engine.entryKind() === "fentry" && !refused ? "fexit" : "kretprobe";
     assert.equal(hook.status.attach, pair, hook.status.message);
     hook.detach();
     const kprobe = engine.attach(asKprobe(makeHookOn("commit_creds", { returnArg: INT })));

@@ -21,14 +21,15 @@ import { createLogger } from "../../lib/logger.ts";
 import { createRegistry } from "../../lib/metrics.ts";
 import { ACT, NR, OBJECT } from "./test-engine.ts";
 
-const POINTER = "{ index: 1, type: uint64 },";
+/** Only a kprobe has the registers of a function. */
+const REGISTER = "data: [{ index: 0, type: uint64, source: pt_regs, resolve: sp }]";
 
-/** Hooks of one function by attach kind: only kprobes may read a pointer as a number. */
+/** Hooks of one function by attach kind. */
 const POLICIES = {
-  fentry: { arg: "", atReturn: false },
-  kprobe: { arg: POINTER, atReturn: false },
-  fexit: { arg: "", atReturn: true },
-  kretprobe: { arg: POINTER, atReturn: true },
+  fentry: { data: "", atReturn: false },
+  kprobe: { data: REGISTER, atReturn: false },
+  fexit: { data: "", atReturn: true },
+  kretprobe: { data: REGISTER, atReturn: true },
 };
 type PolicyName = keyof typeof POLICIES;
 const POLICY_NAMES = Object.keys(POLICIES) as PolicyName[];
@@ -44,7 +45,8 @@ spec:
   kprobes:
   - call: security_task_fix_setuid
     syscall: false
-    args: [{ index: 0, type: uint32, btfType: cred, resolve: fsuid.val }, ${POLICIES[name].arg}]
+    args: [{ index: 0, type: uint32, btfType: cred, resolve: fsuid.val }]
+    ${POLICIES[name].data}
     ${POLICIES[name].atReturn ? "return: true\n    returnArg: { index: 0, type: int }" : ""}
     selectors:
     - matchBinaries: [{ operator: In, values: [${ACT}] }]
