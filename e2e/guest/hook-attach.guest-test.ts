@@ -52,7 +52,7 @@ const setIds: HookDef[] = (
 );
 
 describe("the choice of the attach kind", () => {
-  test("commit_creds and the eight set*id calls get what misses none, each within 256 KiB", () => {
+  test("commit_creds and the eight set*id calls get what misses none, each within its memory", () => {
     const defs = [...setIds, makeHookOn("commit_creds", { args: makeArgs("cred"), selectors: [notOfHost] })];
     const hooks = defs.map((def) => engine.attach(def));
     for (const hook of hooks) {
@@ -60,7 +60,9 @@ describe("the choice of the attach kind", () => {
       const refused =
         isBefore(5, 11) && hook.status.message?.startsWith("fentry: load program hook_fentry: EACCES");
       assert.equal(hook.status.attach, refused ? "kprobe" : engine.entryKind(), hook.status.message);
-      assert.ok(hook.memoryBytes() > 0 && hook.memoryBytes() < 256 * KIB, `${hook.memoryBytes()}`);
+      // Up to three programs, which are not cut down to what the hook uses before 6.1.
+      const limit = (isBefore(6, 1) ? 512 : 256) * KIB;
+      assert.ok(hook.memoryBytes() > 0 && hook.memoryBytes() < limit, `${hook.memoryBytes()}`);
       hook.detach();
     }
   });
