@@ -46,6 +46,7 @@ after(() => plane?.stop());
 
 beforeEach(restartOperator);
 afterEach(async () => {
+  await Promise.all(counters.splice(0).map((watch) => watch.stop()));
   for (const { metadata } of await admin.list(POLICIES)) await admin.delete(POLICIES, metadata);
   await eventually(async () => assert.deepEqual(await configMaps(), []));
   await operator.stop();
@@ -138,17 +139,21 @@ const attached = (name: string, hash: string, ...calls: string[]): Report => ({
   calls,
 });
 
-/** Counts how often a policy changes in the API: every change of its resource version is an update. */
-async function countWrites(name: string): Promise<{ writes: () => number; stop: () => Promise<void> }> {
+/** Watches of countWrites(): one that stays open would keep the process from ending. */
+const counters: ResourceWatch<KubeObject>[] = [];
+
+/** Counts until the end of the test how often a policy changes: every change of its resource version is an update. */
+async function countWrites(name: string): Promise<{ writes: () => number }> {
   let writes = 0;
   const logger = createLogger({ component: "test", level: "error" });
   const onUpdate = (policy: KubeObject) => {
     if (policy.metadata.name === name) writes++;
   };
   const watch = new ResourceWatch({ client: admin, resource: POLICIES, logger }, { onUpdate });
+  counters.push(watch);
   watch.start();
   await watch.waitForSync();
-  return { writes: () => writes, stop: () => watch.stop() };
+  return { writes: () => writes };
 }
 
 async function metric(name: string): Promise<number> {
@@ -559,7 +564,6 @@ describe("status writes", () => {
     await pause(3_000);
     assert.equal(counter.writes(), 0);
     assert.equal(await metric("trigon_operator_reconciles_total"), reconciles);
-    await counter.stop();
   });
 
   test("a restarted operator finds the status as it is and writes nothing", async () => {
@@ -575,7 +579,6 @@ describe("status writes", () => {
     await pause(2_000);
     assert.equal(counter.writes(), 0);
     assert.equal(await metric("trigon_operator_status_writes_total"), 0);
-    await counter.stop();
   });
 
   test("a rollout over 150 nodes takes a handful of writes, and the last one is right", async () => {
@@ -592,7 +595,6 @@ describe("status writes", () => {
     // The watch that counts may be behind the one that has shown the last write.
     await eventually(() => assert.ok(counter.writes() >= 1));
     assert.ok(counter.writes() <= 4, `${counter.writes()} writes`);
-    await counter.stop();
   });
 
   test("a status that another client wrote is corrected", async () => {
