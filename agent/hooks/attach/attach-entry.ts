@@ -29,6 +29,8 @@ export interface Attachment {
   configs: BpfMap[];
   programs: BpfProgram[];
   links: BpfLink[];
+  /** Other entries of the system call at which the kernel does not let a program override. */
+  notOverridable: string[];
 }
 
 /** What attaching needs of the engine. */
@@ -106,7 +108,7 @@ export function attachEntry(
 ): Attachment {
   const { entry, exit, exitKind = kind } = KINDS[kind];
   const maps = createHookMaps(context.bpf, image);
-  const attachment: Attachment = { kind, maps, configs: [], programs: [], links: [] };
+  const attachment: Attachment = { kind, maps, configs: [], programs: [], links: [], notOverridable: [] };
   setMode(maps, mode);
   try {
     const halves = image.callBytes > 0 && exit ? inOrder(kind, entry, exit, target) : [entry];
@@ -116,7 +118,11 @@ export function attachEntry(
       const config = createConfigMap(context.bpf, configAtEntry(image.config, other.entry));
       attachment.configs.push(config);
       const own = { ...maps, ".rodata.hook": config };
-      for (const half of halves) addHalf(attachment, context.object, half, { ...target, ...other }, own);
+      const add = () => {
+        for (const half of halves) addHalf(attachment, context.object, half, { ...target, ...other }, own);
+      };
+      if (kind !== "fmod_ret") add();
+      else if (!addIfOverridable(attachment, add)) attachment.notOverridable.push(other.name);
     }
     return attachment;
   } catch (error) {
@@ -137,6 +143,24 @@ function otherEntries(kind: EntryKind, { others = [] }: Target): readonly OtherE
  */
 function inOrder(kind: EntryKind, entry: Half, exit: Half, { def }: Target): Half[] {
   return kind === "kprobe" && overrides(def) ? [entry, exit] : [exit, entry];
+}
+
+/**
+ * The kernel lists the functions that fmod_ret may override, and no compat entry of a system call is among them. Returns
+ * false, with nothing added, where it refuses the function.
+ */
+function addIfOverridable(attachment: Attachment, add: () => void): boolean {
+  const [programs, links] = [attachment.programs.length, attachment.links.length];
+  try {
+    add();
+    return true;
+  } catch (error) {
+    if (failureReason(error) !== "KernelUnsupported") throw error;
+    const added = attachment.links.splice(0, attachment.links.length - links);
+    const halves = attachment.programs.splice(0, attachment.programs.length - programs);
+    for (const handle of [...added, ...halves]) handle.close();
+    return false;
+  }
 }
 
 function addHalf(

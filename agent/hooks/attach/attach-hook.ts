@@ -65,7 +65,7 @@ export function attachHook(context: HookContext, id: number, def: HookDef, mode:
     const { attachment, messages } = attachFirst(choice, (kind) =>
       attachEntry(context, kind, target, makeImage(context, id, target, kind), mode),
     );
-    messages.push(...abiMessages(attachment.kind, target));
+    messages.push(...abiMessages(attachment, target));
     if (messages.length > 0) status.message = messages.join("; ");
     return { status: { ...status, state: "Attached", attach: attachment.kind }, def: target.def, attachment };
   } catch (error) {
@@ -81,14 +81,20 @@ export function attachHook(context: HookContext, id: number, def: HookDef, mode:
 }
 
 /** Which callers of other ABIs the hook sees, and which it does not. */
-function abiMessages(kind: AttachKind, { others = [], unseen = [] }: Target): string[] {
-  const names = others.map(({ name }) => name);
+function abiMessages(
+  { kind, notOverridable }: Pick<Attachment, "kind" | "notOverridable">,
+  { others = [], unseen = [] }: Target,
+): string[] {
+  const names = others.map(({ name }) => name).filter((name) => !notOverridable.includes(name));
   if (kind === "tracepoint") {
     const all = [...names, ...unseen];
     return all.length > 0 ? [`does not see callers of other ABIs (${all.join(", ")})`] : [];
   }
   return [
     ...(names.length > 0 ? [`also at ${names.join(", ")}`] : []),
+    ...(notOverridable.length > 0
+      ? [`not at ${notOverridable.join(", ")}, where the kernel allows no override`]
+      : []),
     ...(unseen.length > 0 ? [`not at ${unseen.join(", ")}, which has other arguments`] : []),
   ];
 }
