@@ -4,18 +4,15 @@
  *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/hook-attach.guest-test.ts
  */
 import assert from "node:assert/strict";
-import { release } from "node:os";
 import { after, before, describe, test } from "node:test";
 import { loadBinding } from "../../agent/bpf/binding.ts";
 import { HookEngine } from "../../agent/hooks/engine.ts";
 import { makeArgs, makeSelector } from "../../agent/hooks/testing/hooks.ts";
 import type { ActionDef, HookDef, SelectorDef } from "../../crds/hook-spec.ts";
+import { since } from "./lacking.ts";
 import { act, BY_KPROBE, makeHookOn, NR, OBJECT, run, TestEngine } from "./test-engine.ts";
 
 const KIB = 1024;
-const [major = 0, minor = 0] = release().split(".").map(Number);
-const isBefore = (wantedMajor: number, wantedMinor: number) =>
-  major < wantedMajor || (major === wantedMajor && minor < wantedMinor);
 
 let engine: TestEngine;
 before(() => {
@@ -58,10 +55,10 @@ describe("the choice of the attach kind", () => {
     for (const hook of hooks) {
       // All entries of a system call are attached in one way, and the verifier of 5.10 refuses fentry at some of them.
       const refused =
-        isBefore(5, 11) && hook.status.message?.startsWith("fentry: load program hook_fentry: EACCES");
+        !since(5, 11) && hook.status.message?.startsWith("fentry: load program hook_fentry: EACCES");
       assert.equal(hook.status.attach, refused ? "kprobe" : engine.entryKind(), hook.status.message);
       // Up to three programs, which are not cut down to what the hook uses before 6.1.
-      const limit = (isBefore(6, 1) ? 512 : 256) * KIB;
+      const limit = (since(6, 1) ? 256 : 512) * KIB;
       assert.ok(hook.memoryBytes() > 0 && hook.memoryBytes() < limit, `${hook.memoryBytes()}`);
       hook.detach();
     }
@@ -75,10 +72,10 @@ describe("the choice of the attach kind", () => {
 
   test("sys_setgroups gets a kprobe on 5.10, which refuses fentry, and the reason is kept", () => {
     const hook = engine.attach(makeHookOn("sys_setgroups", { args: makeArgs("int") }));
-    assert.equal(hook.status.attach, isBefore(5, 11) ? "kprobe" : engine.entryKind());
+    assert.equal(hook.status.attach, since(5, 11) ? engine.entryKind() : "kprobe");
     const message = hook.status.message ?? "";
     const entries = "also at __ia32_sys_setgroups, __ia32_sys_setgroups16";
-    if (isBefore(5, 11)) assert.match(message, /^fentry: load program hook_fentry: EACCES/);
+    if (!since(5, 11)) assert.match(message, /^fentry: load program hook_fentry: EACCES/);
     else if (engine.entryKind() === "fentry") assert.equal(message, entries);
     else assert.match(message, /^fentry: .*\(preemption: lazy\)/);
     assert.ok(message.endsWith(entries), message);
@@ -136,7 +133,7 @@ describe("the choice of the attach kind", () => {
     const { features } = engine.engine;
     assert.deepEqual(
       [features.btf, features.ringBuffer, features.fentry, features.kprobe, features.currentTaskBtf],
-      [true, true, true, true, !isBefore(5, 11)],
+      [true, true, true, true, since(5, 11)],
     );
     for (const name of ["kprobeMulti", "bpfLoop", "bpfLsm", "currentTaskBtf"] as const) {
       assert.equal(features[name], features.reasons[name] === undefined, name);
@@ -163,7 +160,7 @@ describe("a function that is not there", () => {
 
   test("override_creds is inlined since 6.14, and the status reports it", () => {
     const hook = engine.engine.attach(makeHookOn("override_creds", { args: makeArgs("cred") }));
-    if (isBefore(6, 14)) assert.equal(hook.status.state, "Attached");
+    if (!since(6, 14)) assert.equal(hook.status.state, "Attached");
     else assert.match(hook.status.message ?? "", /no function override_creds \(inlined since 6.14\)/);
     hook.detach();
   });
