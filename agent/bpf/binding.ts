@@ -36,7 +36,7 @@ export interface BpfError extends Error {
 
 /**
  * A BPF object file. Programs whose autoload is off are neither relocated nor loaded. Programs whose section names no
- * target (`SEC("fentry")`, fexit, fmod_ret, lsm, kprobe, kretprobe, tp, tracepoint, raw_tp) are templates: they are
+ * target (`SEC("fentry")`, fexit, fmod_ret, iter, lsm, kprobe, kretprobe, tp, tracepoint, raw_tp) are templates: they are
  * relocated, but only their clones are loaded. So the object also loads on kernels that refuse programs of their type.
  */
 export interface BpfObject {
@@ -64,6 +64,7 @@ export type AttachType =
   | "trace_fexit"
   | "modify_return"
   | "trace_raw_tp"
+  | "trace_iter"
   | "lsm_mac"
   | "none";
 
@@ -87,6 +88,8 @@ export interface BpfProgram {
   attachTracepoint(subsystem: string, event: string): BpfLink;
   /** Runs a raw tracepoint's program once, with this context (8 bytes per argument), and returns its result. */
   testRun(context: Uint8Array): number;
+  /** Runs a clone of a `SEC("iter")` template over all objects of its target; returns what it wrote with bpf_seq_write. */
+  runIterator(): Uint8Array;
   /** From bpf_prog_info: verified instructions, memory and the runs that the kernel skipped (5.12+, else 0). */
   info(): {
     id: number;
@@ -102,7 +105,7 @@ export interface CloneOptions {
   name: string;
   type: ProgramType;
   expectedAttachType: AttachType;
-  /** BTF id of the function (kernel BTF) for tracing and LSM programs. */
+  /** BTF id of the function (kernel BTF) for tracing and LSM programs; of `bpf_iter_TARGET` for iterators. */
   attachBtfId?: number;
   /** The program may sleep, which helpers that read files need. */
   sleepable?: boolean;

@@ -19,7 +19,7 @@ import {
 import { type Mode, setMode } from "./attach/mode.ts";
 import { tryAttach } from "./attach/try-attach.ts";
 import { detectFeatures, type KernelFeatures } from "./kernel/features.ts";
-import { detectPreemption, readKernelInt } from "./kernel/preemption.ts";
+import { detectPreemption, readPreemptionMode } from "./kernel/preemption.ts";
 import { functionName, KernelSymbols } from "./kernel/symbols.ts";
 import { type EngineOptions, type Handles, openHandles } from "./open-engine.ts";
 import { FollowTable } from "./processes/follow-table.ts";
@@ -90,8 +90,7 @@ export class HookEngine {
         preemption: detectPreemption({
           version: version(),
           debugfs: "/sys/kernel/debug",
-          kallsyms: join(procfs, "kallsyms"),
-          readInt: (address) => readKernelInt(object, address),
+          readMode: () => readPreemptionMode(object, btf),
         }),
         securityfs: options.securityfs ?? "/sys/kernel/security",
       },

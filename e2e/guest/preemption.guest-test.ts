@@ -4,10 +4,10 @@
  *   npm run guest -- --kernel latest -- node --test e2e/guest/preemption.guest-test.ts
  */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { availableParallelism, version } from "node:os";
 import { after, describe, test } from "node:test";
 import { makeArgs, makeSelector } from "../../agent/hooks/testing/hooks.ts";
 import { ACT, makeHookOn, NR, TestEngine } from "./test-engine.ts";
@@ -21,6 +21,21 @@ after(() => {
   const mode = /\((\w+)\)/.exec(choice)?.[1];
   if (mode !== undefined) writeFileSync(FILE, mode);
 });
+
+/** Starts an engine with these capabilities and without debugfs, as in the agent's container. */
+function modeInContainer(capabilities: string): string {
+  const script = `
+    import { TestEngine } from ${JSON.stringify(import.meta.resolve("./test-engine.ts"))};
+    const { engine } = new TestEngine();
+    console.log(engine.features.preemption);
+    engine.close();`;
+  const node = [process.execPath, "--input-type=module", "--eval", script];
+  const limited = ["setpriv", `--bounding-set=-all,${capabilities}`, "--inh-caps=-all", ...node];
+  const covered = 'mount -t tmpfs none /sys/kernel/debug && exec "$@"';
+  return execFileSync("unshare", ["--mount", "sh", "-c", covered, "sh", ...limited], {
+    encoding: "utf8",
+  }).trim();
+}
 
 /** A program that looks through all of it takes nearly the whole time of the call: there it is preempted. */
 const TEXT = `${"a".repeat(3000)}needle`;
@@ -51,6 +66,21 @@ async function storm(): Promise<void> {
     children.map(() => 0),
   );
 }
+
+describe("an engine without debugfs knows how the kernel preempts", () => {
+  const choices = version().includes("PREEMPT_DYNAMIC") ? (choice.match(/\w+/g) ?? []) : [];
+  if (choices.length === 0)
+    test("by its version alone", () => {
+      assert.equal(modeInContainer("+bpf,+perfmon,+sys_resource"), "none");
+    });
+
+  for (const mode of choices) {
+    test(`preemption: ${mode}`, () => {
+      writeFileSync(FILE, mode);
+      assert.equal(modeInContainer("+bpf,+perfmon"), mode);
+    });
+  }
+});
 
 describe("each call is seen once, however tasks are preempted", () => {
   if (modes.length === 0) test("by this kernel", { skip: "the kernel does not preempt itself" });

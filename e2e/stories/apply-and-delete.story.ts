@@ -45,6 +45,17 @@ test("an applied policy is Ready on every node, and kubectl shows it in a table"
   assert.match(table, new RegExp(`True\\s+${agents.length}/${agents.length}\\s+8/8\\s+Attached`));
 });
 
+test("where the kernel does not preempt programs, every hook is an fentry, in the agent's container too", async () => {
+  for (const agent of agents) {
+    const attached = await until(`hooks of ${agent.node}`, async () => {
+      const lines = (await metrics(agent)).split("\n");
+      const found = lines.filter((line) => line.startsWith(`trigon_hook_attached{policy="${POLICY}"`));
+      return found.length > 0 && found.map((line) => /attach="([^"]+)"/.exec(line)?.[1]);
+    });
+    assert.deepEqual(new Set(attached), new Set(["fentry"]), agent.node);
+  }
+});
+
 test("a change of credentials in a pod is an event with the pod's name, and a count", async () => {
   for (const [node, pod] of pods) {
     await change(pod, "su");

@@ -1,6 +1,6 @@
 /** Whether the kernel preempts tasks in kernel code. If it does, a task can wait inside a BPF program. */
 import { readFileSync } from "node:fs";
-import type { BpfObject, BpfProgram } from "../../bpf/binding.ts";
+import type { BpfObject, BpfProgram, KernelBtf } from "../../bpf/binding.ts";
 
 /** `voluntary`: only where kernel code allows it, which is never inside a program. `unknown`: any of the others. */
 export type Preemption = "none" | "voluntary" | "full" | "lazy" | "unknown";
@@ -14,18 +14,17 @@ export interface PreemptionSources {
   version: string;
   /** Mount point of debugfs, which has `sched/preempt`. */
   debugfs: string;
-  kallsyms: string;
-  /** Reads the kernel's integer at this address; -1 if it cannot be read. */
-  readInt(address: bigint): number;
+  /** Reads `preempt_dynamic_mode` of the running kernel; undefined if it cannot be read. */
+  readMode(): number | undefined;
 }
 
 /** Detects the mode of preemption; never throws. */
-export function detectPreemption({ version, debugfs, kallsyms, readInt }: PreemptionSources): Preemption {
+export function detectPreemption({ version, debugfs, readMode }: PreemptionSources): Preemption {
   if (!version.includes("PREEMPT")) return "none"; // built for NONE or VOLUNTARY
   if (!version.includes("PREEMPT_DYNAMIC")) return "full";
-  // Kernels since 5.12 choose the mode at boot, by `preempt=`, or later by this file, which containers seldom see.
+  // Kernels since 5.12 choose the mode at boot, by `preempt=`, or later by this file, which containers do not have.
   const chosen = /\((\w+)\)/.exec(readText(`${debugfs}/sched/preempt`))?.[1];
-  return MODES.find((mode) => mode === chosen) ?? readMode(readText(kallsyms), readInt) ?? "unknown";
+  return MODES.find((mode) => mode === chosen) ?? MODES[readMode() ?? -1] ?? "unknown";
 }
 
 /** Whether a task may be preempted inside a program, so that another task runs before the program ends. */
@@ -33,25 +32,26 @@ export function preemptsPrograms(preemption: Preemption): boolean {
   return preemption !== "none" && preemption !== "voluntary";
 }
 
-/** Reads the kernel's integer at this address with a BPF program; -1 if it cannot be read. */
-export function readKernelInt(object: BpfObject, address: bigint): number {
-  const template = object.program("read_int");
+/**
+ * Reads the variable with a BPF program that looks through the kernel's symbols. Needs CAP_BPF and CAP_PERFMON only:
+ * /proc/kallsyms hides the address from processes without CAP_SYSLOG.
+ */
+export function readPreemptionMode(object: BpfObject, btf: Pick<KernelBtf, "funcProto">): number | undefined {
+  const target = btf.funcProto("bpf_iter_ksym"); // since 6.0
+  if (!target) return undefined;
+  const name = "read_preemption";
+  const template = object.program(name);
   let program: BpfProgram | undefined;
   try {
-    program = template.clone({ name: "read_int", type: "raw_tracepoint", expectedAttachType: "none" });
-    return program.testRun(new Uint8Array(BigUint64Array.of(address).buffer));
+    const how = { type: "tracing", expectedAttachType: "trace_iter", attachBtfId: target.btfId } as const;
+    program = template.clone({ name, ...how });
+    return new Int32Array(program.runIterator().slice().buffer)[0];
   } catch {
-    return -1;
+    return undefined;
   } finally {
     program?.close();
     template.close();
   }
-}
-
-function readMode(symbols: string, readInt: PreemptionSources["readInt"]): Preemption | undefined {
-  const digits = /^([0-9a-f]+) \w preempt_dynamic_mode$/m.exec(symbols)?.[1] ?? "0";
-  const address = BigInt(`0x${digits}`);
-  return address === 0n ? undefined : MODES[readInt(address)]; // 0: hidden from this process
 }
 
 function readText(path: string): string {

@@ -3,10 +3,13 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <unordered_map>
+#include <vector>
 
 #include "objects/arguments.h"
 #include "objects/bpf_link.h"
@@ -65,6 +68,18 @@ const char* TracingStep(bpf_attach_type type) {
   }
 }
 
+// Appends what is left of a file; returns 0, or the errno. An iterator answers EAGAIN after a million objects about which
+// it wrote nothing, and goes on with the next read.
+int ReadAll(int fd, std::vector<uint8_t>& output) {
+  uint8_t chunk[4096];
+  for (;;) {
+    ssize_t count = read(fd, chunk, sizeof(chunk));
+    if (count < 0 && errno != EAGAIN && errno != EINTR) return errno;
+    if (count == 0) return 0;
+    if (count > 0) output.insert(output.end(), chunk, chunk + count);
+  }
+}
+
 // The link of a program attached at a perf event; takes the event.
 Napi::Value AttachPerf(Napi::Env env, int program_fd, PerfEvent event, const char* step, const std::string& subject) {
   if (!event.fd) throw BpfFailure(env, event.error, step, subject, {.hint = event.hint});
@@ -87,6 +102,7 @@ Napi::Function BpfProgram::Define(Napi::Env env) {
                          InstanceMethod<&BpfProgram::AttachKprobe>("attachKprobe"),
                          InstanceMethod<&BpfProgram::AttachTracepoint>("attachTracepoint"),
                          InstanceMethod<&BpfProgram::TestRun>("testRun"),
+                         InstanceMethod<&BpfProgram::RunIterator>("runIterator"),
                          InstanceMethod<&BpfProgram::Info>("info"),
                          InstanceMethod<&BpfProgram::Close>("close"),
                      });
@@ -213,6 +229,20 @@ Napi::Value BpfProgram::TestRun(const Napi::CallbackInfo& info) {
               .ctx_size_in = static_cast<uint32_t>(context.size()));
   if (bpf_prog_test_run_opts(fd, &options) < 0) throw BpfFailure(info.Env(), errno, "run program", name_);
   return Napi::Number::New(info.Env(), static_cast<int32_t>(options.retval));
+}
+
+Napi::Value BpfProgram::RunIterator(const Napi::CallbackInfo& info) {
+  const char* step = "run iterator";
+  UniqueFd link(bpf_link_create(LoadedFd(step), 0, BPF_TRACE_ITER, nullptr));
+  if (!link) throw BpfFailure(info.Env(), errno, step, name_);
+  UniqueFd iterator(bpf_iter_create(link.get()));
+  if (!iterator) throw BpfFailure(info.Env(), errno, step, name_);
+
+  std::vector<uint8_t> output;
+  if (int error = ReadAll(iterator.get(), output)) throw BpfFailure(info.Env(), error, step, name_);
+  auto bytes = Napi::Uint8Array::New(info.Env(), output.size());
+  std::copy(output.begin(), output.end(), bytes.Data());
+  return bytes;
 }
 
 Napi::Value BpfProgram::Info(const Napi::CallbackInfo& info) {

@@ -31,6 +31,7 @@ class BpfProgram : public Napi::ObjectWrap<BpfProgram> {
   Napi::Value AttachKprobe(const Napi::CallbackInfo& info);
   Napi::Value AttachTracepoint(const Napi::CallbackInfo& info);
   Napi::Value TestRun(const Napi::CallbackInfo& info);
+  Napi::Value RunIterator(const Napi::CallbackInfo& info);
   Napi::Value Info(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
   Napi::Value Name(const Napi::CallbackInfo& info);

@@ -43,6 +43,7 @@ constexpr TemplateSection kTemplateSections[] = {
     {"fentry",     BPF_PROG_TYPE_TRACING,        BPF_TRACE_FENTRY },
     {"fexit",      BPF_PROG_TYPE_TRACING,        BPF_TRACE_FEXIT  },
     {"fmod_ret",   BPF_PROG_TYPE_TRACING,        BPF_MODIFY_RETURN},
+    {"iter",       BPF_PROG_TYPE_TRACING,        BPF_TRACE_ITER   },
     {"lsm",        BPF_PROG_TYPE_LSM,            BPF_LSM_MAC      },
     {"kprobe",     BPF_PROG_TYPE_KPROBE,         kNoAttachType    },
     {"kretprobe",  BPF_PROG_TYPE_KPROBE,         kNoAttachType    },

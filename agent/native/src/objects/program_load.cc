@@ -86,6 +86,7 @@ bpf_attach_type ToAttachType(Napi::Env env, const std::string& name) {
       {"trace_fexit",   BPF_TRACE_FEXIT                },
       {"modify_return", BPF_MODIFY_RETURN              },
       {"trace_raw_tp",  BPF_TRACE_RAW_TP               },
+      {"trace_iter",    BPF_TRACE_ITER                 },
       {"lsm_mac",       BPF_LSM_MAC                    },
   };
   return ByName(env, types, name, "expectedAttachType");
