@@ -2,7 +2,7 @@
 import { W_KTIME, W_TID } from "../../records/decode.ts";
 import type { WallClock } from "../../records/wall-clock.ts";
 import type { StackOptions } from "../../stacks/code-place.ts";
-import { type ByteWriter, utf8 } from "../byte-writer.ts";
+import type { ByteWriter } from "../byte-writer.ts";
 import type { EventEncoder } from "../encoder.ts";
 import type { ExecEvent, ExitEvent, HookEvent } from "../event.ts";
 import { exitStatus, SIGNAL_NAMES, signalNumber } from "../exit-status.ts";
@@ -86,7 +86,7 @@ export class ProtobufEncoder implements EventEncoder {
     const start = out.begin(PROCESS_EXIT);
     this.processes.ended(out, image, tid);
     const signal = SIGNAL_NAMES.get(signalNumber(code));
-    if (signal !== undefined) out.bytesField(EXIT.signal, utf8(signal));
+    if (signal !== undefined) out.stringField(EXIT.signal, signal);
     const status = exitStatus(code);
     if (status !== 0) {
       out.varint(EXIT.status);
@@ -139,12 +139,12 @@ export class ProtobufEncoder implements EventEncoder {
 
 function encodeNode(name: string, { clusterName, labels = {} }: NodeFields): Uint8Array {
   const out = new ProtoWriter();
-  out.bytesField(NODE_NAME, utf8(name));
-  if (clusterName !== undefined) out.bytesField(CLUSTER_NAME, utf8(clusterName));
+  out.stringField(NODE_NAME, name);
+  if (clusterName !== undefined) out.stringField(CLUSTER_NAME, clusterName);
   for (const [key, value] of Object.entries(labels)) {
     const entry = out.begin(NODE_LABELS);
-    out.bytesField(bytesKey(1), utf8(key));
-    out.bytesField(bytesKey(2), utf8(value));
+    out.stringField(bytesKey(1), key);
+    out.stringField(bytesKey(2), value);
     out.end(entry);
   }
   return out.take();

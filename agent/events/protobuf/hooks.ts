@@ -127,7 +127,7 @@ function writeParts(
     frameCount(words, userStack),
     image,
   );
-  if (hash !== 0 && !isUnread(words, hash)) out.bytesField(IMA_HASH, utf8(hashText(batch, payloadAt(hash))));
+  if (hash !== 0 && !isUnread(words, hash)) out.stringField(IMA_HASH, hashText(batch, payloadAt(hash)));
   if (parts.dataCount > 0) {
     writeSlots(
       out,
@@ -172,10 +172,10 @@ function constantFields({
 }: RegisteredHook): Pick<HookFields, "message" | "constant"> {
   const out = new Writer();
   const field = (number: number, text: string | undefined) => {
-    if (text !== undefined && text !== "") out.bytesField(bytesKey(number), utf8(text));
+    if (text !== undefined && text !== "") out.stringField(bytesKey(number), text);
   };
   const tags = (number: number) => {
-    for (const tag of def.tags ?? []) out.bytesField(bytesKey(number), utf8(tag));
+    for (const tag of def.tags ?? []) out.stringField(bytesKey(number), tag);
   };
   switch (def.section) {
     case "lsmhooks":
@@ -207,7 +207,7 @@ function constantFields({
 
 function slotFields({ type, label }: Pick<ArgDef, "label"> & { type: ArgType }): SlotFields {
   const out = new Writer();
-  if (label !== undefined && label !== "") out.bytesField(LABEL, utf8(label));
+  if (label !== undefined && label !== "") out.stringField(LABEL, label);
   return { format: ARGUMENT_FORMATS[type], label: out.take() };
 }
 

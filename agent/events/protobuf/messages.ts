@@ -1,5 +1,4 @@
 /** Messages that are encoded once and kept, from the same objects that JSON is made of: tables of their field numbers. */
-import { utf8 } from "../byte-writer.ts";
 import { CAPABILITY_NAMES, SECUREBIT_NAMES } from "../json/capabilities.ts";
 import { bytesKey, ProtoWriter, varintKey } from "./writer.ts";
 
@@ -141,17 +140,32 @@ export const STACK_FRAME: MessageTable = {
 
 /** The fields of an object in the order of the table; those that are undefined, and plain zeros, are left out. */
 export function writeFields(out: ProtoWriter, table: MessageTable, object: object): void {
-  for (const [name, [number, type]] of Object.entries(table.fields)) {
+  for (const [name, number, type] of rowsOf(table)) {
     const value = (object as Record<string, unknown>)[name];
     if (value !== undefined) writeField(out, number, type, value);
   }
 }
 
+type Row = readonly [name: string, number: number, type: FieldType];
+
+const rows = new Map<MessageTable, readonly Row[]>();
+
+/** The table as a list, made once: a table is walked for every process. */
+function rowsOf(table: MessageTable): readonly Row[] {
+  const known = rows.get(table);
+  if (known !== undefined) return known;
+  const made = Object.entries(table.fields).map(([name, [number, type]]): Row => [name, number, type]);
+  rows.set(table, made);
+  return made;
+}
+
+const scratch = new ProtoWriter();
+const NOTHING = new Uint8Array();
+
 /** The bytes of writeFields(). */
 export function encodeFields(table: MessageTable, object: object): Uint8Array {
-  const out = new ProtoWriter();
-  writeFields(out, table, object);
-  return out.take();
+  writeFields(scratch, table, object);
+  return scratch.length === 0 ? NOTHING : scratch.take();
 }
 
 function writeField(out: ProtoWriter, number: number, type: FieldType, value: unknown): void {
@@ -193,7 +207,7 @@ type FieldWriter = (out: ProtoWriter, number: number, value: unknown) => void;
 
 const WRITERS: Record<Extract<FieldType, string>, FieldWriter> = {
   string: (out, number, value) => {
-    if (value !== "") out.bytesField(bytesKey(number), utf8(String(value)));
+    if (value !== "") out.stringField(bytesKey(number), String(value));
   },
   uint32: (out, number, value) => {
     if (value === 0) return;
@@ -215,7 +229,7 @@ const WRITERS: Record<Extract<FieldType, string>, FieldWriter> = {
   BoolValue: (out, number, value) => out.wrappedUint32(bytesKey(number), value ? 1 : 0),
   Timestamp: (out, number, value) => writeTimestampText(out, number, value as string),
   strings: (out, number, value) => {
-    for (const item of value as (string | number)[]) out.bytesField(bytesKey(number), utf8(String(item)));
+    for (const item of value as (string | number)[]) out.stringField(bytesKey(number), String(item));
   },
   "string map": (out, number, value) => {
     for (const [key, item] of Object.entries(value as Record<string, string>))
@@ -225,8 +239,8 @@ const WRITERS: Record<Extract<FieldType, string>, FieldWriter> = {
 
 function writeEntry(out: ProtoWriter, number: number, key: string, value: string): void {
   const start = out.begin(bytesKey(number));
-  out.bytesField(bytesKey(1), utf8(key));
-  out.bytesField(bytesKey(2), utf8(value));
+  out.stringField(bytesKey(1), key);
+  out.stringField(bytesKey(2), value);
   out.end(start);
 }
 

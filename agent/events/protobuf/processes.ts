@@ -28,6 +28,8 @@ const TID_KEY = bytesKey(16);
 export class ProcessWriter {
   readonly #options: ProcessFieldOptions;
   readonly #scratch = new ProtoWriter();
+  /** Apart from the other: a parent is made while a pair is. */
+  readonly #parentScratch = new ProtoWriter();
 
   constructor(options: ProcessFieldOptions) {
     this.#options = options;
@@ -92,9 +94,8 @@ export class ProcessWriter {
     if (parent === undefined) return;
     const encoded = this.#encoded(parent);
     if (encoded.asParent === undefined) {
-      const own = new ProtoWriter();
-      this.#process(own, key, parent, parent.forked, parent.pid);
-      encoded.asParent = own.take();
+      this.#process(this.#parentScratch, key, parent, parent.forked, parent.pid);
+      encoded.asParent = this.#parentScratch.take();
     }
     out.bytes(encoded.asParent);
   }

@@ -35,6 +35,31 @@ describe("integers", () => {
   });
 });
 
+describe("strings", () => {
+  test.each([
+    "",
+    "su",
+    "a".repeat(127),
+    "a".repeat(128),
+    "é",
+    `${"a".repeat(126)}é`,
+    "日本語",
+    `${"x".repeat(40_000)}😀`,
+    "\u0000",
+  ])("%#", (text) => {
+    const reader = new protobuf.Reader(written((out) => out.stringField(bytesKey(3), text)));
+    expect(reader.uint32()).toBe(bytesKey(3));
+    expect(reader.string()).toBe(text);
+    expect(reader.pos).toBe(reader.len);
+  });
+
+  test("a lone surrogate becomes U+FFFD", () => {
+    const reader = new protobuf.Reader(written((out) => out.stringField(bytesKey(3), "a\ud800")));
+    reader.uint32();
+    expect(reader.string()).toBe("a\ufffd");
+  });
+});
+
 describe("messages", () => {
   test.each([0, 1, 127, 128, 16_383, 16_384, 100_000, 2 ** 21, 2 ** 21 + 1])(
     "of %d bytes have their length before them",

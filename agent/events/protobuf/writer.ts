@@ -89,7 +89,34 @@ export class ProtoWriter {
     this.bytes(content);
   }
 
-  /** A string field; invalid UTF-8, which receivers refuse, becomes U+FFFD. */
+  /** A string field. */
+  stringField(key: number, text: string): void {
+    this.varint(key);
+    const start = this.length;
+    const size = text.length;
+    this.varint(size);
+    this.#reserve(size);
+    let at = this.length;
+    for (let i = 0; i < size; i++) {
+      const code = text.charCodeAt(i);
+      if (code >= 0x80) {
+        this.#rewriteUtf8(start, text);
+        return;
+      }
+      this.#bytes[at++] = code;
+    }
+    this.length = at;
+  }
+
+  /** Writes length and content again from `start` on. */
+  #rewriteUtf8(start: number, text: string): void {
+    this.length = start;
+    const content = utf8(text);
+    this.varint(content.length);
+    this.bytes(content);
+  }
+
+  /** The same of bytes; invalid UTF-8, which receivers refuse, becomes U+FFFD. */
   textField(key: number, text: Uint8Array): void {
     this.bytesField(key, isAscii(text) ? text : utf8(decoder.decode(text)));
   }
