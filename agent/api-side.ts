@@ -2,7 +2,9 @@
 import type { Registry } from "prom-client";
 import type { HealthChecks } from "../lib/health.ts";
 import type { Logger } from "../lib/logger.ts";
+import { addressText, type ServerAddress } from "./api/address.ts";
 import type { ServicesDeps } from "./api/grpc-server.ts";
+import { writeInfoFile } from "./api/info-file.ts";
 import { startApi } from "./api/start.ts";
 import type { Config } from "./config.ts";
 import { FileSink } from "./events/export/file.ts";
@@ -70,9 +72,23 @@ export class ApiSide {
     try {
       const api = await startApi({ ...server, logger: this.#logger, services: this.#services(parts) });
       running.defer(() => api.close());
+      running.defer(this.#publishAddress(api.address));
     } catch (error) {
       if (server.isRequired) throw error;
       this.#logger.warn("gRPC is not served", { error });
+    }
+  }
+
+  /** Clients that are given no address find it in a file; where that cannot be written, they need one. */
+  #publishAddress(address: ServerAddress): () => void {
+    const { export: output, metricsServer } = this.#config;
+    const metrics = metricsServer ? addressText(metricsServer) : "";
+    try {
+      const about = { metrics_address: metrics, export_fname: output.filename ?? "", pid: process.pid };
+      return writeInfoFile(address, about);
+    } catch (error) {
+      this.#logger.debug("the file with the address of the gRPC server is not written", { error });
+      return () => {};
     }
   }
 
