@@ -57,12 +57,19 @@ function policyRow(policy: PolicyStatus): string[] {
     policy.filter_id ?? "0",
     policy.namespace || "(global)",
     policy.sensors?.join(",") ?? "",
-    `${(Number(policy.kernel_memory_bytes ?? 0) / 2 ** 20).toFixed(2)} MB`,
+    byteCount(Number(policy.kernel_memory_bytes ?? 0)),
     shortName(policy.mode, "tp_mode_"),
     counters.post ?? "0",
     sum(counters, /^(signal|override|notify_enforcer)$/),
     sum(counters, /^monitor_(signal|override|notify_enforcer)$/),
   ];
+}
+
+/** `512 B`, `4.46 MB`: decimal units, as tetra has them. */
+function byteCount(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  const power = Math.min(Math.floor(Math.log10(bytes) / 3), 6);
+  return `${(bytes / 1000 ** power).toFixed(2)} ${" kMGTPE"[power]}B`;
 }
 
 function shortName(value: string | undefined, prefix: string): string {

@@ -243,7 +243,7 @@ describe("an agent", () => {
         /^ID +NAME +DOMAIN +STATE +FILTERID +NAMESPACE +SENSORS +KERNELMEMORY +MODE +NPOST/,
       ),
       expect.stringMatching(
-        /^1 +creds +grpc +enabled +0 +\(global\) +generic_kprobe +0\.00 MB +enforce +0 +0 +0$/,
+        /^1 +creds +grpc +enabled +0 +\(global\) +generic_kprobe +0 B +enforce +0 +0 +0$/,
       ),
     ]);
     await policies("mode", "creds", "monitor");

@@ -105,15 +105,26 @@ function addEvents(program: Command, shared: Shared): void {
   );
   const tetra = eventsCommand(program.command("getevents"), shared, "json")
     .description(
-      "The same as `tetra getevents`: JSON by default, and events from the standard input when it is a pipe.",
+      "The same as `tetra getevents`: JSON by default, tetra's lines with -o compact, and events from the standard input when it is a pipe.",
     )
     .addOption(new Option("--policy-names <names>", "the same as --policy").argParser(collect))
     .addOption(new Option("--namespaces <names>", "the same as --namespace").argParser(collect).hideHelp())
-    .option("--timestamps", "no effect: the time is always shown")
+    .addOption(new Option("--pods <patterns>", "the same as --pod").argParser(collect).hideHelp())
+    .addOption(new Option("--processes <patterns>", "the same as --process").argParser(collect).hideHelp())
+    .option("--timestamps", "compact lines begin with the time")
     .option("-t, --tty-encode <tty>", "no effect: control characters are never passed to the terminal")
-    .option("--stack-traces", "no effect: -o json has stack traces")
-    .option("--ima-hash", "no effect: -o json has hashes");
+    .addOption(flag("--stack-traces [on]", "stack traces below compact lines; =false leaves them out"))
+    .addOption(flag("--ima-hash [on]", "IMA hashes below compact lines; =false leaves them out"));
   example(tetra, "trigon getevents -o json --pod demo | jq .process_kprobe.function_name");
+}
+
+/** A flag that is on by default and can be given as --name=false, as tetra's. */
+function flag(flags: string, description: string): Option {
+  const parse = (value: string) => {
+    if (value === "true" || value === "false") return value === "true";
+    throw new InvalidArgumentError("expected true or false.");
+  };
+  return new Option(flags, description).argParser(parse).preset("true").default(true);
 }
 
 function eventsCommand(command: Command, { streams, done }: Shared, output: "compact" | "json"): Command {
@@ -145,14 +156,23 @@ function eventsCommand(command: Command, { streams, done }: Shared, output: "com
     .option("--since <time>", "of a file: not what is older than 10m, 2h or a time (RFC 3339)")
     .option("--reconnect", "connect again when the agent ends")
     .option("--reconnect-wait <duration>", "how long to wait before that", seconds, 2)
-    .action(async (file: string | undefined, { policyNames, namespaces, ...options }, self: Command) => {
-      const { events } = await import("./events/events.ts");
-      const policy = [...(options.policy ?? []), ...(policyNames ?? [])];
-      const namespace = [...(options.namespace ?? []), ...(namespaces ?? [])];
-      const isDefault = self.getOptionValueSource("serverAddress") === "default";
-      const piped = self.name() === "getevents" && isDefault && streams.isPiped();
-      done(await events(file ?? (piped ? "-" : undefined), { ...options, policy, namespace }, streams));
-    });
+    .action(
+      async (file: string | undefined, { policyNames, namespaces, pods, processes, ...options }, self) => {
+        const { events } = await import("./events/events.ts");
+        const isTetra = self.name() === "getevents";
+        const selection = {
+          ...options,
+          policy: [...(options.policy ?? []), ...(policyNames ?? [])],
+          namespace: [...(options.namespace ?? []), ...(namespaces ?? [])],
+          pod: [...(options.pod ?? []), ...(pods ?? [])],
+          process: [...(options.process ?? []), ...(processes ?? [])],
+          ...(isTetra && { tetra: { timestamps: options.timestamps === true, ...options } }),
+        };
+        const isDefault = self.getOptionValueSource("serverAddress") === "default";
+        const piped = isTetra && isDefault && streams.isPiped();
+        done(await events(file ?? (piped ? "-" : undefined), selection, streams));
+      },
+    );
 }
 
 function addPolicies(program: Command, shared: Shared): void {

@@ -6,7 +6,8 @@ import { setTimeout } from "node:timers/promises";
 import { EXIT, type LiveStreams, UsageError } from "../streams.ts";
 import { type CompactEvent, compactLine } from "./compact.ts";
 import { eventsRequest, eventTest, type Selection, sinceMs } from "./selection.ts";
-import { COLOURED, PLAIN } from "./style.ts";
+import { COLOURED, PLAIN, TETRA_COLOURED, TETRA_PLAIN } from "./style.ts";
+import { type TetraOptions, tetraLines } from "./tetra.ts";
 
 /** The flags. */
 export interface EventsOptions extends Selection {
@@ -17,6 +18,8 @@ export interface EventsOptions extends Selection {
   reconnect?: boolean;
   /** Seconds. */
   reconnectWait: number;
+  /** Compact lines as tetra prints them; undefined: our own. */
+  tetra?: TetraOptions;
 }
 
 type Event = Record<string, unknown>;
@@ -36,10 +39,11 @@ export async function events(
 /** The line of an event; `text` is its JSON where there is one already. */
 type Show = (event: Event, text?: string) => string | undefined;
 
-function presentation({ output, color }: EventsOptions, { isTerminal }: LiveStreams): Show {
+function presentation({ output, color, tetra }: EventsOptions, { isTerminal }: LiveStreams): Show {
   if (output === "json") return (event, text) => text ?? JSON.stringify(event);
-  const style = color === "always" || (color === "auto" && isTerminal) ? COLOURED : PLAIN;
-  return (event) => compactLine(event as CompactEvent, style);
+  const isColoured = color === "always" || (color === "auto" && isTerminal);
+  if (tetra) return (event) => tetraLines(event, isColoured ? TETRA_COLOURED : TETRA_PLAIN, tetra);
+  return (event) => compactLine(event as CompactEvent, isColoured ? COLOURED : PLAIN);
 }
 
 async function showLive(options: EventsOptions, streams: LiveStreams, show: Show): Promise<void> {

@@ -8,6 +8,31 @@ export type Style = Readonly<
 
 const plain = (text: string) => text;
 
+/** How each part of tetra's lines is shown. */
+export type TetraStyle = Readonly<
+  Record<"event" | "source" | "binary" | "detail" | "alarm" | "offset", (text: string) => string>
+>;
+
+/** tetra's colours. */
+export const TETRA_COLOURED: TetraStyle = {
+  event: colour("blue"),
+  source: colour("green"),
+  binary: colour("magenta"),
+  detail: colour("cyan"),
+  alarm: colour("red"),
+  offset: colour("yellow"),
+};
+
+/** tetra's lines without colours. */
+export const TETRA_PLAIN: TetraStyle = {
+  event: plain,
+  source: plain,
+  binary: plain,
+  detail: plain,
+  alarm: plain,
+  offset: plain,
+};
+
 /** No colours. */
 export const PLAIN: Style = { faint: plain, place: plain, binary: plain, change: plain, denied: plain };
 
