@@ -32,7 +32,7 @@ import { HookTotals } from "./policies/totals.ts";
 import { ProcessCache } from "./process/cache.ts";
 import { CurrentCredentials } from "./process/current-credentials.ts";
 import type { Image } from "./process/image.ts";
-import { compileRedaction } from "./process/redaction.ts";
+import type { Redact } from "./process/redaction.ts";
 import { ProcScanner } from "./process/scan.ts";
 import { WallClock } from "./records/wall-clock.ts";
 import { RingHealth } from "./ring-health.ts";
@@ -92,7 +92,7 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
   };
   const kubernetes = deps.access && makeKubernetesSide(deps, deps.access);
   const cluster = kubernetes?.cluster;
-  const events = makeEventSide(deps, kubernetes);
+  const events = makeEventSide(deps, kubernetes, await makeRedact(config));
   if (config.metricsServer) {
     const server = await startHealthServer({ ...config.metricsServer, registry, ...checks });
     running.defer(() => server.close());
@@ -178,14 +178,21 @@ interface EventSide {
   workloads: WorkloadScopes | undefined;
 }
 
+/** The library for patterns is loaded only where there are some. */
+async function makeRedact({ redaction }: Config): Promise<Redact | undefined> {
+  if (redaction.length === 0) return undefined;
+  const { compileRedaction } = await import("./process/redaction.ts");
+  return compileRedaction(redaction);
+}
+
 function makeEventSide(
   { config, bpf, registry, sink }: AgentDeps,
   kubernetes: KubernetesSide | undefined,
+  redact: Redact | undefined,
 ): EventSide {
   const { nodeName, procfs, enableProcessCred: credentials, enableProcessNs: namespaces } = config;
   const clock = new WallClock({ bootTimeNs: () => bpf.bootTimeNs(), wallMs: Date.now });
   const securityLabels = config.enableProcessSecurityLabel;
-  const redact = compileRedaction(config.redaction);
   const scanner = new ProcScanner(procfs, { credentials, namespaces, securityLabels, redact });
   const processes = new ProcessCache({
     nodeName,

@@ -10,7 +10,7 @@ interface Given {
   files?: Record<string, string>;
 }
 
-function parse({ argv = [], env = {}, files }: Given): Command {
+function parse({ argv = [], env = {}, files }: Given): Promise<Command> {
   const readDirectory = (directory: string) => {
     if (!files || directory !== "/etc/trigon") throw new Error(`ENOENT: ${directory}`);
     return new Map(Object.entries(files));
@@ -18,8 +18,8 @@ function parse({ argv = [], env = {}, files }: Given): Command {
   return parseCommand({ argv, env, readDirectory }, "myhost");
 }
 
-function config(given: Given): Config {
-  const command = parse(given);
+async function config(given: Given): Promise<Config> {
+  const command = await parse(given);
   if (command.kind !== "run") throw new Error(JSON.stringify(command));
   return command.config;
 }
@@ -186,11 +186,11 @@ const accepted: Record<string, Given & { want: object }> = {
   "a ring size takes a suffix": { argv: ["--rb-size", "2m"], want: { ringBytes: 2 << 20 } },
 };
 
-test.each(Object.entries(accepted))("%s", (_name, { want, ...given }) => {
-  expect(config(given)).toMatchObject(want);
+test.each(Object.entries(accepted))("%s", async (_name, { want, ...given }) => {
+  expect(await config(given)).toMatchObject(want);
 });
 
-test("what is empty or zero is not given", () => {
+test("what is empty or zero is not given", async () => {
   const argv = [
     "--metrics-server",
     "",
@@ -201,7 +201,7 @@ test("what is empty or zero is not given", () => {
     "--rb-size=0",
     "--export-allowlist=",
   ];
-  const got = config({ argv });
+  const got = await config({ argv });
   expect(got.policyFiles).toEqual([]);
   expect(got).not.toHaveProperty("metricsServer");
   expect(got.export).not.toHaveProperty("filename");
@@ -326,13 +326,13 @@ const refused: Record<string, Given & { says: RegExp }> = {
   },
 };
 
-test.each(Object.entries(refused))("refused: %s", (_name, { says, ...given }) => {
-  const command = parse(given);
+test.each(Object.entries(refused))("refused: %s", async (_name, { says, ...given }) => {
+  const command = await parse(given);
   expect(command).toMatchObject({ kind: "error", message: expect.stringMatching(says) });
 });
 
-test("a file that is no setting is passed over with a warning that names it", () => {
-  const command = parse({ argv: ["--config-dir=/etc/trigon"], files: { "log-levl": "debug" } });
+test("a file that is no setting is passed over with a warning that names it", async () => {
+  const command = await parse({ argv: ["--config-dir=/etc/trigon"], files: { "log-levl": "debug" } });
   expect(command).toMatchObject({
     kind: "run",
     config: { logLevel: "info" },
@@ -341,33 +341,34 @@ test("a file that is no setting is passed over with a warning that names it", ()
 });
 
 describe("SIGHUP", () => {
-  const run = (given: Given) => {
-    const command = parse({ argv: ["--config-dir=/etc/trigon"], ...given });
+  const run = async (given: Given) => {
+    const command = await parse({ argv: ["--config-dir=/etc/trigon"], ...given });
     if (command.kind !== "run") throw new Error(JSON.stringify(command));
     return command.settings;
   };
-  const before = run({ files: { "log-level": "info", "rb-size": "1m" } });
-  const plan = (files: Record<string, string>) =>
-    planReload(before, parse({ argv: ["--config-dir=/etc/trigon"], files }));
+  const plan = async (files: Record<string, string>) => {
+    const before = await run({ files: { "log-level": "info", "rb-size": "1m" } });
+    return planReload(before, await parse({ argv: ["--config-dir=/etc/trigon"], files }));
+  };
 
-  test("applies what can change", () => {
+  test("applies what can change", async () => {
     const files = { "log-level": "debug", "rb-size": "1m", "export-denylist": '{"pid":[1]}' };
-    expect(plan(files)).toMatchObject({
+    expect(await plan(files)).toMatchObject({
       kind: "apply",
       config: { logLevel: "debug", export: { deny: [{ pid: [1] }] } },
       needRestart: [],
     });
   });
 
-  test("names what a restart is needed for", () => {
-    expect(plan({ "log-level": "info", procfs: "/x" })).toMatchObject({
+  test("names what a restart is needed for", async () => {
+    expect(await plan({ "log-level": "info", procfs: "/x" })).toMatchObject({
       kind: "apply",
       needRestart: ["rb-size", "procfs"],
     });
   });
 
-  test("changes nothing where something is wrong", () => {
-    expect(plan({ "log-level": "loud" })).toEqual({
+  test("changes nothing where something is wrong", async () => {
+    expect(await plan({ "log-level": "loud" })).toEqual({
       kind: "refuse",
       message: expect.stringMatching(/^\/etc\/trigon\/log-level: "loud"/),
     });
@@ -375,9 +376,9 @@ describe("SIGHUP", () => {
 });
 
 describe("help", () => {
-  test("is asked for by --help, version by --version", () => {
-    expect(parse({ argv: ["--help"] })).toEqual({ kind: "help" });
-    expect(parse({ argv: ["--version"] })).toEqual({ kind: "version" });
+  test("is asked for by --help, version by --version", async () => {
+    expect(await parse({ argv: ["--help"] })).toEqual({ kind: "help" });
+    expect(await parse({ argv: ["--version"] })).toEqual({ kind: "version" });
   });
 
   test.each(Object.keys(OPTIONS))("explains --%s", (name) => {

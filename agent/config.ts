@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { DEFAULT_NAMESPACE } from "../crds/names.ts";
 import { isLocal, parseServerAddress, type ServerAddress } from "./api/address.ts";
 import type { TlsFiles } from "./api/tls.ts";
-import { type ExportConfig, makeExportConfig, readRedactionFilters } from "./export-config.ts";
+import { type ExportConfig, makeExportConfig, makeRedactionFilters } from "./export-config.ts";
 import { PROCESS_LABELS } from "./metrics/series.ts";
 import type { OptionName } from "./options.ts";
 import type { RedactionFilter } from "./process/redaction.ts";
@@ -72,13 +72,13 @@ const CREDENTIAL_CHANGE_DETAILS = ["changed", "full"] as const;
 const MIN_RING_BYTES = 64 << 10;
 const MAX_RING_BYTES = 1 << 30;
 
-/** Never throws: a wrong value is an answer that names the flag, variable or file that it comes from. */
-export function parseCommand(sources: SettingSources, hostname: string): Command {
+/** Never rejects: a wrong value is an answer that names the flag, variable or file that it comes from. */
+export async function parseCommand(sources: SettingSources, hostname: string): Promise<Command> {
   try {
     const settings = new Settings(sources);
     if (settings.isOn("help")) return { kind: "help" };
     if (settings.isOn("version")) return { kind: "version" };
-    const config = makeConfig(settings, sources.env, hostname);
+    const config = await makeConfig(settings, sources.env, hostname);
     return { kind: "run", config, settings };
   } catch (error) {
     if (error instanceof UsageError) return { kind: "error", message: error.message };
@@ -86,7 +86,7 @@ export function parseCommand(sources: SettingSources, hostname: string): Command
   }
 }
 
-function makeConfig(settings: Settings, env: Environment, hostname: string): Config {
+async function makeConfig(settings: Settings, env: Environment, hostname: string): Promise<Config> {
   const text = (name: OptionName) => settings.text(name);
   const subject = (name: OptionName) => settings.origin(name);
   const isOn = (name: OptionName) => settings.isOn(name);
@@ -99,8 +99,8 @@ function makeConfig(settings: Settings, env: Environment, hostname: string): Con
   return {
     policyFiles: settings.list("tracing-policy") ?? [],
     ...(policyDir !== undefined && { policyDir }),
-    export: makeExportConfig(settings),
-    redaction: readRedactionFilters(settings),
+    export: await makeExportConfig(settings),
+    redaction: await makeRedactionFilters(settings),
     ...(clusterName !== undefined && { clusterName }),
     enableNodeLabels: isOn("enable-node-labels"),
     ...(metricsServer !== undefined && {
@@ -113,7 +113,7 @@ function makeConfig(settings: Settings, env: Environment, hostname: string): Con
     kubernetes: isOn("kubernetes"),
     ...(kubeconfig !== undefined && { kubeconfig }),
     namespace: text("namespace") ?? nonEmpty(env.POD_NAMESPACE) ?? DEFAULT_NAMESPACE,
-    bpfObject: text("bpf-object") ?? fileURLToPath(new URL("../build/bpf/trigon.bpf.o", import.meta.url)),
+    bpfObject: text("bpf-object") ?? fileURLToPath(import.meta.resolve("#project/build/bpf/trigon.bpf.o")),
     logLevel: oneOf(LOG_LEVELS, subject("log-level"), text("log-level") ?? "info"),
     logFormat: oneOf(LOG_FORMATS, subject("log-format"), text("log-format") ?? "text"),
     enableProcessCred: isOn("enable-process-cred"),

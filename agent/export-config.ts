@@ -1,11 +1,9 @@
 /** The part of the settings that is about the export. */
 import type { Rotation } from "./events/export/rotation.ts";
-import { compileFilters } from "./events/filters/compile.ts";
-import { compileFieldFilters, type FieldFilter } from "./events/filters/fields.ts";
-import { type Filter, FilterError } from "./events/filters/filter.ts";
-import { parseFieldFilter, parseFilter, parseRedactionFilter } from "./events/filters/json.ts";
+import type { FieldFilter } from "./events/filters/fields.ts";
+import type { Filter } from "./events/filters/filter.ts";
 import type { OptionName } from "./options.ts";
-import { compileRedaction, RedactionError, type RedactionFilter } from "./process/redaction.ts";
+import type { RedactionFilter } from "./process/redaction.ts";
 import { type Settings, UsageError } from "./settings.ts";
 
 /** What is exported and where to. */
@@ -21,8 +19,8 @@ export interface ExportConfig {
   rateLimit?: number;
 }
 
-/** Throws UsageError. */
-export function makeExportConfig(settings: Settings): ExportConfig {
+/** Rejects with UsageError. */
+export async function makeExportConfig(settings: Settings): Promise<ExportConfig> {
   const filename = settings.text("export-filename");
   const rateLimit = integer(settings, "export-rate-limit", -1);
   return {
@@ -34,9 +32,7 @@ export function makeExportConfig(settings: Settings): ExportConfig {
       maxBackups: integer(settings, "export-file-max-backups", 5),
       compress: settings.isOn("export-file-compress"),
     },
-    allow: readFilters(settings, "export-allowlist"),
-    deny: readFilters(settings, "export-denylist"),
-    fields: readFieldFilters(settings),
+    ...(await readFilters(settings)),
     ...(rateLimit >= 0 && { rateLimit }),
   };
 }
@@ -71,43 +67,25 @@ function parseDuration(settings: Settings, name: OptionName): number {
   );
 }
 
-function readFilters(settings: Settings, name: "export-allowlist" | "export-denylist"): Filter[] {
-  const filters = parseLines(settings, name, parseFilter);
-  check(settings, name, () => compileFilters(filters, [], () => () => false));
-  return filters;
-}
-
-function readFieldFilters(settings: Settings): FieldFilter[] {
-  const filters = parseLines(settings, "field-filters", parseFieldFilter);
-  check(settings, "field-filters", () => compileFieldFilters(filters));
-  return filters;
-}
-
-/** Throws UsageError. */
-export function readRedactionFilters(settings: Settings): RedactionFilter[] {
-  const filters = parseLines(settings, "redaction-filters", parseRedactionFilter);
-  check(settings, "redaction-filters", () => compileRedaction(filters));
-  return filters;
-}
-
-/** The place in a FilterError is one in a list; in a setting it is a line. */
-function check(settings: Settings, name: OptionName, compile: () => void): void {
-  try {
-    compile();
-  } catch (error) {
-    if (!(error instanceof FilterError || error instanceof RedactionError)) throw error;
-    const text = error.message.replace(/^\w+\[(\d+)\]\.?/, (_, index) => `filter ${Number(index) + 1}: `);
-    throw new UsageError(`${settings.origin(name)}: ${text}`);
+async function readFilters(settings: Settings): Promise<Pick<ExportConfig, "allow" | "deny" | "fields">> {
+  if (!isAnySet(settings, ["export-allowlist", "export-denylist", "field-filters"])) {
+    return { allow: [], deny: [], fields: [] };
   }
+  const { readEventFilters, readFieldFilters } = await import("./filter-settings.ts");
+  return {
+    allow: readEventFilters(settings, "export-allowlist"),
+    deny: readEventFilters(settings, "export-denylist"),
+    fields: readFieldFilters(settings),
+  };
 }
 
-/** One filter per line. */
-function parseLines<T>(settings: Settings, name: OptionName, parse: (line: string) => T): T[] {
-  return (settings.text(name) ?? "").split("\n").flatMap((line, index) => {
-    try {
-      return line.trim() === "" ? [] : [parse(line)];
-    } catch (error) {
-      throw new UsageError(`${settings.origin(name)}: line ${index + 1}: ${(error as Error).message}`);
-    }
-  });
+/** Rejects with UsageError. */
+export async function makeRedactionFilters(settings: Settings): Promise<RedactionFilter[]> {
+  if (!isAnySet(settings, ["redaction-filters"])) return [];
+  const { readRedactionFilters } = await import("./filter-settings.ts");
+  return readRedactionFilters(settings);
+}
+
+function isAnySet(settings: Settings, names: readonly OptionName[]): boolean {
+  return names.some((name) => settings.text(name)?.trim());
 }

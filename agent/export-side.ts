@@ -6,12 +6,10 @@ import type { EventEncoder } from "./events/encoder.ts";
 import type { OutputEvent } from "./events/event.ts";
 import { RateLimit } from "./events/export/rate-limit.ts";
 import type { EventSink } from "./events/export/sink.ts";
-import { type CelCompiler, compileFilters, usesCel } from "./events/filters/compile.ts";
-import { compileJsonFieldFilters } from "./events/filters/json-fields.ts";
+import type { CelCompiler } from "./events/filters/compile.ts";
 import { JsonEncoder } from "./events/json/encoder.ts";
-import { FieldEncoder } from "./events/json/field-encoder.ts";
 import type { EventFilter, Output } from "./events/outputs.ts";
-import { ProtobufEncoder, type ProtobufOptions } from "./events/protobuf/encoder.ts";
+import type { ProtobufOptions } from "./events/protobuf/encoder.ts";
 import type { ExportConfig } from "./export-config.ts";
 import { ExportDrops } from "./metrics/export-drops.ts";
 
@@ -41,11 +39,12 @@ export class ExportSide {
   /** Exports as the configuration has it from the next event on. Rejects, and changes nothing, where it cannot be used. */
   async apply(config: ExportConfig): Promise<void> {
     const { pipeline, sink } = this.#deps;
-    const filter = compileFilters(config.allow, config.deny, await this.#cel(config));
+    const filter = await this.#filter(config);
+    const encoder = await this.#encoderFor(config);
     this.#end();
     this.#limit = this.#makeLimit(config);
     const limited = this.#limited(filter, this.#limit);
-    this.#output = { ...(limited && { filter: limited }), encoder: this.#encoderFor(config), sink };
+    this.#output = { ...(limited && { filter: limited }), encoder, sink };
     pipeline.addOutput(this.#output);
   }
 
@@ -65,13 +64,27 @@ export class ExportSide {
     this.#limit?.close();
   }
 
-  async #cel({ allow, deny }: ExportConfig): Promise<CelCompiler> {
-    if (!usesCel([...allow, ...deny])) return () => () => false;
-    const { celCompiler } = await import("./events/filters/cel.ts");
+  /** What filters are made of is loaded only where there are some. */
+  async #filter({ allow, deny }: ExportConfig): Promise<EventFilter | undefined> {
+    if (allow.length + deny.length === 0) return undefined;
+    const { compileFilters, usesCel } = await import("./events/filters/compile.ts");
+    return compileFilters(allow, deny, usesCel([...allow, ...deny]) ? await this.#cel() : () => () => false);
+  }
+
+  async #cel(): Promise<CelCompiler> {
+    const [{ celCompiler }, { ProtobufEncoder }] = await Promise.all([
+      import("./events/filters/cel.ts"),
+      import("./events/protobuf/encoder.ts"),
+    ]);
     return celCompiler(new ProtobufEncoder(this.#deps.encoding));
   }
 
-  #encoderFor({ fields }: ExportConfig): EventEncoder {
+  async #encoderFor({ fields }: ExportConfig): Promise<EventEncoder> {
+    if (fields.length === 0) return this.#encoder;
+    const [{ compileJsonFieldFilters }, { FieldEncoder }] = await Promise.all([
+      import("./events/filters/json-fields.ts"),
+      import("./events/json/field-encoder.ts"),
+    ]);
     const rewrite = compileJsonFieldFilters(fields);
     return rewrite ? new FieldEncoder(this.#encoder, rewrite) : this.#encoder;
   }

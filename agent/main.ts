@@ -26,7 +26,7 @@ const TERMINATION_LOG = "/dev/termination-log";
 /** Less than the grace period of manifests/base/agent-daemonset.yaml. */
 const STOP_SECONDS = 25;
 
-const command = readCommand();
+const command = await readCommand();
 switch (command.kind) {
   case "help":
     process.stdout.write(helpText());
@@ -42,7 +42,7 @@ switch (command.kind) {
     await run(command);
 }
 
-function readCommand(): Command {
+function readCommand(): Promise<Command> {
   const sources = { argv: process.argv.slice(2), env: process.env, readDirectory: readTexts };
   return parseCommand(sources, hostname());
 }
@@ -124,7 +124,7 @@ function reloadOnSignal(deps: AgentDeps & { files: FileSource }, settings: Setti
   let current = settings;
   let reloading = Promise.resolve();
   const reload = async () => {
-    const plan = planReload(current, readCommand());
+    const plan = planReload(current, await readCommand());
     if (plan.kind === "refuse") throw new Error(plan.message);
     await apply(plan.config);
     logger.level = plan.config.logLevel;

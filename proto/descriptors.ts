@@ -10,7 +10,10 @@ import {
 } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 
-const set = fromBinary(FileDescriptorSetSchema, readFileSync(new URL("descriptors.binpb", import.meta.url)));
+const set = fromBinary(
+  FileDescriptorSetSchema,
+  readFileSync(new URL(import.meta.resolve("#project/proto/descriptors.binpb"))),
+);
 
 /** Everything that the .proto files define. */
 export const registry: FileRegistry = createFileRegistry(set);

@@ -252,6 +252,11 @@ export interface Binding {
    * then been handled. Takes one RCU grace period, some 10 ms.
    */
   waitForPrograms(): void;
+  /**
+   * Gives memory back to the kernel that is not in use: freed blocks of malloc, and pages of the program's own files. A
+   * page that is used again costs a minor fault, so call it once after work that will not come back soon.
+   */
+  releaseMemory(): void;
   possibleCpus(): number;
   /** Path of tracefs. If it is not mounted, mounts it for this process alone; empty if that is not possible. */
   tracefsPath(): string;
@@ -259,7 +264,7 @@ export interface Binding {
 }
 
 /** The addon of `npm run build`; loads it once per process. */
-export function loadBinding(path = fileURLToPath(new URL("../../build/bpf.node", import.meta.url))): Binding {
+export function loadBinding(path = fileURLToPath(import.meta.resolve("#project/build/bpf.node"))): Binding {
   try {
     return createRequire(import.meta.url)(path) as Binding;
   } catch (error) {

@@ -117,7 +117,7 @@ test("each call is posted once by each policy while they are edited", async () =
   const source = new EditedPolicies();
   const registry = createRegistry({ component: "agent", version: "test", defaultMetrics: false });
   // Room for all that is called while the reader waits for a processor.
-  const command = parseCommand(
+  const command = await parseCommand(
     { argv: ["--bpf-object", OBJECT, "--rb-size", "64m"], env: {}, readDirectory: () => new Map() },
     "node",
   );

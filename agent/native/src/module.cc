@@ -5,6 +5,7 @@
 
 #include "kernel/grace_period.h"
 #include "kernel/kernel_btf.h"
+#include "memory.h"
 #include "objects/bpf_link.h"
 #include "objects/bpf_map.h"
 #include "objects/bpf_object.h"
@@ -36,6 +37,8 @@ Napi::Value LibbpfVersion(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), libbpf_version_string());
 }
 
+void ReleaseMemory(const Napi::CallbackInfo&) { ReleaseUnusedMemory(); }
+
 Napi::Value TracefsPath(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), TracefsRoot()); }
 
 Classes* DefineClasses(Napi::Env env) {
@@ -59,6 +62,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("readRing", Napi::Function::New<RingReader::Read>(env, "readRing"));
   exports.Set("bootTimeNs", Napi::Function::New<BootTimeNs>(env, "bootTimeNs"));
   exports.Set("waitForPrograms", Napi::Function::New<WaitForRunning>(env, "waitForPrograms"));
+  exports.Set("releaseMemory", Napi::Function::New<ReleaseMemory>(env, "releaseMemory"));
   exports.Set("possibleCpus", Napi::Function::New<PossibleCpus>(env, "possibleCpus"));
   exports.Set("libbpfVersion", Napi::Function::New<LibbpfVersion>(env, "libbpfVersion"));
   exports.Set("tracefsPath", Napi::Function::New<TracefsPath>(env, "tracefsPath"));
