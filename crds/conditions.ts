@@ -2,11 +2,11 @@
 
 /** Conditions on a policy, kstatus conventions: Ready always, Reconciling and Stalled while they are true. */
 export const CONDITIONS = {
-  /** Every node that should run the policy has every hook attached. */
+  /** Every node that can run the policy has every hook attached, and not too many nodes are absent. */
   ready: "Ready",
   /** The newest generation has been accepted and is still rolling out. */
   reconciling: "Reconciling",
-  /** Only a change by the user can help: the policy is invalid. */
+  /** Only a change by the user can help: the policy is invalid, or every node refuses it for a lasting reason. */
   stalled: "Stalled",
 } as const;
 
@@ -28,6 +28,8 @@ export type PolicyReason =
   | "KernelUnsupported"
   /** A node should run the policy and its agent does not answer. */
   | "AgentUnavailable"
+  /** More nodes than are tolerated cannot run anything: they are not ready, or their agent starts. */
+  | "NodesAbsent"
   /** No agent is known yet. */
   | "NoNodes"
   /** The hook spec could not be written to the API, or does not stay as it was written. */

@@ -109,6 +109,10 @@ export interface Policy {
    */
   reason?: string;
   /**
+   * True while the agent tries again by itself.
+   */
+  retrying?: boolean;
+  /**
    * Hash of the spec that is wanted.
    */
   specHash: string;

@@ -5165,7 +5165,7 @@ export interface StatusObject {
    */
   conditions?: Condition[];
   /**
-   * At most 20 nodes that need attention.
+   * Nodes that need attention, grouped by the reason.
    */
   failingNodes?: FailingNode[];
   /**
@@ -5181,7 +5181,7 @@ export interface StatusObject {
    */
   nodesSummary?: string;
   /**
-   * Every node, in clusters of up to 50.
+   * Every node by state, in clusters of up to 50.
    */
   nodeStates?: NodeState[];
   /**
@@ -5230,17 +5230,21 @@ export interface Condition {
 export type StatusEnum = "False" | "True" | "Unknown";
 
 /**
- * A node that does not run the newest spec.
+ * Nodes that do not run the newest spec for the same reason.
  */
 export interface FailingNode {
   /**
-   * Message of the node.
+   * Number of these nodes.
+   */
+  count: number;
+  /**
+   * Message of the nodes.
    */
   message?: string;
   /**
-   * Node name.
+   * Names of the first of these nodes.
    */
-  node: string;
+  nodes: string[];
   /**
    * Stable word for the cause.
    */
@@ -5252,7 +5256,7 @@ export interface FailingNode {
 }
 
 /**
- * State of the policy on one node.
+ * Nodes with the same state of the policy.
  */
 export interface NodeState {
   /**
@@ -5264,9 +5268,9 @@ export interface NodeState {
    */
   attachedHash?: string;
   /**
-   * Node name.
+   * Names of the nodes.
    */
-  node: string;
+  nodes: string[];
   /**
    * State of the policy there.
    */
@@ -5277,6 +5281,10 @@ export interface NodeState {
  * Nodes by state.
  */
 export interface Nodes {
+  /**
+   * Nodes that are not ready, or whose agent starts.
+   */
+  absent?: number;
   /**
    * Nodes with every hook attached.
    */

@@ -18,6 +18,8 @@ describe("parseCommand", () => {
         logFormat: "text",
         inCluster: { host: "10.0.0.1", port: "443" },
         instance: "trigon-operator-x",
+        patience: { restartMs: 30_000, startMs: 300_000 },
+        tolerance: { kind: "percent", percent: 5 },
       },
     });
   });
@@ -49,6 +51,11 @@ describe("parseCommand", () => {
       argv: ["--log-level", "loud"],
       message: /--log-level: "loud" is not one of error/,
     },
+    "says what is tolerated": {
+      argv: ["--tolerate-absent", "half"],
+      message: /--tolerate-absent: "half".*3 or 5%/,
+    },
+    "says how a time looks": { argv: ["--restart-grace", "30s"], message: /no whole number of seconds/ },
     "says how an address looks": { argv: ["--metrics-server", "2113"], message: /HOST:PORT or :PORT/ },
     "says that there is no way to the API server": { argv: [], env: {}, message: /no kubeconfig is given/ },
   };

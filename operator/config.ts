@@ -1,6 +1,7 @@
 /** Flags and environment, read once into a typed Config. */
 import { parseArgs } from "node:util";
 import { DEFAULT_NAMESPACE } from "../crds/names.ts";
+import { DEFAULT_PATIENCE, type Patience, parseTolerance, type Tolerance } from "./status/patience.ts";
 
 /** All settings of the operator. */
 export interface Config {
@@ -14,6 +15,8 @@ export interface Config {
   inCluster?: { host: string; port: string };
   /** Shown on Events. */
   instance: string;
+  patience: Patience;
+  tolerance: Tolerance;
 }
 
 /** What the command line asks for. */
@@ -25,6 +28,9 @@ export const USAGE = `trigon operator: compiles policies, distributes hook specs
   --namespace NAME         where agents and hook specs are (POD_NAMESPACE, else ${DEFAULT_NAMESPACE})
   --kubeconfig FILE        how to reach the API server (KUBECONFIG, else the Pod's service account)
   --metrics-server ADDR    HOST:PORT or :PORT of /metrics, /healthz and /readyz (:2113)
+  --tolerate-absent NODES  how many nodes may be not ready or without a running agent while a policy is Ready:
+                           a number or a percentage, which is rounded up (5%)
+  --restart-grace SECONDS  how long a restarting agent counts as it did before (30)
   --log-level LEVEL        error, warn, info or debug (info)
   --log-format FORMAT      text or json (text)
   --help
@@ -37,6 +43,8 @@ const OPTIONS = {
   namespace: { type: "string" },
   kubeconfig: { type: "string" },
   "metrics-server": { type: "string", default: ":2113" },
+  "tolerate-absent": { type: "string", default: "5%" },
+  "restart-grace": { type: "string", default: "30" },
   "log-level": { type: "string", default: "info" },
   "log-format": { type: "string", default: "text" },
   help: { type: "boolean", default: false },
@@ -71,6 +79,8 @@ export function parseCommand(argv: readonly string[], env: Environment, hostname
         logFormat: oneOf(LOG_FORMATS, "log-format", values["log-format"]),
         ...(inCluster !== undefined && { inCluster }),
         instance: env.POD_NAME || hostname,
+        patience: { ...DEFAULT_PATIENCE, restartMs: parseSeconds("restart-grace", values["restart-grace"]) },
+        tolerance: parseAbsent(values["tolerate-absent"]),
       },
     };
   } catch (error) {
@@ -91,6 +101,20 @@ function parseAddress(text: string): Config["metricsServer"] {
   }
   const host = bracketed ?? plain;
   return host ? { host, port } : { port };
+}
+
+function parseAbsent(text: string): Tolerance {
+  const tolerance = parseTolerance(text);
+  if (tolerance === undefined)
+    throw new Error(
+      `--tolerate-absent: "${text}" is no number of nodes and no percentage, for example 3 or 5%`,
+    );
+  return tolerance;
+}
+
+function parseSeconds(name: string, text: string): number {
+  if (!/^\d{1,5}$/.test(text)) throw new Error(`--${name}: "${text}" is no whole number of seconds`);
+  return Number(text) * 1_000;
 }
 
 function oneOf<T extends string>(allowed: readonly T[], name: string, text: string): T {

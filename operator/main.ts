@@ -24,10 +24,19 @@ async function run(config: Config): Promise<void> {
   const { version } = packageJson;
   const logger = createLogger({ component: "operator", level: config.logLevel, format: config.logFormat });
   const registry = createRegistry({ component: "operator", version });
-  const { namespace, instance } = config;
+  const { namespace, instance, patience, tolerance } = config;
   try {
     const client = new KubeClient(await connect(config), { userAgent: `trigon-operator/${version}` });
-    const operator = startOperator({ client, compile: compilePolicy, namespace, instance, logger, registry });
+    const operator = startOperator({
+      client,
+      compile: compilePolicy,
+      namespace,
+      instance,
+      patience,
+      tolerance,
+      logger,
+      registry,
+    });
     const stop = async () => {
       await operator.stop();
       client.transport.close();

@@ -6,7 +6,7 @@ import type { Logger } from "../lib/logger.ts";
 import { createWatchMetrics } from "../lib/metrics.ts";
 import { WorkQueue } from "../lib/work-queue.ts";
 import type { Compile } from "./compiler.ts";
-import type { SpecObject } from "./distribute/config-map.ts";
+import { generationsOf, type SpecObject } from "./distribute/config-map.ts";
 import type { Again } from "./distribute/repair-pace.ts";
 import { SpecStore } from "./distribute/spec-store.ts";
 import { UnusedSpecs } from "./distribute/unused-specs.ts";
@@ -18,6 +18,7 @@ import type { AgentPod } from "./status/agent-pod.ts";
 import { EventRecorder } from "./status/events.ts";
 import { NodeIndex } from "./status/node-index.ts";
 import type { NodeReport } from "./status/node-report.ts";
+import { DEFAULT_PATIENCE, DEFAULT_TOLERANCE, type Patience, type Tolerance } from "./status/patience.ts";
 import { StatusPublisher } from "./status/publish.ts";
 import { StatusReporter } from "./status/reporter.ts";
 
@@ -32,6 +33,10 @@ export interface OperatorDeps {
   logger: Logger;
   registry: Registry;
   now?: () => number;
+  /** How long agents may be away before it shows. */
+  patience?: Patience;
+  /** How many nodes may be absent while a policy is Ready. */
+  tolerance?: Tolerance;
 }
 
 /** An operator that has been started. */
@@ -50,11 +55,12 @@ const DAMAGED = "ConfigMap/";
 /** Starts the operator; only the holder of the leader's lease may do so. */
 export function startOperator(deps: OperatorDeps): Operator {
   const { client, compile, namespace, logger, registry, instance, now = Date.now } = deps;
+  const { patience = DEFAULT_PATIENCE, tolerance = DEFAULT_TOLERANCE } = deps;
   const metrics = createOperatorMetrics(registry);
   const specQueue = makeSpecQueue(logger, metrics);
   const statusQueue = new WorkQueue({ name: "status of", logger, concurrency: 8 });
   const sources = new Sources({ client, namespace, logger, metrics: createWatchMetrics(registry) });
-  const nodes = new NodeIndex();
+  const nodes = new NodeIndex(now, patience);
   const isInUse = (ref: PolicyRef, name: string) =>
     nodes.runs(policyKey(ref), (hash) => hookSpecConfigMapName(hash) === name);
   const specs = new SpecStore({ client, namespace, logger, now, known: () => sources.specs.store.values() });
@@ -62,8 +68,11 @@ export function startOperator(deps: OperatorDeps): Operator {
   const reporter = new StatusReporter({
     queue: statusQueue,
     findPolicy: (key) => findPolicy(sources, key),
-    nodesOf: (key) => nodes.nodesOf(key),
-    nodeCount: () => nodes.size,
+    nodes,
+    generationsOf: (key) => generationsOf(sources.specsOf(key)),
+    patience,
+    tolerance,
+    now,
     publisher: new StatusPublisher({ client, now }),
     events: new EventRecorder({ client, logger, now, instance }),
     onWritten: () => metrics.statusWrites.inc(),

@@ -1,7 +1,7 @@
 /** The status of a TracingNode. Pure. */
 import type { Hook, Kernel, Policy, Status } from "../../crds/tracingnode-v1alpha1.gen.ts";
 import type { HookStatus } from "../hooks/engine.ts";
-import type { PolicyOutcome } from "../policies/outcome.ts";
+import { isTransient, type PolicyOutcome } from "../policies/outcome.ts";
 
 /** Facts about the machine, found when the agent starts. */
 export interface NodeFacts {
@@ -59,6 +59,7 @@ function policyStatus({ ref, message, hooks, ...rest }: PolicyOutcome): PolicySt
     ...ref,
     ...rest,
     ...(message !== undefined && { message: shorten(message) }),
+    ...(rest.state === "Failed" && isTransient(hooks) && { retrying: true }),
     hooks: hooks.map(hookStatus),
   };
 }

@@ -25,6 +25,7 @@ const POLICY = object(
     name: text("Name of the policy."),
     namespace: text("Namespace of the policy; absent for the cluster-scoped kind."),
     reason: text("Stable word for the cause."),
+    retrying: { description: "True while the agent tries again by itself.", type: "boolean" },
     specHash: text("Hash of the spec that is wanted."),
     state: word("Result on this node.", ["Attached", "PartiallyAttached", "Pending", "Failed", "Skipped"]),
   },

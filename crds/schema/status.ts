@@ -1,5 +1,5 @@
 /** Status of a policy, written by the operator alone. */
-import { count, int64, list, object, type Structural, text, word } from "./structural.ts";
+import { count, int64, list, object, type Structural, text, texts, word } from "./structural.ts";
 
 /** Conditions as every Kubernetes tool expects them. */
 const CONDITIONS: Structural = list(
@@ -28,6 +28,7 @@ const CONDITIONS: Structural = list(
 );
 
 const NODE_COUNTS = object("Nodes by state.", {
+  absent: count("Nodes that are not ready, or whose agent starts."),
   attached: count("Nodes with every hook attached."),
   failed: count("Nodes where the newest spec does not attach."),
   partial: count("Nodes where only optional hooks are missing."),
@@ -37,37 +38,38 @@ const NODE_COUNTS = object("Nodes by state.", {
   unavailable: count("Nodes whose agent does not answer."),
 });
 
-const FAILING_NODE = object(
-  "A node that does not run the newest spec.",
+const FAILING_NODES = object(
+  "Nodes that do not run the newest spec for the same reason.",
   {
-    message: text("Message of the node."),
-    node: text("Node name."),
+    count: count("Number of these nodes."),
+    message: text("Message of the nodes."),
+    nodes: texts("Names of the first of these nodes.", { maxItems: 5, "x-kubernetes-list-type": "atomic" }),
     reason: text("Stable word for the cause."),
     state: text("State of the policy there."),
   },
-  ["node", "state"],
+  ["count", "nodes", "state"],
 );
 
-const NODE_STATE = object(
-  "State of the policy on one node.",
+const NODE_STATES = object(
+  "Nodes with the same state of the policy.",
   {
     attach: text("How the hooks are attached, such as fentry×8."),
     attachedHash: text("Hash of the spec that runs there, if another one."),
-    node: text("Node name."),
+    nodes: texts("Names of the nodes.", { maxItems: 50, "x-kubernetes-list-type": "atomic" }),
     state: text("State of the policy there."),
   },
-  ["node", "state"],
+  ["nodes", "state"],
 );
 
 /** What the operator reports about a policy. */
 export const POLICY_STATUS: Structural = object("What runs, and where. Written by the operator.", {
   conditions: CONDITIONS,
-  failingNodes: list("At most 20 nodes that need attention.", FAILING_NODE, {
-    maxItems: 20,
+  failingNodes: list("Nodes that need attention, grouped by the reason.", FAILING_NODES, {
+    maxItems: 8,
     "x-kubernetes-list-type": "atomic",
   }),
   hooksSummary: text("Hooks attached, on the node with the fewest, of all."),
-  nodeStates: list("Every node, in clusters of up to 50.", NODE_STATE, {
+  nodeStates: list("Every node by state, in clusters of up to 50.", NODE_STATES, {
     maxItems: 50,
     "x-kubernetes-list-type": "atomic",
   }),

@@ -67,6 +67,7 @@ async function restartOperator(): Promise<void> {
     compile: compilePolicy,
     namespace: NAMESPACE,
     instance: "test",
+    patience: { restartMs: 2_000, startMs: 300_000 },
     logger,
     registry,
   });
@@ -181,6 +182,7 @@ describe("a policy from apply to attached", () => {
       failed: 0,
       skipped: 0,
       unavailable: 0,
+      absent: 0,
     });
 
     const hash = await wantedHash();
@@ -189,8 +191,7 @@ describe("a policy from apply to attached", () => {
     const ready = await readyIs("a", "True", "Attached");
     assert.equal(ready.specHash, hash);
     assert.deepEqual(ready.nodeStates, [
-      { node: "node-1", state: "Attached", attach: "fentry×2" },
-      { node: "node-2", state: "Attached", attach: "fentry×2" },
+      { nodes: ["node-1", "node-2"], state: "Attached", attach: "fentry×2" },
     ]);
     assert.equal(conditionOf(ready.conditions, "Reconciling"), undefined);
 
@@ -251,7 +252,8 @@ describe("nodes", () => {
     const status = await readyIs("a", "False", "FunctionNotFound");
     assert.deepEqual(status.failingNodes, [
       {
-        node: "node-2",
+        nodes: ["node-2"],
+        count: 1,
         state: "Failed",
         reason: "FunctionNotFound",
         message: "sys_setuid: not in this kernel",
@@ -302,14 +304,56 @@ describe("nodes", () => {
     await applyPolicy("a", "sys_setuid");
     const status = await readyIs("a", "False", "AgentUnavailable");
     assert.deepEqual(
-      status.failingNodes?.map(({ node }) => node),
+      status.failingNodes?.flatMap(({ nodes }) => nodes),
       ["node-2"],
     );
     assert.match(
       conditionOf(status.conditions, "Ready")?.message ?? "",
-      /on 1 of 2 nodes: node-2 \(agent pod \S+ is not scheduled: .*Insufficient memory/,
+      /on 1 of 2 nodes: node-2 \(agent pod is not scheduled: .*Insufficient memory/,
     );
     await full.vanish();
+  });
+
+  test("a node that is not ready is tolerated and named, and its agent's restart changes nothing", async () => {
+    const [first, second] = await startAgents("node-1", "node-2");
+    await applyPolicy("a", "sys_setuid");
+    await readyIs("a", "False", "RollingOut");
+    const hash = await wantedHash();
+    for (const agent of [first, second]) await agent?.report(attached("a", hash, "sys_setuid"));
+    await readyIs("a", "True", "Attached");
+    await pause(1_500); // updates caused by the last write
+    const counter = await countWrites("a");
+
+    const lastTransitionTime = () => new Date().toISOString();
+    const ready = (status: "True" | "False") => ({
+      type: "Ready",
+      status,
+      lastTransitionTime: lastTransitionTime(),
+    });
+    await second?.setPodStatus({ conditions: [ready("False")] });
+    await second?.leave();
+    await pause(500);
+    await second?.start();
+    await pause(2_500);
+    assert.equal(counter.writes(), 0, "an agent that restarts");
+
+    const containers = { type: "ContainersReady", status: "True" };
+    await second?.setPodStatus({ conditions: [ready("False"), containers] });
+    const status = await eventually(async () => {
+      const now = await statusOf("a");
+      assert.equal(now.nodes.absent, 1);
+      return now;
+    });
+    const condition = conditionOf(status.conditions, "Ready");
+    assert.equal(condition?.status, "True");
+    assert.match(
+      condition?.message ?? "",
+      /on 1 of 2 nodes; 1 cannot run it now: node-2 \(the node is not ready\)/,
+    );
+    assert.deepEqual(
+      status.failingNodes?.map(({ nodes, state }) => [nodes, state]),
+      [[["node-2"], "Absent"]],
+    );
   });
 
   test("a drained node does not block", async () => {
@@ -356,6 +400,38 @@ describe("edits", () => {
         [hookSpecConfigMapName(hash)],
       ),
     );
+  });
+
+  test("to what no node can attach is Stalled; what runs is named then, and after an invalid edit", async () => {
+    const agents = await startAgents("node-1", "node-2");
+    await applyPolicy("a", "sys_setuid");
+    await readyIs("a", "False", "RollingOut");
+    const old = await wantedHash();
+    for (const agent of agents) await agent.report(attached("a", old, "sys_setuid"));
+    await readyIs("a", "True", "Attached");
+
+    await applyPolicy("a", "sys_setgid");
+    const specHash = await waitForOtherHash(old);
+    const refusal = { state: "Failed", reason: "FunctionNotFound", message: "no such function" } as const;
+    for (const agent of agents)
+      await agent.report({ ref: ref("a"), specHash, attachedHash: old, ...refusal });
+    const refused = await eventually(async () => {
+      const status = await readyIs("a", "False", "FunctionNotFound");
+      assert.equal(status.nodes.failed, 2);
+      return status;
+    });
+    assert.equal(conditionOf(refused.conditions, "Stalled")?.status, "True");
+    const stillRuns = /Generation 1 still runs on 2 of 2 nodes/;
+    assert.match(conditionOf(refused.conditions, "Ready")?.message ?? "", stillRuns);
+    assert.deepEqual(
+      refused.failingNodes?.map(({ nodes, count }) => [nodes, count]),
+      [[["node-1", "node-2"], 2]],
+    );
+
+    const spec = { kprobes: [{ call: "sys_setuid", args: [{ index: 9, type: "int" }] }] };
+    await admin.mergePatch(POLICIES, { name: "a" }, { spec }, USER);
+    const invalid = await readyIs("a", "False", "InvalidSpec");
+    assert.match(conditionOf(invalid.conditions, "Ready")?.message ?? "", stillRuns);
   });
 
   test("going back to an earlier spec makes it the wanted one again", async () => {
@@ -615,7 +691,7 @@ describe("status writes", () => {
     const lastTransitionTime = "2026-01-01T00:00:00Z";
     const said = { status: "True", reason: "Restored", message: "old", lastTransitionTime };
     const status = {
-      failingNodes: [{ node: "gone", state: "Failed" }],
+      failingNodes: [{ nodes: ["gone"], count: 1, state: "Failed" }],
       conditions: ["Stalled", "Foreign"].map((type) => ({ type, ...said })),
     };
     const restored = { metadata: { name: "a" }, status } as KubeObject;

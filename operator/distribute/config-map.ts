@@ -1,6 +1,12 @@
 /** A hook spec as a ConfigMap and back. Pure. */
 import type { HookSpec } from "../../crds/hook-spec.ts";
-import { LABELS, MANAGED_BY_OPERATOR, policyKey, policyLabelValue } from "../../crds/names.ts";
+import {
+  hookSpecConfigMapName,
+  LABELS,
+  MANAGED_BY_OPERATOR,
+  policyKey,
+  policyLabelValue,
+} from "../../crds/names.ts";
 import { decodeSpec, type SpecData } from "../../crds/spec-config-map.ts";
 import type { KubeObject } from "../../lib/resources.ts";
 import { slimMeta } from "../resources.ts";
@@ -60,6 +66,17 @@ export function parseSpecObject(object: KubeObject): SpecObject {
 export function specGeneration(object: SpecObject): number | undefined {
   const text = object.metadata.annotations?.[LABELS.policyGeneration];
   return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+/** Generations of specs by hash. */
+export function generationsOf(objects: readonly SpecObject[]): ReadonlyMap<string, number> {
+  return new Map(
+    objects.flatMap((object) => {
+      const generation = specGeneration(object);
+      const hash = object.metadata.name.slice(hookSpecConfigMapName("").length);
+      return generation === undefined ? [] : [[hash, generation] as const];
+    }),
+  );
 }
 
 function parseRevision(text: string | undefined): number {

@@ -15,7 +15,7 @@ const cases: Record<string, { status: object; state: string; message?: string }>
   "is starting before the kubelet has said anything": {
     status: { phase: "Pending" },
     state: "starting",
-    message: "agent pod pod-1 is not ready",
+    message: "agent pod is not ready",
   },
   "is starting while its container is created": {
     status: { containerStatuses: [{ state: { waiting: { reason: "ContainerCreating" } } }] },
@@ -33,7 +33,7 @@ const cases: Record<string, { status: object; state: string; message?: string }>
       containerStatuses: [{ state: { waiting: { reason: "ImagePullBackOff", message: "not found" } } }],
     },
     state: "unavailable",
-    message: "agent pod pod-1 is in ImagePullBackOff: not found",
+    message: "agent pod is in ImagePullBackOff: not found",
   },
   "is unavailable in a crash loop, with what it said last": {
     status: {
@@ -42,22 +42,34 @@ const cases: Record<string, { status: object; state: string; message?: string }>
       ],
     },
     state: "unavailable",
-    message: "agent pod pod-1 is in CrashLoopBackOff: ended with Error 1: bpf(BPF_PROG_LOAD): EPERM",
+    message: "agent pod is in CrashLoopBackOff: ended with Error 1: bpf(BPF_PROG_LOAD): EPERM",
   },
   "is unavailable right after it ended": {
     status: { containerStatuses: [{ state: { terminated } }] },
     state: "unavailable",
-    message: "agent pod pod-1 ended with Error 1: bpf(BPF_PROG_LOAD): EPERM",
+    message: "agent pod ended with Error 1: bpf(BPF_PROG_LOAD): EPERM",
   },
   "is unavailable when it was restarted and is not ready": {
     status: { containerStatuses: [{ restartCount: 1, state: { running: {} }, lastState: { terminated } }] },
     state: "unavailable",
-    message: "agent pod pod-1 was restarted and is not ready: ended with Error 1: bpf(BPF_PROG_LOAD): EPERM",
+    message: "agent pod was restarted and is not ready: ended with Error 1: bpf(BPF_PROG_LOAD): EPERM",
   },
+  "is absent when its node does not answer: only Ready of the Pod changes then": {
+    status: {
+      conditions: [
+        { type: "Ready", status: "False" },
+        { type: "ContainersReady", status: "True" },
+      ],
+      containerStatuses: [{ restartCount: 3, state: { running: {} }, lastState: { terminated } }],
+    },
+    state: "absent",
+    message: "the node is not ready",
+  },
+  "is absent when its node is lost": { status: { phase: "Running", reason: "NodeLost" }, state: "absent" },
   "is unavailable when it was evicted": {
     status: { phase: "Failed", reason: "Evicted", message: "disk pressure" },
     state: "unavailable",
-    message: "agent pod pod-1 failed (Evicted): disk pressure",
+    message: "agent pod failed (Evicted): disk pressure",
   },
 };
 describe("an agent", () => {
@@ -66,6 +78,15 @@ describe("an agent", () => {
     expect(pod.nodeName).toBe("node-1");
     expect(pod.health.state).toBe(state);
     if (message !== undefined) expect(pod.health.message).toBe(message);
+  });
+
+  test("is not ready since its condition says so, or since its creation", () => {
+    const creationTimestamp = "2026-01-01T00:00:00Z";
+    const lastTransitionTime = "2026-01-02T00:00:00Z";
+    const conditions = [{ type: "Ready", status: "False", lastTransitionTime }];
+    const since = (status: object) => parseAgentPod(makePod(status, { creationTimestamp })).health.since;
+    expect(since({ conditions })).toBe(Date.parse(lastTransitionTime));
+    expect(since({})).toBe(Date.parse(creationTimestamp));
   });
 
   test("says little even when its container says much", () => {
@@ -100,7 +121,7 @@ describe("a Pod that is not scheduled", () => {
       nodeName: "node-3",
       health: {
         state: "unavailable",
-        message: "agent pod pod-1 is not scheduled: 0/3 nodes are available: 1 Insufficient memory",
+        message: "agent pod is not scheduled: 0/3 nodes are available: 1 Insufficient memory",
       },
     });
   });

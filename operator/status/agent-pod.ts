@@ -4,9 +4,12 @@ import { slimMeta } from "../resources.ts";
 
 /** Whether the agent of a node answers. */
 export interface AgentHealth {
-  readonly state: "ready" | "starting" | "unavailable";
-  /** Why not ready. */
+  /** `absent`: the node itself does not answer, so nothing is wrong with the agent. */
+  readonly state: "ready" | "starting" | "unavailable" | "absent";
+  /** Why not ready. Equal for equal causes, so that nodes can be grouped by it. */
   readonly message?: string;
+  /** Milliseconds since 1970 at which the agent stopped being ready, or its Pod was created. */
+  readonly since?: number;
 }
 
 /** A Pod of the DaemonSet, reduced. */
@@ -22,7 +25,7 @@ interface WirePod extends KubeObject {
     phase?: string;
     reason?: string;
     message?: string;
-    conditions?: { type: string; status: string; message?: string }[];
+    conditions?: { type: string; status: string; message?: string; lastTransitionTime?: string }[];
     containerStatuses?: ContainerStatus[];
     initContainerStatuses?: ContainerStatus[];
   };
@@ -80,14 +83,34 @@ function compareAge(a: AgentPod, b: AgentPod): number {
 }
 
 function healthOf(pod: WirePod): AgentHealth {
-  const { status = {}, metadata } = pod;
-  if (status.conditions?.some(({ type, status }) => type === "Ready" && status === "True"))
-    return { state: "ready" };
+  const { status = {} } = pod;
+  if (hasCondition(status, "Ready", "True")) return { state: "ready" };
+  const since = notReadySince(pod);
+  if (isNodeSilent(status)) return { state: "absent", message: "the node is not ready", ...since };
 
   const containers = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
   const reason = containers.map(describeTrouble).find((text) => text !== undefined) ?? podTrouble(status);
-  const message = `agent pod ${metadata.name} ${reason ?? "is not ready"}`;
-  return { state: reason === undefined ? "starting" : "unavailable", message: message.slice(0, MAX_MESSAGE) };
+  const message = `agent pod ${reason ?? "is not ready"}`.slice(0, MAX_MESSAGE);
+  return { state: reason === undefined ? "starting" : "unavailable", message, ...since };
+}
+
+/**
+ * True when the kubelet of the node does not answer. The node lifecycle controller (MarkPodsNotReady, Kubernetes 1.36)
+ * then changes Ready of its Pods and nothing else. A kubelet always changes Ready and ContainersReady together.
+ */
+function isNodeSilent(status: NonNullable<WirePod["status"]>): boolean {
+  const isMarked = hasCondition(status, "Ready", "False") && hasCondition(status, "ContainersReady", "True");
+  return isMarked || status.phase === "Unknown" || status.reason === "NodeLost";
+}
+
+function hasCondition(status: NonNullable<WirePod["status"]>, type: string, value: string): boolean {
+  return status.conditions?.some((one) => one.type === type && one.status === value) ?? false;
+}
+
+function notReadySince({ status, metadata }: WirePod): { since?: number } {
+  const ready = status?.conditions?.find(({ type }) => type === "Ready");
+  const since = Date.parse(ready?.lastTransitionTime ?? metadata.creationTimestamp ?? "");
+  return Number.isNaN(since) ? {} : { since };
 }
 
 /** Undefined for a container without a problem: being created, or running for the first time. */

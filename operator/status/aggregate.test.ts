@@ -7,14 +7,30 @@ import type { NodeFact } from "./node-index.ts";
 import { conditionOf, type NewCondition, type NewPolicyStatus } from "./policy-status.ts";
 
 const facts: PolicyFacts = { generation: 7, wanted: { hash: HASH, hookCount: 2, generation: 7 } };
-const starting: NodeFact["agent"] = { state: "starting", message: "agent pod x is not ready" };
+const NOW = 1_000_000;
+const since = (seconds: number) => NOW - seconds * 1_000;
+const starting: NodeFact["agent"] = {
+  state: "starting",
+  message: "agent pod is not ready",
+  since: since(40),
+};
 const crashing: NodeFact["agent"] = {
   state: "unavailable",
-  message: "agent pod x is in CrashLoopBackOff: no BTF",
+  message: "agent pod is in CrashLoopBackOff: no BTF",
+  since: since(40),
 };
+const notReady: NodeFact["agent"] = { state: "absent", message: "the node is not ready", since: since(40) };
 const failed = { state: "Failed" as const, message: "attach fentry commit_creds: EPERM", hooksAttached: 0 };
+const refused = { ...failed, reason: "FunctionNotFound", message: "spec.kprobes[0] nope: no such function" };
+const many = (count: number) => Array.from({ length: count }, (_, i) => makeNode(`node-${i + 100}`));
 
-const ready: Record<string, { nodes: NodeFact[]; facts?: PolicyFacts; want: Partial<NewCondition> }> = {
+interface ReadyCase {
+  nodes: NodeFact[];
+  facts?: PolicyFacts;
+  wasReady?: boolean;
+  want: Partial<NewCondition>;
+}
+const ready: Record<string, ReadyCase> = {
   "is True when every node has attached every hook": {
     nodes: [makeNode("a"), makeNode("b")],
     want: { status: "True", reason: "Attached", message: "2 hooks attached on 2 nodes" },
@@ -37,20 +53,119 @@ const ready: Record<string, { nodes: NodeFact[]; facts?: PolicyFacts; want: Part
     want: {
       status: "False",
       reason: "RollingOut",
-      message: "Attached on 0 of 1 node; waiting for a (agent pod x is not ready)",
+      message: "Attached on 0 of 1 node; waiting for a (agent pod is not ready)",
     },
   },
-  "is False when an agent that had reported is not ready any more": {
+  "does not change while an agent that had attached it restarts": {
+    nodes: [makeNode("a"), makeNode("b", { agent: { ...starting, since: since(29) } })],
+    want: { status: "True", reason: "Attached", message: "2 hooks attached on 2 nodes" },
+  },
+  "nor while it crashes for the first time": {
+    nodes: [makeNode("b", { agent: { ...crashing, since: since(2) } })],
+    want: { status: "True", reason: "Attached" },
+  },
+  "does not take the report of a restarting agent about another spec for this one": {
+    nodes: [makeNode("a", { agent: { ...starting, since: since(2) }, entry: { specHash: "old" } })],
+    want: { status: "False", reason: "RollingOut" },
+  },
+  "is False when an agent does not come back and no other node runs the policy": {
     nodes: [makeNode("a", { agent: starting })],
-    want: { status: "False", reason: "AgentUnavailable" },
+    want: {
+      status: "False",
+      reason: "NodesAbsent",
+      message:
+        "2 hooks attached on 0 of 1 node; 1 cannot run it now: a (agent pod is not ready), and none may be",
+    },
+  },
+  "is False when an agent has been starting for too long": {
+    nodes: [makeNode("a"), makeNode("b", { entry: null, agent: { ...starting, since: since(300) } })],
+    want: {
+      reason: "AgentUnavailable",
+      message:
+        "The agent does not answer on 1 of 2 nodes: b (agent pod is not ready for more than 5 minutes)",
+    },
+  },
+  "is True while few nodes are not ready, and names them": {
+    nodes: [...many(39), makeNode("b", { agent: notReady }), makeNode("c", { agent: notReady, entry: null })],
+    want: {
+      status: "True",
+      reason: "Attached",
+      message: "2 hooks attached on 39 of 41 nodes; 2 cannot run it now: b, c (the node is not ready)",
+    },
+  },
+  "is False when more nodes than tolerated are not ready": {
+    nodes: [makeNode("a"), makeNode("b", { agent: notReady }), makeNode("c", { agent: notReady })],
+    want: {
+      status: "False",
+      reason: "NodesAbsent",
+      message:
+        "2 hooks attached on 1 of 3 nodes; 2 cannot run it now: b, c (the node is not ready), and at most 1 may be",
+    },
+  },
+  "tolerates no absent node if none may be": {
+    facts: { ...facts, tolerance: { kind: "nodes", nodes: 0 } },
+    nodes: [...many(39), makeNode("b", { agent: notReady })],
+    want: { status: "False", reason: "NodesAbsent" },
+  },
+  "waits for a node that joins": {
+    nodes: [...many(39), makeNode("b", { entry: null, agent: starting })],
+    want: { status: "False", reason: "RollingOut" },
+  },
+  "goes on when a node joins after the first time": {
+    wasReady: true,
+    nodes: [...many(39), makeNode("b", { entry: null, agent: starting })],
+    want: {
+      status: "True",
+      reason: "Attached",
+      message: "2 hooks attached on 39 of 40 nodes; 1 cannot run it now: b (agent pod is not ready)",
+    },
+  },
+  "does not count a node that is not selected and not ready": {
+    nodes: [makeNode("a"), makeNode("b", { agent: notReady, entry: { state: "Skipped" } })],
+    want: { status: "True", message: "2 hooks attached on 1 node; 1 node not selected" },
   },
   "says why an agent does not answer": {
     nodes: [makeNode("a"), makeNode("b", { entry: null, agent: crashing })],
     want: {
       status: "False",
       reason: "AgentUnavailable",
-      message: "The agent does not answer on 1 of 2 nodes: b (agent pod x is in CrashLoopBackOff: no BTF)",
+      message: "The agent does not answer on 1 of 2 nodes: b (agent pod is in CrashLoopBackOff: no BTF)",
     },
+  },
+  "says that the old generation goes on when the new one cannot be attached": {
+    facts: { ...facts, generations: new Map([["old", 6]]) },
+    nodes: [
+      makeNode("a", { entry: { ...refused, attachedHash: "old" } }),
+      makeNode("b", { entry: { ...refused, attachedHash: "old" } }),
+    ],
+    want: {
+      status: "False",
+      reason: "FunctionNotFound",
+      message:
+        "The policy cannot be attached on 2 of 2 nodes: a, b (spec.kprobes[0] nope: no such function). Generation 6 still runs on 2 of 2 nodes",
+    },
+  },
+  "says which generation runs after one that cannot be attached and an invalid one": {
+    facts: {
+      generation: 4,
+      wanted: { hash: HASH, hookCount: 2, generation: 3 },
+      problem: { reason: "InvalidSpec", message: "spec: empty" },
+      generations: new Map([["old", 1]]),
+    },
+    nodes: [
+      makeNode("a", { entry: { ...refused, attachedHash: "old" } }),
+      makeNode("b", { entry: { ...refused, attachedHash: "old" } }),
+    ],
+    want: { message: "spec: empty. Generation 1 still runs on 2 of 2 nodes", observedGeneration: 4 },
+  },
+  "says that none runs if none does": {
+    facts: {
+      generation: 4,
+      wanted: { hash: HASH, hookCount: 2, generation: 3 },
+      problem: { reason: "InvalidSpec", message: "spec: empty" },
+    },
+    nodes: [makeNode("a", { entry: { ...refused, attachedHash: undefined } as never })],
+    want: { message: "spec: empty. No generation of it runs on any node" },
   },
   "names the failing node while others are pending": {
     nodes: [makeNode("a", { entry: null }), makeNode("b", { entry: failed })],
@@ -93,7 +208,7 @@ const ready: Record<string, { nodes: NodeFact[]; facts?: PolicyFacts; want: Part
   },
   "lists three nodes and counts the rest": {
     nodes: ["e", "d", "c", "b", "a"].map((name) => makeNode(name, { entry: { ...failed, message: "no" } })),
-    want: { message: "The policy cannot be attached on 5 of 5 nodes: a (no), b (no), c (no) and 2 more" },
+    want: { message: "The policy cannot be attached on 5 of 5 nodes: a, b, c and 2 more (no)" },
   },
   "says that an invalid policy is invalid, and what still runs": {
     facts: {
@@ -121,8 +236,8 @@ const ready: Record<string, { nodes: NodeFact[]; facts?: PolicyFacts; want: Part
   },
 };
 describe("Ready", () => {
-  test.each(Object.entries(ready))("%s", (_name, { nodes, want, ...rest }) => {
-    const { conditions } = aggregate(rest.facts ?? facts, nodes);
+  test.each(Object.entries(ready))("%s", (_name, { nodes, want, wasReady = false, ...rest }) => {
+    const { conditions } = aggregate(rest.facts ?? facts, nodes, { now: NOW, wasReady });
     expect(conditionOf(conditions, "Ready")).toMatchObject({
       observedGeneration: rest.facts?.generation ?? 7,
       ...want,
@@ -145,7 +260,26 @@ const others: Record<string, { facts: PolicyFacts; nodes: NodeFact[]; want: stri
   "Reconciling without nodes": { facts, nodes: [], want: ["Ready", "Reconciling"] },
   "not Reconciling when a node failed and none is pending": {
     facts,
-    nodes: [makeNode("a", { entry: failed })],
+    nodes: [makeNode("a", { entry: failed }), makeNode("b")],
+    want: ["Ready"],
+  },
+  "Stalled when every node that answers refuses the spec": {
+    facts,
+    nodes: [
+      makeNode("a", { entry: refused }),
+      makeNode("b", { entry: failed }),
+      makeNode("c", { agent: notReady }),
+    ],
+    want: ["Ready", "Stalled"],
+  },
+  "not Stalled while a node may refuse it only for now": {
+    facts,
+    nodes: [makeNode("a", { entry: refused }), makeNode("b", { entry: { ...failed, retrying: true } })],
+    want: ["Ready"],
+  },
+  "not Stalled while the operator mends what nodes cannot read": {
+    facts,
+    nodes: [makeNode("a", { entry: { ...failed, reason: "SpecUnusable" } })],
     want: ["Ready"],
   },
   "Stalled and not Reconciling when invalid": {
@@ -161,7 +295,9 @@ const others: Record<string, { facts: PolicyFacts; nodes: NodeFact[]; want: stri
 };
 describe("conditions are", () => {
   test.each(Object.entries(others))("%s", (_name, one) => {
-    expect(aggregate(one.facts, one.nodes).conditions.map(({ type }) => type)).toEqual(one.want);
+    expect(aggregate(one.facts, one.nodes, { now: NOW }).conditions.map(({ type }) => type)).toEqual(
+      one.want,
+    );
   });
 });
 
@@ -174,10 +310,20 @@ const rest: Record<string, { nodes: NodeFact[]; want: Partial<NewPolicyStatus> }
       makeNode("d", { entry: failed }),
       makeNode("e", { entry: { state: "Skipped" } }),
       makeNode("f", { agent: crashing }),
+      makeNode("g", { agent: notReady }),
     ],
     want: {
-      nodesSummary: "2/5",
-      nodes: { total: 5, attached: 1, partial: 1, pending: 1, failed: 1, skipped: 1, unavailable: 1 },
+      nodesSummary: "2/6",
+      nodes: {
+        total: 6,
+        attached: 1,
+        partial: 1,
+        pending: 1,
+        failed: 1,
+        skipped: 1,
+        unavailable: 1,
+        absent: 1,
+      },
     },
   },
   "the hooks of the node with the fewest": {
@@ -188,53 +334,84 @@ const rest: Record<string, { nodes: NodeFact[]; want: Partial<NewPolicyStatus> }
     nodes: [makeNode("a", { entry: { specHash: "old" } })],
     want: { hooksSummary: "0/2" },
   },
-  "failing nodes in order of name, without those that are only pending": {
+  "no hooks of an absent node": {
+    nodes: [makeNode("a"), makeNode("b", { agent: notReady, entry: null })],
+    want: { hooksSummary: "2/2" },
+  },
+  "failing nodes grouped by what is wrong, without those that are only pending": {
     nodes: [
       makeNode("z", { entry: failed }),
       makeNode("b", { entry: null }),
+      makeNode("x", { entry: failed }),
       makeNode("a", { agent: crashing }),
+      makeNode("c", { agent: notReady }),
     ],
     want: {
       failingNodes: [
         {
-          node: "a",
+          nodes: ["x", "z"],
+          count: 2,
+          state: "Failed",
+          reason: "AttachFailed",
+          message: "attach fentry commit_creds: EPERM",
+        },
+        {
+          nodes: ["a"],
+          count: 1,
           state: "Unavailable",
           reason: "AgentUnavailable",
-          message: "agent pod x is in CrashLoopBackOff: no BTF",
+          message: "agent pod is in CrashLoopBackOff: no BTF",
         },
-        { node: "z", state: "Failed", reason: "AttachFailed", message: "attach fentry commit_creds: EPERM" },
+        {
+          nodes: ["c"],
+          count: 1,
+          state: "Absent",
+          reason: "NodesAbsent",
+          message: "the node is not ready",
+        },
       ],
     },
   },
-  "every node of a small cluster, with another spec that still runs there": {
-    nodes: [makeNode("b", { entry: { ...failed, attachedHash: "old", attach: "" } }), makeNode("a")],
+  "every node of a small cluster by state, with another spec that still runs there": {
+    nodes: [
+      makeNode("b", { entry: { ...failed, attachedHash: "old", attach: "" } }),
+      makeNode("c"),
+      makeNode("a"),
+    ],
     want: {
       nodeStates: [
-        { node: "a", state: "Attached", attach: "fentry×2" },
-        { node: "b", state: "Failed", attachedHash: "old" },
+        { nodes: ["a", "c"], state: "Attached", attach: "fentry×2" },
+        { nodes: ["b"], state: "Failed", attachedHash: "old" },
       ],
     },
   },
 };
 describe("the status has", () => {
   test.each(Object.entries(rest))("%s", (_name, { nodes, want }) => {
-    expect(aggregate(facts, nodes)).toMatchObject(want);
+    expect(aggregate(facts, nodes, { now: NOW })).toMatchObject(want);
   });
 
-  test("a bounded size with 5,000 failing nodes", () => {
-    const message = "x".repeat(5_000);
-    const nodes = Array.from({ length: 5_000 }, (_, i) =>
-      makeNode(`node-${i}`, { entry: { ...failed, message } }),
-    );
+  test.each([50, 5_000])("at most 6 KiB with %i nodes that all fail for reasons of their own", (count) => {
+    const nodes = Array.from({ length: count }, (_, i) => {
+      const message = `${i} ${"x".repeat(5_000)}`;
+      return makeNode(`ip-10-0-${i}.eu-central-1.compute.internal`, { entry: { ...failed, message } });
+    });
     const status = aggregate(facts, nodes);
-    expect(status.failingNodes).toHaveLength(20);
-    expect(status.nodeStates).toBeUndefined();
-    expect(JSON.stringify(status).length).toBeLessThan(8 << 10);
+    expect(status.failingNodes?.length).toBeGreaterThan(0);
+    expect(status.nodes.failed).toBe(count);
+    expect(JSON.stringify(status).length).toBeLessThanOrEqual(6 << 10);
+  });
+
+  test("one group and five names for 5,000 nodes that fail for the same reason", () => {
+    const nodes = Array.from({ length: 5_000 }, (_, i) => makeNode(`node-${i}`, { entry: failed }));
+    const status = aggregate(facts, nodes);
+    expect(status.failingNodes).toMatchObject([{ count: 5_000, nodes: { length: 5 } }]);
+    expect(JSON.stringify(status).length).toBeLessThan(2 << 10);
   });
 
   test("a list of every node up to 50 of them", () => {
     const nodes = Array.from({ length: 50 }, (_, i) => makeNode(`node-${i}`));
-    expect(aggregate(facts, nodes).nodeStates).toHaveLength(50);
+    expect(aggregate(facts, nodes).nodeStates).toMatchObject([{ nodes: { length: 50 } }]);
     expect(aggregate(facts, [...nodes, makeNode("x")]).nodeStates).toBeUndefined();
   });
 });

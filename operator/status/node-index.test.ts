@@ -6,9 +6,12 @@ import { NodeReportParser } from "./node-report.ts";
 const parser = new NodeReportParser();
 const KEY = "TracingPolicy/p";
 
+const RESTART = 30_000;
+
+let now = 1_000_000;
 let index: NodeIndex;
 beforeEach(() => {
-  index = new NodeIndex();
+  index = new NodeIndex(() => now, { restartMs: RESTART, startMs: 300_000 });
 });
 
 function makePod(node: string, state: "ready" | "unavailable" = "ready", name = `agent-${node}`): AgentPod {
@@ -41,10 +44,52 @@ test("a node counts from its agent Pod on, with and without a report", () => {
 test("a node without an agent Pod does not count any more, and counts again with a new one", () => {
   index.setPod(makePod("a"));
   index.setReport(makeReport("a", { name: "p" }));
-  index.removePod(makePod("a"));
+  expect(index.removePod(makePod("a"))).toBe("all");
+  now += RESTART;
   expect(nodesOf(KEY)).toEqual([]);
   index.setPod(makePod("a", "ready", "other"));
   expect(nodesOf(KEY)).toEqual([["a", "Attached"]]);
+});
+
+describe("a Pod that is gone", () => {
+  beforeEach(() => {
+    index.setPod(makePod("a"));
+    index.setReport(makeReport("a", { name: "p" }));
+    index.removePod(makePod("a"));
+  });
+
+  test("leaves its node counted for as long as a restart may take", () => {
+    expect(index.nextChangeMs()).toBe(RESTART);
+    now += RESTART - 1;
+    expect(nodesOf(KEY)).toEqual([["a", "Attached"]]);
+    expect(index.nextChangeMs()).toBe(1);
+    now += 1;
+    expect(nodesOf(KEY)).toEqual([]);
+    expect(index.nextChangeMs()).toBeUndefined();
+  });
+
+  test("counts no longer once the Node's report is gone, too", () => {
+    expect(index.removeReport(makeReport("a"))).toBe("all");
+    expect(nodesOf(KEY)).toEqual([]);
+  });
+
+  test("gives the time of its absence to the Pod that replaces it", () => {
+    now += 20_000;
+    index.setPod(makePod("a", "unavailable", "new"));
+    expect(index.nextChangeMs()).toBe(RESTART - 20_000);
+  });
+});
+
+test("a Pod that leaves a node that never reported leaves no node", () => {
+  index.setPod(makePod("a"));
+  index.removePod(makePod("a"));
+  expect(index.size).toBe(0);
+});
+
+test("absence begins now if the Pod's own time lies in the future", () => {
+  const health = { state: "unavailable" as const, since: now + 9_000 };
+  index.setPod({ metadata: { name: "x" }, nodeName: "a", health });
+  expect([...index.nodesOf(KEY)][0]?.agent.since).toBe(now);
 });
 
 test("a Pod that replaces another on its node leaves the node where it was", () => {

@@ -2,6 +2,7 @@
 import type { AgentHealth, AgentPod } from "./agent-pod.ts";
 import { preferredPod } from "./agent-pod.ts";
 import { changedPolicies, type NodeEntry, type NodeReport } from "./node-report.ts";
+import { DEFAULT_PATIENCE, nextChangeMs, type Patience } from "./patience.ts";
 
 /** What is known of one node about one policy. */
 export interface NodeFact {
@@ -15,12 +16,22 @@ export type ChangedPolicies = readonly string[] | "all";
 
 /**
  * A node counts if and only if an agent Pod is bound to it or made for it. A TracingNode without one (drained node,
- * agent removed) is remembered and not counted: no agent keeps it true. Each change returns what it is about.
+ * agent removed) is remembered and not counted: no agent keeps it true. A Pod that is replaced leaves the node counted
+ * for as long as a restart may take. Each change returns what it is about.
  */
 export class NodeIndex {
+  readonly #now: () => number;
+  readonly #patience: Patience;
   readonly #pods = new Map<string, Map<string, AgentPod>>();
   readonly #agents = new Map<string, AgentHealth>();
+  /** Nodes whose agent is not ready. */
+  readonly #notReady = new Set<string>();
   readonly #reports = new Map<string, NodeReport>();
+
+  constructor(now: () => number = Date.now, patience: Patience = DEFAULT_PATIENCE) {
+    this.#now = now;
+    this.#patience = patience;
+  }
 
   /** Number of nodes that count. */
   get size(): number {
@@ -50,18 +61,31 @@ export class NodeIndex {
     return changedPolicies(before, report);
   }
 
+  /** The Node owns its report: when both are gone, so is the node. */
   removeReport(report: NodeReport): ChangedPolicies {
     const { name } = report.metadata;
     const before = this.#reports.get(name);
     this.#reports.delete(name);
+    if (!this.#pods.has(name) && this.#agents.has(name)) return this.#forgetAgent(name);
     return changedPolicies(before, undefined);
   }
 
   /** Every node that counts, as the policy sees it. */
   *nodesOf(key: string): Generator<NodeFact> {
+    this.#forgetReplaced();
     for (const [name, agent] of this.#agents) {
       yield { name, agent, entry: this.#reports.get(name)?.policies.get(key) };
     }
+  }
+
+  /** When the passing of time alone changes what a node counts as; undefined: never. */
+  nextChangeMs(): number | undefined {
+    const now = this.#now();
+    const delays = [...this.#notReady].flatMap((name) => {
+      const agent = this.#agents.get(name);
+      return (agent && nextChangeMs(agent, now, this.#patience)) ?? [];
+    });
+    return delays.length === 0 ? undefined : delays.reduce((a, b) => Math.min(a, b));
   }
 
   /**
@@ -77,9 +101,43 @@ export class NodeIndex {
 
   #updateAgent(node: string): ChangedPolicies {
     const before = this.#agents.get(node);
-    const after = preferredPod(this.#pods.get(node)?.values() ?? [])?.health;
-    if (after === undefined) this.#agents.delete(node);
-    else this.#agents.set(node, after);
-    return before?.state === after?.state && before?.message === after?.message ? [] : "all";
+    const pod = preferredPod(this.#pods.get(node)?.values() ?? []);
+    if (pod === undefined) return this.#podGone(node, before);
+    const after = withSince(pod.health, before, this.#now());
+    this.#agents.set(node, after);
+    if (after.state === "ready") this.#notReady.delete(node);
+    else this.#notReady.add(node);
+    return before?.state === after.state && before.message === after.message ? [] : "all";
   }
+
+  /** A DaemonSet that is upgraded deletes a Pod before it makes the next one. */
+  #podGone(node: string, before: AgentHealth | undefined): ChangedPolicies {
+    if (before === undefined) return [];
+    if (!this.#reports.has(node)) return this.#forgetAgent(node);
+    const since = before.state === "ready" ? this.#now() : (before.since ?? this.#now());
+    this.#agents.set(node, { state: "starting", message: "the agent pod is gone", since });
+    this.#notReady.add(node);
+    return "all";
+  }
+
+  #forgetReplaced(): void {
+    const end = this.#now() - this.#patience.restartMs;
+    for (const name of this.#notReady) {
+      const isOver = (this.#agents.get(name)?.since ?? 0) <= end;
+      if (isOver && !this.#pods.has(name)) this.#forgetAgent(name);
+    }
+  }
+
+  #forgetAgent(node: string): "all" {
+    this.#agents.delete(node);
+    this.#notReady.delete(node);
+    return "all";
+  }
+}
+
+/** A Pod that replaces another one on its node continues its absence; times in the future are other clocks'. */
+function withSince(health: AgentHealth, before: AgentHealth | undefined, now: number): AgentHealth {
+  if (health.state === "ready") return health;
+  const known = before?.state === "ready" ? undefined : before?.since;
+  return { ...health, since: Math.min(known ?? health.since ?? now, now) };
 }

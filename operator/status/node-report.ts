@@ -15,6 +15,8 @@ export interface NodeEntry {
   readonly state: NodePolicyState;
   readonly reason?: string;
   readonly message?: string;
+  /** The agent tries again by itself. */
+  readonly retrying?: true;
   readonly hooksAttached: number;
   /** `fentry×8`, `fentry×7 kprobe×1`. */
   readonly attach: string;
@@ -58,7 +60,7 @@ export function changedPolicies(before: NodeReport | undefined, after: NodeRepor
 }
 
 function parseEntry(policy: Policy): NodeEntry {
-  const { specHash, attachedHash, state, reason, message, hooks = [] } = policy;
+  const { specHash, attachedHash, state, reason, message, retrying, hooks = [] } = policy;
   const attached = hooks.filter((hook) => hook.state === "Attached");
   return {
     specHash,
@@ -66,6 +68,7 @@ function parseEntry(policy: Policy): NodeEntry {
     state,
     ...(reason !== undefined && { reason }),
     ...(message !== undefined && { message: message.slice(0, 1024) }),
+    ...(retrying === true && { retrying }),
     hooksAttached: attached.length,
     attach: countKinds(attached.map((hook) => hook.attach ?? "unknown")),
   };

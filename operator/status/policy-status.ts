@@ -15,8 +15,8 @@ export interface Condition extends NewCondition {
   lastTransitionTime: string;
 }
 
-/** State of a policy on a node, as the operator sees it: an agent that does not answer is a state, too. */
-export type NodeState = NodePolicyState | "Unavailable";
+/** State of a policy on a node, as the operator sees it: an agent or a node that does not answer is a state, too. */
+export type NodeState = NodePolicyState | "Unavailable" | "Absent";
 
 /** Number of nodes per state; the total does not count nodes that the policy does not select. */
 export interface NodeCounts {
@@ -27,19 +27,22 @@ export interface NodeCounts {
   failed: number;
   skipped: number;
   unavailable: number;
+  absent: number;
 }
 
-/** A node that needs attention. */
-export interface FailingNode {
-  node: string;
+/** Nodes that need attention for the same reason. */
+export interface FailingNodes {
+  /** The first of their names. */
+  nodes: string[];
+  count: number;
   state: NodeState;
   reason?: string;
   message?: string;
 }
 
-/** An entry of the complete list, which small clusters have. */
-export interface NodeLine {
-  node: string;
+/** Nodes of the complete list, which small clusters have. */
+export interface NodeStates {
+  nodes: string[];
   state: NodeState;
   /** What runs there, if it is another spec than the wanted one. */
   attachedHash?: string;
@@ -53,8 +56,8 @@ export interface NewPolicyStatus {
   nodesSummary: string;
   hooksSummary?: string;
   nodes: NodeCounts;
-  failingNodes?: FailingNode[];
-  nodeStates?: NodeLine[];
+  failingNodes?: FailingNodes[];
+  nodeStates?: NodeStates[];
   conditions: NewCondition[];
 }
 

@@ -5,7 +5,7 @@ import { FIELD_MANAGERS } from "../../crds/names.ts";
 import type { KubeClient } from "../../lib/kube.ts";
 import { POLICY_RESOURCES, type PolicyObject } from "../resources.ts";
 import { withTransitionTimes } from "./conditions.ts";
-import { noteWrite, type WriteHistory, waitBeforeWrite } from "./pacing.ts";
+import { importanceOf, noteWrite, type WriteHistory, waitBeforeWrite } from "./pacing.ts";
 import { type Condition, conditionOf, type NewPolicyStatus, type PolicyStatus } from "./policy-status.ts";
 
 /** The Ready condition before and after a write that changed its status or reason. */
@@ -51,12 +51,22 @@ export class StatusPublisher {
     const status = complete(next, known.status, new Date(this.#deps.now()).toISOString());
     if (isDeepStrictEqual(status, known.status)) return { kind: "unchanged" };
 
-    const ms = waitBeforeWrite(known.history, isFlip(known.status, status), this.#deps.now());
+    const ready = conditionOf(status.conditions, "Ready");
+    const now = this.#deps.now();
+    const importance = importanceOf(known.history, isFlip(known.status, status), ready, now);
+    const ms = waitBeforeWrite(known.history, importance, now);
     if (ms > 0) return { kind: "wait", ms };
     if (!(await this.#write(policy, status))) return { kind: "gone" };
 
-    this.#published.set(key, { ...known, status, history: noteWrite(known.history, this.#deps.now()) });
+    const history = noteWrite(known.history, ready, this.#deps.now());
+    this.#published.set(key, { ...known, status, history });
     return { kind: "written", transition: transitionOf(known.status, status) };
+  }
+
+  /** The status that was written last, or that the policy had before. */
+  lastStatus(key: string, policy: PolicyObject): PolicyStatus | undefined {
+    const known = this.#published.get(key);
+    return known !== undefined && known.uid === policy.metadata.uid ? known.status : policy.status;
   }
 
   /**

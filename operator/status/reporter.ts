@@ -5,10 +5,12 @@ import type { WorkQueue } from "../../lib/work-queue.ts";
 import { joinRemarks, type Remark } from "../compiler.ts";
 import type { WantedSpec } from "../distribute/plan.ts";
 import { type PolicyObject, policyRefOf } from "../resources.ts";
-import { aggregate } from "./aggregate.ts";
+import { aggregate, wasReady } from "./aggregate.ts";
 import type { PolicyFacts } from "./conditions.ts";
 import type { EventRecorder } from "./events.ts";
-import type { ChangedPolicies, NodeFact } from "./node-index.ts";
+import type { ChangedPolicies, NodeIndex } from "./node-index.ts";
+import type { Patience, Tolerance } from "./patience.ts";
+import type { NewPolicyStatus } from "./policy-status.ts";
 import type { StatusPublisher, Transition } from "./publish.ts";
 
 /** What the reporter works with. */
@@ -16,8 +18,12 @@ export interface ReporterDeps {
   /** Runs work() of each key that is added. */
   queue: Pick<WorkQueue, "add" | "addAfter">;
   findPolicy(key: string): PolicyObject | undefined;
-  nodesOf(key: string): Iterable<NodeFact>;
-  nodeCount(): number;
+  nodes: Pick<NodeIndex, "nodesOf" | "size" | "nextChangeMs">;
+  /** Generations of the policy's specs that are still distributed, by hash. */
+  generationsOf(key: string): ReadonlyMap<string, number>;
+  patience: Patience;
+  tolerance: Tolerance;
+  now(): number;
   publisher: StatusPublisher;
   events: EventRecorder;
   onWritten(): void;
@@ -77,7 +83,7 @@ export class StatusReporter {
 
   /** Nodes have reported something new about these policies. */
   nodesChanged(keys: ChangedPolicies): void {
-    const delayMs = Math.min(MAX_COALESCE_MS, this.#deps.nodeCount());
+    const delayMs = Math.min(MAX_COALESCE_MS, this.#deps.nodes.size);
     for (const key of keys === "all" ? this.#facts.keys() : keys) this.#deps.queue.addAfter(key, delayMs);
   }
 
@@ -97,13 +103,25 @@ export class StatusReporter {
     if (facts.generation !== policy.metadata.generation) return undefined; // reconcile runs first
     if (this.#suspects.delete(key)) this.#deps.publisher.distrust(key, policy);
 
-    const result = await this.#deps.publisher.publish(key, policy, aggregate(facts, this.#deps.nodesOf(key)));
-    if (result.kind === "wait") return { againAfterMs: result.ms };
+    const status = this.#aggregate(key, policy, facts);
+    const nextChangeMs = this.#deps.nodes.nextChangeMs();
+    const result = await this.#deps.publisher.publish(key, policy, status);
+    if (result.kind === "wait") return { againAfterMs: Math.min(result.ms, nextChangeMs ?? result.ms) };
     if (result.kind === "written") {
       this.#deps.onWritten();
       if (result.transition !== undefined) await this.#recordEvent(policy, result.transition);
     }
-    return undefined;
+    return nextChangeMs === undefined ? undefined : { againAfterMs: nextChangeMs };
+  }
+
+  #aggregate(key: string, policy: PolicyObject, facts: PolicyFacts): NewPolicyStatus {
+    const { publisher, nodes, generationsOf, patience, tolerance, now } = this.#deps;
+    const view = {
+      wasReady: wasReady(publisher.lastStatus(key, policy), facts.wanted?.hash),
+      now: now(),
+      patience,
+    };
+    return aggregate({ ...facts, generations: generationsOf(key), tolerance }, nodes.nodesOf(key), view);
   }
 
   #isNews(policy: PolicyObject): boolean {
