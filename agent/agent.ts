@@ -21,6 +21,7 @@ import { featureFlags, type KernelFeatures } from "./hooks/kernel/features.ts";
 import { EventMetrics, type HookCounts } from "./metrics/event-metrics.ts";
 import { registerHookMetrics } from "./metrics/hook-metrics.ts";
 import { hostCgroups } from "./pods/cgroups.ts";
+import { makePodClient } from "./pods/pod-client.ts";
 import { PodStore } from "./pods/pod-store.ts";
 import { PodResolver } from "./pods/resolver.ts";
 import { WorkloadScopes } from "./pods/workload-scopes.ts";
@@ -133,7 +134,10 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
   });
   loop.start();
   checks.ready.policies = () => loop.problem;
-  if (cluster) checks.ready.watches = () => cluster.lastingProblem(performance.now());
+  if (cluster) {
+    checks.ready.watches = () => cluster.lastingProblem(performance.now());
+    checks.ready.writeGuard = () => cluster.writeGuardProblem;
+  }
   const { version } = deps;
   await api.serve({ ...events, version, engine, reconciler, readCounts, loop, checks, sink }, running);
 
@@ -154,14 +158,16 @@ interface KubernetesSide {
 function makeKubernetesSide(deps: AgentDeps, access: ClusterAccess): KubernetesSide {
   const { config, version, logger, registry } = deps;
   const { nodeName, namespace } = config;
-  const client = new KubeClient(access, { userAgent: `trigon-agent/${version}` });
+  const options = { userAgent: `trigon-agent/${version}` };
+  const client = new KubeClient(access, options);
+  const podClient = makePodClient(access, options, nodeName);
   const podStore = new PodStore();
   const metrics = createWatchMetrics(registry);
   return {
     client,
     podStore,
     workloads: new WorkloadScopes({ pods: podStore, cgroups: hostCgroups(config.procfs), logger }),
-    cluster: new Cluster({ client, nodeName, namespace, podStore, logger, metrics }),
+    cluster: new Cluster({ client, podClient, nodeName, namespace, podStore, logger, metrics }),
   };
 }
 

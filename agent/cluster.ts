@@ -12,10 +12,13 @@ import type { ConfigMap } from "./policies/sources/candidates.ts";
 import { ConfigMapSource } from "./policies/sources/config-maps.ts";
 import { StatusPublisher } from "./status/publish.ts";
 import { type TracingNode, tracingNodeApi } from "./status/tracing-node-api.ts";
+import { WriteGuard } from "./write-guard.ts";
 
 /** Dependencies of the cluster side. */
 export interface ClusterDeps {
   client: KubeClient;
+  /** Reads pods: see pods/pod-client.ts. */
+  podClient: KubeClient;
   nodeName: string;
   /** Namespace of the operator's ConfigMaps. */
   namespace: string;
@@ -32,6 +35,7 @@ export class Cluster {
   readonly publisher: StatusPublisher;
   readonly #watches: Pick<ResourceWatch<KubeObject>, "start" | "stop" | "problem">[];
   readonly #nodes: ResourceWatch<KubeObject>;
+  readonly #writeGuard: WriteGuard;
   readonly #nodeName: string;
   #nodeUid: string | undefined;
   #problemSince: number | undefined;
@@ -46,11 +50,12 @@ export class Cluster {
       logger,
       random: Math.random,
     });
+    this.#writeGuard = new WriteGuard({ transport: client.transport, logger });
     this.#nodes = this.#watchNode(deps);
     this.#watches = [
       watchConfigMaps(deps, this.source),
       this.#nodes,
-      watchPods({ ...deps, store: deps.podStore }),
+      watchPods({ ...deps, client: deps.podClient, store: deps.podStore }),
       watchTracingNode(deps, this.publisher),
     ];
   }
@@ -83,13 +88,19 @@ export class Cluster {
     return seconds < LASTING_SECONDS ? undefined : `for ${seconds} s: ${problem}`;
   }
 
+  /** That another node's report is not protected from this agent, for /readyz. */
+  get writeGuardProblem(): string | undefined {
+    return this.#writeGuard.problem;
+  }
+
   start(): void {
+    this.#writeGuard.start();
     for (const watch of this.#watches) watch.start();
   }
 
   async stop(): Promise<void> {
     this.publisher.close();
-    await Promise.all(this.#watches.map((watch) => watch.stop()));
+    await Promise.all([this.#writeGuard, ...this.#watches].map((part) => part.stop()));
   }
 
   /** Keeps only the labels of the Node, because the kubelet updates its other fields all the time. */

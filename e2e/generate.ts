@@ -7,6 +7,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { cacheDirectory } from "./cache.ts";
 import { generateLayouts } from "./generate-layouts.ts";
+import { generateManifests } from "./generate-manifests.ts";
 import { generatePrototypes } from "./generate-prototypes.ts";
 import { prepareKernel } from "./guest/kernels.ts";
 import { runProgram } from "./guest/program.ts";
@@ -15,6 +16,7 @@ import { PROJECT } from "./runner/run-tests.ts";
 await runProgram(process.execPath, ["crds/generate.ts"], { cwd: PROJECT });
 await runProgram(process.execPath, ["proto/generate.ts"], { cwd: PROJECT });
 await generateLayouts(PROJECT, process.env, (line) => console.error(line));
+await generateManifests(PROJECT, process.env, (line) => console.error(line));
 if (process.argv.includes("vmlinux")) await generateKernelTypes();
 if (process.argv.includes("prototypes")) await generatePrototypes();
 

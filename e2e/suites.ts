@@ -1,5 +1,5 @@
 /** All suites, in the order in which they run: quick suites that find most mistakes come first. */
-import { API_SERVER_PROGRAMS, findBinaries } from "./control-plane/binaries.ts";
+import { API_SERVER_PROGRAMS, findBinaries, GITOPS_PROGRAMS } from "./control-plane/binaries.ts";
 import { prepareCluster } from "./control-plane/prepare.ts";
 import { KERNEL_NAMES, type KernelName } from "./guest/kernels.ts";
 import { gitCheckout, networkNamespaces, programs, root, x86 } from "./runner/capabilities.ts";
@@ -10,7 +10,7 @@ import type { Suite } from "./runner/suite.ts";
 const COMPILERS = programs("make", "clang", "g++", "bpftool");
 const GUESTS = [x86, programs("qemu-system-x86_64", "busybox", "cpio", "modprobe", "xz", "setpriv")];
 const NODES = [root, networkNamespaces, programs("buildah", "runc", "mmdebstrap", "go", "ip")];
-const GENERATED = ["crds", "agent/**/*.gen.ts"];
+const GENERATED = ["crds", "agent/**/*.gen.ts", "manifests/base", "manifests/chart/definitions"];
 const CLUSTER_KERNELS: KernelName[] = ["6.1", "6.12"];
 
 const tool = (name: string) => `${PROJECT}/node_modules/.bin/${name}`;
@@ -72,8 +72,10 @@ export const SUITES: Suite[] = [
   {
     name: "generated files",
     group: "unit",
-    needs: [gitCheckout],
+    needs: [gitCheckout, programs("go")],
     async run(context) {
+      // A first build takes minutes; what follows finds it.
+      await findBinaries(GITOPS_PROGRAMS, context.environment, context.progress);
       await runCheck(context, "can be generated", tool("node"), ["e2e/generate.ts"]);
       await runCheck(context, "are the committed ones", "git", [
         "diff",

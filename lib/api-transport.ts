@@ -14,6 +14,8 @@ export interface ApiRequest {
   query?: Record<string, string | number | boolean | undefined>;
   body?: unknown;
   contentType?: string;
+  /** Besides those of every request. */
+  headers?: Record<string, string>;
 }
 
 /** A complete response. */
@@ -85,7 +87,8 @@ export class ApiTransport implements Transport {
 
   async #start(request: ApiRequest, how: StartOptions, isRetry = false): Promise<IncomingMessage> {
     const body = request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body));
-    const headers = { ...(await this.#headers(how.acceptEncoding)), ...bodyHeaders(request, body) };
+    const common = await this.#headers(how.acceptEncoding);
+    const headers = { ...common, ...request.headers, ...bodyHeaders(request, body) };
     const url = new URL(joinPath(this.#access.server.pathname, request.path), this.#access.server);
     for (const [name, value] of Object.entries(request.query ?? {})) {
       if (value !== undefined) url.searchParams.set(name, String(value));

@@ -54,12 +54,15 @@ const NODE_COLUMNS: Column[] = [
   AGE,
 ];
 
+/** Helm upgrades the CRDs with the chart, but an uninstall must not delete them and with them every policy. */
+const ANNOTATIONS = { "helm.sh/resource-policy": "keep" };
+
 function definition(kind: Kind): Definition {
   const { group, version } = kind.api;
   return {
     apiVersion: "apiextensions.k8s.io/v1",
     kind: "CustomResourceDefinition",
-    metadata: { name: `${kind.plural}.${group}` },
+    metadata: { name: `${kind.plural}.${group}`, annotations: ANNOTATIONS },
     spec: {
       group,
       names: {

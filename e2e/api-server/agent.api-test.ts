@@ -9,6 +9,7 @@ import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import { Cluster } from "../../agent/cluster.ts";
+import { makePodClient } from "../../agent/pods/pod-client.ts";
 import { PodStore } from "../../agent/pods/pod-store.ts";
 import type { ConfigMap } from "../../agent/policies/sources/candidates.ts";
 import { makeHookSpec } from "../../agent/policies/testing/policies.ts";
@@ -29,11 +30,11 @@ import type { ClusterAccess } from "../../lib/cluster-access.ts";
 import { KubeClient } from "../../lib/kube.ts";
 import { createLogger } from "../../lib/logger.ts";
 import { createRegistry, createWatchMetrics } from "../../lib/metrics.ts";
-import { CONFIG_MAPS, type KubeObject, NODES } from "../../lib/resources.ts";
+import { CONFIG_MAPS, type KubeObject, NODES, PODS } from "../../lib/resources.ts";
 import { type ControlPlane, startControlPlane } from "../control-plane/control-plane.ts";
 import { applyCrds } from "../control-plane/crds.ts";
 import { runProgram } from "../guest/program.ts";
-import { eventually } from "./api-clients.ts";
+import { eventually, serviceAccountToken } from "./api-clients.ts";
 
 const NAMESPACE = "trigon-system";
 const NODE = "node-1";
@@ -52,7 +53,7 @@ before(async () => {
   plane = await startControlPlane();
   await applyCrds(plane);
   admin = await client(plane.adminToken);
-  for (const file of ["namespace.yaml", "agent-rbac.yaml"])
+  for (const file of ["namespace.yaml", "agent-rbac.yaml", "tracingnode-guard.yaml"])
     await kubectl("apply", "-f", `${MANIFESTS}/${file}`);
   for (const name of [NODE, "node-2"]) await admin.create(NODES, { metadata: { name } }, OPERATOR);
   token = await agentToken(NODE);
@@ -60,7 +61,7 @@ before(async () => {
 after(() => plane?.stop());
 
 beforeEach(async () => {
-  cluster = makeCluster(await client(token));
+  cluster = await makeCluster(token);
   cluster.start();
 });
 afterEach(async () => {
@@ -80,25 +81,31 @@ async function agentToken(node: string, namespace = NAMESPACE): Promise<string> 
   return text.trim();
 }
 
+const USER_AGENT = { userAgent: "trigon-agent/test" };
+
 async function client(bearer: string): Promise<KubeClient> {
-  const access: ClusterAccess = {
+  return new KubeClient(await accessWith(bearer), USER_AGENT);
+}
+
+async function accessWith(bearer: string): Promise<ClusterAccess> {
+  return {
     server: new URL(plane.url),
     tls: { ca: await readFile(plane.caFile) },
     authorize: async () => ({ authorization: `Bearer ${bearer}` }),
   };
-  return new KubeClient(access, { userAgent: "trigon-agent/test" });
 }
 
-function makeCluster(as: KubeClient, nodeName = NODE): Cluster {
+async function makeCluster(bearer: string, nodeName = NODE, podStore = new PodStore()): Promise<Cluster> {
   const logger = createLogger({ component: "agent", level: "error" });
   const metrics = createWatchMetrics(
     createRegistry({ component: "agent", version: "test", defaultMetrics: false }),
   );
   return new Cluster({
-    client: as,
+    client: await client(bearer),
+    podClient: makePodClient(await accessWith(bearer), USER_AGENT, nodeName),
     nodeName,
     namespace: NAMESPACE,
-    podStore: new PodStore(),
+    podStore,
     logger,
     metrics,
   });
@@ -181,6 +188,63 @@ test("the labels of the node are read and kept up to date", async () => {
   await kubectl("label", "node", NODE, "gpu-");
 });
 
+describe("pods", () => {
+  const makePod = (name: string, nodeName: string) => ({
+    metadata: { name, namespace: "default" },
+    spec: {
+      nodeName,
+      containers: [{ name: "app", image: "app:1", env: [{ name: "PASSWORD", value: "secret" }] }],
+    },
+  });
+
+  before(async () => {
+    await kubectl("create", "serviceaccount", "default", "-n", "default");
+    for (const pod of [makePod("here", NODE), makePod("there", "node-2")])
+      await admin.create<KubeObject>(PODS, pod, OPERATOR);
+  });
+
+  test("of the agent's node are read, and its token reads no others", async () => {
+    const store = new PodStore();
+    const seen: string[] = [];
+    store.onChange(({ metadata }) => seen.push(metadata.name));
+    const here = await makeCluster(token, NODE, store);
+    here.start();
+    await eventually(() => assert.deepEqual(seen, ["here"]));
+    await here.stop();
+    const agent = await client(token);
+    for (const fieldSelector of ["spec.nodeName=node-1", "spec.nodeName=node-2"])
+      await assert.rejects(agent.list(PODS, { fieldSelector }), { status: 403 });
+    const asOther = makePodClient(await accessWith(token), USER_AGENT, "node-2");
+    await assert.rejects(asOther.list(PODS, { fieldSelector: "spec.nodeName=node-2" }), { status: 403 });
+    const asOwn = makePodClient(await accessWith(token), USER_AGENT, NODE);
+    await assert.rejects(asOwn.list(PODS), { status: 403 }, "all pods of the cluster");
+    const secrets = { group: "", version: "v1", plural: "secrets", kind: "Secret", namespaced: true };
+    await assert.rejects(asOwn.list(secrets, { namespace: "default" }), { status: 403 });
+  });
+
+  test("are read with rights for all nodes where the agent has these instead", async () => {
+    const rights = ["--verb=list,watch", "--resource=pods"];
+    await kubectl("create", "serviceaccount", "older", "-n", NAMESPACE);
+    await kubectl("create", "clusterrole", "older", ...rights);
+    await kubectl(
+      "create",
+      "clusterrolebinding",
+      "older",
+      "--clusterrole=older",
+      `--serviceaccount=${NAMESPACE}:older`,
+    );
+    const bearer = (await kubectl("create", "token", "older", "-n", NAMESPACE)).trim();
+    const older = makePodClient(await accessWith(bearer), USER_AGENT, NODE);
+    const pods = await eventually(() =>
+      older.list<KubeObject>(PODS, { fieldSelector: `spec.nodeName=${NODE}` }),
+    );
+    assert.deepEqual(
+      pods.map(({ metadata }) => metadata.name),
+      ["here"],
+    );
+  });
+});
+
 describe("the TracingNode", () => {
   const kernel = {
     release: "6.1.0",
@@ -230,7 +294,7 @@ describe("the TracingNode", () => {
       );
     };
     const first = await admin.create<KubeObject>(NODES, node, OPERATOR);
-    const here = makeCluster(admin, "node-3");
+    const here = await makeCluster(plane.adminToken, "node-3");
     here.start();
     here.publisher.publish(makeStatus("1"));
     await eventually(() => of(first.metadata.uid));
@@ -244,7 +308,7 @@ describe("the TracingNode", () => {
   test("loses entries of an earlier agent that this one does not write", async () => {
     cluster.publisher.publish(makeStatus("1", ["p", "q"]));
     await written(makeStatus("1", ["p", "q"]));
-    const next = makeCluster(await client(token));
+    const next = await makeCluster(token);
     next.publisher.publish(makeStatus("2", ["q"]));
     await written(makeStatus("2", ["q"]));
     await next.stop();
@@ -254,7 +318,7 @@ describe("the TracingNode", () => {
     cluster.publisher.publish(makeStatus("3", ["p"]));
     await written(makeStatus("3", ["p"]));
     const before = (await read())?.metadata.resourceVersion;
-    const again = makeCluster(await client(token));
+    const again = await makeCluster(token);
     again.publisher.publish(makeStatus("3", ["p"]));
     cluster.publisher.publish(makeStatus("3", ["p"]));
     await new Promise((done) => setTimeout(done, 1500));
@@ -285,7 +349,7 @@ describe("the TracingNode", () => {
   test("of another node is out of reach", async () => {
     const agent = await client(token);
     const other = { metadata: { name: "node-2" } };
-    const refusal = { status: 422, message: /no other/ };
+    const refusal = { status: 403, message: /bound to node node-1/ };
     // The API server needs a moment until it applies a new admission policy.
     await eventually(() =>
       assert.rejects(agent.apply(TRACING_NODES, other, { fieldManager: FIELD_MANAGERS.agent }), refusal),
@@ -307,11 +371,46 @@ describe("the TracingNode", () => {
     const agent = await client(await agentToken(NODE, "elsewhere"));
     await eventually(() =>
       assert.rejects(agent.apply(TRACING_NODES, { metadata: { name: "node-2" } }, { fieldManager: "test" }), {
-        status: 422,
-        message: /no other/,
+        status: 403,
+        message: /bound to node node-1/,
       }),
     );
     await agent.apply(TRACING_NODES, { metadata: { name: NODE } }, { fieldManager: "test" });
+  });
+
+  test("is out of reach of a token that is bound to no node", async () => {
+    const unbound = await client(await serviceAccountToken(plane, NAMESPACE, "trigon-agent"));
+    const write = () => unbound.apply(TRACING_NODES, { metadata: { name: NODE } }, { fieldManager: "test" });
+    await assert.rejects(write, { status: 403, message: /bound to no node/ });
+  });
+
+  test("gets no finalizer from an agent, and keeps one that another client has set", async () => {
+    const own = await client(await agentToken("node-2"));
+    const writer = { fieldManager: FIELD_MANAGERS.agent };
+    const at = { name: "node-2" };
+    await own.apply(TRACING_NODES, { metadata: at }, writer);
+    const finalized = { metadata: { ...at, finalizers: ["example.com/stay"] } };
+    await assert.rejects(own.apply(TRACING_NODES, finalized, writer), {
+      status: 403,
+      message: /may not add finalizers/,
+    });
+    await admin.mergePatch(TRACING_NODES, at, finalized, { fieldManager: "backup" });
+    await own.applyStatus(TRACING_NODES, { metadata: at, status: makeStatus("2") }, writer);
+    await admin.mergePatch(TRACING_NODES, at, { metadata: { finalizers: null } }, { fieldManager: "backup" });
+  });
+
+  test("is known to be protected; without the admission policy the agent reports a problem", async () => {
+    const problem = () => cluster.writeGuardProblem;
+    assert.equal(problem(), undefined);
+    await kubectl("delete", "validatingadmissionpolicybinding", "trigon-tracingnode-writer");
+    await eventually(async () => {
+      await cluster.stop();
+      cluster = await makeCluster(token);
+      cluster.start();
+      await eventually(() => assert.match(problem() ?? "", /trigon-tracingnode-writer/), 500);
+    });
+    await kubectl("apply", "-f", `${MANIFESTS}/tracingnode-guard.yaml`);
+    await eventually(() => assert.equal(problem(), undefined));
   });
 
   test("cannot be deleted by the agent, nor can the agent read Secrets", async () => {

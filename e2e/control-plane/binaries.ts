@@ -13,6 +13,8 @@ const KUBERNETES = { version: "v1.36.3", minor: "1.36" };
 
 interface GoModule {
   directory: string;
+  /** Sources of its own, besides go.mod and go.sum. */
+  sources?: string[];
   flags: string[];
   /** Printed before a first build. */
   estimate: string;
@@ -36,6 +38,13 @@ const CONTAINERD_MODULE: GoModule = {
   directory: join(import.meta.dirname, "containerd"),
   flags: ["-tags", "no_btrfs,no_devmapper,no_zfs", "-ldflags", "-s -w"],
   estimate: "about a minute the first time",
+};
+
+const GITOPS_MODULE: GoModule = {
+  directory: join(import.meta.dirname, "gitops"),
+  sources: ["gitops-health/main.go"],
+  flags: ["-ldflags", "-s -w"],
+  estimate: "about 4 minutes on two cores the first time, seconds later",
 };
 
 interface Program {
@@ -75,6 +84,18 @@ const PROGRAMS = {
   containerd: containerd("containerd", ["--version"]),
   "containerd-shim-runc-v2": containerd("containerd-shim-runc-v2", ["-v"]),
   ctr: containerd("ctr", ["--version"]),
+  helm: {
+    module: GITOPS_MODULE,
+    package: "helm.sh/helm/v4/cmd/helm",
+    versionArgs: ["version", "--short"],
+    fits: /^v4\./,
+  },
+  "gitops-health": {
+    module: GITOPS_MODULE,
+    package: "trigon.dev/e2e/gitops/gitops-health",
+    versionArgs: [],
+    fits: /^(?!)/, // our own: never an installed one
+  },
 } satisfies Record<string, Program>;
 
 /** A program that can be found or built. */
@@ -83,8 +104,13 @@ export type ProgramName = keyof typeof PROGRAMS;
 /** Programs for an API server alone. */
 export const API_SERVER_PROGRAMS = ["etcd", "kube-apiserver", "kubectl"] as const satisfies ProgramName[];
 
+/** Helm, and what judges objects as GitOps tools do. */
+export const GITOPS_PROGRAMS = ["helm", "gitops-health"] as const satisfies ProgramName[];
+
 /** Programs for a cluster with nodes. */
-export const CLUSTER_PROGRAMS = Object.keys(PROGRAMS) as ProgramName[];
+export const CLUSTER_PROGRAMS = (Object.keys(PROGRAMS) as ProgramName[]).filter(
+  (name) => PROGRAMS[name].module !== GITOPS_MODULE,
+);
 
 /** Absolute path of each requested program. */
 export type Binaries<Name extends ProgramName = ProgramName> = Record<Name, string>;
@@ -143,7 +169,8 @@ const isExecutable = (path: string) =>
 /** Named by a hash of all sources, so that a new version never uses an old binary. */
 async function cachePath(module: GoModule, environment: NodeJS.ProcessEnv): Promise<string> {
   const hash = createHash("sha256").update(module.flags.join(" "));
-  for (const file of ["go.mod", "go.sum"]) hash.update(await readFile(join(module.directory, file)));
+  for (const file of ["go.mod", "go.sum", ...(module.sources ?? [])])
+    hash.update(await readFile(join(module.directory, file)));
   return join(cacheDirectory(environment), "binaries", hash.digest("hex").slice(0, 16));
 }
 

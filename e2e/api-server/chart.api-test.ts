@@ -1,0 +1,394 @@
+/**
+ * The Helm chart with the real helm, and the overlay with the real kustomize (in kubectl), against a real API server with
+ * its controllers: the same objects from both, an upgrade, a rollback, an uninstall, and what the objects forbid.
+ *
+ *   node --test e2e/api-server/chart.api-test.ts
+ */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { isMap, isScalar, type Node, parse, parseAllDocuments, parseDocument, type YAMLMap } from "yaml";
+import { findBinaries } from "../control-plane/binaries.ts";
+import { type ControlPlane, startControlPlane } from "../control-plane/control-plane.ts";
+import { PROJECT } from "../runner/run-tests.ts";
+import { eventually } from "./api-clients.ts";
+
+const CHART = join(PROJECT, "manifests/chart");
+const OVERLAY = join(PROJECT, "manifests/overlays/default");
+const CRDS = [
+  "customresourcedefinition.apiextensions.k8s.io/tracingnodes.trigon.dev",
+  "customresourcedefinition.apiextensions.k8s.io/tracingpolicies.cilium.io",
+  "customresourcedefinition.apiextensions.k8s.io/tracingpoliciesnamespaced.cilium.io",
+];
+const EXAMPLES = readdirSync(join(CHART, "examples")).map((name) => join(CHART, "examples", name));
+
+interface KubeObject {
+  apiVersion: string;
+  kind: string;
+  metadata: { name: string; namespace?: string };
+}
+
+let plane: ControlPlane;
+let helmProgram: string;
+let directory: string;
+
+before(async () => {
+  helmProgram = (await findBinaries(["helm"], process.env, (line) => console.error(line))).helm;
+  plane = await startControlPlane({ controllers: true });
+  directory = mkdtempSync(join(tmpdir(), "trigon-chart-"));
+});
+after(async () => {
+  await plane?.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+interface Ended {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Never throws. */
+function run(program: string, args: string[], input?: string): Ended {
+  const home = { HELM_CACHE_HOME: directory, HELM_CONFIG_HOME: directory, HELM_DATA_HOME: directory };
+  const env = { ...process.env, ...home, KUBECONFIG: plane.kubeconfigPath };
+  const { status, stdout, stderr } = spawnSync(program, args, {
+    encoding: "utf8",
+    env,
+    input,
+    maxBuffer: 1 << 26,
+  });
+  return { status, stdout, stderr };
+}
+
+function succeed(program: string, args: string[], input?: string): string {
+  const { status, stdout, stderr } = run(program, args, input);
+  assert.equal(status, 0, `${program} ${args.join(" ")}: ${stderr}${stdout}`);
+  return stdout;
+}
+
+const helm = (...args: string[]) => succeed(helmProgram, args);
+const kubectl = (...args: string[]) => succeed(plane.binaries.kubectl, args);
+
+/** Objects of a stream, by kind, namespace and name. */
+function objectsOf(text: string): Record<string, KubeObject> {
+  const objects = parseAllDocuments(text).map((document) => document.toJS() as KubeObject | null);
+  const found = objects.filter((object) => object !== null);
+  const key = ({ kind, metadata }: KubeObject) => `${kind} ${metadata.namespace ?? ""}/${metadata.name}`;
+  return Object.fromEntries(found.map((object) => [key(object), object]));
+}
+
+describe("the chart", () => {
+  test("passes helm lint, and every example of values is valid and makes objects that the API server takes", () => {
+    helm("lint", "--strict", CHART);
+    kubectl("create", "namespace", "trigon-system");
+    try {
+      for (const file of EXAMPLES) {
+        helm("lint", "--strict", CHART, "-f", file);
+        const rendered = helm("template", "trigon", CHART, "-f", file, "--namespace", "trigon-system");
+        const args = ["apply", "--dry-run=server", "--validate=strict", "--warnings-as-errors", "-f", "-"];
+        succeed(plane.binaries.kubectl, args, rendered);
+      }
+    } finally {
+      kubectl("delete", "namespace", "trigon-system", "--wait=true");
+    }
+  });
+
+  test("makes the same objects as manifests/overlays/default", () => {
+    const rendered = objectsOf(helm("template", "trigon", CHART, "--kube-version", "1.36"));
+    const built = objectsOf(kubectl("kustomize", OVERLAY));
+    assert.deepEqual(Object.keys(rendered).sort(), Object.keys(built).sort());
+    for (const [name, object] of Object.entries(rendered)) assert.deepEqual(object, built[name], name);
+    assert.ok(Object.keys(rendered).length > 20);
+  });
+
+  const refused: Record<string, [setting: string, error: RegExp]> = {
+    "an unknown name": ["agent.resource=1", /resource/],
+    "a wrong type": ["operator.replicas=two", /\/operator\/replicas/],
+    "a value outside of its range": ["agent.metrics.port=0", /\/agent\/metrics\/port/],
+    "a value that is none of those it may be": ["rbac.podAccess=all", /\/rbac\/podAccess/],
+  };
+  for (const [what, [setting, error]] of Object.entries(refused)) {
+    test(`refuses ${what} and names it`, () => {
+      const { status, stderr } = run(helmProgram, ["template", "trigon", CHART, "--set", setting]);
+      assert.equal(status, 1);
+      assert.match(stderr, error);
+    });
+  }
+
+  test("documents every value, in its place or in that of its group", () => {
+    const values = parseDocument(readFileSync(join(CHART, "values.yaml"), "utf8")).contents as YAMLMap;
+    assert.deepEqual(undocumented(values, "", false), []);
+  });
+
+  test("has in its schema the values that it has", () => {
+    const schema = parse(readFileSync(join(CHART, "values.schema.json"), "utf8")) as Schema;
+    const values = parse(readFileSync(join(CHART, "values.yaml"), "utf8")) as unknown;
+    assert.deepEqual(schemaPaths(schema, schema).sort(), [...valuePaths(values), "global"].sort());
+  });
+
+  test("has the version of the project", () => {
+    const { version, appVersion } = parse(readFileSync(join(CHART, "Chart.yaml"), "utf8")) as Record<
+      string,
+      string
+    >;
+    const project = JSON.parse(readFileSync(join(PROJECT, "package.json"), "utf8")) as { version: string };
+    assert.deepEqual([version, appVersion], [project.version, project.version]);
+  });
+
+  test("gives agents the pods of their node only, or all pods where the API server is older", () => {
+    const verbs = (version: string) => {
+      const role = objectsOf(helm("template", "trigon", CHART, "--kube-version", version))[
+        "ClusterRole /trigon-agent"
+      ];
+      const rules = (role as unknown as { rules: { resources: string[]; verbs: string[] }[] }).rules;
+      return rules.filter(({ resources }) => resources.includes("pods")).flatMap((rule) => rule.verbs);
+    };
+    assert.deepEqual(verbs("1.36.0"), [
+      "impersonate-on:associated-node:list",
+      "impersonate-on:associated-node:watch",
+    ]);
+    assert.deepEqual(verbs("1.35.9"), ["list", "watch"]);
+  });
+});
+
+/** Paths of values without a comment before them and without one before the group that they are in. */
+function undocumented(map: YAMLMap, path: string, isGroupDocumented: boolean): string[] {
+  return map.items.flatMap(({ key, value }, index) => {
+    const name = isScalar(key) ? String(key.value) : "";
+    const comment = (key as Node).commentBefore ?? (index === 0 ? map.commentBefore : undefined);
+    const isDocumented = Boolean(comment) || isGroupDocumented;
+    if (isMap(value) && value.items.length > 0 && !isData(path + name))
+      return undocumented(value, `${path}${name}.`, isDocumented);
+    return isDocumented ? [] : [path + name];
+  });
+}
+
+/** Values that are maps of Kubernetes, not groups of ours. */
+const isData = (path: string) => /\.(resources|nodeSelector|affinity|settings|pod\w+)$/.test(path);
+
+interface Schema {
+  $ref?: string;
+  $defs?: Record<string, Schema>;
+  properties?: Record<string, Schema>;
+}
+
+function schemaPaths(schema: Schema, root: Schema, path = ""): string[] {
+  const { properties } = resolve(schema, root);
+  if (!properties || isData(path)) return [path];
+  return Object.entries(properties).flatMap(([name, next]) =>
+    schemaPaths(next, root, path === "" ? name : `${path}.${name}`),
+  );
+}
+
+function resolve(schema: Schema, root: Schema): Schema {
+  const name = schema.$ref?.replace("#/$defs/", "");
+  return name === undefined ? schema : (root.$defs?.[name] ?? {});
+}
+
+function valuePaths(value: unknown, path = ""): string[] {
+  const isGroup = typeof value === "object" && value !== null && !Array.isArray(value) && !isData(path);
+  if (!isGroup) return [path];
+  return Object.entries(value).flatMap(([name, next]) =>
+    valuePaths(next, path === "" ? name : `${path}.${name}`),
+  );
+}
+
+/** Every object of the cluster but those that the cluster itself makes. */
+function allObjects(): string[] {
+  const kinds = kubectl("api-resources", "--verbs=list", "-o", "name")
+    .trim()
+    .split("\n")
+    .filter((kind) => !/^(events|leases|componentstatuses|endpoints|apiservices)\b/.test(kind));
+  const names = kubectl(
+    "get",
+    kinds.join(","),
+    "--all-namespaces",
+    "-o",
+    "name",
+    "--ignore-not-found",
+  ).trim();
+  return names.split("\n").sort();
+}
+
+describe("a release", () => {
+  const image = () =>
+    kubectl("get", "daemonset", "trigon-agent", "-n", "trigon-system", "-o", "jsonpath={..image}");
+  const shortNames = () =>
+    kubectl("get", "crd", "tracingnodes.trigon.dev", "-o", "jsonpath={.spec.names.shortNames}");
+  let untouched: string[];
+
+  before(async () => {
+    // What the controllers make by themselves is there before the test looks.
+    await eventually(() => kubectl("get", "serviceaccount", "default", "-n", "default"));
+    await eventually(() => kubectl("get", "configmap", "kube-root-ca.crt", "-n", "kube-node-lease"));
+    untouched = allObjects();
+  });
+
+  test("is installed with one command, and says what to do next", () => {
+    const notes = helm("install", "trigon", CHART);
+    assert.match(notes, /is installed in the namespace trigon-system/);
+    assert.match(notes, /`helm uninstall trigon` removes all of it but the CRDs/);
+    assert.equal(image(), "trigon.dev/trigon:dev");
+    const labels = kubectl("get", "namespace", "trigon-system", "-o", "jsonpath={.metadata.labels}");
+    assert.match(labels, /"pod-security\.kubernetes\.io\/enforce":"privileged"/);
+  });
+
+  test("is upgraded to another image with its CRDs, and rolled back", () => {
+    const newer = join(directory, "newer");
+    cpSync(CHART, newer, { recursive: true });
+    const file = join(newer, "definitions/tracingnodes.json");
+    writeFileSync(file, readFileSync(file, "utf8").replace('"tgn"', '"tgn","newer"'));
+    helm("upgrade", "trigon", newer, "--set", "image.tag=v2");
+    assert.deepEqual([image(), shortNames()], ["trigon.dev/trigon:v2", '["tgn","newer"]']);
+    helm("rollback", "trigon", "1");
+    assert.deepEqual([image(), shortNames()], ["trigon.dev/trigon:dev", '["tgn"]']);
+  });
+
+  test("leaves the CRDs and the policies behind when it is uninstalled, and nothing else", async () => {
+    kubectl("apply", "-f", join(PROJECT, "crds/examples/valid/process-creds-installed.yaml"));
+    assert.match(helm("uninstall", "trigon"), /tracingpolicies\.cilium\.io/);
+    await eventually(() => {
+      const left = allObjects().filter((name) => !untouched.includes(name));
+      assert.deepEqual(left, [...CRDS, "tracingpolicy.cilium.io/process-creds-changed"].sort());
+    });
+  });
+
+  test("takes over the CRDs that were left when it is installed again, in a namespace that exists", async () => {
+    kubectl("create", "namespace", "security");
+    const notes = helm("install", "trigon", CHART, "--namespace", "security", "--take-ownership");
+    assert.match(notes, /kubectl label namespace security pod-security/);
+    assert.match(kubectl("get", "tracingpolicies"), /process-creds-changed/);
+    helm("uninstall", "trigon", "--namespace", "security");
+    kubectl("delete", "namespace", "security");
+    kubectl("delete", ...CRDS);
+    await eventually(() => assert.deepEqual(allObjects(), untouched));
+  });
+});
+
+describe("with kustomize's namePrefix and namespace", () => {
+  const NODES = ["node-1", "node-2"];
+  const account = (name: string) => ["--as", `system:serviceaccount:security:prod-trigon-${name}`];
+
+  before(async () => {
+    const overlay = join(directory, "prefixed");
+    mkdirSync(overlay);
+    const base = relative(overlay, OVERLAY);
+    const lines = ["namePrefix: prod-", "namespace: security", `resources: [${base}]`];
+    writeFileSync(join(overlay, "kustomization.yaml"), `kind: Kustomization\n${lines.join("\n")}\n`);
+    const apply = () => kubectl("apply", "--server-side", "-k", overlay);
+    await eventually(apply);
+    for (const name of NODES) kubectl("create", "-f", writeObject(nodeObject(name)));
+  });
+
+  function writeObject(object: object): string {
+    const file = join(directory, "object.json");
+    writeFileSync(file, JSON.stringify(object));
+    return file;
+  }
+
+  const nodeObject = (name: string) => ({ apiVersion: "v1", kind: "Node", metadata: { name } });
+  const tracingNode = (name: string) => ({
+    apiVersion: "trigon.dev/v1alpha1",
+    kind: "TracingNode",
+    metadata: { name },
+  });
+
+  /** kubectl apply by the agent of a node, with a token as a pod there has it. */
+  function applyOn(node: string, object: object): Ended {
+    const bound = ["--bound-object-kind=Node", `--bound-object-name=${node}`];
+    const token = kubectl("create", "token", "prod-trigon-agent", "-n", "security", ...bound).trim();
+    const ca = ["--server", plane.url, "--certificate-authority", plane.caFile, "--kubeconfig", "/dev/null"];
+    const args = ["apply", "--server-side", "-f", writeObject(object), "--token", token, ...ca];
+    return run(plane.binaries.kubectl, args);
+  }
+
+  test("an agent writes its own TracingNode and no other", async () => {
+    await eventually(() => {
+      const { status, stderr } = applyOn("node-1", tracingNode("node-2"));
+      assert.equal(status, 1);
+      assert.match(stderr, /only a service account token of a pod on node node-2 may write this TracingNode/);
+    });
+    for (const name of NODES) {
+      const { status, stderr } = applyOn(name, tracingNode(name));
+      assert.equal(status, 0, stderr);
+    }
+  });
+
+  const hookSpec = (labels: Record<string, string>) => ({
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: "trigon-spec-1", namespace: "security", labels },
+    data: { "hook-spec.json": "{}" },
+  });
+  const LABELS = { "trigon.dev/policy": "x", "app.kubernetes.io/managed-by": "trigon-operator" };
+
+  function writeSpec(labels: Record<string, string>, ...as: string[]): Ended {
+    const args = ["apply", "--server-side", "--force-conflicts", "-f", writeObject(hookSpec(labels)), ...as];
+    return run(plane.binaries.kubectl, args);
+  }
+
+  test("the operator writes hook specs; neither an admin nor an agent does", async () => {
+    const refusal = /written by the Trigon operator only; edit the TracingPolicy instead/;
+    await eventually(() => assert.match(writeSpec(LABELS).stderr, refusal));
+    const { status, stderr } = writeSpec(LABELS, ...account("operator"));
+    assert.equal(status, 0, stderr);
+    const edits: Record<string, Record<string, string>> = {
+      "the label that ends a policy": { ...LABELS, "trigon.dev/retired": "true" },
+      "no label any more": { "trigon.dev/policy": "" },
+    };
+    for (const [what, labels] of Object.entries(edits)) assert.match(writeSpec(labels).stderr, refusal, what);
+    const annotate = [
+      "annotate",
+      "configmap",
+      "trigon-spec-1",
+      "-n",
+      "security",
+      "trigon.dev/revision=999999",
+    ];
+    assert.match(run(plane.binaries.kubectl, annotate).stderr, refusal);
+    const unlabel = ["label", "configmap", "trigon-spec-1", "-n", "security", "trigon.dev/policy-"];
+    assert.match(run(plane.binaries.kubectl, unlabel).stderr, refusal);
+    assert.equal(writeSpec(LABELS, ...account("agent")).status, 1);
+    kubectl("delete", "configmap", "trigon-spec-1", "-n", "security");
+  });
+});
+
+describe("roles for people", () => {
+  const can = (role: string, verb: string, resource: string, namespace?: string) => {
+    const scope = namespace === undefined ? ["--all-namespaces"] : ["-n", namespace];
+    const args = ["auth", "can-i", verb, resource, "--as", `user-${role}`, "-q", ...scope];
+    return run(plane.binaries.kubectl, args).status === 0;
+  };
+
+  before(() => {
+    for (const role of ["view", "edit", "admin"])
+      kubectl("create", "rolebinding", role, "-n", "default", `--clusterrole=${role}`, `--user=user-${role}`);
+    kubectl(
+      "create",
+      "clusterrolebinding",
+      "policies",
+      "--clusterrole=prod-trigon-policy-admin",
+      "--user=user-policies",
+    );
+  });
+
+  const RESOURCE = "tracingpoliciesnamespaced.cilium.io";
+  test("view reads policies of its namespace; edit and admin write them", async () => {
+    await eventually(() => assert.ok(can("view", "list", RESOURCE, "default")));
+    assert.ok(!can("view", "create", RESOURCE, "default"));
+    for (const role of ["edit", "admin"]) {
+      await eventually(() => assert.ok(can(role, "create", RESOURCE, "default"), role));
+      assert.ok(!can(role, "create", RESOURCE, "kube-system"), role);
+      assert.ok(!can(role, "create", "tracingpolicies.cilium.io"), role);
+    }
+  });
+
+  test("trigon-policy-admin writes the policies of the cluster, and no status of nodes", () => {
+    assert.ok(can("policies", "create", "tracingpolicies.cilium.io"));
+    assert.ok(!can("policies", "patch", "tracingnodes.trigon.dev"));
+  });
+});

@@ -1,0 +1,62 @@
+/** Writes manifests/base from the chart, which is the one source of the objects that both install. */
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { findBinaries } from "./control-plane/binaries.ts";
+import { runProgram } from "./guest/program.ts";
+import type { Progress } from "./progress.ts";
+
+const CHART = "manifests/chart";
+const BASE = "manifests/base";
+/** What manifests/base is for; older versions need a component. */
+const KUBERNETES = "1.36";
+const HEADER = "# Generated from manifests/chart by `npm run generate`; do not edit.\n";
+
+/**
+ * Copies the CRDs into the chart, then renders the chart with its default values into manifests/base. Files that it does
+ * not render any more go.
+ */
+export async function generateManifests(
+  project: string,
+  environment: NodeJS.ProcessEnv,
+  progress: Progress,
+): Promise<void> {
+  const { helm } = await findBinaries(["helm"], environment, progress);
+  await copyDefinitions(project);
+  const chart = ["template", "trigon", join(project, CHART)];
+  const options = ["--set", "crds.install=false", "--kube-version", KUBERNETES];
+  const files = splitByTemplate(await runProgram(helm, [...chart, ...options]));
+  files.set("kustomization.yaml", kustomization([...files.keys()].sort()));
+  const base = join(project, BASE);
+  for (const name of await readdir(base)) if (!files.has(name)) await rm(join(base, name));
+  for (const [name, text] of files) await writeFile(join(base, name), HEADER + text);
+}
+
+/** Helm reads no file outside of the chart, and reports every symbolic link in it. */
+async function copyDefinitions(project: string): Promise<void> {
+  const target = join(project, CHART, "definitions");
+  await mkdir(target, { recursive: true });
+  const names = (await readdir(join(project, "crds"))).filter((name) => /^tracing.*\.yaml$/.test(name));
+  for (const name of names) {
+    const definition: unknown = parse(await readFile(join(project, "crds", name), "utf8"));
+    await writeFile(join(target, name.replace(/\.yaml$/, ".json")), `${JSON.stringify(definition)}\n`);
+  }
+}
+
+/** Objects by the template that they come from, in Helm's order. */
+export function splitByTemplate(rendered: string): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const document of rendered.split(/^---\n/m).filter((text) => text.trim() !== "")) {
+    const [source, name] = /^# Source: trigon\/templates\/(.+)\n/.exec(document) ?? [];
+    if (source === undefined || name === undefined) throw new Error(`no template is named by: ${document}`);
+    const before = files.get(name);
+    const text = `${document.slice(source.length).trim()}\n`;
+    files.set(name, before === undefined ? text : `${before}---\n${text}`);
+  }
+  return files;
+}
+
+function kustomization(files: string[]): string {
+  const resources = files.map((name) => `  - ${name}\n`).join("");
+  return `apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n${resources}`;
+}
