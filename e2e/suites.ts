@@ -1,5 +1,11 @@
 /** All suites, in the order in which they run: quick suites that find most mistakes come first. */
-import { API_SERVER_PROGRAMS, findBinaries, GITOPS_PROGRAMS } from "./control-plane/binaries.ts";
+import { findGrpcClients } from "./clients/programs.ts";
+import {
+  API_SERVER_PROGRAMS,
+  findBinaries,
+  GITOPS_PROGRAMS,
+  METRICS_READERS,
+} from "./control-plane/binaries.ts";
 import { prepareCluster } from "./control-plane/prepare.ts";
 import { KERNEL_NAMES, type KernelName } from "./guest/kernels.ts";
 import { gitCheckout, networkNamespaces, programs, root, x86 } from "./runner/capabilities.ts";
@@ -115,6 +121,19 @@ export const SUITES: Suite[] = [
       // Not within the time limit of a test: a first build takes minutes.
       await findBinaries(API_SERVER_PROGRAMS, context.environment, context.progress);
       const args = nodeTestArguments(findTests("e2e/api-server/*.api-test.ts"));
+      await runTestProcess(context, { program: process.execPath, args });
+    },
+  },
+  {
+    name: "clients",
+    group: "cluster",
+    besides: "little",
+    needs: [programs("go")],
+    async run(context) {
+      // Not within the time limit of a test: a first build takes minutes.
+      await findGrpcClients(context.environment, context.progress);
+      await findBinaries(METRICS_READERS, context.environment, context.progress);
+      const args = nodeTestArguments(findTests("e2e/clients/*.client-test.ts"));
       await runTestProcess(context, { program: process.execPath, args });
     },
   },

@@ -47,6 +47,20 @@ const GITOPS_MODULE: GoModule = {
   estimate: "about 4 minutes on two cores the first time, seconds later",
 };
 
+const CLIENTS = join(import.meta.dirname, "../clients");
+
+const GRPC_CLIENTS_MODULE: GoModule = {
+  directory: join(CLIENTS, "go"),
+  flags: ["-ldflags", "-s -w"],
+  estimate: "half a minute the first time",
+};
+
+const PROMETHEUS_MODULE: GoModule = {
+  directory: join(CLIENTS, "prometheus"),
+  flags: ["-tags", "remove_all_sd", "-ldflags", "-s -w"],
+  estimate: "some minutes on two cores the first time",
+};
+
 interface Program {
   module: GoModule;
   package: string;
@@ -96,6 +110,36 @@ const PROGRAMS = {
     versionArgs: [],
     fits: /^(?!)/, // our own: never an installed one
   },
+  grpcurl: {
+    module: GRPC_CLIENTS_MODULE,
+    package: "github.com/fullstorydev/grpcurl/cmd/grpcurl",
+    versionArgs: ["-version"],
+    fits: /grpcurl v?1\.9\./,
+  },
+  "protoc-gen-go": {
+    module: GRPC_CLIENTS_MODULE,
+    package: "google.golang.org/protobuf/cmd/protoc-gen-go",
+    versionArgs: ["--version"],
+    fits: /protoc-gen-go v1\.36\./,
+  },
+  "protoc-gen-go-grpc": {
+    module: GRPC_CLIENTS_MODULE,
+    package: "google.golang.org/grpc/cmd/protoc-gen-go-grpc",
+    versionArgs: ["--version"],
+    fits: /protoc-gen-go-grpc 1\.6\./,
+  },
+  prometheus: {
+    module: PROMETHEUS_MODULE,
+    package: "github.com/prometheus/prometheus/cmd/prometheus",
+    versionArgs: ["--version"],
+    fits: /prometheus, version 3\./,
+  },
+  promtool: {
+    module: PROMETHEUS_MODULE,
+    package: "github.com/prometheus/prometheus/cmd/promtool",
+    versionArgs: ["--version"],
+    fits: /promtool, version 3\./,
+  },
 } satisfies Record<string, Program>;
 
 /** A program that can be found or built. */
@@ -107,13 +151,25 @@ export const API_SERVER_PROGRAMS = ["etcd", "kube-apiserver", "kubectl"] as cons
 /** Helm, and what judges objects as GitOps tools do. */
 export const GITOPS_PROGRAMS = ["helm", "gitops-health"] as const satisfies ProgramName[];
 
+/** Programs that read metrics. */
+export const METRICS_READERS = ["prometheus", "promtool"] as const satisfies ProgramName[];
+
 /** Programs for a cluster with nodes. */
-export const CLUSTER_PROGRAMS = (Object.keys(PROGRAMS) as ProgramName[]).filter(
-  (name) => PROGRAMS[name].module !== GITOPS_MODULE,
-);
+export const CLUSTER_PROGRAMS = [
+  ...API_SERVER_PROGRAMS,
+  "kube-controller-manager",
+  "kube-scheduler",
+  "kubelet",
+  "containerd",
+  "containerd-shim-runc-v2",
+  "ctr",
+] as const satisfies ProgramName[];
+
+/** A program of a cluster. */
+export type ClusterProgram = (typeof CLUSTER_PROGRAMS)[number];
 
 /** Absolute path of each requested program. */
-export type Binaries<Name extends ProgramName = ProgramName> = Record<Name, string>;
+export type Binaries<Name extends ProgramName = ClusterProgram> = Record<Name, string>;
 
 /** Finds each program, builds what is missing, and never downloads a binary. */
 export async function findBinaries<Name extends ProgramName>(

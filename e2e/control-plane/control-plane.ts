@@ -5,11 +5,11 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Progress } from "../progress.ts";
 import { findFreePorts } from "./addresses.ts";
-import { API_SERVER_PROGRAMS, type Binaries, findBinaries, type ProgramName } from "./binaries.ts";
+import { API_SERVER_PROGRAMS, type Binaries, type ClusterProgram, findBinaries } from "./binaries.ts";
 import { ADMIN, type Identity, kubeconfig, writeServiceAccountKeys, writeTokens } from "./credentials.ts";
 import { Daemon, waitFor } from "./daemon.ts";
 
-const CONTROLLER_PROGRAMS = ["kube-controller-manager", "kube-scheduler"] as const satisfies ProgramName[];
+const CONTROLLER_PROGRAMS = ["kube-controller-manager", "kube-scheduler"] as const satisfies ClusterProgram[];
 
 /** Everything has a default: `startControlPlane()` gives an API server on the loopback address. */
 export interface ControlPlaneOptions {
@@ -65,7 +65,7 @@ export interface ControlPlane {
 /** Starts a control plane and resolves when the API server is ready; nothing is left running when it rejects. */
 export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
   const progress = options.progress ?? ((line) => process.stderr.write(`${line}\n`));
-  const names: readonly ProgramName[] = [
+  const names: readonly ClusterProgram[] = [
     ...API_SERVER_PROGRAMS,
     ...(options.controllers ? CONTROLLER_PROGRAMS : []),
   ];
@@ -202,7 +202,7 @@ class RunningControlPlane implements ControlPlane {
     return token;
   }
 
-  #daemon(name: ProgramName, args: string[]): Daemon {
+  #daemon(name: ClusterProgram, args: string[]): Daemon {
     return new Daemon({
       name,
       program: this.binaries[name],
@@ -250,7 +250,7 @@ function apiServerArgs(directory: string, ports: Ports, options: ControlPlaneOpt
   ];
 }
 
-function controllerArgs(name: ProgramName, directory: string, config: string): string[] {
+function controllerArgs(name: ClusterProgram, directory: string, config: string): string[] {
   const common = ["--kubeconfig", config, "--leader-elect=false", "--bind-address", "127.0.0.1"];
   if (name === "kube-scheduler") return common;
   return [

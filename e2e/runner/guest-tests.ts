@@ -1,7 +1,9 @@
 /** Runs test files inside a guest: one boot, all files. */
 import { cpus } from "node:os";
+import { findGrpcClients } from "../clients/programs.ts";
 import { startGuest } from "../guest/guest.ts";
 import { DEFAULT_KERNEL, type KernelName, prepareKernel } from "../guest/kernels.ts";
+import { programs } from "./capabilities.ts";
 import { ReportStream } from "./protocol.ts";
 import { countReports, expectSoundEnd, findTests, nodeTestArguments } from "./run-tests.ts";
 import type { Suite, SuiteContext } from "./suite.ts";
@@ -23,6 +25,10 @@ async function runInGuest(context: SuiteContext, kernel: KernelName): Promise<vo
   const once = kernel === DEFAULT_KERNEL ? findTests("e2e/guest/*.one-guest-test.ts") : [];
   const files = [...findTests("e2e/guest/*.guest-test.ts"), ...once];
   const { cacheDir, progress } = context;
+  // Programs that tests of the guest start; without a compiler those tests are skipped.
+  const { environment } = context;
+  if (once.length > 0 && programs("go")(environment) === undefined)
+    await findGrpcClients(environment, progress);
   try {
     await prepareKernel(kernel, cacheDir, progress);
   } catch (error) {
