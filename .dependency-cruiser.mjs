@@ -108,10 +108,16 @@ const TESTS = "(^|/)(testing/|[^/]*\\.test\\.ts$)";
 const DEVELOPMENT = "^(e2e|bench)/";
 const PACKAGES = "node_modules/";
 
+/** @param {string} path */
 const room = (path) => (path.includes(".") ? `^${path.replaceAll(".", "\\.")}$` : `^${path}/`);
+/** @param {string} path */
 const within = (path) => Object.keys(ROOMS).filter((other) => other.startsWith(`${path}/`));
 
-/** Refuses what a room's production code imports from elsewhere, save the rooms inside it, which are its own parts. */
+/**
+ * Refuses what a room's production code imports from elsewhere, save the rooms inside it, which are its own parts.
+ *
+ * @param {[string, string[]]} arrows
+ */
 function arrowsOf([path, allowed]) {
   return {
     name: `arrows of ${path}`,

@@ -19,7 +19,7 @@ export default {
     // Commands, programs that tests start, and tests of runners that knip does not know.
     "e2e/*.{ts,mjs}",
     "e2e/control-plane/{api-server,cli,daemon,inner}.ts",
-    "e2e/guest/cli.ts",
+    "e2e/guest/{cli,first-events}.ts",
     "e2e/image/{assemble,build}.ts",
     "e2e/runner/{node,vitest}-reporter.ts",
     "e2e/**/*.{guest-test,one-guest-test,host-test,api-test,client-test,story}.ts",

@@ -1,5 +1,5 @@
 /** Attach times, memory, CPU per event and the largest rate without loss of a real agent in a guest. */
-import { cacheDirectory } from "../e2e/cache.ts";
+import { cacheDirectory } from "../e2e/cache.mjs";
 import { median, runInGuest, showTable, writeResult } from "./report.ts";
 
 interface Sample {

@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { PassThrough } from "node:stream";
-import { cacheDirectory } from "../e2e/cache.ts";
+import { cacheDirectory } from "../e2e/cache.mjs";
 import { startGuest } from "../e2e/guest/guest.ts";
 import type { GuestOptions } from "../e2e/guest/options.ts";
 

@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { cacheDirectory } from "./cache.ts";
+import { cacheDirectory } from "./cache.mjs";
 import { KERNEL_NAMES, type Kernel, prepareKernel } from "./guest/kernels.ts";
 import { type KernelTypes, prototypesFile } from "./prototypes.ts";
 import { PROJECT } from "./runner/run-tests.ts";

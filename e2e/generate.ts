@@ -5,7 +5,7 @@
  */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { cacheDirectory } from "./cache.ts";
+import { cacheDirectory } from "./cache.mjs";
 import { generateLayouts } from "./generate-layouts.ts";
 import { generateManifests } from "./generate-manifests.ts";
 import { generatePrototypes } from "./generate-prototypes.ts";

@@ -1,7 +1,11 @@
 /** `npm run quickstart`: starts a cluster, installs Trigon, applies two policies and shows their events (tour.ts). */
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { cacheDirectory } from "./cache.mjs";
+import { isProgramMissing } from "./control-plane/binaries.ts";
 import { runInCluster } from "./control-plane/session.ts";
+import { showFirstEvents } from "./first-events.ts";
+import { type KernelName, prepareKernel } from "./guest/kernels.ts";
 import { checkPolicyFiles } from "./policy-files.ts";
 
 const USAGE = `npm run quickstart -- [OPTIONS]
@@ -17,6 +21,8 @@ The first run builds all programs and keeps them in ~/.cache/trigon (or TRIGON_C
 The exit status is 0 only if each node posted the expected events.
 `;
 
+const KERNELS: [KernelName, KernelName] = ["6.1", "6.12"];
+
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: string[]): Promise<number> {
@@ -30,8 +36,10 @@ async function main(args: string[]): Promise<number> {
     const checked = await checkPolicyFiles(options.policies, progress);
     if (checked !== 0) return checked;
     const start = Date.now();
+    const firstEvents = await startFirstEvents(progress);
     const status = await runInCluster({
-      kernels: ["6.1", "6.12"],
+      kernels: KERNELS,
+      meanwhile: firstEvents,
       command: tour(options.policies),
       keep: options.keep,
       environment: process.env,
@@ -48,6 +56,13 @@ async function main(args: string[]): Promise<number> {
     progress(`quickstart: ${(error as Error).message}`);
     return isUsageError(error) ? 2 : 1;
   }
+}
+
+/** Resolves when they are under way, so that nothing else fetches the same kernel; they come only where a wait is ahead. */
+async function startFirstEvents(progress: (line: string) => void): Promise<Promise<void>[]> {
+  if (!(await isProgramMissing("kubelet", process.env))) return [];
+  await prepareKernel(KERNELS[0], cacheDirectory(process.env), progress);
+  return [showFirstEvents(KERNELS[0], process.env, progress)];
 }
 
 function parseOptions(args: string[]): { policies: string[]; keep: boolean } | undefined {

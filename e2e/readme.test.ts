@@ -2,7 +2,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-// @ts-expect-error: configuration without types
 import imports from "../.dependency-cruiser.mjs";
 
 const ROOT = join(import.meta.dirname, "..");

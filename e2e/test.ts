@@ -1,6 +1,6 @@
 /** `npm test`: runs all suites, or those that are named, and ends with `N passed, N failed`. */
 import { availableParallelism, totalmem } from "node:os";
-import { cacheDirectory } from "./cache.ts";
+import { cacheDirectory } from "./cache.mjs";
 import { ConsoleReport } from "./runner/console-report.ts";
 import type { Suite, SuiteContext } from "./runner/suite.ts";
 import { SUITES } from "./suites.ts";

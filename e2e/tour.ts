@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { type CompactEvent, compactLine } from "../cli/events/compact.ts";
 import { policyNames } from "./policy-files.ts";
 import { step } from "./progress.ts";
+import { CHANGES, OWN_POLICIES } from "./stories/changes.ts";
 import {
   type AgentPod,
   agentPods,
@@ -19,11 +20,10 @@ import {
   policyReady,
   type TrigonEvent,
 } from "./stories/cluster-view.ts";
-import { CHANGES, change, startDemoPod } from "./stories/demo.ts";
+import { change, startDemoPod } from "./stories/demo.ts";
 import { kubectl, until } from "./stories/kubectl.ts";
 
 const EXAMPLES = fileURLToPath(new URL("../crds/examples/valid/", import.meta.url));
-const OWN_POLICIES = ["process.credentials.changes.at.syscalls.yaml", "process-creds-installed.yaml"];
 const LINES_SHOWN = 40;
 
 const progress = (line: string) => process.stderr.write(`${line}\n`);

@@ -4,7 +4,7 @@ import { access, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } 
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { cacheDirectory } from "../cache.ts";
+import { cacheDirectory } from "../cache.mjs";
 import { type Binaries, findBinaries } from "../control-plane/binaries.ts";
 import { runProgram } from "../guest/program.ts";
 import { type Progress, step } from "../progress.ts";

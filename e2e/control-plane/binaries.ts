@@ -2,78 +2,36 @@
  * Finds or builds the programs of a cluster. It tries in this order: KUBEBUILDER_ASSETS, PATH (both only with a
  * suitable version), the cache, and a build from the Go modules beside this file.
  */
-import { createHash } from "node:crypto";
-import { access, constants, mkdir, readFile, rename } from "node:fs/promises";
-import { join } from "node:path";
-import { cacheDirectory } from "../cache.ts";
+import { access, constants, mkdir, readdir, rename, rm, symlink } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { runProgram } from "../guest/program.ts";
 import { type Progress, step } from "../progress.ts";
-
-const KUBERNETES = { version: "v1.36.3", minor: "1.36" };
-
-interface GoModule {
-  directory: string;
-  /** Sources of its own, besides go.mod and go.sum. */
-  sources?: string[];
-  flags: string[];
-  /** Printed before a first build. */
-  estimate: string;
-}
-
-const KUBERNETES_MODULE: GoModule = {
-  directory: join(import.meta.dirname, "kubernetes"),
-  flags: [
-    "-ldflags",
-    [
-      "-s -w",
-      `-X k8s.io/component-base/version.gitVersion=${KUBERNETES.version}`,
-      `-X k8s.io/component-base/version.gitMajor=${KUBERNETES.minor.split(".")[0]}`,
-      `-X k8s.io/component-base/version.gitMinor=${KUBERNETES.minor.split(".")[1]}`,
-    ].join(" "),
-  ],
-  estimate: "about 5 minutes on two cores the first time, seconds later",
-};
-
-const CONTAINERD_MODULE: GoModule = {
-  directory: join(import.meta.dirname, "containerd"),
-  flags: ["-tags", "no_btrfs,no_devmapper,no_zfs", "-ldflags", "-s -w"],
-  estimate: "about a minute the first time",
-};
-
-const GITOPS_MODULE: GoModule = {
-  directory: join(import.meta.dirname, "gitops"),
-  sources: ["gitops-health/main.go"],
-  flags: ["-ldflags", "-s -w"],
-  estimate: "about 4 minutes on two cores the first time, seconds later",
-};
-
-const CLIENTS = join(import.meta.dirname, "../clients");
-
-const GRPC_CLIENTS_MODULE: GoModule = {
-  directory: join(CLIENTS, "go"),
-  flags: ["-ldflags", "-s -w"],
-  estimate: "half a minute the first time",
-};
-
-const PROMETHEUS_MODULE: GoModule = {
-  directory: join(CLIENTS, "prometheus"),
-  flags: ["-tags", "remove_all_sd", "-ldflags", "-s -w"],
-  estimate: "some minutes on two cores the first time",
-};
+import {
+  CONTAINERD_MODULE,
+  cachePath,
+  GITOPS_MODULE,
+  type GoModule,
+  GRPC_CLIENTS_MODULE,
+  goBuild,
+  KUBERNETES_MINOR,
+  KUBERNETES_MODULE,
+  PROMETHEUS_MODULE,
+} from "./go-modules.mjs";
 
 interface Program {
   module: GoModule;
+  /** What is built: a package, or the module's own program, of which this is a part. */
   package: string;
   versionArgs: string[];
   /** Pattern that the output of an installed program's version must match. */
   fits: RegExp;
 }
 
-const kubernetes = (name: string, versionArgs = ["--version"]): Program => ({
+const kubernetes = (versionArgs = ["--version"]): Program => ({
   module: KUBERNETES_MODULE,
-  package: `k8s.io/kubernetes/cmd/${name}`,
+  package: ".",
   versionArgs,
-  fits: new RegExp(`\\bv${KUBERNETES.minor.replace(".", "\\.")}\\.`),
+  fits: new RegExp(`\\bv${KUBERNETES_MINOR.replace(".", "\\.")}\\.`),
 });
 
 const containerd = (name: string, versionArgs: string[]): Program => ({
@@ -86,15 +44,15 @@ const containerd = (name: string, versionArgs: string[]): Program => ({
 const PROGRAMS = {
   etcd: {
     module: KUBERNETES_MODULE,
-    package: "go.etcd.io/etcd/server/v3",
+    package: ".",
     versionArgs: ["--version"],
     fits: /etcd Version: 3\.[56]\./,
   },
-  "kube-apiserver": kubernetes("kube-apiserver"),
-  kubectl: kubernetes("kubectl", ["version", "--client"]),
-  "kube-controller-manager": kubernetes("kube-controller-manager"),
-  "kube-scheduler": kubernetes("kube-scheduler"),
-  kubelet: kubernetes("kubelet"),
+  "kube-apiserver": kubernetes(),
+  kubectl: kubernetes(["version", "--client"]),
+  "kube-controller-manager": kubernetes(),
+  "kube-scheduler": kubernetes(),
+  kubelet: kubernetes(),
   containerd: containerd("containerd", ["--version"]),
   "containerd-shim-runc-v2": containerd("containerd-shim-runc-v2", ["-v"]),
   ctr: containerd("ctr", ["--version"]),
@@ -188,9 +146,14 @@ export async function findBinaries<Name extends ProgramName>(
     await step(progress, `build ${toBuild.join(", ")} from Go modules (${module.estimate})`, () =>
       build(module, toBuild, environment),
     );
-    for (const name of toBuild) found[name] = join(await cachePath(module, environment), name);
+    for (const name of toBuild) found[name] = join(cachePath(module, environment), name);
   }
   return found as Binaries<Name>;
+}
+
+/** Whether a program has to be built, which takes minutes. */
+export async function isProgramMissing(name: ProgramName, environment: NodeJS.ProcessEnv): Promise<boolean> {
+  return ((await findInstalled(name, environment)) ?? (await findCached(name, environment))) === undefined;
 }
 
 async function findInstalled(name: ProgramName, environment: NodeJS.ProcessEnv): Promise<string | undefined> {
@@ -212,7 +175,7 @@ async function versionFits(name: ProgramName, path: string): Promise<boolean> {
 }
 
 async function findCached(name: ProgramName, environment: NodeJS.ProcessEnv): Promise<string | undefined> {
-  const path = join(await cachePath(PROGRAMS[name].module, environment), name);
+  const path = join(cachePath(PROGRAMS[name].module, environment), name);
   return (await isExecutable(path)) ? path : undefined;
 }
 
@@ -222,33 +185,29 @@ const isExecutable = (path: string) =>
     () => false,
   );
 
-/** Named by a hash of all sources, so that a new version never uses an old binary. */
-async function cachePath(module: GoModule, environment: NodeJS.ProcessEnv): Promise<string> {
-  const hash = createHash("sha256").update(module.flags.join(" "));
-  for (const file of ["go.mod", "go.sum", ...(module.sources ?? [])])
-    hash.update(await readFile(join(module.directory, file)));
-  return join(cacheDirectory(environment), "binaries", hash.digest("hex").slice(0, 16));
-}
-
-/** A lock prevents two runs from compiling the same program at once; the second one finds it in Go's cache. */
 async function build(module: GoModule, names: ProgramName[], environment: NodeJS.ProcessEnv): Promise<void> {
-  const target = await cachePath(module, environment);
+  const target = cachePath(module, environment);
   const work = `${target}.${process.pid}`;
   await mkdir(work, { recursive: true });
-  const packages = names.map((name) => PROGRAMS[name].package);
-  const go = ["go", "build", "-trimpath", ...module.flags, "-o", `${work}/`, ...packages];
-  await runProgram("flock", [`${target}.lock`, "env", "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", ...go], {
-    cwd: module.directory,
-  });
+  const packages = [...new Set(names.map((name) => PROGRAMS[name].package))];
+  const [program = "", ...args] = goBuild(module, environment, ["-o", `${work}/`, ...packages]);
+  await runProgram(program, args, { cwd: module.directory });
   await mkdir(target, { recursive: true });
-  for (const name of names) {
-    await rename(join(work, builtName(PROGRAMS[name].package)), join(target, name));
-  }
-  await runProgram("rm", ["-rf", work]);
+  for (const file of await readdir(work)) await rename(join(work, file), join(target, file));
+  for (const name of partsOf(module)) await linkPart(target, name, module);
+  await rm(work, { recursive: true });
 }
 
-/** Go names a binary after the package's last path element that is not a major version. */
-function builtName(packagePath: string): string {
-  const parts = packagePath.split("/").filter((part) => !/^v\d+$/.test(part));
-  return parts.at(-1) ?? packagePath;
+/** Programs that the module's own one has in it. */
+function partsOf(module: GoModule): ProgramName[] {
+  const all = Object.entries<Program>(PROGRAMS) as [ProgramName, Program][];
+  return all
+    .filter(([, program]) => program.module === module && program.package === ".")
+    .map(([name]) => name);
+}
+
+async function linkPart(directory: string, name: ProgramName, module: GoModule): Promise<void> {
+  const link = join(directory, name);
+  await rm(link, { force: true });
+  await symlink(basename(module.directory), link);
 }

@@ -1,5 +1,5 @@
 /** Finds or builds all files of a cluster; the only part that downloads. */
-import { cacheDirectory } from "../cache.ts";
+import { cacheDirectory } from "../cache.mjs";
 import { type KernelName, prepareKernel } from "../guest/kernels.ts";
 import { prepareImages } from "../image/build.ts";
 import type { Progress } from "../progress.ts";

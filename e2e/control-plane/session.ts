@@ -13,6 +13,8 @@ export interface SessionOptions {
   /** Kernel of each node. */
   kernels: KernelName[];
   command: string[];
+  /** Must end before the cluster starts, because both want the whole machine. */
+  meanwhile?: Promise<void>[];
   /** The cluster outlives the command, whatever the command's exit status is. */
   keep: boolean;
   environment: NodeJS.ProcessEnv;
@@ -40,7 +42,9 @@ export type FromInner = { kind: "kept"; kubeconfig: string; kubectl: string; sta
 
 /** Resolves to the command's exit status, or 125 if the cluster did not come up. */
 export async function runInCluster(options: SessionOptions): Promise<number> {
-  const prepared = await prepareCluster(options.kernels, options.environment, options.progress);
+  const { meanwhile = [] } = options;
+  const preparing = prepareCluster(options.kernels, options.environment, options.progress);
+  const [prepared] = await Promise.all([preparing, ...meanwhile]);
   const directory = await mkdtemp(join(tmpdir(), "trigon-cluster-"));
   const server = options.keep ? await listen() : undefined;
   const { kernels, command, keep } = options;

@@ -1,6 +1,6 @@
 /** `npm run guest`: runs a command as root in a guest; stdout, stderr, stdin and the exit status are the command's. */
 import { parseArgs } from "node:util";
-import { cacheDirectory } from "../cache.ts";
+import { cacheDirectory } from "../cache.mjs";
 import { splitCommand } from "../command-line.ts";
 import { type Guest, type GuestEnd, startGuest } from "./guest.ts";
 import { DEFAULT_KERNEL, isKernelName, KERNEL_NAMES } from "./kernels.ts";

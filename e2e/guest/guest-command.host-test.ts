@@ -9,7 +9,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { after, before, test } from "node:test";
-import { cacheDirectory } from "../cache.ts";
+import { cacheDirectory } from "../cache.mjs";
 import { DEFAULT_KERNEL, prepareKernel } from "./kernels.ts";
 
 const CLI = join(import.meta.dirname, "cli.ts");

@@ -1,15 +1,9 @@
 /** A pod per node whose processes change their credentials in common ways. */
+import { CHANGES } from "./changes.ts";
 import { kubectl, until } from "./kubectl.ts";
 
 /** Image with a shell, util-linux (setpriv, su, unshare) and setuid binaries. */
 const IMAGE = process.env.TRIGON_WORKLOAD_IMAGE ?? "trigon.dev/workload:dev";
-
-/** Commands for a demo pod, each of which changes credentials in its own way. */
-export const CHANGES = {
-  su: "su -s /bin/sh nobody -c true",
-  setuid: "setpriv --reuid=1000 --regid=1000 --clear-groups passwd -S >/dev/null 2>&1 || true",
-  unshare: "unshare -U true || true",
-} as const;
 
 /** Starts `demo-NODE` on a node and waits until it runs. */
 export async function startDemoPod(node: string): Promise<string> {

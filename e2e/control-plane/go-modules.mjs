@@ -1,0 +1,104 @@
+/**
+ * The Go modules that a cluster's programs are built from, and the one way to build them. JavaScript, because
+ * bootstrap.mjs starts the long build before there is a Node that reads TypeScript.
+ */
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { cacheDirectory } from "../cache.mjs";
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+
+/**
+ * @typedef {object} GoModule
+ * @property {string} directory Holds go.mod, go.sum and, for programs of our own, their sources.
+ * @property {string} [version] The linker's -X flags, for programs that tell their version.
+ * @property {string} [tags] Build tags, separated by commas.
+ * @property {string} estimate Printed before a first build.
+ */
+
+const KUBERNETES_VERSION = "v1.36.3";
+
+/** Major and minor version of Kubernetes, as in `1.36`. */
+export const KUBERNETES_MINOR = KUBERNETES_VERSION.slice(1).split(".").slice(0, 2).join(".");
+
+const VERSION = "-X k8s.io/component-base/version";
+const [MAJOR, MINOR] = KUBERNETES_MINOR.split(".");
+
+/** @type {GoModule} One program with the control plane, kubelet and kubectl in it: main.go says why. */
+export const KUBERNETES_MODULE = {
+  directory: join(HERE, "kubernetes"),
+  version: `${VERSION}.gitVersion=${KUBERNETES_VERSION} ${VERSION}.gitMajor=${MAJOR} ${VERSION}.gitMinor=${MINOR}`,
+  estimate: "5 to 15 minutes on two cores the first time, seconds later",
+};
+
+/** @type {GoModule} */
+export const CONTAINERD_MODULE = {
+  directory: join(HERE, "containerd"),
+  tags: "no_btrfs,no_devmapper,no_zfs",
+  estimate: "about a minute the first time",
+};
+
+/** @type {GoModule} */
+export const GITOPS_MODULE = {
+  directory: join(HERE, "gitops"),
+  estimate: "about 4 minutes on two cores the first time, seconds later",
+};
+
+/** @type {GoModule} */
+export const GRPC_CLIENTS_MODULE = {
+  directory: join(HERE, "../clients/go"),
+  estimate: "half a minute the first time",
+};
+
+/** @type {GoModule} */
+export const PROMETHEUS_MODULE = {
+  directory: join(HERE, "../clients/prometheus"),
+  tags: "remove_all_sd",
+  estimate: "some minutes on two cores the first time",
+};
+
+/**
+ * For `go build`. Debug information is not made: it would be left out at the end.
+ * @param {GoModule} module
+ */
+function flags({ version = "", tags = "" }) {
+  return ["-trimpath", "-gcflags=all=-dwarf=false", `-tags=${tags}`, `-ldflags=-s -w ${version}`];
+}
+
+/**
+ * Where a module's programs are kept; named by a hash of all that they are built from, so that a new version never uses
+ * an old program.
+ * @param {GoModule} module
+ * @param {NodeJS.ProcessEnv} environment
+ */
+export function cachePath(module, environment) {
+  const hash = createHash("sha256").update(flags(module).join(" "));
+  for (const file of readdirSync(module.directory, { recursive: true, encoding: "utf8" }).sort()) {
+    const path = join(module.directory, file);
+    if (statSync(path).isFile()) hash.update(readFileSync(path));
+  }
+  return join(cacheDirectory(environment), "binaries", hash.digest("hex").slice(0, 16));
+}
+
+/**
+ * The command that builds packages of a module, for its directory. Its lock makes a second build of the same module
+ * wait, which then finds everything in Go's cache. It gives way to whatever else runs on the machine.
+ * @param {GoModule} module
+ * @param {NodeJS.ProcessEnv} environment
+ * @param {string[]} args Output and packages.
+ */
+export function goBuild(module, environment, args) {
+  const build = [
+    "env",
+    "CGO_ENABLED=0",
+    "GOFLAGS=-mod=readonly",
+    "nice",
+    "go",
+    "build",
+    ...flags(module),
+    ...args,
+  ];
+  return ["flock", `${cachePath(module, environment)}.lock`, ...build];
+}

@@ -1,0 +1,47 @@
+/**
+ * Shows Trigon at work while a cluster is still being built: an agent in a guest, with the policies of quickstart, and
+ * the events of a few changes of credentials.
+ */
+import { join } from "node:path";
+import { Writable } from "node:stream";
+import { cacheDirectory } from "./cache.mjs";
+import { startGuest } from "./guest/guest.ts";
+import type { KernelName } from "./guest/kernels.ts";
+import { type Progress, step } from "./progress.ts";
+
+const IN_GUEST = join(import.meta.dirname, "guest/first-events.ts");
+
+/** Prints the events to stdout. A failure is a line of progress: the cluster's own events will come. */
+export async function showFirstEvents(
+  kernel: KernelName,
+  environment: NodeJS.ProcessEnv,
+  progress: Progress,
+): Promise<void> {
+  const what = `meanwhile, first events: an agent on Linux ${kernel} in a guest, without Kubernetes`;
+  await step(progress, what, () => runInGuest(kernel, environment)).catch((error: Error) =>
+    progress(`no first events: ${error.message}`),
+  );
+}
+
+async function runInGuest(kernel: KernelName, environment: NodeJS.ProcessEnv): Promise<void> {
+  const stdout = new TextWriter();
+  const stderr = new TextWriter();
+  const command = [process.execPath, IN_GUEST];
+  const guest = await startGuest({ kernel, cacheDir: cacheDirectory(environment), command, stdout, stderr });
+  const stop = () => void guest.kill();
+  process.once("exit", stop);
+  const end = await guest.ended;
+  process.off("exit", stop);
+  if (end.kind !== "exited" || end.status !== 0)
+    throw new Error(`${JSON.stringify(end)}\n${stderr.text.trim().split("\n").slice(-12).join("\n")}`);
+  process.stdout.write(`\n${stdout.text}\n`);
+}
+
+class TextWriter extends Writable {
+  text = "";
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.text += chunk.toString();
+    done();
+  }
+}
