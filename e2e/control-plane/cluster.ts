@@ -5,10 +5,10 @@ import type { KernelName } from "../guest/kernels.ts";
 import { runProgram } from "../guest/program.ts";
 import { PAUSE_IMAGE } from "../image/build.ts";
 import { type Progress, step } from "../progress.ts";
+import { waitUntil } from "../waiting.ts";
 import type { Binaries } from "./binaries.ts";
 import { type ControlPlane, startControlPlane } from "./control-plane.ts";
 import { nodeIdentity } from "./credentials.ts";
-import { waitFor } from "./daemon.ts";
 import { NETWORK, nodeAddresses, setUpNetwork } from "./network.ts";
 import { ClusterNode } from "./node.ts";
 
@@ -27,7 +27,6 @@ export interface ClusterOptions {
 
 /** The project's Node, which runs TypeScript. */
 const NODE_DIRECTORY = dirname(process.execPath);
-const NODE_READY_MS = 300_000;
 
 /** A cluster with all nodes Ready. */
 export class Cluster {
@@ -115,14 +114,23 @@ export class Cluster {
 
   async #nodesReady(): Promise<void> {
     const wanted = this.nodes.length;
-    await waitFor("nodes Ready", NODE_READY_MS, async () => {
-      const text = await this.kubectl("get", "nodes", "-o", `jsonpath=${READY}`).catch(() => "");
-      return text.split(" ").filter((status) => status === "True").length === wanted;
+    await waitUntil({
+      what: `${wanted} nodes Ready`,
+      probe: async () => (await this.#nodeStates()).split("Ready=True").length - 1 === wanted,
+      state: async () =>
+        `${await this.#nodeStates()}${this.nodes.map(({ guest }) => guest.console()).join("")}`,
+      intervalMs: 500,
     });
+  }
+
+  #nodeStates(): Promise<string> {
+    return this.kubectl("get", "nodes", "-o", `jsonpath=${CONDITIONS}`);
   }
 }
 
-const READY = '{.items[*].status.conditions[?(@.type=="Ready")].status}';
+/** Of each node, its conditions without the times of heartbeats. */
+const CONDITIONS =
+  '{range .items[*]}{.metadata.name}:{range .status.conditions[*]} {.type}={.status}{end}{"\\n"}{end}';
 
 /** Node names are node-1, node-2 … */
 const nodeName = (index: number) => `node-${index + 1}`;

@@ -7,7 +7,7 @@ import type { Progress } from "../progress.ts";
 import { findFreePorts } from "./addresses.ts";
 import { API_SERVER_PROGRAMS, type Binaries, type ClusterProgram, findBinaries } from "./binaries.ts";
 import { ADMIN, type Identity, kubeconfig, writeServiceAccountKeys, writeTokens } from "./credentials.ts";
-import { Daemon, waitFor } from "./daemon.ts";
+import { Daemon } from "./daemon.ts";
 
 const CONTROLLER_PROGRAMS = ["kube-controller-manager", "kube-scheduler"] as const satisfies ClusterProgram[];
 
@@ -156,7 +156,7 @@ class RunningControlPlane implements ControlPlane {
 
   async startApiServer(): Promise<void> {
     await this.#apiServer.start();
-    await waitFor("kube-apiserver ready", 60_000, () => this.#isReady(), this.#apiServer);
+    await this.#apiServer.ready(() => this.#isReady());
   }
 
   async logs(lines = 40): Promise<string> {

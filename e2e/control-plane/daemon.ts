@@ -1,6 +1,7 @@
 /** A program that runs in the background with its output in a file. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { open, readFile } from "node:fs/promises";
+import { waitUntil } from "../waiting.ts";
 
 /** How to start a daemon. */
 export interface DaemonOptions {
@@ -47,6 +48,17 @@ export class Daemon {
     await log.close();
   }
 
+  /** Waits until it is ready, as long as it writes to its log; fails when it ends before. */
+  async ready(isReady: () => Promise<boolean>): Promise<void> {
+    await waitUntil({
+      what: `${this.name} ready`,
+      probe: isReady,
+      state: () => this.log(20),
+      alive: () => this.assertRunning(),
+      intervalMs: 100,
+    });
+  }
+
   /** Ends the program and waits until it is gone; idempotent. */
   async stop(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     this.#process?.kill(signal);
@@ -64,23 +76,5 @@ export class Daemon {
   async log(lines: number): Promise<string> {
     const text = await readFile(this.#options.logFile, "utf8").catch(() => "");
     return text.trimEnd().split("\n").slice(-lines).join("\n");
-  }
-}
-
-/** Polls until the check is true; fails if the daemon ends before, or with `what` after the timeout. */
-export async function waitFor(
-  what: string,
-  timeoutMs: number,
-  check: () => Promise<boolean>,
-  daemon?: Daemon,
-): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  while (!(await check())) {
-    await daemon?.assertRunning();
-    if (Date.now() > deadline) {
-      const log = daemon ? `\n${await daemon.log(20)}` : "";
-      throw new Error(`${what}: not within ${timeoutMs / 1000} s${log}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }

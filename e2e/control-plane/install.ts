@@ -2,19 +2,25 @@
 import { resolve } from "node:path";
 import { DEFAULT_NAMESPACE } from "../../crds/names.ts";
 import { type Progress, step } from "../progress.ts";
+import { waitUntil } from "../waiting.ts";
 import type { Cluster } from "./cluster.ts";
-import { waitFor } from "./daemon.ts";
 
 const OVERLAY = resolve(import.meta.dirname, "../../manifests/overlays/default");
-const READY_MS = 600_000;
+const POD_COLUMNS = "NAME:.metadata.name,PHASE:.status.phase,CONDITIONS:.status.conditions[*].message";
 
 /** Applies manifests/overlays/default and resolves when the operator and an agent on every node are ready. */
 export async function installTrigon(cluster: Cluster, progress: Progress): Promise<void> {
   await step(progress, "install Trigon (kubectl apply -k manifests/overlays/default)", () => apply(cluster));
   await step(progress, "operator and agents ready", () =>
-    waitFor("operator and agents ready", READY_MS, async () => {
-      const [operator, agents] = await Promise.all([readyOperators(cluster), readyAgents(cluster)]);
-      return operator >= 1 && agents === cluster.nodes.length;
+    waitUntil({
+      what: "operator and agents ready",
+      probe: async () => {
+        const [operator, agents] = await Promise.all([readyOperators(cluster), readyAgents(cluster)]);
+        return operator >= 1 && agents === cluster.nodes.length;
+      },
+      state: () =>
+        cluster.kubectl("get", "pods", "-n", DEFAULT_NAMESPACE, "-o", `custom-columns=${POD_COLUMNS}`),
+      intervalMs: 500,
     }),
   );
 }

@@ -1,6 +1,6 @@
 /** kubectl as stories use it: the one on PATH, against the cluster in KUBECONFIG. */
 import { spawn } from "node:child_process";
-import { setTimeout as sleep } from "node:timers/promises";
+import { waitUntil } from "../waiting.ts";
 
 /** Output of a kubectl that succeeded; throws with its stderr otherwise. */
 export async function kubectl(args: readonly string[], input?: string): Promise<string> {
@@ -24,24 +24,23 @@ export async function getObject<T>(...args: string[]): Promise<T | undefined> {
   return text.trim() === "" ? undefined : (JSON.parse(text) as T);
 }
 
-/** Waits for a condition, never for a time; the error contains the last state. */
-export async function until<T>(
-  what: string,
-  probe: () => Promise<T | undefined | false>,
-  timeoutMs = 120_000,
-): Promise<T> {
-  const deadline = Date.now() + timeoutMs;
-  let last: unknown;
-  for (;;) {
-    try {
-      const value = await probe();
-      if (value !== undefined && value !== false) return value;
-    } catch (error) {
-      last = error;
-    }
-    if (Date.now() > deadline) throw new Error(`${what}: not within ${timeoutMs / 1000} s`, { cause: last });
-    await sleep(500);
-  }
+/** Waits for a condition while the cluster makes progress; the error has what was seen last. */
+export function until<T>(what: string, probe: () => Promise<T | undefined | false>): Promise<T> {
+  return waitUntil({ what, probe, state: clusterState, intervalMs: 500 });
+}
+
+/** What moves in a cluster, without what time alone changes. */
+function clusterState(): Promise<string> {
+  const columns = [
+    "KIND:.kind",
+    "NAMESPACE:.metadata.namespace",
+    "NAME:.metadata.name",
+    "PHASE:.status.phase",
+    "CONDITIONS:.status.conditions[*].reason",
+    "MESSAGES:.status.conditions[*].message",
+  ];
+  const kinds = "pods,tracingpolicies,tracingpoliciesnamespaced,tracingnodes";
+  return kubectl(["get", kinds, "-A", "-o", `custom-columns=${columns.join(",")}`]);
 }
 
 async function collect(stream: NodeJS.ReadableStream): Promise<string> {
