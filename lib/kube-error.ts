@@ -30,6 +30,31 @@ export class KubeError extends Error {
   }
 }
 
+/** An answer that says success and is none of Kubernetes: the page of a proxy, or another server at this address. */
+export class NotKubernetesError extends Error {
+  constructor(step: string, answer: string) {
+    const seen = JSON.stringify(answer.trim().slice(0, 100));
+    super(
+      `${step}: the answer is not a Kubernetes API server's: ${seen}; check the server's address, and proxies on the way`,
+    );
+  }
+}
+
+/** Parses the body of an answer. Throws NotKubernetesError unless it is JSON that `fits`. */
+export function parseAnswer<T>(
+  step: string,
+  text: string,
+  fits: (body: Partial<T>) => boolean = () => true,
+): T {
+  try {
+    const body: unknown = JSON.parse(text);
+    if (typeof body === "object" && body !== null && fits(body as Partial<T>)) return body as T;
+  } catch {
+    // Not JSON: the text itself is shown, below.
+  }
+  throw new NotKubernetesError(step, text);
+}
+
 /** True for a response with this status. */
 export function hasStatus(error: unknown, ...statuses: number[]): error is KubeError {
   return error instanceof KubeError && statuses.includes(error.status);

@@ -1,7 +1,14 @@
 /** A thin typed client of the Kubernetes REST API. */
 import { type ApiRequest, ApiTransport, type Transport, type TransportOptions } from "./api-transport.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
-import { hasStatus, isFailedTest, KubeError, type KubeStatus, parseStatus } from "./kube-error.ts";
+import {
+  hasStatus,
+  isFailedTest,
+  KubeError,
+  type KubeStatus,
+  parseAnswer,
+  parseStatus,
+} from "./kube-error.ts";
 import {
   apiVersion,
   type KubeObject,
@@ -77,7 +84,7 @@ export class KubeClient {
     const { namespace, labelSelector, fieldSelector } = selection;
     const path = resourcePath(resource, namespace === undefined ? {} : { namespace });
     const query = { limit, continue: continueToken, labelSelector, fieldSelector };
-    const list = await this.#request<ListBody<T>>({ method: "GET", path, query });
+    const list = await this.#request<ListBody<T>>({ method: "GET", path, query }, isList);
     const next = list.metadata.continue;
     const page = { items: list.items, resourceVersion: list.metadata.resourceVersion };
     return next ? { ...page, continue: next } : page;
@@ -161,20 +168,21 @@ export class KubeClient {
     return this.#request<T>({ method: "PATCH", path, query: { fieldManager, force }, body, contentType });
   }
 
-  async #request<T>(request: ApiRequest): Promise<T> {
+  async #request<T>(request: ApiRequest, fits?: (body: Partial<T>) => boolean): Promise<T> {
     const { status, text, headers } = await this.transport.send(request);
-    if (status < 400) return JSON.parse(text) as T;
-    throw new KubeError(
-      `${request.method} ${request.path}`,
-      status,
-      withRetryAfter(parseStatus(text), headers),
-    );
+    const step = `${request.method} ${request.path}`;
+    if (status < 400) return parseAnswer<T>(step, text, fits);
+    throw new KubeError(step, status, withRetryAfter(parseStatus(text), headers));
   }
 }
 
 interface ListBody<T> {
   metadata: { resourceVersion: string; continue?: string };
   items: T[];
+}
+
+function isList({ metadata, items }: Partial<ListBody<unknown>>): boolean {
+  return Array.isArray(items) && typeof metadata?.resourceVersion === "string";
 }
 
 function withKind<T extends KubeObject>(resource: Resource, object: T): T {

@@ -1,7 +1,7 @@
 /** One watch request: from the first byte to its end, as an async sequence of events. */
 import type { IncomingMessage } from "node:http";
 import type { KubeClient, Selection } from "./kube.ts";
-import { KubeError, type KubeStatus, parseStatus } from "./kube-error.ts";
+import { KubeError, type KubeStatus, parseAnswer, parseStatus } from "./kube-error.ts";
 import { type KubeObject, type Resource, resourcePath } from "./resources.ts";
 
 /** An event of a watch; a bookmark has only a resource version. */
@@ -89,8 +89,17 @@ function watchQuery(options: WatchStreamOptions): Record<string, string | number
   };
 }
 
+interface RawEvent {
+  type: string;
+  object: KubeObject & KubeStatus;
+}
+
 function parseEvent(step: string, line: string): WatchEvent {
-  const event = JSON.parse(line) as { type: string; object: KubeObject & KubeStatus };
+  const event = parseAnswer<RawEvent>(
+    step,
+    line,
+    ({ type, object }) => type !== undefined && object !== undefined,
+  );
   if (event.type === "ERROR") throw new KubeError(step, event.object.code ?? 500, event.object);
   return event as WatchEvent;
 }

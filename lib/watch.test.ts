@@ -228,6 +228,36 @@ test("a watch that the server ends at once is not repeated without a pause", asy
   expect(server.watches.length).toBeLessThanOrEqual(4);
 });
 
+test("watches that are all ended at once are a problem until one lasts", async () => {
+  const logger = makeLogger();
+  const warned: unknown[] = [];
+  logger.warn = ((...args: unknown[]) => warned.push(args)) as unknown as typeof logger.warn;
+  const ended = Array.from({ length: 12 }, () => events([], "end"));
+  const lasting = events([["ADDED", makeObject("a", "8")]], "silence");
+  await start({ lists: [page([], "7")], watches: [...ended, lasting] }, { logger });
+  await until(() => expect(watch.problem).toMatch(/^the watch on configmaps ends at once, 5 times in a row/));
+  await until(() => expect(seen).toEqual(["sync", "add a@8"]));
+  expect(watch.problem).toBeUndefined();
+  expect(warned).toHaveLength(1);
+});
+
+const HTML: Script = (_request, response) => {
+  response.writeHead(200, { "content-type": "text/html" });
+  response.end("<html>Sign in to the guest network</html>\n");
+};
+
+test.each<{ name: string; lists: Script[]; watches: Script[] }>([
+  { name: "a list", lists: [HTML], watches: [] },
+  { name: "a watch", lists: [page([], "7")], watches: [HTML] },
+])("an answer to $name that is no API server's is named as such", async ({ lists, watches }) => {
+  await start({ lists, watches }, { backoff: { initialMs: 60_000, maxMs: 60_000 } });
+  await until(() =>
+    expect(watch.problem).toMatch(
+      /not a Kubernetes API server's: "<html>Sign in to the guest network<\/html>"/,
+    ),
+  );
+});
+
 test("a server that comes back and has no history is listed at once, however long it was away", async () => {
   const away = Array.from({ length: 4 }, () => refuse(500, "InternalError"));
   // The backoff takes no time until the last watch has been requested; from then on it takes an hour.

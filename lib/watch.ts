@@ -39,6 +39,8 @@ export interface WatchHandlers<T> {
 
 /** A watch that lived this long was healthy: the next try needs no delay. */
 const HEALTHY_MS = 5_000;
+/** One watch that ends at once may be a server that restarts; so many in a row are no accident. */
+const CUT_SHORT_LIMIT = 5;
 const WATCH_SECONDS = { min: 300, max: 600 };
 /** Bookmarks come once a minute. */
 const PATIENCE: Patience = { answerMs: 30_000, bookmarkMs: 90_000, graceMs: 30_000 };
@@ -57,6 +59,8 @@ export class ResourceWatch<T extends KubeObject> {
   #problem: string | undefined;
   /** When the server accepted the current watch. */
   #openedAt: number | undefined;
+  /** Watches in a row that were accepted and ended at once, without an event. */
+  #cutShort = 0;
 
   constructor(options: ResourceWatchOptions<T>, handlers: WatchHandlers<T> = {}) {
     this.#options = options;
@@ -118,16 +122,30 @@ export class ResourceWatch<T extends KubeObject> {
     if (this.#resourceVersion === undefined) await this.#relist();
     const open = this.#options.metrics?.open;
     const labels = { resource: this.#options.resource.plural };
+    let lasts: NodeJS.Timeout | undefined;
     const onOpen = () => {
       this.#openedAt = performance.now();
       open?.inc(labels);
-      this.#recovered();
+      if (this.#cutShort < CUT_SHORT_LIMIT) this.#recovered();
+      else lasts = setTimeout(() => this.#works(), HEALTHY_MS).unref();
     };
+    this.#cutShort++;
     try {
-      for await (const event of this.#stream(onOpen)) this.#take(event);
+      for await (const event of this.#stream(onOpen)) {
+        this.#works();
+        this.#take(event);
+      }
     } finally {
+      clearTimeout(lasts);
       if (this.#openedAt !== undefined) open?.dec(labels);
+      if (this.#openedAt === undefined || this.#wasHealthy()) this.#cutShort = 0;
     }
+    if (this.#cutShort >= CUT_SHORT_LIMIT) throw cutShort(this.#options.resource);
+  }
+
+  #works(): void {
+    this.#cutShort = 0;
+    this.#recovered();
   }
 
   #stream(onOpen: () => void): AsyncGenerator<WatchEvent> {
@@ -261,6 +279,12 @@ export class ResourceWatch<T extends KubeObject> {
     const ms = Math.max(asked, backoffMs(backoff, failures - 1, this.#random));
     await delay(ms, undefined, { signal: this.#stopped.signal }).catch(() => undefined);
   }
+}
+
+function cutShort({ plural }: Resource): Error {
+  return new Error(
+    `the watch on ${plural} ends at once, ${CUT_SHORT_LIMIT} times in a row: does a proxy end long requests? Changes arrive late`,
+  );
 }
 
 function endReason(error: unknown): string {
