@@ -13,6 +13,10 @@ const BENCHES: Record<string, { what: string; run: () => Promise<unknown> }> = {
     what: "attach times, memory, CPU and the largest rate of an agent, in an emulated guest",
     run: async () => (await import("./agent-load.ts")).run(),
   },
+  rest: {
+    what: "memory, CPU at rest, latency and CPU of events and edits of the image's agent, in instructions",
+    run: async () => (await import("./rest.ts")).run(),
+  },
   "process-cost": {
     what: "instructions that the process sensors add to a fork and to an exec, in the kernel",
     run: async () => (await import("./process-cost.ts")).run(),

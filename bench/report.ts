@@ -5,6 +5,7 @@ import { PassThrough } from "node:stream";
 import { cacheDirectory } from "../e2e/cache.mjs";
 import { startGuest } from "../e2e/guest/guest.ts";
 import type { GuestOptions } from "../e2e/guest/options.ts";
+import type { Checkout } from "./checkouts.ts";
 
 const RESULTS = resolve(import.meta.dirname, "../build/bench");
 
@@ -47,6 +48,40 @@ export async function runCounting(kernel: CountedKernel, script: string): Promis
     qemuArgs: ["-icount", "shift=0"],
   });
   return lines.map((line) => JSON.parse(line) as Sample);
+}
+
+/** One value that was measured of a checkout. */
+export interface Figure {
+  checkout: string;
+  measure: string;
+  value: number;
+  unit: string;
+}
+
+/** Runs a command of each checkout, in turns, in one boot of a guest whose clock counts instructions. */
+export async function runAlternately(
+  checkouts: readonly Checkout[],
+  commandOf: (checkout: Checkout) => string[],
+  rounds: number,
+): Promise<Figure[]> {
+  const commands = checkouts.map((checkout) => {
+    return { name: checkout.name, cwd: checkout.directory, command: commandOf(checkout) };
+  });
+  const lines = await runInGuest({
+    kernel: "6.1",
+    cacheDir: cacheDirectory(process.env),
+    command: [
+      "node",
+      resolve(import.meta.dirname, "guest/alternate.ts"),
+      String(rounds),
+      JSON.stringify(commands),
+    ],
+    cpus: 1,
+    accelerator: "tcg,thread=single",
+    // Without "sleep", the clock jumps over what is spent waiting.
+    qemuArgs: ["-icount", "shift=0,sleep=off"],
+  });
+  return lines.map((line) => JSON.parse(line) as Figure);
 }
 
 async function collect(stream: PassThrough): Promise<string> {
