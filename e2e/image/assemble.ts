@@ -5,33 +5,23 @@ import {
   copyFileSync,
   cpSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
   realpathSync,
-  rmSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { keepInImage, productionPackages, sharedLibraries } from "./contents.ts";
-import { toJavaScript } from "./strip-types.ts";
-
-const ROOMS = ["crds", "policy", "lib", "operator", "agent", "cli", "proto"];
-/** Copied to /usr/local/bin/node. */
-const NODE_PACKAGES = ["node_modules/node", "node_modules/node/"];
+import { bundlePrograms, UNBUNDLED } from "./bundle.ts";
+import { keepInImage, packagesOf, sharedLibraries } from "./contents.ts";
 
 const [checkout, target] = process.argv.slice(2);
 if (!checkout || !target) throw new Error("usage: node assemble.ts CHECKOUT TARGET");
 const app = join(target, "app");
 
 copy("package.json", "build/bpf/trigon.bpf.o", "build/bpf.node");
-for (const room of ROOMS) {
-  copyTree(room);
-  compileTree(join(app, room));
-}
+copyTree("proto");
+await bundlePrograms(checkout, app);
 const lock = JSON.parse(readFileSync(join(checkout, "package-lock.json"), "utf8"));
-for (const path of productionPackages(lock)) {
-  if (!NODE_PACKAGES.some((prefix) => path === prefix || path.startsWith(prefix))) copyTree(path);
-}
+for (const path of packagesOf(lock, UNBUNDLED)) copyTree(path);
 installNode();
 installCommand();
 copyLibraries(join(target, "usr/local/bin/node"), join(app, "build/bpf.node"));
@@ -48,15 +38,6 @@ function copyTree(path: string): void {
   const from = join(checkout as string, path);
   const filter = (source: string) => source === from || keepInImage(source.slice(from.length + 1), path);
   cpSync(from, join(app, path), { recursive: true, filter });
-}
-
-function compileTree(directory: string): void {
-  for (const name of readdirSync(directory, { recursive: true, encoding: "utf8" })) {
-    if (!name.endsWith(".ts")) continue;
-    const source = join(directory, name);
-    writeFileSync(source.replace(/\.ts$/, ".js"), toJavaScript(readFileSync(source, "utf8")));
-    rmSync(source);
-  }
 }
 
 /** Symbol tables are a fifth of Node's binary; the dynamic symbols that addons link to stay. */

@@ -1,19 +1,24 @@
 import { expect, test } from "vitest";
-import { keepInImage, productionPackages, sharedLibraries } from "./contents.ts";
+import { keepInImage, packagesOf, sharedLibraries } from "./contents.ts";
 
-test("production packages are those that neither development nor an optional feature alone brings in", () => {
+test("packages come with what they depend on, the nearest version of it", () => {
   const packages = {
     "": {},
-    "node_modules/ajv": {},
-    "node_modules/ajv/node_modules/inner": {},
-    "node_modules/vitest": { dev: true },
-    "node_modules/fsevents": { optional: true },
-    "node_modules/tsx": { devOptional: true },
+    "node_modules/grpc": { dependencies: { loader: "1", long: "5" } },
+    "node_modules/grpc/node_modules/long": { dependencies: { unlock: "1" } },
+    "node_modules/loader": { dependencies: { grpc: "1", long: "4" } },
+    "node_modules/long": {},
+    "node_modules/unlock": {},
+    "node_modules/yaml": {},
   };
-  expect(productionPackages({ packages })).toEqual([
-    "node_modules/ajv",
-    "node_modules/ajv/node_modules/inner",
+  expect(packagesOf({ packages }, ["grpc"])).toEqual([
+    "node_modules/grpc",
+    "node_modules/grpc/node_modules/long",
+    "node_modules/loader",
+    "node_modules/long",
+    "node_modules/unlock",
   ]);
+  expect(() => packagesOf({ packages }, ["grpc-js"])).toThrow("package-lock.json has no package grpc-js");
 });
 
 const cases: Record<string, { path: string; root: string; want: boolean }> = {
@@ -32,12 +37,9 @@ const cases: Record<string, { path: string; root: string; want: boolean }> = {
     root: "node_modules/yaml",
     want: true,
   },
-  "keeps a room's TypeScript": { path: "main.ts", root: "operator", want: true },
-  "drops a room's tests": { path: "reconcile.test.ts", root: "operator", want: false },
-  "drops a room's test data": { path: "hooks/testing/hooks.ts", root: "agent", want: false },
+  "drops code of ours, which is bundled": { path: "descriptors.ts", root: "proto", want: false },
   "keeps the .proto files for those who write clients": { path: "trigon.proto", root: "proto", want: true },
   "keeps the messages that the agent reads": { path: "descriptors.binpb", root: "proto", want: true },
-  "drops the addon's sources": { path: "native/src/objects/bpf_object.cc", root: "agent", want: false },
 };
 test.each(Object.entries(cases))("%s", (_name, { path, root, want }) => {
   expect(keepInImage(path, root)).toBe(want);
