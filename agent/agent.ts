@@ -10,6 +10,7 @@ import { createWatchMetrics } from "../lib/metrics.ts";
 import { ApiSide } from "./api-side.ts";
 import type { Binding } from "./bpf/binding.ts";
 import { Cluster } from "./cluster.ts";
+import { collectGarbage } from "./collect-garbage.ts";
 import type { Config } from "./config.ts";
 import type { EventSink } from "./events/export/sink.ts";
 import type { NodeFields } from "./events/node-fields.ts";
@@ -37,6 +38,7 @@ import type { Redact } from "./process/redaction.ts";
 import { ProcScanner } from "./process/scan.ts";
 import { WallClock } from "./records/wall-clock.ts";
 import { RingHealth } from "./ring-health.ts";
+import { SpareMemory } from "./spare-memory.ts";
 import type { StackOptions } from "./stacks/code-place.ts";
 import { KernelSymbolTable } from "./stacks/kernel-code.ts";
 import { MappedCode } from "./stacks/mapped-code.ts";
@@ -105,7 +107,16 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
   deps.onReload?.((next) => events.exported.apply(next.export));
 
   const api = new ApiSide(config, logger, registry);
-  const engine = startEngine(deps, events, running);
+  const memory = new SpareMemory({
+    residentBytes: process.memoryUsage.rss,
+    release: () => {
+      engine.releaseSymbols();
+      collectGarbage();
+      deps.bpf.releaseMemory();
+    },
+  });
+  running.defer(() => memory.close());
+  const engine = startEngine(deps, events, memory, running);
   const { reconciler, readCounts } = makeReconciler(deps, { engine, events, cluster });
   running.defer(() => reconciler.close());
   const ringHealth = new RingHealth(() => performance.now());
@@ -123,6 +134,7 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
     logger,
     // Published only after the start, so that the status of the previous agent does not flicker.
     onOutcome: () => {
+      memory.touch();
       if (loop.problem === undefined) publish();
     },
     onTried: (key) => api.tried(key),
@@ -256,9 +268,14 @@ function makeStacks({ procfs, exposeStackAddresses }: Config, processes: Process
 }
 
 /** Sensors first, then /proc: a process that starts in between has a record, which takes precedence. */
-function startEngine(deps: AgentDeps, events: EventSide, running: AsyncDisposableStack): HookEngine {
+function startEngine(
+  deps: AgentDeps,
+  events: EventSide,
+  memory: SpareMemory,
+  running: AsyncDisposableStack,
+): HookEngine {
   const { scanner, pipeline, workloads } = events;
-  const engine = openEngine(deps, events);
+  const engine = openEngine(deps, events, memory);
   running.defer(() => engine.close());
   running.defer(() => pipeline.stop());
   running.defer(() => drain(engine, deps.sink));
@@ -278,6 +295,7 @@ function startEngine(deps: AgentDeps, events: EventSide, running: AsyncDisposabl
 function openEngine(
   { config, bpf, logger, sink }: AgentDeps,
   { pipeline, workloads }: EventSide,
+  memory: SpareMemory,
 ): HookEngine {
   try {
     return HookEngine.start({
@@ -287,6 +305,7 @@ function openEngine(
       logger,
       ...(workloads && { workloads }),
       onBatch: (batch) => {
+        memory.touch();
         pipeline.handleBatch(batch);
         return sink.room();
       },

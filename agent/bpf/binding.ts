@@ -190,7 +190,7 @@ export interface FuncProto {
   returnType: string;
 }
 
-/** The running kernel's BTF, parsed once. */
+/** The running kernel's BTF, parsed. */
 export interface KernelBtf {
   funcProto(name: string): FuncProto | undefined;
   /** Parameters of a tracepoint. The id is that of its typedef `btf_trace_NAME`. */
@@ -205,6 +205,8 @@ export interface KernelBtf {
   /** Value of an enumerator, e.g. ("bpf_func_id", "BPF_FUNC_get_current_task_btf"). */
   enumValue(enumName: string, enumerator: string): number | undefined;
   structMember(structName: string, member: string): { offset: number; size: number } | undefined;
+  /** Frees the parsed types, some 15 MB; the next use parses them again. Types of modules stay. */
+  release(): void;
   close(): void;
 }
 

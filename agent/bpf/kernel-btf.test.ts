@@ -76,6 +76,16 @@ test("a file without BTF is refused with a reason", () => {
   });
 });
 
+test("types that were released are read again", () => {
+  const types = bpf.loadKernelBtf(testObject("types"));
+  types.release();
+  types.release();
+  expect(types.funcProto("pointers")).toEqual(btf.funcProto("pointers"));
+  types.release();
+  types.close();
+  expect(thrownBy(() => types.funcProto("pointers"))).toMatchObject({ code: "EBADF" });
+});
+
 test("use after close() fails with EBADF", () => {
   const closed = bpf.loadKernelBtf(testObject("types"));
   closed.close();

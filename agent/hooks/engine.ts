@@ -159,6 +159,12 @@ export class HookEngine {
     seedImage(this.#handles.maps.processImages, this.#options.procfs, pid, exePath);
   }
 
+  /** Frees what the kernel's types and symbols take. The next hook has them read again. */
+  releaseSymbols(): void {
+    this.#handles.btf.release();
+    this.#context.symbols.release();
+  }
+
   /** Detaches everything; idempotent. */
   close(): void {
     clearInterval(this.#sweeper);

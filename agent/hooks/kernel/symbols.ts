@@ -66,6 +66,11 @@ export class KernelSymbols {
     return otherEntries(call, this.#entries);
   }
 
+  /** Forgets the list of all functions, which few hooks need; it is read again for the next one. */
+  release(): void {
+    this.#names = undefined;
+  }
+
   #describeMissing(def: Pick<HookDef, "call" | "syscall">, name: string, arch: string): string {
     const what = `this kernel has no function ${name}`;
     const gone = GONE[def.call];

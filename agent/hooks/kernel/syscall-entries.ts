@@ -59,5 +59,10 @@ function candidates(call: string, addresses: ReadonlyMap<string, string>): Sysca
 /** Entry points of system calls among the lines `ADDRESS TYPE NAME`, with their addresses. */
 export function parseEntries(kallsyms: string): Map<string, string> {
   const matches = kallsyms.matchAll(/^([0-9a-f]+) [tTwW] (__(?:x64|ia32|x32)_(?:compat_)?sys_\w+)$/gm);
-  return new Map([...matches].map(([, address = "", name = ""]) => [name, address]));
+  return new Map([...matches].map(([, address = "", name = ""]) => [ownText(name), ownText(address)]));
+}
+
+/** A part of a string keeps the whole in memory: of /proc/kallsyms, ten megabytes. */
+function ownText(part: string): string {
+  return Buffer.from(part, "latin1").toString("latin1");
 }

@@ -31,8 +31,9 @@ std::vector<Mapping> CleanFileMappings() {
   char line[512];
   while (fgets(line, sizeof line, smaps.get())) {
     char permissions[5];
-    unsigned long kilobytes, inode;
-    if (sscanf(line, "%lx-%lx %4s %*x %*x:%*x %lu", &mapping.start, &mapping.end, permissions, &inode) == 4) {
+    unsigned long start, end, kilobytes, inode;
+    if (sscanf(line, "%lx-%lx %4s %*x %*x:%*x %lu", &start, &end, permissions, &inode) == 4) {
+      mapping = {.start = start, .end = end};
       candidate = IsProgramFile(permissions, inode);
     } else if (candidate && sscanf(line, "Anonymous: %lu", &kilobytes) == 1 && kilobytes == 0) {
       found.push_back(mapping);

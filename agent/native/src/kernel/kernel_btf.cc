@@ -93,6 +93,7 @@ Napi::Function KernelBtf::Define(Napi::Env env) {
                          InstanceMethod<&KernelBtf::DescribeType>("describeType"),
                          InstanceMethod<&KernelBtf::EnumValue>("enumValue"),
                          InstanceMethod<&KernelBtf::StructMember>("structMember"),
+                         InstanceMethod<&KernelBtf::Release>("release"),
                          InstanceMethod<&KernelBtf::Close>("close"),
                      });
 }
@@ -101,7 +102,13 @@ Napi::Value KernelBtf::Load(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   bool custom = IsPresent(info[0]);
   std::string path = custom ? StringArgument(info, 0, "path") : kRunningKernel;
+  btf* parsed = Parse(env, path, custom);
+  KernelBtf* made = Make(env, path, parsed, nullptr);
+  made->custom_ = custom;
+  return made->Value();
+}
 
+btf* KernelBtf::Parse(Napi::Env env, const std::string& path, bool custom) {
   LibbpfLog log;
   btf* parsed = custom ? btf__parse(path.c_str(), nullptr) : btf__load_vmlinux_btf();
   if (!parsed && !custom && errno == ESRCH) {
@@ -109,8 +116,7 @@ Napi::Value KernelBtf::Load(const Napi::CallbackInfo& info) {
                      {.hint = "the kernel has no BTF: it needs CONFIG_DEBUG_INFO_BTF", .libbpf_log = log.Messages()});
   }
   if (!parsed) throw BpfFailure(env, errno, "load BTF of", path, log);
-
-  return Make(env, path, parsed, nullptr)->Value();
+  return parsed;
 }
 
 Napi::Value KernelBtf::Module(const Napi::CallbackInfo& info) {
@@ -129,6 +135,7 @@ KernelBtf* KernelBtf::Make(Napi::Env env, std::string path, btf* types, std::sha
   made->path_ = std::move(path);
   made->base_ = std::move(base);
   made->types_ = std::move(owned);
+  made->closed_ = false;
   made->BuildIndex();
   return made;
 }
@@ -160,8 +167,12 @@ void KernelBtf::IndexType(uint32_t id) {
   }
 }
 
-const btf* KernelBtf::Types(const char* step) const {
-  if (!types_) throw ClosedFailure(Env(), step, path_);
+const btf* KernelBtf::Types(const char* step) {
+  if (closed_) throw ClosedFailure(Env(), step, path_);
+  if (!types_) {
+    types_.reset(Parse(Env(), path_, custom_), btf__free);
+    BuildIndex();
+  }
   return types_.get();
 }
 
@@ -264,10 +275,19 @@ Napi::Value KernelBtf::StructMember(const Napi::CallbackInfo& info) {
   return result;
 }
 
-void KernelBtf::Close(const Napi::CallbackInfo&) {
+void KernelBtf::Free() {
   functions_ = {};
   structs_ = {};
   enums_ = {};
   types_.reset();
+}
+
+void KernelBtf::Release(const Napi::CallbackInfo&) {
+  if (!base_) Free();  // a module's types are not read again
+}
+
+void KernelBtf::Close(const Napi::CallbackInfo&) {
+  Free();
   base_.reset();
+  closed_ = true;
 }

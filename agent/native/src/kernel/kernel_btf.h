@@ -31,17 +31,23 @@ class KernelBtf : public Napi::ObjectWrap<KernelBtf> {
   Napi::Value HasStruct(const Napi::CallbackInfo& info);
   Napi::Value EnumValue(const Napi::CallbackInfo& info);
   Napi::Value StructMember(const Napi::CallbackInfo& info);
+  void Release(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
 
+  static btf* Parse(Napi::Env env, const std::string& path, bool custom);
   static KernelBtf* Make(Napi::Env env, std::string path, btf* types, std::shared_ptr<btf> base);
   void BuildIndex();
   void IndexType(uint32_t id);
-  const btf* Types(const char* step) const;
+  void Free();
+  // Reads the types again if they were released.
+  const btf* Types(const char* step);
   // A struct or union by its tag, or by a typedef's name where it has no tag.
   const uint32_t* FindStruct(const std::string& name) const;
 
   std::string path_;
+  bool custom_ = false;  // path_ is a file, not a name
+  bool closed_ = true;
   std::shared_ptr<btf> base_;   // of a module: the kernel's types, which its own refer to
-  std::shared_ptr<btf> types_;  // null: closed
+  std::shared_ptr<btf> types_;  // null: released or closed
   Index functions_, structs_, enums_;
 };

@@ -1,0 +1,55 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { SpareMemory } from "./spare-memory.ts";
+
+const MIB = 1 << 20;
+let resident: number;
+let releases: number;
+let memory: SpareMemory;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  resident = 150 * MIB;
+  releases = 0;
+  memory = new SpareMemory({
+    residentBytes: () => resident,
+    release: () => {
+      releases++;
+      resident = 60 * MIB;
+    },
+  });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test("memory is given back once it is quiet, and then no timer runs", () => {
+  for (let second = 0; second < 30; second++) {
+    memory.touch();
+    vi.advanceTimersByTime(1_000);
+  }
+  expect(releases).toBe(0);
+  vi.advanceTimersByTime(10_000);
+  expect(releases).toBe(1);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+const later: Record<string, { grown: number; want: number }> = {
+  "a little work later gives nothing back": { grown: 2 * MIB, want: 1 },
+  "a burst does": { grown: 40 * MIB, want: 2 },
+};
+test.each(Object.entries(later))("%s", (_name, { grown, want }) => {
+  memory.touch();
+  vi.advanceTimersByTime(60_000);
+  resident += grown;
+  memory.touch();
+  vi.advanceTimersByTime(60_000);
+  expect(releases).toBe(want);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("nothing is given back after close()", () => {
+  memory.touch();
+  memory.close();
+  vi.advanceTimersByTime(60_000);
+  expect(releases).toBe(0);
+});

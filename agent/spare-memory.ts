@@ -1,0 +1,52 @@
+/** Gives memory back after work that will not come back soon: the start, an edit, a burst of events. */
+
+/** What the memory is asked for, and where it goes. */
+export interface SpareMemoryDeps {
+  /** Resident bytes of this process. */
+  residentBytes(): number;
+  /** Gives back whatever is not needed at rest. */
+  release(): void;
+}
+
+/** Longer than the pauses of a node where something happens. */
+const QUIET_MS = 5_000;
+/** Pages that are used at rest come back by themselves: less growth than this may be nothing else. */
+const WORTH_BYTES = 24 << 20;
+
+/** While nothing happens it has no timer. */
+export class SpareMemory {
+  readonly #deps: SpareMemoryDeps;
+  #timer: NodeJS.Timeout | undefined;
+  #isBusy = false;
+  #restBytes = 0;
+
+  constructor(deps: SpareMemoryDeps) {
+    this.#deps = deps;
+  }
+
+  /** Something happens; cheap enough for every batch of events. */
+  touch(): void {
+    this.#isBusy = true;
+    this.#timer ??= setTimeout(() => this.#look(), QUIET_MS).unref();
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #look(): void {
+    this.#timer = undefined;
+    if (this.#isBusy) {
+      this.#isBusy = false;
+      this.#timer = setTimeout(() => this.#look(), QUIET_MS).unref();
+    } else {
+      this.#release();
+    }
+  }
+
+  #release(): void {
+    if (this.#deps.residentBytes() < this.#restBytes + WORTH_BYTES) return;
+    this.#deps.release();
+    this.#restBytes = this.#deps.residentBytes();
+  }
+}
