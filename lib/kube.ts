@@ -182,7 +182,7 @@ interface ListBody<T> {
 }
 
 function isList({ metadata, items }: Partial<ListBody<unknown>>): boolean {
-  return Array.isArray(items) && typeof metadata?.resourceVersion === "string";
+  return Array.isArray(items) && typeof metadata === "object";
 }
 
 function withKind<T extends KubeObject>(resource: Resource, object: T): T {

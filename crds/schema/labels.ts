@@ -42,7 +42,7 @@ export function hostSelector(): Structural {
     "x-kubernetes-validations": [
       {
         rule: "!has(self.matchLabels) && !has(self.matchExpressions)",
-        message: "The hostSelector should be either null or {}.",
+        message: "must be absent or {}: the host has no labels to select by",
       },
     ],
   });

@@ -71,7 +71,8 @@ export const TRACING_POLICY_NAMESPACED = policySchema("Watches processes in pods
   "x-kubernetes-validations": [
     {
       rule: "!has(self.spec.hostSelector)",
-      message: "TracingPolicyNamespaced should have a null spec.hostSelector.",
+      message: "is not allowed in a TracingPolicyNamespaced: the host is in no namespace",
+      fieldPath: ".spec.hostSelector",
     },
   ],
 });

@@ -5,7 +5,8 @@ import { type CelRule, count, flag, list, object, type Structural, text, texts, 
 
 const RETURN_RULE: CelRule = {
   rule: "!has(self.return) || (!self.return || has(self.returnArg))",
-  message: "ReturnArg not specified with Return=true.",
+  message: "is missing: return: true needs it, for example {index: 0, type: int}",
+  fieldPath: ".returnArg",
 };
 
 const ARGUMENT = object(
@@ -103,7 +104,7 @@ export const UPROBE: Structural = object(
         rule:
           "!(has(self.symbols) && has(self.addrs)) && !(has(self.symbols) && has(self.offsets))" +
           " && !(has(self.addrs) && has(self.offsets))",
-        message: "Only one of symbols, offsets and addrs can be set.",
+        message: "only one of symbols, offsets and addrs is allowed",
       },
       RETURN_RULE,
     ],

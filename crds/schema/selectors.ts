@@ -135,7 +135,7 @@ const ACTION = object(
         rule:
           "!(has(self.argNewSymbol) && has(self.argNewAddr)) && !(has(self.argNewSymbol) && has(self.argNewOffset))" +
           " && !(has(self.argNewAddr) && has(self.argNewOffset))",
-        message: "Only one of argNewSymbol, argNewAddr and argNewOffset can be set.",
+        message: "only one of argNewSymbol, argNewAddr and argNewOffset is allowed",
       },
     ],
   },

@@ -28,6 +28,8 @@ export interface Structural {
 export interface CelRule {
   rule: string;
   message: string;
+  /** The field that the message is about, from the rule's own object: `.spec.hostSelector`. */
+  fieldPath?: string;
 }
 
 /** A text. */

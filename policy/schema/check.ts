@@ -23,7 +23,7 @@ export function checkPolicy(object: unknown, matching: KeyMatching, problems: Pr
   checkSchema(policy, kind, problems);
   checkMetadata(policy, problems);
   if (problems.errors.length > before) return undefined;
-  checkRules(policy as Policy, problems);
+  checkRules(policy as Policy, kind, problems);
   return problems.errors.length > before ? undefined : (policy as Policy);
 }
 

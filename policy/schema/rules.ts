@@ -1,61 +1,59 @@
-/** The CEL rules of the definitions, so that a file is refused for what the API server would refuse. */
+/** The CEL rules of the definitions, so that a file is refused for what the API server would refuse, in the same words. */
+import { type CelInput, celEnv, parse, plan } from "@bufbuild/cel";
+import type { PolicyKind } from "../../crds/names.ts";
+import type { CelRule, Structural } from "../../crds/schema/structural.ts";
 import { child, type Problems } from "../problems.ts";
-import type { Policy, PolicySpec, Selector } from "../types.ts";
-
-const SECTIONS = ["kprobes", "fentries", "tracepoints", "lsmhooks", "uprobes", "usdts"] as const;
-const HOST_SELECTOR = "must be absent or {}: the host has no labels to select by";
+import { POLICY_SCHEMAS } from "./schema.ts";
 
 /** Reports everything that the API server's rules would refuse. */
-export function checkRules(policy: Policy, problems: Problems): void {
-  const { spec } = policy;
-  if (policy.kind === "TracingPolicyNamespaced" && spec.hostSelector) {
-    problems.error(
-      "spec.hostSelector",
-      "is not allowed in a TracingPolicyNamespaced: the host is in no namespace",
+export function checkRules(policy: object, kind: PolicyKind, problems: Problems): void {
+  checkValue(policy, POLICY_SCHEMAS[kind], "", problems);
+}
+
+function checkValue(value: unknown, schema: Structural, path: string, problems: Problems): void {
+  if (typeof value !== "object" || value === null || !hasRules(schema)) return;
+  for (const rule of schema["x-kubernetes-validations"] ?? []) checkRule(value, rule, path, problems);
+  for (const [key, member] of Array.isArray(value) ? value.entries() : Object.entries(value)) {
+    const part = partOf(schema, key);
+    if (part) checkValue(member, part, child(path, key), problems);
+  }
+}
+
+function partOf({ items, properties, additionalProperties }: Structural, key: number | string) {
+  if (typeof key === "number") return items;
+  return properties && Object.hasOwn(properties, key) ? properties[key] : additionalProperties;
+}
+
+function checkRule(value: object, rule: CelRule, path: string, problems: Problems): void {
+  if (isTrue(rule.rule, value)) return;
+  const field = rule.fieldPath?.slice(1).split(".") ?? [];
+  problems.error(field.reduce<string>(child, path), rule.message);
+}
+
+const environment = celEnv();
+const programs = new Map<string, ReturnType<typeof plan>>();
+
+function isTrue(rule: string, self: object): boolean {
+  let program = programs.get(rule);
+  if (!program) {
+    program = plan(environment, parse(rule));
+    programs.set(rule, program);
+  }
+  return program({ self: self as CelInput }) === true;
+}
+
+const ruled = new WeakMap<Structural, boolean>();
+
+/** Whether a part of the schema has rules. Most have none, and their values need no look. */
+function hasRules(schema: Structural): boolean {
+  let known = ruled.get(schema);
+  if (known === undefined) {
+    const { items, properties = {}, additionalProperties } = schema;
+    const parts = [...Object.values(properties), items, additionalProperties].filter(
+      (part) => part !== undefined,
     );
+    known = schema["x-kubernetes-validations"] !== undefined || parts.some(hasRules);
+    ruled.set(schema, known);
   }
-  checkHostSelector(spec.hostSelector, "spec.hostSelector", problems);
-  for (const section of SECTIONS) checkSection(spec, section, problems);
-  for (const [name, macro] of Object.entries(spec.selectorsMacros ?? {})) {
-    checkSelector(macro, child("spec.selectorsMacros", name), problems);
-  }
-}
-
-function checkSection(spec: PolicySpec, section: (typeof SECTIONS)[number], problems: Problems): void {
-  for (const [index, probe] of (spec[section] ?? []).entries()) {
-    const path = `spec.${section}[${index}]`;
-    if ("return" in probe && probe.return && !("returnArg" in probe && probe.returnArg)) {
-      problems.error(
-        `${path}.returnArg`,
-        "is missing: return: true needs it, for example {index: 0, type: int}",
-      );
-    }
-    if ("path" in probe) checkOnlyOne(probe, ["symbols", "offsets", "addrs"], path, problems);
-    for (const [s, selector] of (probe.selectors ?? []).entries()) {
-      checkSelector(selector, `${path}.selectors[${s}]`, problems);
-    }
-  }
-}
-
-function checkSelector(selector: Selector, path: string, problems: Problems): void {
-  checkHostSelector(selector.matchWorkloads?.hostSelector, `${path}.matchWorkloads.hostSelector`, problems);
-  for (const list of ["matchActions", "matchReturnActions"] as const) {
-    for (const [index, action] of (selector[list] ?? []).entries()) {
-      checkOnlyOne(
-        action,
-        ["argNewSymbol", "argNewAddr", "argNewOffset"],
-        `${path}.${list}[${index}]`,
-        problems,
-      );
-    }
-  }
-}
-
-function checkHostSelector(selector: PolicySpec["hostSelector"], path: string, problems: Problems): void {
-  if (selector?.matchLabels || selector?.matchExpressions) problems.error(path, HOST_SELECTOR);
-}
-
-function checkOnlyOne(value: object, names: string[], path: string, problems: Problems): void {
-  const present = names.filter((name) => Object.hasOwn(value, name));
-  if (present.length > 1) problems.error(path, `sets ${present.join(" and ")}: only one of them is allowed`);
+  return known;
 }

@@ -119,7 +119,7 @@ describe("matchActions", () => {
     [
       "two jump targets",
       [{ action: "Override", argNewAddr: 1, argNewOffset: 2 }],
-      "[0]: sets argNewAddr and argNewOffset: only one of them is allowed",
+      "[0]: only one of argNewSymbol, argNewAddr and argNewOffset is allowed",
     ],
   ])("refuses %s", (_name, actions, error) => {
     expect(errorsOf(makeSelectorPolicy(match(...actions)))).toEqual([`${AT}.matchActions${error}`]);
