@@ -15,6 +15,7 @@ struct record_layout {
 	enum walk_flags walk_flags;
 	enum signature_state signature_state;
 	enum arg_status arg_status;
+	enum failed_depth failed_depth;
 	struct exec_record exec_record;
 	struct fork_record fork_record;
 	struct exit_record exit_record;
@@ -56,6 +57,7 @@ struct config_layout {
 	struct hook_counters hook_counters;
 	struct path_pattern path_pattern;
 	struct process_image process_image;
+	struct asked_names asked_names;
 	struct cgroup_scopes cgroup_scopes;
 	struct follow_pid follow_pid;
 	struct follow_seed follow_seed;

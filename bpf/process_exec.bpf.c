@@ -26,12 +26,14 @@ struct exec_scratch {
 	};
 	/* Bytes of the record so far; in memory for the reason given in struct path_buffer. */
 	__u64 used;
+	__u64 cwd_at; /* where the current directory begins */
 };
 _Static_assert(sizeof(struct exec_scratch) <= 32 << 10, "a per-CPU value has at most 32 KiB");
 
 struct image_scratch {
 	struct path_buffer path;
 	struct process_image image;
+	struct asked_names asked;
 };
 
 struct {
@@ -118,6 +120,7 @@ static __always_inline void add_cwd(struct exec_scratch *scratch, struct path_bu
 	} else if (path_size(path) == 1) {
 		scratch->record.header.flags |= RECORD_CWD_ROOT;
 	}
+	scratch->cwd_at = scratch->used;
 	add_path(scratch, at_most(scratch->used, CWD_AT), path, &scratch->record.cwd_size);
 }
 
@@ -148,29 +151,131 @@ static __always_inline void keep_state(struct process_image *image, const struct
 	image->flags = IMAGE_STATE_KNOWN;
 }
 
-/* Stores the path in the buffer as the process's executable. */
-static __always_inline void keep_image(struct image_scratch *scratch, const struct exec_record *record,
-				       struct hook_stats *stats)
+/* Whether each name of the path leads down: there is no empty one, no . and no .. in it. */
+static __always_inline bool leads_down(const char *path, __u32 size)
 {
-	__u32 pid = record->header.pid;
-	struct process_image *image = &scratch->image;
-	const char *end = scratch->path.bytes + PATH_BYTES;
-	__u64 size = path_size(&scratch->path);
+	__u32 last = 0, i;
+
+	NOT_UNROLLED
+	for (i = 0; i < EXE_PATH && i < size; i++) {
+		last = last << 8 | (__u8)path[i];
+		if ((last & 0xffff) == 0x2f2f || (last & 0xffffff) == 0x2f2e2f || last == 0x2f2e2e2f)
+			return false;
+	}
+	return size && path[0] == '/';
+}
+
+static __always_inline bool is_same(const struct text_ends *one, const struct text_ends *other)
+{
+	const __u64 *words = (const __u64 *)one->path, *others = (const __u64 *)other->path;
+	__u32 i;
+
+	if (one->path_size != other->path_size)
+		return false;
+	NOT_UNROLLED
+	for (i = 0; i < EXE_PATH / 8 && i * 8 < one->path_size; i++) {
+		if (words[i] != others[i])
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Puts a path that was asked for, behind the directory that begins the buffer, into `name`. True if it is another one
+ * than the executed file's. One that leads up again could claim to be anywhere, and a longer one equals no other, so
+ * neither is kept.
+ */
+static __always_inline bool set_asked(struct text_ends *name, const struct text_ends *exe, struct path_buffer *buffer,
+				      __u64 at, const char *from)
+{
+	char *bytes = buffer->bytes;
+	long length = bpf_probe_read_kernel_str(bytes + at_most(at, EXE_PATH), EXE_PATH + 1, from);
+	__u64 size = at_most(at, EXE_PATH) + length - 1, tail;
+
+	if (length < 2 || size >= EXE_PATH)
+		return false;
+	__builtin_memset(name, 0, sizeof(*name));
+	size = at_most(size, EXE_PATH - 1);
+	tail = at_most(size, EXE_TAIL);
+	bpf_probe_read_kernel(name->path, size, bytes);
+	bpf_probe_read_kernel(name->tail + at_most(EXE_TAIL - tail, EXE_TAIL), tail,
+			      bytes + at_most(size - tail, EXE_PATH));
+	name->path_size = size;
+	return !is_same(name, exe) && leads_down(name->path, size);
+}
+
+/* Puts the directory before a relative name into the buffer, and skips its ./ at the beginning; returns its size. */
+static __always_inline __u64 put_directory(struct exec_scratch *scratch, struct path_buffer *buffer, const char **name)
+{
+	__u64 size = at_most(scratch->record.cwd_size, EXE_PATH - 1);
+	char first[2] = {};
+
+	bpf_probe_read_kernel(first, sizeof(first), *name);
+	if (first[0] == '/' || scratch->record.header.flags & (RECORD_CWD_FAILED | RECORD_CWD_TRUNCATED))
+		return 0;
+	if (first[0] == '.' && first[1] == '/')
+		*name += 2;
+	if (scratch->record.header.flags & RECORD_CWD_ROOT)
+		size = 0;
+	bpf_probe_read_kernel(buffer->bytes, size, scratch->bytes + at_most(scratch->cwd_at, CWD_AT));
+	buffer->bytes[size] = '/';
+	return size + 1;
+}
+
+/* The path that exec was given, as an event shows it, and that of an interpreter: links are not resolved in them. */
+static __always_inline void find_asked(struct exec_scratch *scratch, struct image_scratch *image,
+				       struct linux_binprm *bprm)
+{
+	const char *filename = BPF_CORE_READ(bprm, filename), *interpreter = BPF_CORE_READ(bprm, interp);
+	struct asked_names *asked = &image->asked;
+	const char *name = filename;
+	__u64 at = put_directory(scratch, &image->path, &name);
+	bool has_first = set_asked(&asked->name[0], &image->image.exe, &image->path, at, name), has_second = false;
+
+	if (interpreter != filename)
+		has_second = set_asked(&asked->name[1], &image->image.exe, &image->path, 0, interpreter);
+	if (!has_first)
+		asked->name[0].path_size = 0;
+	if (!has_second)
+		asked->name[1].path_size = 0;
+	if (has_first || has_second)
+		image->image.flags |= IMAGE_ASKED;
+}
+
+/* Puts the path in the buffer where the process's executable stands. */
+static __always_inline void set_exe(struct text_ends *exe, const struct path_buffer *path)
+{
+	const char *end = path->bytes + PATH_BYTES;
+	__u64 size = path_size(path);
 	__u64 head = at_most(size, EXE_PATH - 1);
 	__u64 tail = at_most(size, EXE_TAIL);
 
-	__builtin_memset(image, 0, sizeof(*image));
-	if (!(scratch->path.flags & WALK_TRUNCATED)) /* otherwise the beginning is not known */
-		bpf_probe_read_kernel(image->path, head, end - size);
-	bpf_probe_read_kernel(image->tail + at_most(EXE_TAIL - tail, EXE_TAIL), tail, end - tail);
-	image->path_size = scratch->path.flags & WALK_TRUNCATED ? PATH_BYTES : size;
-	keep_state(image, record);
-	if (bpf_map_update_elem(&process_images, &pid, image, BPF_ANY))
+	if (!(path->flags & WALK_TRUNCATED)) /* otherwise the beginning is not known */
+		bpf_probe_read_kernel(exe->path, head, end - size);
+	bpf_probe_read_kernel(exe->tail + at_most(EXE_TAIL - tail, EXE_TAIL), tail, end - tail);
+	exe->path_size = path->flags & WALK_TRUNCATED ? PATH_BYTES : size;
+}
+
+/* Stores the image. The other paths come first: without them an image that has some matches nothing. */
+static __always_inline void store_image(struct image_scratch *scratch, const struct exec_record *record,
+					struct hook_stats *stats)
+{
+	__u32 pid = record->header.pid;
+	struct process_image *before = bpf_map_lookup_elem(&process_images, &pid);
+
+	if (scratch->image.flags & IMAGE_ASKED) {
+		if (bpf_map_update_elem(&asked_names, &pid, &scratch->asked, BPF_ANY))
+			stats->errors++;
+	} else if (before && before->flags & IMAGE_ASKED) {
+		bpf_map_delete_elem(&asked_names, &pid);
+	}
+	if (bpf_map_update_elem(&process_images, &pid, &scratch->image, BPF_ANY))
 		stats->errors++;
 }
 
-static __always_inline void add_exe(struct exec_scratch *scratch, struct image_scratch *image, struct mm_struct *mm,
-				    struct fs_struct *fs, struct hook_stats *stats)
+static __always_inline void add_exe(struct exec_scratch *scratch, struct image_scratch *image,
+				    struct linux_binprm *bprm, struct mm_struct *mm, struct fs_struct *fs,
+				    struct hook_stats *stats)
 {
 	struct file *file = BPF_CORE_READ(mm, exe_file);
 
@@ -180,10 +285,13 @@ static __always_inline void add_exe(struct exec_scratch *scratch, struct image_s
 	scratch->record.exe_inode = BPF_CORE_READ(file, f_inode, i_ino);
 	if (image->path.flags & WALK_FAILED)
 		return;
-	keep_image(image, &scratch->record, stats);
-	if (image->path.flags & WALK_TRUNCATED)
-		return;
-	add_path(scratch, at_most(scratch->used, EXE_AT), &image->path, &scratch->record.exe_size);
+	__builtin_memset(&image->image, 0, sizeof(image->image));
+	set_exe(&image->image.exe, &image->path);
+	keep_state(&image->image, &scratch->record);
+	if (!(image->path.flags & WALK_TRUNCATED))
+		add_path(scratch, at_most(scratch->used, EXE_AT), &image->path, &scratch->record.exe_size);
+	find_asked(scratch, image, bprm);
+	store_image(image, &scratch->record, stats);
 }
 
 /* Takes the result of process_privileges, if the kernel allowed that program. */
@@ -232,7 +340,7 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx)
 	add_cgroup(scratch, task);
 	if (!pass_on_lists(task, scratch->record.header.pid))
 		stats->errors++;
-	add_exe(scratch, image, mm, fs, stats);
+	add_exe(scratch, image, bprm, mm, fs, stats);
 	size = at_most((scratch->used + 7) & ~7ULL, EXEC_BYTES);
 	add_privileges(&scratch->record);
 	__builtin_memset(scratch->record.reserved16, 0, sizeof(scratch->record.reserved16));

@@ -40,6 +40,17 @@ static __always_inline __u32 wait_status(struct task_struct *task)
 	return TASK_READ(task, group_leader, exit_code);
 }
 
+static __always_inline void forget_process(__u32 pid)
+{
+	struct process_image *image = bpf_map_lookup_elem(&process_images, &pid);
+
+	if (image && image->flags & IMAGE_ASKED)
+		bpf_map_delete_elem(&asked_names, &pid);
+	bpf_map_delete_elem(&process_images, &pid);
+	bpf_map_delete_elem(&followed, &pid);
+	bpf_map_delete_elem(&follow_seeds, &pid);
+}
+
 SEC("raw_tp/sched_process_exit")
 int process_exit(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -52,9 +63,7 @@ int process_exit(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	if (!is_first_report(task, pid))
 		return 0;
-	bpf_map_delete_elem(&process_images, &pid);
-	bpf_map_delete_elem(&followed, &pid);
-	bpf_map_delete_elem(&follow_seeds, &pid);
+	forget_process(pid);
 	stats = count_sensor_hit(RECORD_EXIT);
 	if (!stats)
 		return 0;

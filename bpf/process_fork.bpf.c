@@ -8,9 +8,14 @@
 static __always_inline void copy_image(__u32 creator, __u32 child)
 {
 	struct process_image *image = bpf_map_lookup_elem(&process_images, &creator);
+	struct asked_names *asked;
 
-	if (image)
-		bpf_map_update_elem(&process_images, &child, image, BPF_ANY);
+	if (!image)
+		return;
+	asked = image->flags & IMAGE_ASKED ? bpf_map_lookup_elem(&asked_names, &creator) : NULL;
+	if (asked)
+		bpf_map_update_elem(&asked_names, &child, asked, BPF_ANY);
+	bpf_map_update_elem(&process_images, &child, image, BPF_ANY);
 }
 
 /* The child has not run yet and current is its creator, so the child is read by probe reads. */

@@ -30,6 +30,7 @@ export const ENUMS = {
   walk_flags: { WALK_TRUNCATED: 1, WALK_FAILED: 2 },
   signature_state: { SIGNATURE_BAD: 0, SIGNATURE_OK: 1, SIGNATURE_UNKNOWN: 2 },
   arg_status: { ARG_OK: 0, ARG_READ_FAILED: 1, ARG_TRUNCATED: 2 },
+  failed_depth: { DEPTH_BEYOND_END: 65535 },
 } as const;
 
 /** All enumerators by name. */
@@ -42,4 +43,5 @@ export const ENUMERATORS = {
   ...ENUMS.walk_flags,
   ...ENUMS.signature_state,
   ...ENUMS.arg_status,
+  ...ENUMS.failed_depth,
 } as const;

@@ -27,6 +27,7 @@ export const {
   /** Whether the process is in the scope of the policy was not known when the program ran. */
   RECORD_SCOPE_UNDECIDED,
   ARG_READ_FAILED,
+  DEPTH_BEYOND_END,
   EXEC_SETUID,
   EXEC_SETGID,
   EXEC_FILE_CAPS,

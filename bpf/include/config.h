@@ -26,6 +26,7 @@ enum config_limit {
 	MAX_STEPS_OF_VALUE = 11,
 	EXE_PATH = 256,
 	EXE_TAIL = 128,
+	ASKED_NAMES = 2,
 };
 
 /* An automaton of hook_automata, see substring.h. */
@@ -78,13 +79,29 @@ struct value_config {
 	__u8 reserved;
 };
 
-/* How many bytes a buffer has: `limit`, or what a parameter says, of which no more than `limit` are read. */
+/*
+ * How many bytes a buffer has: `limit`, or what a parameter says, of which no more than `limit` are read. `limit` is also
+ * the size of the array that a string is in; 0: a NUL ends it.
+ */
 struct buffer_config {
 	__u32 limit;
 	__u8 parameter; /* RETURN_ARG: what the function returned */
 	__u8 width;     /* of the size, in bytes; 0: there are `limit` bytes */
 	__u8 flags;     /* VALUE_SIGNED */
 	__u8 reserved;
+};
+
+/*
+ * The array that a field path leads into has as many elements as another field of its structure says, or one more. The
+ * element is read only if `index` is below that number.
+ */
+struct bound_config {
+	__u32 offset; /* of the number, from where step `step` starts */
+	__u32 index;
+	__u32 most; /* of elements that are stored there; larger arrays are elsewhere; 0: there is no such limit */
+	__u8 step;  /* from 1; 0: there is no such array */
+	__u8 width; /* of the number, in bytes */
+	__u8 reserved8[2];
 };
 
 /* What stands in the field of a trace event. */
@@ -326,7 +343,8 @@ struct hook_config {
 	struct expression_step expression[MAX_EXPRESSION_STEPS];
 	struct buffer_config buffer[MAX_ARGS];
 	__u32 step[MAX_ARGS][MAX_STEPS_OF_VALUE]; /* bytes to add; between two of them the pointer there is followed */
-	__u16 scope;                              /* bit of struct cgroup_scopes */
+	struct bound_config bound[MAX_ARGS];
+	__u16 scope; /* bit of struct cgroup_scopes */
 	__u16 reserved_end;
 };
 
@@ -404,6 +422,7 @@ struct process_state {
 enum image_flags {
 	IMAGE_STATE_KNOWN = 1 << 0,
 	IMAGE_STATE_REPORTED = 1 << 1, /* a hook has found the state changed: see its hook_reports */
+	IMAGE_ASKED = 1 << 2,          /* asked_names has other paths of the file */
 };
 
 /* Key of hook_reports. A process that has forked and not executed has its creator's exec_ns. */
@@ -419,14 +438,29 @@ struct state_report {
 	struct process_state state;
 };
 
+/* A path or another string as filters compare it. */
+struct text_ends {
+	char tail[EXE_TAIL]; /* the end of the path, flush right, zeros before it */
+	char path[EXE_PATH]; /* its beginning, zeros after it */
+	__u32 path_size;     /* of the whole path; paths longer than EXE_PATH - 1 equal no other */
+	__u32 reserved;
+};
+
 /* Value of process_images: the process with this tgid as of its last exec. */
 struct process_image {
-	char tail[EXE_TAIL];        /* the end of the path, flush right, zeros before it */
-	char path[EXE_PATH];        /* its beginning, zeros after it */
-	__u32 path_size;            /* of the whole path; paths longer than EXE_PATH - 1 equal no other */
-	__u32 flags;                /* enum image_flags */
-	__u64 exec_ns;              /* when it executed */
+	struct text_ends exe; /* the executed file */
+	__u64 exec_ns;        /* when it executed */
+	__u32 flags;          /* enum image_flags */
+	__u32 reserved;
 	struct process_state state; /* as it was then */
+};
+
+/*
+ * Value of asked_names: other paths by which the process with this tgid came to its file, with links in them. The first
+ * is the one that exec was given, the second that of the interpreter in the first line of a script. Size 0: there is none.
+ */
+struct asked_names {
+	struct text_ends name[ASKED_NAMES];
 };
 
 /* Value of cgroup_scopes, by cgroup id: a bit for each scope. */
@@ -476,7 +510,7 @@ struct text_search {
 /* Value of hook_text. */
 struct text_scratch {
 	struct path_buffer path;
-	struct process_image text;
+	struct text_ends text;
 	struct text_search search;
 };
 

@@ -239,6 +239,10 @@ enum arg_status {
 	ARG_TRUNCATED = 2,   /* payload is the beginning of the value */
 };
 
+enum failed_depth {
+	DEPTH_BEYOND_END = 0xffff, /* arg_slot.depth: nothing failed, but the array has no such element */
+};
+
 /*
  * Payload by type: integers, capability and capability sets: one __u64 (sign-extended for signed types); cred:
  * struct cred_value; user_namespace: struct user_ns_value; strings: their bytes. `room` is what the slot takes up

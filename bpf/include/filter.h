@@ -95,7 +95,7 @@ static __always_inline bool is_like(const __u64 *path, const struct path_pattern
 	return !differences;
 }
 
-static __always_inline bool is_like_any(const struct process_image *image, const volatile struct filter_config *filter)
+static __always_inline bool is_like_any(const struct text_ends *text, const volatile struct filter_config *filter)
 {
 	__u32 first = filter->first, count = filter->count, i;
 
@@ -107,27 +107,53 @@ static __always_inline bool is_like_any(const struct process_image *image, const
 		if (!pattern)
 			return false;
 		if (filter->compare == COMPARE_PATTERNS) {
-			if (is_like((const __u64 *)image->path, pattern, EXE_PATH / 8))
+			if (is_like((const __u64 *)text->path, pattern, EXE_PATH / 8))
 				return true;
-		} else if (is_like((const __u64 *)image->tail, pattern, EXE_TAIL / 8)) {
+		} else if (is_like((const __u64 *)text->tail, pattern, EXE_TAIL / 8)) {
 			return true;
 		}
 	}
 	return false;
 }
 
-/* Whether the string is in the filter's set. The image has its beginning and its end. */
-static __always_inline bool is_in_texts(struct process_image *image, const volatile struct filter_config *filter)
+/* Whether the string is in the filter's set. */
+static __always_inline bool is_in_texts(struct text_ends *text, const volatile struct filter_config *filter)
 {
 	__u64 *filters;
 
 	if (filter->compare != COMPARE_PATHS)
-		return is_like_any(image, filter);
+		return is_like_any(text, filter);
 	/* Only the beginning of a longer string is stored. */
-	if (image->path_size >= EXE_PATH)
+	if (text->path_size >= EXE_PATH)
 		return false;
-	filters = bpf_map_lookup_elem(&hook_paths, image->path);
+	filters = bpf_map_lookup_elem(&hook_paths, text->path);
 	return filters && *filters >> filter->first & 1;
+}
+
+/* Whether one of the paths of a process's file is in the filter's set; `known` if they could be looked up. */
+static __always_inline bool is_file_in_texts(struct process_image *image, __u32 pid,
+					     const volatile struct filter_config *filter, bool *known)
+{
+	struct text_ends *name = &image->exe;
+	struct asked_names *asked;
+	int i;
+
+	*known = true;
+	if (is_in_texts(name, filter))
+		return true;
+	if (!(image->flags & IMAGE_ASKED))
+		return false;
+	asked = bpf_map_lookup_elem(&asked_names, &pid);
+	*known = asked;
+	if (!asked)
+		return false;
+	NOT_UNROLLED
+	for (i = 0; i < ASKED_NAMES; i++) {
+		name = &asked->name[i];
+		if (name->path_size && is_in_texts(name, filter))
+			return true;
+	}
+	return false;
 }
 
 static __always_inline bool is_followed(struct task_struct *task, __u32 pid, __u32 list)
@@ -136,7 +162,7 @@ static __always_inline bool is_followed(struct task_struct *task, __u32 pid, __u
 }
 
 /*
- * The file of the process, or of its parent. With EXE_OR_ANCESTOR also those that it has executed before, and those of
+ * The file of the process, or of its parent, by any path that led to it: a list with one of them has the file. With EXE_OR_ANCESTOR also those that it has executed before, and those of
  * the processes it descends from: these have passed the list on. Where there was no room for that, they are asked as
  * long as they live.
  */
@@ -153,10 +179,8 @@ static __always_inline bool exe_matches(const struct hit *hit, const volatile st
 		__u32 pid = TASK_READ(task, tgid);
 		struct process_image *image = bpf_map_lookup_elem(&process_images, &pid);
 
-		if (image) {
-			known = true;
-			found = is_in_texts(image, filter);
-		}
+		if (image)
+			found = is_file_in_texts(image, pid, filter, &known);
 		if (filter->index & EXE_OR_ANCESTOR && is_followed(task, pid, filter->count))
 			known = found = true;
 		if (found)
@@ -209,7 +233,7 @@ static __always_inline bool read_text(const struct hit *hit, __u32 arg, struct t
 /* Puts beginning and end of the string where matchBinaries has them; false if it cannot be read. */
 static __always_inline bool prepare_text(const struct hit *hit, __u32 arg, struct text_scratch *scratch)
 {
-	struct process_image *text = &scratch->text;
+	struct text_ends *text = &scratch->text;
 	__u64 start, size, head, tail;
 	struct text_place place = {}; /* zeroed for 5.10, whose verifier sees reads of fields that only buffers set */
 

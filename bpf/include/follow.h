@@ -29,16 +29,31 @@ static __always_inline __u64 lists_of_pid(__u32 pid, __u32 in_namespace)
 	return lists ? *lists : 0;
 }
 
+static __always_inline __u64 lists_of_path(struct text_ends *name)
+{
+	__u64 *lists;
+
+	if (!name->path_size || name->path_size >= EXE_PATH) /* the map has no longer paths */
+		return 0;
+	lists = bpf_map_lookup_elem(&follow_paths, name->path);
+	return lists ? *lists : 0;
+}
+
 static __always_inline __u64 lists_of_exe(__u32 pid)
 {
 	struct process_image *image = bpf_map_lookup_elem(&process_images, &pid);
-	__u64 *lists;
+	struct asked_names *asked;
+	__u64 lists;
 
-	if (!image || image->path_size >= EXE_PATH) /* the map has no longer paths */
+	if (!image)
 		return 0;
-	lists = bpf_map_lookup_elem(&follow_paths, image->path);
-	return lists ? *lists : 0;
+	lists = lists_of_path(&image->exe);
+	asked = image->flags & IMAGE_ASKED ? bpf_map_lookup_elem(&asked_names, &pid) : NULL;
+	if (asked)
+		lists |= lists_of_path(&asked->name[0]) | lists_of_path(&asked->name[1]);
+	return lists;
 }
+_Static_assert(ASKED_NAMES == 2, "lists_of_exe() names them");
 
 /* Passes lists to a child, or to the process itself before it runs another file. False if there is no room. */
 static __always_inline bool pass_on_lists(struct task_struct *task, __u32 to)

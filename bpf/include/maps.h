@@ -50,6 +50,15 @@ MAP struct {
 	__type(value, struct process_image);
 } process_images SEC(".maps");
 
+/* The same for processes whose file was asked for by another path than its own, such as /bin/sh: few of them. */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct asked_names);
+} asked_names SEC(".maps");
+
 /* The scopes of the cgroups below those of pods; processes of other cgroups are the host's. */
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

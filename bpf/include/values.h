@@ -13,9 +13,25 @@
 #define SLOT_BYTES sizeof(struct arg_slot)
 #define STRING_ROOM (MAX_STRING + 2) /* with its NUL, and one byte more that shows whether the string continues */
 
+/* Whether the array has the element; false, and `depth` says so, if it has not. */
+static __always_inline bool has_element(const volatile struct bound_config *bound, __u64 structure, __u16 *depth)
+{
+	__u64 length = 0;
+
+	if (bpf_probe_read_kernel(&length, bound->width, (const void *)(structure + bound->offset))) {
+		*depth = bound->step;
+		return false;
+	}
+	if (bound->index < length && (!bound->most || length <= bound->most))
+		return true;
+	*depth = DEPTH_BEYOND_END;
+	return false;
+}
+
 /* Follows the steps from an address; false, and the level in `depth`, where one cannot be read. */
 static __always_inline bool take_steps(__u32 arg, __u64 *value, __u16 *depth)
 {
+	const volatile struct bound_config *bound = &hook_config.bound[arg];
 	const volatile struct value_config *config = &hook_config.arg[arg];
 	__u32 steps = config->steps, i;
 	__u64 at = *value, next;
@@ -24,6 +40,8 @@ static __always_inline bool take_steps(__u32 arg, __u64 *value, __u16 *depth)
 	for (i = 0; i < MAX_STEPS_OF_VALUE && i < steps; i++) {
 		__u8 load = i + 1 < steps ? sizeof(next) : config->load;
 
+		if (bound->step == i + 1 && !has_element(bound, at, depth))
+			return false;
 		at += hook_config.step[arg][i];
 		if (!load)
 			break;
@@ -203,8 +221,11 @@ static __always_inline __u32 write_path(void *context, __u32 arg, struct arg_slo
 /* At most `room` bytes with the NUL; the size counts it, except that an empty string of user memory has size 0. */
 static __always_inline long read_string(void *context, __u32 arg, char *text, __u32 room, __u16 *depth)
 {
+	__u32 limit = arg < MAX_ARGS ? hook_config.buffer[arg].limit : 0;
 	__u64 address;
 
+	if (limit && limit < room)
+		room = limit + 1;
 	if (!read_value(context, arg, &address, depth))
 		return -1;
 	if (is_user_memory(arg, address))

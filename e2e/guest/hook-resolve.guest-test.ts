@@ -9,7 +9,7 @@ import { after, before, describe, test } from "node:test";
 import { makeArgs, makeSelector, matchText } from "../../agent/hooks/testing/hooks.ts";
 import type { ArgDef, FilterDef, HookDef, TextComparison } from "../../crds/hook-spec.ts";
 import { since } from "./lacking.ts";
-import { ACT, act, BY_KPROBE, type Hit, makeHookOn, NR, run, TestEngine } from "./test-engine.ts";
+import { ACT, act, BY_KPROBE, type Hit, makeHookOn, NR, QUIET, run, TestEngine } from "./test-engine.ts";
 
 let engine: TestEngine;
 before(() => {
@@ -131,6 +131,114 @@ describe("resolve", () => {
     const args = [data("pi_blocked_on.task.tgid", "uint32")];
     const hook = makeHookOn("sys_setfsuid", { args });
     assert.deepEqual(lastHit(hook, () => act(`call ${NR.setfsuid}:-1`)).statuses, [1]);
+  });
+});
+
+describe("arrays whose length the kernel keeps elsewhere", () => {
+  const SETGROUPS = NR.setgroups;
+  const TWO = `call ${SETGROUPS}:2:@AAAABBBB`;
+  const [A, B] = [0x41414141n, 0x42424242n];
+  const group = (index: number): ArgDef => ({
+    index: 0,
+    type: "uint32",
+    resolve: `group_info.gid[${index}].val`,
+  });
+
+  for (const by of [[], BY_KPROBE]) {
+    const kind = by.length === 0 ? "fentry" : "kprobe";
+
+    test(`an element beyond the end is not read, by ${kind}`, () => {
+      const args = [
+        ...by,
+        { index: 0, type: "int", resolve: "group_info.ngroups" } as const,
+        group(0),
+        group(1),
+        group(2),
+      ];
+      const hits = engine.watch([makeHookOn("commit_creds", { args })], () =>
+        act(`${TWO} call ${SETGROUPS}:0:0`),
+      );
+      assert.deepEqual(
+        hits.slice(-2).map(({ values, statuses }) => [values.slice(by.length), statuses.slice(by.length)]),
+        [
+          [
+            [2n, A, B, undefined],
+            [0, 0, 0, 1],
+          ],
+          [
+            [0n, undefined, undefined, undefined],
+            [0, 1, 1, 1],
+          ],
+        ],
+      );
+    });
+
+    test(`it matches neither a list nor its opposite, by ${kind}`, () => {
+      const isB = onArg(by.length, Number(B));
+      const hook = (filter: FilterDef) =>
+        makeHookOn("commit_creds", { args: [...by, group(1)], selectors: [makeSelector(filter)] });
+      const filters = [isB, { ...isB, negate: true }, onArg(by.length, 0, 0xffff_ffff)] as FilterDef[];
+      const of = (steps: string) => {
+        const hits = engine.watch(filters.map(hook), () => act(steps));
+        return filters.map((_, index) => hits.filter((hit) => hit.hook === index).length);
+      };
+      assert.deepEqual(
+        [of(`call ${SETGROUPS}:0:0`), of(TWO)],
+        [
+          [0, 0, 0],
+          [1, 0, 1],
+        ],
+      );
+    });
+  }
+
+  test("levels of pid namespaces, extents of id maps and open files are bounded by their own counts", () => {
+    const task = (resolve: string, type: ArgDef["type"]): ArgDef => ({
+      index: 0,
+      type,
+      source: "current_task",
+      resolve,
+    });
+    const lasts: [resolve: string, type: ArgDef["type"]][] = [
+      ["thread_pid.numbers", "int"],
+      ["cred.user_ns.uid_map.extent", "uint32"],
+      ["files.fdt.fd", "file"],
+    ];
+    for (const [array, type] of lasts) {
+      const rest = { int: ".nr", uint32: ".count", file: "" }[type as "int" | "uint32" | "file"];
+      const args = [
+        task(`${array}[0]${rest}`, type),
+        task(`${array}[${type === "file" ? 100_000 : 1}]${rest}`, type),
+      ];
+      const { values, statuses, pid } = lastHit(makeHookOn("sys_setfsuid", { args }), () =>
+        act(`call 3:0 call ${NR.openat}:-100:@/etc/hostname:0 ${QUIET}`),
+      );
+      const first = { int: BigInt(pid), uint32: 0xffff_ffffn, file: "/etc/hostname" }[
+        type as "int" | "uint32" | "file"
+      ];
+      assert.deepEqual(
+        [values, statuses],
+        [
+          [first, undefined],
+          [0, 1],
+        ],
+        array,
+      );
+    }
+  });
+
+  test("a string in an array ends with the array", () => {
+    const script = `/tmp/script-${process.pid}`;
+    writeFileSync(script, `#!/bin/sh ${"x".repeat(400)}\n`, { mode: 0o755 });
+    const hook = makeHookOn("security_bprm_check", {
+      args: [
+        { index: 0, type: "string", resolve: "buf" },
+        { index: 0, type: "linux_binprm" },
+      ],
+      selectors: [makeSelector(matchText("equal", [script], 1))],
+    });
+    const [hit] = engine.watch([hook], () => act(`exec ${script}`));
+    assert.equal(hit?.values[0], `#!/bin/sh ${"x".repeat(400)}`.slice(0, 256));
   });
 });
 

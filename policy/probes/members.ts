@@ -13,9 +13,6 @@ const FIRST_LEVEL = /^(?:[A-Za-z_]\w*)?(?:\[\d{1,9}\])*$/;
 const IDENTIFIER = /^[A-Za-z_]\w*$/;
 const MODULE = /^[A-Za-z0-9_-]+$/;
 
-/** The supplementary groups of credentials: `ngroups` is their number. */
-const OPEN_ARRAY = /(?:^|\.)gid\[\d+\]/;
-
 /** The members to follow and the type to start from. */
 export function compileMembers(
   arg: ProbeArgument,
@@ -61,8 +58,6 @@ function contextError(arg: ProbeArgument, rules: ArgRules): string | undefined {
   if (rules.syscall)
     return "does not fit the arguments of a system call: what they point to is not in the kernel";
   if (rules.fields) return "fits tracepoints with raw: true only: fields of a trace event have no members";
-  if (OPEN_ARRAY.test(arg.resolve ?? ""))
-    return "leads into an array whose length is kept elsewhere: what lies beyond its end is other memory. Events of matchCredChanges list the groups";
   if (arg.type === "nop") return "has no effect with nop, which reads nothing: give the value its type";
   return undefined;
 }

@@ -44,7 +44,7 @@ describe("matchBinaries", () => {
   });
 
   const link = (file: string) =>
-    `${AT}.matchBinaries[0].values[0]: /bin is a link to /usr/bin on most images, and the file that is executed is compared: add ${file}`;
+    `${AT}.matchBinaries[0].values[0]: /bin is a link to /usr/bin on most images: a process that was not started by this path is compared by that of its file, add ${file}`;
   test.each([
     ["/bin/sh", "/usr/bin/dash or /usr/bin/bash or /usr/bin/busybox"],
     ["/bin/su", "/usr/bin/su"],

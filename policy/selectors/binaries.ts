@@ -62,7 +62,7 @@ const LINKED: Readonly<Record<string, readonly string[]>> = {
   python: ["python2", "python3"],
 };
 
-/** On most images /bin is a link to /usr/bin, and a process is compared by the path of the file that it executes. */
+/** On most images /bin is a link to /usr/bin, and a process may be started by either. */
 function warnOfLinks(values: readonly string[], path: string, problems: Problems): void {
   for (const [index, value] of values.entries()) {
     const [, directory = "", name = ""] = /^\/(bin|sbin|lib|lib64)\/(.*)$/.exec(value) ?? [];
@@ -71,7 +71,7 @@ function warnOfLinks(values: readonly string[], path: string, problems: Problems
     if (directory === "" || resolved.some((file) => values.includes(file))) continue;
     problems.warn(
       child(path, index),
-      `/${directory} is a link to /usr/${directory} on most images, and the file that is executed is compared: add ${resolved.join(" or ")}`,
+      `/${directory} is a link to /usr/${directory} on most images: a process that was not started by this path is compared by that of its file, add ${resolved.join(" or ")}`,
     );
   }
 }

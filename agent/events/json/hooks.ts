@@ -13,6 +13,7 @@ import {
 } from "../../records/hook-record.ts";
 import { type ByteWriter, utf8 } from "../byte-writer.ts";
 import type { RegisteredHook } from "../event.ts";
+import { unreadMessage } from "../unread.ts";
 import { ARGUMENT_FORMATS, type ArgumentWriter } from "./arguments.ts";
 
 /** What stands around the arguments of a hook's events, and how these are written. */
@@ -73,11 +74,11 @@ const DATA_OPEN = utf8(',"data":[{');
 const RETURN_OPEN = utf8(',"return":{');
 const LIST_CLOSE = utf8("]");
 const SLOT_NEXT = utf8(",{");
-const READ_FAILED = utf8('"error_arg":{"Message":"Bad address for basic type"}');
-const WALK_FAILED = utf8(
-  '"error_arg":{"Message":"Bad address encountered during resolve dereference at depth ',
-);
-const WALK_FAILED_END = utf8('"}');
+const READ_FAILED = utf8(unreadPart(0));
+
+function unreadPart(depth: number): string {
+  return `"error_arg":{"Message":"${unreadMessage(depth)}"}`;
+}
 
 /** Constant parts in the field order of upstream's messages. */
 export function makeHookFragments(hook: RegisteredHook, nodeName: string): HookFragments {
@@ -219,21 +220,10 @@ function writeSlot(
 ): void {
   const { words } = batch;
   const size = payloadSize(words, slot);
-  if (isUnread(words, slot)) writeFailure(out, failedDepth(words, slot));
+  if (isUnread(words, slot)) out.bytes(utf8(unreadPart(failedDepth(words, slot))));
   else if (size < fragment.minBytes) out.bytes(READ_FAILED);
   else write(out, batch, payloadAt(slot), size);
   out.bytes(fragment.close);
-}
-
-/** Depth 0: the value itself could not be read. */
-function writeFailure(out: ByteWriter, depth: number): void {
-  if (depth === 0) {
-    out.bytes(READ_FAILED);
-    return;
-  }
-  out.bytes(WALK_FAILED);
-  out.uint32(depth);
-  out.bytes(WALK_FAILED_END);
 }
 
 function field(name: string, value: unknown): string {

@@ -22,6 +22,7 @@ import { utf8 } from "../byte-writer.ts";
 import type { HookEvent, RegisteredHook } from "../event.ts";
 import type { CredentialChangeDetail } from "../json/credential-change.ts";
 import { hashText } from "../json/hashes.ts";
+import { unreadMessage } from "../unread.ts";
 import { ARGUMENT_FORMATS, type ArgumentFormat } from "./arguments.ts";
 import { writeCredentialChange, writeUnreadChange } from "./credential-change.ts";
 import type { StackWriter } from "./stacks.ts";
@@ -143,7 +144,7 @@ function writeParts(
   if (credChange === 0) return;
   // the record of credentials that could not be read has zeros in their place
   if ((recordFlags(words, at) & RECORD_CRED_FAILED) !== 0)
-    writeUnreadChange(out, CREDENTIAL_CHANGE, READ_FAILED);
+    writeUnreadChange(out, CREDENTIAL_CHANGE, utf8(unreadMessage(0)));
   else writeCredentialChange(out, CREDENTIAL_CHANGE, words, credChange, credentialChange);
 }
 
@@ -243,13 +244,8 @@ function writeSlot(out: ProtoWriter, batch: RecordBatch, slot: number, format: A
   else format.write(out, batch, payloadAt(slot), size);
 }
 
-const READ_FAILED = utf8("Bad address for basic type");
-
-/** Depth 0: the value itself could not be read. */
 function writeError(out: ProtoWriter, depth: number): void {
   const start = out.begin(ERROR);
-  const message =
-    depth === 0 ? READ_FAILED : utf8(`Bad address encountered during resolve dereference at depth ${depth}`);
-  out.bytesField(bytesKey(1), message);
+  out.bytesField(bytesKey(1), utf8(unreadMessage(depth)));
   out.end(start);
 }

@@ -2,7 +2,7 @@
 
 /** Size and offsets of each struct, in bytes. */
 export const STRUCTS = {
-  hook_config: { size: 5320, members: { hook_id: 0, flags: 4, record_size: 8, args: 12, selectors: 14, limit_seed: 16, parameters: 32, hash_parameter: 34, scope_flags: 35, automata_mask: 36, field: 40, late: 80, cred: 104, arg: 112, selector: 160, filter: 320, range: 1472, expression: 4032, buffer: 5056, step: 5096, scope: 5316, reserved_end: 5318 } },
+  hook_config: { size: 5400, members: { hook_id: 0, flags: 4, record_size: 8, args: 12, selectors: 14, limit_seed: 16, parameters: 32, hash_parameter: 34, scope_flags: 35, automata_mask: 36, field: 40, late: 80, cred: 104, arg: 112, selector: 160, filter: 320, range: 1472, expression: 4032, buffer: 5056, step: 5096, bound: 5316, scope: 5396, reserved_end: 5398 } },
   field_config: { size: 4, members: { offset: 0, size: 2, kind: 3 } },
   late_config: { size: 4, members: { limit: 0, room: 2 } },
   cred_hook_config: { size: 8, members: { old_source: 0, old_parameter: 1, new_source: 2, new_parameter: 3, reserved: 4 } },
@@ -12,12 +12,15 @@ export const STRUCTS = {
   value_range: { size: 16, members: { low: 0, high: 8 } },
   expression_step: { size: 16, members: { value: 0, op: 8, arg: 9, reserved8: 10, reserved: 12 } },
   buffer_config: { size: 8, members: { limit: 0, parameter: 4, width: 5, flags: 6, reserved: 7 } },
+  bound_config: { size: 16, members: { offset: 0, index: 4, most: 8, step: 12, width: 13, reserved8: 14 } },
   hook_counters: { size: 280, members: { hook: 0, selector: 40 } },
   hook_stats: { size: 40, members: { hits: 0, posted: 8, lost: 16, rate_limited: 24, errors: 32 } },
   action_stats: { size: 48, members: { post: 0, nopost: 8, signal: 16, monitor_signal: 24, override: 32, monitor_override: 40 } },
   path_pattern: { size: 512, members: { mask: 0, data: 256 } },
-  process_image: { size: 464, members: { tail: 0, path: 128, path_size: 384, flags: 388, exec_ns: 392, state: 400 } },
+  process_image: { size: 472, members: { exe: 0, exec_ns: 392, flags: 400, reserved: 404, state: 408 } },
+  text_ends: { size: 392, members: { tail: 0, path: 128, path_size: 384, reserved: 388 } },
   process_state: { size: 64, members: { caps: 0, ns: 24 } },
+  asked_names: { size: 784, members: { name: 0 } },
   cgroup_scopes: { size: 128, members: { inside: 0, undecided: 64 } },
   follow_pid: { size: 8, members: { pid: 0, in_namespace: 4 } },
   follow_seed: { size: 16, members: { start_ns: 0, lists: 8 } },
@@ -28,14 +31,14 @@ export const STRUCTS = {
   call_head: { size: 72, members: { parameter: 0, slot: 48, values_size: 60, size: 62, candidates: 64 } },
   cred_scratch: { size: 192, members: { from: 0, to: 96 } },
   cred_bytes: { size: 96, members: { words: 0 } },
-  text_scratch: { size: 4872, members: { path: 0, text: 4392, search: 4856 } },
+  text_scratch: { size: 4800, members: { path: 0, text: 4392, search: 4784 } },
   path_buffer: { size: 4392, members: { bytes: 0, start: 4352, dentry: 4360, mount: 4368, mount_root: 4376, flags: 4384, reserved: 4388 } },
   text_search: { size: 16, members: { at: 0, end: 4, entry: 8, reserved: 12 } },
 } as const;
 
 /** Enumerators of each enum. */
 export const ENUMS = {
-  config_limit: { SCOPE_WORDS: 8, MAX_ARGS: 5, MAX_FIELDS: 10, RETURN_ARG: 5, MAX_SELECTORS: 5, MAX_FILTERS: 96, INLINE_RANGES: 160, SEARCH_STEPS: 17, MAX_PATTERNS: 256, MAX_EXPRESSION_STEPS: 64, MAX_EXPRESSION_DEPTH: 8, MAX_STRING: 4096, MAX_DATA: 16384, MAX_STEPS_OF_VALUE: 11, EXE_PATH: 256, EXE_TAIL: 128 },
+  config_limit: { SCOPE_WORDS: 8, MAX_ARGS: 5, MAX_FIELDS: 10, RETURN_ARG: 5, MAX_SELECTORS: 5, MAX_FILTERS: 96, INLINE_RANGES: 160, SEARCH_STEPS: 17, MAX_PATTERNS: 256, MAX_EXPRESSION_STEPS: 64, MAX_EXPRESSION_DEPTH: 8, MAX_STRING: 4096, MAX_DATA: 16384, MAX_STEPS_OF_VALUE: 11, EXE_PATH: 256, EXE_TAIL: 128, ASKED_NAMES: 2 },
   automaton_layout: { AUTOMATON_FOUND: 1, ENTRY_BYTES: 4, CLASS_BYTES: 256 },
   value_kind: { VALUE_NOP: 0, VALUE_INTEGER: 1, VALUE_CAPABILITY_SET: 2, VALUE_CRED: 3, VALUE_USER_NS: 4, VALUE_STRING: 5, VALUE_FILE: 6, VALUE_PATH: 7, VALUE_DENTRY: 8, VALUE_FD: 9, VALUE_BINPRM: 10, VALUE_BUFFER: 11, VALUE_MODULE: 12, VALUE_LOAD_INFO: 13 },
   value_source: { SOURCE_PARAMETER: 0, SOURCE_CURRENT_TASK: 1, SOURCE_REGISTERS: 2 },
@@ -56,7 +59,7 @@ export const ENUMS = {
   hook_flags: { HOOK_SYSCALL: 1, HOOK_SCRATCH: 2, HOOK_RETURN: 4, HOOK_CRED_CHANGE: 8, HOOK_HASH: 16, HOOK_HASH_OF_BPRM: 32, HOOK_SCOPED: 64, HOOK_IA32: 128, HOOK_IN_SYSCALL: 256 },
   cred_source: { CRED_NONE: 0, CRED_PARAMETER: 1, CRED_OF_BPRM: 2, CRED_OF_CURRENT: 3 },
   hook_mode_value: { MODE_ENFORCE: 0, MODE_MONITOR: 1 },
-  image_flags: { IMAGE_STATE_KNOWN: 1, IMAGE_STATE_REPORTED: 2 },
+  image_flags: { IMAGE_STATE_KNOWN: 1, IMAGE_STATE_REPORTED: 2, IMAGE_ASKED: 4 },
 } as const;
 
 /** All enumerators by name. */

@@ -43,7 +43,7 @@ export class PathTables {
   }
 }
 
-/** Key of hook_paths and struct process_image.path. */
+/** Key of hook_paths and struct text_ends.path. */
 export function encodePath(path: string): Uint8Array {
   const key = new Uint8Array(EXE_PATH);
   key.set(new TextEncoder().encode(path).subarray(0, EXE_PATH - 1));

@@ -2,9 +2,10 @@
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
 import { HOOK_SIZE, SLOT_SIZE } from "../../records/layout.ts";
 import { HookError } from "../hook-error.ts";
-import type { FieldPath } from "../kernel/field-path.ts";
+import type { Bound, FieldPath } from "../kernel/field-path.ts";
 import type { BufferConfig, FieldConfig } from "./filters.ts";
 import {
+  BOUND_CONFIG,
   BUFFER_CONFIG,
   ENUMERATORS as E,
   FIELD_CONFIG,
@@ -82,6 +83,7 @@ export function encodeArgs(
     view.setUint8(base + kind, type.kind);
     view.setUint8(base + source, sourceOf(arg));
     if (fieldPath) encodeFieldPath(view, position, fieldPath);
+    if (fieldPath?.room && type.kind === E.VALUE_STRING) encodeRoom(view, position, fieldPath.room);
     view.setUint8(base + parameter, arg.index);
     view.setUint8(base + width, type.width);
     view.setUint8(
@@ -94,6 +96,12 @@ export function encodeArgs(
   });
 }
 
+/** A string in an array ends there, also without a NUL. */
+function encodeRoom(view: DataView, position: number, bytes: number): void {
+  const base = HOOK_CONFIG.members.buffer + position * BUFFER_CONFIG.size;
+  view.setUint32(base + BUFFER_CONFIG.members.limit, bytes, true);
+}
+
 /** Writes how the size of each buffer is found; throws a HookError for a buffer of unknown size. */
 export function encodeBuffers(
   view: DataView,
@@ -101,8 +109,8 @@ export function encodeBuffers(
   buffers: readonly (BufferConfig | undefined)[],
 ): void {
   def.args.forEach((arg, position) => {
-    if (!isBuffer(valueType(arg))) return;
     const buffer = buffers[position];
+    if (!isBuffer(valueType(arg)) && !buffer) return;
     if (!buffer)
       throw new HookError("InvalidArgument", `args[${position}]: the size of the buffer is unknown`);
     const base = HOOK_CONFIG.members.buffer + position * BUFFER_CONFIG.size;
@@ -129,11 +137,21 @@ function atEndOf(fieldPath: FieldPath | undefined, type: ValueType): ValueType {
   return { ...type, width: fieldPath.load, signed: type.signed && fieldPath.signed };
 }
 
-function encodeFieldPath(view: DataView, arg: number, { offsets, load }: FieldPath): void {
+function encodeFieldPath(view: DataView, arg: number, { offsets, load, bound }: FieldPath): void {
   const base = HOOK_CONFIG.members.arg + arg * VALUE_CONFIG.size;
   view.setUint8(base + VALUE_CONFIG.members.steps, offsets.length);
   view.setUint8(base + VALUE_CONFIG.members.load, load);
   offsets.forEach((offset, step) => {
     view.setUint32(HOOK_CONFIG.members.step + (arg * MAX_STEPS_OF_VALUE + step) * 4, offset, true);
   });
+  if (bound) encodeBound(view, arg, bound);
+}
+
+function encodeBound(view: DataView, arg: number, { step, offset, width, index, most }: Bound): void {
+  const base = HOOK_CONFIG.members.bound + arg * BOUND_CONFIG.size;
+  view.setUint32(base + BOUND_CONFIG.members.offset, offset, true);
+  view.setUint32(base + BOUND_CONFIG.members.index, index, true);
+  view.setUint32(base + BOUND_CONFIG.members.most, most, true);
+  view.setUint8(base + BOUND_CONFIG.members.step, step);
+  view.setUint8(base + BOUND_CONFIG.members.width, width);
 }

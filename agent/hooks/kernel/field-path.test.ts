@@ -56,6 +56,53 @@ describe.skipIf(!available)(
       expect(fieldPath("dentry", "d_name.len").load).toBe(4);
     });
 
+    const bounds: Record<
+      string,
+      { path: string; step: number; of: [string, string]; index?: number; most?: number }
+    > = {
+      "an open array": {
+        path: "cred.group_info.gid[3].val",
+        step: 3,
+        of: ["group_info", "ngroups"],
+        index: 3,
+      },
+      "an array behind a pointer": { path: "files.fdt.fd[3]", step: 3, of: ["fdtable", "max_fds"], index: 3 },
+      "an array with one element more": {
+        path: "thread_pid.numbers[1].nr",
+        step: 2,
+        of: ["pid", "level"],
+        index: 0,
+      },
+    };
+    test.each(Object.entries(bounds))("%s is bounded by the length that the kernel keeps", (_name, row) => {
+      expect(fieldPath("task_struct", row.path).bound).toEqual({
+        step: row.step,
+        offset: offset(...row.of),
+        width: 4,
+        index: row.index,
+        most: 0,
+      });
+    });
+
+    test("elements inside a structure are bounded by their count, and elsewhere if there are more", () => {
+      const base = (offset("user_namespace", "uid_map") ?? 0) + (offset("uid_gid_map", "nr_extents") ?? 0);
+      const bound = (path: string) => fieldPath("user_namespace", path).bound;
+      expect(bound("uid_map.extent[2].first")).toEqual({
+        step: 1,
+        offset: base,
+        width: 4,
+        index: 2,
+        most: 5,
+      });
+      expect(bound("uid_map.forward.first")).toEqual({ step: 1, offset: base, width: 4, index: 5, most: 0 });
+      expect(bound("uid_map.forward[7].first")).toMatchObject({ index: 7 });
+      expect(bound("level")).toBeUndefined();
+    });
+
+    test("the first of several levels always exists", () => {
+      expect(fieldPath("task_struct", "thread_pid.numbers[0].nr").bound).toBeUndefined();
+    });
+
     const errors: Record<string, { path: string; message: RegExp }> = {
       "a member that is missing": {
         path: "cred.user_ns.levl",
@@ -70,8 +117,17 @@ describe.skipIf(!available)(
       "a bit-field": { path: "in_execve", message: /in_execve of struct task_struct is a bit-field/ },
       "an element beyond the end": { path: "comm[16]", message: /\[16\] is beyond 16 elements/ },
       "an element of an array that is open": {
-        path: "cred.group_info.gid[0].val",
-        message: /gid\[0\].val: \[0\]: the kernel's types do not contain the array's length/,
+        path: "cred.session_keyring.description[2].x",
+        message: /\[2\]: the kernel's types do not say how many elements a pointer leads to/,
+      },
+      "an element of an open array whose length is not listed": {
+        path: "cgroups.dfl_cgrp.bpf.effective[0].items[3].prog",
+        message: /items\[3\].prog: \[3\]: the kernel's types do not contain the array's length/,
+      },
+      "a second array with a length elsewhere": {
+        path: "files.fdt.fd[3].f_cred.group_info.gid[0].val",
+        message:
+          /\[0\]: leads through a second array whose length the kernel keeps elsewhere, one is possible/,
       },
       "another element than the first behind a pointer": {
         path: "cred[1].euid.val",
@@ -125,6 +181,10 @@ describe.skipIf(!available)(
       "a structure as a set of capabilities": {
         def: { args: [{ index: 0, type: "cap_effective", resolve: "group_info" }] },
         message: /it is struct group_info, not of the type cap_effective/,
+      },
+      "an array of characters without a length": {
+        def: { args: [{ index: 0, type: "string", btfType: "user_key_payload", resolve: "data" }] },
+        message: /resolve data: the kernel's types do not contain the array's length, and no NUL need end it/,
       },
       "an argument of a system call": {
         def: { syscall: true, args: [{ index: 0, type: "uint64", resolve: "val" }] },

@@ -3,6 +3,7 @@
 import { didYouMean } from "../../../policy/suggest.ts";
 import type { BtfMember, BtfType, KernelBtf } from "../../bpf/binding.ts";
 import { HookError } from "../hook-error.ts";
+import { type ArrayLength, arrayLength, isTerminated } from "./array-lengths.ts";
 
 /** Upper bound of the levels of a path, the same as Tetragon's. */
 const MAX_LEVELS = 10;
@@ -15,6 +16,22 @@ export interface FieldPath {
   /** Width of the value in bytes; 0 if the value is the address of the field itself. */
   load: 0 | 1 | 2 | 4 | 8;
   signed: boolean;
+  /** An element on the way is there only if the kernel's own length of the array says so. */
+  bound?: Bound;
+  /** The size of the array at the end; a string there has no more bytes, also without a NUL. */
+  room?: number;
+}
+
+/** The element `index` is there if a number in the same structure is above it. */
+export interface Bound {
+  /** The step of the path, from 1, before which the number is read. */
+  step: number;
+  /** Where the number is, in bytes from where that step starts. */
+  offset: number;
+  width: 1 | 2 | 4 | 8;
+  index: number;
+  /** With a larger number the elements are elsewhere; 0 if there is no such limit. */
+  most: number;
 }
 
 type Types = Pick<KernelBtf, "describeType">;
@@ -23,6 +40,18 @@ type Types = Pick<KernelBtf, "describeType">;
 interface Place {
   type: BtfType;
   offset: number;
+  /** Where the structure has the length of this member, and what it counts. */
+  length?: Pick<Bound, "offset" | "width"> & ArrayLength;
+  /** A NUL ends the characters of this array without a length. */
+  terminated?: boolean;
+}
+
+/** A path on its way: the pointers followed so far, and the one element that needs a check. */
+interface Walk {
+  types: Types;
+  path: string;
+  offsets: number[];
+  bound?: Bound;
 }
 
 /**
@@ -45,40 +74,67 @@ export interface Member {
 /** Resolves `path` as resolveFieldPath() does, and returns the member's type too. */
 export function resolveMember(types: Types, structId: number, path: string): Member {
   const levels = path.split(".");
+  const walk: Walk = { types, path, offsets: [] };
   if (levels.length > MAX_LEVELS)
-    fail(path, `has ${levels.length} levels, at most ${MAX_LEVELS} are possible`);
-  const offsets: number[] = [];
+    fail(walk, `has ${levels.length} levels, at most ${MAX_LEVELS} are possible`);
   let place: Place = { type: types.describeType(structId), offset: 0 };
-  for (const level of levels) place = takeLevel(types, place, level, offsets, path);
+  for (const level of levels) place = takeLevel(walk, place, level);
   const { type, offset } = place;
   const of = type.kind === "pointer" || type.kind === "array" ? types.describeType(type.target) : type;
-  return { fieldPath: { offsets: [...offsets, offset], ...loadOf(type) }, type, of };
+  const fieldPath = {
+    offsets: [...walk.offsets, offset],
+    ...loadOf(type),
+    ...(walk.bound && { bound: walk.bound }),
+    ...(type.kind === "array" && !place.terminated && { room: type.size }),
+  };
+  return { fieldPath, type, of };
 }
 
-function takeLevel(types: Types, from: Place, level: string, offsets: number[], path: string): Place {
-  const [, name = "", indices = ""] = ARRAY_LEVELS.exec(level) ?? fail(path, `${level} is no member`);
-  let place = takeMember(types, followPointer(types, from, offsets), name, path);
+function takeLevel(walk: Walk, from: Place, level: string): Place {
+  const [, name = "", indices = ""] = ARRAY_LEVELS.exec(level) ?? fail(walk, `${level} is no member`);
+  let place = takeMember(walk, followPointer(walk, from), name);
+  if (place.length?.above !== undefined) addBound(walk, place.length, 0);
   for (const [, index] of indices.matchAll(/\[(\d+)\]/g)) {
-    place = takeElement(types, place, Number(index), offsets, path);
+    place = takeElement(walk, place, Number(index));
   }
   return place;
 }
 
-function followPointer(types: Types, place: Place, offsets: number[]): Place {
+function followPointer({ types, offsets }: Walk, place: Place): Place {
   if (place.type.kind !== "pointer") return place;
   offsets.push(place.offset);
   return { type: types.describeType(place.type.target), offset: 0 };
 }
 
-function takeMember(types: Types, { type, offset }: Place, name: string, path: string): Place {
-  if (type.kind !== "struct") return fail(path, `${name}: ${describe(type)} has no members`);
+function takeMember(walk: Walk, { type, offset }: Place, name: string): Place {
+  const { types } = walk;
+  if (type.kind !== "struct") return fail(walk, `${name}: ${describe(type)} has no members`);
   const found = findMember(types, type.members, name);
   if (!found) {
     const hint = didYouMean(name, allNames(types, type.members));
-    return fail(path, `${describe(type)} has no member ${name}${hint}`);
+    return fail(walk, `${describe(type)} has no member ${name}${hint}`);
   }
-  if (found.bitSize > 0) return fail(path, `${name} of ${describe(type)} is a bit-field`);
-  return { type: types.describeType(found.type), offset: offset + found.bitOffset / 8 };
+  if (found.bitSize > 0) return fail(walk, `${name} of ${describe(type)} is a bit-field`);
+  const length = lengthOf(types, type, name, offset);
+  return {
+    type: types.describeType(found.type),
+    offset: offset + found.bitOffset / 8,
+    ...(length && { length }),
+    terminated: isTerminated(type.name, name),
+  };
+}
+
+function lengthOf(
+  types: Types,
+  { name, members }: Extract<BtfType, { kind: "struct" }>,
+  member: string,
+  offset: number,
+): Place["length"] {
+  const length = arrayLength(name, member);
+  const found = length && findMember(types, members, length.member);
+  if (!found) return undefined;
+  const { load } = loadOf(types.describeType(found.type));
+  return load === 0 ? undefined : { ...length, offset: offset + found.bitOffset / 8, width: load };
 }
 
 /** Members of anonymous structs and unions count as members of the enclosing struct. */
@@ -99,19 +155,41 @@ function allNames(types: Types, members: readonly BtfMember[]): string[] {
   });
 }
 
-function takeElement(types: Types, place: Place, index: number, offsets: number[], path: string): Place {
+function takeElement(walk: Walk, place: Place, index: number): Place {
+  const { types } = walk;
   const { type } = place;
   if (type.kind === "array") {
-    // A flexible array member: another field has its length, and other memory lies behind its last element.
-    if (type.count === 0) fail(path, `[${index}]: the kernel's types do not contain the array's length`);
-    if (index >= type.count) fail(path, `[${index}] is beyond ${type.count} elements`);
+    checkElement(walk, place, type.count, index);
     const element = types.describeType(type.target);
     return { type: element, offset: place.offset + index * sizeOf(element) };
   }
-  if (type.kind !== "pointer") return fail(path, `[${index}]: ${describe(type)} is no array`);
-  if (index > 0) fail(path, `[${index}]: the kernel's types do not say how many elements a pointer leads to`);
-  const target = followPointer(types, place, offsets);
+  if (type.kind !== "pointer") return fail(walk, `[${index}]: ${describe(type)} is no array`);
+  if (place.length) addBound(walk, place.length, index);
+  else if (index > 0)
+    fail(walk, `[${index}]: the kernel's types do not say how many elements a pointer leads to`);
+  const target = followPointer(walk, place);
   return { type: target.type, offset: index * sizeOf(target.type) };
+}
+
+/** A flexible array has no length of its own: other memory lies behind its last element. */
+function checkElement(walk: Walk, { length }: Place, count: number, index: number): void {
+  if (length && !length.inside) addBound(walk, length, index);
+  else if (count === 0) fail(walk, `[${index}]: the kernel's types do not contain the array's length`);
+  else if (index >= count) fail(walk, `[${index}] is beyond ${count} elements`);
+  else if (length) addBound(walk, length, index, count);
+}
+
+function addBound(walk: Walk, length: NonNullable<Place["length"]>, index: number, most = 0): void {
+  const { offset, width, more = 0, above = 0 } = length;
+  if (index < more) return; // always there
+  const last = Math.max(index - more, above);
+  const step = walk.offsets.length + 1;
+  if (walk.bound && (walk.bound.step !== step || walk.bound.offset !== offset))
+    fail(
+      walk,
+      `[${index}]: leads through a second array whose length the kernel keeps elsewhere, one is possible`,
+    );
+  walk.bound = { step, offset, width, index: last, most };
 }
 
 function loadOf(type: BtfType): Pick<FieldPath, "load" | "signed"> {
@@ -143,6 +221,6 @@ export function describe(type: BtfType): string {
   return type.kind === "struct" ? `struct ${type.name || "{...}"}` : KINDS[type.kind];
 }
 
-function fail(path: string, message: string): never {
+function fail({ path }: Walk, message: string): never {
   throw new HookError("InvalidArgument", `resolve ${path}: ${message}`);
 }

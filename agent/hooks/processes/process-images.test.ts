@@ -1,10 +1,11 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { BpfMap } from "../../bpf/binding.ts";
-import { PROCESS_IMAGE, PROCESS_STATE } from "../config/layout.ts";
+import { PROCESS_IMAGE, PROCESS_STATE, TEXT_ENDS } from "../config/layout.ts";
 import { encodeImage, readProcessState, seedImage } from "./process-images.ts";
 
-const { tail, path, path_size, flags, state } = PROCESS_IMAGE.members;
+const { flags, state } = PROCESS_IMAGE.members;
+const { tail, path, path_size } = TEXT_ENDS.members; // exe is the first member of an image
 const inum = (name: string) => Number(/\d+/.exec(readlinkSync(`/proc/self/ns/${name}`))?.[0]);
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString().replaceAll("\0", "");
 

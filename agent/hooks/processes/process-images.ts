@@ -3,7 +3,14 @@ import { readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { CURRENT_CAPABILITY_LINES, NAMESPACE_FILES } from "../../../crds/linux.ts";
 import type { BpfMap } from "../../bpf/binding.ts";
-import { ENUMERATORS as E, EXE_PATH, EXE_TAIL, PROCESS_IMAGE, PROCESS_STATE } from "../config/layout.ts";
+import {
+  ENUMERATORS as E,
+  EXE_PATH,
+  EXE_TAIL,
+  PROCESS_IMAGE,
+  PROCESS_STATE,
+  TEXT_ENDS,
+} from "../config/layout.ts";
 import { CAPABILITY_SETS_IN_ORDER, NAMESPACES_IN_ORDER } from "../config/linux-enumerators.ts";
 import { encodePath } from "../config/path-tables.ts";
 import { parseNamespaceLink } from "./host-namespaces.ts";
@@ -53,10 +60,11 @@ export function encodeImage(exePath: string, state?: ProcessState): Uint8Array {
   const image = new Uint8Array(PROCESS_IMAGE.size);
   const path = new TextEncoder().encode(exePath);
   const tail = path.subarray(-EXE_TAIL);
-  image.set(tail, PROCESS_IMAGE.members.tail + EXE_TAIL - tail.length);
-  image.set(encodePath(exePath).subarray(0, EXE_PATH), PROCESS_IMAGE.members.path);
+  const exe = PROCESS_IMAGE.members.exe;
+  image.set(tail, exe + TEXT_ENDS.members.tail + EXE_TAIL - tail.length);
+  image.set(encodePath(exePath).subarray(0, EXE_PATH), exe + TEXT_ENDS.members.path);
   const view = new DataView(image.buffer);
-  view.setUint32(PROCESS_IMAGE.members.path_size, path.length, true);
+  view.setUint32(exe + TEXT_ENDS.members.path_size, path.length, true);
   if (state) encodeState(view, state);
   return image;
 }

@@ -123,7 +123,7 @@ function structOf(types: Types, name: string): number {
 }
 
 /** The type must suit what stands there: a number where it wants one, else a structure, an array or a pointer. */
-function checkEnd({ type, resolve }: ArgDef, { fieldPath: { load }, of }: Member): void {
+function checkEnd({ type, resolve }: ArgDef, { fieldPath: { load, room }, of }: Member): void {
   const { width } = valueType({ type });
   if (type === "nop" || type === "fd") return;
   if (width > 0 && load === 0) {
@@ -139,6 +139,11 @@ function checkEnd({ type, resolve }: ArgDef, { fieldPath: { load }, of }: Member
     throw new HookError(
       "InvalidArgument",
       `resolve ${resolve}: it is ${describe(of)}, not of the type ${type}`,
+    );
+  if (type === "string" && room === 0)
+    throw new HookError(
+      "InvalidArgument",
+      `resolve ${resolve}: the kernel's types do not contain the array's length, and no NUL need end it`,
     );
 }
 

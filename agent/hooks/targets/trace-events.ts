@@ -91,8 +91,10 @@ export function resolveFields(
   const chosen = def.args.map((arg, position) => chooseField(arg, `args[${position}]`, event));
   const fields: FieldConfig[] = [...chosen];
   const buffers = def.args.map((arg, position) => {
+    const field = chosen[position] as EventField;
+    if (isInArray(arg, field)) return fixedBuffer(field.size);
     if (traitsOf(arg.type).family !== "buffer") return undefined;
-    const { buffer, size } = chooseSize(arg, position, chosen[position] as EventField, event);
+    const { buffer, size } = chooseSize(arg, position, field, event);
     if (size) fields[MAX_ARGS + position] = size;
     return buffer;
   });
@@ -188,6 +190,11 @@ function chooseSize(
 function isBytes(type: ArgType): boolean {
   if (isKernelStructure(type)) return false;
   return ["string", "buffer", "nothing", "placeholder"].includes(traitsOf(type).family);
+}
+
+/** A string in an array of the event ends there, also without a NUL. */
+function isInArray(arg: ArgDef, field: EventField): boolean {
+  return field.kind === E.FIELD_ARRAY && traitsOf(typeOf(arg, field)).family === "string";
 }
 
 function isInside({ kind }: FieldConfig): boolean {
