@@ -8,7 +8,12 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { stringify } from "yaml";
 import { derivedTypes, wireTypes } from "./generated-types.ts";
-import { DEFINITIONS, type Definition } from "./schema/definitions.ts";
+import {
+  compiledDefinition,
+  type Definition,
+  type DefinitionName,
+  installedDefinition,
+} from "./schema/definitions.ts";
 
 const HERE = import.meta.dirname;
 const ROOT = join(HERE, "..");
@@ -20,10 +25,13 @@ function renderYaml(definition: Definition): string {
   return header + stringify(definition, { aliasDuplicateObjects: false, lineWidth: 0 });
 }
 
-/** What `kfc crd` makes of a YAML file with one version. */
-function renderTypes(yamlFile: string): { name: string; source: string } {
-  const directory = mkdtempSync(join(tmpdir(), "trigon-types-"));
+/** What `kfc crd` makes of a definition with one version. */
+function renderTypes(definition: Definition): { name: string; source: string } {
+  const work = mkdtempSync(join(tmpdir(), "trigon-types-"));
+  const yamlFile = join(work, "definition.yaml");
+  const directory = join(work, "types");
   try {
+    writeFileSync(yamlFile, renderYaml(definition));
     execFileSync(process.execPath, [KFC, "crd", relative(ROOT, yamlFile), directory, "--plain"], {
       cwd: ROOT,
       stdio: ["ignore", "ignore", "inherit"],
@@ -32,19 +40,18 @@ function renderTypes(yamlFile: string): { name: string; source: string } {
     if (name === undefined || others.length > 0) throw new Error(`kfc made not one file of ${yamlFile}`);
     return { name: name.replace(/\.ts$/, ".gen.ts"), source: readFileSync(join(directory, name), "utf8") };
   } finally {
-    rmSync(directory, { recursive: true });
+    rmSync(work, { recursive: true });
   }
 }
 
-function generate(name: string, definition: Definition): { name: string; source: string } {
-  const yamlFile = join(HERE, `${name}.yaml`);
-  writeFileSync(yamlFile, renderYaml(definition));
-  return renderTypes(yamlFile);
+function generate(name: DefinitionName): { name: string; source: string } {
+  writeFileSync(join(HERE, `${name}.yaml`), renderYaml(installedDefinition(name)));
+  return renderTypes(compiledDefinition(name));
 }
 
-const policy = generate("tracingpolicies", DEFINITIONS.tracingpolicies);
-const namespaced = generate("tracingpoliciesnamespaced", DEFINITIONS.tracingpoliciesnamespaced);
-const node = generate("tracingnodes", DEFINITIONS.tracingnodes);
+const policy = generate("tracingpolicies");
+const namespaced = generate("tracingpoliciesnamespaced");
+const node = generate("tracingnodes");
 writeFileSync(join(HERE, policy.name), wireTypes(policy.source));
 writeFileSync(join(HERE, namespaced.name), derivedTypes(namespaced.source, policy.source, policy.name));
 writeFileSync(join(HERE, node.name), wireTypes(node.source));

@@ -1,7 +1,6 @@
 /** Writes manifests/base from the chart, which is the one source of the objects that both install. */
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parse } from "yaml";
 import { findBinaries } from "./control-plane/binaries.ts";
 import { runProgram } from "./guest/program.ts";
 import type { Progress } from "./progress.ts";
@@ -37,10 +36,7 @@ async function copyDefinitions(project: string): Promise<void> {
   const target = join(project, CHART, "definitions");
   await mkdir(target, { recursive: true });
   const names = (await readdir(join(project, "crds"))).filter((name) => /^tracing.*\.yaml$/.test(name));
-  for (const name of names) {
-    const definition: unknown = parse(await readFile(join(project, "crds", name), "utf8"));
-    await writeFile(join(target, name.replace(/\.yaml$/, ".json")), `${JSON.stringify(definition)}\n`);
-  }
+  for (const name of names) await copyFile(join(project, "crds", name), join(target, name));
 }
 
 /** Objects by the template that they come from, in Helm's order. */

@@ -24,6 +24,9 @@ interface Kind {
   schema: Structural;
 }
 
+/** Until the operator has seen a policy: kstatus (Flux, `helm --wait`) counts an object without a status as finished. */
+const UNSEEN = { observedGeneration: -1 };
+
 /** A CustomResourceDefinition, ready to apply. */
 export type Definition = Record<string, unknown>;
 
@@ -57,7 +60,7 @@ const NODE_COLUMNS: Column[] = [
 /** Helm upgrades the CRDs with the chart, but an uninstall must not delete them and with them every policy. */
 const ANNOTATIONS = { "helm.sh/resource-policy": "keep" };
 
-function definition(kind: Kind): Definition {
+function definition(kind: Kind, schema: Structural): Definition {
   const { group, version } = kind.api;
   return {
     apiVersion: "apiextensions.k8s.io/v1",
@@ -78,7 +81,7 @@ function definition(kind: Kind): Definition {
         {
           additionalPrinterColumns: kind.columns,
           name: version,
-          schema: { openAPIV3Schema: kind.schema },
+          schema: { openAPIV3Schema: schema },
           served: true,
           storage: true,
           subresources: { status: {} },
@@ -88,9 +91,40 @@ function definition(kind: Kind): Definition {
   };
 }
 
-/** File name (without extension) to definition. */
-export const DEFINITIONS = {
-  tracingpolicies: definition({
+/** The schema with defaults in descriptions only. The compiler applies them: decision-defaults.md. */
+function describeDefaults({ default: value, ...schema }: Structural): Structural {
+  const { description, properties, items, additionalProperties, required } = schema;
+  const isAbsent = (name: string) => properties?.[name]?.default !== undefined;
+  return {
+    ...schema,
+    ...(required?.some(isAbsent) && { required: required.filter((name) => !isAbsent(name)) }),
+    ...(value !== undefined && {
+      description: `${description ?? ""} Default: ${JSON.stringify(value)}.`.trim(),
+    }),
+    ...(properties && {
+      properties: Object.fromEntries(
+        Object.entries(properties).map(([name, property]) => [name, describeDefaults(property)]),
+      ),
+    }),
+    ...(items && { items: describeDefaults(items) }),
+    ...(additionalProperties && { additionalProperties: describeDefaults(additionalProperties) }),
+  };
+}
+
+/** Only for kinds whose status has the generation that it is about. */
+function withUnseenStatus(schema: Structural): Structural {
+  const status = schema.properties?.status;
+  const observed = status?.properties?.observedGeneration;
+  if (!status || !observed) return schema;
+  const properties = { ...status.properties, observedGeneration: { ...observed, minimum: -1 } };
+  return {
+    ...schema,
+    properties: { ...schema.properties, status: { ...status, properties, default: UNSEEN } },
+  };
+}
+
+const KINDS = {
+  tracingpolicies: {
     api: POLICY_API,
     kind: "TracingPolicy",
     plural: PLURALS.TracingPolicy,
@@ -100,8 +134,8 @@ export const DEFINITIONS = {
     scope: "Cluster",
     columns: POLICY_COLUMNS,
     schema: TRACING_POLICY,
-  }),
-  tracingpoliciesnamespaced: definition({
+  },
+  tracingpoliciesnamespaced: {
     api: POLICY_API,
     kind: "TracingPolicyNamespaced",
     plural: PLURALS.TracingPolicyNamespaced,
@@ -111,8 +145,8 @@ export const DEFINITIONS = {
     scope: "Namespaced",
     columns: POLICY_COLUMNS,
     schema: TRACING_POLICY_NAMESPACED,
-  }),
-  tracingnodes: definition({
+  },
+  tracingnodes: {
     api: TRIGON_API,
     kind: "TracingNode",
     plural: PLURALS.TracingNode,
@@ -122,5 +156,20 @@ export const DEFINITIONS = {
     scope: "Cluster",
     columns: NODE_COLUMNS,
     schema: TRACING_NODE,
-  }),
-} satisfies Record<string, Definition>;
+  },
+} satisfies Record<string, Kind>;
+
+/** Names of the files, without extension. */
+export type DefinitionName = keyof typeof KINDS;
+/** All of them. */
+export const DEFINITION_NAMES = Object.keys(KINDS) as DefinitionName[];
+
+/** The definition that is installed. */
+export function installedDefinition(name: DefinitionName): Definition {
+  return definition(KINDS[name], withUnseenStatus(describeDefaults(KINDS[name].schema)));
+}
+
+/** The definition of what the compiler works on, where every field with a default is there. */
+export function compiledDefinition(name: DefinitionName): Definition {
+  return definition(KINDS[name], KINDS[name].schema);
+}

@@ -240,8 +240,8 @@ describe("a release", () => {
   test("is upgraded to another image with its CRDs, and rolled back", () => {
     const newer = join(directory, "newer");
     cpSync(CHART, newer, { recursive: true });
-    const file = join(newer, "definitions/tracingnodes.json");
-    writeFileSync(file, readFileSync(file, "utf8").replace('"tgn"', '"tgn","newer"'));
+    const file = join(newer, "definitions/tracingnodes.yaml");
+    writeFileSync(file, readFileSync(file, "utf8").replace("- tgn\n", "- tgn\n      - newer\n"));
     helm("upgrade", "trigon", newer, "--set", "image.tag=v2");
     assert.deepEqual([image(), shortNames()], ["trigon.dev/trigon:v2", '["tgn","newer"]']);
     helm("rollback", "trigon", "1");

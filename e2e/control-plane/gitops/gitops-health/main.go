@@ -13,6 +13,7 @@ import (
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	lua "github.com/yuin/gopher-lua"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 )
 
 type verdict struct {
@@ -47,7 +48,7 @@ func run() error {
 
 func judge(line []byte, script string) error {
 	object := map[string]any{}
-	if err := json.Unmarshal(line, &object); err != nil {
+	if err := utiljson.Unmarshal(line, &object); err != nil { // whole numbers as int64, as Kubernetes reads them
 		return err
 	}
 	flux, err := status.Compute(&unstructured.Unstructured{Object: object})
@@ -96,6 +97,8 @@ func toLua(state *lua.LState, value any) lua.LValue {
 	switch value := value.(type) {
 	case bool:
 		return lua.LBool(value)
+	case int64:
+		return lua.LNumber(value)
 	case float64:
 		return lua.LNumber(value)
 	case string:
