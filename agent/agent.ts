@@ -19,8 +19,10 @@ import type { ProtobufOptions } from "./events/protobuf/encoder.ts";
 import { ExportSide } from "./export-side.ts";
 import { HookEngine } from "./hooks/engine.ts";
 import { featureFlags, type KernelFeatures } from "./hooks/kernel/features.ts";
-import { EventMetrics, type HookCounts } from "./metrics/event-metrics.ts";
+import { registerExportMetrics, registerProcessMetrics } from "./metrics/agent-metrics.ts";
+import { EventMetrics } from "./metrics/event-metrics.ts";
 import { registerHookMetrics } from "./metrics/hook-metrics.ts";
+import { type HookCounts, registerKernelMetrics } from "./metrics/kernel-metrics.ts";
 import { hostCgroups } from "./pods/cgroups.ts";
 import { makePodClient } from "./pods/pod-client.ts";
 import { PodStore } from "./pods/pod-store.ts";
@@ -220,9 +222,9 @@ function makeEventSide(
     keepNamespaces: namespaces,
     redact,
   });
-  const metrics = new EventMetrics(registry, config.metricLabels);
-  metrics.watchProcesses(processes);
-  metrics.watchExport(sink);
+  const metrics = new EventMetrics(registry, nodeName, config.metricLabels);
+  registerProcessMetrics(registry, processes);
+  registerExportMetrics(registry, sink);
   const node: NodeFields = { ...(config.clusterName !== undefined && { clusterName: config.clusterName }) };
   const encoding: ProtobufOptions = {
     nodeName,
@@ -343,11 +345,12 @@ function makeReconciler(
     nodeLabels: () => cluster?.labels(),
     logger,
   });
-  const readCounts = () => [
-    ...totals.read(reconciler.attachedHooks()),
-    { hook: "process", ...engine.processStats() },
-  ];
-  metrics.watchHooks(readCounts);
+  const processCounts = () => ({ hook: "process", ...engine.processStats() });
+  const readCounts = () => [...totals.read(reconciler.attachedHooks()), processCounts()];
+  registerKernelMetrics(registry, async (slices) => [
+    ...(await totals.readInTurns(reconciler.attachedHooks(), slices)),
+    processCounts(),
+  ]);
   registerHookMetrics(registry, reconciler);
   return { reconciler, readCounts };
 }

@@ -13,7 +13,7 @@ import type { EventPipeline } from "./events/pipeline.ts";
 import type { ProtobufOptions } from "./events/protobuf/encoder.ts";
 import type { HookEngine } from "./hooks/engine.ts";
 import { featureFlags } from "./hooks/kernel/features.ts";
-import type { HookCounts } from "./metrics/event-metrics.ts";
+import type { HookCounts } from "./metrics/kernel-metrics.ts";
 import { type StreamCounts, streamMetrics } from "./metrics/stream-metrics.ts";
 import type { PolicyLoop } from "./policies/loop.ts";
 import { PolicyOverrides, withOverrides } from "./policies/overrides.ts";

@@ -78,7 +78,7 @@ function makeParts(encoding: (typeof ENCODINGS)[string]) {
   const proc = { read: () => undefined, isAlive: () => true };
   const processes = new ProcessCache({ nodeName: "node-1", clock, proc });
   const sink = new NullSink();
-  const metrics = new EventMetrics(new Registry());
+  const metrics = new EventMetrics(new Registry(), "node-1");
   const pods = new PodResolver(store);
   const outputs = [{ ...encoding({ nodeName: "node-1", clock }), sink }];
   const pipeline = new EventPipeline({ processes, pods, outputs, metrics, clock });

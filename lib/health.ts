@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import type { Registry } from "prom-client";
 import { errorText } from "./logger.ts";
+import { renderMetrics } from "./scraped-metrics.ts";
 
 /** Returns the problem; undefined if there is none. */
 export type Check = () => string | undefined;
@@ -43,7 +44,7 @@ async function answer(options: HealthServerOptions, request: IncomingMessage, re
   if (request.method !== "GET" && request.method !== "HEAD") return send(response, 405, "only GET\n");
   switch (request.url?.split("?")[0]) {
     case "/metrics":
-      return send(response, 200, await options.registry.metrics(), options.registry.contentType);
+      return send(response, 200, await renderMetrics(options.registry), options.registry.contentType);
     case "/healthz":
       return sendChecks(response, options.live);
     case "/readyz":

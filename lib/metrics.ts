@@ -29,6 +29,10 @@ const NEVER_MS = 2 ** 31 - 1;
  */
 function collectQuietMetrics(registry: Registry): void {
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: NEVER_MS });
+  // Gauges with a name that is a counter's.
+  for (const what of ["handles", "requests", "resources"]) {
+    registry.removeSingleMetric(`nodejs_active_${what}_total`);
+  }
   for (const statistic of ["min", "max", "mean", "stddev", "p50", "p90", "p99"]) {
     registry.removeSingleMetric(`nodejs_eventloop_lag_${statistic}_seconds`);
   }

@@ -9,6 +9,7 @@ class FakeClient {
   readonly got: string[] = [];
   readonly stuck = vi.fn();
   readonly counts = { sent: 0, lost: 0 };
+  readonly losses = { queue: 0, export: 0, client: 0 };
   readonly stream = new EventStream({
     send: (message) => {
       this.got.push(Buffer.from(message).toString());
@@ -22,7 +23,7 @@ class FakeClient {
   });
 
   write(...texts: string[]): void {
-    for (const text of texts) this.stream.write(Buffer.from(text));
+    for (const text of texts) this.stream.write(Buffer.from(text), 1, [this.losses]);
   }
 
   /** The connection takes this many more. */
@@ -65,6 +66,7 @@ describe("a slow client", () => {
     client.room = 1;
     client.write("a", "b", "c", "d", "e", "f");
     expect(client.counts.lost).toBe(2);
+    expect(client.losses).toEqual({ queue: 0, export: 0, client: 2 });
     client.drain();
     client.write("g");
     expect(client.take()).toEqual(["a", "b", "c", "d", "lost 2", "g"]);

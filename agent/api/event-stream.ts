@@ -1,6 +1,7 @@
 /** The events of one client: a bounded backlog in front of a connection that may be slow. */
 
 import type { OutputSink } from "../events/outputs.ts";
+import type { HookLosses } from "../metrics/losses.ts";
 import type { StreamCounts } from "../metrics/stream-metrics.ts";
 
 /** What a stream needs of its client and of the clock. */
@@ -49,9 +50,10 @@ export class EventStream implements OutputSink {
     this.#limits = deps.limits ?? LIMITS;
   }
 
-  write(message: Uint8Array): void {
+  write(message: Uint8Array, _events: number, losses: readonly HookLosses[]): void {
     if (this.#isClosed) return;
     if (!this.#hasRoom(message)) {
+      for (const hook of losses) hook.client++;
       this.#lose();
       return;
     }

@@ -2,7 +2,7 @@
 import { status } from "@grpc/grpc-js";
 import { type PolicyRef, policyKey } from "../../crds/names.ts";
 import type { AttachedHook, Mode } from "../hooks/engine.ts";
-import type { HookCounts } from "../metrics/event-metrics.ts";
+import type { HookCounts } from "../metrics/kernel-metrics.ts";
 import type { PolicyOutcome } from "../policies/outcome.ts";
 import type { Override, PolicyOverrides } from "../policies/overrides.ts";
 import {

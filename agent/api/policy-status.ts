@@ -4,7 +4,7 @@ import type { HookDef } from "../../crds/hook-spec.ts";
 import type { PolicyRef } from "../../crds/names.ts";
 import { isEnforcing } from "../hooks/config/selectors.ts";
 import type { HookStatus } from "../hooks/engine.ts";
-import type { HookCounts } from "../metrics/event-metrics.ts";
+import type { HookCounts } from "../metrics/kernel-metrics.ts";
 import type { PolicyOutcome } from "../policies/outcome.ts";
 import type { DesiredPolicy } from "../policies/sources/source.ts";
 
@@ -43,7 +43,7 @@ export function policyStatus({ id, domain, desired, outcome, memoryBytes, counts
     state,
     kernel_memory_bytes: String(memoryBytes),
     mode: modeOf(desired),
-    stats: statsOf(counts, hooks),
+    stats: statsOf(counts),
     domain,
     hook_statuses: (outcome?.hooks ?? []).map(hookStatus),
   };
@@ -76,24 +76,21 @@ type Counters = Record<(typeof COUNTERS)[number], number>;
 
 const COUNTERS = ["post", "nopost", "signal", "monitor_signal", "override", "monitor_override"] as const;
 
-function statsOf(counts: readonly HookCounts[], hooks: readonly HookDef[]): object {
-  const selectors = counts.flatMap(({ hook, actions = [] }) =>
-    actions.map((action) => ({ hook, ...action })),
+function statsOf(counts: readonly HookCounts[]): object {
+  const selectors = counts.flatMap(({ hook, index = 0, actions = [] }) =>
+    actions.map((action) => ({ hook, hookIndex: index, ...action })),
   );
   return {
     action_counters: counters(selectors),
     selector_action_counters: selectors.map((selector) => ({
       hook: selector.hook,
-      ...places(selector.selector, hooks),
+      hook_index: selector.hookIndex,
+      ...(selector.label === undefined
+        ? { selector_index: selector.index }
+        : { selector_label: selector.label, selector_index: selector.index }),
       action_counters: counters([selector]),
     })),
   };
-}
-
-/** A selector without a label is counted under its place. */
-function places(selector: string, hooks: readonly HookDef[]): object {
-  const isLabel = hooks.some(({ selectors }) => selectors.some(({ label }) => label === selector));
-  return isLabel ? { selector_label: selector } : { selector_index: Number(selector) };
 }
 
 function counters(selectors: readonly Counters[]): object {

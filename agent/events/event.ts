@@ -2,6 +2,7 @@
 import type { HookDef } from "../../crds/hook-spec.ts";
 import type { PolicyRef } from "../../crds/names.ts";
 import type { EventType } from "../metrics/event-metrics.ts";
+import type { HookLosses } from "../metrics/losses.ts";
 import type { Image } from "../process/image.ts";
 import type { RecordBatch } from "../records/decode.ts";
 import type { Encoded } from "../records/encoded.ts";
@@ -16,6 +17,8 @@ export interface RegisteredHook {
   /** How many slots of a record are arguments; the others are data. */
   readonly argCount: number;
   readonly encoded: Encoded;
+  /** What outputs count the loss of its events by; one element. */
+  readonly losses: readonly HookLosses[];
 }
 
 /** A hook record and what it belongs to. Encoders and filters read the record in place. */

@@ -67,6 +67,7 @@ export class HookRegistry {
       type,
       argCount: argumentCount(def),
       encoded: noneEncoded(),
+      losses: [this.#metrics.lossesOf(policy, hookLabel(info))],
       events: this.#metrics.ofHook(policy, hookLabel(info)),
       typeEvents: this.#metrics.ofType(type),
       bounded: fromKtimeNs !== undefined,

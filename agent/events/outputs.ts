@@ -1,4 +1,5 @@
 /** Where events go: each output filters, encodes and delivers them in its own way. */
+import type { HookLosses } from "../metrics/losses.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import type { EventEncoder } from "./encoder.ts";
 import type { OutputEvent } from "./event.ts";
@@ -8,8 +9,11 @@ export type EventFilter = (event: OutputEvent) => boolean;
 
 /** Takes encoded events. Never throws, never waits. */
 export interface OutputSink {
-  /** Whole events in stream order. Other sinks may get the same bytes: they must not be modified. */
-  write(bytes: Uint8Array, events: number): void;
+  /**
+   * Whole events in stream order. Other sinks may get the same bytes: they must not be modified. `losses`: where those of
+   * the events are counted that are lost, for those of hooks.
+   */
+  write(bytes: Uint8Array, events: number, losses: readonly HookLosses[]): void;
   /** Resolves when everything written before has gone out or is lost. */
   flush(): Promise<void>;
 }
@@ -91,6 +95,7 @@ class ChunkRoute {
   readonly #encoder: EventEncoder;
   readonly #out = new ByteWriter();
   #events = 0;
+  #losses: HookLosses[] = [];
 
   constructor({ sink, filter, encoder }: Output) {
     this.#sink = sink;
@@ -102,15 +107,21 @@ class ChunkRoute {
     if (this.#filter !== undefined && !this.#filter(event)) return;
     encode(this.#encoder, this.#out, event);
     this.#events++;
+    if (event.kind === "hook") this.#losses.push(event.hook.losses[0] as HookLosses);
     if (this.#out.length > CHUNK_BYTES) this.flush();
   }
 
   flush(): void {
+    if (this.#out.length === 0) return;
     const events = this.#events;
+    const losses = this.#losses;
     this.#events = 0;
-    if (this.#out.length > 0) this.#sink.write(this.#out.take(), events);
+    this.#losses = [];
+    this.#sink.write(this.#out.take(), events, losses);
   }
 }
+
+const NO_LOSSES: readonly HookLosses[] = [];
 
 /** Encodes each event once for all outputs that want it. */
 class EventRoute {
@@ -133,10 +144,11 @@ class EventRoute {
 
   write(event: OutputEvent): void {
     let bytes: Uint8Array | undefined;
+    const losses = event.kind === "hook" ? event.hook.losses : NO_LOSSES;
     for (const { filter, sink } of this.outputs) {
       if (filter !== undefined && !filter(event)) continue;
       bytes ??= this.#encode(event);
-      if (bytes.length > 0) sink.write(bytes, 1);
+      if (bytes.length > 0) sink.write(bytes, 1, losses);
     }
   }
 

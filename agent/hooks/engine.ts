@@ -48,8 +48,10 @@ export interface AttachedHook {
   actions(): ActionStats[];
   /** Decides whether enforcing actions are carried out or only counted, from now on. */
   setMode(mode: Mode): void;
-  /** Memory of its maps and its programs. */
+  /** Memory of its maps and its programs; read once. */
   memoryBytes(): number;
+  /** How long it took to load and attach it. */
+  readonly attachMs: number;
   detach(): void;
 }
 
@@ -121,13 +123,14 @@ export class HookEngine {
   /** Loads and attaches one hook under a new id; never throws: a failure is in the status. */
   attach(def: HookDef, mode: Mode = "enforce"): AttachedHook {
     const id = this.#nextId++;
+    const startMs = performance.now();
     const { status, def: resolved, attachment } = attachHook(this.#context, id, def, mode);
     if (attachment) this.#attached.set(id, attachment);
     this.#updateSweeper();
     const level = status.state === "Attached" || status.state === "Skipped" ? "info" : "warn";
     const { refusals: _, ...shown } = status; // the message already lists them
     this.#options.logger.log(level, `hook ${def.call}`, { hookId: id, ...shown });
-    return this.#describe(id, def, resolved, status);
+    return { ...this.#describe(id, def, resolved, status), attachMs: performance.now() - startMs };
   }
 
   /** Returns when the hits that are in flight now have passed all hooks; never throws. */
@@ -190,7 +193,8 @@ export class HookEngine {
     }
   }
 
-  #describe(id: number, def: HookDef, resolved: HookDef, status: HookStatus): AttachedHook {
+  #describe(id: number, def: HookDef, resolved: HookDef, status: HookStatus): Omit<AttachedHook, "attachMs"> {
+    let memory: number | undefined;
     let last: { stats: HookStats; actions: ActionStats[] } = { stats: NO_STATS, actions: [] };
     const read = () => {
       const attachment = this.#attached.get(id);
@@ -209,7 +213,12 @@ export class HookEngine {
         const attachment = this.#attached.get(id);
         if (attachment) setMode(attachment.maps, mode);
       },
-      memoryBytes: () => memoryOf(this.#attached.get(id)),
+      memoryBytes: () => {
+        const attachment = this.#attached.get(id);
+        if (!attachment) return 0;
+        memory ??= memoryOf(attachment);
+        return memory;
+      },
       detach: () => {
         const attachment = this.#attached.get(id);
         if (!attachment) return;
@@ -239,8 +248,7 @@ function readAll(
   };
 }
 
-function memoryOf(attachment: Attachment | undefined): number {
-  if (!attachment) return 0;
+function memoryOf(attachment: Attachment): number {
   const handles = [...Object.values(attachment.maps), ...attachment.configs];
   const maps = handles.reduce((sum, map) => sum + map.memlockBytes(), 0);
   const programs = attachment.programs.reduce((sum, program) => sum + program.info().memlockBytes, 0);

@@ -41,12 +41,16 @@ test("detections are counted by policy, hook and where they came from", async ()
     ),
   );
   expect(await samples(registry, "trigon_policy_events_total")).toEqual([
-    '{policy="creds",policy_namespace="shop",hook="kprobe:commit_creds",namespace="",workload="",pod="",binary="/bin/su"} 2',
-    '{policy="creds",policy_namespace="shop",hook="kprobe:commit_creds",namespace="ns",workload="p",pod="p",binary="/bin/sh"} 3',
+    '{policy="creds",policy_namespace="shop",hook="kprobe:commit_creds",node_name="node-1",namespace="",workload="",pod="",binary="/bin/su"} 2',
+    '{policy="creds",policy_namespace="shop",hook="kprobe:commit_creds",node_name="node-1",namespace="ns",workload="p",pod="p",binary="/bin/sh"} 3',
   ]);
   const types = await samples(registry, "trigon_events_total");
-  expect(types).toContain('{type="PROCESS_KPROBE",namespace="ns",workload="p",pod="p",binary="/bin/sh"} 3');
-  expect(types).toContain('{type="PROCESS_EXIT",namespace="",workload="",pod="",binary="/bin/su"} 1');
+  expect(types).toContain(
+    '{type="PROCESS_KPROBE",node_name="node-1",namespace="ns",workload="p",pod="p",binary="/bin/sh"} 3',
+  );
+  expect(types).toContain(
+    '{type="PROCESS_EXIT",node_name="node-1",namespace="",workload="",pod="",binary="/bin/su"} 1',
+  );
 });
 
 test("label sets are bounded", async () => {
@@ -57,7 +61,9 @@ test("label sets are bounded", async () => {
   pipeline.handleBatch(makeBatch(...records));
   const lines = await samples(registry, "trigon_events_total");
   expect(lines).toHaveLength(201);
-  expect(lines.at(-1)).toBe('{type="PROCESS_EXEC",namespace="",workload="",pod="",binary=""} 2800');
+  expect(lines.at(-1)).toBe(
+    '{type="PROCESS_EXEC",node_name="node-1",namespace="",workload="",pod="",binary=""} 2800',
+  );
 });
 
 test.each([
@@ -81,33 +87,10 @@ test.each([
 
 test("a replaced hook goes on counting, a policy that is gone leaves the registry", async () => {
   const registry = new Registry();
-  const metrics = new EventMetrics(registry);
+  const metrics = new EventMetrics(registry, "node-1");
   const def = { section: "lsmhooks", call: "capset" } as const;
   const label = hookLabel({ def, functionName: "bpf_lsm_capset" });
   expect(metrics.ofHook(policy, label)).toBe(metrics.ofHook({ ...policy }, "lsm:capset"));
   metrics.forgetPolicy(policy);
   expect(await samples(registry, "trigon_policy_events_total")).toEqual([]);
-});
-
-test("kernel counters are read at each scrape and summed over hooks with equal labels", async () => {
-  const registry = new Registry();
-  const metrics = new EventMetrics(registry);
-  const counts = {
-    policy,
-    hook: "kprobe:f",
-    hits: 5,
-    posted: 4,
-    lost: 1,
-    rateLimited: 0,
-    errors: 0,
-    missed: 0,
-  };
-  metrics.watchHooks(() => [counts, counts]);
-  expect(await samples(registry, "trigon_hook_lost_total")).toEqual([
-    '{policy="creds",policy_namespace="shop",hook="kprobe:f"} 2',
-  ]);
-  counts.lost = 7;
-  expect(await samples(registry, "trigon_hook_lost_total")).toEqual([
-    '{policy="creds",policy_namespace="shop",hook="kprobe:f"} 14',
-  ]);
 });

@@ -1,28 +1,11 @@
 /** What the agent counts about events. Values live in plain objects and reach prom-client when they are scraped. */
 import type { Registry } from "prom-client";
 import type { HookDef, HookSection } from "../../crds/hook-spec.ts";
-import type { PolicyRef } from "../../crds/names.ts";
-import type { ActionStats } from "../hooks/attach/hook-stats.ts";
-import type { ProcessCache } from "../process/cache.ts";
-import type { ExportStats } from "./export-stats.ts";
-import { type Labels, type Sample, scrapedCounter, scrapedGauge, sumByLabels } from "./scraped.ts";
+import { type PolicyRef, policyKey } from "../../crds/names.ts";
+import { type Labels, type Sample, scrapedCounter, scrapedGauge } from "../../lib/scraped-metrics.ts";
+import { type HookLosses, LossCounters } from "./losses.ts";
+import { PolicyLabels } from "./policy-labels.ts";
 import { PROCESS_LABELS, SeriesCounter } from "./series.ts";
-
-/** Kernel-side counters of one attached hook or process sensor. */
-export interface HookCounts {
-  /** Absent for the process sensors. */
-  policy?: PolicyRef;
-  /** See hookLabel(). */
-  hook: string;
-  hits: number;
-  posted: number;
-  lost: number;
-  rateLimited: number;
-  errors: number;
-  missed: number;
-  /** Actions of selectors, by their labels or indexes; absent for the process sensors. */
-  actions?: readonly ({ selector: string } & ActionStats)[];
-}
 
 /** Event types as upstream's metric spells them. */
 export type EventType =
@@ -37,8 +20,6 @@ export function eventType(section: HookSection): EventType {
   if (section === "lsmhooks") return "PROCESS_LSM";
   return section === "tracepoints" ? "PROCESS_TRACEPOINT" : "PROCESS_KPROBE";
 }
-
-const POLICY_LABELS = ["policy", "policy_namespace", "hook"];
 
 const KINDS = { kprobes: "kprobe", fentries: "fentry", tracepoints: "tracepoint", lsmhooks: "lsm" };
 
@@ -65,14 +46,18 @@ export class EventMetrics {
   waitingEvents: () => number = () => 0;
   readonly #registry: Registry;
   readonly #types = new Map<EventType, SeriesCounter>();
-  readonly #hooks = new Map<string, { labels: Labels; series: SeriesCounter }>();
-
+  readonly #hooks = new Map<Labels, { policy: PolicyRef; series: SeriesCounter }>();
+  readonly #labels = new PolicyLabels();
+  readonly #losses: LossCounters;
   readonly #processLabels: readonly string[];
+  readonly #nodeName: string;
 
   /** `processLabels`: the labels of processes that are not left empty. */
-  constructor(registry: Registry, processLabels: readonly string[] = PROCESS_LABELS) {
+  constructor(registry: Registry, nodeName: string, processLabels: readonly string[] = PROCESS_LABELS) {
     this.#registry = registry;
+    this.#nodeName = nodeName;
     this.#processLabels = processLabels;
+    this.#losses = new LossCounters(registry, this.#labels);
     this.#registerEvents();
     this.#registerPipeline();
   }
@@ -89,205 +74,86 @@ export class EventMetrics {
 
   /** Counter of a hook's events; a hook that replaces an equal one goes on counting. */
   ofHook(policy: PolicyRef, hook: string): SeriesCounter {
-    const labels = policyLabels(policy, hook);
-    const key = JSON.stringify(labels);
-    const known = this.#hooks.get(key);
+    const labels = this.#labels.of(policy, hook);
+    const known = this.#hooks.get(labels);
     if (known !== undefined) return known.series;
     const series = new SeriesCounter(this.#processLabels);
-    this.#hooks.set(key, { labels, series });
+    this.#hooks.set(labels, { policy, series });
     return series;
+  }
+
+  /** What becomes of a hook's events on the way out. */
+  lossesOf(policy: PolicyRef, hook: string): HookLosses {
+    return this.#losses.of(policy, hook);
   }
 
   /** Drops the counts of a policy that is gone. */
   forgetPolicy(policy: PolicyRef): void {
-    for (const [key, { labels }] of this.#hooks) {
-      if (labels.policy === policy.name && labels.policy_namespace === (policy.namespace ?? ""))
-        this.#hooks.delete(key);
+    for (const [labels, counted] of this.#hooks) {
+      if (policyKey(counted.policy) === policyKey(policy)) this.#hooks.delete(labels);
     }
-  }
-
-  /** Registers the kernel's counters of hooks and process sensors; `read` is called at each scrape. */
-  watchHooks(read: () => HookCounts[]): void {
-    this.#watchActions(read);
-    const figures: [keyof HookCounts & string, name: string, help: string][] = [
-      ["hits", "hits", "Runs of a hook's program."],
-      ["posted", "posted", "Records that a hook wrote to the ring buffer."],
-      ["lost", "lost", "Records of a hook that found the ring buffer full."],
-      ["rateLimited", "rate_limited", "Matches that the rate limit of a hook left out."],
-      ["errors", "errors", "Records of a hook lost to a failing helper."],
-      [
-        "missed",
-        "missed_runs",
-        "Runs of a hook that the kernel skipped because its program was already running.",
-      ],
-    ];
-    for (const [figure, name, help] of figures) {
-      scrapedCounter(this.#registry, `trigon_hook_${name}_total`, help, POLICY_LABELS, () =>
-        sumByLabels(
-          read().map((counts) => [policyLabels(counts.policy, counts.hook), counts[figure] as number]),
-        ),
-      );
-    }
-  }
-
-  #watchActions(read: () => HookCounts[]): void {
-    const name = "trigon_policy_actions_total";
-    const help = "Actions of a policy's selectors; those with monitor_ would be taken in the mode enforce.";
-    scrapedCounter(this.#registry, name, help, [...POLICY_LABELS, "selector", "action"], () =>
-      sumByLabels(
-        read().flatMap(({ policy, hook, actions = [] }) =>
-          actions.flatMap(({ selector, ...counts }) =>
-            Object.entries(counts).map(
-              ([action, count]): Sample => [{ ...policyLabels(policy, hook), selector, action }, count],
-            ),
-          ),
-        ),
-      ),
-    );
-  }
-
-  /** Registers the figures of the process cache. */
-  watchProcesses(cache: ProcessCache): void {
-    scrapedGauge(
-      this.#registry,
-      "trigon_process_cache_size",
-      "Process images in the cache.",
-      () => cache.size,
-    );
-    scrapedGauge(
-      this.#registry,
-      "trigon_process_cache_capacity",
-      "Upper bound of the process cache.",
-      () => cache.capacity,
-    );
-    const evictions = () => cache.stats.evictions;
-    scrapedCounter(
-      this.#registry,
-      "trigon_process_cache_evictions_total",
-      "Images dropped because the cache was full.",
-      [],
-      () => [[{}, evictions()]],
-    );
-    const help =
-      "Records of a process, exec or exit whose own record is missing, and lookups in /proc that found nothing.";
-    scrapedCounter(this.#registry, "trigon_process_cache_misses_total", help, ["operation"], () => {
-      const { processMisses, execMisses, exitMisses, unknown } = cache.stats;
-      const counts = { process: processMisses, exec: execMisses, exit: exitMisses, lookup: unknown };
-      return Object.entries(counts).map(([operation, count]): Sample => [{ operation }, count]);
-    });
-  }
-
-  /** Registers the counters of the export. */
-  watchExport({ stats }: { readonly stats: Readonly<ExportStats> }): void {
-    scrapedCounter(
-      this.#registry,
-      "trigon_events_exported_total",
-      "Events written to the export.",
-      [],
-      () => [[{}, stats.events]],
-    );
-    scrapedCounter(
-      this.#registry,
-      "trigon_events_exported_bytes_total",
-      "Bytes written to the export.",
-      [],
-      () => [[{}, stats.bytes]],
-    );
-    scrapedCounter(
-      this.#registry,
-      "trigon_export_lost_events_total",
-      "Events that did not reach the export.",
-      ["reason"],
-      () => [
-        [{ reason: "overflow" }, stats.overflowedEvents],
-        [{ reason: "write_failed" }, stats.failedEvents],
-      ],
-    );
-    scrapedCounter(
-      this.#registry,
-      "trigon_export_errors_total",
-      "Writes to the export that failed.",
-      [],
-      () => [[{}, stats.errors]],
-    );
-    scrapedCounter(
-      this.#registry,
-      "trigon_export_rotation_errors_total",
-      "Steps of rotations of the export file that failed.",
-      [],
-      () => [[{}, stats.rotationErrors]],
-    );
-    const seconds = "When the last event was exported, in seconds since the epoch.";
-    scrapedGauge(
-      this.#registry,
-      "trigon_events_last_exported_timestamp_seconds",
-      seconds,
-      () => stats.lastExportSeconds,
-    );
+    this.#losses.forget(policy);
+    this.#labels.forget(policy);
   }
 
   #registerEvents(): void {
-    scrapedCounter(
-      this.#registry,
-      "trigon_events_total",
-      "Events by type.",
-      ["type", ...PROCESS_LABELS],
-      () => [...this.#types].flatMap(([type, series]) => samples(series, { type })),
+    const node = { node_name: this.#nodeName };
+    const types = new Map<EventType, Labels>();
+    const labelsOf = (type: EventType) => {
+      const labels = types.get(type) ?? { type, ...node };
+      types.set(type, labels);
+      return labels;
+    };
+    scrapedCounter(this.#registry, "trigon_events_total", "Events by type.", () =>
+      [...this.#types].flatMap(([type, series]) => samples(series, labelsOf(type))),
     );
-    scrapedCounter(
-      this.#registry,
-      "trigon_policy_events_total",
-      "Events of policies.",
-      [...POLICY_LABELS, ...PROCESS_LABELS],
-      () => [...this.#hooks.values()].flatMap(({ labels, series }) => samples(series, labels)),
+    const withNode = new WeakMap<Labels, Labels>();
+    const ofHook = (labels: Labels) => {
+      const all = withNode.get(labels) ?? { ...labels, ...node };
+      withNode.set(labels, all);
+      return all;
+    };
+    scrapedCounter(this.#registry, "trigon_policy_events_total", "Events of policies.", () =>
+      [...this.#hooks].flatMap(([labels, { series }]) => samples(series, ofHook(labels))),
     );
   }
 
   #registerPipeline(): void {
     const counters: [name: string, help: string, read: () => number][] = [
-      ["trigon_ring_batches_total", "Batches read from the ring buffer.", () => this.batches],
-      ["trigon_ring_read_bytes_total", "Bytes read from the ring buffer.", () => this.ringBytes],
+      ["ring_batches", "Batches read from the ring buffer.", () => this.batches],
+      ["ring_read_bytes", "Bytes read from the ring buffer.", () => this.ringBytes],
+      ["observer_ringbuf_errors", "Records that could not be decoded.", () => this.malformedRecords],
+      ["unknown_hook_records", "Records of hooks that are not registered.", () => this.unknownHookRecords],
       [
-        "trigon_ring_malformed_records_total",
-        "Records that could not be decoded.",
-        () => this.malformedRecords,
-      ],
-      [
-        "trigon_unknown_hook_records_total",
-        "Records of hooks that are not registered.",
-        () => this.unknownHookRecords,
-      ],
-      [
-        "trigon_replaced_hook_records_total",
+        "replaced_hook_records",
         "Records of a replaced or a replacing hook that the other one of the two reports.",
         () => this.outOfWindowRecords,
       ],
       [
-        "trigon_pod_unresolved_events_total",
-        "Events of containers whose pod did not become known in time.",
-        () => this.unresolvedPodEvents,
-      ],
-      [
-        "trigon_pod_wait_overflows_total",
-        "Events that were not held because too many waited.",
+        "event_cache_overflows",
+        "Events that were not held until their process or pod is known, because too many waited.",
         () => this.waitOverflows,
       ],
     ];
     for (const [name, help, read] of counters)
-      scrapedCounter(this.#registry, name, help, [], () => [[{}, read()]]);
+      scrapedCounter(this.#registry, `trigon_${name}_total`, help, () => [[NO_LABELS, read()]]);
+    const failures = "Events that went out without what they waited for.";
+    scrapedCounter(this.#registry, "trigon_event_cache_fetch_failures_total", failures, () => [
+      [POD_INFO, this.unresolvedPodEvents],
+    ]);
     scrapedGauge(
       this.#registry,
-      "trigon_events_waiting",
+      "trigon_event_cache_entries",
       "Events held until their process or pod is known.",
       () => this.waitingEvents(),
     );
   }
 }
 
-function samples(series: SeriesCounter, labels: Labels): Sample[] {
-  return [...series.entries()].map((entry) => [{ ...labels, ...entry.labels }, entry.count]);
-}
+const NO_LABELS: Labels = {};
+const POD_INFO: Labels = { entry_type: "pod_info" };
 
-function policyLabels(policy: PolicyRef | undefined, hook: string): Labels {
-  return { policy: policy?.name ?? "", policy_namespace: policy?.namespace ?? "", hook };
+/** As they are now: series move while a large answer is made. */
+function samples(series: SeriesCounter, labels: Labels): Sample[] {
+  return Array.from(series.entries(), (entry): Sample => [labels, entry.count, entry.labels]);
 }

@@ -17,9 +17,28 @@ test("hooks are shown with how they are attached, policies with memory and state
   expect(text).toContain(
     'trigon_hook_attached{policy="p",policy_namespace="shop",hook="kprobe:__x64_sys_setgid",attach="fentry"} 1',
   );
+  expect(text).toContain(
+    'trigon_hook_attach_seconds{policy="p",policy_namespace="shop",hook="kprobe:__x64_sys_setuid"} 1.5',
+  );
+  expect(text).toContain('trigon_tracingpolicy_loaded{state="load_error"} 0');
   expect(text).toContain('trigon_tracingpolicy_kernel_memory_bytes{policy="p",policy_namespace="shop"} 8192');
-  expect(text).toContain('trigon_tracingpolicy_loaded{state="Attached"} 1');
+  expect(text).toContain('trigon_tracingpolicy_loaded{state="enabled"} 1');
 
   hooks = [];
   expect(await registry.metrics()).not.toContain("trigon_hook_attached{");
+});
+
+test.each([
+  [{ state: "Attached" }, "enabled"],
+  [{ state: "PartiallyAttached", reason: "HookNotFound" }, "partially_enabled"],
+  [{ state: "Failed" }, "load_error"],
+  [{ state: "Skipped", reason: "Disabled" }, "disabled"],
+  [{ state: "Skipped", reason: "NodeNotSelected" }, "skipped"],
+  [{ state: "Pending" }, "loading"],
+] as const)("%o is counted as %s", async (outcome, state) => {
+  const registry = new Registry();
+  registerHookMetrics(registry, { attachedHooks: () => [], outcomes: () => [outcome] as never });
+  const text = await registry.getSingleMetricAsString("trigon_tracingpolicy_loaded");
+  const counted = text.split("\n").filter((line) => line.endsWith(" 1"));
+  expect(counted).toEqual([`trigon_tracingpolicy_loaded{state="${state}"} 1`]);
 });

@@ -1,6 +1,6 @@
 /** Streams of events to clients of the gRPC API. */
 import type { Registry } from "prom-client";
-import { scrapedCounter, scrapedGauge } from "./scraped.ts";
+import { scrapedCounter, scrapedGauge } from "../../lib/scraped-metrics.ts";
 
 /** Counts over all streams since the start, and the streams that are open now. */
 export interface StreamCounts {
@@ -9,11 +9,13 @@ export interface StreamCounts {
   open: number;
 }
 
+const NONE = {};
+
 /** Registers the metrics; the counts are those that streams change. */
 export function streamMetrics(registry: Registry): StreamCounts {
   const counts: StreamCounts = { sent: 0, lost: 0, open: 0 };
   const total = (name: string, help: string, read: () => number) =>
-    scrapedCounter(registry, name, help, [], () => [[{}, read()]]);
+    scrapedCounter(registry, name, help, () => [[NONE, read()]]);
   scrapedGauge(registry, "trigon_grpc_streams", "Clients that read events over gRPC.", () => counts.open);
   total("trigon_grpc_events_sent_total", "Events sent to clients over gRPC.", () => counts.sent);
   total(

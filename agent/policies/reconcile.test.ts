@@ -95,6 +95,7 @@ class FakeKernel {
 const unusedParts = {
   stats: () => ({ hits: 0, posted: 0, lost: 0, rateLimited: 0, errors: 0, missed: 0 }),
   actions: () => [],
+  attachMs: 1,
   memoryBytes: () => 0,
 };
 

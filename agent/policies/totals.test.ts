@@ -1,5 +1,6 @@
 import { beforeEach, expect, test } from "vitest";
 import type { PolicyRef } from "../../crds/names.ts";
+import type { Slices } from "../../lib/scraped-metrics.ts";
 import { makeAttachedHook } from "./testing/policies.ts";
 import { HookTotals } from "./totals.ts";
 
@@ -16,6 +17,8 @@ test("a hook's counts are the kernel's", () => {
     {
       policy,
       hook: "kprobe:__x64_sys_setuid",
+      section: "kprobes",
+      index: 0,
       hits: 5,
       posted: 0,
       lost: 2,
@@ -33,8 +36,8 @@ test("actions of a selector go on too, under its label or place", () => {
   hook.def.selectors.push({ label: "to-root", filters: [], actions: [] });
   totals.settle(policy, hook);
   expect(totals.read([{ policy, hook }])[0]?.actions).toEqual([
-    { selector: "to-root", ...counted, post: 2, signal: 4 },
-    { selector: "1", ...counted, post: 2, signal: 4 },
+    { selector: "to-root", index: 0, label: "to-root", ...counted, post: 2, signal: 4 },
+    { selector: "1", index: 1, ...counted, post: 2, signal: 4 },
   ]);
 });
 
@@ -50,8 +53,8 @@ test("counts of a labelled selector stay with it where its place changes", () =>
   totals.settle(policy, withSelectors(["noisy", 1000], ["gone", 5]));
   const hook = withSelectors(["to-root", 1], ["noisy", 20]);
   expect(totals.read([{ policy, hook }])[0]?.actions).toEqual([
-    { selector: "to-root", ...none, post: 1 },
-    { selector: "noisy", ...none, post: 1020 },
+    { selector: "to-root", index: 0, label: "to-root", ...none, post: 1 },
+    { selector: "noisy", index: 1, label: "noisy", ...none, post: 1020 },
   ]);
 });
 
@@ -86,4 +89,19 @@ test("policies with the same name are distinguished by kind and namespace, and f
       ])
       .map(({ hits }) => hits),
   ).toEqual([1, 2]);
+});
+
+test("a hook that is detached while counts are read is counted once", async () => {
+  const [first, second] = ["sys_setuid", "sys_setgid"].map((call) =>
+    makeAttachedHook(call, { stats: { hits: 3 } }),
+  ) as [ReturnType<typeof makeAttachedHook>, ReturnType<typeof makeAttachedHook>];
+  const live = [first, second].map((hook) => ({ policy, hook }));
+  let turns = 0;
+  const slices = {
+    pause: async () => {
+      if (turns++ === 0) for (const hook of [first, second]) totals.settle(policy, hook);
+    },
+  };
+  const counts = await totals.readInTurns(live, slices as Slices);
+  expect(counts.map(({ hits }) => hits)).toEqual([3, 3]);
 });

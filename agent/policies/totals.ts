@@ -1,14 +1,10 @@
 /** Keeps the counters of each policy's hooks, also when a new version of a hook replaces the old one. */
 import { type PolicyRef, policyKey } from "../../crds/names.ts";
-import {
-  type ActionStats,
-  addActions,
-  addStats,
-  type HookStats,
-  NO_STATS,
-} from "../hooks/attach/hook-stats.ts";
+import type { Slices } from "../../lib/scraped-metrics.ts";
+import { addActions, addStats, type HookStats, NO_STATS } from "../hooks/attach/hook-stats.ts";
 import type { AttachedHook } from "../hooks/engine.ts";
-import { type HookCounts, hookLabel } from "../metrics/event-metrics.ts";
+import { hookLabel } from "../metrics/event-metrics.ts";
+import type { HookCounts, SelectorActions } from "../metrics/kernel-metrics.ts";
 
 /** A hook that is attached now. */
 export interface LiveHook {
@@ -16,13 +12,13 @@ export interface LiveHook {
   hook: AttachedHook;
 }
 
-/** The counters of a hook, and those of its selectors by label. */
+/** The counters of a hook, and those of its selectors in their order. */
 interface Counts {
   stats: HookStats;
-  actions: ReadonlyMap<string, ActionStats>;
+  actions: readonly SelectorActions[];
 }
 
-const NOTHING: Counts = { stats: NO_STATS, actions: new Map() };
+const NOTHING: Counts = { stats: NO_STATS, actions: [] };
 
 /** Adds up the counters of detached hooks, which the kernel drops, until the policy is removed. */
 export class HookTotals {
@@ -38,24 +34,19 @@ export class HookTotals {
 
   /** Counts of the attached hooks, including those of the hooks that they replaced. */
   read(live: readonly LiveHook[]): HookCounts[] {
-    const sums = new Map<string, { policy: PolicyRef; hook: string; counts: Counts }>();
-    for (const { policy, hook } of live) {
-      const label = labelOf(hook);
-      const key = `${policyKey(policy)} ${label}`;
-      sums.set(key, { policy, hook: label, counts: addCounts(sums.get(key)?.counts, hook) });
+    const reading = new Reading(this.#settled, live);
+    for (const one of live) reading.add(one);
+    return reading.counts();
+  }
+
+  /** The same, while other work has its turn. What is detached meanwhile is counted once. */
+  async readInTurns(live: readonly LiveHook[], slices: Slices): Promise<HookCounts[]> {
+    const reading = new Reading(this.#settled, live);
+    for (const one of live) {
+      reading.add(one);
+      await slices.pause();
     }
-    return [...sums.values()].map(({ policy, hook, counts }) => {
-      const before = this.#settled.get(policyKey(policy))?.get(hook) ?? NOTHING;
-      return {
-        policy,
-        hook,
-        ...addStats(before.stats, counts.stats),
-        actions: [...counts.actions].map(([selector, own]) => ({
-          selector,
-          ...addActions(before.actions.get(selector), own),
-        })),
-      };
-    });
+    return reading.counts();
   }
 
   /** Drops the counts of a removed policy. */
@@ -64,18 +55,61 @@ export class HookTotals {
   }
 }
 
-function addCounts(before: Counts = NOTHING, hook: AttachedHook): Counts {
-  const actions = new Map(before.actions);
-  for (const [index, counted] of hook.actions().entries()) {
-    const selector = selectorLabel(hook, index);
-    actions.set(selector, addActions(actions.get(selector), counted));
+type Settled = ReadonlyMap<string, ReadonlyMap<string, Counts>>;
+
+/** One reading of all counters: the settled ones are those of its start. */
+class Reading {
+  readonly #settled: Settled;
+  readonly #sums = new Map<string, { live: LiveHook; label: string; counts: Counts }>();
+
+  constructor(settled: Settled, live: readonly LiveHook[]) {
+    const keys = new Set(live.map(({ policy }) => policyKey(policy)));
+    this.#settled = new Map([...keys].map((key) => [key, new Map(settled.get(key))]));
   }
-  return { stats: addStats(before.stats, hook.stats()), actions };
+
+  add(live: LiveHook): void {
+    const label = labelOf(live.hook);
+    const key = `${policyKey(live.policy)} ${label}`;
+    const before = this.#sums.get(key);
+    this.#sums.set(key, { live: before?.live ?? live, label, counts: addCounts(before?.counts, live.hook) });
+  }
+
+  counts(): HookCounts[] {
+    return [...this.#sums.values()].map(({ live: { policy, hook }, label, counts }) => {
+      const before = this.#settled.get(policyKey(policy))?.get(label) ?? NOTHING;
+      return {
+        policy,
+        hook: label,
+        section: hook.def.section,
+        index: Number(/\d+/.exec(hook.def.path)?.[0] ?? 0),
+        ...addStats(before.stats, counts.stats),
+        actions: counts.actions.map((own) => addSelector(before.actions, own)),
+      };
+    });
+  }
 }
 
-/** The selector's label from the policy, or its index. */
-function selectorLabel(hook: AttachedHook, index: number): string {
-  return hook.def.selectors[index]?.label ?? String(index);
+function addCounts(before: Counts = NOTHING, hook: AttachedHook): Counts {
+  const own = hook.actions().map((counted, index) => ({ ...selectorOf(hook, index), ...counted }));
+  const others = before.actions.filter(({ selector }) => !own.some((one) => one.selector === selector));
+  return {
+    stats: addStats(before.stats, hook.stats()),
+    actions: [...own.map((one) => addSelector(before.actions, one)), ...others],
+  };
+}
+
+/** Selectors of two versions of a hook are the same if their labels are, or their places where they have none. */
+function addSelector(before: readonly SelectorActions[], own: SelectorActions): SelectorActions {
+  const known = before.find(({ selector }) => selector === own.selector);
+  return { ...own, ...addActions(known, own) };
+}
+
+function selectorOf(
+  hook: AttachedHook,
+  index: number,
+): Pick<SelectorActions, "selector" | "index" | "label"> {
+  const label = hook.def.selectors[index]?.label;
+  return { selector: label ?? String(index), index, ...(label !== undefined && { label }) };
 }
 
 function labelOf(hook: AttachedHook): string {

@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { cacheDirectory } from "../cache.mjs";
-import { type Binaries, findBinaries } from "../control-plane/binaries.ts";
+import { type Binaries, findBinaries, findCached } from "../control-plane/binaries.ts";
 import { runProgram } from "../guest/program.ts";
 import { type Progress, step } from "../progress.ts";
 
@@ -38,9 +38,8 @@ export async function findGrpcClients(
 /** The clients if they are in the cache; undefined otherwise. For machines that build nothing. */
 export async function cachedGrpcClients(environment: NodeJS.ProcessEnv): Promise<GrpcClients | undefined> {
   const generated = await generatedPath(environment);
-  if (!(await isThere(generated))) return undefined;
-  const { grpcurl } = await findBinaries(["grpcurl"], environment, () => {});
-  return { grpcurl, generated };
+  const grpcurl = await findCached("grpcurl", environment);
+  return grpcurl !== undefined && (await isThere(generated)) ? { grpcurl, generated } : undefined;
 }
 
 const isThere = (path: string) =>

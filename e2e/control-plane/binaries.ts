@@ -174,7 +174,11 @@ async function versionFits(name: ProgramName, path: string): Promise<boolean> {
   );
 }
 
-async function findCached(name: ProgramName, environment: NodeJS.ProcessEnv): Promise<string | undefined> {
+/** Undefined: it has not been built. */
+export async function findCached(
+  name: ProgramName,
+  environment: NodeJS.ProcessEnv,
+): Promise<string | undefined> {
   const path = join(cachePath(PROGRAMS[name].module, environment), name);
   return (await isExecutable(path)) ? path : undefined;
 }

@@ -11,6 +11,8 @@ import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { type EventStream, GeneratedClient, Grpcurl, type Json } from "../clients/grpc-clients.ts";
 import { cachedGrpcClients } from "../clients/programs.ts";
+import { checkMetrics } from "../clients/prometheus.ts";
+import { findCached } from "../control-plane/binaries.ts";
 import { startAgent } from "./agent-process.ts";
 import { act, NR } from "./test-engine.ts";
 
@@ -23,6 +25,7 @@ spec:
 `;
 
 const clients = await cachedGrpcClients(process.env);
+const promtool = await findCached("promtool", process.env);
 
 /** Policy and argument of each hit so far. */
 const hits = ({ events }: EventStream) =>

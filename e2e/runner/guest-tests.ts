@@ -1,6 +1,7 @@
 /** Runs test files inside a guest: one boot, all files. */
 import { cpus } from "node:os";
 import { findGrpcClients } from "../clients/programs.ts";
+import { findBinaries, METRICS_READERS } from "../control-plane/binaries.ts";
 import { startGuest } from "../guest/guest.ts";
 import { DEFAULT_KERNEL, type KernelName, prepareKernel } from "../guest/kernels.ts";
 import { programs } from "./capabilities.ts";

@@ -64,15 +64,17 @@ describe("write queue", () => {
   test("drops and counts beyond its bound, and takes events again afterwards", async () => {
     const target = new SlowTarget();
     const queue = new WriteQueue(target, { ...options, maxBytes: 10 });
-    queue.write(line("1234567"), 2);
-    queue.write(line("89"), 3);
-    queue.write(line("x"), 1);
+    const losses = { queue: 0, export: 0, client: 0 };
+    queue.write(line("1234567"), 2, [losses]);
+    queue.write(line("89"), 3, [losses, losses]);
+    queue.write(line("x"), 1, [losses]);
     target.open();
     await queue.flush();
     queue.write(line("later"), 1);
     await queue.flush();
     expect(target.written.join("")).toBe("1234567\nx\nlater\n");
     expect(queue.stats).toMatchObject({ events: 4, overflowedEvents: 3 });
+    expect(losses).toEqual({ queue: 2, export: 0, client: 0 });
   });
 
   describe("asks for time while more than half of it is full", () => {

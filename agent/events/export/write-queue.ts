@@ -1,4 +1,5 @@
 /** A bounded queue in front of a slow destination. */
+import type { HookLosses } from "../../metrics/losses.ts";
 import { LossReport, type LossReportOptions } from "./loss-report.ts";
 import { type EventSink, noExports } from "./sink.ts";
 
@@ -26,6 +27,7 @@ const PATIENCE_MS = 1_000;
 interface Chunk {
   bytes: Uint8Array;
   events: number;
+  losses: readonly HookLosses[];
 }
 
 /** Writes in order, one write at a time, many chunks in one when they have piled up; counts what it must drop. */
@@ -51,13 +53,14 @@ export class WriteQueue implements EventSink {
     this.#report = new LossReport(options);
   }
 
-  write(bytes: Uint8Array, events: number): void {
+  write(bytes: Uint8Array, events: number, losses: readonly HookLosses[] = []): void {
     if (this.#waitingBytes + bytes.length > this.#maxBytes) {
       this.stats.overflowedEvents += events;
+      for (const hook of losses) hook.queue++;
       this.#report.overflowed(events);
       return;
     }
-    this.#chunks.push({ bytes, events });
+    this.#chunks.push({ bytes, events, losses });
     this.#waitingBytes += bytes.length;
     this.#pumping ??= this.#pump();
   }
@@ -94,6 +97,7 @@ export class WriteQueue implements EventSink {
       } catch (error) {
         this.stats.failedEvents += events;
         this.stats.errors++;
+        for (const chunk of this.#chunks.slice(0, chunks)) for (const hook of chunk.losses) hook.export++;
         this.#report.refused(events, error as Error);
       }
       this.#chunks.splice(0, chunks);
@@ -117,7 +121,7 @@ export class WriteQueue implements EventSink {
   }
 
   /** As many of the oldest chunks as fit into one write, at least one. */
-  #next(): Chunk & { chunks: number } {
+  #next(): Pick<Chunk, "bytes" | "events"> & { chunks: number } {
     const first = this.#chunks[0] as Chunk;
     let { events } = first;
     let size = first.bytes.length;

@@ -88,7 +88,7 @@ export function makePipeline(
   });
   const sink = new MemorySink();
   const registry = new Registry();
-  const metrics = new EventMetrics(registry);
+  const metrics = new EventMetrics(registry, "node-1");
   const pods = new PodResolver(changes.store);
   const { processFields: process = {}, stacks = {}, credentialChange = "changed" } = changes;
   const options = { nodeName: "node-1", clock: wallClock, process, stacks, credentialChange };

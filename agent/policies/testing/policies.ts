@@ -44,6 +44,7 @@ export function makeAttachedHook(
     actions: () => options.actions ?? [],
     setMode: () => {},
     memoryBytes: () => 4096,
+    attachMs: 1_500,
     detach: () => {},
   };
 }

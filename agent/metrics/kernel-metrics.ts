@@ -1,0 +1,174 @@
+/** What the kernel counts about hooks and process sensors, read when it is scraped. */
+import type { Registry } from "prom-client";
+import type { HookSection } from "../../crds/hook-spec.ts";
+import type { PolicyRef } from "../../crds/names.ts";
+import {
+  type Labels,
+  oncePerScrape,
+  type Sample,
+  Slices,
+  scrapedCounter,
+  sumSamples,
+} from "../../lib/scraped-metrics.ts";
+import type { ActionStats } from "../hooks/attach/hook-stats.ts";
+import { PolicyLabels, policyLabels } from "./policy-labels.ts";
+
+/** Counters of one attached hook or of the process sensors. */
+export interface HookCounts {
+  /** Absent for the process sensors. */
+  policy?: PolicyRef;
+  /** See hookLabel(). */
+  hook: string;
+  /** Absent for the process sensors, as is the place among the hooks of its section. */
+  section?: HookSection;
+  index?: number;
+  hits: number;
+  posted: number;
+  lost: number;
+  rateLimited: number;
+  errors: number;
+  missed: number;
+  /** Actions of selectors, in their order; absent for the process sensors. */
+  actions?: readonly SelectorActions[];
+}
+
+/** How often a selector carried out each action. */
+export interface SelectorActions extends ActionStats {
+  /** The selector's label, or its place. */
+  selector: string;
+  index: number;
+  label?: string;
+}
+
+const FIGURES = {
+  hits: ["hook_hits", "Runs of a hook's program."],
+  posted: ["hook_posted", "Records that a hook wrote to the ring buffer."],
+  lost: ["hook_lost", "Records of a hook that found the ring buffer full."],
+  rateLimited: ["hook_rate_limited", "Matches that the rate limit of a hook left out."],
+  errors: ["hook_errors", "Records of a hook lost to a failing helper."],
+  missed: [
+    "hook_missed_runs",
+    "Runs of a hook that the kernel skipped because its program was already running.",
+  ],
+} as const satisfies Partial<Record<keyof HookCounts, readonly [name: string, help: string]>>;
+
+type Figure = keyof typeof FIGURES;
+
+/** Numbers of Tetragon's messages, as its metrics have them. */
+const MESSAGES: Record<HookSection, string> = {
+  kprobes: "13",
+  fentries: "13",
+  tracepoints: "14",
+  lsmhooks: "25",
+};
+/** The message of an exec stands for all process sensors. */
+const PROCESS_MESSAGE = "5";
+
+/** Reads all counts; other work has its turn in between. */
+export type ReadCounts = (slices: Slices) => Promise<readonly HookCounts[]>;
+
+/** Registers the counters; `read` is called once at each scrape. */
+export function registerKernelMetrics(registry: Registry, read: ReadCounts): void {
+  const labels = new PolicyLabels();
+  const counts = oncePerScrape(() => read(new Slices()));
+  const total = (name: string, help: string, samples: (counts: HookCounts) => Sample[]) =>
+    scrapedCounter(registry, `trigon_${name}_total`, help, async () =>
+      sumSamples((await counts()).flatMap(samples)),
+    );
+  for (const [figure, [name, help]] of Object.entries(FIGURES))
+    total(name, help, (one) => [[labels.of(one.policy, one.hook), one[figure as Figure]]]);
+  total("observer_ringbuf_events_received", "Records written to the ring buffer.", ({ posted }) => [
+    [NONE, posted],
+  ]);
+  total("observer_ringbuf_events_lost", "Records that found the ring buffer full.", ({ lost }) => [
+    [NONE, lost],
+  ]);
+  const missed = "Records that did not reach the ring buffer, by the type of message and what was wrong.";
+  total("bpf_missed_events", missed, missedSamples(keptLabels()));
+  const probes = "Runs that the kernel skipped because a program was already running, by function.";
+  total("missed_prog_probes", probes, missedProbes(keptLabels()));
+  registerActions(registry, counts);
+}
+
+const NONE: Labels = {};
+
+/** Labels by a key that says which they are. */
+function keptLabels(): (key: string, make: () => Labels) => Labels {
+  const kept = new Map<string, Labels>();
+  return (key, make) => {
+    const labels = kept.get(key) ?? make();
+    kept.set(key, labels);
+    return labels;
+  };
+}
+
+type Kept = ReturnType<typeof keptLabels>;
+
+function missedSamples(kept: Kept): (counts: HookCounts) => Sample[] {
+  return ({ section, lost, errors }) => {
+    const msg_op = section ? MESSAGES[section] : PROCESS_MESSAGE;
+    const labels = (error: string) => kept(`${msg_op} ${error}`, () => ({ msg_op, error }));
+    return [
+      [labels("ENOSPC"), lost],
+      [labels("unknown"), errors],
+    ];
+  };
+}
+
+/** Functions are bounded by the policies; the labels of those that are gone cost a line each. */
+function missedProbes(kept: Kept): (counts: HookCounts) => Sample[] {
+  return ({ policy, hook, missed }) => {
+    if (!policy) return [];
+    const attach = hook.slice(hook.indexOf(":") + 1);
+    const key = `${policy.namespace ?? ""}/${policy.name} ${attach}`;
+    return [[kept(key, () => ({ ...policyLabels(policy), attach })), missed]];
+  };
+}
+
+const ACTION_LABELS: Record<keyof ActionStats, Labels> = {
+  post: { action: "post" },
+  nopost: { action: "nopost" },
+  signal: { action: "signal" },
+  monitor_signal: { action: "monitor_signal" },
+  override: { action: "override" },
+  monitor_override: { action: "monitor_override" },
+};
+
+/** One sample per action, for every selector: the largest of all metrics, so it is made as it is rendered. */
+function registerActions(registry: Registry, counts: () => Promise<readonly HookCounts[]>): void {
+  const name = "trigon_tracingpolicy_selector_actions_total";
+  const help = "Actions of a policy's selectors; those with monitor_ would be taken in the mode enforce.";
+  const places = new SelectorLabels();
+  scrapedCounter(registry, name, help, async () => allActions(await counts(), places));
+}
+
+function* allActions(counts: readonly HookCounts[], places: SelectorLabels): Generator<Sample> {
+  for (const hook of counts) {
+    for (const selector of hook.actions ?? []) yield* actionSamples(places.of(hook, selector), selector);
+  }
+}
+
+/** One object of labels for each selector. */
+class SelectorLabels {
+  readonly #hooks = new PolicyLabels();
+  readonly #selectors = new WeakMap<Labels, Labels[]>();
+
+  of({ policy, hook, index = 0 }: HookCounts, { index: place, label = "" }: SelectorActions): Labels {
+    const base = this.#hooks.of(policy, hook);
+    const selectors = this.#selectors.get(base) ?? [];
+    this.#selectors.set(base, selectors);
+    selectors[place] ??= {
+      ...base,
+      hook_index: String(index),
+      selector_index: String(place),
+      selector_label: label,
+    };
+    return selectors[place];
+  }
+}
+
+function actionSamples(labels: Labels, counts: ActionStats): Sample[] {
+  return Object.entries(ACTION_LABELS).map(
+    ([action, label]): Sample => [labels, counts[action as keyof ActionStats], label],
+  );
+}

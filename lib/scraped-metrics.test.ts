@@ -1,0 +1,67 @@
+import { Gauge, Registry } from "prom-client";
+import { expect, test } from "vitest";
+import {
+  oncePerScrape,
+  renderMetrics,
+  scrapedCounter,
+  scrapedGauge,
+  scrapedGauges,
+} from "./scraped-metrics.ts";
+
+test("values are read at each scrape, and stand beside those of prom-client", async () => {
+  const registry = new Registry();
+  let count = 1;
+  new Gauge({ name: "a", help: "A.", registers: [registry] }).set(3);
+  scrapedCounter(registry, "b_total", "B.", () => [[{ x: "1" }, count, { y: "2" }]]);
+  scrapedGauge(registry, "c", "C.", () => count);
+  const expected = (value: number) => `# HELP a A.
+# TYPE a gauge
+a 3
+# HELP b_total B.
+# TYPE b_total counter
+b_total{x="1",y="2"} ${value}
+# HELP c C.
+# TYPE c gauge
+c ${value}
+`;
+  expect(await renderMetrics(registry)).toBe(expected(1));
+  count = 2;
+  expect(await renderMetrics(registry)).toBe(expected(2));
+});
+
+test("prom-client renders the same lines", async () => {
+  const registry = new Registry();
+  const labels = { binary: 'a"b\\c\nd', other: "" };
+  scrapedCounter(registry, "b_total", "B\\ and\nmore.", () => [
+    [labels, 1],
+    [{ other: "é" }, 1.5],
+    [{}, Number.POSITIVE_INFINITY],
+  ]);
+  const lines = (text: string) => text.split("\n").filter((line) => line !== "");
+  expect(lines(await renderMetrics(registry))).toEqual(lines(await registry.metrics()));
+});
+
+test("a value that costs much is read once per scrape", async () => {
+  const registry = new Registry();
+  let reads = 0;
+  const read = oncePerScrape(() => ++reads);
+  for (const name of ["a", "b", "c"]) scrapedGauge(registry, name, "It.", read);
+  expect(await renderMetrics(registry)).toContain("c 1\n");
+  expect(await renderMetrics(registry)).toContain("c 2\n");
+});
+
+test("a large metric gives way to other work while it is rendered", async () => {
+  const registry = new Registry();
+  scrapedGauges(registry, "large", "It.", () =>
+    Array.from({ length: 100_000 }, (_, index) => [{ index: String(index) }, index] as const),
+  );
+  let turns = 0;
+  const count = () => {
+    turns++;
+    timer = setImmediate(count);
+  };
+  let timer = setImmediate(count);
+  await renderMetrics(registry);
+  clearImmediate(timer);
+  expect(turns).toBeGreaterThan(5);
+});
