@@ -28,8 +28,10 @@ async function runInGuest(context: SuiteContext, kernel: KernelName): Promise<vo
   const { cacheDir, progress } = context;
   // Programs that tests of the guest start; without a compiler those tests are skipped.
   const { environment } = context;
-  if (once.length > 0 && programs("go")(environment) === undefined)
+  if (once.length > 0 && programs("go")(environment) === undefined) {
     await findGrpcClients(environment, progress);
+    await findBinaries(METRICS_READERS, environment, progress);
+  }
   try {
     await prepareKernel(kernel, cacheDir, progress);
   } catch (error) {
