@@ -75,7 +75,7 @@ const ROOMS = {
     "agent/hooks/scopes",
   ],
   "agent/hooks": ["crds", "lib", "agent/bpf"],
-  "agent/metrics": ["crds", "agent/process", "agent/hooks"],
+  "agent/metrics": ["crds", "lib", "agent/process", "agent/hooks"],
   "agent/events": [
     "crds",
     "lib",

@@ -1,11 +1,16 @@
 /** Prometheus gauges of policies and hooks on this node, read when they are scraped. */
 import type { Registry } from "prom-client";
+import type { NodePolicyState } from "../../crds/conditions.ts";
 import type { PolicyRef } from "../../crds/names.ts";
 import { type Labels, type Sample, scrapedGauges, sumSamples } from "../../lib/scraped-metrics.ts";
 import type { AttachedHook } from "../hooks/engine.ts";
-import type { PolicyOutcome } from "../policies/outcome.ts";
 import { hookLabel } from "./event-metrics.ts";
 import { PolicyLabels, policyLabels } from "./policy-labels.ts";
+
+interface Outcome {
+  state: NodePolicyState;
+  reason?: string;
+}
 
 /** Policies and hooks as the gauges show them. */
 export interface PolicyView {
@@ -13,7 +18,7 @@ export interface PolicyView {
     policy: PolicyRef;
     hook: Pick<AttachedHook, "def" | "functionName" | "status" | "memoryBytes" | "attachMs">;
   }[];
-  outcomes(): readonly Pick<PolicyOutcome, "state" | "reason">[];
+  outcomes(): readonly Outcome[];
 }
 
 type Live = ReturnType<PolicyView["attachedHooks"]>[number];
@@ -71,7 +76,7 @@ const STATES = {
   loading: { state: "loading" },
 } satisfies Record<string, Labels>;
 
-function stateOf({ state, reason }: Pick<PolicyOutcome, "state" | "reason">): Labels {
+function stateOf({ state, reason }: Outcome): Labels {
   switch (state) {
     case "Attached":
       return STATES.enabled;

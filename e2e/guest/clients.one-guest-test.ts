@@ -87,4 +87,11 @@ test("a Go client and grpcurl see every hit while policies are added, disabled, 
   await expectHits(streams, ["by-go 2", "by-grpcurl 3", "by-go 5", "again 8"]);
   assert.equal((await generated.call("status")).health_status[0].details, "running");
   await Promise.all(streams.map((stream) => stream.close()));
+
+  const metrics = await agent.get("/metrics");
+  assert.match(metrics, /^trigon_hook_attach_seconds\{policy="again",.*\} \d+\.\d+$/m);
+  assert.match(metrics, /^trigon_hook_kernel_memory_bytes\{policy="again",.*\} [1-9]\d+$/m);
+  assert.match(metrics, /^trigon_tracingpolicy_selector_actions_total\{.*action="post"\} 1$/m);
+  assert.match(metrics, /^trigon_tracingpolicy_loaded\{state="enabled"\} 1$/m);
+  if (promtool) assert.equal(checkMetrics(promtool, metrics), "");
 });
