@@ -15,6 +15,7 @@ import type { Config } from "./config.ts";
 import type { EventSink } from "./events/export/sink.ts";
 import type { NodeFields } from "./events/node-fields.ts";
 import { EventPipeline } from "./events/pipeline.ts";
+import type { ProcessFieldOptions } from "./events/process-fields.ts";
 import type { ProtobufOptions } from "./events/protobuf/encoder.ts";
 import { ExportSide } from "./export-side.ts";
 import { HookEngine } from "./hooks/engine.ts";
@@ -38,6 +39,7 @@ import { CurrentCredentials } from "./process/current-credentials.ts";
 import type { Image } from "./process/image.ts";
 import type { Redact } from "./process/redaction.ts";
 import { ProcScanner } from "./process/scan.ts";
+import { Usernames } from "./process/usernames.ts";
 import { WallClock } from "./records/wall-clock.ts";
 import { RingHealth } from "./ring-health.ts";
 import { SpareMemory } from "./spare-memory.ts";
@@ -213,13 +215,19 @@ function makeEventSide(
   const { nodeName, procfs, enableProcessCred: credentials, enableProcessNs: namespaces } = config;
   const clock = new WallClock({ bootTimeNs: () => bpf.bootTimeNs(), wallMs: Date.now });
   const securityLabels = config.enableProcessSecurityLabel;
-  const scanner = new ProcScanner(procfs, { credentials, namespaces, securityLabels, redact });
+  const keepNamespaces = namespaces || config.usernames !== "disabled"; // a uid has a name in its user namespace alone
+  const scanner = new ProcScanner(procfs, {
+    credentials,
+    namespaces: keepNamespaces,
+    securityLabels,
+    redact,
+  });
   const processes = new ProcessCache({
     nodeName,
     clock,
     proc: scanner,
     keepCredentials: credentials,
-    keepNamespaces: namespaces,
+    keepNamespaces,
     redact,
   });
   const metrics = new EventMetrics(registry, nodeName, config.metricLabels);
@@ -229,7 +237,7 @@ function makeEventSide(
   const encoding: ProtobufOptions = {
     nodeName,
     clock,
-    process: { credentials, namespaces, ...(namespaces && { hostNamespaces: scanner.namespaces(1) }) },
+    process: makeProcessFields(config, scanner, processes),
     stacks: makeStacks(config, processes),
     credentialChange: config.credentialChangeDetail,
     node,
@@ -255,6 +263,29 @@ function makeEventSide(
     node,
     exported,
     workloads: kubernetes?.workloads,
+  };
+}
+
+/** What events show of processes. */
+function makeProcessFields(
+  config: Config,
+  scanner: ProcScanner,
+  processes: ProcessCache,
+): ProcessFieldOptions {
+  const { procfs, enableProcessCred: credentials, enableProcessNs: namespaces } = config;
+  const hostNamespaces = scanner.namespaces(1);
+  const usernames = new Usernames({
+    procfs,
+    hostUserNamespace: hostNamespaces.user,
+    isCurrent: (image) => processes.isCurrent(image),
+    nowMs: () => performance.now(),
+  });
+  return {
+    credentials,
+    namespaces,
+    ...(namespaces && { hostNamespaces }),
+    ...(config.usernames === "unix" && { userName: (image) => usernames.of(image) }),
+    ...(config.ancestors.length > 0 && { ancestors: new Set(config.ancestors) }),
   };
 }
 

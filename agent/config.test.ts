@@ -119,6 +119,14 @@ const accepted: Record<string, Given & { want: object }> = {
     argv: ["--process-credentials-view", "current"],
     want: { processCredentialsView: "current" },
   },
+  "ancestors are asked for by Tetragon's names": {
+    argv: ["--enable-ancestors=base,lsm", "--enable-ancestors", "kprobe"],
+    want: { ancestors: ["PROCESS_EXEC", "PROCESS_EXIT", "PROCESS_LSM", "PROCESS_KPROBE"] },
+  },
+  "names of users are asked for by their source": {
+    argv: ["--username-metadata=unix"],
+    want: { usernames: "unix" },
+  },
   "changes of credentials may come with the whole old and new ones": {
     argv: ["--credential-change-detail=full"],
     want: { credentialChangeDetail: "full" },
@@ -221,6 +229,14 @@ const refused: Record<string, Given & { says: RegExp }> = {
   "an unknown view of credentials lists the known ones": {
     argv: ["--process-credentials-view", "fork"],
     says: /"fork".*exec, current/,
+  },
+  "an unknown kind of events with ancestors": {
+    argv: ["--enable-ancestors=exec"],
+    says: /^--enable-ancestors: "exec" is not one of base, kprobe/,
+  },
+  "an unknown source of user names": {
+    argv: ["--username-metadata=ldap"],
+    says: /^--username-metadata: "ldap" is not one of disabled, unix/,
   },
   "an unknown detail of changes lists the known ones": {
     argv: ["--credential-change-detail", "all"],

@@ -4,6 +4,7 @@ import { DEFAULT_NAMESPACE } from "../crds/names.ts";
 import { isLocal, parseServerAddress, type ServerAddress } from "./api/address.ts";
 import type { TlsFiles } from "./api/tls.ts";
 import { type ExportConfig, makeExportConfig, makeRedactionFilters } from "./export-config.ts";
+import type { EventType } from "./metrics/event-metrics.ts";
 import { PROCESS_LABELS } from "./metrics/series.ts";
 import type { OptionName } from "./options.ts";
 import type { RedactionFilter } from "./process/redaction.ts";
@@ -35,6 +36,9 @@ export interface Config {
   enableProcessCred: boolean;
   enableProcessNs: boolean;
   enableProcessSecurityLabel: boolean;
+  /** Types of events that list ancestors. */
+  ancestors: readonly EventType[];
+  usernames: (typeof USERNAME_SOURCES)[number];
   processCredentialsView: (typeof CREDENTIALS_VIEWS)[number];
   credentialChangeDetail: (typeof CREDENTIAL_CHANGE_DETAILS)[number];
   exposeStackAddresses: boolean;
@@ -67,6 +71,16 @@ export type Command =
 
 const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
 const LOG_FORMATS = ["text", "json"] as const;
+const USERNAME_SOURCES = ["disabled", "unix"] as const;
+/** Tetragon's names; the last two are of events that do not exist here. */
+const ANCESTOR_EVENTS: Readonly<Record<string, readonly EventType[]>> = {
+  base: ["PROCESS_EXEC", "PROCESS_EXIT"],
+  kprobe: ["PROCESS_KPROBE"],
+  tracepoint: ["PROCESS_TRACEPOINT"],
+  lsm: ["PROCESS_LSM"],
+  uprobe: [],
+  usdt: [],
+};
 const CREDENTIALS_VIEWS = ["exec", "current"] as const;
 const CREDENTIAL_CHANGE_DETAILS = ["changed", "full"] as const;
 const MIN_RING_BYTES = 64 << 10;
@@ -119,6 +133,8 @@ async function makeConfig(settings: Settings, env: Environment, hostname: string
     enableProcessCred: isOn("enable-process-cred"),
     enableProcessNs: isOn("enable-process-ns"),
     enableProcessSecurityLabel: isOn("enable-process-security-label"),
+    ancestors: parseAncestors(subject("enable-ancestors"), settings.list("enable-ancestors") ?? []),
+    usernames: oneOf(USERNAME_SOURCES, subject("username-metadata"), text("username-metadata") ?? "disabled"),
     processCredentialsView: oneOf(
       CREDENTIALS_VIEWS,
       subject("process-credentials-view"),
@@ -183,6 +199,12 @@ function parseLabels(subject: string, text: string | undefined): readonly string
   const names = text.split(",").map((name) => name.trim());
   for (const name of names) oneOf(PROCESS_LABELS, subject, name);
   return names;
+}
+
+function parseAncestors(subject: string, names: readonly string[]): readonly EventType[] {
+  const known = Object.keys(ANCESTOR_EVENTS);
+  const given = names.flatMap((name) => name.split(",")).map((name) => name.trim());
+  return given.flatMap((name) => ANCESTOR_EVENTS[oneOf(known, subject, name)] ?? []);
 }
 
 function parseRingSize(subject: string, text: string): number {

@@ -155,6 +155,17 @@ export const OPTIONS = {
   "log-format": { type: "string", value: "FORMAT", help: "text or json, on standard error. Default: text." },
   "enable-process-cred": { type: "boolean", help: "Show the credentials that a process had at exec." },
   "enable-process-ns": { type: "boolean", help: "Show the namespaces that a process had at exec." },
+  "enable-ancestors": {
+    type: "string",
+    multiple: true,
+    value: "EVENTS",
+    help: "List the ancestors beyond the parent in these events: base (exec and exit), kprobe, tracepoint, lsm; commas between them.",
+  },
+  "username-metadata": {
+    type: "string",
+    value: "SOURCE",
+    help: "unix: show the name of a process's uid, from /etc/passwd of its own root directory, where it is certain. Default: disabled.",
+  },
   "enable-process-security-label": {
     type: "boolean",
     help: "Show in process_exec what AppArmor, SELinux or another security module calls the process.",

@@ -1,4 +1,5 @@
 /** What events show of a process image, as the objects that the encoders make bytes of. */
+import type { EventType } from "../metrics/event-metrics.ts";
 import type { PodContext } from "../pods/pod-context.ts";
 import { joinArguments } from "../process/command-line.ts";
 import { flagNames } from "../process/flags.ts";
@@ -21,6 +22,10 @@ export interface ProcessFieldOptions {
   namespaces?: boolean;
   /** Namespaces of the host, for `is_host`. */
   hostNamespaces?: Namespaces;
+  /** `user`: the name of the uid, where it is certain. */
+  userName?(image: Image): string | undefined;
+  /** Types of events that list the ancestors beyond the parent. */
+  ancestors?: ReadonlySet<EventType>;
 }
 
 /** Fields of a message under their names in JSON; those that are undefined are absent. */
@@ -36,6 +41,7 @@ export function processFields(image: Image, options: ProcessFieldOptions): Field
     ...identityFields(image),
     ...setFields(facts, options),
     ...credentialFields(facts, options),
+    ...userFields(image, options),
     in_init_tree: facts.inInitTree,
   };
 }
@@ -132,6 +138,27 @@ export function credentialFields({ credentials }: ProcessFacts, options: Process
   const bits = securebitList(credentials.securebits);
   const securebits = bits.length > 0 ? bits : undefined;
   return { process_credentials: { uid, gid, euid, egid, suid, sgid, fsuid, fsgid, securebits } };
+}
+
+/** The field before `in_init_tree`. */
+export function userFields(image: Image, { userName }: ProcessFieldOptions): Fields {
+  const name = userName?.(image);
+  return { user: name === undefined ? undefined : { name } };
+}
+
+/** Long enough for any process tree that is no mistake. */
+const MAX_ANCESTORS = 256;
+
+/** What lies beyond the parent, nearest first, as far as it is known; the kernel itself is left out. */
+export function ancestorsOf(image: Image): Image[] {
+  const ancestors: Image[] = [];
+  for (
+    let one = image.parent?.parent;
+    one !== undefined && one.pid !== 0 && ancestors.length < MAX_ANCESTORS;
+    one = one.parent
+  )
+    ancestors.push(one);
+  return ancestors;
 }
 
 /** What a process_exec shows beyond the other events. */

@@ -48,6 +48,8 @@ test("a Go client and grpcurl see every hit while policies are added, disabled, 
     `unix://${socket}`,
     "--policy-state-dir",
     join(directory, "state"),
+    "--username-metadata=unix",
+    "--enable-ancestors=base",
   ]);
   t.after(() => agent.stop());
   const info = JSON.parse(await readFile(join(directory, "run", "tetragon-info.json"), "utf8"));
@@ -64,6 +66,10 @@ test("a Go client and grpcurl see every hit while policies are added, disabled, 
   await grpcurl.call("AddTracingPolicy", { yaml: policy("by-grpcurl", "setfsgid") });
   act(`call ${NR.setfsgid}:3`);
   await expectHits(streams, ["by-go 2", "by-grpcurl 3"]);
+
+  const exec = streams[0]?.events.find(({ process_exec: event }) => event?.process.binary.endsWith("/act"));
+  assert.deepEqual(exec.process_exec.process.user, { name: "root" });
+  assert.equal(exec.process_exec.ancestors.at(-1).pid, 1);
 
   const { policies } = await generated.call("tp-list");
   for (const { state, kernel_memory_bytes: bytes } of policies) {

@@ -1,4 +1,5 @@
 /** Events -> JSON lines, put together from bytes that were made once per process, pod and hook. */
+import type { EventType } from "../../metrics/event-metrics.ts";
 import type { Image } from "../../process/image.ts";
 import { W_KTIME, W_TID } from "../../records/decode.ts";
 import { ENCODER_SLOTS } from "../../records/encoded.ts";
@@ -10,7 +11,7 @@ import type { EventEncoder } from "../encoder.ts";
 import type { ExecEvent, ExitEvent, HookEvent, RegisteredHook } from "../event.ts";
 import { exitStatus, SIGNAL_NAMES, signalNumber } from "../exit-status.ts";
 import type { NodeFields } from "../node-fields.ts";
-import type { ProcessFieldOptions } from "../process-fields.ts";
+import { ancestorsOf, type ProcessFieldOptions } from "../process-fields.ts";
 import type { CredentialChangeDetail } from "./credential-change.ts";
 import { type ExtraOptions, writeExtended } from "./hook-extras.ts";
 import { type HookFragments, makeHookFragments, writeArguments } from "./hooks.ts";
@@ -19,6 +20,9 @@ import { StackWriter } from "./stacks.ts";
 
 const PROCESS = utf8('"process":');
 const PARENT = utf8(',"parent":');
+const ANCESTORS = utf8(',"ancestors":[');
+const COMMA = utf8(",");
+const END_OF_LIST = utf8("]");
 const REFCNT = utf8(',"refcnt":1');
 const EXEC_OPEN = utf8('{"process_exec":{"process":');
 const EXIT_OPEN = utf8('{"process_exit":{"process":');
@@ -76,6 +80,7 @@ export class JsonEncoder implements EventEncoder {
     const tid = words[at + W_TID] as number;
     if (tid === image.pid) out.bytes(this.#pair(image));
     else this.#processAndParent(out, image, tid);
+    this.#ancestors(out, image, hook.type);
     out.bytes(fragments.beforeArguments);
     const end = recordEnd(words, at);
     if (isPlain(words, at) && fragments.data.length === 0) {
@@ -95,6 +100,7 @@ export class JsonEncoder implements EventEncoder {
     out.bytes(EXEC_OPEN);
     this.#process(out, image, tid, image.forked, json.execTail);
     this.#parent(out, image.parent);
+    this.#ancestors(out, image, "PROCESS_EXEC");
     out.bytes(this.#nodeAndTime);
     this.#writeTime(out, event.timeLow, event.timeHigh);
     this.#lineEnd(out);
@@ -106,6 +112,7 @@ export class JsonEncoder implements EventEncoder {
     out.bytes(EXIT_OPEN);
     this.#process(out, image, tid, image.forked, json.tail);
     this.#parent(out, image.parent);
+    this.#ancestors(out, image, "PROCESS_EXIT");
     this.#exitStatus(out, code);
     out.bytes(INNER_TIME);
     this.#writeTime(out, event.timeLow, event.timeHigh);
@@ -177,6 +184,17 @@ export class JsonEncoder implements EventEncoder {
     if (parent === undefined) return;
     out.bytes(PARENT);
     out.bytes(this.#asParent(parent));
+  }
+
+  /** Ancestors look like parents. */
+  #ancestors(out: ByteWriter, image: Image, type: EventType): void {
+    if (!this.#options.ancestors?.has(type)) return;
+    const ancestors = ancestorsOf(image);
+    for (const [index, ancestor] of ancestors.entries()) {
+      out.bytes(index === 0 ? ANCESTORS : COMMA);
+      out.bytes(this.#asParent(ancestor));
+    }
+    if (ancestors.length > 0) out.bytes(END_OF_LIST);
   }
 
   /** Parents are shown by their leader; upstream counts a reference of those that have not executed. */

@@ -8,6 +8,7 @@ import {
   identityFields,
   type ProcessFieldOptions,
   setFields,
+  userFields,
 } from "../process-fields.ts";
 
 /** The bytes that the encoder keeps for an image. */
@@ -28,18 +29,19 @@ export interface EncodedProcess {
 
 /** Shared by the images that show nothing in these parts, which are most. */
 const PLAIN_MIDDLE = utf8(',"tid":');
-const PLAIN_TAIL = utf8(',"in_init_tree":false}');
+const PLAIN_END = ',"in_init_tree":false';
+const PLAIN_TAIL = utf8(`${PLAIN_END}}`);
 
 /** Everything of an image but its reference count and thread id. Fields stand in the order of upstream's message. */
 export function encodeProcess(image: Image, options: ProcessFieldOptions): EncodedProcess {
   const { facts } = image;
   const { binary_properties, ...added } = executedFields(facts, options);
   const credentials = next(credentialFields(facts, options));
-  const end = `,"in_init_tree":${facts.inInitTree}`;
+  const end = `${next(userFields(image, options))},"in_init_tree":${facts.inInitTree}`;
   const sets = next(setFields(facts, options));
   const binary = next({ binary_properties });
   const last = next(added);
-  const tail = credentials === "" && !facts.inInitTree ? PLAIN_TAIL : utf8(`${credentials}${end}}`);
+  const tail = credentials === "" && end === PLAIN_END ? PLAIN_TAIL : utf8(`${credentials}${end}}`);
   return {
     head: utf8(`{${inside(identityFields(image))}`),
     middle: sets === "" ? PLAIN_MIDDLE : utf8(`${sets},"tid":`),

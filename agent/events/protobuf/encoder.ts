@@ -68,6 +68,7 @@ export class ProtobufEncoder implements EventEncoder {
     const out = this.#out;
     const start = out.begin(eventKey(hook));
     this.processes.pair(out, image, words[at + W_TID] as number);
+    this.processes.ancestors(out, image, hook.type);
     writeHook(out, event, this.#hookOptions);
     out.end(start);
     this.#finish(into, words[at + W_KTIME] as number, words[at + W_KTIME + 1] as number);
@@ -77,6 +78,7 @@ export class ProtobufEncoder implements EventEncoder {
     const out = this.#out;
     const start = out.begin(PROCESS_EXEC);
     this.processes.executed(out, image, tid);
+    this.processes.ancestors(out, image, "PROCESS_EXEC");
     out.end(start);
     this.#finish(into, timeLow, timeHigh);
   }
@@ -85,6 +87,7 @@ export class ProtobufEncoder implements EventEncoder {
     const out = this.#out;
     const start = out.begin(PROCESS_EXIT);
     this.processes.ended(out, image, tid);
+    this.processes.ancestors(out, image, "PROCESS_EXIT");
     const signal = SIGNAL_NAMES.get(signalNumber(code));
     if (signal !== undefined) out.stringField(EXIT.signal, signal);
     const status = exitStatus(code);

@@ -1,7 +1,8 @@
 /** The Process message of an image, made once and copied into each of its events. */
+import type { EventType } from "../../metrics/event-metrics.ts";
 import type { Image } from "../../process/image.ts";
 import { ENCODER_SLOTS } from "../../records/encoded.ts";
-import { executedFields, type ProcessFieldOptions, processFields } from "../process-fields.ts";
+import { ancestorsOf, executedFields, type ProcessFieldOptions, processFields } from "../process-fields.ts";
 import { encodeFields, PROCESS } from "./messages.ts";
 import { bytesKey, ProtoWriter, varintKey } from "./writer.ts";
 
@@ -21,6 +22,14 @@ interface EncodedProcess {
 
 const SLOT = ENCODER_SLOTS.protobuf;
 const PROCESS_KEY = bytesKey(1);
+/** Keys of the field `ancestors`. */
+const ANCESTORS: Record<EventType, number> = {
+  PROCESS_EXEC: bytesKey(3),
+  PROCESS_EXIT: bytesKey(6),
+  PROCESS_KPROBE: bytesKey(13),
+  PROCESS_TRACEPOINT: bytesKey(11),
+  PROCESS_LSM: bytesKey(10),
+};
 const REFCNT_KEY = varintKey(13);
 const TID_KEY = bytesKey(16);
 
@@ -39,6 +48,12 @@ export class ProcessWriter {
   pair(out: ProtoWriter, image: Image, tid: number): void {
     if (tid === image.pid) out.bytes(this.#pair(image));
     else this.#writePair(out, image, tid);
+  }
+
+  /** `ancestors`, if events of this type have them. */
+  ancestors(out: ProtoWriter, image: Image, type: EventType): void {
+    if (!this.#options.ancestors?.has(type)) return;
+    for (const one of ancestorsOf(image)) this.#process(out, ANCESTORS[type], one, one.forked, one.pid);
   }
 
   /** `process` and `parent` of a process_exec. */
