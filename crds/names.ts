@@ -105,6 +105,11 @@ export function hookSpecConfigMapName(specHash: string): string {
   return `trigon-spec-${specHash}`;
 }
 
+/** The part of a spec's hash that statuses compare: 64 bits tell the few specs of a policy apart. */
+export function shortSpecHash(specHash: string): string {
+  return specHash.slice(0, 16);
+}
+
 /** Lower-case hex SHA-256 of a text's UTF-8 bytes. */
 export function sha256Hex(text: string): string {
   return createHash("sha256").update(text, "utf8").digest("hex");

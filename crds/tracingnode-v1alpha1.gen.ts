@@ -27,6 +27,11 @@ export interface Status {
    */
   agentVersion?: string;
   /**
+   * Policies that run as wanted, by NAME or NAMESPACE/NAME: the beginning of the spec's hash,
+   * and how its hooks are attached.
+   */
+  attached?: { [key: string]: string };
+  /**
    * When the kernel booted.
    */
   bootTime?: string;
@@ -35,9 +40,17 @@ export interface Status {
    */
   kernel?: Kernel;
   /**
-   * Every policy that the agent was given.
+   * Every other policy that the agent was given.
    */
   policies?: Policy[];
+  /**
+   * Policies attached, of all that this node should run.
+   */
+  policiesSummary?: string;
+  /**
+   * Policies that do not select this node, with the beginning of the spec's hash.
+   */
+  skipped?: { [key: string]: string };
 }
 
 /**
@@ -77,17 +90,25 @@ export interface Missing {
 }
 
 /**
- * A policy on this node.
+ * A policy on this node that does not simply run, or not without a remark.
  */
 export interface Policy {
+  /**
+   * How the attached hooks are attached, such as fentry×7 kprobe×1.
+   */
+  attach?: string;
   /**
    * Hash of the spec that runs; absent when none does.
    */
   attachedHash?: string;
   /**
-   * Hooks of the spec that runs, or that failed.
+   * The first hooks that are not attached.
    */
   hooks?: Hook[];
+  /**
+   * Hooks that are attached.
+   */
+  hooksAttached?: number;
   /**
    * Kind of the policy.
    */

@@ -1,12 +1,12 @@
 /** The operator as a whole: watches feed two queues, one distributes specs, one publishes statuses. */
 import type { Registry } from "prom-client";
-import { hookSpecConfigMapName, type PolicyRef, parsePolicyKey, policyKey } from "../crds/names.ts";
+import { type PolicyRef, parsePolicyKey, policyKey } from "../crds/names.ts";
 import type { KubeClient } from "../lib/kube.ts";
 import type { Logger } from "../lib/logger.ts";
 import { createWatchMetrics } from "../lib/metrics.ts";
 import { WorkQueue } from "../lib/work-queue.ts";
 import type { Compile } from "./compiler.ts";
-import { generationsOf, type SpecObject } from "./distribute/config-map.ts";
+import { generationsOf, hashOfName, type SpecObject } from "./distribute/config-map.ts";
 import type { Again } from "./distribute/repair-pace.ts";
 import { SpecStore } from "./distribute/spec-store.ts";
 import { UnusedSpecs } from "./distribute/unused-specs.ts";
@@ -61,8 +61,7 @@ export function startOperator(deps: OperatorDeps): Operator {
   const statusQueue = new WorkQueue({ name: "status of", logger, concurrency: 8 });
   const sources = new Sources({ client, namespace, logger, metrics: createWatchMetrics(registry) });
   const nodes = new NodeIndex(now, patience);
-  const isInUse = (ref: PolicyRef, name: string) =>
-    nodes.runs(policyKey(ref), (hash) => hookSpecConfigMapName(hash) === name);
+  const isInUse = (ref: PolicyRef, name: string) => nodes.runs(policyKey(ref), hashOfName(name));
   const specs = new SpecStore({ client, namespace, logger, now, known: () => sources.specs.store.values() });
   const unused = new UnusedSpecs({ specs, sources, isInUse });
   const reporter = new StatusReporter({

@@ -13,6 +13,7 @@ class FakeApi implements TracingNodeApi {
   writes = 0;
   creations = 0;
   reads = 0;
+  patches: object[] = [];
 
   async read() {
     this.reads++;
@@ -24,11 +25,12 @@ class FakeApi implements TracingNodeApi {
     this.exists = true;
     this.creations++;
   }
-  async apply(status: TracingNodeStatus) {
+  async patch(status: object) {
     this.#check();
     if (!this.exists) return false;
     this.writes++;
-    this.object = structuredClone(status);
+    this.patches.push(status);
+    this.object = patched(this.object ?? {}, status) as unknown as TracingNodeStatus;
     return true;
   }
   #check() {
@@ -36,12 +38,33 @@ class FakeApi implements TracingNodeApi {
   }
 }
 
-function status(agentVersion: string): TracingNodeStatus {
-  const kernel = { release: "6.1", architecture: "x86_64", features: {}, reasons: {} };
-  return makeTracingNodeStatus({ agentVersion, kernel }, []);
+/** Merge patches as the API server applies them. */
+function patched(target: object, patch: object): object {
+  const entries = new Map(Object.entries(structuredClone(target)));
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) entries.delete(name);
+    else if (typeof value !== "object" || Array.isArray(value)) entries.set(name, value);
+    else entries.set(name, patched(entries.get(name) ?? {}, value));
+  }
+  return Object.fromEntries(entries);
 }
 
-const timing = { coalesceMs: 100, retry: { initialMs: 1000, maxMs: 8000 }, checkMs: 60_000 };
+/** A status in which a policy runs the spec with this hash. */
+function status(specHash: string, agentVersion = "1"): TracingNodeStatus {
+  const kernel = { release: "6.1", architecture: "x86_64", features: {}, reasons: {} };
+  const outcome = { specHash, attachedHash: specHash, state: "Attached" as const, hooks: [] };
+  const others = ["p", "q"].map((name) => ({ ...outcome, ref: { kind: "TracingPolicy" as const, name } }));
+  const [p, q] = others as [(typeof others)[0], (typeof others)[0]];
+  return makeTracingNodeStatus({ agentVersion, kernel }, [p, { ...q, specHash: "0", attachedHash: "0" }]);
+}
+
+const timing = {
+  coalesceMs: 100,
+  jitterMs: 0,
+  factsMs: 30_000,
+  retry: { initialMs: 1000, maxMs: 8000 },
+  checkMs: 60_000,
+};
 let api: FakeApi;
 let publisher: StatusPublisher;
 
@@ -75,7 +98,7 @@ describe("a status", () => {
     await pass(100);
     api.away = false;
     await pass(1000);
-    expect({ creations: api.creations, writes: api.writes }).toEqual({ creations: 2, writes: 2 });
+    expect({ creations: api.creations, writes: api.writes }).toEqual({ creations: 2, writes: 1 });
     await pass(60_000);
     expect(api.creations).toBe(2);
   });
@@ -97,7 +120,7 @@ describe("a status", () => {
     for (const version of ["1", "2", "3"]) publisher.publish(status(version));
     await pass(1000);
     expect(api.writes).toBe(1);
-    expect(api.object?.agentVersion).toBe("3");
+    expect(api.object).toEqual(status("3"));
   });
 
   test("that is published again unchanged is not written", async () => {
@@ -106,14 +129,62 @@ describe("a status", () => {
     publisher.publish(status("1"));
     await pass(10_000);
     expect(api.writes).toBe(1);
-    expect(api.reads).toBe(0);
+    expect(api.reads).toBe(1); // before the first write
+  });
+
+  test("is written as a patch of what has changed", async () => {
+    publisher.publish(status("1"));
+    await pass(100);
+    publisher.publish(status("2"));
+    await pass(100);
+    expect(api.patches[1]).toEqual({ attached: { p: "2" } });
+  });
+});
+
+describe("an agent that starts anew", () => {
+  beforeEach(() => {
+    api.exists = true;
+  });
+
+  test("writes nothing if its status is what an earlier one wrote", async () => {
+    api.object = status("1");
+    publisher.publish(status("1"));
+    await pass(50_000);
+    expect(api.writes).toBe(0);
+  });
+
+  test("takes its time for what is not about policies, because all agents of a cluster may do so", async () => {
+    api.object = status("1", "old");
+    publisher.publish(status("1", "new"));
+    await pass(29_000);
+    expect(api.writes).toBe(0);
+    await pass(2_000);
+    expect(api.patches).toEqual([{ agentVersion: "new" }]);
+  });
+
+  test("writes it at once together with news about policies", async () => {
+    api.object = status("1", "old");
+    publisher.publish(status("1", "new"));
+    await pass(1_000);
+    publisher.publish(status("2", "new"));
+    await pass(100);
+    expect(api.patches).toEqual([{ agentVersion: "new", attached: { p: "2" } }]);
+    await pass(40_000);
+    expect(api.writes).toBe(1);
+  });
+
+  test("removes what only an earlier version wrote", async () => {
+    api.object = { ...status("1"), old: true } as never;
+    publisher.publish(status("2"));
+    await pass(100);
+    expect(api.object).toEqual(status("2"));
   });
 });
 
 describe("while the API server is away", () => {
   test("it is tried again, ever more seldom, and written when it is back", async () => {
     api.away = true;
-    const tries = vi.spyOn(api, "apply");
+    const tries = vi.spyOn(api, "read");
     publisher.publish(status("1"));
     await pass(100 + 1000 + 2000 + 4000 + 8000 + 8000);
     expect(tries).toHaveBeenCalledTimes(6);
@@ -124,7 +195,7 @@ describe("while the API server is away", () => {
 
   test("changes do not make it try sooner, and only the newest is written", async () => {
     api.away = true;
-    const tries = vi.spyOn(api, "apply");
+    const tries = vi.spyOn(api, "read");
     publisher.publish(status("1"));
     await pass(100);
     for (let change = 0; change < 50; change++) publisher.publish(status(`c${change}`));
@@ -133,7 +204,7 @@ describe("while the API server is away", () => {
     api.away = false;
     await pass(200);
     expect(api.writes).toBe(1);
-    expect(api.object?.agentVersion).toBe("c49");
+    expect(api.object).toEqual(status("c49"));
   });
 });
 
@@ -145,7 +216,7 @@ describe("an object that is read from time to time", () => {
 
   test("is left alone when it is as written", async () => {
     await pass(60_000);
-    expect(api.reads).toBe(1);
+    expect(api.reads).toBe(2);
     expect(api.writes).toBe(1);
   });
 
@@ -172,7 +243,7 @@ describe("an object that is seen to change", () => {
   test("is left alone when that was the own write", async () => {
     publisher.objectChanged(status("1"));
     await pass(1000);
-    expect({ reads: api.reads, writes: api.writes }).toEqual({ reads: 0, writes: 1 });
+    expect({ reads: api.reads, writes: api.writes }).toEqual({ reads: 1, writes: 1 });
   });
 
   test("is written again after another client deleted it", async () => {
@@ -199,10 +270,11 @@ describe("an object that is seen to change", () => {
 });
 
 test("a change during a write is written after it", async () => {
-  let finish = () => {};
+  const { promise: finished, resolve: finish } = Promise.withResolvers<void>();
   api.exists = true;
-  const apply = vi.spyOn(api, "apply");
-  apply.mockImplementationOnce(() => new Promise((resolve) => (finish = () => resolve(true))));
+  const patch = api.patch.bind(api);
+  const apply = vi.spyOn(api, "patch");
+  apply.mockImplementationOnce((changes) => finished.then(() => patch(changes)));
   publisher.publish(status("1"));
   await pass(100);
   publisher.publish(status("2"));
@@ -211,5 +283,5 @@ test("a change during a write is written after it", async () => {
   finish();
   await pass(100);
   expect(apply).toHaveBeenCalledTimes(2);
-  expect(api.object?.agentVersion).toBe("2");
+  expect(api.object).toEqual(status("2"));
 });

@@ -3,14 +3,15 @@ import { isDeepStrictEqual } from "node:util";
 import { type BackoffOptions, backoffMs } from "../../lib/backoff.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { errorText } from "../../lib/logger.ts";
+import { type Json, mergePatchOf } from "./merge-patch.ts";
 import type { TracingNodeStatus } from "./tracing-node.ts";
 
 /** The requests that the publisher makes. */
 export interface TracingNodeApi {
   /** Reads the status from the API server; undefined when there is no object. */
   read(): Promise<TracingNodeStatus | undefined>;
-  /** Writes the status by server-side apply; false when there is no object. */
-  apply(status: TracingNodeStatus): Promise<boolean>;
+  /** Applies a JSON merge patch to the status; false when there is no object. */
+  patch(status: object): Promise<boolean>;
   /** Creates the object, or makes the current Node its owner. */
   create(): Promise<void>;
 }
@@ -19,6 +20,10 @@ export interface TracingNodeApi {
 export interface PublisherTiming {
   /** Changes within this time after a write become one write. */
   coalesceMs: number;
+  /** Random time in addition: an edit changes the status of every node at the same moment. */
+  jitterMs: number;
+  /** Random time before a write that changes nothing about policies: an upgrade restarts the agents of many nodes. */
+  factsMs: number;
   retry: BackoffOptions;
   /** How often to read the object when no change was reported. */
   checkMs: number;
@@ -26,6 +31,8 @@ export interface PublisherTiming {
 
 const DEFAULT_TIMING: PublisherTiming = {
   coalesceMs: 500,
+  jitterMs: 1_000,
+  factsMs: 60_000,
   retry: { initialMs: 500, maxMs: 60_000 },
   checkMs: 3_600_000,
 };
@@ -39,7 +46,8 @@ interface PublisherDeps {
 }
 
 /**
- * Writes the newest status, one write at a time, and only if it has changed. Retries with backoff while writes fail.
+ * Writes what has changed in the newest status, one write at a time. Retries with backoff while writes fail. The first
+ * write is compared with what an earlier agent has left: after a restart there is often nothing to write.
  */
 export class StatusPublisher {
   readonly #api: TracingNodeApi;
@@ -47,8 +55,11 @@ export class StatusPublisher {
   readonly #random: () => number;
   readonly #timing: PublisherTiming;
   #wanted: TracingNodeStatus | undefined;
-  #written: string | undefined;
+  /** The status in the API server; undefined when it is not known. */
+  #written: TracingNodeStatus | undefined;
   #isOwned = true;
+  /** When a change that is not about policies was put off. */
+  #factsDueAt: number | undefined;
   #failures = 0;
   #timer: NodeJS.Timeout | undefined;
   #dueAt = Number.POSITIVE_INFINITY;
@@ -65,27 +76,36 @@ export class StatusPublisher {
   /** Sets the status to write; it is written soon, unless it equals the one written last. */
   publish(status: TracingNodeStatus): void {
     this.#wanted = status;
-    if (this.#failures === 0 && JSON.stringify(status) !== this.#written)
-      this.#schedule(this.#timing.coalesceMs);
+    if (this.#failures === 0 && !isDeepStrictEqual(status, this.#written)) this.#scheduleSoon();
   }
 
   /** Called when the Node was replaced: the garbage collector deletes the TracingNode that the old Node owned. */
   nodeReplaced(): void {
     this.#isOwned = false;
     this.#failures = 0; // earlier writes failed because the Node was missing
-    this.#schedule(this.#timing.coalesceMs);
+    this.#scheduleSoon();
   }
 
   /** Called with the status in the API server, or undefined if the object is gone; corrects a difference soon. */
   objectChanged(status: TracingNodeStatus | undefined): void {
-    if (this.#failures === 0 && !isDeepStrictEqual(status, this.#wanted))
-      this.#schedule(this.#timing.coalesceMs);
+    if (this.#failures > 0) return;
+    if (isDeepStrictEqual(status, this.#wanted) || isDeepStrictEqual(status, this.#written)) return;
+    this.#written = undefined;
+    this.#scheduleSoon();
   }
 
   /** Stops the publisher; it starts no further write. */
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
+  }
+
+  #scheduleSoon(): void {
+    this.#schedule(this.#soonMs());
+  }
+
+  #soonMs(): number {
+    return this.#timing.coalesceMs + this.#random() * this.#timing.jitterMs;
   }
 
   #schedule(delayMs: number): void {
@@ -100,8 +120,9 @@ export class StatusPublisher {
     this.#dueAt = Number.POSITIVE_INFINITY;
     if (this.#busy || !this.#wanted) return;
     this.#busy = true;
+    let putOffMs: number | undefined;
     try {
-      await this.#write(this.#wanted);
+      putOffMs = await this.#write(this.#wanted);
       this.#failures = 0;
     } catch (error) {
       this.#written = undefined;
@@ -109,29 +130,55 @@ export class StatusPublisher {
       this.#logger.warn(`write TracingNode: ${errorText(error)}`, { attempt: this.#failures });
     }
     this.#busy = false;
-    this.#schedule(this.#nextDelay());
+    this.#schedule(this.#nextDelay(putOffMs));
   }
 
-  async #write(status: TracingNodeStatus): Promise<void> {
-    const text = JSON.stringify(status);
+  /** Resolves with the time to come back if the write is put off. */
+  async #write(status: TracingNodeStatus): Promise<number | undefined> {
     if (!this.#isOwned) {
       await this.#api.create();
       this.#isOwned = true;
       this.#written = undefined;
     }
-    if (text === this.#written && isDeepStrictEqual(await this.#api.read(), status)) return;
-    if (!(await this.#api.apply(status))) {
-      await this.#api.create();
-      if (!(await this.#api.apply(status)))
-        throw new Error("the object is gone again right after its creation");
+    // What was written last is read again when the same is due: another client may have changed it.
+    const known = isDeepStrictEqual(status, this.#written) ? undefined : this.#written;
+    const before = known ?? (await this.#api.read()) ?? {};
+    const patch = mergePatchOf(before as Json, status as unknown as Json);
+    const putOffMs = patch && this.#putOff(before, patch);
+    if (putOffMs !== undefined) {
+      this.#written = before as TracingNodeStatus;
+      return putOffMs;
     }
-    this.#written = text;
+    if (patch !== undefined) await this.#patch(patch, status);
+    this.#factsDueAt = undefined;
+    this.#written = status;
+    return undefined;
   }
 
-  #nextDelay(): number {
-    const { coalesceMs, retry, checkMs } = this.#timing;
+  async #patch(patch: object, status: TracingNodeStatus): Promise<void> {
+    if (await this.#api.patch(patch)) return;
+    await this.#api.create();
+    if (!(await this.#api.patch(status)))
+      throw new Error("the object is gone again right after its creation");
+  }
+
+  /** How long a change of an object that is there has to wait if it is not about policies. */
+  #putOff(before: object, patch: object): number | undefined {
+    const isUrgent = !("agentVersion" in before) || Object.keys(patch).some((name) => !FACTS.has(name));
+    if (isUrgent) return undefined;
+    this.#factsDueAt ??= performance.now() + this.#random() * this.#timing.factsMs;
+    const waitMs = this.#factsDueAt - performance.now();
+    return waitMs > 0 ? waitMs : undefined;
+  }
+
+  #nextDelay(putOffMs: number | undefined): number {
+    const { retry, checkMs } = this.#timing;
     if (this.#failures > 0) return backoffMs(retry, this.#failures - 1, this.#random);
-    if (!this.#isOwned || JSON.stringify(this.#wanted) !== this.#written) return coalesceMs;
+    if (putOffMs !== undefined) return putOffMs;
+    if (!this.#isOwned || !isDeepStrictEqual(this.#wanted, this.#written)) return this.#soonMs();
     return checkMs * (0.5 + this.#random() / 2);
   }
 }
+
+/** Fields that a new agent or a new kernel changes. */
+const FACTS = new Set(["agentVersion", "bootTime", "kernel"]);

@@ -17,9 +17,9 @@ export function tracingNodeApi(client: KubeClient, nodeName: string): TracingNod
   const metadata = { name: nodeName };
   return {
     read: async () => (await client.find<TracingNode>(TRACING_NODES, metadata))?.status,
-    apply: async (status) => {
+    patch: async (status) => {
       try {
-        await client.applyStatus<TracingNode>(TRACING_NODES, { metadata, status }, WRITER);
+        await client.mergePatch(TRACING_NODES, metadata, { status }, { ...WRITER, subresource: "status" });
         return true;
       } catch (error) {
         if (hasStatus(error, 404)) return false;

@@ -56,11 +56,11 @@ test("a policy is reported with its reference and both hashes", () => {
 test("messages are one bounded line", () => {
   const [policy] = makeTracingNodeStatus(facts, [outcome]).policies;
   expect(policy?.message).toHaveLength(512);
-  expect(policy?.hooks[1]?.message).toBe("a | b");
+  expect(policy?.hooks?.[0]?.message).toBe("a | b");
 });
 
 test("only what the schema knows is written", () => {
-  const hook = { ...outcome.hooks[0], programId: 7 } as unknown as PolicyOutcome["hooks"][number];
+  const hook = { ...outcome.hooks[1], programId: 7 } as unknown as PolicyOutcome["hooks"][number];
   const [policy] = makeTracingNodeStatus(facts, [{ ...outcome, hooks: [hook] }]).policies;
-  expect(Object.keys(policy?.hooks[0] ?? {})).toEqual(["path", "call", "state", "attach", "function"]);
+  expect(Object.keys(policy?.hooks?.[0] ?? {})).toEqual(["path", "call", "state", "reason", "message"]);
 });

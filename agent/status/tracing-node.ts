@@ -1,5 +1,6 @@
 /** The status of a TracingNode. Pure. */
-import type { Hook, Kernel, Policy, Status } from "../../crds/tracingnode-v1alpha1.gen.ts";
+import { type FullPolicy, type PolicyPart, writeNodePolicies } from "../../crds/node-policies.ts";
+import type { Hook, Kernel, Status } from "../../crds/tracingnode-v1alpha1.gen.ts";
 import type { HookStatus } from "../hooks/engine.ts";
 import { isTransient, type PolicyOutcome } from "../policies/outcome.ts";
 
@@ -18,15 +19,9 @@ export interface NodeFacts {
 }
 
 /** `status` of a TracingNode with every field that an agent writes. */
-export interface TracingNodeStatus extends Status {
+export interface TracingNodeStatus extends PolicyPart, Pick<Status, "bootTime"> {
   agentVersion: string;
   kernel: Required<Kernel>;
-  policies: PolicyStatus[];
-}
-
-/** A policy in the status. */
-export interface PolicyStatus extends Policy {
-  hooks: Hook[];
 }
 
 /** Limit of a message, because every watcher receives the status. The agent's log has the whole verifier log. */
@@ -50,11 +45,11 @@ export function makeTracingNodeStatus(
         .sort()
         .map((feature) => ({ feature, reason: shorten(reasons[feature] ?? "not available") })),
     },
-    policies: outcomes.map(policyStatus),
+    ...writeNodePolicies(outcomes.map(fullPolicy)),
   };
 }
 
-function policyStatus({ ref, message, hooks, ...rest }: PolicyOutcome): PolicyStatus {
+function fullPolicy({ ref, message, hooks, ...rest }: PolicyOutcome): FullPolicy {
   return {
     ...ref,
     ...rest,

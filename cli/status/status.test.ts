@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type FullPolicy, writeNodePolicies } from "../../crds/node-policies.ts";
 import { runCommand } from "../program.ts";
 import { TestStreams } from "../testing/streams.ts";
 
@@ -71,9 +72,14 @@ function makePolicy(name: string, ready: string, changes: { generation?: number;
 }
 
 function makeNode(name: string, policies: object[] = []) {
+  const full = policies.map((policy) => ({ hooks: [], specHash: "0", attachedHash: "0", ...policy }));
   return {
     metadata: { name },
-    status: { agentVersion: "0.1.0", kernel: { release: "6.1.0" }, policies },
+    status: {
+      agentVersion: "0.1.0",
+      kernel: { release: "6.1.0" },
+      ...writeNodePolicies(full as unknown as FullPolicy[]),
+    },
   };
 }
 

@@ -1,4 +1,5 @@
 /** The state of Trigon in a cluster, from what operator and agents report. Pure. */
+import { readNodePolicies } from "../../crds/node-policies.ts";
 import type { Hook, TracingNode } from "../../crds/tracingnode-v1alpha1.gen.ts";
 import type { TracingPolicy } from "../../crds/tracingpolicy-v1alpha1.gen.ts";
 import { alignColumns } from "../columns.ts";
@@ -105,12 +106,12 @@ interface Wanted {
 
 function failuresOn({ metadata, status }: TracingNode, wanted: Wanted): Failure[] {
   const node = String(metadata.name);
-  const policy = status?.policies?.find(
+  const policy = readNodePolicies(status).find(
     ({ kind, name, namespace }) =>
       kind === wanted.kind && name === wanted.name && namespace === wanted.namespace,
   );
   if (!policy || policy.state === "Attached" || policy.state === "Skipped") return [];
-  const hooks = (policy.hooks ?? []).filter(isMissing).map((hook) => hookFailure(node, hook));
+  const hooks = policy.hooks.filter(isMissing).map((hook) => hookFailure(node, hook));
   if (hooks.length > 0) return hooks;
   return [{ node, ...reasonOf(policy), message: policy.message ?? policy.state }];
 }
@@ -129,7 +130,7 @@ function reasonOf({ reason }: { reason?: string }): { reason?: string } {
 
 function summarizeNode({ metadata, status }: TracingNode, losses: ClusterFacts["losses"]): NodeSummary {
   const name = String(metadata.name);
-  const wanted = (status?.policies ?? []).filter(({ state }) => state !== "Skipped");
+  const wanted = readNodePolicies(status).filter(({ state }) => state !== "Skipped");
   return {
     name,
     agentVersion: status?.agentVersion ?? "-",

@@ -1,5 +1,5 @@
 /** Schema of TracingNode: what one node's agent reports about its kernel and the policies there. */
-import { dictionary, list, object, type Structural, text, word } from "./structural.ts";
+import { count, dictionary, list, object, type Structural, text, word } from "./structural.ts";
 
 const HOOK = object(
   "A hook of the policy on this node.",
@@ -16,10 +16,12 @@ const HOOK = object(
 );
 
 const POLICY = object(
-  "A policy on this node.",
+  "A policy on this node that does not simply run, or not without a remark.",
   {
+    attach: text("How the attached hooks are attached, such as fentry×7 kprobe×1."),
     attachedHash: text("Hash of the spec that runs; absent when none does."),
-    hooks: list("Hooks of the spec that runs, or that failed.", HOOK, { "x-kubernetes-list-type": "atomic" }),
+    hooks: list("The first hooks that are not attached.", HOOK, { "x-kubernetes-list-type": "atomic" }),
+    hooksAttached: count("Hooks that are attached."),
     kind: word("Kind of the policy.", ["TracingPolicy", "TracingPolicyNamespaced"]),
     message: text("For people."),
     name: text("Name of the policy."),
@@ -47,6 +49,11 @@ const KERNEL = object("Facts about the kernel, found when the agent starts.", {
   release: text("Release, as in uname -r."),
 });
 
+/** Atomic: the managed fields would name each entry otherwise, and be as large as the map. */
+function lines(description: string): Structural {
+  return dictionary(description, { type: "string" }, { "x-kubernetes-map-type": "atomic" });
+}
+
 /** Schema of the object that each agent writes about its own node. */
 export const TRACING_NODE: Structural = object(
   "What Trigon does on one node. Written by the agent of that node alone.",
@@ -58,9 +65,14 @@ export const TRACING_NODE: Structural = object(
       agentVersion: text("Version of the agent."),
       bootTime: { description: "When the kernel booted.", format: "date-time", type: "string" },
       kernel: KERNEL,
-      policies: list("Every policy that the agent was given.", POLICY, {
+      attached: lines(
+        "Policies that run as wanted, by NAME or NAMESPACE/NAME: the beginning of the spec's hash, and how its hooks are attached.",
+      ),
+      policies: list("Every other policy that the agent was given.", POLICY, {
         "x-kubernetes-list-type": "atomic",
       }),
+      policiesSummary: text("Policies attached, of all that this node should run."),
+      skipped: lines("Policies that do not select this node, with the beginning of the spec's hash."),
     }),
   },
   ["metadata"],

@@ -1,6 +1,7 @@
 /** An agent as the API server sees it: a Pod on a node and a TracingNode, written like those of a real agent. */
 import type { NodePolicyState } from "../../crds/conditions.ts";
 import { AGENT_COMPONENT, FIELD_MANAGERS, LABELS, type PolicyRef, TRACING_NODES } from "../../crds/names.ts";
+import { writeNodePolicies } from "../../crds/node-policies.ts";
 import type { KubeClient } from "../../lib/kube.ts";
 import { type KubeObject, PODS } from "../../lib/resources.ts";
 
@@ -72,19 +73,22 @@ export class SimulatedAgent {
       hooks: calls.map((call, i) => ({
         path: `spec.kprobes[${i}]`,
         call,
-        state: "Attached",
+        state: "Attached" as const,
         attach: "fentry",
       })),
     }));
     const status = {
       agentVersion: "test",
       kernel: { release: "6.1.0", architecture: "x86_64", features: {}, missing: [] },
-      policies,
+      attached: null,
+      skipped: null,
+      ...writeNodePolicies(policies),
     };
-    await this.#client.applyStatus(
+    await this.#client.mergePatch(
       TRACING_NODES,
-      { metadata: { name: this.node }, status } as KubeObject,
-      WRITER,
+      { name: this.node },
+      { status },
+      { ...WRITER, subresource: "status" },
     );
   }
 

@@ -1,6 +1,8 @@
 /** A platform engineer applies a policy, sees that it runs everywhere, deletes it, and applies it again. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { readNodePolicies } from "../../crds/node-policies.ts";
+import type { TracingNode } from "../../crds/tracingnode-v1alpha1.gen.ts";
 import {
   type AgentPod,
   agentPods,
@@ -133,9 +135,10 @@ async function eventsOf(node: string, pod: string): Promise<TrigonEvent[]> {
 }
 
 async function nodesWith(policy: string): Promise<number> {
-  const list = await getObject<{ items: { status?: { policies?: { name: string }[] } }[] }>("tracingnodes");
-  return (list?.items ?? []).filter((node) => node.status?.policies?.some((item) => item.name === policy))
-    .length;
+  const list = await getObject<{ items: TracingNode[] }>("tracingnodes");
+  return (list?.items ?? []).filter((node) =>
+    readNodePolicies(node.status).some((item) => item.name === policy),
+  ).length;
 }
 
 async function specsOf(policy: string): Promise<number> {

@@ -1,6 +1,8 @@
 /** An edit makes a policy unusable: its status shows the reason, and the previous version keeps running. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { readNodePolicies } from "../../crds/node-policies.ts";
+import type { TracingNode } from "../../crds/tracingnode-v1alpha1.gen.ts";
 import { conditionIs, getPolicy, policyReady } from "./cluster-view.ts";
 import { kubectl, until } from "./kubectl.ts";
 
@@ -57,15 +59,12 @@ function policy(spec: { call: string; argument: number }): string {
 /** Hash that runs, by node. */
 async function attachedHashes(): Promise<Record<string, string | undefined>> {
   const list = JSON.parse(await kubectl(["get", "tracingnodes", "-o", "json"])) as {
-    items: {
-      metadata: { name: string };
-      status?: { policies?: { name: string; attachedHash?: string }[] };
-    }[];
+    items: (TracingNode & { metadata: { name: string } })[];
   };
   return Object.fromEntries(
     list.items.map((node) => [
       node.metadata.name,
-      node.status?.policies?.find((item) => item.name === NAME)?.attachedHash,
+      readNodePolicies(node.status).find((item) => item.name === NAME)?.attachedHash,
     ]),
   );
 }

@@ -6,6 +6,7 @@ import {
   MANAGED_BY_OPERATOR,
   policyKey,
   policyLabelValue,
+  shortSpecHash,
 } from "../../crds/names.ts";
 import { decodeSpec, type SpecData } from "../../crds/spec-config-map.ts";
 import type { KubeObject } from "../../lib/resources.ts";
@@ -68,15 +69,20 @@ export function specGeneration(object: SpecObject): number | undefined {
   return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
-/** Generations of specs by hash. */
+/** Generations of specs by short hash. */
 export function generationsOf(objects: readonly SpecObject[]): ReadonlyMap<string, number> {
   return new Map(
     objects.flatMap((object) => {
       const generation = specGeneration(object);
-      const hash = object.metadata.name.slice(hookSpecConfigMapName("").length);
+      const hash = shortSpecHash(hashOfName(object.metadata.name));
       return generation === undefined ? [] : [[hash, generation] as const];
     }),
   );
+}
+
+/** Hash of the spec in the ConfigMap of this name. */
+export function hashOfName(configMapName: string): string {
+  return configMapName.slice(hookSpecConfigMapName("").length);
 }
 
 function parseRevision(text: string | undefined): number {

@@ -1,4 +1,5 @@
 /** Makes a policy's status from the reports of all nodes. Pure; its size is bounded however many nodes there are. */
+import { shortSpecHash } from "../../crds/names.ts";
 import { makeConditions, type PolicyFacts } from "./conditions.ts";
 import type { NodeFact } from "./node-index.ts";
 import { type Viewpoint, viewOf } from "./node-state.ts";
@@ -18,7 +19,7 @@ export function aggregate(
   view: Partial<Omit<Viewpoint, "wantedHash">> = {},
 ): NewPolicyStatus {
   const { wanted } = facts;
-  const summary = tally(nodes, viewOf(wanted?.hash, view));
+  const summary = tally(nodes, viewOf(wanted && shortSpecHash(wanted.hash), view));
   const { counts, lines } = summary;
   const status: NewPolicyStatus = {
     observedGeneration: facts.generation,

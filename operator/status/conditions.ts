@@ -1,5 +1,6 @@
 /** Ready, Reconciling and Stalled of a policy, and the sentences in them. Pure. */
 import { CONDITIONS, type PolicyReason } from "../../crds/conditions.ts";
+import { shortSpecHash } from "../../crds/names.ts";
 import { DEFAULT_TOLERANCE, type Tolerance, toleratedNodes } from "./patience.ts";
 import type { Condition, NewCondition } from "./policy-status.ts";
 import { conditionOf } from "./policy-status.ts";
@@ -16,7 +17,7 @@ export interface PolicyFacts {
     reason: Extract<PolicyReason, "InvalidSpec" | "DistributionFailed" | "Terminating">;
     message: string;
   };
-  /** Generations of the specs that may still run, by hash. */
+  /** Generations of the specs that may still run, by short hash. */
   generations?: ReadonlyMap<string, number>;
   /** How many nodes may be absent while the policy is Ready. */
   tolerance?: Tolerance;
@@ -157,7 +158,7 @@ function whatStillRuns(facts: PolicyFacts, { running, counts }: NodeSummary): st
 /** The same without the newest spec, which the message is about. */
 function olderThatRun(facts: PolicyFacts, summary: NodeSummary): string {
   const running = new Map(summary.running);
-  if (facts.wanted !== undefined) running.delete(facts.wanted.hash);
+  if (facts.wanted !== undefined) running.delete(shortSpecHash(facts.wanted.hash));
   return running.size === 0 ? "" : whatStillRuns(facts, { ...summary, running });
 }
 
@@ -170,8 +171,9 @@ function generationsThatRun(facts: PolicyFacts, running: ReadonlyMap<string, num
 }
 
 function nameSpec({ wanted, generations }: PolicyFacts, hash: string): string {
-  if (wanted?.hash === hash && wanted.generation === undefined) return "The last good spec";
-  const generation = wanted?.hash === hash ? wanted.generation : generations?.get(hash);
+  const isWanted = wanted !== undefined && shortSpecHash(wanted.hash) === hash;
+  if (isWanted && wanted.generation === undefined) return "The last good spec";
+  const generation = isWanted ? wanted.generation : generations?.get(hash);
   return generation === undefined ? "An earlier spec" : `Generation ${generation}`;
 }
 

@@ -1,4 +1,5 @@
 /** Which nodes there are and what they report, indexed so that one report touches only the policies in it. */
+import { shortSpecHash } from "../../crds/names.ts";
 import type { AgentHealth, AgentPod } from "./agent-pod.ts";
 import { preferredPod } from "./agent-pod.ts";
 import { changedPolicies, type NodeEntry, type NodeReport } from "./node-report.ts";
@@ -89,12 +90,12 @@ export class NodeIndex {
   }
 
   /**
-   * True if a node runs such a spec; nodes without an agent Pod count here, because theirs may come back and need it.
+   * True if a node runs the spec; nodes without an agent Pod count here, because theirs may come back and need it.
    */
-  runs(key: string, isSpec: (hash: string) => boolean): boolean {
-    for (const report of this.#reports.values()) {
-      const hash = report.policies.get(key)?.attachedHash;
-      if (hash !== undefined && isSpec(hash)) return true;
+  runs(key: string, specHash: string): boolean {
+    const hash = shortSpecHash(specHash);
+    for (const { policies } of this.#reports.values()) {
+      if (policies.get(key)?.attachedHash === hash) return true;
     }
     return false;
   }

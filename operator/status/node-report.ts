@@ -4,11 +4,12 @@
  */
 import type { NodePolicyState } from "../../crds/conditions.ts";
 import { policyKey } from "../../crds/names.ts";
-import type { Policy, TracingNode } from "../../crds/tracingnode-v1alpha1.gen.ts";
+import { type NodePolicy, readNodePolicies } from "../../crds/node-policies.ts";
+import type { TracingNode } from "../../crds/tracingnode-v1alpha1.gen.ts";
 import type { KubeObject } from "../../lib/resources.ts";
 import { slimMeta } from "../resources.ts";
 
-/** A policy on a node; equal entries of different nodes are one object. */
+/** A policy on a node, with short hashes; equal entries of different nodes are one object. */
 export interface NodeEntry {
   readonly specHash: string;
   readonly attachedHash?: string;
@@ -36,7 +37,7 @@ export class NodeReportParser {
 
   parse(object: KubeObject): NodeReport {
     const { status } = object as KubeObject & Pick<TracingNode, "status">;
-    const entries = (status?.policies ?? []).map(
+    const entries = readNodePolicies(status).map(
       (policy) => [policyKey(policy), this.#share(parseEntry(policy))] as const,
     );
     const policies = new Map(entries);
@@ -59,9 +60,8 @@ export function changedPolicies(before: NodeReport | undefined, after: NodeRepor
   return [...keys].filter((key) => before?.policies.get(key) !== after?.policies.get(key));
 }
 
-function parseEntry(policy: Policy): NodeEntry {
-  const { specHash, attachedHash, state, reason, message, retrying, hooks = [] } = policy;
-  const attached = hooks.filter((hook) => hook.state === "Attached");
+function parseEntry(policy: NodePolicy): NodeEntry {
+  const { specHash, attachedHash, state, reason, message, retrying, hooksAttached, attach } = policy;
   return {
     specHash,
     ...(attachedHash !== undefined && { attachedHash }),
@@ -69,16 +69,7 @@ function parseEntry(policy: Policy): NodeEntry {
     ...(reason !== undefined && { reason }),
     ...(message !== undefined && { message: message.slice(0, 1024) }),
     ...(retrying === true && { retrying }),
-    hooksAttached: attached.length,
-    attach: countKinds(attached.map((hook) => hook.attach ?? "unknown")),
+    hooksAttached,
+    attach,
   };
-}
-
-function countKinds(kinds: string[]): string {
-  const counts = new Map<string, number>();
-  for (const kind of kinds) counts.set(kind, (counts.get(kind) ?? 0) + 1);
-  return [...counts]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([kind, count]) => `${kind}×${count}`)
-    .join(" ");
 }

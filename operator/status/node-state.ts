@@ -17,6 +17,7 @@ export interface StateOnNode {
 
 /** What the states of all nodes are judged by. */
 export interface Viewpoint {
+  /** Short, as in reports. */
   wantedHash: string | undefined;
   /** Whether the policy has been Ready with this spec: then a node that joins is absent, and not waited for. */
   wasReady: boolean;

@@ -19,7 +19,7 @@ export interface ReporterDeps {
   queue: Pick<WorkQueue, "add" | "addAfter">;
   findPolicy(key: string): PolicyObject | undefined;
   nodes: Pick<NodeIndex, "nodesOf" | "size" | "nextChangeMs">;
-  /** Generations of the policy's specs that are still distributed, by hash. */
+  /** Generations of the policy's specs that are still distributed, by short hash. */
   generationsOf(key: string): ReadonlyMap<string, number>;
   patience: Patience;
   tolerance: Tolerance;

@@ -1,7 +1,7 @@
 /** Test data of this room. */
 import { HOOK_SPEC_VERSION, type HookSpec } from "../../crds/hook-spec.ts";
 import { hookSpecHash } from "../../crds/hook-spec-codec.ts";
-import { hookSpecConfigMapName } from "../../crds/names.ts";
+import { hookSpecConfigMapName, shortSpecHash } from "../../crds/names.ts";
 import { encodeSpec } from "../../crds/spec-config-map.ts";
 import type { KubeObject } from "../../lib/resources.ts";
 import { parseSpecObject, type SpecObject, specMetadata } from "../distribute/config-map.ts";
@@ -72,8 +72,8 @@ export function makeNode(
   const { entry, agent = { state: "ready" } } = changes;
   if (entry === null) return { name, agent };
   const base: NodeEntry = {
-    specHash: HASH,
-    attachedHash: HASH,
+    specHash: shortSpecHash(HASH),
+    attachedHash: shortSpecHash(HASH),
     state: "Attached",
     hooksAttached: 2,
     attach: "fentry×2",
