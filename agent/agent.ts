@@ -337,9 +337,10 @@ function openEngine(
       procfs: config.procfs,
       logger,
       ...(workloads && { workloads }),
-      onBatch: (batch) => {
+      reuseBuffer: true,
+      onBatch: (batch, bytes) => {
         memory.touch();
-        pipeline.handleBatch(batch);
+        pipeline.handleBatch(batch, bytes);
         return sink.room();
       },
       ...(config.ringBytes !== undefined && { ringBytes: config.ringBytes }),

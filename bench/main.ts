@@ -1,4 +1,8 @@
-/** `npm run bench [-- NAME…]`: runs the named benchmarks, or all of them. It prints figures and no verdict. */
+/**
+ * `npm run bench [-- NAME…]`: runs the named benchmarks, or all of them. It prints figures and no verdict.
+ * `npm run bench -- --against REVISION [NAME…]` compares this checkout with another revision of it.
+ */
+import { parseArgs } from "node:util";
 
 const BENCHES: Record<string, { what: string; run: () => Promise<unknown> }> = {
   encode: {
@@ -31,19 +35,32 @@ const BENCHES: Record<string, { what: string; run: () => Promise<unknown> }> = {
   },
 };
 
+const USAGE = "npm run bench [-- NAME…]\nnpm run bench -- --against REVISION [NAME…]";
+
 process.exitCode = await main(process.argv.slice(2));
 
-async function main(names: string[]): Promise<number> {
-  const unknown = names.find((name) => !(name in BENCHES));
-  if (unknown !== undefined) {
-    const known = Object.entries(BENCHES).map(([name, { what }]) => `  ${name}  ${what}`);
-    console.error(`npm run bench [-- NAME…]\n${known.join("\n")}`);
-    return unknown === "--help" ? 0 : 2;
+async function main(args: string[]): Promise<number> {
+  const { values, positionals: names } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { against: { type: "string" }, help: { type: "boolean" } },
+  });
+  const { COMPARED, compareWith } = await import("./against.ts");
+  const known = values.against === undefined ? Object.keys(BENCHES) : COMPARED;
+  if (values.help || names.some((name) => !known.includes(name))) {
+    const lines = Object.entries(BENCHES).map(([name, { what }]) => `  ${name}  ${what}`);
+    console.error(`${USAGE}\n${lines.join("\n")}\nwith --against: ${COMPARED.join(", ")}`);
+    return values.help ? 0 : 2;
   }
+  if (values.against === undefined) await runAll(names);
+  else await compareWith(values.against, names);
+  return 0;
+}
+
+async function runAll(names: readonly string[]): Promise<void> {
   for (const [name, { what, run }] of Object.entries(BENCHES)) {
     if (names.length > 0 && !names.includes(name)) continue;
     console.log(`${name}: ${what}`);
     await run();
   }
-  return 0;
 }

@@ -212,11 +212,13 @@ export interface KernelBtf {
 
 export interface RingReaderOptions {
   /**
-   * Called on the main thread with complete records, one after the other, each padded to 8 bytes. The callee owns the
-   * buffer. An error that it throws is rethrown by flush() if that made the call, else it is an uncaught exception.
+   * Called on the main thread with complete records, one after the other, each padded to 8 bytes, so many bytes. The
+   * callee owns the buffer, except with `reuseBuffer`. An error that it throws is rethrown by flush() if that made the call, else it is an uncaught exception.
    * While a returned promise is pending, records wait as if the main thread were busy. flush() does not wait for it.
    */
-  onBatch: (batch: ArrayBuffer) => void | Promise<void>;
+  onBatch: (batch: ArrayBuffer, bytes: number) => void | Promise<void>;
+  /** Calls get one and the same buffer of `batchBytes`, except for records that are larger. Its content is valid until the call returns. */
+  reuseBuffer?: boolean;
   /** How often the reader thread checks the ring while records arrive; 10 by default. */
   pollMs?: number;
   /**

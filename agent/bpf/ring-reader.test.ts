@@ -252,6 +252,30 @@ describeBpf("a ring reader", () => {
     recorder.close();
   });
 
+  test("uses one buffer again and again where it is allowed to, but not one that is in use", () => {
+    const recorder = new GetuidRecorder();
+    const collector = new Collector();
+    const buffers: ArrayBuffer[] = [];
+    const onBatch = (batch: ArrayBuffer, bytes: number) => {
+      buffers.push(batch);
+      if (buffers.length === 2) reader.flush();
+      collector.onBatch(batch.slice(0, bytes));
+    };
+    const options = { onBatch, pollMs: 60_000, batchBytes: 16, reuseBuffer: true };
+    const reader: RingReader = bpf.readRing(recorder.events, options);
+    recorder.record(5);
+    reader.flush();
+    expect([...collector.numbers].sort()).toEqual(kept(0, 5));
+    expect(buffers.length).toBeGreaterThanOrEqual(3);
+    expect(buffers[1]).toBe(buffers[0]);
+    expect(buffers[2]).not.toBe(buffers[0]);
+    recorder.record(1);
+    reader.flush();
+    expect(buffers.at(-1)).toBe(buffers[0]);
+    reader.close();
+    recorder.close();
+  });
+
   test("may be closed and flushed from inside of onBatch", () => {
     const recorder = new GetuidRecorder();
     const sizes: number[] = [];

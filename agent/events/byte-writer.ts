@@ -2,7 +2,8 @@
 
 const encoder = new TextEncoder();
 
-const INITIAL_BYTES = 128 << 10;
+/** The size of a buffer, unless what is written needs more. */
+export const WRITER_BYTES = 80 << 10;
 /** Below this a loop is faster than TypedArray.set(). */
 const LOOP_COPY_BYTES = 24;
 
@@ -39,12 +40,20 @@ export function utf8(text: string): Uint8Array {
 
 /** Appends to a buffer that is reused batch after batch. */
 export class ByteWriter {
-  #bytes: Uint8Array = new Uint8Array(INITIAL_BYTES);
+  #bytes: Uint8Array = new Uint8Array(WRITER_BYTES);
   length = 0;
 
   /** A copy of what was written, which the caller owns; the writer is empty afterwards. */
   take(): Uint8Array {
     const chunk = this.#bytes.slice(0, this.length);
+    this.length = 0;
+    return chunk;
+  }
+
+  /** What was written, in its own memory; the writer is empty afterwards and goes on in `next`. */
+  swap(next: ArrayBuffer): Uint8Array {
+    const chunk = this.#bytes.subarray(0, this.length);
+    this.#bytes = new Uint8Array(next);
     this.length = 0;
     return chunk;
   }

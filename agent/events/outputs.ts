@@ -1,6 +1,6 @@
 /** Where events go: each output filters, encodes and delivers them in its own way. */
 import type { HookLosses } from "../metrics/losses.ts";
-import { ByteWriter } from "./byte-writer.ts";
+import { ByteWriter, WRITER_BYTES } from "./byte-writer.ts";
 import type { EventEncoder } from "./encoder.ts";
 import type { OutputEvent } from "./event.ts";
 
@@ -11,9 +11,15 @@ export type EventFilter = (event: OutputEvent) => boolean;
 export interface OutputSink {
   /**
    * Whole events in stream order. Other sinks may get the same bytes: they must not be modified. `losses`: where those of
-   * the events are counted that are lost, for those of hooks.
+   * the events are counted that are lost, for those of hooks. Where there is `release`, the sink may pass it the bytes once
+   * it needs them no more: their memory is used again.
    */
-  write(bytes: Uint8Array, events: number, losses: readonly HookLosses[]): void;
+  write(
+    bytes: Uint8Array,
+    events: number,
+    losses: readonly HookLosses[],
+    release?: (bytes: Uint8Array) => void,
+  ): void;
   /** Resolves when everything written before has gone out or is lost. */
   flush(): Promise<void>;
 }
@@ -31,8 +37,10 @@ export interface Output {
   readonly perEvent?: boolean;
 }
 
-/** How much a sink gets at once, unless events are rare. */
-const CHUNK_BYTES = 64 << 10;
+/** How much a sink gets at once, unless events are rare: a buffer with room for one more event. */
+const CHUNK_BYTES = WRITER_BYTES - (16 << 10);
+/** Buffers of one output that sinks may have at a time; what goes beyond them is copied. */
+const LENT_BUFFERS = 8;
 
 /** The outputs of a pipeline; they come and go while it runs. */
 export class Outputs {
@@ -94,6 +102,9 @@ class ChunkRoute {
   readonly #filter: EventFilter | undefined;
   readonly #encoder: EventEncoder;
   readonly #out = new ByteWriter();
+  readonly #spare: ArrayBuffer[] = [];
+  readonly #release = ({ buffer }: Uint8Array) => void this.#spare.push(buffer as ArrayBuffer);
+  #lent = 0;
   #events = 0;
   #losses: HookLosses[] = [];
 
@@ -117,7 +128,15 @@ class ChunkRoute {
     const losses = this.#losses;
     this.#events = 0;
     this.#losses = [];
-    this.#sink.write(this.#out.take(), events, losses);
+    const spare = this.#spare.pop() ?? this.#lend();
+    if (spare) this.#sink.write(this.#out.swap(spare), events, losses, this.#release);
+    else this.#sink.write(this.#out.take(), events, losses);
+  }
+
+  #lend(): ArrayBuffer | undefined {
+    if (this.#lent === LENT_BUFFERS) return undefined;
+    this.#lent++;
+    return new ArrayBuffer(WRITER_BYTES);
   }
 }
 

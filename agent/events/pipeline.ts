@@ -64,6 +64,7 @@ export class EventPipeline implements RecordVisitor {
   readonly #outputs: Outputs;
   readonly #podHold: PodHold;
   readonly #execHold: ExecHold;
+  #hookEvent: ReusedHookEvent | undefined;
   #isStarted = false;
   /** Absent while nothing waits: a node on which nothing happens has no timer. */
   #timer: { handle: NodeJS.Timeout; delayMs: number } | undefined;
@@ -148,12 +149,12 @@ export class EventPipeline implements RecordVisitor {
     this.#setTimer();
   }
 
-  /** All records of one batch of the ring reader; what is ready is written before it returns. */
-  handleBatch(buffer: ArrayBuffer): void {
+  /** All records of one batch of the ring reader; what is ready is written before it returns. Keeps nothing of the buffer. */
+  handleBatch(buffer: ArrayBuffer, size = buffer.byteLength): void {
     const { metrics } = this.#deps;
     metrics.batches++;
-    metrics.ringBytes += buffer.byteLength;
-    const batch = new RecordBatch(buffer);
+    metrics.ringBytes += size;
+    const batch = new RecordBatch(buffer, size);
     this.#advance(batch);
     decodeBatch(batch, this);
     this.#outputs.flush();
@@ -305,8 +306,17 @@ export class EventPipeline implements RecordVisitor {
   }
 
   #emitHook(batch: RecordBatch, at: number, hook: HookEntry, image: Image): void {
-    if (this.#podHold.isReady(image)) this.#writeHook({ kind: "hook", batch, at, image, hook });
-    else this.#podHold.hold({ kind: "hook", batch: copyRecord(batch, at), at: 0, image, hook });
+    if (!this.#podHold.isReady(image)) {
+      this.#podHold.hold({ kind: "hook", batch: copyRecord(batch, at), at: 0, image, hook });
+      return;
+    }
+    this.#hookEvent ??= { kind: "hook", batch, at, image, hook };
+    const event = this.#hookEvent;
+    event.batch = batch;
+    event.at = at;
+    event.image = image;
+    event.hook = hook;
+    this.#writeHook(event);
   }
 
   #emit(event: Event): void {
@@ -350,6 +360,9 @@ function startNs({ words }: RecordBatch): bigint {
   const [low = 0, high = 0] = words.subarray(W_KTIME, W_KTIME + 2);
   return joinWords(low, high);
 }
+
+/** Used again for each record that is written at once: outputs keep nothing of an event. */
+type ReusedHookEvent = { -readonly [Field in keyof HookEvent]: HookEvent[Field] } & { hook: HookEntry };
 
 /** The process and image that a record is about. */
 function readIdentity({ words }: RecordBatch, at: number): RecordIdentity {

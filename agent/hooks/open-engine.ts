@@ -22,8 +22,10 @@ export interface EngineOptions {
   /** The host's procfs; `host_ns` stands for the namespaces of its process 1. */
   procfs: string;
   logger: Logger;
-  /** Receives records of bpf/include/event.h, one after the other, each padded to 8 bytes. */
-  onBatch(batch: ArrayBuffer): void | Promise<void>;
+  /** Receives records of bpf/include/event.h, one after the other, each padded to 8 bytes, so many bytes. */
+  onBatch(batch: ArrayBuffer, bytes: number): void | Promise<void>;
+  /** The buffer is used again after each call. */
+  reuseBuffer?: boolean;
   /** Absent: all processes are the host's. */
   workloads?: Workloads;
   /** Size of the ring, a power of two of pages; 4 MiB by default. */
@@ -72,11 +74,12 @@ export function openHandles(
   if (options.ringBytes !== undefined) object.setMaxEntries("events", options.ringBytes);
   object.load();
   // The reader starts before the sensors, so that it reads their first records too.
-  const { onBatch, backlogBytes } = options;
+  const { onBatch, reuseBuffer = false, backlogBytes } = options;
   const sleepFlag = object.map("reader_sleeps");
   const reader = keep(
     bpf.readRing(object.map("events"), {
       onBatch,
+      reuseBuffer,
       sleepFlag,
       ...(backlogBytes !== undefined && { backlogBytes }),
     }),

@@ -22,9 +22,9 @@ export class RecordBatch {
   readonly words: Uint32Array;
   readonly bytes: Uint8Array;
 
-  constructor(buffer: ArrayBuffer) {
-    this.words = new Uint32Array(buffer, 0, buffer.byteLength >>> 2);
-    this.bytes = new Uint8Array(buffer);
+  constructor(buffer: ArrayBuffer, size = buffer.byteLength) {
+    this.words = new Uint32Array(buffer, 0, size >>> 2);
+    this.bytes = new Uint8Array(buffer, 0, size);
   }
 }
 

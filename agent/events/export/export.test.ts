@@ -37,10 +37,10 @@ class SlowTarget implements WriteTarget {
   #gate = Promise.withResolvers<void>();
   failure: Error | undefined;
 
-  async write(bytes: Uint8Array): Promise<void> {
+  async write(parts: readonly Uint8Array[]): Promise<void> {
     await this.#gate.promise;
     if (this.failure) throw this.failure;
-    this.written.push(Buffer.from(bytes).toString());
+    this.written.push(Buffer.concat(parts).toString());
   }
 
   open(): void {

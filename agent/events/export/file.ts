@@ -96,13 +96,13 @@ class FileTarget implements WriteTarget {
     this.#reopen = true;
   }
 
-  async write(lines: Uint8Array): Promise<void> {
-    const file = await this.#current(lines.length);
-    const bytes = file.needsNewline ? afterCut(lines) : lines;
-    const written = await writeAll(file.fd, bytes);
+  async write(lines: readonly Uint8Array[], bytes: number): Promise<void> {
+    const file = await this.#current(bytes);
+    const parts = file.needsNewline ? afterCut(lines) : lines;
+    const written = await writeAll(file.fd, parts);
     if (written.error === undefined) file.needsNewline = false;
     else if (written.bytes > 0 && !tookBack(file.fd, written.bytes))
-      file.needsNewline = isCut(bytes, written.bytes);
+      file.needsNewline = isCut(parts, written.bytes);
     if (written.error) throw written.error;
   }
 

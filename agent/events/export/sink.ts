@@ -19,8 +19,16 @@ export function noExports(): ExportStats {
 /** A destination of events. Never throws, never waits, never holds more than a bounded amount of memory. */
 export interface EventSink {
   readonly stats: Readonly<ExportStats>;
-  /** Whole lines; the chunk belongs to the sink from now on. `losses`: what to count by hook where they are lost. */
-  write(chunk: Uint8Array, events: number, losses?: readonly HookLosses[]): void;
+  /**
+   * Whole lines; the chunk belongs to the sink from now on, or until it passes it to `release`. `losses`: what to count
+   * by hook where they are lost.
+   */
+  write(
+    chunk: Uint8Array,
+    events: number,
+    losses?: readonly HookLosses[],
+    release?: (chunk: Uint8Array) => void,
+  ): void;
   /**
    * Resolves once the queue has drained below half. A producer that can hold its input until then loses fewer events.
    * Undefined when there is room, or when the destination takes nothing at all.

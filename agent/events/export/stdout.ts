@@ -21,10 +21,10 @@ class FdTarget implements WriteTarget {
     this.#fd = fd;
   }
 
-  async write(lines: Uint8Array): Promise<void> {
-    const bytes = this.#needsNewline ? afterCut(lines) : lines;
-    const written = await writeAll(this.#fd, bytes);
-    if (written.bytes > 0) this.#needsNewline = isCut(bytes, written.bytes);
+  async write(lines: readonly Uint8Array[]): Promise<void> {
+    const parts = this.#needsNewline ? afterCut(lines) : lines;
+    const written = await writeAll(this.#fd, parts);
+    if (written.bytes > 0) this.#needsNewline = isCut(parts, written.bytes);
     if (written.error) throw written.error;
   }
 

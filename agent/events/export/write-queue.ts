@@ -5,8 +5,8 @@ import { type EventSink, noExports } from "./sink.ts";
 
 /** A destination that takes bytes whole or not at all. */
 export interface WriteTarget {
-  /** Rejects when the bytes could not be written; nothing of them is left in the destination then. */
-  write(bytes: Uint8Array): Promise<void>;
+  /** Rejects when the parts, so many bytes, could not be written; nothing of them is left in the destination then. */
+  write(parts: readonly Uint8Array[], bytes: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -28,6 +28,7 @@ interface Chunk {
   bytes: Uint8Array;
   events: number;
   losses: readonly HookLosses[];
+  release: ((bytes: Uint8Array) => void) | undefined;
 }
 
 /** Writes in order, one write at a time, many chunks in one when they have piled up; counts what it must drop. */
@@ -53,14 +54,20 @@ export class WriteQueue implements EventSink {
     this.#report = new LossReport(options);
   }
 
-  write(bytes: Uint8Array, events: number, losses: readonly HookLosses[] = []): void {
+  write(
+    bytes: Uint8Array,
+    events: number,
+    losses: readonly HookLosses[] = [],
+    release?: (bytes: Uint8Array) => void,
+  ): void {
     if (this.#waitingBytes + bytes.length > this.#maxBytes) {
       this.stats.overflowedEvents += events;
       for (const hook of losses) hook.queue++;
       this.#report.overflowed(events);
+      release?.(bytes);
       return;
     }
-    this.#chunks.push({ bytes, events, losses });
+    this.#chunks.push({ bytes, events, losses, release });
     this.#waitingBytes += bytes.length;
     this.#pumping ??= this.#pump();
   }
@@ -87,21 +94,29 @@ export class WriteQueue implements EventSink {
 
   async #pump(): Promise<void> {
     while (this.#chunks.length > 0) {
-      const { bytes, events, chunks } = this.#next();
+      const chunks = this.#next();
+      const [events, size] = [
+        total(chunks, ({ events }) => events),
+        total(chunks, ({ bytes }) => bytes.length),
+      ];
       try {
-        await this.#target.write(bytes);
+        await this.#target.write(
+          chunks.map(({ bytes }) => bytes),
+          size,
+        );
         this.stats.events += events;
-        this.stats.bytes += bytes.length;
+        this.stats.bytes += size;
         this.stats.lastExportSeconds = this.#options.now() / 1000;
         this.#report.wentOut();
       } catch (error) {
         this.stats.failedEvents += events;
         this.stats.errors++;
-        for (const chunk of this.#chunks.slice(0, chunks)) for (const hook of chunk.losses) hook.export++;
+        for (const { losses } of chunks) for (const hook of losses) hook.export++;
         this.#report.refused(events, error as Error);
       }
-      this.#chunks.splice(0, chunks);
-      this.#waitingBytes -= bytes.length;
+      this.#chunks.splice(0, chunks.length);
+      for (const { bytes, release } of chunks) release?.(bytes);
+      this.#waitingBytes -= size;
       this.#isStuck = false;
       if (this.#hasRoom) this.#endWait();
       else this.#patience?.refresh();
@@ -121,22 +136,16 @@ export class WriteQueue implements EventSink {
   }
 
   /** As many of the oldest chunks as fit into one write, at least one. */
-  #next(): Pick<Chunk, "bytes" | "events"> & { chunks: number } {
-    const first = this.#chunks[0] as Chunk;
-    let { events } = first;
-    let size = first.bytes.length;
-    let chunks = 1;
-    for (const chunk of this.#chunks.slice(1)) {
-      if (size + chunk.bytes.length > this.#maxWriteBytes) break;
-      size += chunk.bytes.length;
-      events += chunk.events;
-      chunks++;
-    }
-    if (chunks === 1) return { ...first, chunks };
-    const bytes = Buffer.concat(
-      this.#chunks.slice(0, chunks).map((chunk) => chunk.bytes),
-      size,
-    );
-    return { bytes, events, chunks };
+  #next(): Chunk[] {
+    let size = 0;
+    const end = this.#chunks.findIndex(({ bytes }, index) => {
+      size += bytes.length;
+      return index > 0 && size > this.#maxWriteBytes;
+    });
+    return this.#chunks.slice(0, end < 0 ? undefined : end);
   }
+}
+
+function total(chunks: readonly Chunk[], of: (chunk: Chunk) => number): number {
+  return chunks.reduce((sum, chunk) => sum + of(chunk), 0);
 }

@@ -18,6 +18,7 @@ class Batch {
 
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
+  const uint8_t* data() const { return memory_.get(); }
 
   // False when it does not fit any more into `limit` bytes, or there is no memory. An empty batch takes any record.
   bool Append(const void* record, size_t record_size, size_t limit) {
@@ -32,6 +33,9 @@ class Batch {
     size_ += padded;
     return true;
   }
+
+  // Empty again, with its memory.
+  void Clear() { size_ = 0; }
 
   // The memory, with what was not used given back.
   uint8_t* Release() {

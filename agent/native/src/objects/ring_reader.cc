@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "objects/arguments.h"
 #include "objects/bpf_map.h"
@@ -15,10 +16,11 @@ constexpr uint32_t kDefaultBatchBytes = 256 << 10;
 // Room for seconds of records: attaching hooks keeps the thread of JavaScript from reading for that long.
 constexpr uint32_t kDefaultBacklogBytes = 32 << 20;
 
-Napi::Value Deliver(Napi::Env env, const Napi::Function& on_batch, Batch batch) {
+// Calls with the records in memory that the callee owns.
+Napi::Value DeliverOwned(Napi::Env env, const Napi::Function& on_batch, Batch batch) {
   size_t size = batch.size();
   auto give_back = [](Napi::Env, void* memory) { free(memory); };
-  return on_batch.Call({Napi::ArrayBuffer::New(env, batch.Release(), size, give_back)});
+  return on_batch.Call({Napi::ArrayBuffer::New(env, batch.Release(), size, give_back), Napi::Number::New(env, size)});
 }
 
 // Resumes when the promise `until` is settled, or, if it is none, after one turn of the event loop. The queue alone would
@@ -33,6 +35,21 @@ void ResumeLater(Napi::Env env, std::shared_ptr<RingThread> thread, Napi::Value 
 }
 
 }  // namespace
+
+// A copy costs less than what the garbage collector does about a buffer for each batch.
+Napi::Value RingReader::Delivery::Call(Napi::Env env, const Napi::Function& on_batch, Batch batch) {
+  if (shared_bytes == 0 || calling || batch.size() > shared_bytes) return DeliverOwned(env, on_batch, std::move(batch));
+  if (buffer.IsEmpty()) buffer = Napi::Persistent(Napi::ArrayBuffer::New(env, shared_bytes));
+  memcpy(buffer.Value().Data(), batch.data(), batch.size());
+  Napi::Number size = Napi::Number::New(env, batch.size());
+  thread->Recycle(std::move(batch));
+  struct Guard {
+    bool& flag;
+    ~Guard() { flag = false; }
+  } guard{calling};
+  calling = true;
+  return on_batch.Call({buffer.Value(), size});
+}
 
 Napi::Function RingReader::Define(Napi::Env env) {
   return DefineClass(env, kClassName,
@@ -51,6 +68,8 @@ Napi::Value RingReader::Read(const Napi::CallbackInfo& info) {
   if (batch_bytes < 8) throw Napi::RangeError::New(env, "batchBytes: expected 8 or more");
   uint32_t backlog_bytes = Uint32Property(options, "backlogBytes", kDefaultBacklogBytes);
 
+  bool reuse = options.Get("reuseBuffer").ToBoolean();
+
   UniqueFd sleep_flag;
   if (Napi::Value flag = options.Get("sleepFlag"); IsPresent(flag)) {
     BpfMap* flag_map = UnwrapArgument<BpfMap>(flag, "sleepFlag");
@@ -65,7 +84,10 @@ Napi::Value RingReader::Read(const Napi::CallbackInfo& info) {
                                         .batch_bytes = batch_bytes,
                                         .backlog_bytes = backlog_bytes,
                                         .on_ready = {}};
-  reader->Start(env, std::move(ring), map->name(), on_batch.As<Napi::Function>(), std::move(thread_options));
+  auto delivery = std::make_shared<Delivery>();
+  delivery->shared_bytes = reuse ? batch_bytes : 0;
+  reader->Start(env, std::move(ring), map->name(), on_batch.As<Napi::Function>(), std::move(thread_options),
+                std::move(delivery));
   return reader->Value();
 }
 
@@ -76,10 +98,12 @@ RingReader::RingReader(const Napi::CallbackInfo& info) : Napi::ObjectWrap<RingRe
 RingReader::~RingReader() { Stop(); }
 
 void RingReader::Start(Napi::Env env, UniqueFd ring, const std::string& map, Napi::Function on_batch,
-                       RingThread::Options options) {
+                       RingThread::Options options, std::shared_ptr<Delivery> delivery) {
   auto thread = std::make_shared<RingThread>();
-  auto free_context = [](Napi::Env, void*, Thread* context) { delete context; };
-  queue_ = Queue::New(env, on_batch, "RingReader", 0, 1, new Thread(thread), free_context, static_cast<void*>(nullptr));
+  delivery->thread = thread;
+  auto free_context = [](Napi::Env, void*, Context* context) { delete context; };
+  queue_ =
+      Queue::New(env, on_batch, "RingReader", 0, 1, new Context(delivery), free_context, static_cast<void*>(nullptr));
   queue_.Unref(env);  // a ring buffer alone keeps no process alive
 
   LibbpfLog log;
@@ -90,24 +114,25 @@ void RingReader::Start(Napi::Env env, UniqueFd ring, const std::string& map, Nap
     queue_.Release();
     throw BpfFailure(env, error, "read ring", map, log);
   }
-  thread_ = std::move(thread);
+  delivery_ = std::move(delivery);
   on_batch_ = Napi::Persistent(on_batch);
   // The thread must be gone before the environment is.
   napi_add_env_cleanup_hook(env, &RingReader::OnExit, this);
 }
 
-void RingReader::OnReady(Napi::Env env, Napi::Function on_batch, Thread* thread, void*) {
+void RingReader::OnReady(Napi::Env env, Napi::Function on_batch, Context* context, void*) {
   if (env == nullptr) return;  // the environment is going away
-  Batch batch = (*thread)->TakeReady();
+  Context delivery = *context;
+  Batch batch = delivery->thread->TakeReady();
   Napi::Value until = env.Undefined();
   try {
-    if (!batch.empty()) until = Deliver(env, on_batch, std::move(batch));  // else flush() or close() was faster
+    if (!batch.empty()) until = delivery->Call(env, on_batch, std::move(batch));  // else flush() or close() was faster
   } catch (const Napi::Error& error) {
     // Node would only warn about an exception here: make it an uncaught one, as in any callback.
     napi_fatal_exception(env, error.Value());
   }
   try {
-    ResumeLater(env, *thread, until);
+    ResumeLater(env, delivery->thread, until);
   } catch (const Napi::Error&) {
     // Nothing can be called any more: the environment is going away.
   }
@@ -115,26 +140,28 @@ void RingReader::OnReady(Napi::Env env, Napi::Function on_batch, Thread* thread,
 
 // Ends at the latest when as much was delivered as can have waited: what came meanwhile is for the thread.
 Napi::Value RingReader::Flush(const Napi::CallbackInfo& info) {
-  if (!thread_) throw ClosedFailure(info.Env(), "flush ring", "reader");
+  if (!delivery_) throw ClosedFailure(info.Env(), "flush ring", "reader");
   size_t delivered = 0;
-  Thread thread = thread_;
+  Context delivery = delivery_;
+  RingThread* thread = delivery->thread.get();
   size_t limit = thread->WaitingBytes();
   if (!info[0].IsUndefined()) limit = std::min<size_t>(limit, info[0].ToNumber().Uint32Value());
-  while (thread_ && delivered < limit) {
+  while (delivery_ && delivered < limit) {
     Batch batch = thread->TakeReadyOrRead();
     if (batch.empty()) return Napi::Boolean::New(info.Env(), false);
     delivered += batch.size();
-    Deliver(info.Env(), on_batch_.Value(), std::move(batch));
+    delivery->Call(info.Env(), on_batch_.Value(), std::move(batch));
   }
-  return Napi::Boolean::New(info.Env(), thread_ != nullptr);
+  return Napi::Boolean::New(info.Env(), delivery_ != nullptr);
 }
 
 void RingReader::Close(const Napi::CallbackInfo&) { Stop(); }
 
 void RingReader::Stop() {
-  if (!thread_) return;
-  thread_->Stop();
-  thread_.reset();
+  if (!delivery_) return;
+  delivery_->thread->Stop();
+  delivery_->buffer.Reset();
+  delivery_.reset();
   queue_.Release();
   on_batch_.Reset();
   napi_remove_env_cleanup_hook(Env(), &RingReader::OnExit, this);

@@ -19,19 +19,28 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
   ~RingReader() override;
 
  private:
-  // Outlives the reader for as long as a call of the thread waits in the queue of the event loop.
-  using Thread = std::shared_ptr<RingThread>;
-  static void OnReady(Napi::Env env, Napi::Function on_batch, Thread* thread, void* data);
-  using Queue = Napi::TypedThreadSafeFunction<Thread, void, &RingReader::OnReady>;
+  struct Delivery {
+    std::shared_ptr<RingThread> thread;
+    // 0: each call gets memory of its own.
+    size_t shared_bytes = 0;
+    Napi::Reference<Napi::ArrayBuffer> buffer;
+    bool calling = false;  // a call is using the buffer
 
-  void Start(Napi::Env env, UniqueFd ring, const std::string& map, Napi::Function on_batch,
-             RingThread::Options options);
+    Napi::Value Call(Napi::Env env, const Napi::Function& on_batch, Batch batch);
+  };
+  // Outlives the reader for as long as a call of the thread waits in the queue of the event loop.
+  using Context = std::shared_ptr<Delivery>;
+  static void OnReady(Napi::Env env, Napi::Function on_batch, Context* context, void* data);
+  using Queue = Napi::TypedThreadSafeFunction<Context, void, &RingReader::OnReady>;
+
+  void Start(Napi::Env env, UniqueFd ring, const std::string& map, Napi::Function on_batch, RingThread::Options options,
+             std::shared_ptr<Delivery> delivery);
   Napi::Value Flush(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
   void Stop();
   static void OnExit(void* reader) { static_cast<RingReader*>(reader)->Stop(); }
 
-  Thread thread_;  // null: closed
+  Context delivery_;  // null: closed
   Queue queue_;
   Napi::FunctionReference on_batch_;
 };

@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 
 #include <cerrno>
+#include <utility>
 
 namespace {
 
@@ -123,6 +124,12 @@ Batch RingThread::TakeReadyOrRead() {
   return Take();
 }
 
+void RingThread::Recycle(Batch batch) {
+  std::lock_guard lock(mutex_);
+  batch.Clear();
+  spare_ = std::move(batch);
+}
+
 size_t RingThread::WaitingBytes() {
   std::lock_guard lock(mutex_);
   return ready_bytes_ + ring_bytes_;
@@ -140,7 +147,7 @@ Batch RingThread::Take() {
 void RingThread::Read() {
   if (!ring_) return;
   // A batch that is not full yet gets more.
-  if (ready_.empty() || !overflow_.empty()) ready_.emplace_back();
+  if (ready_.empty() || !overflow_.empty()) ready_.push_back(std::exchange(spare_, Batch()));
   Batch& batch = ready_.back();
   size_t before = batch.size();
   bool room = overflow_.empty() || batch.Append(overflow_.data(), overflow_.size(), options_.batch_bytes);
@@ -152,7 +159,10 @@ void RingThread::Read() {
     filling_ = nullptr;
   }
   ready_bytes_ += batch.size() - before;
-  if (batch.empty()) ready_.pop_back();  // nothing to read, or no memory: later
+  if (batch.empty()) {  // nothing to read, or no memory: later
+    spare_ = std::move(ready_.back());
+    ready_.pop_back();
+  }
 }
 
 int RingThread::OnRecord(const void* record, size_t size) {

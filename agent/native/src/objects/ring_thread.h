@@ -37,6 +37,8 @@ class RingThread {
   void Resume();
   // The same, else what is in the ring now: records leave in order whichever thread took them out.
   Batch TakeReadyOrRead();
+  // Takes the memory of a batch that is no longer needed, for a later one.
+  void Recycle(Batch batch);
   // What can be taken without waiting for a record: the batches that are ready, and a full ring.
   size_t WaitingBytes();
 
@@ -65,6 +67,7 @@ class RingThread {
   bool paused_ = false;
   bool more_ = false;        // the ring was not empty after the last read
   std::deque<Batch> ready_;  // none of them empty
+  Batch spare_;              // empty, perhaps with memory
   size_t ready_bytes_ = 0;
   Batch* filling_ = nullptr;
   std::vector<uint8_t> overflow_;  // libbpf counts a record as consumed even when the batch was full
