@@ -59,7 +59,10 @@ async function listenUnix(path: string, onConnection: OnConnection): Promise<Lis
 
 /** A socket that an agent has left behind refuses connections; one that accepts them belongs to another agent. */
 async function removeStaleSocket(path: string): Promise<void> {
-  if (await isServed(path)) throw new Error(`listen on unix://${path}: another process serves this socket`);
+  if (await isServed(path))
+    throw new Error(
+      `listen on unix://${path}: another process serves this socket, a second agent on this node or Tetragon's; to run beside it, set --server-address to another path`,
+    );
   rmSync(path, { force: true });
 }
 

@@ -60,12 +60,22 @@ const NODE_COLUMNS: Column[] = [
 /** Helm upgrades the CRDs with the chart, but an uninstall must not delete them and with them every policy. */
 const ANNOTATIONS = { "helm.sh/resource-policy": "keep" };
 
+/**
+ * Tetragon's operator, where it runs beside Trigon, replaces definitions whose version is older than its own. Its own
+ * have no status.
+ */
+const NEWER_THAN_TETRAGON = { "cilium.io.k8s.crd.schema.version": "1.999.0" };
+
 function definition(kind: Kind, schema: Structural): Definition {
   const { group, version } = kind.api;
   return {
     apiVersion: "apiextensions.k8s.io/v1",
     kind: "CustomResourceDefinition",
-    metadata: { name: `${kind.plural}.${group}`, annotations: ANNOTATIONS },
+    metadata: {
+      name: `${kind.plural}.${group}`,
+      annotations: ANNOTATIONS,
+      ...(kind.api === POLICY_API && { labels: NEWER_THAN_TETRAGON }),
+    },
     spec: {
       group,
       names: {
