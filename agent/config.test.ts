@@ -111,6 +111,10 @@ const accepted: Record<string, Given & { want: object }> = {
     argv: ["--metrics-label-filter", "namespace, workload"],
     want: { metricLabels: ["namespace", "workload"] },
   },
+  "metrics may have no labels of processes": {
+    argv: ["--metrics-label-filter", "none"],
+    want: { metricLabels: [] },
+  },
   "a boolean flag may carry its value": {
     argv: ["--enable-process-cred=true"],
     want: { enableProcessCred: true },

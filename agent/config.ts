@@ -196,6 +196,7 @@ function parseListenAddress(subject: string, text: string): ListenAddress {
 
 function parseLabels(subject: string, text: string | undefined): readonly string[] {
   if (text === undefined) return PROCESS_LABELS;
+  if (text === "none") return [];
   const names = text.split(",").map((name) => name.trim());
   for (const name of names) oneOf(PROCESS_LABELS, subject, name);
   return names;

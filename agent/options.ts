@@ -93,7 +93,7 @@ export const OPTIONS = {
   "metrics-label-filter": {
     type: "string",
     value: "LABELS",
-    help: "Labels of processes that metrics have, with commas between them. Default: namespace,workload,pod,binary.",
+    help: "Labels of processes that metrics have, with commas between them, or none. Default: namespace,workload,pod,binary.",
   },
   "server-address": {
     type: "string",

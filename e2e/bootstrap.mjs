@@ -57,6 +57,7 @@ const COMMANDS = {
   "test:cluster": { entry: ["e2e/test.ts", "cluster"], wanted: ["build", "guests", "cluster"] },
   guest: { entry: ["e2e/guest/cli.ts"], packages: ["build", "guests"], build: true },
   cluster: { entry: ["e2e/control-plane/cli.ts"], packages: ["build", "guests", "cluster"], build: true },
+  e2e: { entry: ["e2e/on-cluster.ts"] },
   bench: { entry: ["bench/main.ts"], packages: ["build", "guests"], build: true },
   build: { packages: ["build"], build: true },
   generate: { entry: ["e2e/generate.ts"], packages: ["build"] },

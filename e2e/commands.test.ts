@@ -21,6 +21,16 @@ const cases: Record<string, { line: string[]; status: number; prints: RegExp }> 
     status: 2,
     prints: /^no suite is called no such suite\n/,
   },
+  "npm run e2e without a cluster": {
+    line: ["on-cluster.ts", "--kubeconfig", ""],
+    status: 2,
+    prints: /^e2e: --kubeconfig is missing, and KUBECONFIG is not set\n\nnpm run e2e/,
+  },
+  "npm run e2e with an image that is none": {
+    line: ["on-cluster.ts", "--kubeconfig", "MISSING", "--image", "trigon"],
+    status: 2,
+    prints: /^e2e: --image: "trigon" is not REPOSITORY:TAG/,
+  },
   "quickstart with a policy that is invalid": {
     line: ["quickstart.ts", "--policy", INVALID],
     status: 1,

@@ -8,6 +8,7 @@ import {
 } from "./control-plane/binaries.ts";
 import { prepareCluster } from "./control-plane/prepare.ts";
 import { KERNEL_NAMES, type KernelName } from "./guest/kernels.ts";
+import { WORKLOAD_IMAGE } from "./image/build.ts";
 import { gitCheckout, networkNamespaces, programs, root, x86 } from "./runner/capabilities.ts";
 import { guestSuite } from "./runner/guest-tests.ts";
 import { findTests, nodeTestArguments, PROJECT, runCheck, runTestProcess } from "./runner/run-tests.ts";
@@ -154,7 +155,8 @@ export const SUITES: Suite[] = [
     group: "cluster",
     needs: [...GUESTS, ...NODES],
     run(context) {
-      const tests = [process.execPath, ...nodeTestArguments(findTests("e2e/stories/*.story.ts"))];
+      const workload = ["--workload-image", WORKLOAD_IMAGE];
+      const tests = [process.execPath, "e2e/on-cluster.ts", "--report", ...workload];
       const args = [
         "e2e/control-plane/cli.ts",
         "--nodes",

@@ -1,5 +1,4 @@
 /** Trigon in a cluster as a user sees it: policies, agents, events, counts. */
-import { get } from "node:http";
 import { AGENT_POD_SELECTOR, DEFAULT_NAMESPACE } from "../../crds/names.ts";
 import { getObject, kubectl, until } from "./kubectl.ts";
 
@@ -17,7 +16,6 @@ export interface PolicyObject {
 export interface AgentPod {
   name: string;
   node: string;
-  ip: string;
 }
 
 /** One line of the event stream. */
@@ -49,10 +47,10 @@ export function conditionIs(policy: PolicyObject | undefined, type: string, stat
 /** Agents that run, by node name. */
 export async function agentPods(): Promise<AgentPod[]> {
   const list = await getObject<{
-    items: { metadata: { name: string }; spec: { nodeName: string }; status: { podIP: string } }[];
+    items: { metadata: { name: string }; spec: { nodeName: string } }[];
   }>("pods", "-n", DEFAULT_NAMESPACE, "-l", AGENT_POD_SELECTOR);
   return (list?.items ?? [])
-    .map((pod) => ({ name: pod.metadata.name, node: pod.spec.nodeName, ip: pod.status.podIP }))
+    .map((pod) => ({ name: pod.metadata.name, node: pod.spec.nodeName }))
     .sort((a, b) => a.node.localeCompare(b.node));
 }
 
@@ -68,15 +66,11 @@ export async function events(): Promise<TrigonEvent[]> {
     .sort((a, b) => a.time.localeCompare(b.time));
 }
 
-/** Lines of an agent's /metrics. */
+/** Lines of an agent's /metrics, read inside its pod: a network policy keeps other clients out. */
 export function metrics(pod: AgentPod): Promise<string> {
-  return new Promise((resolve, reject) => {
-    get({ host: pod.ip, port: 2112, path: "/metrics" }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on("data", (chunk: Buffer) => chunks.push(chunk));
-      response.on("end", () => resolve(Buffer.concat(chunks).toString("utf8")));
-    }).on("error", reject);
-  });
+  const read =
+    "fetch('http://127.0.0.1:2112/metrics').then((r) => r.text()).then((t) => process.stdout.write(t))";
+  return kubectl(["exec", "-n", DEFAULT_NAMESPACE, pod.name, "-c", "agent", "--", "node", "-e", read]);
 }
 
 /** Whether an event is a detection of a policy. */
