@@ -1,6 +1,6 @@
 /**
- * Writes crds/*.yaml from crds/schema and crds/*.gen.ts from the YAML: `npm run generate`. What it writes is
- * committed; a second run changes nothing.
+ * Writes crds/*.yaml and their copies in the chart from crds/schema, and crds/*.gen.ts from the YAML: `npm run generate`.
+ * What it writes is committed; a second run changes nothing.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -17,6 +17,8 @@ import {
 
 const HERE = import.meta.dirname;
 const ROOT = join(HERE, "..");
+/** Helm reads no file outside of the chart, and reports every symbolic link in it. */
+const CHART_COPIES = join(ROOT, "manifests/chart/definitions");
 const KFC = join(ROOT, "node_modules/kubernetes-fluent-client/dist/cli.js");
 
 /** The YAML text of a definition; a sub-schema that is used in several places is written out in each. */
@@ -45,7 +47,8 @@ function renderTypes(definition: Definition): { name: string; source: string } {
 }
 
 function generate(name: DefinitionName): { name: string; source: string } {
-  writeFileSync(join(HERE, `${name}.yaml`), renderYaml(installedDefinition(name)));
+  const yaml = renderYaml(installedDefinition(name));
+  for (const directory of [HERE, CHART_COPIES]) writeFileSync(join(directory, `${name}.yaml`), yaml);
   return renderTypes(compiledDefinition(name));
 }
 

@@ -1,5 +1,5 @@
 /** Writes manifests/base from the chart, which is the one source of the objects that both install. */
-import { copyFile, mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { findBinaries } from "./control-plane/binaries.ts";
 import { runProgram } from "./guest/program.ts";
@@ -11,17 +11,13 @@ const BASE = "manifests/base";
 const KUBERNETES = "1.36";
 const HEADER = "# Generated from manifests/chart by `npm run generate`; do not edit.\n";
 
-/**
- * Copies the CRDs into the chart, then renders the chart with its default values into manifests/base. Files that it does
- * not render any more go.
- */
+/** Renders the chart with its default values into manifests/base. Files that it does not render any more go. */
 export async function generateManifests(
   project: string,
   environment: NodeJS.ProcessEnv,
   progress: Progress,
 ): Promise<void> {
   const { helm } = await findBinaries(["helm"], environment, progress);
-  await copyDefinitions(project);
   const chart = ["template", "trigon", join(project, CHART)];
   const options = ["--set", "crds.install=false", "--kube-version", KUBERNETES];
   const files = splitByTemplate(await runProgram(helm, [...chart, ...options]));
@@ -29,14 +25,6 @@ export async function generateManifests(
   const base = join(project, BASE);
   for (const name of await readdir(base)) if (!files.has(name)) await rm(join(base, name));
   for (const [name, text] of files) await writeFile(join(base, name), HEADER + text);
-}
-
-/** Helm reads no file outside of the chart, and reports every symbolic link in it. */
-async function copyDefinitions(project: string): Promise<void> {
-  const target = join(project, CHART, "definitions");
-  await mkdir(target, { recursive: true });
-  const names = (await readdir(join(project, "crds"))).filter((name) => /^tracing.*\.yaml$/.test(name));
-  for (const name of names) await copyFile(join(project, "crds", name), join(target, name));
 }
 
 /** Objects by the template that they come from, in Helm's order. */
