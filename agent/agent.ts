@@ -153,6 +153,7 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
   if (cluster) {
     checks.ready.watches = () => cluster.lastingProblem(performance.now());
     checks.ready.writeGuard = () => cluster.writeGuardProblem;
+    checks.ready.tracingNode = () => cluster.publisher.problem;
   }
   const { version } = deps;
   await api.serve({ ...events, version, engine, reconciler, readCounts, loop, checks, sink }, running);

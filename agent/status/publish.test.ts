@@ -260,6 +260,16 @@ describe("an object that is seen to change", () => {
     expect(api.object).toEqual(status("1"));
   });
 
+  test("is not fought over with a second agent on the node", async () => {
+    for (let second = 0; second < 120; second++) {
+      if (api.object?.agentVersion === "1") api.object = status("1", "other");
+      publisher.objectChanged(api.object);
+      await pass(1000);
+    }
+    expect(api.writes).toBeLessThan(15);
+    expect(publisher.problem).toMatch(/second Trigon agent/);
+  });
+
   test("is not written because an older write is seen late", async () => {
     publisher.publish(status("2"));
     await pass(100);

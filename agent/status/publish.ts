@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import { type BackoffOptions, backoffMs } from "../../lib/backoff.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { errorText } from "../../lib/logger.ts";
+import { Contest } from "./contest.ts";
 import { type Json, mergePatchOf } from "./merge-patch.ts";
 import type { TracingNodeStatus } from "./tracing-node.ts";
 
@@ -54,6 +55,7 @@ export class StatusPublisher {
   readonly #logger: Logger;
   readonly #random: () => number;
   readonly #timing: PublisherTiming;
+  readonly #contest = new Contest();
   #wanted: TracingNodeStatus | undefined;
   /** The status in the API server; undefined when it is not known. */
   #written: TracingNodeStatus | undefined;
@@ -91,7 +93,14 @@ export class StatusPublisher {
     if (this.#failures > 0) return;
     if (isDeepStrictEqual(status, this.#wanted) || isDeepStrictEqual(status, this.#written)) return;
     this.#written = undefined;
-    this.#scheduleSoon();
+    const before = this.problem;
+    this.#schedule(this.#soonMs() + this.#contest.noteChange(performance.now()));
+    if (before === undefined && this.problem !== undefined) this.#logger.warn(this.problem);
+  }
+
+  /** That others change the object again and again, for /readyz. */
+  get problem(): string | undefined {
+    return this.#contest.problem(performance.now());
   }
 
   /** Stops the publisher; it starts no further write. */
