@@ -1,11 +1,10 @@
 /** One growing output buffer with hand-written formatting: what encoders copy fragments and numbers into. */
+import { GrowingBytes } from "./growing-bytes.ts";
 
 const encoder = new TextEncoder();
 
 /** The size of a buffer, unless what is written needs more. */
 export const WRITER_BYTES = 80 << 10;
-/** Below this a loop is faster than TypedArray.set(). */
-const LOOP_COPY_BYTES = 24;
 
 const DIGITS_10000 = decimalTable();
 const HEX = Uint8Array.from("0123456789abcdef", (digit) => digit.charCodeAt(0));
@@ -39,21 +38,15 @@ export function utf8(text: string): Uint8Array {
 }
 
 /** Appends to a buffer that is reused batch after batch. */
-export class ByteWriter {
-  #bytes: Uint8Array = new Uint8Array(WRITER_BYTES);
-  length = 0;
-
-  /** A copy of what was written, which the caller owns; the writer is empty afterwards. */
-  take(): Uint8Array {
-    const chunk = this.#bytes.slice(0, this.length);
-    this.length = 0;
-    return chunk;
+export class ByteWriter extends GrowingBytes {
+  constructor() {
+    super(WRITER_BYTES);
   }
 
   /** What was written, in its own memory; the writer is empty afterwards and goes on in `next`. */
   swap(next: ArrayBuffer): Uint8Array {
-    const chunk = this.#bytes.subarray(0, this.length);
-    this.#bytes = new Uint8Array(next);
+    const chunk = this.buffer.subarray(0, this.length);
+    this.buffer = new Uint8Array(next);
     this.length = 0;
     return chunk;
   }
@@ -63,27 +56,9 @@ export class ByteWriter {
     this.length = length;
   }
 
-  bytes(fragment: Uint8Array): void {
-    const size = fragment.length;
-    this.#reserve(size);
-    const at = this.length;
-    if (size <= LOOP_COPY_BYTES) {
-      const target = this.#bytes;
-      for (let i = 0; i < size; i++) target[at + i] = fragment[i] as number;
-    } else {
-      this.#bytes.set(fragment, at);
-    }
-    this.length = at + size;
-  }
-
-  byte(value: number): void {
-    this.#reserve(1);
-    this.#bytes[this.length++] = value;
-  }
-
   /** An unsigned integer below 2^32 in decimal. */
   uint32(value: number): void {
-    this.#reserve(12);
+    this.reserve(12);
     if (value < 10_000) this.#leading(value);
     else if (value < 100_000_000) {
       const high = Math.floor(value / 10_000);
@@ -147,18 +122,18 @@ export class ByteWriter {
 
   /** A 64-bit mask, given as two words, as 16 lower-case hexadecimal digits. */
   hex64(low: number, high: number): void {
-    this.#reserve(16);
+    this.reserve(16);
     this.#hex32(high);
     this.#hex32(low);
   }
 
   /** The nine digits of a number below 10^9. */
   nineDigits(value: number): void {
-    this.#reserve(9);
+    this.reserve(9);
     const high = Math.floor(value / 100_000_000);
     const rest = value - high * 100_000_000;
     const middle = Math.floor(rest / 10_000);
-    this.#bytes[this.length++] = ZERO + high;
+    this.buffer[this.length++] = ZERO + high;
     this.#four(middle);
     this.#four(rest - middle * 10_000);
   }
@@ -173,7 +148,7 @@ export class ByteWriter {
 
   /** Bytes in base64, padded. */
   base64(content: Uint8Array): void {
-    this.#reserve(Math.ceil(content.length / 3) * 4);
+    this.reserve(Math.ceil(content.length / 3) * 4);
     const whole = content.length - (content.length % 3);
     for (let i = 0; i < whole; i += 3) {
       this.#sextets(
@@ -184,13 +159,13 @@ export class ByteWriter {
     if (whole === content.length) return;
     const last = content.length - whole;
     this.#sextets(((content[whole] as number) << 16) | ((content[whole + 1] ?? 0) << 8), last + 1);
-    for (let i = last; i < 3; i++) this.#bytes[this.length++] = PADDING;
+    for (let i = last; i < 3; i++) this.buffer[this.length++] = PADDING;
   }
 
   /** Text as the inside of a JSON string; invalid UTF-8 becomes U+FFFD. */
   jsonText(text: Uint8Array): void {
-    this.#reserve(text.length * 6);
-    const target = this.#bytes;
+    this.reserve(text.length * 6);
+    const target = this.buffer;
     let at = this.length;
     for (let i = 0; i < text.length; i++) {
       const byte = text[i] as number;
@@ -209,31 +184,24 @@ export class ByteWriter {
   /** Beyond ASCII: made valid UTF-8 first, of which only single bytes need an escape. */
   #jsonTextAgain(text: Uint8Array): void {
     const valid = utf8(new TextDecoder("utf-8", { ignoreBOM: true }).decode(text));
-    this.#reserve(valid.length * 6);
+    this.reserve(valid.length * 6);
     for (const byte of valid) {
       const escaped = byte < 0x80 ? (ESCAPES[byte] as Uint8Array | null) : null;
-      if (escaped === null) this.#bytes[this.length++] = byte;
+      if (escaped === null) this.buffer[this.length++] = byte;
       else this.bytes(escaped);
     }
-  }
-
-  #reserve(size: number): void {
-    if (this.length + size <= this.#bytes.length) return;
-    const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.length + size));
-    grown.set(this.#bytes.subarray(0, this.length));
-    this.#bytes = grown;
   }
 
   /** A number below 10,000 without leading zeros. */
   #leading(value: number): void {
     const from = value * 4;
     const skip = value >= 1000 ? 0 : value >= 100 ? 1 : value >= 10 ? 2 : 3;
-    for (let i = skip; i < 4; i++) this.#bytes[this.length++] = DIGITS_10000[from + i] as number;
+    for (let i = skip; i < 4; i++) this.buffer[this.length++] = DIGITS_10000[from + i] as number;
   }
 
   #four(value: number): void {
     const from = value * 4;
-    const target = this.#bytes;
+    const target = this.buffer;
     const at = this.length;
     target[at] = DIGITS_10000[from] as number;
     target[at + 1] = DIGITS_10000[from + 1] as number;
@@ -245,12 +213,12 @@ export class ByteWriter {
   /** The first of the four base64 digits of 24 bits. */
   #sextets(bits: number, digits: number): void {
     for (let i = 0; i < digits; i++)
-      this.#bytes[this.length++] = BASE64[(bits >>> (18 - 6 * i)) & 63] as number;
+      this.buffer[this.length++] = BASE64[(bits >>> (18 - 6 * i)) & 63] as number;
   }
 
   #hex32(word: number): void {
     for (let shift = 28; shift >= 0; shift -= 4) {
-      this.#bytes[this.length++] = HEX[(word >>> shift) & 15] as number;
+      this.buffer[this.length++] = HEX[(word >>> shift) & 15] as number;
     }
   }
 }

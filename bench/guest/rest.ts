@@ -32,14 +32,16 @@ const directory = await mkdtemp(join(tmpdir(), "rest-"));
 const policies = await mkdtemp(join(tmpdir(), "policies-"));
 const file = join(directory, "events.jsonl");
 
+const node = join(image, "usr/local/bin/node");
+const main = join(image, "app/agent/main.js");
+const { stdout: help } = await promisify(execFile)(node, [main, "--help"]);
+// Older revisions do not rotate.
+const unrotated = help.includes("--export-file-max-size-mb") ? ["--export-file-max-size-mb=0"] : [];
+
 const started = performance.now();
-const agent = spawn(
-  join(image, "usr/local/bin/node"),
-  [join(image, "app/agent/main.js"), "--tracing-policy-dir", policies, "--export-filename", file].concat(
-    "--export-file-max-size-mb=0",
-  ),
-  { stdio: ["ignore", "ignore", "pipe"] },
-);
+const agent = spawn(node, [main, "--tracing-policy-dir", policies, "--export-filename", file, ...unrotated], {
+  stdio: ["ignore", "ignore", "pipe"],
+});
 let log = "";
 agent.stderr.setEncoding("utf8").on("data", (text: string) => (log += text));
 const pid = agent.pid ?? 0;

@@ -1,9 +1,8 @@
 /** One growing output buffer in the wire format of protobuf. */
 import { utf8 } from "../byte-writer.ts";
+import { GrowingBytes } from "../growing-bytes.ts";
 
 const INITIAL_BYTES = 16 << 10;
-/** Below this a loop is faster than TypedArray.set(). */
-const LOOP_COPY_BYTES = 24;
 const HEX = Uint8Array.from("0123456789abcdef", (digit) => digit.charCodeAt(0));
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -18,58 +17,34 @@ export function bytesKey(field: number): number {
 }
 
 /** Appends to a buffer that is reused event after event. */
-export class ProtoWriter {
-  #bytes: Uint8Array = new Uint8Array(INITIAL_BYTES);
-  length = 0;
+export class ProtoWriter extends GrowingBytes {
+  constructor() {
+    super(INITIAL_BYTES);
+  }
 
   /** What was written, until the next write. */
   view(): Uint8Array {
-    return this.#bytes.subarray(0, this.length);
-  }
-
-  /** A copy of what was written, which the caller owns; the writer is empty afterwards. */
-  take(): Uint8Array {
-    const copy = this.#bytes.slice(0, this.length);
-    this.length = 0;
-    return copy;
-  }
-
-  bytes(fragment: Uint8Array): void {
-    const size = fragment.length;
-    this.#reserve(size);
-    const at = this.length;
-    if (size <= LOOP_COPY_BYTES) {
-      const target = this.#bytes;
-      for (let i = 0; i < size; i++) target[at + i] = fragment[i] as number;
-    } else {
-      this.#bytes.set(fragment, at);
-    }
-    this.length = at + size;
-  }
-
-  byte(value: number): void {
-    this.#reserve(1);
-    this.#bytes[this.length++] = value;
+    return this.buffer.subarray(0, this.length);
   }
 
   /** An unsigned integer below 2^32. */
   varint(value: number): void {
-    this.#reserve(5);
+    this.reserve(5);
     let rest = value;
     while (rest >= 0x80) {
-      this.#bytes[this.length++] = (rest & 0x7f) | 0x80;
+      this.buffer[this.length++] = (rest & 0x7f) | 0x80;
       rest >>>= 7;
     }
-    this.#bytes[this.length++] = rest;
+    this.buffer[this.length++] = rest;
   }
 
   /** A 64-bit integer, signed or not, given as two words. */
   varint64(low: number, high: number): void {
-    this.#reserve(10);
+    this.reserve(10);
     let restLow = low;
     let restHigh = high;
     while (restHigh !== 0) {
-      this.#bytes[this.length++] = (restLow & 0x7f) | 0x80;
+      this.buffer[this.length++] = (restLow & 0x7f) | 0x80;
       restLow = ((restLow >>> 7) | (restHigh << 25)) >>> 0;
       restHigh >>>= 7;
     }
@@ -95,7 +70,7 @@ export class ProtoWriter {
     const start = this.length;
     const size = text.length;
     this.varint(size);
-    this.#reserve(size);
+    this.reserve(size);
     let at = this.length;
     for (let i = 0; i < size; i++) {
       const code = text.charCodeAt(i);
@@ -103,7 +78,7 @@ export class ProtoWriter {
         this.#rewriteUtf8(start, text);
         return;
       }
-      this.#bytes[at++] = code;
+      this.buffer[at++] = code;
     }
     this.length = at;
   }
@@ -145,7 +120,7 @@ export class ProtoWriter {
   hex64Field(key: number, low: number, high: number): void {
     this.varint(key);
     this.varint(16);
-    this.#reserve(16);
+    this.reserve(16);
     this.#hex32(high);
     this.#hex32(low);
   }
@@ -161,27 +136,20 @@ export class ProtoWriter {
   end(start: number): void {
     const size = this.length - start;
     if (size < 0x80) {
-      this.#bytes[start - 1] = size;
+      this.buffer[start - 1] = size;
       return;
     }
     const more = size < 0x4000 ? 1 : size < 0x20_0000 ? 2 : size < 0x1000_0000 ? 3 : 4;
-    this.#reserve(more);
-    this.#bytes.copyWithin(start + more, start, this.length);
+    this.reserve(more);
+    this.buffer.copyWithin(start + more, start, this.length);
     this.length = start - 1;
     this.varint(size);
     this.length += size;
   }
 
-  #reserve(size: number): void {
-    if (this.length + size <= this.#bytes.length) return;
-    const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.length + size));
-    grown.set(this.#bytes.subarray(0, this.length));
-    this.#bytes = grown;
-  }
-
   #hex32(word: number): void {
     for (let shift = 28; shift >= 0; shift -= 4) {
-      this.#bytes[this.length++] = HEX[(word >>> shift) & 15] as number;
+      this.buffer[this.length++] = HEX[(word >>> shift) & 15] as number;
     }
   }
 }
