@@ -21,6 +21,13 @@ RUN /src/node_modules/node/bin/node /src/e2e/image/assemble.ts /src /image
 # No shell and no package manager: Node, libbpf, and the libraries that they are linked with.
 FROM scratch
 COPY --from=assemble /image /
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="trigon" \
+      org.opencontainers.image.description="Watches who changes Linux process credentials, in the kernel, with eBPF" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
 ENV PATH=/usr/local/bin NODE_ENV=production
 WORKDIR /app
 USER 65532:65532

@@ -131,7 +131,9 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
   cluster?.start();
   running.defer(() => cluster?.stop());
   const facts = nodeFacts(deps, engine.features);
-  const publish = () => cluster?.publisher.publish(makeTracingNodeStatus(facts, reconciler.outcomes()));
+  const lost = () => sumLost(readCounts()) + sink.stats.overflowedEvents + sink.stats.failedEvents;
+  const publish = () =>
+    cluster?.publisher.publish(makeTracingNodeStatus(facts, reconciler.outcomes(), lost()));
   const loop: PolicyLoop = new PolicyLoop({
     sources: api.sources(cluster ? [deps.files, cluster.source] : [deps.files]),
     reconciler,
@@ -161,6 +163,10 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
   await loop.initialSetTried;
   if (!cluster) refuseFailedPolicies(reconciler, deps.files);
   publish();
+  if (cluster) {
+    const timer = setInterval(publish, LOSSES_MS);
+    running.defer(() => clearInterval(timer));
+  }
   logger.info("ready", { node: config.nodeName, kernel: engine.features.release });
 }
 
@@ -386,6 +392,13 @@ function makeReconciler(
   ]);
   registerHookMetrics(registry, reconciler);
   return { reconciler, readCounts };
+}
+
+/** How often losses are looked at for the node's status. */
+const LOSSES_MS = 60_000;
+
+function sumLost(counts: readonly HookCounts[]): number {
+  return counts.reduce((sum, { lost, errors }) => sum + lost + errors, 0);
 }
 
 function sumPosted(counts: readonly HookCounts[]): number {

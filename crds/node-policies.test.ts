@@ -26,6 +26,7 @@ test("a policy that runs as wanted is one line", () => {
   const hooks = [hook({ attach: "kprobe" }), hook(), hook()];
   expect(writeNodePolicies([policy({ hooks })])).toEqual({
     policiesSummary: "1/1",
+    ready: "True",
     attached: { p: `${SHORT} fentry×2 kprobe×1` },
     policies: [],
   });
@@ -35,6 +36,7 @@ test("one that does not select the node is its hash", () => {
   const { attachedHash: _, ...skipped } = policy({ state: "Skipped", reason: "NodeNotSelected", hooks: [] });
   expect(writeNodePolicies([skipped])).toEqual({
     policiesSummary: "0/0",
+    ready: "True",
     skipped: { p: SHORT },
     policies: [],
   });

@@ -32,6 +32,7 @@ export interface NodePolicy extends FullPolicy {
 export type PolicyPart = Pick<Status, "attached" | "skipped"> & {
   policies: Policy[];
   policiesSummary: string;
+  ready: "True" | "False";
 };
 
 /** Hooks that are listed of each policy. */
@@ -46,6 +47,7 @@ export function writeNodePolicies(policies: readonly FullPolicy[]): PolicyPart {
   const running = wanted.filter(({ state }) => state === "Attached" || state === "PartiallyAttached");
   return {
     policiesSummary: `${running.length}/${wanted.length}`,
+    ready: running.length === wanted.length ? "True" : "False",
     ...(plain.length > 0 && { attached: byName(plain, plainLine) }),
     ...(skipped.length > 0 && { skipped: byName(skipped, ({ specHash }) => shortSpecHash(specHash)) }),
     policies: rest.map(listed),

@@ -40,6 +40,11 @@ export interface Status {
    */
   kernel?: Kernel;
   /**
+   * Events that were lost since the agent started: 0, or a lower bound such as 200+. It moves
+   * in steps because every change of a node costs a write.
+   */
+  lost?: string;
+  /**
    * Every other policy that the agent was given.
    */
   policies?: Policy[];
@@ -47,6 +52,10 @@ export interface Status {
    * Policies attached, of all that this node should run.
    */
   policiesSummary?: string;
+  /**
+   * Whether every policy that this node should run does.
+   */
+  ready?: Ready;
   /**
    * Policies that do not select this node, with the beginning of the spec's hash.
    */
@@ -191,3 +200,8 @@ export type Kind = "TracingPolicy" | "TracingPolicyNamespaced";
  * Result on this node.
  */
 export type PolicyState = "Attached" | "Failed" | "PartiallyAttached" | "Pending" | "Skipped";
+
+/**
+ * Whether every policy that this node should run does.
+ */
+export type Ready = "False" | "True";

@@ -189,5 +189,5 @@ export class StatusPublisher {
   }
 }
 
-/** Fields that a new agent or a new kernel changes. */
-const FACTS = new Set(["agentVersion", "bootTime", "kernel"]);
+/** Fields that are not about policies. */
+const FACTS = new Set(["agentVersion", "bootTime", "kernel", "lost"]);

@@ -64,3 +64,15 @@ test("only what the schema knows is written", () => {
   const [policy] = makeTracingNodeStatus(facts, [{ ...outcome, hooks: [hook] }]).policies;
   expect(Object.keys(policy?.hooks?.[0] ?? {})).toEqual(["path", "call", "state", "reason", "message"]);
 });
+
+test.each([
+  [0, "0"],
+  [1, "1+"],
+  [4, "2+"],
+  [9, "5+"],
+  [10, "10+"],
+  [4_999, "2000+"],
+  [123_456_789, "100000000+"],
+])("%i lost events are %s", (count, lost) => {
+  expect(makeTracingNodeStatus(facts, [], count).lost).toBe(lost);
+});

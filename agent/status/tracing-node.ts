@@ -22,6 +22,7 @@ export interface NodeFacts {
 export interface TracingNodeStatus extends PolicyPart, Pick<Status, "bootTime"> {
   agentVersion: string;
   kernel: Required<Kernel>;
+  lost: string;
 }
 
 /** Limit of a message, because every watcher receives the status. The agent's log has the whole verifier log. */
@@ -31,6 +32,7 @@ const MAX_MESSAGE = 512;
 export function makeTracingNodeStatus(
   facts: NodeFacts,
   outcomes: readonly PolicyOutcome[],
+  lostEvents = 0,
 ): TracingNodeStatus {
   const { release, architecture, features, reasons } = facts.kernel;
   const missing = Object.keys(features).filter((feature) => !features[feature]);
@@ -45,8 +47,19 @@ export function makeTracingNodeStatus(
         .sort()
         .map((feature) => ({ feature, reason: shorten(reasons[feature] ?? "not available") })),
     },
+    lost: lowerBound(lostEvents),
     ...writeNodePolicies(outcomes.map(fullPolicy)),
   };
+}
+
+const STEPS = [5, 2, 1] as const;
+
+/** `0`, `1+`, `2+`, `5+`, `10+` and so on: an agent that loses events all the time must not write all the time. */
+function lowerBound(count: number): string {
+  if (count < 1) return "0";
+  const power = 10 ** Math.floor(Math.log10(count));
+  const step = STEPS.find((factor) => factor * power <= count) ?? 1;
+  return `${step * power}+`;
 }
 
 function fullPolicy({ ref, message, hooks, ...rest }: PolicyOutcome): FullPolicy {

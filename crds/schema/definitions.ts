@@ -52,7 +52,20 @@ const POLICY_COLUMNS: Column[] = [
 ];
 
 const NODE_COLUMNS: Column[] = [
+  {
+    name: "READY",
+    type: "string",
+    jsonPath: ".status.ready",
+    description: "Whether every policy that the node should run does.",
+  },
   { name: "KERNEL", type: "string", jsonPath: ".status.kernel.release" },
+  {
+    name: "POLICIES",
+    type: "string",
+    jsonPath: ".status.policiesSummary",
+    description: "Policies attached, of all that the node should run.",
+  },
+  { name: "LOST", type: "string", jsonPath: ".status.lost", description: "Events lost, at least." },
   { name: "AGENT", type: "string", jsonPath: ".status.agentVersion" },
   AGE,
 ];

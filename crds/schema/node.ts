@@ -71,7 +71,11 @@ export const TRACING_NODE: Structural = object(
       policies: list("Every other policy that the agent was given.", POLICY, {
         "x-kubernetes-list-type": "atomic",
       }),
+      lost: text(
+        "Events that were lost since the agent started: 0, or a lower bound such as 200+. It moves in steps because every change of a node costs a write.",
+      ),
       policiesSummary: text("Policies attached, of all that this node should run."),
+      ready: word("Whether every policy that this node should run does.", ["True", "False"]),
       skipped: lines("Policies that do not select this node, with the beginning of the spec's hash."),
     }),
   },

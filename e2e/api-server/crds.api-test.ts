@@ -10,6 +10,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { parse } from "yaml";
+import { makeTracingNodeStatus } from "../../agent/status/tracing-node.ts";
 import { ARGUMENT_TYPES } from "../../crds/argument-types.ts";
 import { PLURALS, POLICY_API, type PolicyKind, TRIGON_API } from "../../crds/names.ts";
 import { TRACING_NODE } from "../../crds/schema/node.ts";
@@ -121,7 +122,7 @@ const KUBECTL_WORDS: Record<string, string> = {
   "empty-file.yaml": "no objects passed to apply",
   "other-api-version.yaml": 'no matches for kind "TracingPolicy" in version "cilium.io/v1"',
   "return-without-return-arg.yaml":
-    "spec.kprobes[0]: Invalid value: ReturnArg not specified with Return=true.",
+    "spec.kprobes[0].returnArg: Invalid value: is missing: return: true needs it",
 };
 
 describe("examples", () => {
@@ -274,7 +275,10 @@ test("TracingPolicyNamespaced refuses a hostSelector, as upstream's rule does", 
     true,
   );
   assert.equal(status, 422);
-  assert.match(body.message ?? "", /TracingPolicyNamespaced should have a null spec\.hostSelector/);
+  assert.match(
+    body.message ?? "",
+    /hostSelector: Invalid value: is not allowed in a TracingPolicyNamespaced/,
+  );
   const cluster = await post(
     RESOURCES.TracingPolicy,
     { metadata: { name: "host" }, spec: { hostSelector: {} } },
@@ -359,6 +363,26 @@ describe("kubectl get", () => {
     const [header, row] = succeed("get", "tgtp", "columns", "-o", "wide").trimEnd().split("\n");
     assert.deepEqual(cells(header).slice(-2), ["AGE", "MESSAGE"]);
     assert.equal(cells(row).at(-1), "node b: attach fentry");
+  });
+
+  test("shows READY, KERNEL, POLICIES, LOST, AGENT and AGE of nodes", async () => {
+    const node = { name: "columns" };
+    const facts = {
+      agentVersion: "1.2.3",
+      kernel: { release: "6.1.0", architecture: "x86_64", features: {}, reasons: {} },
+    };
+    const outcome = { specHash: "a", attachedHash: "a", state: "Attached" as const, hooks: [] };
+    const outcomes = ["p", "q"].map((name) => ({
+      ...outcome,
+      ref: { kind: "TracingPolicy" as const, name },
+    }));
+    const status = makeTracingNodeStatus(facts, outcomes, 345);
+    await client.create<Any>(RESOURCES.TracingNode, { metadata: node }, WRITER);
+    await client.applyStatus<Any>(RESOURCES.TracingNode, { metadata: node, status }, WRITER);
+    const [header, row] = succeed("get", "tracingnodes", "columns").trimEnd().split("\n");
+    assert.deepEqual(cells(header), ["NAME", "READY", "KERNEL", "POLICIES", "LOST", "AGENT", "AGE"]);
+    assert.deepEqual(cells(row).slice(0, 6), ["columns", "True", "6.1.0", "2/2", "200+", "1.2.3"]);
+    await client.delete(RESOURCES.TracingNode, node);
   });
 
   test("accepts upstream's short names and category", () => {

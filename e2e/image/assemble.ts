@@ -1,5 +1,5 @@
 /** Makes the image's root directory from a built checkout: `node assemble.ts CHECKOUT TARGET`, in the Dockerfile. */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import {
   chmodSync,
   copyFileSync,
@@ -12,6 +12,7 @@ import {
 import { dirname, join } from "node:path";
 import { bundlePrograms, UNBUNDLED } from "./bundle.ts";
 import { keepInImage, packagesOf, sharedLibraries } from "./contents.ts";
+import { type Component, debianComponents, npmComponents, SBOM_PATH, spdxDocument } from "./sbom.ts";
 
 const [checkout, target] = process.argv.slice(2);
 if (!checkout || !target) throw new Error("usage: node assemble.ts CHECKOUT TARGET");
@@ -24,7 +25,8 @@ const lock = JSON.parse(readFileSync(join(checkout, "package-lock.json"), "utf8"
 for (const path of packagesOf(lock, UNBUNDLED)) copyTree(path);
 installNode();
 installCommand();
-copyLibraries(join(target, "usr/local/bin/node"), join(app, "build/bpf.node"));
+const libraries = copyLibraries(join(target, "usr/local/bin/node"), join(app, "build/bpf.node"));
+writeBillOfMaterials(libraries);
 writeAccounts();
 
 function copy(...files: string[]): void {
@@ -56,13 +58,46 @@ function installCommand(): void {
   chmodSync(command, 0o755);
 }
 
-function copyLibraries(...binaries: string[]): void {
-  for (const library of new Set(binaries.flatMap((path) => sharedLibraries(ldd(path))))) {
+function copyLibraries(...binaries: string[]): string[] {
+  const libraries = new Set(binaries.flatMap((path) => sharedLibraries(ldd(path))));
+  for (const library of libraries) {
     const copyTo = join(target as string, library);
     mkdirSync(dirname(copyTo), { recursive: true });
     copyFileSync(realpathSync(library), copyTo);
     chmodSync(copyTo, 0o755);
   }
+  return [...libraries];
+}
+
+/** Bundles have parts of every production package. */
+function writeBillOfMaterials(libraries: string[]): void {
+  const { name, version, license, dependencies } = JSON.parse(
+    readFileSync(join(checkout as string, "package.json"), "utf8"),
+  ) as { name: string; version: string; license: string; dependencies: Record<string, string> };
+  const packages = npmComponents(lock, packagesOf(lock, Object.keys(dependencies)));
+  const created = new Date(Number(process.env.SOURCE_DATE_EPOCH ?? 0) * 1000)
+    .toISOString()
+    .replace(".000", "");
+  const text = spdxDocument({ name, version, license, created }, [...packages, ...debianPackages(libraries)]);
+  const file = join(target as string, SBOM_PATH);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text);
+}
+
+/** The packages that libraries come from. Debian knows some of them by their path below /usr only. */
+function debianPackages(libraries: string[]): Component[] {
+  const owners = libraries.map((library) => {
+    const paths = [library, realpathSync(library), `/usr${library}`];
+    const patterns = paths.flatMap((path) => [path, path.replace(/^\/usr\//, "/")]);
+    const { stdout } = spawnSync("dpkg-query", ["--search", ...patterns], { encoding: "utf8" });
+    const owner = /^([^,\s]+): /m.exec(stdout)?.[1];
+    if (owner === undefined) throw new Error(`no package owns ${library}`);
+    return owner;
+  });
+  const fields = ["Package", "Version", "Architecture"].map((field) => `\${${field}}`);
+  const names = [...new Set(owners)];
+  const args = ["--show", `--showformat=${fields.join("\\t")}\\n`, ...names];
+  return debianComponents(execFileSync("dpkg-query", args, { encoding: "utf8" }));
 }
 
 function ldd(path: string): string {

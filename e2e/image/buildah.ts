@@ -39,6 +39,9 @@ export class Buildah {
       "--isolation",
       "chroot",
       "--squash",
+      // Of the image and of every file in it: equal contents give an equal digest.
+      "--timestamp",
+      process.env.SOURCE_DATE_EPOCH ?? "0",
       ...args,
       ...options,
       "-t",

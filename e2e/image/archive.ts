@@ -1,0 +1,43 @@
+/** Reads an OCI archive with one uncompressed layer, as buildah.ts exports it. */
+import { runProgram } from "../guest/program.ts";
+
+interface Manifest {
+  config: { digest: string };
+  layers: { digest: string }[];
+}
+
+/** What identifies the image, and its labels. */
+export interface ImageFacts {
+  digest: string;
+  labels: Record<string, string>;
+}
+
+/** The digest of the manifest, and the labels. */
+export async function readImageFacts(archive: string): Promise<ImageFacts> {
+  const { digest, manifest } = await readManifest(archive);
+  const config = JSON.parse(await readBlob(archive, manifest.config.digest)) as {
+    config: { Labels?: Record<string, string> };
+  };
+  return { digest, labels: config.config.Labels ?? {} };
+}
+
+/** Text of a file in the image, by its path without a slash at the beginning. */
+export async function readImageFile(archive: string, path: string): Promise<string> {
+  const { manifest } = await readManifest(archive);
+  const blob = blobPath(manifest.layers[0]?.digest ?? "");
+  return runProgram("sh", ["-c", 'tar -xOf "$0" "$1" | tar -xOf - "$2"', archive, blob, path]);
+}
+
+async function readManifest(archive: string): Promise<{ digest: string; manifest: Manifest }> {
+  const index = JSON.parse(await runProgram("tar", ["-xOf", archive, "index.json"])) as {
+    manifests: { digest: string }[];
+  };
+  const digest = index.manifests[0]?.digest ?? "";
+  return { digest, manifest: JSON.parse(await readBlob(archive, digest)) as Manifest };
+}
+
+function readBlob(archive: string, digest: string): Promise<string> {
+  return runProgram("tar", ["-xOf", archive, blobPath(digest)]);
+}
+
+const blobPath = (digest: string) => `blobs/${digest.replace(":", "/")}`;
