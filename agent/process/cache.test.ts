@@ -309,6 +309,46 @@ describe("lost records", () => {
     });
   });
 
+  test("what /proc could not show at first is read in the next second, and later events have it", () => {
+    const { feed, pipeline, proc, clock } = setup();
+    expect(feed(hook(10, 3, 120))[0].process_kprobe.process).toMatchObject({ flags: "unknown" });
+    proc.set(10, scanned(10, "/usr/bin/su", 0, su));
+    clock.nowMs += 1000;
+    pipeline.tick();
+    expect(feed(hook(10, 3, 130))[0].process_kprobe.process).toMatchObject({
+      exec_id: id(10, 10),
+      binary: "/usr/bin/su",
+      flags: "procFS",
+    });
+  });
+
+  test("a process that has executed since, or whose pid another one has, is not named by /proc", () => {
+    const { feed, pipeline, proc, clock } = setup();
+    feed(hook(10, 3, 120), hook(11, 3, 120), exec(10, 4, 125, "/bin/new"));
+    proc.set(10, scanned(10, "/usr/bin/su", 0, su));
+    proc.set(11, scanned(11, "/usr/bin/other", 0, { startNs: 5000n * MS }));
+    clock.nowMs += 1000;
+    pipeline.tick();
+    const [known, unknown] = feed(hook(10, 4, 130), hook(11, 3, 130));
+    expect(known.process_kprobe.process.binary).toBe("/bin/new");
+    expect(unknown.process_kprobe.process.flags).toBe("unknown");
+  });
+
+  test("a storm of misses leaves no process unknown that still runs", () => {
+    const processes = Array.from({ length: 1000 }, (_, i) => scanned(1000 + i, `/bin/p${i}`));
+    const proc = new Map(processes.map((process) => [process.pid, process]));
+    const { feed, pipeline, clock } = setup({ proc });
+    const hooks = (ms: number) => feed(...processes.map(({ pid }) => hook(pid, 1, ms)));
+    const named = (events: ReturnType<typeof hooks>) =>
+      events.filter((event) => event.process_kprobe.process.binary !== undefined).length;
+    expect(named(hooks(5000))).toBe(200);
+    for (let second = 0; second < 4; second++) {
+      clock.nowMs += 1000;
+      pipeline.tick();
+    }
+    expect(named(hooks(6000))).toBe(1000);
+  });
+
   test("a storm of misses does not look up more than its share in /proc", () => {
     let reads = 0;
     const proc = { read: () => void reads++, isAlive: () => true } as never;

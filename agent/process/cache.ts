@@ -44,6 +44,8 @@ export class ProcessCache {
   readonly #images: ImageTable;
   readonly #counts = { processMisses: 0, execMisses: 0 };
   readonly #maker: ImageMaker;
+  /** Images of which nothing is known, until /proc has been asked once more. */
+  readonly #unknown = new Set<Image>();
   /** How many of the misses the checks of images have followed. */
   #checkedMisses = 0;
 
@@ -75,6 +77,11 @@ export class ProcessCache {
     return this.#images.values();
   }
 
+  /** The newest image of a pid; also for some seconds after its end. */
+  current(pid: number): Image | undefined {
+    return this.#images.get(pid);
+  }
+
   /** Counts since the start. */
   get stats(): CacheStats {
     const { evictions, lostExits } = this.#images;
@@ -104,13 +111,13 @@ export class ProcessCache {
     const image = this.#images.get(record.pid);
     if (image === undefined || !sameProcess(image, record)) {
       this.#counts.processMisses++;
-      return this.#images.put(this.#fromProc(record, undefined));
+      return this.#put(this.#fromProc(record, undefined));
     }
     if (image.seq === SEQ_UNKNOWN) return adopt(image, record);
     if (image.seq === record.seq) return adopt(image, record);
     if (((record.seq - image.seq) | 0) < 0) return this.#earlier(image, record);
     this.#counts.execMisses++;
-    return this.#images.put(this.#fromProc(record, image));
+    return this.#put(this.#fromProc(record, image));
   }
 
   /** A new image from an exec record. */
@@ -130,9 +137,7 @@ export class ProcessCache {
       securityLabel: this.#securityLabel(record),
       ...this.#options,
     });
-    return this.#images.put(
-      this.#maker.make(identity, { ktimeNs: record.ktimeNs, forked: false }, facts, parent),
-    );
+    return this.#put(this.#maker.make(identity, { ktimeNs: record.ktimeNs, forked: false }, facts, parent));
   }
 
   /** A child that runs what its creator runs, which is its parent unless it was cloned as a sibling (CLONE_PARENT). */
@@ -145,7 +150,7 @@ export class ProcessCache {
     if (facts === undefined || record.creatorPid !== parent.pid)
       facts = this.#maker.factsOfSibling(record, parent, facts);
     const birth = { ktimeNs: record.ktimeNs, forked: true };
-    return this.#images.put(this.#maker.make({ ...record, startExact: true }, birth, facts, parent));
+    return this.#put(this.#maker.make({ ...record, startExact: true }, birth, facts, parent));
   }
 
   /** Whether the process still runs this image, unless it has executed since without a record of that. */
@@ -168,7 +173,7 @@ export class ProcessCache {
     const parent = this.#scannedParent(scanned);
     const identity = { pid: scanned.pid, startLow, startHigh, startExact: false, seq: SEQ_UNKNOWN };
     const birth = { ktimeNs: scanned.startNs, forked: false, scannedAtNs: this.#options.clock.bootTimeNs() };
-    return this.#images.put(this.#maker.make(identity, birth, scannedFacts(scanned, parent), parent));
+    return this.#put(this.#maker.make(identity, birth, scannedFacts(scanned, parent), parent));
   }
 
   /** It is so late now, in milliseconds of the boot clock; to be called before the records of a batch. */
@@ -179,14 +184,30 @@ export class ProcessCache {
   /**
    * To be called about once a second while records come: lets go of ended images. Where records are lost, those of exits
    * may be among them, and an image that no exec or fork record made may have come after the exit: then images are
-   * compared with /proc. Returns whether it must be called again though no record comes.
+   * compared with /proc. Images of which nothing is known are looked up there, too. Returns whether it must be called again though no record comes.
    */
   sweep(recordsAreLost = false): boolean {
     this.#maker.refill();
     const misses = this.#counts.processMisses + this.#counts.execMisses;
     if (recordsAreLost || misses > this.#checkedMisses) this.#images.checkAll();
     this.#checkedMisses = misses;
-    return this.#images.sweep(this.#bootMs());
+    const isSweeping = this.#images.sweep(this.#bootMs());
+    this.#learn();
+    return isSweeping || this.#unknown.size > 0;
+  }
+
+  #put(image: Image): Image {
+    if (image.facts.flags === 0) this.#unknown.add(image);
+    return this.#images.put(image);
+  }
+
+  /** A lost record, or a second with too many of them, does not leave a process without a name for ever. */
+  #learn(): void {
+    for (const image of this.#unknown) {
+      const isCurrent = !image.ended && this.#images.get(image.pid) === image;
+      if (isCurrent && !this.#maker.learn(image)) return;
+      this.#unknown.delete(image);
+    }
   }
 
   /** The current image of a process that is only known as a parent. */
@@ -196,7 +217,7 @@ export class ProcessCache {
     const image = this.#images.get(pid);
     if (image !== undefined && sameProcess(image, record)) return image;
     this.#counts.processMisses++;
-    return this.#images.put(this.#fromProc(record, undefined));
+    return this.#put(this.#fromProc(record, undefined));
   }
 
   /** Read before it is asked whether the process is still the one of the record. */

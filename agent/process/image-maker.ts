@@ -80,6 +80,17 @@ export class ImageMaker {
     return this.make(identity, birth, facts, parent);
   }
 
+  /**
+   * Fills in an image of which nothing is known. False if it has to be tried again, as enough has been looked up for now;
+   * a process that is gone, or whose pid another one has, stays unknown.
+   */
+  learn(image: Image): boolean {
+    if (this.#lookupsLeft <= 0) return false;
+    const scanned = this.#lookup(image);
+    if (scanned) image.learn(scannedFacts(scanned, image.parent), this.#options.clock.bootTimeNs());
+    return true;
+  }
+
   /** What the child runs comes from its creator. Its container comes from /proc, as a container runtime clones while it moves
    * into the container. */
   factsOfSibling(record: ForkIdentity, parent: Image, ofCreator: ProcessFacts | undefined): ProcessFacts {

@@ -64,7 +64,7 @@ export class Image implements ContainerProcess {
   /** Forked and not executed since. */
   readonly forked: boolean;
   /** Boot time at which /proc was read, for images that come from there. */
-  readonly scannedAtNs: bigint | undefined;
+  scannedAtNs: bigint | undefined;
   /** The image that forked or executed this one; cleared some time after this image has ended. */
   parent: Image | undefined;
   ended = false;
@@ -99,6 +99,15 @@ export class Image implements ContainerProcess {
     this.facts = facts;
     this.parent = parent;
     this.podSettled = facts.container === undefined;
+  }
+
+  /** /proc shows at this boot time what no record did. */
+  learn(facts: ProcessFacts, scannedAtNs: bigint): void {
+    this.scannedAtNs = scannedAtNs;
+    this.podSettled = facts.container === undefined;
+    this.podRetryAfter = undefined;
+    this.metricKey = undefined;
+    this.changeFacts(facts);
   }
 
   /** Where events show current credentials, an image changes without an exec. */
