@@ -20,7 +20,11 @@ import type { ProtobufOptions } from "./events/protobuf/encoder.ts";
 import { ExportSide } from "./export-side.ts";
 import { HookEngine } from "./hooks/engine.ts";
 import { featureFlags, type KernelFeatures } from "./hooks/kernel/features.ts";
-import { registerExportMetrics, registerProcessMetrics } from "./metrics/agent-metrics.ts";
+import {
+  registerExportMetrics,
+  registerProcessMetrics,
+  registerScopeMetrics,
+} from "./metrics/agent-metrics.ts";
 import { EventMetrics } from "./metrics/event-metrics.ts";
 import { registerHookMetrics } from "./metrics/hook-metrics.ts";
 import { type HookCounts, registerKernelMetrics } from "./metrics/kernel-metrics.ts";
@@ -28,6 +32,7 @@ import { hostCgroups } from "./pods/cgroups.ts";
 import { makePodClient } from "./pods/pod-client.ts";
 import { PodStore } from "./pods/pod-store.ts";
 import { PodResolver } from "./pods/resolver.ts";
+import { RuntimeBundles } from "./pods/runtime-bundles.ts";
 import { WorkloadScopes } from "./pods/workload-scopes.ts";
 import { PolicyLoop } from "./policies/loop.ts";
 import { isTransient } from "./policies/outcome.ts";
@@ -36,6 +41,7 @@ import type { SpecSource } from "./policies/sources/source.ts";
 import { HookTotals } from "./policies/totals.ts";
 import { ProcessCache } from "./process/cache.ts";
 import { CurrentCredentials } from "./process/current-credentials.ts";
+import { type HostProcfs, hostSecurityfs } from "./process/host-procfs.ts";
 import type { Image } from "./process/image.ts";
 import type { Redact } from "./process/redaction.ts";
 import { ProcScanner } from "./process/scan.ts";
@@ -59,12 +65,17 @@ export interface AgentDeps {
   files: SpecSource & { isRequired?(key: string): boolean };
   /** How to reach the API server; absent outside of Kubernetes. */
   access: ClusterAccess | undefined;
+  procfs: HostProcfs;
   logger: Logger;
   registry: Registry;
   /** Registers what applies new settings while the agent runs. */
   onReload?: (apply: (config: Config) => Promise<void>) => void;
 }
 
+/** The agent shares the pid namespace of its node, whose process 1 has the node's root, also where the node is a container. */
+const NODE_ROOT = "/proc/1/root";
+/** How often the counts of policies in the mode count are fetched: sooner than an ended process is forgotten. */
+const COUNTS_MS = 5_000;
 /** How long the last records may take to be exported: part of the 25 seconds that main.ts allows for stopping. */
 const DRAIN_MS = 18_000;
 /** Bytes of records that are encoded at a time while draining; as JSON they can be dozens of times as long. */
@@ -93,9 +104,14 @@ export class PolicyAttachError extends Error {
  */
 export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack): Promise<void> {
   const { config, logger, registry, sink } = deps;
+  refuseProcfs(deps);
   const checks: HealthChecks = {
     live: {},
-    ready: { engine: () => "not started yet", policies: () => "not read yet" },
+    ready: {
+      procfs: () => deps.procfs.problem,
+      engine: () => "not started yet",
+      policies: () => "not read yet",
+    },
   };
   const kubernetes = deps.access && makeKubernetesSide(deps, deps.access);
   const cluster = kubernetes?.cluster;
@@ -170,6 +186,13 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
   logger.info("ready", { node: config.nodeName, kernel: engine.features.release });
 }
 
+/** On a cluster the agent runs on, so that its readiness and the status of the node show the problem. */
+function refuseProcfs({ access, procfs: { problem }, logger }: AgentDeps): void {
+  if (problem === undefined) return;
+  if (!access) throw new CannotTraceError("this node cannot trace", { cause: new Error(problem) });
+  logger.error(`no policy is attached: ${problem}`);
+}
+
 interface KubernetesSide {
   client: KubeClient;
   podStore: PodStore;
@@ -179,17 +202,17 @@ interface KubernetesSide {
 
 /** Builds the cluster side; it sends no request before `cluster.start()`. */
 function makeKubernetesSide(deps: AgentDeps, access: ClusterAccess): KubernetesSide {
-  const { config, version, logger, registry } = deps;
+  const { config, version, logger, registry, procfs } = deps;
   const { nodeName, namespace } = config;
   const options = { userAgent: `trigon-agent/${version}` };
   const client = new KubeClient(access, options);
   const podClient = makePodClient(access, options, nodeName);
-  const podStore = new PodStore();
+  const podStore = new PodStore({ bundles: new RuntimeBundles(NODE_ROOT) });
   const metrics = createWatchMetrics(registry);
   return {
     client,
     podStore,
-    workloads: new WorkloadScopes({ pods: podStore, cgroups: hostCgroups(config.procfs), logger }),
+    workloads: new WorkloadScopes({ pods: podStore, cgroups: hostCgroups(procfs.path), logger }),
     cluster: new Cluster({ client, podClient, nodeName, namespace, podStore, logger, metrics }),
   };
 }
@@ -215,15 +238,15 @@ async function makeRedact({ redaction }: Config): Promise<Redact | undefined> {
 }
 
 function makeEventSide(
-  { config, bpf, registry, sink }: AgentDeps,
+  { config, procfs, bpf, registry, sink }: AgentDeps,
   kubernetes: KubernetesSide | undefined,
   redact: Redact | undefined,
 ): EventSide {
-  const { nodeName, procfs, enableProcessCred: credentials, enableProcessNs: namespaces } = config;
+  const { nodeName, enableProcessCred: credentials, enableProcessNs: namespaces } = config;
   const clock = new WallClock({ bootTimeNs: () => bpf.bootTimeNs(), wallMs: Date.now });
   const securityLabels = config.enableProcessSecurityLabel;
   const keepNamespaces = namespaces || config.usernames !== "disabled"; // a uid has a name in its user namespace alone
-  const scanner = new ProcScanner(procfs, {
+  const scanner = new ProcScanner(procfs.path, {
     credentials,
     namespaces: keepNamespaces,
     securityLabels,
@@ -240,12 +263,13 @@ function makeEventSide(
   const metrics = new EventMetrics(registry, nodeName, config.metricLabels);
   registerProcessMetrics(registry, processes);
   registerExportMetrics(registry, sink);
+  if (kubernetes) registerScopeMetrics(registry, kubernetes.workloads);
   const node: NodeFields = { ...(config.clusterName !== undefined && { clusterName: config.clusterName }) };
   const encoding: ProtobufOptions = {
     nodeName,
     clock,
-    process: makeProcessFields(config, scanner, processes),
-    stacks: makeStacks(config, processes),
+    process: makeProcessFields(config, procfs.path, scanner, processes),
+    stacks: makeStacks(config, procfs.path, processes),
     credentialChange: config.credentialChangeDetail,
     node,
   };
@@ -276,10 +300,11 @@ function makeEventSide(
 /** What events show of processes. */
 function makeProcessFields(
   config: Config,
+  procfs: string,
   scanner: ProcScanner,
   processes: ProcessCache,
 ): ProcessFieldOptions {
-  const { procfs, enableProcessCred: credentials, enableProcessNs: namespaces } = config;
+  const { enableProcessCred: credentials, enableProcessNs: namespaces } = config;
   const hostNamespaces = scanner.namespaces(1);
   const usernames = new Usernames({
     procfs,
@@ -297,7 +322,7 @@ function makeProcessFields(
 }
 
 /** Symbols and mappings are read for the first stack trace that needs them. */
-function makeStacks({ procfs, exposeStackAddresses }: Config, processes: ProcessCache): StackOptions {
+function makeStacks({ exposeStackAddresses }: Config, procfs: string, processes: ProcessCache): StackOptions {
   const nowMs = () => performance.now();
   const isCurrent = (image: Image) => processes.isCurrent(image);
   return {
@@ -321,10 +346,12 @@ function startEngine(
   running.defer(() => drain(engine, deps.sink));
   workloads?.start(engine.cgroupScopes);
   engine.flush();
-  for (const scanned of scanner.scan()) {
+  for (const scanned of deps.procfs.problem === undefined ? scanner.scan() : []) {
     pipeline.addScanned(scanned);
     if (scanned.exe !== "") engine.seedImage(scanned.pid, scanned.exe);
   }
+  const counting = setInterval(() => pipeline.addCounts(engine.takeHitCounts()), COUNTS_MS).unref();
+  running.defer(() => clearInterval(counting));
   pipeline.start(() => {
     const { lost, missed } = engine.processStats();
     return lost + missed;
@@ -333,7 +360,7 @@ function startEngine(
 }
 
 function openEngine(
-  { config, bpf, logger, sink }: AgentDeps,
+  { config, procfs, bpf, logger, sink }: AgentDeps,
   { pipeline, workloads }: EventSide,
   memory: SpareMemory,
 ): HookEngine {
@@ -341,7 +368,9 @@ function openEngine(
     return HookEngine.start({
       objectPath: config.bpfObject,
       bpf,
-      procfs: config.procfs,
+      procfs: procfs.path,
+      securityfs: hostSecurityfs(procfs.path),
+      ...(procfs.problem !== undefined && { refusal: procfs.problem }),
       logger,
       ...(workloads && { workloads }),
       reuseBuffer: true,
@@ -405,13 +434,19 @@ function sumPosted(counts: readonly HookCounts[]): number {
   return counts.reduce((sum, { posted }) => sum + posted, 0);
 }
 
-function nodeFacts({ config, version }: AgentDeps, features: KernelFeatures): NodeFacts {
+function nodeFacts({ procfs, version }: AgentDeps, features: KernelFeatures): NodeFacts {
   const { release, architecture, reasons } = features;
-  const bootTime = readBootTime(config.procfs);
+  const { path, problem } = procfs;
+  const bootTime = readBootTime(path);
   return {
     agentVersion: version,
     ...(bootTime !== undefined && { bootTime }),
-    kernel: { release, architecture: architecture || arch(), features: featureFlags(features), reasons },
+    kernel: {
+      release,
+      architecture: architecture || arch(),
+      features: { ...featureFlags(features), hostProcfs: problem === undefined },
+      reasons: { ...reasons, ...(problem !== undefined && { hostProcfs: problem }) },
+    },
   };
 }
 

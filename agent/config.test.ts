@@ -30,7 +30,6 @@ const accepted: Record<string, Given & { want: object }> = {
       policyFiles: [],
       server: { address: { path: "/var/run/tetragon/tetragon.sock" }, isRequired: false },
       policyStateDir: "/var/lib/trigon/policies",
-      procfs: "/proc",
       nodeName: "myhost",
       kubernetes: false,
       namespace: "trigon-system",
@@ -164,7 +163,7 @@ const accepted: Record<string, Given & { want: object }> = {
   "a directory has one setting per file": {
     argv: ["--config-dir=/etc/trigon"],
     files: { "log-level": "debug\n", kubernetes: "true", "tracing-policy": "a.yaml\nb.yaml\n", procfs: "\n" },
-    want: { logLevel: "debug", kubernetes: true, policyFiles: ["a.yaml", "b.yaml"], procfs: "/proc" },
+    want: { logLevel: "debug", kubernetes: true, policyFiles: ["a.yaml", "b.yaml"] },
   },
   "a variable beats a file, a flag both": {
     argv: ["--log-format=json"],

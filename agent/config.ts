@@ -25,7 +25,7 @@ export interface Config {
   server?: ServerConfig;
   /** Where policies that are added over gRPC are kept. */
   policyStateDir: string;
-  procfs: string;
+  procfs?: string;
   nodeName: string;
   kubernetes: boolean;
   kubeconfig?: string;
@@ -110,6 +110,7 @@ async function makeConfig(settings: Settings, env: Environment, hostname: string
   const kubeconfig = text("kubeconfig");
   const server = makeServer(settings);
   const ringSize = text("rb-size");
+  const procfs = text("procfs");
   return {
     policyFiles: settings.list("tracing-policy") ?? [],
     ...(policyDir !== undefined && { policyDir }),
@@ -122,7 +123,7 @@ async function makeConfig(settings: Settings, env: Environment, hostname: string
     }),
     ...(server && { server }),
     policyStateDir: text("policy-state-dir") ?? "/var/lib/trigon/policies",
-    procfs: text("procfs") ?? "/proc",
+    ...(procfs !== undefined && { procfs }),
     nodeName: text("node-name") ?? nonEmpty(env.HUBBLE_NODE_NAME) ?? nonEmpty(env.NODE_NAME) ?? hostname,
     kubernetes: isOn("kubernetes"),
     ...(kubeconfig !== undefined && { kubeconfig }),

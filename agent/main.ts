@@ -15,6 +15,7 @@ import { StdoutSink } from "./events/export/stdout.ts";
 import type { ExportConfig } from "./export-config.ts";
 import { helpText } from "./options.ts";
 import { type FileSource, PolicyFileError, readPolicyFiles } from "./policies/sources/files.ts";
+import { findHostProcfs } from "./process/host-procfs.ts";
 import { planReload, type RunCommand } from "./reload.ts";
 import type { Settings } from "./settings.ts";
 import { describeStartFailure } from "./start-failure.ts";
@@ -94,6 +95,7 @@ async function makeDeps(config: Config, logger: Logger): Promise<AgentDeps & { f
     sink: openSink(config.export, logger),
     files,
     access,
+    procfs: findHostProcfs(config.procfs),
     logger,
     registry,
   };

@@ -121,7 +121,11 @@ export const OPTIONS = {
     value: "DIR",
     help: "Keep policies that clients add over gRPC here. Default: /var/lib/trigon/policies.",
   },
-  procfs: { type: "string", value: "DIR", help: "Where the host's procfs is mounted. Default: /proc." },
+  procfs: {
+    type: "string",
+    value: "DIR",
+    help: "Where the machine's procfs is mounted. Default: /proc or, if that is a container's, /run/trigon/proc.",
+  },
   "node-name": {
     type: "string",
     value: "NAME",

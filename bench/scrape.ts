@@ -90,7 +90,15 @@ function makeRegistry() {
   }
   const all = createRegistry({ component: "agent", version: "bench" });
   for (const metric of registry.getMetricsAsArray()) all.registerMetric(metric as never);
-  const actions = { post: 3, nopost: 0, signal: 1, monitor_signal: 0, override: 0, monitor_override: 0 };
+  const actions = {
+    post: 3,
+    nopost: 0,
+    signal: 1,
+    monitor_signal: 0,
+    override: 0,
+    monitor_override: 0,
+    count: 0,
+  };
   const live = policies.flatMap((policy) =>
     Array.from({ length: HOOKS }, (_, i) => ({
       policy,

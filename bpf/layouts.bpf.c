@@ -59,6 +59,7 @@ struct config_layout {
 	struct process_image process_image;
 	struct asked_names asked_names;
 	struct cgroup_scopes cgroup_scopes;
+	struct count_key count_key;
 	struct follow_pid follow_pid;
 	struct follow_seed follow_seed;
 	struct report_key report_key;

@@ -15,8 +15,12 @@ static __always_inline void inherit_scopes(__u64 parent, __u64 child, struct hoo
 {
 	struct cgroup_scopes *scopes = bpf_map_lookup_elem(&cgroup_scopes, &parent);
 
-	if (scopes && bpf_map_update_elem(&cgroup_scopes, &child, scopes, BPF_ANY))
-		stats->errors++;
+	__u32 zero = 0, full = 1;
+
+	if (!scopes || !bpf_map_update_elem(&cgroup_scopes, &child, scopes, BPF_ANY))
+		return;
+	stats->errors++;
+	bpf_map_update_elem(&scopes_are_full, &zero, &full, BPF_ANY);
 }
 
 static __always_inline int report_cgroup(struct kernfs_node *node, __u64 id, __u64 parent_id, bool removed,

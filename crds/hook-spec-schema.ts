@@ -517,7 +517,7 @@ export const HOOK_SPEC_SCHEMA = {
       additionalProperties: false,
     },
     hooks: { type: "array", items: HOOK, minItems: 1, maxItems: L.hooks },
-    mode: { enum: ["enforce", "monitor"] },
+    mode: { enum: ["enforce", "monitor", "count"] },
     nodeSelector: LABEL_SELECTOR,
   },
   required: ["version", "policy", "hooks"],

@@ -15,8 +15,10 @@ export interface HookSpec {
   version: typeof HOOK_SPEC_VERSION;
   policy: PolicyRef;
   hooks: HookDef[];
-  /** Whether enforcing actions are done or only counted; `enforce` when absent. */
-  mode?: "enforce" | "monitor";
+  /**
+   * `enforce` when absent; `monitor`: enforcing actions are counted and not done; `count`: events are only counted, too.
+   */
+  mode?: "enforce" | "monitor" | "count";
   /** Nodes that run the policy; absent means every node. */
   nodeSelector?: LabelSelector;
 }

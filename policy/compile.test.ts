@@ -452,7 +452,7 @@ describe("options", () => {
     ],
     "a value that does not fit": [
       [{ name: "policy-mode", value: "on" }],
-      `spec.options[0].value: "on" does not fit policy-mode: must be enforce or monitor`,
+      `spec.options[0].value: "on" does not fit policy-mode: must be enforce or monitor or count`,
     ],
     "a method that there is not": [
       [{ name: "override-method", value: "kill" }],

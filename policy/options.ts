@@ -21,7 +21,7 @@ const OPTIONS: Record<string, { fits: (value: string) => boolean; allowed: strin
     ...oneOf("fmod-ret", "override-return"),
     noEffect: "each node takes the method that fits the hook",
   },
-  "policy-mode": oneOf("enforce", "monitor"),
+  "policy-mode": oneOf("enforce", "monitor", "count"),
 };
 
 const REFUSED = ["sleepable-preload-size"] as const;
@@ -30,7 +30,7 @@ const REFUSED = ["sleepable-preload-size"] as const;
 export function compileOptions(spec: PolicySpec, problems: Problems): Pick<HookSpec, "mode"> {
   checkOptions(spec, problems);
   const mode = spec.options?.find(({ name }) => name === "policy-mode")?.value;
-  return mode === "enforce" || mode === "monitor" ? { mode } : {};
+  return mode === "enforce" || mode === "monitor" || mode === "count" ? { mode } : {};
 }
 
 function checkOptions(spec: PolicySpec, problems: Problems): void {

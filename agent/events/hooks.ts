@@ -23,6 +23,8 @@ export interface HookInfo {
 /** A registered hook with its counters and its time window; times as two 32-bit words. */
 export interface HookEntry extends RegisteredHook {
   readonly events: SeriesCounter;
+  /** What it counted in the mode count, instead of posting it. */
+  readonly counted: SeriesCounter;
   readonly typeEvents: SeriesCounter;
   /** False: every record counts. */
   bounded: boolean;
@@ -69,6 +71,7 @@ export class HookRegistry {
       encoded: noneEncoded(),
       losses: [this.#metrics.lossesOf(policy, hookLabel(info))],
       events: this.#metrics.ofHook(policy, hookLabel(info)),
+      counted: this.#metrics.countedBy(policy, hookLabel(info)),
       typeEvents: this.#metrics.ofType(type),
       bounded: fromKtimeNs !== undefined,
       fromLow: Number((fromKtimeNs ?? 0n) & 0xffffffffn),

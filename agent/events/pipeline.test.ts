@@ -1,6 +1,9 @@
 import { describe, expect, test } from "vitest";
+import { createLogger } from "../../lib/logger.ts";
 import type { PodObject } from "../pods/pod-object.ts";
 import { PodStore } from "../pods/pod-store.ts";
+import { WorkloadScopes } from "../pods/workload-scopes.ts";
+import { RECORD_SCOPE_UNDECIDED } from "../records/layout.ts";
 import {
   credSlot,
   type ExecFields,
@@ -348,6 +351,34 @@ describe("pods", () => {
     feed(exec(10, 1, 100, "/a", { cgroup: cgroup(idA) }), hook(10, 2, 110));
     await pipeline.flush();
     expect(take()).toHaveLength(2);
+  });
+});
+
+describe("a record of a hook for pods that the kernel could not decide", () => {
+  const outcomes: Record<string, { app: string; events: number; dropped: number }> = {
+    "is dropped and counted if its pod is outside of the scope": { app: "db", events: 0, dropped: 1 },
+    "is an event if its pod is inside": { app: "web", events: 1, dropped: 0 },
+  };
+  test.each(Object.entries(outcomes))("%s", (_name, { app, events, dropped }) => {
+    const store = new PodStore();
+    const logger = createLogger({ component: "test", level: "error" });
+    const workloads = new WorkloadScopes({ pods: store, cgroups: "/nonexistent", logger });
+    const { feed, take, pipeline, metrics } = setup({ store, workloads });
+    const scope = { pods: { matchLabels: { app: "web" } }, host: false };
+    pipeline.registerHook(2, { policy, def: { ...makeHookDef(), scope }, functionName: "commit_creds" });
+    const undecided = makeHook({
+      pid: 10,
+      seq: 1,
+      ktimeNs: 110n * MS,
+      hookId: 2,
+      flags: RECORD_SCOPE_UNDECIDED,
+      slots: [credSlot({})],
+    });
+    feed(exec(10, 1, 100, "/a", { cgroup: cgroup(idA) }), undecided);
+    const known = pod({ main: idA });
+    store.put({ ...known, metadata: { ...known.metadata, labels: { app } } });
+    expect(take().filter((event) => event.process_kprobe)).toHaveLength(events);
+    expect(metrics).toMatchObject({ undecidedRecords: 1, outOfScopeRecords: dropped });
   });
 });
 

@@ -149,6 +149,16 @@ export class EventPipeline implements RecordVisitor {
     this.#setTimer();
   }
 
+  /** What hooks in the mode count have counted of their processes, a few seconds ago. */
+  addCounts(counts: readonly { hookId: number; pid: number; count: number }[]): void {
+    for (const { hookId, pid, count } of counts) {
+      const image = this.#deps.processes.current(pid);
+      const counted = this.#hooks.get(hookId)?.counted;
+      if (image) counted?.add(image, count);
+      else counted?.addUnknown(count);
+    }
+  }
+
   /** All records of one batch of the ring reader; what is ready is written before it returns. Keeps nothing of the buffer. */
   handleBatch(buffer: ArrayBuffer, size = buffer.byteLength): void {
     const { metrics } = this.#deps;
@@ -178,7 +188,9 @@ export class EventPipeline implements RecordVisitor {
     if (nowMs < this.#nextSweepMs) return;
     this.#nextSweepMs = nowMs + SWEEP_MS;
     this.#hooks.sweep(this.#streamMs);
-    this.#needsSweep = this.#deps.processes.sweep(this.#hasLostRecords());
+    const isLossy = this.#hasLostRecords();
+    if (isLossy) this.#deps.workloads?.reread();
+    this.#needsSweep = this.#deps.processes.sweep(isLossy);
   }
 
   /** Time goes on with the records: nothing has to look at the clock while there are none. */
@@ -336,7 +348,10 @@ export class EventPipeline implements RecordVisitor {
   #writeHook(event: HookEvent & { hook: HookEntry }): void {
     const { image, batch, at, hook } = event;
     const { currentCredentials } = this.#deps;
-    if (this.#isOutOfScope(event)) return;
+    if (this.#isOutOfScope(event)) {
+      this.#deps.metrics.outOfScopeRecords++;
+      return;
+    }
     currentCredentials?.seen(image, batch, at);
     this.#outputs.write(event);
     currentCredentials?.done(image, batch, at, hook);
@@ -346,7 +361,8 @@ export class EventPipeline implements RecordVisitor {
 
   #isOutOfScope({ hook, batch: { words }, at, image }: HookEvent): boolean {
     if (!(recordFlags(words, at) & RECORD_SCOPE_UNDECIDED)) return false;
-    const { workloads } = this.#deps;
+    const { workloads, metrics } = this.#deps;
+    metrics.undecidedRecords++;
     return workloads?.excludes(hook.def, recordSelector(words, at), image.facts.container) ?? false;
   }
 

@@ -18,6 +18,7 @@ import {
 } from "./attach/hook-stats.ts";
 import { type Mode, setMode } from "./attach/mode.ts";
 import { tryAttach } from "./attach/try-attach.ts";
+import { type CountedHits, takeHitCounts } from "./hit-counts.ts";
 import { detectFeatures, type KernelFeatures } from "./kernel/features.ts";
 import { detectPreemption, readPreemptionMode } from "./kernel/preemption.ts";
 import { functionName, KernelSymbols } from "./kernel/symbols.ts";
@@ -101,8 +102,20 @@ export class HookEngine {
     const symbols = new KernelSymbols(btf, join(procfs, "kallsyms"));
     const follows = new FollowTable(handles.maps, (list) => readRunning(procfs, list));
     const scopes = new ScopeTable(options.workloads);
-    this.cgroupScopes = new CgroupScopes(handles.maps.cgroupScopes);
-    this.#context = { bpf, object, procfs, btf, symbols, features: this.features, follows, scopes };
+    this.cgroupScopes = new CgroupScopes(handles.maps.cgroupScopes, handles.maps.scopesAreFull);
+    const { refusal } = options;
+    const refuses = refusal !== undefined && { refusal };
+    this.#context = {
+      ...refuses,
+      bpf,
+      object,
+      procfs,
+      btf,
+      symbols,
+      features: this.features,
+      follows,
+      scopes,
+    };
   }
 
   /** Opens and loads the object, attaches the process sensors, starts the reader. Throws with a clear reason. */
@@ -155,6 +168,11 @@ export class HookEngine {
       addStats,
       { ...NO_STATS, missed },
     );
+  }
+
+  /** Takes what hooks in the mode count have counted since the last call, by process. */
+  takeHitCounts(): CountedHits[] {
+    return takeHitCounts(this.#handles.maps.hitCounts);
   }
 
   /** Enters the executable of a process that started before the sensors. An entry that an exec has made stays. */

@@ -21,6 +21,8 @@ export interface EngineOptions {
   bpf: Binding;
   /** The host's procfs; `host_ns` stands for the namespaces of its process 1. */
   procfs: string;
+  /** Why no hook can be attached on this node; the process sensors run all the same. */
+  refusal?: string;
   logger: Logger;
   /** Receives records of bpf/include/event.h, one after the other, each padded to 8 bytes, so many bytes. */
   onBatch(batch: ArrayBuffer, bytes: number): void | Promise<void>;
@@ -30,6 +32,8 @@ export interface EngineOptions {
   workloads?: Workloads;
   /** Size of the ring, a power of two of pages; 4 MiB by default. */
   ringBytes?: number;
+  /** How many cgroups of pods have room; 65,536 by default. */
+  maxCgroups?: number;
   /** How many bytes may wait in memory while the main thread is busy; the reader's default if absent. */
   backlogBytes?: number;
   /** Kernel BTF; /sys/kernel/btf/vmlinux by default. */
@@ -52,7 +56,13 @@ export interface Handles {
   object: BpfObject;
   btf: KernelBtf;
   reader: RingReader;
-  maps: FollowMaps & { sensorStats: BpfMap; processImages: BpfMap; cgroupScopes: BpfMap };
+  maps: FollowMaps & {
+    sensorStats: BpfMap;
+    processImages: BpfMap;
+    cgroupScopes: BpfMap;
+    scopesAreFull: BpfMap;
+    hitCounts: BpfMap;
+  };
   sensors: BpfProgram[];
   links: BpfLink[];
 }
@@ -72,6 +82,7 @@ export function openHandles(
   }
   const object = keep(bpf.openObject(options.objectPath));
   if (options.ringBytes !== undefined) object.setMaxEntries("events", options.ringBytes);
+  if (options.maxCgroups !== undefined) object.setMaxEntries("cgroup_scopes", options.maxCgroups);
   object.load();
   // The reader starts before the sensors, so that it reads their first records too.
   const { onBatch, reuseBuffer = false, backlogBytes } = options;
@@ -95,6 +106,8 @@ export function openHandles(
     sensorStats: keep(object.map("sensor_stats")),
     processImages: keep(object.map("process_images")),
     cgroupScopes: keep(object.map("cgroup_scopes")),
+    scopesAreFull: keep(object.map("scopes_are_full")),
+    hitCounts: keep(object.map("hit_counts")),
     followPaths: keep(object.map("follow_paths")),
     followPids: keep(object.map("follow_pids")),
     followSeeds: keep(object.map("follow_seeds")),

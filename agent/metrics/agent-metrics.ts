@@ -46,6 +46,12 @@ export function registerProcessMetrics(registry: Registry, cache: ProcessCache):
   counter(registry, "trigon_events_missing_process_info_total", missing, () => cache.stats.unknown);
 }
 
+/** Registers the figure of cgroups that no scope can be evaluated for. */
+export function registerScopeMetrics(registry: Registry, scopes: { readonly unwritten: number }): void {
+  const help = "Cgroups of pods without room on the kernel's side; nothing is enforced on their processes.";
+  scrapedGauge(registry, "trigon_cgroups_without_scopes", help, () => scopes.unwritten);
+}
+
 /** Registers the counters of the export. */
 export function registerExportMetrics(
   registry: Registry,

@@ -30,6 +30,13 @@ export function hookLabel(hook: { def: Pick<HookDef, "section" | "call">; functi
   return `${KINDS[section]}:${isFunction ? hook.functionName : call}`;
 }
 
+/** What a hook posted, and what it counted instead. */
+interface HookSeries {
+  policy: PolicyRef;
+  series: SeriesCounter;
+  counted: SeriesCounter;
+}
+
 /** The pipeline's counters and the metrics that show them. */
 export class EventMetrics {
   batches = 0;
@@ -39,6 +46,10 @@ export class EventMetrics {
   unknownHookRecords = 0;
   /** Records from before or after the time in which their hook counts. */
   outOfWindowRecords = 0;
+  /** Records of pods that were not known when a hook ran: nothing was enforced. */
+  undecidedRecords = 0;
+  /** Records of processes that turned out to be outside of the scope of their policy. */
+  outOfScopeRecords = 0;
   /** Events that went out without the pod of their container. */
   unresolvedPodEvents = 0;
   /** Events that were not held because too many waited. */
@@ -46,7 +57,7 @@ export class EventMetrics {
   waitingEvents: () => number = () => 0;
   readonly #registry: Registry;
   readonly #types = new Map<EventType, SeriesCounter>();
-  readonly #hooks = new Map<Labels, { policy: PolicyRef; series: SeriesCounter }>();
+  readonly #hooks = new Map<Labels, HookSeries>();
   readonly #labels = new PolicyLabels();
   readonly #losses: LossCounters;
   readonly #processLabels: readonly string[];
@@ -74,12 +85,20 @@ export class EventMetrics {
 
   /** Counter of a hook's events; a hook that replaces an equal one goes on counting. */
   ofHook(policy: PolicyRef, hook: string): SeriesCounter {
+    return this.#seriesOf(policy, hook).series;
+  }
+
+  /** Counter of what a hook counted instead of posting it. */
+  countedBy(policy: PolicyRef, hook: string): SeriesCounter {
+    return this.#seriesOf(policy, hook).counted;
+  }
+
+  #seriesOf(policy: PolicyRef, hook: string): HookSeries {
     const labels = this.#labels.of(policy, hook);
-    const known = this.#hooks.get(labels);
-    if (known !== undefined) return known.series;
-    const series = new SeriesCounter(this.#processLabels);
-    this.#hooks.set(labels, { policy, series });
-    return series;
+    const make = () => new SeriesCounter(this.#processLabels);
+    const known = this.#hooks.get(labels) ?? { policy, series: make(), counted: make() };
+    this.#hooks.set(labels, known);
+    return known;
   }
 
   /** What becomes of a hook's events on the way out. */
@@ -116,6 +135,10 @@ export class EventMetrics {
     scrapedCounter(this.#registry, "trigon_policy_events_total", "Events of policies.", () =>
       [...this.#hooks].flatMap(([labels, { series }]) => samples(series, ofHook(labels))),
     );
+    const counted = "Events of policies in the mode count: they are counted in the kernel and not posted.";
+    scrapedCounter(this.#registry, "trigon_policy_counted_events_total", counted, () =>
+      [...this.#hooks].flatMap(([labels, { counted: series }]) => samples(series, ofHook(labels))),
+    );
   }
 
   #registerPipeline(): void {
@@ -128,6 +151,16 @@ export class EventMetrics {
         "replaced_hook_records",
         "Records of a replaced or a replacing hook that the other one of the two reports.",
         () => this.outOfWindowRecords,
+      ],
+      [
+        "undecided_scope_records",
+        "Records of pods that were not known when a hook ran, so that nothing was enforced.",
+        () => this.undecidedRecords,
+      ],
+      [
+        "out_of_scope_records",
+        "Records of pods that were not known when a hook ran, and that its policy turned out not to be about.",
+        () => this.outOfScopeRecords,
       ],
       [
         "event_cache_overflows",

@@ -5,7 +5,15 @@ import { type HookCounts, registerKernelMetrics } from "./kernel-metrics.ts";
 
 const policy = { kind: "TracingPolicyNamespaced", namespace: "shop", name: "creds" } as const;
 const none = { hits: 0, posted: 0, lost: 0, rateLimited: 0, errors: 0, missed: 0 };
-const actions = { post: 0, nopost: 0, signal: 0, monitor_signal: 0, override: 0, monitor_override: 0 };
+const actions = {
+  post: 0,
+  nopost: 0,
+  signal: 0,
+  monitor_signal: 0,
+  override: 0,
+  monitor_override: 0,
+  count: 0,
+};
 const hook = (changes: Partial<HookCounts> = {}): HookCounts => ({
   policy,
   hook: "kprobe:f",

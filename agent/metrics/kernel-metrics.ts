@@ -132,12 +132,14 @@ const ACTION_LABELS: Record<keyof ActionStats, Labels> = {
   monitor_signal: { action: "monitor_signal" },
   override: { action: "override" },
   monitor_override: { action: "monitor_override" },
+  count: { action: "count" },
 };
 
 /** One sample per action, for every selector: the largest of all metrics, so it is made as it is rendered. */
 function registerActions(registry: Registry, counts: () => Promise<readonly HookCounts[]>): void {
   const name = "trigon_tracingpolicy_selector_actions_total";
-  const help = "Actions of a policy's selectors; those with monitor_ would be taken in the mode enforce.";
+  const help =
+    "Actions of a policy's selectors; those with monitor_ would be taken in the mode enforce, and count is what would be posted.";
   const places = new SelectorLabels();
   scrapedCounter(registry, name, help, async () => allActions(await counts(), places));
 }

@@ -41,15 +41,20 @@ export class SeriesCounter {
     this.#shown = new Set(shown);
   }
 
-  /** One event of the image. */
-  add(image: Image): void {
+  /** Events of a process that is not known. */
+  addUnknown(count: number): void {
+    this.#make({ namespace: "", workload: "", pod: "", binary: "" }).count += count;
+  }
+
+  /** One event of the image, or more. */
+  add(image: Image, count = 1): void {
     if (image === this.#lastImage && image.metricKey === this.#lastKey && this.#last !== undefined) {
-      this.#last.count++;
+      this.#last.count += count;
       return;
     }
     image.metricKey ??= labelKey(processLabels(image));
     const series = this.#series.get(image.metricKey) ?? this.#make(this.#show(processLabels(image)));
-    series.count++;
+    series.count += count;
     series.used = ++this.#lookups;
     this.#lastImage = image;
     this.#lastKey = image.metricKey;

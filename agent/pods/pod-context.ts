@@ -2,6 +2,7 @@
 import { type Encoded, noneEncoded } from "../records/encoded.ts";
 import type { ContainerRef } from "./container-id.ts";
 import type { ContainerSpec, ContainerStatus, PodObject } from "./pod-object.ts";
+import type { ContainerFacts } from "./runtime-bundles.ts";
 import { podWorkload } from "./workload.ts";
 
 /** A container in its pod. Its facts do not change: a later state of the pod makes another one. */
@@ -28,13 +29,18 @@ export interface ContainerContext {
   probeCommands: string[][];
 }
 
-/** Everything that a pod object has about a container in it; `complete` when the kubelet has named the container. */
+/**
+ * Everything that a pod object has about a container in it, and the runtime until then; `complete` when the kubelet has
+ * named the container, which it never does with a sandbox.
+ */
 export function makePodContext(
   pod: PodObject,
   ref: ContainerRef,
+  facts?: ContainerFacts,
 ): { context: PodContext; complete: boolean } {
   const status = findStatus(pod, ref.id);
-  const spec = status === undefined ? undefined : findSpec(pod, status.name);
+  const name = status?.name ?? facts?.name;
+  const spec = name === undefined ? undefined : findSpec(pod, name);
   const workload = podWorkload(pod);
   const context: PodContext = {
     namespace: pod.metadata.namespace ?? "",
@@ -43,10 +49,10 @@ export function makePodContext(
     labels: pod.metadata.labels ?? {},
     workload: workload.name,
     workloadKind: workload.kind,
-    container: makeContainer(ref, status, spec),
+    container: makeContainer(ref, status, spec, facts),
     encoded: noneEncoded(),
   };
-  return { context, complete: status !== undefined };
+  return { context, complete: status !== undefined || facts?.isSandbox === true };
 }
 
 /** All statuses of a pod: ordinary, init and ephemeral containers. */
@@ -93,6 +99,7 @@ function makeContainer(
   ref: ContainerRef,
   status: ContainerStatus | undefined,
   spec: ContainerSpec | undefined,
+  facts: ContainerFacts | undefined,
 ): ContainerContext {
   const id = ref.runtime === undefined ? ref.id : `${ref.runtime}://${ref.id}`;
   const base = {
@@ -100,7 +107,7 @@ function makeContainer(
     privileged: spec?.securityContext?.privileged === true,
     probeCommands: probeCommands(spec),
   };
-  if (status === undefined) return base;
+  if (status === undefined) return { ...base, ...fromRuntime(facts) };
   const startTime = findStart(status, ref.id);
   return {
     ...base,
@@ -108,6 +115,17 @@ function makeContainer(
     name: status.name,
     image: { id: status.imageID ?? "", name: status.image ?? "" },
     ...(startTime !== undefined && { startTime }),
+  };
+}
+
+/** Without the digest of the image, which only the kubelet reports. */
+function fromRuntime({
+  name,
+  image,
+}: Partial<ContainerFacts> = {}): Pick<ContainerContext, "name" | "image"> {
+  return {
+    ...(name !== undefined && { name }),
+    ...(image !== undefined && { image: { id: "", name: image } }),
   };
 }
 

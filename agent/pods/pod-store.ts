@@ -1,6 +1,7 @@
 /** Pods of this node, found by container id or by pod uid; deleted ones are remembered for late events. */
 import { bareId, containerIds, containerStatuses } from "./pod-context.ts";
 import { type PodObject, podUids } from "./pod-object.ts";
+import type { ContainerFacts } from "./runtime-bundles.ts";
 
 /** Container ids remembered of one pod; a crash loop makes a new one every few minutes. */
 const CONTAINERS_PER_POD = 32;
@@ -12,6 +13,11 @@ interface Entry {
   uids: string[];
 }
 
+/** Where containers are looked up that no pod's status names. */
+interface Bundles {
+  find(id: string): ContainerFacts | undefined;
+}
+
 /** Finds the pod of a container. */
 export class PodStore {
   readonly #entries = new Map<string, Entry>();
@@ -20,10 +26,12 @@ export class PodStore {
   /** uids of deleted pods, oldest first. */
   readonly #deleted = new Set<string>();
   readonly #deletedCapacity: number;
+  readonly #bundles: Bundles | undefined;
   readonly #listeners: ((pod: PodObject) => void)[] = [];
 
-  constructor(options: { deletedCapacity?: number } = {}) {
+  constructor(options: { deletedCapacity?: number; bundles?: Bundles } = {}) {
     this.#deletedCapacity = options.deletedCapacity ?? 1024;
+    this.#bundles = options.bundles;
   }
 
   /** Live pods. */
@@ -54,9 +62,17 @@ export class PodStore {
     for (const listener of this.#listeners) listener(pod);
   }
 
-  /** The pod whose status names or named the container, else the one whose uid its cgroup names. */
+  /** The pod whose status names or named the container, else the one whose uid its cgroup or its runtime names. */
   find(containerId: string, podUid: string | undefined): PodObject | undefined {
-    return this.#byContainer.get(containerId) ?? (podUid === undefined ? undefined : this.#byUid.get(podUid));
+    const named = this.#byContainer.get(containerId);
+    if (named) return named;
+    const uid = podUid ?? this.facts(containerId)?.podUid;
+    return uid === undefined ? undefined : this.#byUid.get(uid);
+  }
+
+  /** What the runtime knows of a container, which it made before it ran; the pod's status may not have it yet. */
+  facts(containerId: string): ContainerFacts | undefined {
+    return containerId === "" ? undefined : this.#bundles?.find(containerId);
   }
 
   /** A container that the newest state no longer names leads to the last state that did. */

@@ -94,6 +94,27 @@ describe("context", () => {
     },
   );
 
+  const podOf = (...names: string[]): PodObject => ({
+    metadata: { name: "p" },
+    spec: { containers: names.map((name) => ({ name, securityContext: { privileged: true } })) },
+  });
+
+  test("until the kubelet names the container, its runtime does, without the digest of the image", () => {
+    const facts = { name: "it", image: "it:1", isSandbox: false };
+    const { context, complete } = makePodContext(podOf("it"), { id }, facts);
+    expect(complete).toBe(false);
+    expect(context.container).toMatchObject({
+      name: "it",
+      image: { name: "it:1", id: "" },
+      privileged: true,
+    });
+  });
+
+  test("of a sandbox is complete without a container's name", () => {
+    const { context, complete } = makePodContext(podOf("it"), { id }, { isSandbox: true });
+    expect([complete, context.container.name]).toEqual([true, undefined]);
+  });
+
   test("the container before a restart has its own start", () => {
     const restarted = {
       ...status("it", other),

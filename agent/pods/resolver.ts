@@ -94,7 +94,7 @@ export class PodResolver {
     if (cached !== undefined) return cached;
     const pod = this.#store.find(ref.id, ref.podUid);
     if (pod === undefined) return undefined;
-    const known = makePodContext(pod, ref);
+    const known = makePodContext(pod, ref, this.#store.facts(ref.id));
     if (this.#contexts.size >= MAX_CONTEXTS) this.#contexts.clear();
     this.#contexts.set(ref.id, known);
     return known;

@@ -99,3 +99,18 @@ test.each([
 ])("the repository of %j is %j", (image, repository) => {
   expect(imageRepository(image)).toBe(repository);
 });
+
+test("a container that the kubelet has not named is judged by the name that its runtime has", () => {
+  const scope = containers({ matchLabels: { name: "main" } });
+  const named = (name: string) => judge(scope, pod, ID.unknown, { name, isSandbox: false });
+  expect([judge(scope, pod, ID.unknown), named("main"), named("sidecar")]).toEqual([
+    "undecided",
+    "inside",
+    "outside",
+  ]);
+});
+
+test("a pod's sandbox is none of its containers", () => {
+  expect(judge(containers({}), pod, ID.unknown, { isSandbox: true })).toBe("outside");
+  expect(judge(pods({}), pod, ID.unknown, { isSandbox: true })).toBe("inside");
+});

@@ -4,16 +4,28 @@ import { NAMESPACE_LABEL } from "../../crds/names.ts";
 import { anyNameMatches, type Labels, selectorMatches } from "./label-selector.ts";
 import { containerSpecs, findStatus } from "./pod-context.ts";
 import type { ContainerSpec, PodObject } from "./pod-object.ts";
+import type { ContainerFacts } from "./runtime-bundles.ts";
 
 /** `undecided`: something about the pod or the container is not known yet. */
 export type ScopeVerdict = "inside" | "outside" | "undecided";
 
-/** What a scope says of a container, or without an id of everything in the pod; of a pod that is not known without one. */
-export function judge(scope: WorkloadScope, pod: PodObject | undefined, containerId?: string): ScopeVerdict {
+/**
+ * What a scope says of a container, or without an id of everything in the pod; of a pod that is not known without one.
+ * `facts`: what the runtime knows of the container.
+ */
+export function judge(
+  scope: WorkloadScope,
+  pod: PodObject | undefined,
+  containerId?: string,
+  facts?: ContainerFacts,
+): ScopeVerdict {
   if (!scope.pods) return "outside";
   if (!pod) return "undecided";
   if (!podMatches(scope, scope.pods, pod)) return "outside";
-  return scope.containers ? judgeContainers(scope.containers, pod, containerId) : "inside";
+  if (!scope.containers) return "inside";
+  if (facts?.isSandbox) return "outside";
+  const name = containerId === undefined ? undefined : (findStatus(pod, containerId)?.name ?? facts?.name);
+  return judgeContainers(scope.containers, pod, name);
 }
 
 function podMatches({ namespace }: WorkloadScope, selector: LabelSelector, { metadata }: PodObject): boolean {
@@ -23,8 +35,7 @@ function podMatches({ namespace }: WorkloadScope, selector: LabelSelector, { met
 }
 
 /** A container whose name is not known yet is decided where all containers of the pod agree. */
-function judgeContainers(selector: LabelSelector, pod: PodObject, id: string | undefined): ScopeVerdict {
-  const name = id === undefined ? undefined : findStatus(pod, id)?.name;
+function judgeContainers(selector: LabelSelector, pod: PodObject, name: string | undefined): ScopeVerdict {
   const candidates = containerSpecs(pod).filter((spec) => name === undefined || spec.name === name);
   const matching = candidates.filter((spec) => anyNameMatches(selector, containerFields(spec)));
   if (matching.length === 0) return "outside";

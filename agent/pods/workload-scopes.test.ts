@@ -22,10 +22,11 @@ const makePod = (app: string): PodObject => ({
 class FakeMap {
   readonly values = new Map<bigint, { inside: bigint; undecided: bigint }>();
   writes = 0;
-  full = false;
+  capacity = Number.POSITIVE_INFINITY;
+  isFull = false;
 
   set(id: bigint, scopes: { inside: bigint; undecided: bigint }): boolean {
-    if (this.full) return false;
+    if (!this.values.has(id) && this.values.size >= this.capacity) return false;
     this.writes++;
     this.values.set(id, scopes);
     return true;
@@ -33,6 +34,10 @@ class FakeMap {
 
   delete(id: bigint): void {
     this.values.delete(id);
+  }
+
+  setFull(isFull: boolean): void {
+    this.isFull = isFull;
   }
 }
 
@@ -129,6 +134,38 @@ describe("a cgroup that is made later", () => {
     pods.put(makePod("web"));
     expect(map.writes).toBe(writes + 1); // that of the pod
   });
+});
+
+describe("where there is no room for a cgroup", () => {
+  beforeEach(() => {
+    map.capacity = map.values.size;
+    scopes.made({ id: 900n, parentId: idOf(POD), name: "f".repeat(64) });
+  });
+
+  test("the kernel side learns that cgroups without scopes may be a pod's", () => {
+    expect([map.isFull, scopes.unwritten]).toEqual([true, 1]);
+  });
+
+  test("it is written as soon as another one goes", () => {
+    map.values.delete(idOf(CONTAINER));
+    scopes.removed(idOf(CONTAINER));
+    expect(map.values.get(900n)).toEqual({ inside: 0n, undecided: 1n });
+    expect([map.isFull, scopes.unwritten]).toEqual([false, 0]);
+  });
+
+  test("nothing waits for it once it is gone itself", () => {
+    scopes.removed(900n);
+    expect([map.isFull, scopes.unwritten]).toEqual([false, 0]);
+  });
+});
+
+test("cgroups whose records are lost are found by reading the file system again", () => {
+  const later = `${POD}/${"e".repeat(64)}`;
+  mkdirSync(join(root, later));
+  rmSync(join(root, CONTAINER), { recursive: true });
+  scopes.reread();
+  pods.put(makePod("web"));
+  expect(at(later)).toEqual({ inside: 1n, undecided: 0n });
 });
 
 describe("what was not decided by the kernel side", () => {

@@ -18,6 +18,8 @@ export interface ScopeMap {
   /** False where there is no room. */
   set(cgroupId: bigint, scopes: ScopeSet): boolean;
   delete(cgroupId: bigint): void;
+  /** Whether a cgroup of a pod found no room: then nothing is enforced on cgroups without bits. */
+  setFull(isFull: boolean): void;
 }
 
 /** What is decided from. */
@@ -28,6 +30,9 @@ export interface WorkloadDeps {
   logger: Logger;
 }
 
+const NO_ROOM =
+  "processes of cgroups without scopes are reported by policies for the host or for pods, and nothing is enforced on them";
+
 /** Decides anew whenever a scope, a pod or a cgroup changes; writes only what differs. */
 export class WorkloadScopes {
   /** Why scopes about pods cannot be evaluated on this node. */
@@ -37,6 +42,9 @@ export class WorkloadScopes {
   readonly #written = new Map<bigint, ScopeSet>();
   #scopes: ReadonlyMap<number, WorkloadScope> = new Map();
   #map: ScopeMap | undefined;
+  /** Cgroups that found no room. */
+  readonly #unwritten = new Set<bigint>();
+  #isFull = false;
 
   constructor(deps: WorkloadDeps) {
     this.#deps = deps;
@@ -49,13 +57,29 @@ export class WorkloadScopes {
   /** From now on the map is kept. Cgroups that are made meanwhile are in records that are handled later. */
   start(map: ScopeMap): void {
     this.#map = map;
-    readCgroups(this.#deps.cgroups, (directory) => this.#write(this.#tree.add(directory)));
+    this.reread();
+  }
+
+  /** Looks at the file system again, for cgroups whose records are lost. */
+  reread(): void {
+    if (!this.#map) return;
+    const known = new Set([...this.#tree.all()].map(({ id }) => id));
+    readCgroups(this.#deps.cgroups, (directory) => {
+      if (!known.delete(directory.id)) this.made(directory);
+    });
+    for (const id of known) this.removed(id);
+  }
+
+  /** How many cgroups of pods have no room on the kernel side. */
+  get unwritten(): number {
+    return this.#unwritten.size;
   }
 
   /** The scopes by their bits; every cgroup is decided when it returns. */
   decide(scopes: ReadonlyMap<number, WorkloadScope>): void {
     this.#scopes = scopes;
     for (const cgroup of this.#tree.all()) this.#write(cgroup);
+    this.#reportRoom();
   }
 
   /** A cgroup came or went. */
@@ -70,20 +94,36 @@ export class WorkloadScopes {
     this.#written.delete(cgroup.id);
     if (cgroup.place.kind === "host") this.#map?.delete(cgroup.id);
     else this.#write(cgroup);
+    this.#reportRoom();
   }
 
   /** The kernel side has forgotten it, too. */
   removed(id: bigint): void {
     this.#tree.remove(id);
     this.#written.delete(id);
+    this.#unwritten.delete(id);
+    if (this.#isFull) this.#useRoom();
+  }
+
+  /** Something has gone: there may be room for what had none. */
+  #useRoom(): void {
+    for (const cgroup of this.#tree.all()) if (this.#unwritten.has(cgroup.id)) this.#write(cgroup);
+    this.#reportRoom();
+  }
+
+  #reportRoom(): void {
+    this.#isFull = this.#unwritten.size > 0;
+    this.#map?.setFull(this.#isFull);
   }
 
   /** Whether what was not decided when a hook posted is outside of its scope after all. */
   excludes({ scope, selectors }: HookDef, selector: number, container: ContainerRef | undefined): boolean {
     if (container === undefined) return false;
-    const pod = this.#deps.pods.find(container.id, container.podUid);
+    const { pods } = this.#deps;
+    const pod = pods.find(container.id, container.podUid);
+    const facts = pods.facts(container.id);
     return [scope, selectors[selector]?.scope].some(
-      (each) => each !== undefined && judge(each, pod, container.id) === "outside",
+      (each) => each !== undefined && judge(each, pod, container.id, facts) === "outside",
     );
   }
 
@@ -99,16 +139,25 @@ export class WorkloadScopes {
     const scopes = this.#judge(cgroup);
     const before = this.#written.get(id);
     if (before?.inside === scopes.inside && before.undecided === scopes.undecided) return;
-    if (this.#map.set(id, scopes)) this.#written.set(id, scopes);
-    else this.#deps.logger.error(`no room for the scopes of cgroup ${id}: its processes count as the host's`);
+    if (this.#map.set(id, scopes)) {
+      this.#written.set(id, scopes);
+      this.#unwritten.delete(id);
+    } else this.#noRoom(id);
+  }
+
+  #noRoom(id: bigint): void {
+    if (this.#unwritten.size === 0)
+      this.#deps.logger.error(`no room for the scopes of cgroup ${id}: ${NO_ROOM}`);
+    this.#unwritten.add(id);
   }
 
   #judge({ place }: Cgroup): ScopeSet {
     const set = { inside: 0n, undecided: 0n };
     const pod = place.kind === "pod" ? this.#deps.pods.find("", place.uid) : undefined;
     const containerId = place.kind === "pod" ? place.containerId : undefined;
+    const facts = containerId === undefined ? undefined : this.#deps.pods.facts(containerId);
     for (const [bit, scope] of this.#scopes) {
-      const verdict = judge(scope, pod, containerId);
+      const verdict = judge(scope, pod, containerId, facts);
       if (verdict !== "outside") set[verdict] |= 1n << BigInt(bit);
     }
     return set;

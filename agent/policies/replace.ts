@@ -44,7 +44,7 @@ export function replaceHooks(
   const diff = diffHooks(wanted, old);
   const hooks = diff.wanted.map(({ def, keep }) => ({
     def,
-    hook: keep ?? deps.engine.attach(def, "monitor"),
+    hook: keep ?? deps.engine.attach(def, mode === "count" ? "count" : "monitor"),
     fresh: !keep,
   }));
   const statuses = hooks.map(({ def, hook }) => ({ ...hook.status, path: def.path }));

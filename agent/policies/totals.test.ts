@@ -31,7 +31,15 @@ test("a hook's counts are the kernel's", () => {
 });
 
 test("actions of a selector go on too, under its label or place", () => {
-  const counted = { post: 1, nopost: 0, signal: 2, monitor_signal: 0, override: 0, monitor_override: 0 };
+  const counted = {
+    post: 1,
+    nopost: 0,
+    signal: 2,
+    monitor_signal: 0,
+    override: 0,
+    monitor_override: 0,
+    count: 0,
+  };
   const hook = makeAttachedHook("sys_setuid", { actions: [counted, counted] });
   hook.def.selectors.push({ label: "to-root", filters: [], actions: [] });
   totals.settle(policy, hook);
@@ -42,7 +50,15 @@ test("actions of a selector go on too, under its label or place", () => {
 });
 
 test("counts of a labelled selector stay with it where its place changes", () => {
-  const none = { post: 0, nopost: 0, signal: 0, monitor_signal: 0, override: 0, monitor_override: 0 };
+  const none = {
+    post: 0,
+    nopost: 0,
+    signal: 0,
+    monitor_signal: 0,
+    override: 0,
+    monitor_override: 0,
+    count: 0,
+  };
   const withSelectors = (...selectors: [label: string, post: number][]) => {
     const hook = makeAttachedHook("sys_setuid", {
       actions: selectors.map(([, post]) => ({ ...none, post })),

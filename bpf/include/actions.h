@@ -4,14 +4,37 @@
 #define TRIGON_ACTIONS_H
 
 #include "maps.h"
+#include "process.h"
 
 #define ACTION_POST 1
 
-static __always_inline bool is_enforcing(void)
+static __always_inline bool is_in_mode(__u32 wanted)
 {
 	__u32 zero = 0, *mode = bpf_map_lookup_elem(&hook_mode, &zero);
 
-	return mode && *mode == MODE_ENFORCE;
+	return mode && *mode == wanted;
+}
+
+static __always_inline bool is_enforcing(void)
+{
+	return is_in_mode(MODE_ENFORCE);
+}
+
+/* Counts what would be posted in another mode. */
+static __always_inline void count_match(struct task_struct *task, struct action_stats *actions)
+{
+	struct count_key key = {
+		.cgroup_id = cgroup_id_of_current(task),
+		.hook_id = hook_config.hook_id,
+		.pid = bpf_get_current_pid_tgid() >> 32,
+	};
+	__u64 one = 1, *count = bpf_map_lookup_elem(&hit_counts, &key);
+
+	actions->count++;
+	if (count)
+		__sync_fetch_and_add(count, 1);
+	else
+		bpf_map_update_elem(&hit_counts, &key, &one, BPF_NOEXIST);
 }
 
 /* Sends a signal to the process; returns the number of the action that was done, for the record. */

@@ -352,6 +352,7 @@ struct hook_config {
 enum hook_mode_value {
 	MODE_ENFORCE = 0,
 	MODE_MONITOR = 1, /* enforcing actions are counted, not done */
+	MODE_COUNT = 2,   /* the same, and what would be posted is counted, too */
 };
 
 /* How often each action was done. In monitor mode actions count under monitor_ and are not done. */
@@ -362,6 +363,14 @@ struct action_stats {
 	__u64 monitor_signal;
 	__u64 override;
 	__u64 monitor_override;
+	__u64 count;
+};
+
+/* Key of hit_counts: a process, and the hook that counts. */
+struct count_key {
+	__u64 cgroup_id;
+	__u32 hook_id;
+	__u32 pid; /* tgid */
 };
 
 /* Value of hook_stats. A hook without selectors counts for the first. */

@@ -131,6 +131,10 @@ static __always_inline void output_limited(void *record, __u32 values_size, __u3
 			return;
 		}
 	}
+	if (is_in_mode(MODE_COUNT)) {
+		count_match(task, actions);
+		return;
+	}
 	if (output(record, size, &counters->hook)) {
 		counters->hook.posted++;
 		actions->post++;
@@ -172,6 +176,16 @@ static __always_inline bool is_undecided_at_return(const struct hit *hit, __u32 
 			return true;
 	}
 	return false;
+}
+
+/* A match that is posted neither later nor under a rate limit needs no record to be counted. */
+static __always_inline bool is_counted_at_once(__u32 selector)
+{
+	if (hook_config.flags & HOOK_RETURN)
+		return false;
+	if (selector != NO_SELECTOR && hook_config.selector[selector].limit_scope != LIMIT_NONE)
+		return false;
+	return is_in_mode(MODE_COUNT);
 }
 
 static __always_inline void post(const struct hit *hit, __u32 selector, __u32 candidates, __u8 action, __u32 frame,
@@ -265,6 +279,10 @@ static __always_inline int run_hook(void *context, __u32 frame)
 			actions->nopost++;
 			return error;
 		}
+	}
+	if (is_counted_at_once(selector)) {
+		count_match(hit.task, actions);
+		return error;
 	}
 	post(&hit, selector, candidates, action, frame, counters, actions, wants_hash(selector, error));
 	return error;

@@ -68,6 +68,23 @@ MAP struct {
 	__type(value, struct cgroup_scopes);
 } cgroup_scopes SEC(".maps");
 
+/* Not 0: a cgroup of a pod found no room in cgroup_scopes, so a cgroup without a value may be the host's or a pod's. */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} scopes_are_full SEC(".maps");
+
+/* Who was counted by hooks in MODE_COUNT. User space reads and empties it. Where it is full, only the sum is counted. */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, struct count_key);
+	__type(value, __u64);
+} hit_counts SEC(".maps");
+
 /*
  * Up to 64 lists that processes pass on to the processes that they start; one bit for each list. The maps: listed files,
  * listed pids, the lists of each tgid as fork and exec record them, and the same as user space writes it for processes
@@ -130,7 +147,7 @@ MAP struct {
 	__type(value, struct hook_counters);
 } hook_stats SEC(".maps");
 
-/* Whether enforcing actions are done: enum hook_mode_value, of hooks that have some. */
+/* What a match leads to: enum hook_mode_value. */
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);

@@ -23,13 +23,20 @@ static __always_inline const struct cgroup_scopes *scopes_of_current(struct task
 	return bpf_map_lookup_elem(&cgroup_scopes, &cgroup_id);
 }
 
+static __always_inline bool are_scopes_full(void)
+{
+	__u32 zero = 0, *full = bpf_map_lookup_elem(&scopes_are_full, &zero);
+
+	return full && *full;
+}
+
 static __always_inline __u8 scope_verdict(const struct cgroup_scopes *scopes, __u32 scope, __u8 flags)
 {
 	__u32 word = scope / 64 % SCOPE_WORDS;
 	__u64 bit = 1ULL << scope % 64;
 
 	if (!scopes)
-		return flags & SCOPE_HOST ? SCOPE_INSIDE : SCOPE_OUTSIDE;
+		return are_scopes_full() ? SCOPE_UNDECIDED : flags & SCOPE_HOST ? SCOPE_INSIDE : SCOPE_OUTSIDE;
 	if (scopes->inside[word] & bit)
 		return SCOPE_INSIDE;
 	return scopes->undecided[word] & bit ? SCOPE_UNDECIDED : SCOPE_OUTSIDE;

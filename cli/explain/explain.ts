@@ -71,6 +71,7 @@ function explainPolicy(
     policyKey(spec.policy),
     `  runs on: ${spec.nodeSelector ? `nodes with ${JSON.stringify(spec.nodeSelector)}` : "every node"}`,
     ...(spec.mode === "monitor" ? ["  mode: monitor, actions are counted and not done"] : []),
+    ...(spec.mode === "count" ? ["  mode: count, actions are not done and events are only counted"] : []),
     ...warnings.filter(isLost).map(({ path, message }) => `  warning: ${path}: ${message}`),
     ...spec.hooks.flatMap((hook) => explainHook(hook, spec.policy.name, warnings, events?.get(hook))),
   ];

@@ -34,7 +34,15 @@ function makeAgent() {
   const registry = createRegistry({ component: "agent", version: "1.2.3" });
   for (const metric of shell.registry.getMetricsAsArray()) registry.registerMetric(metric as never);
   const totals = new HookTotals();
-  const actions = { post: 3, nopost: 0, signal: 1, monitor_signal: 0, override: 0, monitor_override: 0 };
+  const actions = {
+    post: 3,
+    nopost: 0,
+    signal: 1,
+    monitor_signal: 0,
+    override: 0,
+    monitor_override: 0,
+    count: 0,
+  };
   const hook = makeAttachedHook("sys_setuid", {
     stats: { hits: 9, posted: 4, missed: 1 },
     actions: [actions],

@@ -74,9 +74,12 @@ function collectOutput(child: ChildProcess): { stdout: string; stderr: string } 
   return output;
 }
 
-/** Starts an agent with these flags only; resolves when its log reports that it is ready. */
-export async function startBareAgent(flags: readonly string[]): Promise<BareAgent> {
-  const child = spawnAgent(flags);
+/** Starts an agent with these flags only, by `command` if given; resolves when its log reports that it is ready. */
+export async function startBareAgent(
+  flags: readonly string[],
+  command: readonly string[] = [],
+): Promise<BareAgent> {
+  const child = spawnAgent(flags, command);
   const output = collectOutput(child);
   await until(
     child,

@@ -129,6 +129,7 @@ test("each call is posted once by each policy while they are edited", async () =
     sink,
     files: source,
     access: undefined,
+    procfs: { path: "/proc" },
     logger,
     registry,
   };

@@ -45,6 +45,8 @@ export interface HookContext extends AttachContext {
   features: KernelFeatures;
   follows: FollowTable;
   scopes: ScopeTable;
+  /** Why no hook can be attached on this node. */
+  refusal?: string;
 }
 
 /** The result of attaching a hook; it has an attachment exactly if the status is Attached. */
@@ -59,6 +61,7 @@ export interface AttachResult {
 export function attachHook(context: HookContext, id: number, def: HookDef, mode: Mode): AttachResult {
   const status: HookStatus = { path: def.path, call: def.call, state: "Failed" };
   try {
+    if (context.refusal !== undefined) throw new HookError("AttachFailed", context.refusal);
     const target = resolveTarget(context, numberSyscalls(def, arch()));
     status.function = target.name;
     const choice = chooseAttach(target.def, target, context.features);

@@ -35,7 +35,7 @@ const ENTRY_OVERHEAD = 64;
 /** Handles by the name of the placeholder in the object. */
 export type HookMaps = Record<string, BpfMap> & {
   hook_stats: BpfMap;
-  hook_mode?: BpfMap;
+  hook_mode: BpfMap;
   hook_calls?: BpfMap;
 };
 
@@ -54,9 +54,10 @@ export function createHookMaps(bpf: Binding, image: ConfigImage): HookMaps {
       valueSize: HOOK_COUNTERS.size,
       maxEntries: 1,
     });
+    const mode = create("hook_mode", table(4, 1));
     maps[".rodata.hook"] = createConfigMap(bpf, image.config);
     createOptional(bpf, image, create);
-    return { ...maps, hook_stats: stats };
+    return { ...maps, hook_stats: stats, hook_mode: mode };
   } catch (error) {
     for (const map of Object.values(maps)) map.close();
     throw error;
@@ -93,7 +94,6 @@ function createOptional(
     const maxEntries = Math.max(LIMIT_ENTRIES, LIMIT_ENTRIES_PER_CPU * bpf.possibleCpus());
     create("hook_limits", { type: "lru_hash", keySize: LIMIT_KEY.size, valueSize: 8, maxEntries });
   }
-  if (image.enforcing) create("hook_mode", table(4, 1));
   if (image.callBytes > 0) {
     create("hook_calls", {
       type: "hash",

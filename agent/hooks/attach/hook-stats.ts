@@ -23,7 +23,10 @@ export interface HookStats {
 type CountedProgram = { info(): Pick<ReturnType<BpfProgram["info"]>, "recursionMisses"> };
 type CountedLink = Pick<BpfLink, "missed">;
 
-/** How often a selector carried out each action; `monitor_*`: how often it would have, in the mode enforce. */
+/**
+ * How often a selector carried out each action; `monitor_*`: how often it would have, in the mode enforce; `count`: how
+ * often it would have posted, in another mode than count.
+ */
 export interface ActionStats {
   post: number;
   nopost: number;
@@ -31,6 +34,7 @@ export interface ActionStats {
   monitor_signal: number;
   override: number;
   monitor_override: number;
+  count: number;
 }
 
 /** Names of the counted actions, as in the metrics. */
@@ -41,6 +45,7 @@ const ACTIONS = [
   "monitor_signal",
   "override",
   "monitor_override",
+  "count",
 ] as const satisfies (keyof ActionStats)[];
 
 /** No counts at all. */

@@ -1,12 +1,20 @@
-/** Whether a policy's enforcing actions are carried out or only counted. Programs read the mode before they enforce. */
+/** What the matches of a policy lead to. Programs read the mode at each match. */
 import { ENUMERATORS as E } from "../config/layout.ts";
 import type { HookMaps } from "./hook-maps.ts";
 
-/** The mode of a policy, and so of each of its hooks. */
-export type Mode = "enforce" | "monitor";
+/**
+ * The mode of a policy, and so of each of its hooks. `monitor`: enforcing actions are counted and not done. `count`: what
+ * would be posted is only counted, too.
+ */
+export type Mode = "enforce" | "monitor" | "count";
 
-/** Sets the mode of a hook from the next hit on. Does nothing for a hook that enforces nothing. */
+const VALUES: Readonly<Record<Mode, number>> = {
+  enforce: E.MODE_ENFORCE,
+  monitor: E.MODE_MONITOR,
+  count: E.MODE_COUNT,
+};
+
+/** Sets the mode of a hook from the next match on: each is either posted or counted. */
 export function setMode({ hook_mode: map }: HookMaps, mode: Mode): void {
-  const value = mode === "enforce" ? E.MODE_ENFORCE : E.MODE_MONITOR;
-  map?.update(new Uint8Array(4), new Uint8Array(Uint32Array.of(value).buffer));
+  map.update(new Uint8Array(4), new Uint8Array(Uint32Array.of(VALUES[mode]).buffer));
 }

@@ -41,6 +41,7 @@ export const PATH_PATTERN = STRUCTS.path_pattern;
 export const TEXT_ENDS = STRUCTS.text_ends;
 export const PROCESS_IMAGE = STRUCTS.process_image;
 export const CGROUP_SCOPES = STRUCTS.cgroup_scopes;
+export const COUNT_KEY = STRUCTS.count_key;
 export const FOLLOW_PID = STRUCTS.follow_pid;
 export const FOLLOW_SEED = STRUCTS.follow_seed;
 export const PROCESS_STATE = STRUCTS.process_state;

@@ -12,9 +12,16 @@ export interface ScopeSet {
 /** Where the scopes of a cgroup are written, by the inode number of its directory. */
 export class CgroupScopes {
   readonly #map: BpfMap;
+  readonly #full: BpfMap;
 
-  constructor(map: BpfMap) {
+  constructor(map: BpfMap, full: BpfMap) {
     this.#map = map;
+    this.#full = full;
+  }
+
+  /** Whether a cgroup found no room, so that processes of cgroups without scopes may be a pod's: reported, not enforced. */
+  setFull(isFull: boolean): void {
+    this.#full.update(new Uint8Array(4), new Uint8Array(Uint32Array.of(isFull ? 1 : 0).buffer));
   }
 
   /** Takes effect with the next hit. False where there is no room for one more cgroup. */

@@ -1,0 +1,76 @@
+/**
+ * Policies in the mode count: matches are counted in the kernel, by process, and nothing is posted or enforced.
+ *
+ *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/hook-count.guest-test.ts
+ */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { after, before, beforeEach, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { makeSelector } from "../../agent/hooks/testing/hooks.ts";
+import type { HookDef, SelectorDef } from "../../crds/hook-spec.ts";
+import { ACT, act, makeHookOn, NR, QUIET, TestEngine } from "./test-engine.ts";
+
+let engine: TestEngine;
+before(() => {
+  engine = new TestEngine();
+});
+after(() => engine.close());
+beforeEach(() => {
+  engine.takeRecords();
+  engine.engine.takeHitCounts();
+});
+
+const hookOn = (parts: Partial<HookDef> = {}) => makeHookOn("sys_setfsuid", parts);
+const CALLS = 25;
+const STEPS = Array.from({ length: CALLS }, () => QUIET).join(" ");
+
+const kill: SelectorDef = { filters: [], actions: [{ action: "Sigkill" }] };
+const forms: Record<string, { parts: Partial<HookDef>; want: number }> = {
+  "a hook without selectors": { parts: {}, want: CALLS },
+  "a hook that would kill": { parts: { selectors: [kill] }, want: CALLS },
+  "a hook that posts when the function returns": {
+    parts: { selectors: [makeSelector()], returnArg: { type: "int" } },
+    want: CALLS,
+  },
+};
+
+for (const [name, { parts, want }] of Object.entries(forms)) {
+  test(`${name} counts each call under its process, and posts none`, () => {
+    const hook = engine.engine.attach(hookOn(parts), "count");
+    assert.equal(hook.status.state, "Attached", hook.status.message);
+    let pid = 0;
+    const hits = engine.hitsOf([hook], () => {
+      const ran = act(STEPS);
+      assert.equal(ran.signal, null);
+      pid = ran.pid;
+    });
+    const counted = engine.engine.takeHitCounts();
+    const [actions] = hook.actions();
+    hook.detach();
+    assert.deepEqual(hits, []);
+    assert.deepEqual([actions?.count, actions?.post, actions?.signal], [want, 0, 0]);
+    assert.deepEqual(counted, [{ hookId: hook.id, pid, count: want }]);
+    assert.deepEqual(engine.engine.takeHitCounts(), []);
+  });
+}
+
+test("while the mode changes back and forth, each call is either posted or counted", async () => {
+  const hook = engine.engine.attach(hookOn(), "count");
+  const caller = spawn(ACT, ["count-up", String(NR.setfsuid)], { stdio: ["pipe", "pipe", "inherit"] });
+  caller.stdin.write("start\n");
+  for (let n = 0; n < 20; n++) {
+    await delay(20);
+    hook.setMode(n % 2 ? "count" : "monitor");
+  }
+  caller.stdin.end("stop\n");
+  const [output] = await once(caller.stdout, "data");
+  await once(caller, "exit");
+  engine.takeRecords();
+  const { posted, lost } = hook.stats();
+  const count = hook.actions()[0]?.count ?? 0;
+  hook.detach();
+  assert.equal(posted + lost + count, Number(String(output)));
+  assert.ok(count > 0 && posted > 0, `${count} counted, ${posted} posted`);
+});
