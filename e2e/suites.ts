@@ -163,6 +163,8 @@ export const SUITES: Suite[] = [
         "2",
         "--kernel",
         CLUSTER_KERNELS.join(),
+        "--in-container",
+        "2",
         "--",
         ...tests,
       ];

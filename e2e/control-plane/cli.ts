@@ -1,7 +1,7 @@
 /** `npm run cluster`: starts a Kubernetes cluster with Trigon, runs a command against it, and ends the cluster. */
 import { parseArgs } from "node:util";
 import { isKernelName, KERNEL_NAMES, type KernelName } from "../guest/kernels.ts";
-import { runInCluster } from "./session.ts";
+import { runInCluster, type SessionOptions } from "./session.ts";
 
 const USAGE = `npm run cluster -- [OPTIONS] -- COMMAND [ARGUMENT…]
 
@@ -11,6 +11,7 @@ COMMAND. Everything ends with COMMAND.
 
   --nodes N         number of nodes (default: one per kernel)
   --kernel K[,K…]   ${KERNEL_NAMES.join(", ")}; used in turn (default 6.1,6.12)
+  --in-container N  this node, counted from 1, runs inside a container, as kind's nodes do; repeatable
   --keep            leave the cluster up when COMMAND is over
 
 Exit status: that of COMMAND; 125 if the cluster did not come up; 2 for wrong usage.
@@ -34,7 +35,7 @@ async function main(args: string[]): Promise<number> {
   });
 }
 
-function parseOptions(args: string[]): { kernels: KernelName[]; command: string[]; keep: boolean } | string {
+function parseOptions(args: string[]): Omit<SessionOptions, "environment" | "progress"> | string {
   try {
     const { values, positionals } = parseArgs({
       args,
@@ -42,16 +43,27 @@ function parseOptions(args: string[]): { kernels: KernelName[]; command: string[
       options: {
         nodes: { type: "string" },
         kernel: { type: "string", default: DEFAULT_KERNELS },
+        "in-container": { type: "string", multiple: true, default: [] },
         keep: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
     });
     if (values.help) return "";
     if (positionals.length === 0) return "COMMAND is missing";
-    return { kernels: kernelPerNode(values.kernel, values.nodes), command: positionals, keep: values.keep };
+    const kernels = kernelPerNode(values.kernel, values.nodes);
+    const inContainer = values["in-container"].map((text) => nodeIndex(text, kernels.length));
+    return { kernels, inContainer, command: positionals, keep: values.keep };
   } catch (error) {
     return (error as Error).message;
   }
+}
+
+function nodeIndex(text: string, count: number): number {
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 1 || number > count) {
+    throw new Error(`--in-container ${text}: a whole number from 1 to ${count}`);
+  }
+  return number - 1;
 }
 
 function kernelPerNode(list: string, nodes: string | undefined): KernelName[] {

@@ -16,6 +16,8 @@ import { ClusterNode } from "./node.ts";
 export interface ClusterOptions {
   /** Kernel of each node; node-1 has the first. */
   kernels: KernelName[];
+  /** Indexes of the nodes that run inside a container. */
+  inContainer: readonly number[];
   /** For data and logs. */
   directory: string;
   cacheDir: string;
@@ -49,7 +51,7 @@ export class Cluster {
     );
     const cluster = new Cluster(plane, [], options);
     try {
-      await step(options.progress, `boot ${describeNodes(options.kernels)}`, () => cluster.#startNodes());
+      await step(options.progress, `boot ${describeNodes(options)}`, () => cluster.#startNodes());
       return cluster;
     } catch (error) {
       options.progress(await cluster.logs());
@@ -96,12 +98,13 @@ export class Cluster {
   }
 
   async #startNode(name: string, kernel: KernelName, index: number): Promise<ClusterNode> {
-    const { directory, cacheDir, binaries, imageStore } = this.#options;
+    const { directory, cacheDir, binaries, imageStore, inContainer } = this.#options;
     const nodeDirectory = join(directory, name);
     await mkdir(nodeDirectory, { recursive: true });
     return ClusterNode.start({
       name,
       kernel,
+      inContainer: inContainer.includes(index),
       addresses: nodeAddresses(index + 1),
       directory: nodeDirectory,
       kubeconfig: await readFile(await this.plane.kubeconfigFor(nodeIdentity(name).user), "utf8"),
@@ -135,8 +138,9 @@ const CONDITIONS =
 /** Node names are node-1, node-2 … */
 const nodeName = (index: number) => `node-${index + 1}`;
 
-function describeNodes(kernels: KernelName[]): string {
-  return kernels.map((kernel, index) => `${nodeName(index)} (Linux ${kernel})`).join(" and ");
+function describeNodes({ kernels, inContainer }: ClusterOptions): string {
+  const form = (index: number) => (inContainer.includes(index) ? ", in a container" : "");
+  return kernels.map((kernel, index) => `${nodeName(index)} (Linux ${kernel}${form(index)})`).join(" and ");
 }
 
 function startPlane({ kernels, directory, environment, progress }: ClusterOptions): Promise<ControlPlane> {

@@ -4,6 +4,8 @@ import { NETWORK, type NodeAddresses } from "./network.ts";
 /** Settings that differ between nodes and machines. */
 export interface NodeSettings {
   name: string;
+  /** The node runs inside a container of the guest, as kind's nodes do. */
+  inContainer: boolean;
   addresses: NodeAddresses;
   /** Directory of this node as the guest sees it; it is writable and logs go there. */
   directory: string;
@@ -22,6 +24,8 @@ export function nodeFiles(settings: NodeSettings): Record<string, string> {
     "cni/10-bridge.conflist": json(networkConfig(settings.addresses)),
     "kubelet.yaml": json(kubeletConfig()),
     "node.sh": nodeScript(settings),
+    ...(settings.inContainer && { "container.sh": containerScript(settings) }),
+    "daemons.sh": daemonsScript(settings),
   };
 }
 
@@ -87,13 +91,10 @@ function kubeletConfig() {
  * that overlayfs accepts as an upper layer, so the ready ones are linked into a RAM disk.
  */
 function nodeScript(settings: NodeSettings): string {
-  const { name, addresses, directory, containerdDirectory, kubelet, imageStore } = settings;
+  const { addresses, directory, imageStore, inContainer } = settings;
   const snapshots = `${imageStore}/io.containerd.snapshotter.v1.overlayfs/snapshots`;
   return `exec >>${directory}/node.log 2>&1
 set -e
-export PATH=${containerdDirectory}:$PATH
-# Go's preemption by signals costs an emulated processor more than it gains.
-export GODEBUG=asyncpreemptoff=1
 ip addr add ${addresses.address}/24 dev eth0
 ip link set eth0 up
 ip route add default via ${NETWORK.hostAddress}
@@ -102,9 +103,52 @@ mkdir -p /run/ready-snapshots
 mount --bind ${snapshots} /run/ready-snapshots
 mount -t tmpfs -o size=75% snapshots ${snapshots}
 for snapshot in /run/ready-snapshots/*; do ln -s "$snapshot" ${snapshots}/; done
+${inContainer ? enterContainer(directory) : ""}exec sh ${directory}/daemons.sh
+`;
+}
+
+/** Any id: the cgroup of a container is named after it. */
+const CONTAINER_ID = "7".repeat(64);
+const CONTAINER_CGROUP = `/sys/fs/cgroup/docker/${CONTAINER_ID}`;
+
+/**
+ * Goes on in a container like kind's: with pid, mount, UTS, IPC and cgroup namespaces of its own, and the machine's
+ * /proc mounted as in kind-config.yaml. Only the network stays the machine's.
+ */
+function enterContainer(directory: string): string {
+  return `mkdir -p ${CONTAINER_CGROUP} /run/trigon/proc
+mount --bind /proc /run/trigon/proc
+for controller in $(cat /sys/fs/cgroup/cgroup.controllers); do
+  echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control
+  echo "+$controller" >/sys/fs/cgroup/docker/cgroup.subtree_control
+done
+echo $$ >${CONTAINER_CGROUP}/cgroup.procs
+# The namespace begins at this cgroup. unshare itself waits outside: a cgroup with processes passes no controllers on.
+exec unshare --cgroup sh -c 'echo $$ >/sys/fs/cgroup/cgroup.procs
+exec unshare --pid --fork --mount --uts --ipc --mount-proc sh ${directory}/container.sh'
+`;
+}
+
+/** Process 1 of the container. */
+function containerScript({ directory }: NodeSettings): string {
+  return `set -e
+umount --recursive /sys
+mount -t sysfs sysfs /sys
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mkdir /sys/fs/cgroup/init.scope
+echo 0 >/sys/fs/cgroup/init.scope/cgroup.procs
+sh ${directory}/daemons.sh
+`;
+}
+
+function daemonsScript(settings: NodeSettings): string {
+  const { name, addresses, directory, containerdDirectory, kubelet } = settings;
+  return `set -e
+export PATH=${containerdDirectory}:$PATH
+# Go's preemption by signals costs an emulated processor more than it gains.
+export GODEBUG=asyncpreemptoff=1
 # Kubernetes wants a shared root; not before, or the RAM disk would cover the ready snapshots too.
 mount --make-rshared /
-
 containerd --config ${directory}/containerd.toml >>${directory}/containerd.log 2>&1 &
 while ! [ -S /run/containerd/containerd.sock ]; do sleep 0.1; done
 exec ${kubelet} --config ${directory}/kubelet.yaml --kubeconfig ${directory}/kubeconfig \\

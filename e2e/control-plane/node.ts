@@ -17,6 +17,8 @@ const MODULES = ["virtio_net", "veth", "bridge", "br_netfilter", "nf_tables", "o
 export interface NodeOptions {
   name: string;
   kernel: KernelName;
+  /** The node runs inside a container of the guest, as kind's nodes do. */
+  inContainer: boolean;
   addresses: NodeAddresses;
   /** For configuration and logs, on the host. */
   directory: string;

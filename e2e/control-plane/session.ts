@@ -12,6 +12,8 @@ import { type Prepared, prepareCluster } from "./prepare.ts";
 export interface SessionOptions {
   /** Kernel of each node. */
   kernels: KernelName[];
+  /** Indexes of the nodes that run inside a container. */
+  inContainer?: readonly number[];
   command: string[];
   /** Must end before the cluster starts, because both want the whole machine. */
   meanwhile?: Promise<void>[];
@@ -24,6 +26,7 @@ export interface SessionOptions {
 /** Arguments of the inner half. */
 export interface InnerPlan extends Prepared {
   kernels: KernelName[];
+  inContainer: readonly number[];
   command: string[];
   keep: boolean;
   directory: string;
@@ -47,8 +50,16 @@ export async function runInCluster(options: SessionOptions): Promise<number> {
   const [prepared] = await Promise.all([preparing, ...meanwhile]);
   const directory = await mkdtemp(join(tmpdir(), "trigon-cluster-"));
   const server = options.keep ? await listen() : undefined;
-  const { kernels, command, keep } = options;
-  const plan: InnerPlan = { ...prepared, kernels, command, keep, directory, ...hostPort(server) };
+  const { kernels, inContainer = [], command, keep } = options;
+  const plan: InnerPlan = {
+    ...prepared,
+    kernels,
+    inContainer,
+    command,
+    keep,
+    directory,
+    ...hostPort(server),
+  };
   const inner = startInner(plan, options.environment);
   if (server) inner.send({ kind: "forward" } satisfies ToInner, server);
   const stopForwarding = forwardSignals(inner, keep);
