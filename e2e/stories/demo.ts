@@ -3,7 +3,7 @@ import { CHANGES } from "./changes.ts";
 import { kubectl, until } from "./kubectl.ts";
 
 /** Image with a shell, util-linux (setpriv, su, unshare) and setuid binaries. */
-const IMAGE = process.env.TRIGON_WORKLOAD_IMAGE ?? "trigon.dev/workload:dev";
+export const WORKLOAD_IMAGE = process.env.TRIGON_WORKLOAD_IMAGE ?? "trigon.dev/workload:dev";
 
 /** Starts `demo-NODE` on a node and waits until it runs. */
 export async function startDemoPod(node: string): Promise<string> {
@@ -31,7 +31,12 @@ function podManifest(name: string, nodeName: string): object {
       terminationGracePeriodSeconds: 0,
       tolerations: [{ operator: "Exists" }],
       containers: [
-        { name: "shell", image: IMAGE, imagePullPolicy: "IfNotPresent", command: ["sleep", "infinity"] },
+        {
+          name: "shell",
+          image: WORKLOAD_IMAGE,
+          imagePullPolicy: "IfNotPresent",
+          command: ["sleep", "infinity"],
+        },
       ],
     },
   };

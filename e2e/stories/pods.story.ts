@@ -1,0 +1,256 @@
+/** A platform team gives policies to some pods: by namespace, by labels, by container; and labels change. */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import {
+  agentPods,
+  conditionIs,
+  events,
+  metrics,
+  type PolicyObject,
+  type TrigonEvent,
+} from "./cluster-view.ts";
+import { WORKLOAD_IMAGE } from "./demo.ts";
+import { getObject, kubectl, until } from "./kubectl.ts";
+
+const NAMESPACES = ["team-a", "team-b"] as const;
+type Namespace = (typeof NAMESPACES)[number];
+
+/** A container of a pod on one node. */
+interface Place {
+  namespace: Namespace;
+  pod: string;
+  container: string;
+}
+
+/** What events show of a hit. */
+interface Hit {
+  policy: string;
+  pod: string;
+  container: string;
+  image: string;
+}
+
+let nodes: string[] = [];
+/** Each trigger calls with an id of its own, by which its events are found. */
+let nextUid = 20_000;
+
+before(async () => {
+  nodes = (
+    await until("agents", async () => {
+      const found = await agentPods();
+      return found.length > 0 && found;
+    })
+  ).map(({ node }) => node);
+  for (const namespace of NAMESPACES)
+    await apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+  const pods = nodes.flatMap((node) => NAMESPACES.map((namespace) => makePod(namespace, node)));
+  await apply({ apiVersion: "v1", kind: "List", items: pods });
+  for (const namespace of NAMESPACES)
+    await kubectl(["wait", "-n", namespace, "pod", "-l", "app", "--for=condition=Ready", "--timeout=180s"]);
+});
+
+after(async () => {
+  await kubectl(["delete", "tracingpolicy", "-l", "story=pods"]);
+  await kubectl(["delete", "namespace", ...NAMESPACES, "--wait=false"]);
+});
+
+describe("a policy of a namespace", () => {
+  test("is about the pods of its namespace; its name in another one, and without one, are other policies", async () => {
+    const three = [
+      makePolicy("shared", {}, "team-a"),
+      makePolicy("shared", {}, "team-b"),
+      makePolicy("shared", {}),
+    ];
+    await apply({ apiVersion: "v1", kind: "List", items: three });
+    for (const policy of three) await ready(policy);
+    for (const node of nodes) {
+      const hits = await trigger({ namespace: "team-a", pod: podName(node), container: "main" }, 2);
+      assert.deepEqual(
+        hits.map(({ policy, pod, container }) => [policy, pod, container]),
+        [
+          ["shared", podName(node), "main"],
+          ["shared", podName(node), "main"],
+        ],
+      );
+      assert.match(hits[0]?.image ?? "", /workload/);
+    }
+    for (const agent of await agentPods()) {
+      const counts = await until(`counts of ${agent.node}`, async () => {
+        const found = countsByNamespace(await metrics(agent), "shared");
+        return (found["team-a"] ?? 0) > 0 && (found[""] ?? 0) > 0 && found;
+      });
+      assert.equal(counts["team-b"] ?? 0, 0, agent.node);
+    }
+    for (const namespace of NAMESPACES)
+      await kubectl(["delete", "tracingpoliciesnamespaced", "-n", namespace, "shared"]);
+    await kubectl(["delete", "tracingpolicy", "shared"]);
+  });
+});
+
+describe("a policy for labels", () => {
+  const policy = makePolicy("labels", { podSelector: { matchLabels: { app: "watched" } } });
+
+  test("takes a pod that gets the label, and leaves it when it loses the label", async () => {
+    await apply(policy);
+    await ready(policy);
+    for (const node of nodes) {
+      const place: Place = { namespace: "team-b", pod: podName(node), container: "main" };
+      assert.deepEqual(await trigger(place, 0), []);
+      await label(place, "watched");
+      await until("a hit of the pod", async () => (await trigger(place, 0)).length > 0);
+      await label(place, "other");
+      await until("no hit any more", async () => (await trigger(place, 0)).length === 0);
+    }
+  });
+
+  test("is about containers where it has a selector for them", async () => {
+    const main = makePolicy("labels", {
+      podSelector: { matchLabels: { app: "plain" } },
+      containerSelector: { matchLabels: { name: "main" } },
+    });
+    await apply(main);
+    await ready(main);
+    for (const node of nodes) {
+      const place = { namespace: "team-a", pod: podName(node) } as const;
+      assert.deepEqual(await trigger({ ...place, container: "side" }, 0), []);
+      const hits = await trigger({ ...place, container: "main" }, 1);
+      assert.deepEqual(
+        hits.map(({ container }) => container),
+        ["main"],
+      );
+    }
+  });
+});
+
+test("containers that end at once are named, with their image: init containers, and a main one", async () => {
+  const policy = makePolicy("short", { podSelector: { matchLabels: { app: "short" } } });
+  await apply(policy);
+  await ready(policy);
+  for (const node of nodes) {
+    const uids = [nextUid++, nextUid++];
+    const [prepare, main] = uids.map((uid, index) => ({
+      ...CONTAINER,
+      name: ["prepare", "main"][index],
+      command: callWith(uid),
+    }));
+    const pod = makePod("team-a", node);
+    await apply({
+      ...pod,
+      metadata: { ...pod.metadata, name: `short-${node}`, labels: { app: "short" } },
+      spec: { ...pod.spec, restartPolicy: "Never", initContainers: [prepare], containers: [main] },
+    });
+    const hits = await until("events of both containers", async () => {
+      const found = (await events()).flatMap((event) => uids.flatMap((uid) => hitOf(event, uid) ?? []));
+      return found.length === 2 && found;
+    });
+    assert.deepEqual(
+      hits.map(({ container }) => container),
+      ["prepare", "main"],
+    );
+    for (const { image } of hits) assert.match(image, /workload/);
+  }
+});
+
+const CONTAINER = { image: WORKLOAD_IMAGE, imagePullPolicy: "IfNotPresent" };
+
+function podName(node: string): string {
+  return `pod-${node}`;
+}
+
+function makePod(namespace: Namespace, node: string) {
+  const sleeps = { ...CONTAINER, command: ["sleep", "infinity"] };
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: podName(node), namespace, labels: { app: "plain" } },
+    spec: {
+      nodeName: node,
+      terminationGracePeriodSeconds: 0,
+      tolerations: [{ operator: "Exists" }],
+      containers: [
+        { ...sleeps, name: "main" },
+        { ...sleeps, name: "side" },
+      ],
+    },
+  };
+}
+
+function makePolicy(name: string, selectors: object, namespace?: Namespace) {
+  return {
+    apiVersion: "cilium.io/v1alpha1",
+    kind: namespace ? "TracingPolicyNamespaced" : "TracingPolicy",
+    metadata: { name, labels: { story: "pods" }, ...(namespace && { namespace }) },
+    spec: {
+      kprobes: [{ call: "sys_setresuid", syscall: true, args: [{ index: 0, type: "uint32" }] }],
+      ...selectors,
+    },
+  };
+}
+
+async function apply(object: object): Promise<void> {
+  await kubectl(["apply", "-f", "-"], JSON.stringify(object));
+}
+
+function ready({ kind, metadata }: ReturnType<typeof makePolicy>): Promise<PolicyObject> {
+  const resource = kind === "TracingPolicy" ? "tracingpolicies" : "tracingpoliciesnamespaced";
+  return until(`${kind} ${metadata.name} Ready`, async () => {
+    const scope = metadata.namespace ? ["-n", metadata.namespace] : [];
+    const policy = await getObject<PolicyObject>(resource, metadata.name, ...scope);
+    return conditionIs(policy, "Ready", "True") && policy;
+  });
+}
+
+async function label({ namespace, pod }: Place, app: string): Promise<void> {
+  await kubectl(["label", "-n", namespace, "pod", pod, `app=${app}`, "--overwrite"]);
+}
+
+function callWith(uid: number): string[] {
+  return ["setpriv", `--reuid=${uid}`, "--clear-groups", "true"];
+}
+
+/**
+ * Calls in a container and returns the hits, at least as many as are wanted. Events of one process keep their order, so
+ * once the exit of `true` is there, hits would be there, too.
+ */
+async function trigger({ namespace, pod, container }: Place, wanted: number): Promise<Hit[]> {
+  const uid = nextUid++;
+  await kubectl(["exec", "-n", namespace, pod, "-c", container, "--", ...callWith(uid)]);
+  return until(`${wanted} events of uid ${uid}`, async () => {
+    const all = await events();
+    const hasEnded = all.some((event) => exitOf(event)?.uid === uid);
+    const hits = all.flatMap((event) => hitOf(event, uid) ?? []);
+    return hasEnded && hits.length >= wanted && hits;
+  });
+}
+
+function exitOf(event: TrigonEvent): { uid: number } | undefined {
+  return (event.process_exit as { process: { uid: number } } | undefined)?.process;
+}
+
+interface KprobeEvent {
+  policy_name: string;
+  args: { uint_arg?: number }[];
+  process: { pod?: { name: string; container: { name: string; image: { name: string } } } };
+}
+
+function hitOf(event: TrigonEvent, uid: number): Hit | undefined {
+  const kprobe = event.process_kprobe as KprobeEvent | undefined;
+  if (kprobe?.args?.[0]?.uint_arg !== uid) return undefined;
+  const { pod } = kprobe.process;
+  return {
+    policy: kprobe.policy_name,
+    pod: pod?.name ?? "",
+    container: pod?.container.name ?? "",
+    image: pod?.container.image?.name ?? "",
+  };
+}
+
+function countsByNamespace(text: string, policy: string): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const line of text.split("\n")) {
+    if (!line.startsWith(`trigon_policy_events_total{policy="${policy}",`)) continue;
+    const namespace = /policy_namespace="([^"]*)"/.exec(line)?.[1] ?? "";
+    counts[namespace] = (counts[namespace] ?? 0) + Number(line.split(" ").at(-1));
+  }
+  return counts;
+}
