@@ -24,6 +24,7 @@ export default {
     "e2e/runner/{node,vitest}-reporter.ts",
     "e2e/**/*.{guest-test,one-guest-test,host-test,api-test,client-test,story}.ts",
     "bench/*.ts",
+    "bench/cluster/*.ts",
     "bench/guest/*.ts",
   ],
   project: ["**/*.{ts,mjs}!", "!**/testing/**!", "!{e2e,bench}/**!", "!knip.config.js"],

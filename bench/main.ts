@@ -33,6 +33,10 @@ const BENCHES: Record<string, { what: string; run: () => Promise<unknown> }> = {
     what: "instructions that a hook adds to a system call, in the kernel",
     run: async () => (await import("./hook-cost.ts")).run(),
   },
+  cluster: {
+    what: "times from a change in the cluster to its effect on every node, and short containers, with real kubelets",
+    run: async () => (await import("./cluster.ts")).run(),
+  },
 };
 
 const USAGE = "npm run bench [-- NAME…]\nnpm run bench -- --against REVISION [NAME…]";

@@ -58,7 +58,7 @@ const COMMANDS = {
   guest: { entry: ["e2e/guest/cli.ts"], packages: ["build", "guests"], build: true },
   cluster: { entry: ["e2e/control-plane/cli.ts"], packages: ["build", "guests", "cluster"], build: true },
   e2e: { entry: ["e2e/on-cluster.ts"] },
-  bench: { entry: ["bench/main.ts"], packages: ["build", "guests"], build: true },
+  bench: { entry: ["bench/main.ts"], packages: ["build", "guests"], wanted: ["cluster"], build: true },
   build: { packages: ["build"], build: true },
   generate: { entry: ["e2e/generate.ts"], packages: ["build"] },
 };
