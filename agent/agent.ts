@@ -126,7 +126,7 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
   running.defer(() => events.exported.close());
   deps.onReload?.((next) => events.exported.apply(next.export));
 
-  const api = new ApiSide(config, logger, registry);
+  const api = await ApiSide.open(config, logger, registry);
   const memory = new SpareMemory({
     residentBytes: process.memoryUsage.rss,
     release: () => {

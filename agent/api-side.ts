@@ -46,11 +46,17 @@ export class ApiSide {
   readonly #counts: StreamCounts;
   #sources: readonly SpecSource[] = [];
 
-  constructor(config: Config, logger: Logger, registry: Registry) {
+  private constructor(config: Config, logger: Logger, counts: StreamCounts, source: ApiSource) {
     this.#config = config;
     this.#logger = logger;
-    this.#counts = streamMetrics(registry);
-    this.#source = new ApiSource(config.policyStateDir, logger);
+    this.#counts = counts;
+    this.#source = source;
+  }
+
+  /** With the policies that clients have added before. */
+  static async open(config: Config, logger: Logger, registry: Registry): Promise<ApiSide> {
+    const source = await ApiSource.open(config.policyStateDir, logger);
+    return new ApiSide(config, logger, streamMetrics(registry), source);
   }
 
   /** All sources, with the policies and overrides of clients. */

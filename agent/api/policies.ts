@@ -5,12 +5,8 @@ import type { AttachedHook, Mode } from "../hooks/engine.ts";
 import type { HookCounts } from "../metrics/kernel-metrics.ts";
 import type { PolicyOutcome } from "../policies/outcome.ts";
 import type { Override, PolicyOverrides } from "../policies/overrides.ts";
-import {
-  type ApiSource,
-  type CompiledPolicy,
-  compileText,
-  PolicyTextError,
-} from "../policies/sources/api.ts";
+import type { ApiSource } from "../policies/sources/api.ts";
+import { type CompiledPolicy, compileText, PolicyTextError } from "../policies/sources/policy-text.ts";
 import type { DesiredPolicy, SpecSource } from "../policies/sources/source.ts";
 import { policyStatus, refOf } from "./policy-status.ts";
 import type { Request, UnaryHandler } from "./service.ts";

@@ -69,7 +69,7 @@ export async function makeApi(
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), "trigon-api-"));
   const logger = createLogger({ component: "test", level: "error" });
   const shell = setupShell(makeHookDef(), { outputs: [] });
-  const source = new ApiSource(join(directory, "policies"), logger);
+  const source = await ApiSource.open(join(directory, "policies"), logger);
   const overrides = new PolicyOverrides();
   const kernel = new FakeKernel();
   const tried = new Set<(key: string) => void>();

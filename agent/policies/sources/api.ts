@@ -3,14 +3,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { join } from "node:path";
 import { type PolicyRef, policyKey, sha256Hex } from "../../../crds/names.ts";
 import { errorText, type Logger } from "../../../lib/logger.ts";
-import { compileParsed, type PolicyError } from "../../../policy/compile.ts";
-import { parsePolicies } from "../../../policy/parse.ts";
-import type { DesiredPolicy, SpecSource, WantedPolicy } from "./source.ts";
-
-/** Thrown if the YAML is not exactly one valid policy. The message has one error per line, with its field path. */
-export class PolicyTextError extends Error {
-  override readonly name = "PolicyTextError";
-}
+import type { CompiledPolicy } from "./policy-text.ts";
+import type { DesiredPolicy, SpecSource } from "./source.ts";
 
 /** The content of a policy's file. */
 interface Kept {
@@ -24,14 +18,6 @@ interface Entry {
   policy: DesiredPolicy;
 }
 
-/** A policy that compiles and has not been added yet. */
-export interface CompiledPolicy {
-  key: string;
-  domain: string;
-  yaml: string;
-  policy: WantedPolicy;
-}
-
 /** The source. It creates `directory` when the first policy is added. */
 export class ApiSource implements SpecSource {
   readonly name = "gRPC";
@@ -39,10 +25,15 @@ export class ApiSource implements SpecSource {
   readonly #entries = new Map<string, Entry>();
   #listener: () => void = () => {};
 
-  /** Reads the policies that were added before; a file that cannot be used is logged and left as it is. */
-  constructor(directory: string, logger: Logger) {
+  private constructor(directory: string) {
     this.#directory = directory;
-    for (const file of listFiles(directory)) this.#restore(file, logger);
+  }
+
+  /** Reads the policies that were added before; a file that cannot be used is logged and left as it is. */
+  static async open(directory: string, logger: Logger): Promise<ApiSource> {
+    const source = new ApiSource(directory);
+    for (const file of listFiles(directory)) await source.#restore(file, logger);
+    return source;
   }
 
   desired(): ReadonlyMap<string, DesiredPolicy> {
@@ -86,10 +77,10 @@ export class ApiSource implements SpecSource {
     return join(this.#directory, `${sha256Hex(key).slice(0, 32)}.json`);
   }
 
-  #restore(file: string, logger: Logger): void {
+  async #restore(file: string, logger: Logger): Promise<void> {
     try {
       const kept = JSON.parse(readFileSync(join(this.#directory, file), "utf8")) as Kept;
-      this.#entries.set(policyKey(kept.ref), { domain: kept.domain, policy: restored(kept) });
+      this.#entries.set(policyKey(kept.ref), { domain: kept.domain, policy: await restored(kept) });
     } catch (error) {
       logger.error(
         `${join(this.#directory, file)}: not a policy that was added over gRPC: ${errorText(error)}`,
@@ -99,34 +90,13 @@ export class ApiSource implements SpecSource {
 }
 
 /** A stored policy that no longer compiles after an upgrade is reported as broken. */
-function restored({ ref, domain, yaml }: Kept): DesiredPolicy {
+async function restored({ ref, domain, yaml }: Kept): Promise<DesiredPolicy> {
+  const { compileText, originOf } = await import("./policy-text.ts");
   try {
     return compileText(yaml, domain).policy;
   } catch (error) {
     return { ref, hash: sha256Hex(yaml), origin: originOf(domain), problem: errorText(error) };
   }
-}
-
-/** Compiles YAML with exactly one policy. Throws PolicyTextError. */
-export function compileText(yaml: string, domain: string): CompiledPolicy {
-  const { policies, errors } = parsePolicies(yaml, "");
-  const [parsed, second] = policies;
-  if (errors.length > 0) throw new PolicyTextError(errors.map(errorLine).join("\n"));
-  if (!parsed || second) throw new PolicyTextError(`has ${policies.length} policies: expected one`);
-  const result = compileParsed(parsed);
-  if (!result.ok) throw new PolicyTextError(result.errors.map(errorLine).join("\n"));
-  const { spec, hash } = result;
-  const policy: WantedPolicy = { ref: spec.policy, hash, spec, origin: originOf(domain) };
-  return { key: policyKey(spec.policy), domain, yaml, policy };
-}
-
-function originOf(domain: string): string {
-  return `gRPC, domain ${domain}`;
-}
-
-function errorLine({ path, message, line, column }: PolicyError): string {
-  const place = line === undefined ? "" : ` (line ${line}, column ${column ?? 1})`;
-  return path === "" ? `${message}${place}` : `${path}: ${message}${place}`;
 }
 
 function listFiles(directory: string): string[] {

@@ -3,7 +3,8 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { policyKey } from "../../../crds/names.ts";
 import { errorText, type Logger } from "../../../lib/logger.ts";
-import { keepBroken, type PolicyFile, readPolicyFile } from "./policy-file.ts";
+import type { PolicyFile } from "./compile-file.ts";
+import { keepBroken, readPolicyFile } from "./policy-file.ts";
 import type { DesiredPolicy, SpecSource } from "./source.ts";
 import { DirectoryWatch } from "./watch-path.ts";
 

@@ -1,23 +1,9 @@
 /** One policy file, read and compiled. */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { type PolicyKind, type PolicyRef, policyKey } from "../../../crds/names.ts";
+import { policyKey } from "../../../crds/names.ts";
 import { errorText } from "../../../lib/logger.ts";
-import { compileParsed } from "../../../policy/compile.ts";
-import { type ParsedPolicy, parsePolicies } from "../../../policy/parse.ts";
-import type { PolicyError } from "../../../policy/problems.ts";
-import type { DesiredPolicy } from "./source.ts";
-
-/** What a file has; errors and warnings are lines `FILE:LINE:COLUMN: PATH: what is wrong`. */
-export interface PolicyFile {
-  path: string;
-  /** Equal for equal content. */
-  hash: string;
-  /** Broken where they do not compile. */
-  policies: DesiredPolicy[];
-  errors: string[];
-  warnings: string[];
-}
+import type { PolicyFile } from "./compile-file.ts";
 
 /** Never rejects: a file that cannot be read has an error. `known` is returned where the content is still the same. */
 export async function readPolicyFile(path: string, known?: PolicyFile): Promise<PolicyFile> {
@@ -28,7 +14,9 @@ export async function readPolicyFile(path: string, known?: PolicyFile): Promise<
     return { path, hash: "", policies: [], errors: [`${path}: ${errorText(error)}`], warnings: [] };
   }
   const hash = createHash("sha256").update(bytes).digest("hex");
-  return known?.hash === hash ? known : compileFile(path, hash, bytes);
+  if (known?.hash === hash) return known;
+  const { compileFile } = await import("./compile-file.ts");
+  return compileFile(path, hash, bytes);
 }
 
 /** A file that has an error keeps what it had before, marked as broken: the specs that run stay. */
@@ -39,37 +27,4 @@ export function keepBroken(file: PolicyFile, before: PolicyFile | undefined): Po
   const missing = before.policies.filter(({ ref }) => !keys.has(policyKey(ref)));
   const broken = missing.map(({ ref, hash, origin }) => ({ ref, hash, origin, problem }));
   return { ...file, policies: [...file.policies, ...broken] };
-}
-
-function compileFile(path: string, hash: string, bytes: Buffer): PolicyFile {
-  const parsed = parsePolicies(bytes, path);
-  const errors = parsed.errors.map((error) => errorLine(path, error));
-  const file: PolicyFile = { path, hash, policies: [], errors, warnings: [] };
-  for (const policy of parsed.policies) compileInto(file, policy);
-  return file;
-}
-
-function compileInto(file: PolicyFile, parsed: ParsedPolicy): void {
-  const { path } = file;
-  const origin = `file ${path}`;
-  const result = compileParsed(parsed);
-  if (!result.ok) {
-    const lines = result.errors.map((error) => errorLine(path, error));
-    file.errors.push(...lines);
-    file.policies.push({ ref: refOf(parsed), hash: file.hash, origin, problem: lines.join("\n") });
-    return;
-  }
-  const { spec, hash, warnings } = result;
-  file.warnings.push(...warnings.map((warning) => errorLine(path, warning)));
-  file.policies.push({ ref: spec.policy, hash, spec, origin });
-}
-
-function refOf({ object: { kind, metadata } }: ParsedPolicy): PolicyRef {
-  const { name, namespace } = metadata;
-  return { kind: kind as PolicyKind, name, ...(namespace !== undefined && { namespace }) };
-}
-
-function errorLine(file: string, { path, message, line, column }: PolicyError): string {
-  const at = line === undefined ? file : `${file}:${line}:${column ?? 1}`;
-  return path === "" ? `${at}: ${message}` : `${at}: ${path}: ${message}`;
 }
