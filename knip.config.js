@@ -22,7 +22,7 @@ export default {
     "e2e/guest/{cli,first-events}.ts",
     "e2e/image/{assemble,build}.ts",
     "e2e/runner/{node,vitest}-reporter.ts",
-    "e2e/**/*.{guest-test,one-guest-test,host-test,api-test,client-test,story}.ts",
+    "e2e/**/*.{guest-test,one-guest-test,host-test,image-test,api-test,client-test,story}.ts",
     "bench/*.ts",
     "bench/cluster/*.ts",
     "bench/guest/*.ts",

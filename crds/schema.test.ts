@@ -2,9 +2,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
-import { DEFINITION_NAMES, installedDefinition } from "./schema/definitions.ts";
+import { type DefinitionName, installedDefinition } from "./schema/definitions.ts";
 import { TRACING_POLICY, TRACING_POLICY_NAMESPACED } from "./schema/policy.ts";
 import type { Structural } from "./schema/structural.ts";
+
+const DEFINITION_NAMES: DefinitionName[] = ["tracingpolicies", "tracingpoliciesnamespaced", "tracingnodes"];
 
 interface Crd {
   spec: {

@@ -143,11 +143,14 @@ export const SUITES: Suite[] = [
     group: "cluster",
     besides: "little",
     needs: NODES,
-    async run({ environment, progress, report }) {
+    async run(context) {
+      const { environment, progress, report } = context;
       const start = Date.now();
       await prepareCluster(CLUSTER_KERNELS, environment, progress);
       const name = "programs, images and kernels for a cluster are found or built";
       report({ file: "e2e/control-plane/prepare.ts", name, state: "passed", ms: Date.now() - start });
+      const args = nodeTestArguments(findTests("e2e/image/*.image-test.ts"));
+      await runTestProcess(context, { program: process.execPath, args });
     },
   },
   {

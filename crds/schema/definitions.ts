@@ -184,8 +184,6 @@ const KINDS = {
 
 /** Names of the files, without extension. */
 export type DefinitionName = keyof typeof KINDS;
-/** All of them. */
-export const DEFINITION_NAMES = Object.keys(KINDS) as DefinitionName[];
 
 /** The definition that is installed. */
 export function installedDefinition(name: DefinitionName): Definition {

@@ -14,6 +14,7 @@ import { isMap, isScalar, type Node, parse, parseAllDocuments, parseDocument, ty
 import { findBinaries } from "../control-plane/binaries.ts";
 import { type ControlPlane, startControlPlane } from "../control-plane/control-plane.ts";
 import { PROJECT } from "../runner/run-tests.ts";
+import { writeOverlay } from "../user-overlay.ts";
 import { eventually } from "./api-clients.ts";
 
 const CHART = join(PROJECT, "manifests/chart");
@@ -267,6 +268,17 @@ describe("a release", () => {
     kubectl("delete", ...CRDS);
     await eventually(() => assert.deepEqual(allObjects(), untouched));
   });
+});
+
+test("an overlay of a user sets the image, and gives agents all pods where the API server is older", async () => {
+  const overlay = await writeOverlay({ image: "registry.example.com/trigon:1.2.3", needsAllPods: true });
+  const built = kubectl("kustomize", overlay);
+  rmSync(overlay, { recursive: true });
+  const images = [...built.matchAll(/ image: (.+)/g)].map((match) => match[1]);
+  assert.deepEqual(images, Array(2).fill("registry.example.com/trigon:1.2.3"));
+  const { "ClusterRoleBinding /trigon-agent-all-pods": binding } = objectsOf(built);
+  const [subject] = (binding as unknown as { subjects: object[] }).subjects;
+  assert.deepEqual(subject, { kind: "ServiceAccount", name: "trigon-agent", namespace: "trigon-system" });
 });
 
 describe("with kustomize's namePrefix and namespace", () => {

@@ -1,4 +1,4 @@
-/** Reads an OCI archive with one uncompressed layer, as buildah.ts exports it. */
+/** Reads an OCI archive with one layer, as buildah.ts exports it. */
 import { runProgram } from "../guest/program.ts";
 
 interface Manifest {
@@ -25,7 +25,7 @@ export async function readImageFacts(archive: string): Promise<ImageFacts> {
 export async function readImageFile(archive: string, path: string): Promise<string> {
   const { manifest } = await readManifest(archive);
   const blob = blobPath(manifest.layers[0]?.digest ?? "");
-  return runProgram("sh", ["-c", 'tar -xOf "$0" "$1" | tar -xOf - "$2"', archive, blob, path]);
+  return runProgram("sh", ["-c", 'tar -xOf "$0" "$1" | zcat -f | tar -xOf - "$2"', archive, blob, path]);
 }
 
 async function readManifest(archive: string): Promise<{ digest: string; manifest: Manifest }> {

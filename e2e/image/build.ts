@@ -1,13 +1,15 @@
 /** Builds the container images of a test cluster and puts them into a containerd image store, once per content. */
-import { readdir, rename, rm, stat } from "node:fs/promises";
+import { readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { type Binaries, findBinaries } from "../control-plane/binaries.ts";
 import { runProgram } from "../guest/program.ts";
 import { withLock } from "../lock.ts";
 import { type Progress, step } from "../progress.ts";
+import { type ImageFacts, readImageFacts, readImageFile } from "./archive.ts";
 import { type Bases, prepareBases, SLIM_BASE } from "./base.ts";
 import { Buildah } from "./buildah.ts";
 import { contentHash } from "./content-hash.ts";
+import { SBOM_PATH } from "./sbom.ts";
 
 /** The image of operator and agent, as the manifests name it. */
 export const TRIGON_IMAGE = "trigon.dev/trigon:dev";
@@ -72,6 +74,31 @@ export async function prepareImages(
   });
 }
 
+/** Facts about the image of operator and agent, and about one that is assembled anew from the same sources. */
+export async function assembleAgain(
+  cacheDir: string,
+  progress: Progress,
+): Promise<{ first: ImageFacts; second: ImageFacts; billOfMaterials: string }> {
+  const directory = join(cacheDir, "images");
+  const recipe = RECIPES.find(({ image }) => image === TRIGON_IMAGE) as ImageRecipe;
+  return withLock(join(directory, "lock"), async () => {
+    const buildah = await Buildah.open(join(directory, "buildah"));
+    const archive = await prepareArchive(recipe, directory, buildah, progress);
+    const again = `${archive}.again`;
+    const image = `${TRIGON_IMAGE}-again`;
+    await buildah.build(
+      image,
+      recipe.context,
+      recipe.buildArgs(await prepareBases(buildah, PROJECT, progress)),
+    );
+    await buildah.export(image, again);
+    await buildah.remove(image);
+    const [first, second] = [await readImageFacts(archive), await readImageFacts(again)];
+    await rm(again);
+    return { first, second, billOfMaterials: await readImageFile(archive, SBOM_PATH) };
+  });
+}
+
 async function prepareArchive(
   recipe: ImageRecipe,
   directory: string,
@@ -88,6 +115,8 @@ async function prepareArchive(
     await buildah.export(recipe.image, `${archive}.part`);
     await buildah.remove(recipe.image);
     await rename(`${archive}.part`, archive);
+    if (recipe.image === TRIGON_IMAGE)
+      await writeFile(`${archive}.spdx.json`, await readImageFile(archive, SBOM_PATH));
   });
   await removeOld(directory, `${kind}.`);
   return archive;
