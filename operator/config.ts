@@ -9,6 +9,8 @@ export interface Config {
   /** Absent: the service account of the Pod. */
   kubeconfig?: string;
   metricsServer: { host?: string; port: number };
+  /** Where API servers ask about policies; absent: nowhere. */
+  webhookServer?: { host?: string; port: number };
   logLevel: (typeof LOG_LEVELS)[number];
   logFormat: (typeof LOG_FORMATS)[number];
   /** Address of the API server inside a cluster. */
@@ -28,6 +30,7 @@ export const USAGE = `trigon operator: compiles policies, distributes hook specs
   --namespace NAME         where agents and hook specs are (POD_NAMESPACE, else ${DEFAULT_NAMESPACE})
   --kubeconfig FILE        how to reach the API server (KUBECONFIG, else the Pod's service account)
   --metrics-server ADDR    HOST:PORT or :PORT of /metrics, /healthz and /readyz (:2113)
+  --webhook-server ADDR    HOST:PORT or :PORT of the admission webhook (off)
   --tolerate-absent NODES  how many nodes may be not ready or without a running agent while a policy is Ready:
                            a number or a percentage, which is rounded up (5%)
   --restart-grace SECONDS  how long a restarting agent counts as it did before (30)
@@ -43,6 +46,7 @@ const OPTIONS = {
   namespace: { type: "string" },
   kubeconfig: { type: "string" },
   "metrics-server": { type: "string", default: ":2113" },
+  "webhook-server": { type: "string" },
   "tolerate-absent": { type: "string", default: "5%" },
   "restart-grace": { type: "string", default: "30" },
   "log-level": { type: "string", default: "info" },
@@ -64,6 +68,7 @@ export function parseCommand(argv: readonly string[], env: Environment, hostname
     if (values.help) return { kind: "help" };
     const kubeconfig = values.kubeconfig ?? (env.KUBECONFIG || undefined);
     const inCluster = inClusterAddress(env);
+    const webhook = values["webhook-server"];
     if (kubeconfig === undefined && inCluster === undefined) {
       throw new Error(
         "--kubeconfig: no kubeconfig is given and this is no Pod (KUBERNETES_SERVICE_HOST is not set)",
@@ -74,7 +79,8 @@ export function parseCommand(argv: readonly string[], env: Environment, hostname
       config: {
         namespace: values.namespace ?? (env.POD_NAMESPACE || DEFAULT_NAMESPACE),
         ...(kubeconfig !== undefined && { kubeconfig }),
-        metricsServer: parseAddress(values["metrics-server"]),
+        metricsServer: parseAddress("metrics-server", values["metrics-server"]),
+        ...(webhook !== undefined && { webhookServer: parseAddress("webhook-server", webhook) }),
         logLevel: oneOf(LOG_LEVELS, "log-level", values["log-level"]),
         logFormat: oneOf(LOG_FORMATS, "log-format", values["log-format"]),
         ...(inCluster !== undefined && { inCluster }),
@@ -93,11 +99,11 @@ function inClusterAddress(env: Environment): Config["inCluster"] {
   return host && port ? { host, port } : undefined;
 }
 
-function parseAddress(text: string): Config["metricsServer"] {
+function parseAddress(name: string, text: string): Config["metricsServer"] {
   const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text) ?? [];
   const port = Number(digits);
   if (digits === undefined || port > 65_535) {
-    throw new Error(`--metrics-server: "${text}" is not HOST:PORT or :PORT, for example 127.0.0.1:2113`);
+    throw new Error(`--${name}: "${text}" is not HOST:PORT or :PORT, for example 127.0.0.1:2113`);
   }
   const host = bracketed ?? plain;
   return host ? { host, port } : { port };

@@ -7,6 +7,7 @@ import { createLogger, errorText } from "../lib/logger.ts";
 import { createRegistry } from "../lib/metrics.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { compilePolicy } from "../policy/compile.ts";
+import { type Admission, startAdmission } from "./admission/admission.ts";
 import { type Config, parseCommand, USAGE } from "./config.ts";
 import { startOperator } from "./operator.ts";
 
@@ -37,7 +38,9 @@ async function run(config: Config): Promise<void> {
       logger,
       registry,
     });
+    let admission: Admission | undefined;
     const stop = async () => {
+      await admission?.stop();
       await operator.stop();
       client.transport.close();
     };
@@ -56,6 +59,18 @@ async function run(config: Config): Promise<void> {
         await stop();
         await health.close();
         process.exit(0); // also while the operator waits for an API server that does not answer
+      });
+    }
+    if (config.webhookServer) {
+      const names = [`trigon-operator.${namespace}.svc`, `trigon-operator.${namespace}.svc.cluster.local`];
+      const { missing } = operator;
+      admission = await startAdmission({
+        ...config.webhookServer,
+        client,
+        compile: compilePolicy,
+        missing,
+        names,
+        logger,
       });
     }
     await operator.started;

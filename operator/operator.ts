@@ -1,11 +1,13 @@
 /** The operator as a whole: watches feed two queues, one distributes specs, one publishes statuses. */
 import type { Registry } from "prom-client";
+import type { HookSpec } from "../crds/hook-spec.ts";
 import { type PolicyRef, parsePolicyKey, policyKey } from "../crds/names.ts";
 import type { KubeClient } from "../lib/kube.ts";
 import type { Logger } from "../lib/logger.ts";
 import { createWatchMetrics } from "../lib/metrics.ts";
 import { WorkQueue } from "../lib/work-queue.ts";
-import type { Compile } from "./compiler.ts";
+import { missingHooks } from "./admission/missing.ts";
+import type { Compile, Remark } from "./compiler.ts";
 import { generationsOf, hashOfName, type SpecObject } from "./distribute/config-map.ts";
 import type { Again } from "./distribute/repair-pace.ts";
 import { SpecStore } from "./distribute/spec-store.ts";
@@ -45,6 +47,8 @@ export interface Operator {
   started: Promise<void>;
   /** For /readyz. */
   checks: Record<string, () => string | undefined>;
+  /** Hooks that are known to be missing on nodes. */
+  missing(spec: HookSpec): Remark[];
   /** Lets running writes end. */
   stop(): Promise<void>;
 }
@@ -106,6 +110,7 @@ export function startOperator(deps: OperatorDeps): Operator {
   });
   return {
     started,
+    missing: (spec) => missingHooks(spec, [...nodes.lacks()]),
     checks: { ...sources.checks(), operator: () => (isRunning ? undefined : "not started") },
     stop: async () => {
       isRunning = false;

@@ -92,6 +92,26 @@ export class SimulatedAgent {
     );
   }
 
+  /** Reports a policy of which a call was not found. */
+  async reportMissing(call: string): Promise<void> {
+    const hook = {
+      path: "spec.kprobes[0]",
+      call,
+      state: "NotFound",
+      reason: "FunctionNotFound",
+      message: "none",
+    };
+    const ref = { kind: "TracingPolicy", name: "other" };
+    const policies = [{ ...ref, specHash: "0", state: "PartiallyAttached", hooks: [hook] }];
+    const kernel = { release: "6.1.0", architecture: "x86_64", features: {}, missing: [] };
+    const status = { agentVersion: "test", kernel, policies };
+    await this.#client.applyStatus(
+      TRACING_NODES,
+      { metadata: { name: this.node }, status } as KubeObject,
+      WRITER,
+    );
+  }
+
   /** Deletes the Pod but not the TracingNode, as on a drained node. */
   async leave(): Promise<void> {
     await this.#client

@@ -245,6 +245,7 @@ function apiServerArgs(directory: string, ports: Ports, options: ControlPlaneOpt
     ...["--service-account-signing-key-file", join(directory, "sa.key")],
     ...["--service-cluster-ip-range", serviceCidr],
     ...["--enable-admission-plugins", "NodeRestriction", "--allow-privileged=true"],
+    "--enable-aggregator-routing=true", // no proxy runs: webhooks are asked at the addresses of their pods
     ...["--kubelet-preferred-address-types", "InternalIP", "--profiling=false"],
     ...(options.apiServerArgs ?? []),
   ];

@@ -2,8 +2,10 @@
 import { shortSpecHash } from "../../crds/names.ts";
 import type { AgentHealth, AgentPod } from "./agent-pod.ts";
 import { preferredPod } from "./agent-pod.ts";
-import { changedPolicies, type NodeEntry, type NodeReport } from "./node-report.ts";
+import { changedPolicies, type KernelLack, type NodeEntry, type NodeReport } from "./node-report.ts";
 import { DEFAULT_PATIENCE, nextChangeMs, type Patience } from "./patience.ts";
+
+const NOTHING_KNOWN: KernelLack = { calls: new Set(), features: new Set() };
 
 /** What is known of one node about one policy. */
 export interface NodeFact {
@@ -76,6 +78,13 @@ export class NodeIndex {
     this.#forgetReplaced();
     for (const [name, agent] of this.#agents) {
       yield { name, agent, entry: this.#reports.get(name)?.policies.get(key) };
+    }
+  }
+
+  /** What the kernels of the nodes that count are known to lack. */
+  *lacks(): Generator<{ name: string } & KernelLack> {
+    for (const name of this.#agents.keys()) {
+      yield { name, ...(this.#reports.get(name)?.lack ?? NOTHING_KNOWN) };
     }
   }
 

@@ -5,7 +5,7 @@
 import type { NodePolicyState } from "../../crds/conditions.ts";
 import { policyKey } from "../../crds/names.ts";
 import { type NodePolicy, readNodePolicies } from "../../crds/node-policies.ts";
-import type { TracingNode } from "../../crds/tracingnode-v1alpha1.gen.ts";
+import type { Policy, TracingNode } from "../../crds/tracingnode-v1alpha1.gen.ts";
 import type { KubeObject } from "../../lib/resources.ts";
 import { slimMeta } from "../resources.ts";
 
@@ -23,9 +23,22 @@ export interface NodeEntry {
   readonly attach: string;
 }
 
+/** What a kernel is known to lack; equal ones of different nodes are one object. */
+export interface KernelLack {
+  /** Hooks that the agent has looked for and not found: see hookKey(). */
+  readonly calls: ReadonlySet<string>;
+  readonly features: ReadonlySet<string>;
+}
+
 /** A node's policies by key. */
 export interface NodeReport extends KubeObject {
   readonly policies: ReadonlyMap<string, NodeEntry>;
+  readonly lack: KernelLack;
+}
+
+/** Identifies what a hook is attached to, in any policy: its section and the call. */
+export function hookKey(section: string, call: string): string {
+  return `${section} ${call}`;
 }
 
 /** Most entries that the table of shared ones holds; beyond it, the table starts anew. */
@@ -34,6 +47,7 @@ const MAX_SHARED = 20_000;
 /** Reduces TracingNodes; entries that are equal come out as the same object. */
 export class NodeReportParser {
   #shared = new Map<string, NodeEntry>();
+  #lacks = new Map<string, KernelLack>();
 
   parse(object: KubeObject): NodeReport {
     const { status } = object as KubeObject & Pick<TracingNode, "status">;
@@ -41,7 +55,17 @@ export class NodeReportParser {
       (policy) => [policyKey(policy), this.#share(parseEntry(policy))] as const,
     );
     const policies = new Map(entries);
-    return { metadata: slimMeta(object.metadata), policies };
+    return { metadata: slimMeta(object.metadata), policies, lack: this.#shareLack(status) };
+  }
+
+  #shareLack(status: TracingNode["status"]): KernelLack {
+    const calls = missingCalls(status?.policies ?? []);
+    const features = (status?.kernel?.missing ?? []).map(({ feature }) => feature);
+    const key = JSON.stringify([calls, features]);
+    const shared = this.#lacks.get(key) ?? { calls: new Set(calls), features: new Set(features) };
+    if (this.#lacks.size >= MAX_SHARED) this.#lacks = new Map();
+    this.#lacks.set(key, shared);
+    return shared;
   }
 
   #share(entry: NodeEntry): NodeEntry {
@@ -58,6 +82,20 @@ export class NodeReportParser {
 export function changedPolicies(before: NodeReport | undefined, after: NodeReport | undefined): string[] {
   const keys = new Set([...(before?.policies.keys() ?? []), ...(after?.policies.keys() ?? [])]);
   return [...keys].filter((key) => before?.policies.get(key) !== after?.policies.get(key));
+}
+
+function missingCalls(policies: readonly Policy[]): string[] {
+  const missing = policies.flatMap(({ hooks = [] }) =>
+    hooks
+      .filter(({ reason }) => reason === "FunctionNotFound")
+      .map(({ path, call }) => hookKey(sectionOf(path), call)),
+  );
+  return [...new Set(missing)].sort();
+}
+
+/** `spec.kprobes[0]` is of the section kprobes. */
+function sectionOf(path: string): string {
+  return /^spec\.(\w+)/.exec(path)?.[1] ?? "";
 }
 
 function parseEntry(policy: NodePolicy): NodeEntry {
