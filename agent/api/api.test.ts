@@ -3,9 +3,11 @@ import { statSync } from "node:fs";
 import { connect } from "node:net";
 import { status } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { messageType, serviceType } from "../../proto/descriptors.ts";
 import { makeHit } from "../events/testing/pipeline.ts";
 import { credSlot, makeBatch } from "../records/testing/records.ts";
 import { makeApi, type TestApi, TestClient } from "./testing/api.ts";
+import { maximal } from "./testing/maximal.ts";
 
 let api: TestApi;
 let client: TestClient;
@@ -279,4 +281,28 @@ describe("the agent", () => {
     const error = await client.call("GetEventLogParams", {}, "tetragon.EventLogService");
     expect(error).toMatchObject({ code: status.FAILED_PRECONDITION });
   });
+});
+
+const UNARY = ["tetragon.FineGuidanceSensors", "tetragon.EventLogService"].flatMap((service) =>
+  serviceType(service)
+    .methods.filter(({ methodKind }) => methodKind === "unary")
+    .map(({ name, input }) => ({ service, name, input })),
+);
+
+test.each(UNARY)(
+  "$name with every field at its end is answered, and nothing else is affected",
+  async (method) => {
+    const answer = await client.call(method.name, maximal(method.input), method.service);
+    expect(answer.code).not.toBe(status.INTERNAL);
+    expect(answer.details ?? "").not.toMatch(/TypeError|RangeError|undefined/);
+    expect(await client.call("GetVersion")).toMatchObject({ version: "1.2.3" });
+  },
+);
+
+test("GetEvents with every field at its end is refused by the name of a field", async () => {
+  const request = maximal(messageType("tetragon.GetEventsRequest"));
+  const { code, details } = await client.failure(request);
+  expect(code).toBe(status.INVALID_ARGUMENT);
+  expect(details).toMatch(/^(allow_list|deny_list|field_filters)\[0\]/);
+  expect(details.length).toBeLessThan(5_000);
 });
