@@ -5,7 +5,10 @@
  */
 import { Registry } from "prom-client";
 import { noExports } from "../agent/events/export/sink.ts";
+import { compileFilters } from "../agent/events/filters/compile.ts";
+import { compileJsonFieldFilters } from "../agent/events/filters/json-fields.ts";
 import { JsonEncoder } from "../agent/events/json/encoder.ts";
+import { FieldEncoder } from "../agent/events/json/field-encoder.ts";
 import type { Output } from "../agent/events/outputs.ts";
 import { EventPipeline } from "../agent/events/pipeline.ts";
 import { ProtobufEncoder } from "../agent/events/protobuf/encoder.ts";
@@ -48,9 +51,29 @@ class NullSink {
   async close(): Promise<void> {}
 }
 
-/** Lines for the export, and one message per event as clients of the API get them. */
+/** Lists as Tetragon's chart has them by default, and one that looks at the pod and the binary of each event. */
+const ALLOW = [
+  { event_set: ["PROCESS_EXEC", "PROCESS_EXIT", "PROCESS_KPROBE", "PROCESS_TRACEPOINT", "PROCESS_LSM"] },
+];
+const DENY = [
+  { health_check: true },
+  { namespace: ["", "cilium", "kube-system"] },
+  { pod_regex: ["^kube-"], binary_regex: ["^/usr/sbin/"] },
+];
+const FIELDS = [{ fields: "process.pod.pod_labels,parent", action: "EXCLUDE" as const }];
+
+/** Lines for the export, without filters, with lists and with fields left out; and messages as clients of the API get them. */
 const ENCODINGS: Record<string, (options: { nodeName: string; clock: WallClock }) => Omit<Output, "sink">> = {
   json: (options) => ({ encoder: new JsonEncoder(options) }),
+  "+ lists": (options) => {
+    const filter = compileFilters(ALLOW, DENY, () => () => false);
+    return { encoder: new JsonEncoder(options), ...(filter && { filter }) };
+  },
+  "+ fields": (options) => {
+    const rewrite = compileJsonFieldFilters(FIELDS);
+    const encoder = new JsonEncoder(options);
+    return { encoder: rewrite ? new FieldEncoder(encoder, rewrite) : encoder };
+  },
   protobuf: (options) => ({ encoder: new ProtobufEncoder(options), perEvent: true }),
 };
 
