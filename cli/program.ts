@@ -341,7 +341,8 @@ Prints each problem as
   FILE:LINE:COLUMN: FIELD: what is wrong and what would be right
 
 and warnings likewise, marked as such. Prototypes of functions around credentials are known for some kernels and
-compared; whether a node has a function is for that node to decide.
+compared; whether a node has a function is for that node to decide. With --kernel, hooks that this kernel of Debian (x86_64)
+does not have are errors, or warnings where the policy says that they may be missing.
 
 Exit status: 0 all policies are valid, 1 some are not, 2 usage error or unreadable file.`;
 
@@ -360,12 +361,13 @@ function addValidate(program: Command, { streams, done }: Shared): void {
         .choices(FORMATS)
         .default("text"),
     )
+    .option("--kernel <version>", "report hooks that this kernel lacks: 5.10, 6.1, 6.12 or latest")
     .addHelpText("after", VALIDATE)
     .action(async (paths: string[], options) => {
       const { validate } = await import("./validate.ts");
       done(await validate(paths, options, streams));
     });
-  example(command, "trigon validate policies/ -o github");
+  example(command, "trigon validate policies/ -o github", "trigon validate --kernel 5.10 policy.yaml");
 }
 
 function addExplain(program: Command, { streams, done }: Shared): void {

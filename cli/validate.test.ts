@@ -76,6 +76,32 @@ describe("trigon validate", () => {
     ]);
   });
 
+  test("--kernel reports hooks that the kernel lacks, at their place", async () => {
+    const hook = (call: string, more = "") => `    - { call: ${call}, syscall: false${more} }\n`;
+    const head =
+      "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: { name: gone }\nspec:\n  kprobes:\n";
+    const path = write("gone.yaml", head + hook("capable") + hook("comit_creds"));
+    const { status, out } = await run(["--kernel", "6.1", path]);
+    expect(status).toBe(1);
+    expect(out[0]).toMatch(
+      /gone\.yaml:7:7: spec\.kprobes\[1\]: Linux 6\.1 has no function comit_creds in its BTF/,
+    );
+    const optional = write("optional.yaml", head + hook("comit_creds", ", ignore: { callNotFound: true }"));
+    const lenient = await run(["--kernel", "6.1", optional]);
+    expect(lenient.status).toBe(0);
+    expect(lenient.out.join("\n")).toMatch(
+      /optional\.yaml:6:7: spec\.kprobes\[0\]: warning: Linux 6\.1 has no function comit_creds/,
+    );
+  });
+
+  test("--kernel names the kernels that it knows", async () => {
+    expect(await run(["--kernel", "4.19", VALID])).toEqual({
+      status: 2,
+      out: [],
+      err: ["trigon: --kernel: 4.19 is none of 5.10, 6.1, 6.12, latest"],
+    });
+  });
+
   test("an error of the whole document has no field", async () => {
     expect((await run([write("empty.yaml", "")])).out).toEqual([
       `${join(directory, "empty.yaml")}:1:1: is empty: there is no policy in it`,

@@ -7,13 +7,16 @@ import { compileParsed } from "../policy/compile.ts";
 import { type OtherDocuments, type ParsedPolicy, parsePolicies } from "../policy/parse.ts";
 import type { PolicyError } from "../policy/problems.ts";
 import { type Finding, type Format, formatFindings, type Tally } from "./findings.ts";
-import { EXIT, type Streams } from "./streams.ts";
+import type { MissingHook } from "./kernels/kernel.ts";
+import { EXIT, type Streams, UsageError } from "./streams.ts";
 
 /** The flags. */
 export interface ValidateOptions {
   /** Reads hidden directories too, and takes documents that are no policies for errors. */
   strict: boolean;
   output: Format;
+  /** Reports hooks that this kernel lacks; one of KERNEL_CHOICES. */
+  kernel?: string;
 }
 
 /** Says which files belong together, and lies beside them. */
@@ -22,13 +25,14 @@ const KUSTOMIZATION = /^kustomization\.ya?ml$/;
 /** Checks every file and directory; returns the exit status. */
 export async function validate(
   paths: readonly string[],
-  { strict, output }: ValidateOptions,
+  { strict, output, kernel }: ValidateOptions,
   streams: Streams,
 ): Promise<number> {
   const texts = await readAll(paths, strict, streams);
   if (!texts) return EXIT.usage;
   const findings: Finding[] = [];
-  const tally = checkAll(texts, findings);
+  const missing = await missingOn(kernel);
+  const tally = checkAll(texts, findings, missing);
   for (const line of formatFindings(output, findings, tally)) streams.out(line);
   streams.err(summary(tally));
   return tally.invalid > 0 ? EXIT.failed : EXIT.ok;
@@ -40,10 +44,22 @@ interface PolicyText {
   others: OtherDocuments;
 }
 
-function checkAll(texts: readonly PolicyText[], findings: Finding[]): Tally {
+type Missing = (spec: HookSpec) => MissingHook[];
+
+/** The recorded names are loaded for those who ask. */
+async function missingOn(kernel: string | undefined): Promise<Missing> {
+  if (kernel === undefined) return () => [];
+  const { KERNEL_CHOICES, RecordedKernel } = await import("./kernels/kernel.ts");
+  if (!KERNEL_CHOICES.includes(kernel))
+    throw new UsageError(`--kernel: ${kernel} is none of ${KERNEL_CHOICES.join(", ")}`);
+  const recorded = new RecordedKernel(kernel);
+  return (spec) => recorded.missing(spec);
+}
+
+function checkAll(texts: readonly PolicyText[], findings: Finding[], missing: Missing): Tally {
   const tally: Tally = { files: texts.length, valid: 0, invalid: 0, skipped: 0, warnings: 0 };
   const names = new Map<string, string>();
-  for (const text of texts) checkText(text, names, tally, findings);
+  for (const text of texts) checkText(text, { names, tally, findings, missing });
   return tally;
 }
 
@@ -63,9 +79,12 @@ function count(number: number, what: string): string {
 
 function checkText(
   { file, text, others }: PolicyText,
-  names: Map<string, string>,
-  tally: Tally,
-  findings: Finding[],
+  {
+    names,
+    tally,
+    findings,
+    missing,
+  }: { names: Map<string, string>; tally: Tally; findings: Finding[]; missing: Missing },
 ): void {
   const { policies, errors, invalid, skipped } = parsePolicies(text, file, others);
   const add = (level: Finding["level"], problems: readonly PolicyError[]) => {
@@ -77,11 +96,18 @@ function checkText(
   tally.invalid += invalid;
   for (const policy of policies) {
     const result = compileParsed(policy);
-    const warnings = [...result.warnings, ...(result.ok ? nameTwice(policy, result.spec, names) : [])];
-    add("error", result.ok ? [] : result.errors);
+    const absent = result.ok ? missing(result.spec) : [];
+    const place = ({ path, message }: MissingHook) => policy.place({ path, message });
+    const errors = result.ok ? absent.filter(({ isOptional }) => !isOptional).map(place) : result.errors;
+    const warnings = [
+      ...result.warnings,
+      ...(result.ok ? nameTwice(policy, result.spec, names) : []),
+      ...absent.filter(({ isOptional }) => isOptional).map(place),
+    ];
+    add("error", errors);
     add("warning", warnings);
     tally.warnings += warnings.length;
-    tally[result.ok ? "valid" : "invalid"]++;
+    tally[errors.length === 0 ? "valid" : "invalid"]++;
   }
 }
 

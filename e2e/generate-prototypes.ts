@@ -4,6 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { cacheDirectory } from "./cache.mjs";
 import { KERNEL_NAMES, type Kernel, prepareKernel } from "./guest/kernels.ts";
+import { namesFile } from "./kernel-names.ts";
 import { type KernelTypes, prototypesFile } from "./prototypes.ts";
 import { PROJECT } from "./runner/run-tests.ts";
 
@@ -19,10 +20,9 @@ export async function generatePrototypes(): Promise<void> {
  * Kernels, all x86_64:
 ${kernels.map(({ release, version }) => ` *   Linux ${release} (Debian ${version})`).join("\n")}
  */`;
-  await writeFile(
-    join(PROJECT, "policy/probes/prototypes.gen.ts"),
-    prototypesFile(kernels.map(typesOf), comment),
-  );
+  const types = kernels.map(typesOf);
+  await writeFile(join(PROJECT, "policy/probes/prototypes.gen.ts"), prototypesFile(types, comment));
+  await writeFile(join(PROJECT, "cli/kernels/names.gen.ts"), namesFile(types, comment));
 }
 
 function typesOf({ version, image }: Kernel): KernelTypes {
