@@ -23,7 +23,7 @@ export interface AdmissionServerOptions {
   review(body: unknown): ReviewAnswer;
 }
 
-export const VALIDATE_PATH = "/validate";
+const VALIDATE_PATH = "/validate";
 /** An old and a new object, each as large as the API server takes them. */
 const MAX_BODY_BYTES = 8 << 20;
 const TIMEOUT_MS = 10_000;
