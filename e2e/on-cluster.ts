@@ -134,6 +134,9 @@ function runTests({ report }: Options, env: NodeJS.ProcessEnv): Promise<number> 
   const files = findTests("e2e/stories/*.story.ts");
   const args = report ? nodeTestArguments(files) : ["--test", "--test-concurrency=1", ...files];
   const child = spawn(process.execPath, args, { cwd: dirname(import.meta.dirname), env, stdio: "inherit" });
+  // Ended early, it still removes what it installed.
+  const stop = () => child.kill("SIGTERM");
+  process.once("SIGINT", stop).once("SIGTERM", stop);
   return new Promise((done, fail) => {
     child.once("error", fail);
     child.once("close", (status) => done(status === 0 ? 0 : 1));
