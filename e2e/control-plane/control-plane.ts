@@ -252,7 +252,8 @@ function apiServerArgs(directory: string, ports: Ports, options: ControlPlaneOpt
 }
 
 function controllerArgs(name: ClusterProgram, directory: string, config: string): string[] {
-  const common = ["--kubeconfig", config, "--leader-elect=false", "--bind-address", "127.0.0.1"];
+  // Without a port of their own, two control planes can run at once.
+  const common = ["--kubeconfig", config, "--leader-elect=false", "--secure-port", "0"];
   if (name === "kube-scheduler") return common;
   return [
     ...common,
