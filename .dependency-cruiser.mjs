@@ -62,6 +62,7 @@ const ROOMS = {
     "agent/hooks/config",
   ],
   "agent/hooks/scopes": ["crds", "agent/bpf", "agent/hooks/hook-error.ts", "agent/hooks/config"],
+  "agent/hooks/drift": ["crds", "lib", "agent/bpf", "agent/hooks/hook-error.ts"],
   "agent/hooks/attach": [
     "crds",
     "lib",
@@ -71,6 +72,7 @@ const ROOMS = {
     "agent/hooks/kernel",
     "agent/hooks/config",
     "agent/hooks/targets",
+    "agent/hooks/drift",
     "agent/hooks/processes",
     "agent/hooks/scopes",
   ],

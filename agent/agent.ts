@@ -373,6 +373,7 @@ function openEngine(
       ...(procfs.problem !== undefined && { refusal: procfs.problem }),
       logger,
       ...(workloads && { workloads }),
+      credentialDrift: config.credentialDrift,
       reuseBuffer: true,
       onBatch: (batch, bytes) => {
         memory.touch();

@@ -35,6 +35,7 @@ const accepted: Record<string, Given & { want: object }> = {
       namespace: "trigon-system",
       logLevel: "info",
       logFormat: "text",
+      credentialDrift: false,
       enableProcessCred: false,
       enableProcessNs: false,
       enableProcessSecurityLabel: false,

@@ -33,6 +33,7 @@ export interface Config {
   bpfObject: string;
   logLevel: (typeof LOG_LEVELS)[number];
   logFormat: (typeof LOG_FORMATS)[number];
+  credentialDrift: boolean;
   enableProcessCred: boolean;
   enableProcessNs: boolean;
   enableProcessSecurityLabel: boolean;
@@ -131,6 +132,7 @@ async function makeConfig(settings: Settings, env: Environment, hostname: string
     bpfObject: text("bpf-object") ?? fileURLToPath(import.meta.resolve("#project/build/bpf/trigon.bpf.o")),
     logLevel: oneOf(LOG_LEVELS, subject("log-level"), text("log-level") ?? "info"),
     logFormat: oneOf(LOG_FORMATS, subject("log-format"), text("log-format") ?? "text"),
+    credentialDrift: isOn("credential-drift"),
     enableProcessCred: isOn("enable-process-cred"),
     enableProcessNs: isOn("enable-process-ns"),
     enableProcessSecurityLabel: isOn("enable-process-security-label"),

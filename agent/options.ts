@@ -157,6 +157,10 @@ export const OPTIONS = {
     help: "error, warn, info or debug. Default: info.",
   },
   "log-format": { type: "string", value: "FORMAT", help: "text or json, on standard error. Default: text." },
+  "credential-drift": {
+    type: "boolean",
+    help: "Report tasks whose credentials are not those that the kernel gave them, at commits, forks, exits and hooks that read credentials.",
+  },
   "enable-process-cred": { type: "boolean", help: "Show the credentials that a process had at exec." },
   "enable-process-ns": { type: "boolean", help: "Show the namespaces that a process had at exec." },
   "enable-ancestors": {

@@ -14,6 +14,7 @@ struct record_layout {
 	enum cred_field cred_field;
 	enum walk_flags walk_flags;
 	enum signature_state signature_state;
+	enum drift_id drift_id;
 	enum arg_status arg_status;
 	enum failed_depth failed_depth;
 	struct exec_record exec_record;

@@ -494,6 +494,7 @@ const HOOK = {
     args: { type: "array", items: ARG, maxItems: L.args },
     scope: SCOPE,
     selectors: { type: "array", items: SELECTOR, maxItems: L.selectors },
+    drift: { const: true },
     message: { type: "string", maxLength: L.messageLength },
     tags: { type: "array", items: { type: "string", maxLength: L.tagLength }, maxItems: L.tags },
   },

@@ -75,6 +75,7 @@ const FULL: HookSpec = {
       ],
       message: "m",
       tags: ["t"],
+      drift: true,
     },
   ],
 };

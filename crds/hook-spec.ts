@@ -75,6 +75,8 @@ export interface HookDef {
   scope?: WorkloadScope;
   /** Selectors in order, OR between them, first match wins; empty: every hit posts. */
   selectors: SelectorDef[];
+  /** Compare the credentials of each task that comes by with those that the kernel gave it. */
+  drift?: true;
   /** Shown with each event. */
   message?: string;
   tags?: string[];

@@ -420,6 +420,14 @@ describe("options", () => {
     expect(compilePolicy(withOptions({ name, value }))).toEqual(compilePolicy(withOptions()));
   });
 
+  test.each([
+    ["true", true],
+    ["false", undefined],
+  ])("credential-drift: %s is for every hook", (value, drift) => {
+    const result = compilePolicy(withOptions({ name: "credential-drift", value }));
+    expect(result.ok && result.spec.hooks.map((hook) => hook.drift)).toEqual([drift]);
+  });
+
   test.each(["enforce", "monitor"])("policy-mode: %s stands in the spec", (value) => {
     expect(compilePolicy(withOptions({ name: "policy-mode", value }))).toMatchObject({
       ok: true,
@@ -440,7 +448,7 @@ describe("options", () => {
   const refused: Record<string, [options: Loose[], error: string]> = {
     "an unknown one": [
       [{ name: "colour", value: "red" }],
-      `spec.options[0].name: unknown option "colour": known are disable-kprobe-multi, disable-uprobe-multi, override-method, policy-mode`,
+      `spec.options[0].name: unknown option "colour": known are credential-drift, disable-kprobe-multi, disable-uprobe-multi, override-method, policy-mode`,
     ],
     "a misspelt one": [
       [{ name: "policymode", value: "enforce" }],
@@ -448,7 +456,7 @@ describe("options", () => {
     ],
     "a name of every object": [
       [{ name: "constructor" }],
-      `spec.options[0].name: unknown option "constructor": known are disable-kprobe-multi, disable-uprobe-multi, override-method, policy-mode`,
+      `spec.options[0].name: unknown option "constructor": known are credential-drift, disable-kprobe-multi, disable-uprobe-multi, override-method, policy-mode`,
     ],
     "a value that does not fit": [
       [{ name: "policy-mode", value: "on" }],

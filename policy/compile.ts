@@ -2,7 +2,7 @@
 import { HOOK_SPEC_VERSION, type HookDef, type HookSpec } from "../crds/hook-spec.ts";
 import { encodeSpec } from "../crds/spec-config-map.ts";
 import { compileNodeSelector } from "./node-selector.ts";
-import { compileOptions } from "./options.ts";
+import { compileOptions, wantsDrift } from "./options.ts";
 import type { ParsedPolicy } from "./parse.ts";
 import { compileHooks } from "./probes/hooks.ts";
 import { readLists } from "./probes/lists.ts";
@@ -45,7 +45,8 @@ function compileChecked(policy: Policy, problems: Problems): CompileResult {
   checkMacros(spec.selectorsMacros, problems);
   const nodeSelector = compileNodeSelector(spec, problems);
   const scope = compilePolicyScope(policy, problems);
-  const hooks = compileSections(spec, problems).map((hook) => (scope ? { ...hook, scope } : hook));
+  const common = { ...(scope && { scope }), ...(wantsDrift(spec) && { drift: true as const }) };
+  const hooks = compileSections(spec, problems).map((hook) => ({ ...hook, ...common }));
   for (const hook of hooks) warnAboutHook(hook, problems);
   const { errors, warnings } = problems;
   if (errors.length > 0)

@@ -15,6 +15,7 @@ const FLAG = { fits: (value: string) => BOOLEAN.test(value), allowed: "true or f
 
 /** Options that are taken, with a test of the value and what it must be. */
 const OPTIONS: Record<string, { fits: (value: string) => boolean; allowed: string; noEffect?: string }> = {
+  "credential-drift": FLAG,
   "disable-kprobe-multi": FLAG,
   "disable-uprobe-multi": FLAG,
   "override-method": {
@@ -29,8 +30,17 @@ const REFUSED = ["sleepable-preload-size"] as const;
 /** The options that change the hook spec; reports those that are unknown, set twice, or have a value that does not fit. */
 export function compileOptions(spec: PolicySpec, problems: Problems): Pick<HookSpec, "mode"> {
   checkOptions(spec, problems);
-  const mode = spec.options?.find(({ name }) => name === "policy-mode")?.value;
+  const mode = optionOf(spec, "policy-mode");
   return mode === "enforce" || mode === "monitor" || mode === "count" ? { mode } : {};
+}
+
+/** Whether each hook compares the credentials of the tasks that come by with those that the kernel gave them. */
+export function wantsDrift(spec: PolicySpec): boolean {
+  return /^(?:1|t|true)$/i.test(optionOf(spec, "credential-drift") ?? "");
+}
+
+function optionOf(spec: PolicySpec, option: string): string | undefined {
+  return spec.options?.find(({ name }) => name === option)?.value;
 }
 
 function checkOptions(spec: PolicySpec, problems: Problems): void {

@@ -19,6 +19,8 @@ export interface RegisteredHook {
   readonly encoded: Encoded;
   /** What outputs count the loss of its events by; one element. */
   readonly losses: readonly HookLosses[];
+  /** Its records are differences from what the kernel gave a task; `functionName` is where one was noticed. */
+  readonly isDrift?: boolean;
 }
 
 /** A hook record and what it belongs to. Encoders and filters read the record in place. */

@@ -6,6 +6,7 @@ import type { SeriesCounter } from "../metrics/series.ts";
 import { type RecordBatch, W_KTIME, W_TID } from "../records/decode.ts";
 import { noneEncoded } from "../records/encoded.ts";
 import { argumentCount } from "../records/hook-record.ts";
+import { DRIFT_AT_COMMIT, DRIFT_AT_EXIT, DRIFT_AT_FORK, DRIFT_OF_HOOK } from "../records/layout.ts";
 import type { RegisteredHook } from "./event.ts";
 import type { HandOver } from "./hand-over.ts";
 
@@ -45,6 +46,24 @@ export interface HookEntry extends RegisteredHook {
 const GRACE_MS = 30_000;
 const FOREVER = 0xffff_ffff;
 
+/** Where the sensors notice drift, by the ids of their records. */
+const SENSOR_PLACES: Readonly<Record<number, string>> = {
+  [DRIFT_AT_COMMIT]: "commit_creds",
+  [DRIFT_AT_FORK]: "fork",
+  [DRIFT_AT_EXIT]: "exit",
+};
+
+/** The part of a definition that a drift record has: none. */
+const DRIFT_DEF: HookDef = {
+  path: "",
+  section: "kprobes",
+  call: "",
+  syscall: false,
+  ignoreCallNotFound: false,
+  args: [],
+  selectors: [],
+};
+
 /** Hook ids to hooks. */
 export class HookRegistry {
   readonly #entries = new Map<number, HookEntry>();
@@ -55,13 +74,30 @@ export class HookRegistry {
   }
 
   get(id: number): HookEntry | undefined {
-    return this.#entries.get(id);
+    return this.#entries.get(id) ?? this.#driftEntry(id);
+  }
+
+  /** Drift that a sensor or a registered hook has noticed; made when the first record of it arrives. */
+  #driftEntry(id: number): HookEntry | undefined {
+    const hook = this.#entries.get(id & ~DRIFT_OF_HOOK);
+    const functionName = SENSOR_PLACES[id] ?? (id >= DRIFT_OF_HOOK ? hook?.functionName : undefined);
+    if (functionName === undefined) return undefined;
+    const def = { ...DRIFT_DEF, call: functionName };
+    const policy = hook?.policy ?? { kind: "TracingPolicy", name: "" };
+    const { forgetAtMs = Number.POSITIVE_INFINITY } = hook ?? {};
+    const entry = { ...this.#makeEntry(id, { policy, functionName, def }), isDrift: true, forgetAtMs };
+    this.#entries.set(id, entry);
+    return entry;
   }
 
   register(id: number, info: HookInfo): void {
+    this.#entries.set(id, this.#makeEntry(id, info));
+  }
+
+  #makeEntry(id: number, info: HookInfo): HookEntry {
     const { policy, def, functionName, fromKtimeNs, takesOver } = info;
-    const type = eventType(def.section);
-    this.#entries.set(id, {
+    const type = id >= DRIFT_OF_HOOK ? "CREDENTIAL_DRIFT" : eventType(def.section);
+    return {
       id,
       policy,
       def,
@@ -81,7 +117,7 @@ export class HookRegistry {
       forgetAtMs: Number.POSITIVE_INFINITY,
       takesOver,
       handsOver: undefined,
-    });
+    };
   }
 
   /** Records from this time on no longer count, except those that a hand-over leaves to this hook. */
@@ -93,6 +129,8 @@ export class HookRegistry {
     entry.untilHigh = Number(untilKtimeNs >> 32n);
     entry.forgetAtMs = nowMs + GRACE_MS;
     entry.handsOver = handsOver;
+    const drift = this.#entries.get(id | DRIFT_OF_HOOK);
+    if (drift) drift.forgetAtMs = nowMs + GRACE_MS;
   }
 
   /** Forgets hooks that have no more records to come, now that the stream has reached this time. */

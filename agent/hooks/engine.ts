@@ -18,6 +18,7 @@ import {
 } from "./attach/hook-stats.ts";
 import { type Mode, setMode } from "./attach/mode.ts";
 import { tryAttach } from "./attach/try-attach.ts";
+import { DriftSensor } from "./drift/drift-sensor.ts";
 import { type CountedHits, takeHitCounts } from "./hit-counts.ts";
 import { detectFeatures, type KernelFeatures } from "./kernel/features.ts";
 import { detectPreemption, readPreemptionMode } from "./kernel/preemption.ts";
@@ -60,7 +61,10 @@ export interface AttachedHook {
 const SWEEP_MS = 10_000;
 
 /** Keys of sensor_stats: the values of enum record_kind that the sensors write. */
-const SENSOR_KINDS = [1, 2, 3, 5];
+const SENSOR_KINDS = [1, 2, 3, 5, 6];
+
+/** Holds the drift sensor for --credential-drift; hooks have ids from 1 on. */
+const FLAG_HOLDER = 0;
 
 /** Attaches hooks while it runs; closing it detaches them. */
 export class HookEngine {
@@ -104,6 +108,7 @@ export class HookEngine {
     const scopes = new ScopeTable(options.workloads);
     this.cgroupScopes = new CgroupScopes(handles.maps.cgroupScopes, handles.maps.scopesAreFull);
     const { refusal } = options;
+    const drift = new DriftSensor(object, () => bpf.waitForPrograms(), options.logger);
     const refuses = refusal !== undefined && { refusal };
     this.#context = {
       ...refuses,
@@ -115,7 +120,10 @@ export class HookEngine {
       features: this.features,
       follows,
       scopes,
+      drift,
+      driftEverywhere: options.credentialDrift === true,
     };
+    if (options.credentialDrift && refusal === undefined) drift.take(FLAG_HOLDER);
   }
 
   /** Opens and loads the object, attaches the process sensors, starts the reader. Throws with a clear reason. */
@@ -191,6 +199,7 @@ export class HookEngine {
     clearInterval(this.#sweeper);
     for (const attachment of this.#attached.values()) closeAttachment(attachment);
     this.#attached.clear();
+    this.#context.drift.close();
     const { links, sensors, reader, maps, object, btf } = this.#handles;
     for (const handle of [...links, ...sensors, reader, ...Object.values(maps), object, btf]) handle.close();
   }
@@ -250,6 +259,7 @@ export class HookEngine {
         closeAttachment(attachment);
         this.#context.follows.release(id);
         this.#context.scopes.release(id);
+        this.#context.drift.release(id);
       },
     };
   }

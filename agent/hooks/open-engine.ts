@@ -38,6 +38,8 @@ export interface EngineOptions {
   backlogBytes?: number;
   /** Kernel BTF; /sys/kernel/btf/vmlinux by default. */
   btfPath?: string;
+  /** Hooks that read credentials compare them with those that the kernel gave, and so do commits, forks and exits. */
+  credentialDrift?: boolean;
   /** The directory with the file `lsm`; /sys/kernel/security by default. */
   securityfs?: string;
 }

@@ -13,7 +13,8 @@ export type EventType =
   | "PROCESS_EXIT"
   | "PROCESS_KPROBE"
   | "PROCESS_TRACEPOINT"
-  | "PROCESS_LSM";
+  | "PROCESS_LSM"
+  | "CREDENTIAL_DRIFT";
 
 /** Type of the events of a section's hooks. */
 export function eventType(section: HookSection): EventType {

@@ -1,11 +1,15 @@
 /** The engine under measurement: records from its ring are discarded. */
 import { type Binding, loadBinding } from "../../agent/bpf/binding.ts";
-import { HookEngine } from "../../agent/hooks/engine.ts";
+import { type EngineOptions, HookEngine } from "../../agent/hooks/engine.ts";
 import { createLogger } from "../../lib/logger.ts";
 
 /** Starts the engine; the BPF object must have been built. */
-export function startEngine(bpf: Binding = loadBinding()): HookEngine {
+export function startEngine(
+  bpf: Binding = loadBinding(),
+  options: Pick<EngineOptions, "credentialDrift"> = {},
+): HookEngine {
   return HookEngine.start({
+    ...options,
     objectPath: "build/bpf/trigon.bpf.o",
     bpf,
     procfs: "/proc",

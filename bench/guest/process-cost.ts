@@ -33,6 +33,9 @@ for (let round = 0; round < ROUNDS; round++) {
   await report("sensors, and a hook follows a binary");
   hook.detach();
   engine.close();
+  const watching = startEngine(undefined, { credentialDrift: true });
+  await report("sensors with credential drift");
+  watching.close();
 }
 
 async function report(name: string): Promise<void> {

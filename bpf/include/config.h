@@ -417,6 +417,24 @@ struct cred_bytes {
 	__u64 words[12];
 };
 
+/* Credentials as they are compared: the ids and sets, and the addresses of what else belongs to them. */
+struct cred_raw {
+	struct cred_bytes bytes;
+	__u64 user_ns;
+	__u64 group_info;
+};
+
+/* Value of cred_states: the credentials that the kernel last gave a task. */
+struct cred_state {
+	__u64 start_ns; /* of the task: distinguishes reuses of an address */
+	__u32 known;    /* 0: the rest is not filled in */
+	__u32 has_next; /* a commit has begun, of `next` */
+	struct cred_raw raw;
+	struct cred_raw next;
+	struct cred_value cred;
+	struct cred_rest_value rest;
+};
+
 /* Beginning of hook_scratch while filters compare credentials that loads cannot follow. */
 struct cred_scratch {
 	struct cred_bytes from, to;

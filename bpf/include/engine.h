@@ -86,14 +86,6 @@ static __always_inline __u32 write_changes(const struct hit *hit, struct cred_ch
 	return sizeof(*value);
 }
 
-/* Kernels that no longer keep this in the task are asked by the name of the call. */
-static __always_inline bool is_executing(struct task_struct *task)
-{
-	if (!bpf_core_field_exists(task->in_execve))
-		return false;
-	return BPF_CORE_READ_BITFIELD_PROBED(task, in_execve);
-}
-
 static __always_inline void write_head(struct hook_record *record, __u32 size, __u32 selector, struct task_struct *task)
 {
 	record->header.kind = RECORD_HOOK;

@@ -23,6 +23,7 @@ enum record_kind {
 	RECORD_EXIT = 3,
 	RECORD_HOOK = 4,
 	RECORD_CGROUP = 5,
+	SENSOR_DRIFT = 6, /* in sensor_stats: its records are those of hooks */
 };
 
 struct record_header {
@@ -230,6 +231,14 @@ struct hook_record {
 	__u64 cgroup_id;
 	__u32 syscall; /* number of the system call that the task is in, with bit 31 for the 32-bit ABI; -1: none */
 	__u32 in_exec; /* 1: the task is executing a file; 0 also in hooks without HOOK_IN_SYSCALL */
+};
+
+/* Ids of the records of credential_drift, in hook_record.hook_id. A hook that notices it sets a bit of its own id. */
+enum drift_id {
+	DRIFT_OF_HOOK = 0x40000000,
+	DRIFT_AT_COMMIT = 0x7ffffff1,
+	DRIFT_AT_FORK = 0x7ffffff2,
+	DRIFT_AT_EXIT = 0x7ffffff3,
 };
 
 /* Status of an argument slot. */

@@ -36,7 +36,7 @@ MAP struct {
 /* Counters of the sensors, by record kind. */
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, RECORD_CGROUP + 1);
+	__uint(max_entries, SENSOR_DRIFT + 1);
 	__type(key, __u32);
 	__type(value, struct hook_stats);
 } sensor_stats SEC(".maps");
@@ -137,6 +137,23 @@ MAP struct {
 	__type(key, __u32);
 	__type(value, __u16);
 } exec_gains SEC(".maps");
+
+/* Credentials that the kernel gave, by the address of the task: kernels before 5.13 have no task storage here. */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, __u64);
+	__type(value, struct cred_state);
+} cred_states SEC(".maps");
+
+/* One value, all zeros: what a new entry begins with. */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct cred_state);
+} no_cred_state SEC(".maps");
 
 MAP const volatile struct hook_config hook_config CONFIG_SECTION;
 

@@ -73,4 +73,12 @@ static __always_inline __u32 current_syscall(struct task_struct *task)
 
 #endif
 
+/* Kernels that no longer keep this in the task are asked by the name of the call. */
+static __always_inline bool is_executing(struct task_struct *task)
+{
+	if (!bpf_core_field_exists(task->in_execve))
+		return false;
+	return BPF_CORE_READ_BITFIELD_PROBED(task, in_execve);
+}
+
 #endif

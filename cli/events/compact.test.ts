@@ -37,6 +37,13 @@ describe("compactLine", () => {
       kprobe([{ error_arg: { Message: "Bad address for basic type" }, label: "new" }]),
       "10:11:12.123  node-1  default/demo  /usr/bin/su root  commit_creds(new=<Bad address for basic type>)",
     ],
+    "shows drift as what it is": [
+      {
+        ...base,
+        credential_drift: { process, noticed_at: "exit", credential_change: { uid: { old: 1000, new: 0 } } },
+      },
+      `${PREFIX}  CREDENTIAL DRIFT noticed at exit  uid 1000 -> 0`,
+    ],
     "shows from what to what ids change": [
       change({ uid: { old: 1000, new: 0 }, groups: { old: { count: 0 }, new: { count: 2, ids: [4, 27] } } }),
       `${PREFIX}  commit_creds()  uid 1000 -> 0; groups none -> 4,27`,

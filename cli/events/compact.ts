@@ -11,6 +11,7 @@ export interface CompactEvent {
   process_kprobe?: HookPart;
   process_lsm?: HookPart;
   process_tracepoint?: HookPart & { subsys?: string; event?: string };
+  credential_drift?: HookPart & { noticed_at?: string };
   rate_limit_info?: { number_of_dropped_process_events?: string };
 }
 
@@ -77,7 +78,8 @@ export function compactLine(event: CompactEvent, style: Style = PLAIN): string |
 
 function partOf(event: CompactEvent): ProcessPart | undefined {
   const { process_kprobe, process_lsm, process_tracepoint, process_exec, process_exit } = event;
-  return process_kprobe ?? process_lsm ?? process_tracepoint ?? process_exec ?? process_exit;
+  const hook = process_kprobe ?? process_lsm ?? process_tracepoint ?? event.credential_drift;
+  return hook ?? process_exec ?? process_exit;
 }
 
 function commandLine(process: ProcessPart["process"], style: Style): string {
@@ -89,6 +91,7 @@ function describe(event: CompactEvent, style: Style): string[] | undefined {
   const { process_kprobe, process_lsm, process_tracepoint, process_exec, process_exit } = event;
   const hook = process_kprobe ?? process_lsm ?? process_tracepoint;
   if (hook) return hookTexts(hook, nameOf(event), style);
+  if (event.credential_drift) return driftTexts(event.credential_drift, style);
   if (process_exec) return ["exec", ...privilegeTexts(process_exec, style)];
   if (process_exit) return [`exit ${process_exit.signal ?? process_exit.status ?? 0}`];
   return undefined;
@@ -106,6 +109,14 @@ function hookTexts(hook: HookPart, name: string, style: Style): string[] {
   const texts = [visible(`${name}(${args.map(argumentText).join(", ")})`)];
   if (change !== undefined) texts.push(style.change(visible(changeText(change))));
   return [...texts, ...outcomeTexts(hook, style)];
+}
+
+function driftTexts(
+  { noticed_at = "?", credential_change = {} }: HookPart & { noticed_at?: string },
+  style: Style,
+) {
+  const change = style.change(visible(changeText(credential_change)));
+  return [style.denied(visible(`CREDENTIAL DRIFT noticed at ${noticed_at}`)), change];
 }
 
 /** What an exec gains by the file's setuid or setgid bit or its capabilities. */

@@ -3,7 +3,8 @@ import { parseArgs } from "node:util";
 import { cacheDirectory } from "../cache.mjs";
 import { splitCommand } from "../command-line.ts";
 import { type Guest, type GuestEnd, startGuest } from "./guest.ts";
-import { DEFAULT_KERNEL, isKernelName, KERNEL_NAMES } from "./kernels.ts";
+import { buildModules } from "./kernel-modules.ts";
+import { DEFAULT_KERNEL, isKernelName, KERNEL_NAMES, prepareKernel } from "./kernels.ts";
 import type { GuestOptions } from "./options.ts";
 
 const USAGE = `npm run guest -- [OPTIONS] -- COMMAND [ARGUMENT…]
@@ -16,6 +17,7 @@ Files that it writes stay in the guest. Use \`npm run --silent guest\` to keep n
   --memory MB       memory of the guest (default 2048)
   --cpus N          processors of the guest (default 2)
   --share DIRECTORY a directory that COMMAND may write to; repeatable
+  --test-modules    build the kernel modules of the tests first, for the guest's kernel
   --verbose         show the kernel's console at the end
 
 Exit status: that of COMMAND; 124 after a timeout; 125 if the guest failed; 2 for wrong usage.
@@ -27,6 +29,7 @@ const OPTIONS = {
   memory: { type: "string", default: "2048" },
   cpus: { type: "string", default: "2" },
   share: { type: "string", multiple: true, default: [] as string[] },
+  "test-modules": { type: "boolean", default: false },
   verbose: { type: "boolean", default: false },
   help: { type: "boolean", default: false },
 } as const;
@@ -38,6 +41,7 @@ process.stdin.unref?.();
 async function main(args: string[]): Promise<number> {
   const options = parseOptions(args);
   if (typeof options === "string") return usage(options);
+  if (options.testModules) await prepareModules(options);
   const guest = await startGuest(options).catch((error: Error) => {
     tell(error.message);
     return undefined;
@@ -49,7 +53,13 @@ async function main(args: string[]): Promise<number> {
   return interrupted() ?? exitStatus(end);
 }
 
-function parseOptions(args: string[]): (GuestOptions & { verbose: boolean }) | string {
+async function prepareModules({ kernel, cacheDir }: GuestOptions): Promise<void> {
+  const prepared = await prepareKernel(kernel, cacheDir, tell);
+  // The tests that need one are skipped then, and name it.
+  await buildModules(prepared, cacheDir, tell).catch((error: Error) => tell(error.message));
+}
+
+function parseOptions(args: string[]): (GuestOptions & { verbose: boolean; testModules: boolean }) | string {
   try {
     const { own, command } = splitCommand(args, OPTIONS);
     const { values } = parseArgs({ args: own, options: OPTIONS });
@@ -69,6 +79,7 @@ function parseOptions(args: string[]): (GuestOptions & { verbose: boolean }) | s
       shares: values.share.map((path) => ({ hostPath: path, guestPath: path })),
       ...(values.timeout ? { timeoutMs: positive("--timeout", values.timeout) * 1000 } : {}),
       verbose: values.verbose,
+      testModules: values["test-modules"],
       progress: tell,
     };
   } catch (error) {

@@ -45,6 +45,11 @@ export interface Kernel {
   config: string;
 }
 
+/** The Debian release that a kernel is the newest of. */
+export function suiteOf(name: KernelName): string {
+  return SUITES[name];
+}
+
 /** True for the names that `--kernel` takes. */
 export function isKernelName(name: string): name is KernelName {
   return name in SUITES;

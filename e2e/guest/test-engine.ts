@@ -6,6 +6,7 @@ import { loadBinding } from "../../agent/bpf/binding.ts";
 import { type AttachedHook, type EngineOptions, HookEngine } from "../../agent/hooks/engine.ts";
 import { preemptsPrograms } from "../../agent/hooks/kernel/preemption.ts";
 import { makeHook } from "../../agent/hooks/testing/hooks.ts";
+import { DRIFT_OF_HOOK } from "../../agent/records/layout.ts";
 import type { ArgDef, HookDef } from "../../crds/hook-spec.ts";
 import { createLogger } from "../../lib/logger.ts";
 import {
@@ -117,20 +118,26 @@ export class TestEngine {
   readonly engine: HookEngine;
   readonly logger = createLogger({ component: "test", level: "error" });
   #records: TestRecord[] = [];
+  #drifts: TestRecord[] = [];
+  /** With TRIGON_DRIFT=1 every test is one of credential drift, too: there must be none. */
+  readonly #expectsNoDrift: boolean;
 
   /** `onRecord` gets what is for the agent's own use, and not for a hook. */
   constructor({
     onRecord,
     ...options
   }: Partial<EngineOptions> & { onRecord?(record: TestRecord): void } = {}) {
+    this.#expectsNoDrift = options.credentialDrift === undefined && process.env.TRIGON_DRIFT === "1";
     this.engine = HookEngine.start({
       objectPath: OBJECT,
       bpf: loadBinding(),
       procfs: "/proc",
       logger: this.logger,
+      credentialDrift: this.#expectsNoDrift,
       onBatch: (batch) => {
         const records = decodeBatch(batch);
         this.#records.push(...records);
+        this.#drifts.push(...records.filter(isDrift));
         if (onRecord) records.forEach(onRecord);
       },
       ...options,
@@ -175,8 +182,15 @@ export class TestEngine {
   }
 
   close(): void {
+    if (this.#expectsNoDrift) this.engine.flush();
     this.engine.close();
+    if (this.#expectsNoDrift) assert.deepEqual(this.#drifts, [], "credential drift");
   }
+}
+
+/** Whether the record says that credentials differ from what the kernel gave. */
+export function isDrift({ kind, fields }: TestRecord): boolean {
+  return kind === "hook" && (fields.hook_id as number) >= DRIFT_OF_HOOK;
 }
 
 /** The hits in some batches of a hook that was attached by hand, with id 1. */

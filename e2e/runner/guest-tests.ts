@@ -3,6 +3,7 @@ import { cpus } from "node:os";
 import { findGrpcClients } from "../clients/programs.ts";
 import { findBinaries, METRICS_READERS } from "../control-plane/binaries.ts";
 import { startGuest } from "../guest/guest.ts";
+import { buildModules } from "../guest/kernel-modules.ts";
 import { DEFAULT_KERNEL, type KernelName, prepareKernel } from "../guest/kernels.ts";
 import { programs } from "./capabilities.ts";
 import { ReportStream } from "./protocol.ts";
@@ -33,7 +34,9 @@ async function runInGuest(context: SuiteContext, kernel: KernelName): Promise<vo
     await findBinaries(METRICS_READERS, environment, progress);
   }
   try {
-    await prepareKernel(kernel, cacheDir, progress);
+    const prepared = await prepareKernel(kernel, cacheDir, progress);
+    // Without its headers the tests that need a module are skipped, and say so.
+    await buildModules(prepared, cacheDir, progress).catch((error: Error) => context.log(error.message));
   } catch (error) {
     const detail = `the kernel cannot be fetched: ${(error as Error).message}`;
     return context.report({

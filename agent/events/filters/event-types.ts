@@ -9,6 +9,7 @@ export const EVENT_TYPES: ReadonlyMap<number, string> = new Map([
   [27, "PROCESS_THROTTLE"],
   [28, "PROCESS_LSM"],
   [29, "PROCESS_USDT"],
+  [20_000, "CREDENTIAL_DRIFT"],
   [40_000, "TEST"],
   [40_001, "RATE_LIMIT_INFO"],
 ]);

@@ -113,11 +113,15 @@ interface MessageParts {
 }
 
 /** One message per section; fields stand where upstream's .proto has them. */
-function messageParts({ def, functionName, policy }: RegisteredHook): MessageParts {
+function messageParts({ def, functionName, policy, isDrift }: RegisteredHook): MessageParts {
   const name = field("policy_name", policy.name);
   const message = def.message === undefined ? "" : field("message", def.message);
   const tags = def.tags === undefined || def.tags.length === 0 ? "" : field("tags", def.tags);
   const shown = (action: string) => field("action", action);
+  if (isDrift) {
+    const before = `${field("noticed_at", functionName)}${policy.name === "" ? "" : name}`;
+    return { open: '{"credential_drift":{', before, action: () => "", after: "" };
+  }
   switch (def.section) {
     case "lsmhooks": {
       const before = `${field("function_name", def.call)}${name}${message}`;

@@ -46,6 +46,7 @@ const KPROBE: HookMessage = {
 };
 const TRACEPOINT: HookMessage = { event: 10, args: 6, action: 8, ...ADDED };
 const LSM: HookMessage = { event: 28, args: 7, action: 8, ...ADDED };
+const DRIFT: HookMessage = { event: 20_000, args: 0, action: 0, ...ADDED };
 const CREDENTIAL_CHANGE = bytesKey(20_000);
 const IMA_HASH = bytesKey(11);
 const LABEL = bytesKey(18);
@@ -170,6 +171,7 @@ function constantFields({
   def,
   functionName,
   policy,
+  isDrift,
 }: RegisteredHook): Pick<HookFields, "message" | "constant"> {
   const out = new Writer();
   const field = (number: number, text: string | undefined) => {
@@ -178,6 +180,11 @@ function constantFields({
   const tags = (number: number) => {
     for (const tag of def.tags ?? []) out.stringField(bytesKey(number), tag);
   };
+  if (isDrift) {
+    field(3, functionName);
+    field(4, policy.name);
+    return { message: DRIFT, constant: out.take() };
+  }
   switch (def.section) {
     case "lsmhooks":
       field(3, def.call);

@@ -29,6 +29,7 @@ const ANCESTORS: Record<EventType, number> = {
   PROCESS_KPROBE: bytesKey(13),
   PROCESS_TRACEPOINT: bytesKey(11),
   PROCESS_LSM: bytesKey(10),
+  CREDENTIAL_DRIFT: bytesKey(13),
 };
 const REFCNT_KEY = varintKey(13);
 const TID_KEY = bytesKey(16);

@@ -65,6 +65,9 @@ const untyped = (template: string, type: ProgramType, attach: Half["attach"]): H
   attach,
 });
 
+/** Compares credentials, and looks at no parameter: it suits every kind of entry. */
+const DRIFT = "drift_hook";
+
 const FEXIT = tracing("hook_fexit", "trace_fexit");
 
 /** The programs of each kind: the one at entry, and the one at return for hooks that post their events there. */
@@ -104,7 +107,7 @@ export function attachEntry(
   kind: EntryKind,
   target: Target,
   image: ConfigImage,
-  mode: Mode = "enforce",
+  { mode = "enforce", drift = false }: { mode?: Mode; drift?: boolean } = {},
 ): Attachment {
   const { entry, exit, exitKind = kind } = KINDS[kind];
   const maps = createHookMaps(context.bpf, image);
@@ -113,6 +116,7 @@ export function attachEntry(
   try {
     const halves = image.callBytes > 0 && exit ? inOrder(kind, entry, exit, target) : [entry];
     if (halves.length > 1) attachment.kind = exitKind;
+    if (drift) halves.push({ ...entry, template: DRIFT, name: DRIFT });
     for (const half of halves) addHalf(attachment, context.object, half, target, maps);
     for (const other of otherEntries(kind, target)) {
       const config = createConfigMap(context.bpf, configAtEntry(image.config, other.entry));

@@ -8,6 +8,8 @@ import type { KernelBtf } from "../../bpf/binding.ts";
 import { type ConfigImage, encodeConfig } from "../config/encode.ts";
 import type { Resolution } from "../config/filters.ts";
 import { numberSyscalls } from "../config/syscall-values.ts";
+import type { DriftSensor } from "../drift/drift-sensor.ts";
+import { readsCredentials } from "../drift/reads-credentials.ts";
 import { HookError, type Refusal, refusalsOf } from "../hook-error.ts";
 import type { KernelFeatures } from "../kernel/features.ts";
 import type { KernelSymbols } from "../kernel/symbols.ts";
@@ -47,6 +49,9 @@ export interface HookContext extends AttachContext {
   scopes: ScopeTable;
   /** Why no hook can be attached on this node. */
   refusal?: string;
+  drift: DriftSensor;
+  /** Every hook that reads credentials looks for drift. */
+  driftEverywhere: boolean;
 }
 
 /** The result of attaching a hook; it has an attachment exactly if the status is Attached. */
@@ -65,8 +70,10 @@ export function attachHook(context: HookContext, id: number, def: HookDef, mode:
     const target = resolveTarget(context, numberSyscalls(def, arch()));
     status.function = target.name;
     const choice = chooseAttach(target.def, target, context.features);
+    const drift = def.drift === true || (context.driftEverywhere && readsCredentials(def));
+    if (drift) context.drift.take(id);
     const { attachment, messages } = attachFirst(choice, (kind) =>
-      attachEntry(context, kind, target, makeImage(context, id, target, kind), mode),
+      attachEntry(context, kind, target, makeImage(context, id, target, kind), { mode, drift }),
     );
     messages.push(...abiMessages(attachment, target));
     if (messages.length > 0) status.message = messages.join("; ");
@@ -74,6 +81,7 @@ export function attachHook(context: HookContext, id: number, def: HookDef, mode:
   } catch (error) {
     context.follows.release(id);
     context.scopes.release(id);
+    context.drift.release(id);
     status.reason = error instanceof HookError ? error.reason : failureReason(error);
     status.message = errorText(error);
     const refusals = refusalsOf(error);
