@@ -63,15 +63,13 @@ async function run(config: Config): Promise<void> {
     }
     if (config.webhookServer) {
       const names = [`trigon-operator.${namespace}.svc`, `trigon-operator.${namespace}.svc.cluster.local`];
-      const { missing } = operator;
-      admission = await startAdmission({
-        ...config.webhookServer,
-        client,
-        compile: compilePolicy,
-        missing,
-        names,
-        logger,
-      });
+      const { review } = operator;
+      admission = await startAdmission({ ...config.webhookServer, client, review, names, logger }).catch(
+        async (error: unknown) => {
+          await Promise.all([stop(), health.close()]);
+          throw error;
+        },
+      );
     }
     await operator.started;
   } catch (error) {

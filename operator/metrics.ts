@@ -6,7 +6,9 @@ export interface OperatorMetrics {
   reconciles: Counter<"result">;
   reconcileSeconds: Histogram;
   rejections: Counter;
+  compileErrors: Counter<"field">;
   statusWrites: Counter;
+  reviews: Counter<"result">;
 }
 
 /** What is read when metrics are scraped. */
@@ -62,10 +64,45 @@ export function createOperatorMetrics(registry: Registry): OperatorMetrics {
       help: "Generations of policies that did not compile.",
       registers,
     }),
+    compileErrors: new Counter({
+      name: "trigon_operator_compile_errors_total",
+      help: "Errors of policies that did not compile, by the field of the spec, at each attempt.",
+      labelNames: ["field"],
+      registers,
+    }),
+    reviews: new Counter({
+      name: "trigon_operator_admission_reviews_total",
+      help: "Policies that API servers asked about, by result: allowed, warned or refused.",
+      labelNames: ["result"],
+      registers,
+    }),
     statusWrites: new Counter({
       name: "trigon_operator_status_writes_total",
       help: "Writes to the status of policies.",
       registers,
     }),
   };
+}
+
+/** Fields of a spec that errors are counted by. */
+const FIELDS = new Set([
+  "kprobes",
+  "fentries",
+  "tracepoints",
+  "lsmhooks",
+  "uprobes",
+  "usdts",
+  "lists",
+  "options",
+  "selectorsMacros",
+  "podSelector",
+  "containerSelector",
+  "hostSelector",
+  "nodeSelector",
+]);
+
+/** The label for an error at this path; what users invent does not become labels. */
+export function errorField(path: string): string {
+  const field = /^spec\.(\w+)/.exec(path)?.[1] ?? "";
+  return FIELDS.has(field) ? field : "other";
 }

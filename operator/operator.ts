@@ -7,12 +7,13 @@ import type { Logger } from "../lib/logger.ts";
 import { createWatchMetrics } from "../lib/metrics.ts";
 import { WorkQueue } from "../lib/work-queue.ts";
 import { missingHooks } from "./admission/missing.ts";
-import type { Compile, Remark } from "./compiler.ts";
+import { type ReviewAnswer, reviewPolicy } from "./admission/review.ts";
+import type { Compile } from "./compiler.ts";
 import { generationsOf, hashOfName, type SpecObject } from "./distribute/config-map.ts";
 import type { Again } from "./distribute/repair-pace.ts";
 import { SpecStore } from "./distribute/spec-store.ts";
 import { UnusedSpecs } from "./distribute/unused-specs.ts";
-import { createOperatorMetrics, type OperatorMetrics, registerGauges } from "./metrics.ts";
+import { createOperatorMetrics, errorField, type OperatorMetrics, registerGauges } from "./metrics.ts";
 import { reconcile } from "./reconcile.ts";
 import { type PolicyObject, policyRefOf } from "./resources.ts";
 import { type SourceHandlers, Sources } from "./sources.ts";
@@ -47,8 +48,8 @@ export interface Operator {
   started: Promise<void>;
   /** For /readyz. */
   checks: Record<string, () => string | undefined>;
-  /** Hooks that are known to be missing on nodes. */
-  missing(spec: HookSpec): Remark[];
+  /** Answers an AdmissionReview; throws ReviewError for what is none. */
+  review(body: unknown): ReviewAnswer;
   /** Lets running writes end. */
   stop(): Promise<void>;
 }
@@ -58,9 +59,10 @@ const DAMAGED = "ConfigMap/";
 
 /** Starts the operator; only the holder of the leader's lease may do so. */
 export function startOperator(deps: OperatorDeps): Operator {
-  const { client, compile, namespace, logger, registry, instance, now = Date.now } = deps;
+  const { client, namespace, logger, registry, instance, now = Date.now } = deps;
   const { patience = DEFAULT_PATIENCE, tolerance = DEFAULT_TOLERANCE } = deps;
   const metrics = createOperatorMetrics(registry);
+  const compile = countErrors(deps.compile, metrics);
   const specQueue = makeSpecQueue(logger, metrics);
   const statusQueue = new WorkQueue({ name: "status of", logger, concurrency: 8 });
   const sources = new Sources({ client, namespace, logger, metrics: createWatchMetrics(registry) });
@@ -110,13 +112,31 @@ export function startOperator(deps: OperatorDeps): Operator {
   });
   return {
     started,
-    missing: (spec) => missingHooks(spec, [...nodes.lacks()]),
+    review: (body) => {
+      const missing = (spec: HookSpec) => missingHooks(spec, [...nodes.lacks()]);
+      const answer = reviewPolicy({ compile: deps.compile, missing }, body);
+      metrics.reviews.inc({ result: resultOf(answer) });
+      return answer;
+    },
     checks: { ...sources.checks(), operator: () => (isRunning ? undefined : "not started") },
     stop: async () => {
       isRunning = false;
       await Promise.all([sources.stop(), specQueue.stop(), statusQueue.stop()]);
     },
   };
+}
+
+function countErrors(compile: Compile, { compileErrors }: OperatorMetrics): Compile {
+  return (policy) => {
+    const compiled = compile(policy);
+    if (!compiled.ok) for (const { path } of compiled.errors) compileErrors.inc({ field: errorField(path) });
+    return compiled;
+  };
+}
+
+function resultOf({ response: { allowed, warnings } }: ReviewAnswer): "allowed" | "warned" | "refused" {
+  if (!allowed) return "refused";
+  return warnings ? "warned" : "allowed";
 }
 
 function makeSpecQueue(logger: Logger, metrics: OperatorMetrics): WorkQueue {

@@ -81,8 +81,8 @@ afterEach(async () => {
 });
 
 function start(port = 0): Promise<Admission> {
-  const { missing } = operator;
-  const options = { client, compile: compilePolicy, missing, names: ["127.0.0.1"], logger };
+  const { review } = operator;
+  const options = { client, review, names: ["127.0.0.1"], logger };
   return startAdmission({ ...options, host: "127.0.0.1", port, seenMs: 0 });
 }
 

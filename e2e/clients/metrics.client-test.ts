@@ -67,6 +67,8 @@ function makeOperatorRegistry() {
   const metrics = createOperatorMetrics(registry);
   metrics.reconciles.inc({ result: "ok" });
   metrics.reconcileSeconds.observe(0.01);
+  metrics.compileErrors.inc({ field: "kprobes" });
+  metrics.reviews.inc({ result: "refused" });
   registerGauges(registry, { queueDepth: () => ({ policies: 2 }), policies: () => 3, nodes: () => 4 });
   return registry;
 }

@@ -7,11 +7,12 @@ import type { KubeObject, Resource } from "../../lib/resources.ts";
 import { ResourceWatch } from "../../lib/watch.ts";
 import { planBundle } from "./bundle.ts";
 import { type Certificate, makeCertificate, renewalMs } from "./certificate.ts";
-import { type ReviewDeps, reviewPolicy } from "./review.ts";
+import type { ReviewAnswer } from "./review.ts";
 import { type AdmissionServer, startAdmissionServer } from "./server.ts";
 
 /** What the webhook works with. */
-export interface AdmissionDeps extends ReviewDeps {
+export interface AdmissionDeps {
+  review(body: unknown): ReviewAnswer;
   client: KubeClient;
   logger: Logger;
   host?: string;
@@ -59,7 +60,7 @@ export async function startAdmission(deps: AdmissionDeps): Promise<Admission> {
     ...(deps.host !== undefined && { host: deps.host }),
     port: deps.port,
     certificate,
-    review: (body) => reviewPolicy(deps, body),
+    review: deps.review,
   });
   const trust = new Trust(deps, now);
   trust.require([certificate]);
