@@ -74,8 +74,6 @@ export interface AgentDeps {
 
 /** The agent shares the pid namespace of its node, whose process 1 has the node's root, also where the node is a container. */
 const NODE_ROOT = "/proc/1/root";
-/** How often the counts of policies in the mode count are fetched: sooner than an ended process is forgotten. */
-const COUNTS_MS = 5_000;
 /** How long the last records may take to be exported: part of the 25 seconds that main.ts allows for stopping. */
 const DRAIN_MS = 18_000;
 /** Bytes of records that are encoded at a time while draining; as JSON they can be dozens of times as long. */
@@ -350,8 +348,6 @@ function startEngine(
     pipeline.addScanned(scanned);
     if (scanned.exe !== "") engine.seedImage(scanned.pid, scanned.exe);
   }
-  const counting = setInterval(() => pipeline.addCounts(engine.takeHitCounts()), COUNTS_MS).unref();
-  running.defer(() => clearInterval(counting));
   pipeline.start(() => {
     const { lost, missed } = engine.processStats();
     return lost + missed;
@@ -375,6 +371,7 @@ function openEngine(
       ...(workloads && { workloads }),
       credentialDrift: config.credentialDrift,
       reuseBuffer: true,
+      onHitCounts: (counts) => pipeline.addCounts(counts),
       onBatch: (batch, bytes) => {
         memory.touch();
         pipeline.handleBatch(batch, bytes);

@@ -60,6 +60,9 @@ export interface AttachedHook {
 /** How often the engine looks for entries of calls whose threads have ended. */
 const SWEEP_MS = 10_000;
 
+/** How often the counts of policies in the mode count are fetched: sooner than an ended process is forgotten. */
+const COUNTS_MS = 5_000;
+
 /** Keys of sensor_stats: the values of enum record_kind that the sensors write. */
 const SENSOR_KINDS = [1, 2, 3, 5, 6];
 
@@ -82,6 +85,10 @@ export class HookEngine {
   readonly #attached = new Map<number, Attachment>();
   /** Runs while a hook is attached that keeps calls until they return. */
   #sweeper: NodeJS.Timeout | undefined;
+  /** Ids of the hooks in the mode count. */
+  readonly #counting = new Set<number>();
+  /** Runs while there are some. */
+  #counter: NodeJS.Timeout | undefined;
   #nextId = 1;
 
   private constructor(options: EngineOptions, handles: Handles) {
@@ -146,7 +153,10 @@ export class HookEngine {
     const id = this.#nextId++;
     const startMs = performance.now();
     const { status, def: resolved, attachment } = attachHook(this.#context, id, def, mode);
-    if (attachment) this.#attached.set(id, attachment);
+    if (attachment) {
+      this.#attached.set(id, attachment);
+      this.#setCounting(id, mode);
+    }
     this.#updateSweeper();
     const level = status.state === "Attached" || status.state === "Skipped" ? "info" : "warn";
     const { refusals: _, ...shown } = status; // the message already lists them
@@ -197,11 +207,25 @@ export class HookEngine {
   /** Detaches everything; idempotent. */
   close(): void {
     clearInterval(this.#sweeper);
+    clearInterval(this.#counter);
     for (const attachment of this.#attached.values()) closeAttachment(attachment);
     this.#attached.clear();
     this.#context.drift.close();
     const { links, sensors, reader, maps, object, btf } = this.#handles;
     for (const handle of [...links, ...sensors, reader, ...Object.values(maps), object, btf]) handle.close();
+  }
+
+  /** The last counts are fetched when no hook counts any more. */
+  #setCounting(id: number, mode: Mode | undefined): void {
+    if (mode === "count") this.#counting.add(id);
+    else if (!this.#counting.delete(id)) return;
+    const report = () => this.#options.onHitCounts?.(this.takeHitCounts());
+    if (this.#counting.size > 0) this.#counter ??= setInterval(report, COUNTS_MS).unref();
+    else {
+      clearInterval(this.#counter);
+      this.#counter = undefined;
+      report();
+    }
   }
 
   #updateSweeper(): void {
@@ -238,7 +262,9 @@ export class HookEngine {
       actions: () => read().actions,
       setMode: (mode) => {
         const attachment = this.#attached.get(id);
-        if (attachment) setMode(attachment.maps, mode);
+        if (!attachment) return;
+        setMode(attachment.maps, mode);
+        this.#setCounting(id, mode);
       },
       memoryBytes: () => {
         const attachment = this.#attached.get(id);
@@ -254,6 +280,7 @@ export class HookEngine {
         const { hook_calls: calls } = attachment.maps;
         const lost = calls ? countCallsInFlight(calls, this.#options.procfs) : 0;
         last = { stats: { ...stats, lost: stats.lost + lost }, actions };
+        this.#setCounting(id, undefined);
         this.#attached.delete(id);
         this.#updateSweeper();
         closeAttachment(attachment);

@@ -10,6 +10,7 @@ import type {
   KernelBtf,
   RingReader,
 } from "../bpf/binding.ts";
+import type { CountedHits } from "./hit-counts.ts";
 import { HookError } from "./hook-error.ts";
 import type { FollowMaps } from "./processes/follow-table.ts";
 import type { Workloads } from "./scopes/scope-table.ts";
@@ -28,6 +29,8 @@ export interface EngineOptions {
   onBatch(batch: ArrayBuffer, bytes: number): void | Promise<void>;
   /** The buffer is used again after each call. */
   reuseBuffer?: boolean;
+  /** Receives what hooks in the mode count have counted, by process; not called while none is in that mode. */
+  onHitCounts?(counts: readonly CountedHits[]): void;
   /** Absent: all processes are the host's. */
   workloads?: Workloads;
   /** Size of the ring, a power of two of pages; 4 MiB by default. */
