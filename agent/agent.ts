@@ -181,6 +181,7 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
     const timer = setInterval(publish, LOSSES_MS);
     running.defer(() => clearInterval(timer));
   }
+  memory.touch();
   logger.info("ready", { node: config.nodeName, kernel: engine.features.release });
 }
 
