@@ -5,7 +5,7 @@ import type { PolicyRef } from "../../crds/names.ts";
 import { type Labels, type Sample, scrapedGauges, sumSamples } from "../../lib/scraped-metrics.ts";
 import type { AttachedHook } from "../hooks/engine.ts";
 import { hookLabel } from "./event-metrics.ts";
-import { PolicyLabels, policyLabels } from "./policy-labels.ts";
+import { KEPT_POLICIES, PolicyLabels, policyLabels } from "./policy-labels.ts";
 
 interface Outcome {
   state: NodePolicyState;
@@ -25,7 +25,7 @@ type Live = ReturnType<PolicyView["attachedHooks"]>[number];
 
 /** Registers how hooks are attached, what they cost in the kernel, and the policies by state. */
 export function registerHookMetrics(registry: Registry, view: PolicyView): void {
-  const labels = new PolicyLabels();
+  const labels = new PolicyLabels(KEPT_POLICIES);
   const attach = new Map<string, Labels>();
   const perHook = (name: string, help: string, sample: (live: Live) => Sample) =>
     scrapedGauges(registry, `trigon_${name}`, help, () => view.attachedHooks().map(sample));
@@ -54,6 +54,7 @@ function registerPolicies(registry: Registry, view: PolicyView): void {
     sumSamples(
       view.attachedHooks().map(({ policy, hook }): Sample => {
         const key = `${policy.namespace ?? ""}/${policy.name}`;
+        if (policies.size >= KEPT_POLICIES && !policies.has(key)) policies.clear();
         const labels = policies.get(key) ?? policyLabels(policy);
         policies.set(key, labels);
         return [labels, hook.memoryBytes()];

@@ -11,7 +11,7 @@ import {
   sumSamples,
 } from "../../lib/scraped-metrics.ts";
 import type { ActionStats } from "../hooks/attach/hook-stats.ts";
-import { PolicyLabels, policyLabels } from "./policy-labels.ts";
+import { KEPT_POLICIES, PolicyLabels, policyLabels } from "./policy-labels.ts";
 
 /** Counters of one attached hook or of the process sensors. */
 export interface HookCounts {
@@ -69,7 +69,7 @@ export type ReadCounts = (slices: Slices) => Promise<readonly HookCounts[]>;
 
 /** Registers the counters; `read` is called once at each scrape. */
 export function registerKernelMetrics(registry: Registry, read: ReadCounts): void {
-  const labels = new PolicyLabels();
+  const labels = new PolicyLabels(KEPT_POLICIES);
   const counts = oncePerScrape(() => read(new Slices()));
   const total = (name: string, help: string, samples: (counts: HookCounts) => Sample[]) =>
     scrapedCounter(registry, `trigon_${name}_total`, help, async () =>
@@ -92,10 +92,14 @@ export function registerKernelMetrics(registry: Registry, read: ReadCounts): voi
 
 const NONE: Labels = {};
 
+/** Hooks of all policies that a node ever has at once. */
+const MAX_KEPT = 10 * KEPT_POLICIES;
+
 /** Labels by a key that says which they are. */
 function keptLabels(): (key: string, make: () => Labels) => Labels {
   const kept = new Map<string, Labels>();
   return (key, make) => {
+    if (kept.size >= MAX_KEPT && !kept.has(key)) kept.clear();
     const labels = kept.get(key) ?? make();
     kept.set(key, labels);
     return labels;
@@ -115,7 +119,6 @@ function missedSamples(kept: Kept): (counts: HookCounts) => Sample[] {
   };
 }
 
-/** Functions are bounded by the policies; the labels of those that are gone cost a line each. */
 function missedProbes(kept: Kept): (counts: HookCounts) => Sample[] {
   return ({ policy, hook, missed }) => {
     if (!policy) return [];
@@ -152,7 +155,7 @@ function* allActions(counts: readonly HookCounts[], places: SelectorLabels): Gen
 
 /** One object of labels for each selector. */
 class SelectorLabels {
-  readonly #hooks = new PolicyLabels();
+  readonly #hooks = new PolicyLabels(KEPT_POLICIES);
   readonly #selectors = new WeakMap<Labels, Labels[]>();
 
   of({ policy, hook, index = 0 }: HookCounts, { index: place, label = "" }: SelectorActions): Labels {
