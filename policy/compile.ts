@@ -1,6 +1,7 @@
 /** The compiler: a policy becomes a hook spec, or errors with their place and the fix. Pure. */
 import { HOOK_SPEC_VERSION, type HookDef, type HookSpec } from "../crds/hook-spec.ts";
 import { encodeSpec } from "../crds/spec-config-map.ts";
+import { replacementOf } from "./enforcers.ts";
 import { compileNodeSelector } from "./node-selector.ts";
 import { compileOptions, wantsDrift } from "./options.ts";
 import type { ParsedPolicy } from "./parse.ts";
@@ -89,7 +90,7 @@ function compileSections(spec: PolicySpec, problems: Problems): HookDef[] {
 
 function refuseTopLevel(spec: PolicySpec, problems: Problems): void {
   if (spec.loader) refuse("loader", "spec.loader", problems);
-  if (spec.enforcers?.length) refuse("enforcers", "spec.enforcers", problems);
+  if (spec.enforcers?.length) refuse("enforcers", "spec.enforcers", problems, replacementOf(spec));
 }
 
 /** A probe on a list is compiled once per entry and would report the same problem each time. */

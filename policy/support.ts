@@ -34,9 +34,9 @@ export const UNSUPPORTED = {
   UntrackSock: outside("the action UntrackSock", SOCKETS),
 } as const;
 
-/** Reports a feature that the policy uses and Trigon does not have. */
-export function refuse(feature: Unsupported, path: string, problems: Problems): void {
-  problems.error(path, UNSUPPORTED[feature]);
+/** Reports a feature that the policy uses and Trigon does not have, and what the policy can have instead. */
+export function refuse(feature: Unsupported, path: string, problems: Problems, instead?: string): void {
+  problems.error(path, UNSUPPORTED[feature] + (instead === undefined ? "" : `; ${instead}`));
 }
 
 /** True for a word that has a row above. */
