@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { gzipSync } from "node:zlib";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { KubeClient } from "./kube.ts";
 import { hasStatus } from "./kube-error.ts";
 import { CONFIG_MAPS } from "./resources.ts";
@@ -58,38 +58,6 @@ test("apply is a server-side apply with our field manager, group and kind", asyn
 test("applyStatus writes the subresource", async () => {
   await client.applyStatus(CONFIG_MAPS, object, { fieldManager: "m" });
   expect(seen[0]?.url).toMatch(/configmaps\/a\/status\?/);
-});
-
-describe("replaceStatus", () => {
-  const replace = () =>
-    client.replaceStatus(CONFIG_MAPS, { ...object.metadata, uid: "u" }, { ready: 1 }, { fieldManager: "m" });
-
-  test("writes the whole status, and only to the object with the uid", async () => {
-    expect(await replace()).toBe(true);
-    expect(seen[0]).toMatchObject({
-      method: "PATCH",
-      url: "/prefix/api/v1/namespaces/n/configmaps/a/status?fieldManager=m",
-      headers: { "content-type": "application/json-patch+json" },
-      body: [
-        { op: "test", path: "/metadata/uid", value: "u" },
-        { op: "add", path: "/status", value: { ready: 1 } },
-      ],
-    });
-  });
-
-  test.each([
-    ["there is no such object", 404, '{"reason":"NotFound"}'],
-    ["it has another uid", 422, '{"reason":"Invalid","details":{}}'],
-  ])("is false when %s", async (_why, status, body) => {
-    answer = (response) => response.writeHead(status).end(body);
-    expect(await replace()).toBe(false);
-  });
-
-  test("throws when the schema refuses the status", async () => {
-    const causes = '[{"reason":"FieldValueRequired","field":"status.nodes"}]';
-    answer = (response) => response.writeHead(422).end(`{"reason":"Invalid","details":{"causes":${causes}}}`);
-    await expect(replace()).rejects.toSatisfy((error) => hasStatus(error, 422));
-  });
 });
 
 test("every request is authorized anew: tokens rotate", async () => {

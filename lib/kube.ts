@@ -1,36 +1,27 @@
 /** A thin typed client of the Kubernetes REST API. */
 import { type ApiRequest, ApiTransport, type Transport, type TransportOptions } from "./api-transport.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
-import {
-  hasStatus,
-  isFailedTest,
-  KubeError,
-  type KubeStatus,
-  parseAnswer,
-  parseStatus,
-} from "./kube-error.ts";
-import {
-  apiVersion,
-  type KubeObject,
-  type ObjectMeta,
-  type ObjectName,
-  type Resource,
-  resourcePath,
-} from "./resources.ts";
-
-/** Selects the objects to list or watch. */
-export interface Selection {
-  /** Absent for all namespaces. */
-  namespace?: string;
-  labelSelector?: string;
-  fieldSelector?: string;
-}
+import { hasStatus, KubeError, type KubeStatus, parseAnswer, parseStatus } from "./kube-error.ts";
+import { apiVersion, type KubeObject, type ObjectName, type Resource, resourcePath } from "./resources.ts";
+import { type Selection, type WatchEvent, type WatchStreamOptions, watchStream } from "./watch-stream.ts";
 
 /** One page of a list; `continue` is absent on the last one. */
 export interface Page<T> {
   items: T[];
   resourceVersion: string;
   continue?: string;
+}
+
+/** What a watch needs of a client. */
+export interface ListAndWatch {
+  listPage<T extends KubeObject>(
+    resource: Resource,
+    selection: Selection,
+    limit: number,
+    continueToken?: string,
+  ): Promise<Page<T>>;
+  /** The events of one watch request until its end. */
+  watch(resource: Resource, options: WatchStreamOptions): AsyncIterable<WatchEvent>;
 }
 
 /** How an object is written. */
@@ -43,7 +34,7 @@ export interface WriteOptions {
 const PAGE_SIZE = 500;
 
 /** Every method rejects with KubeError if the API server refuses, and with another Error if there is no response. */
-export class KubeClient {
+export class KubeClient implements ListAndWatch {
   readonly transport: Transport;
 
   constructor(access: ClusterAccess, options: TransportOptions, transport?: Transport) {
@@ -90,6 +81,10 @@ export class KubeClient {
     return next ? { ...page, continue: next } : page;
   }
 
+  watch(resource: Resource, options: WatchStreamOptions): AsyncGenerator<WatchEvent> {
+    return watchStream(this.transport, resource, options);
+  }
+
   create<T extends KubeObject>(resource: Resource, object: T, options: WriteOptions): Promise<T> {
     const { namespace } = object.metadata;
     const path = resourcePath(resource, namespace === undefined ? {} : { namespace });
@@ -106,31 +101,6 @@ export class KubeClient {
   /** Server-side apply of the status subresource. */
   applyStatus<T extends KubeObject>(resource: Resource, object: T, options: WriteOptions): Promise<T> {
     return this.apply(resource, object, { ...options, subresource: "status" });
-  }
-
-  /**
-   * Replaces the whole status of the object with this uid, including fields of other writers, which server-side apply
-   * would leave. Returns false if there is no such object, or if it has another uid.
-   */
-  async replaceStatus(
-    resource: Resource,
-    { name, namespace, uid }: ObjectMeta,
-    status: object,
-    { fieldManager }: Pick<WriteOptions, "fieldManager">,
-  ): Promise<boolean> {
-    const at = { name, ...(namespace !== undefined && { namespace }) };
-    const patch = [
-      { op: "test", path: "/metadata/uid", value: uid },
-      { op: "add", path: "/status", value: status },
-    ];
-    const options = { fieldManager, subresource: "status" };
-    try {
-      await this.#patch(resource, at, patch, "application/json-patch+json", options);
-      return true;
-    } catch (error) {
-      if (hasStatus(error, 404) || isFailedTest(error)) return false;
-      throw error;
-    }
   }
 
   /** JSON merge patch. */

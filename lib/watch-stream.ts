@@ -1,8 +1,16 @@
 /** One watch request: from the first byte to its end, as an async sequence of events. */
 import type { IncomingMessage } from "node:http";
-import type { KubeClient, Selection } from "./kube.ts";
+import type { Transport } from "./api-transport.ts";
 import { KubeError, type KubeStatus, parseAnswer, parseStatus } from "./kube-error.ts";
 import { type KubeObject, type Resource, resourcePath } from "./resources.ts";
+
+/** Selects the objects to list or watch. */
+export interface Selection {
+  /** Absent for all namespaces. */
+  namespace?: string;
+  labelSelector?: string;
+  fieldSelector?: string;
+}
 
 /** An event of a watch; a bookmark has only a resource version. */
 export interface WatchEvent {
@@ -44,7 +52,7 @@ export class IdleError extends Error {}
  * if it is silent for too long. The connection is closed when the sequence ends, in every case.
  */
 export async function* watchStream(
-  client: KubeClient,
+  transport: Pick<Transport, "open">,
   resource: Resource,
   options: WatchStreamOptions,
 ): AsyncGenerator<WatchEvent> {
@@ -57,7 +65,7 @@ export async function* watchStream(
       resource,
       options.namespace === undefined ? {} : { namespace: options.namespace },
     );
-    response = await client.transport.open({ method: "GET", path, query: watchQuery(options) }, signal);
+    response = await transport.open({ method: "GET", path, query: watchQuery(options) }, signal);
     const step = `watch ${resource.plural}`;
     if (response.statusCode !== 200) {
       throw new KubeError(step, response.statusCode ?? 0, parseStatus(await firstKilobytes(response)));
@@ -77,7 +85,10 @@ export async function* watchStream(
   }
 }
 
-function watchQuery(options: WatchStreamOptions): Record<string, string | number | boolean | undefined> {
+/** Query of a watch request. */
+export function watchQuery(
+  options: WatchStreamOptions,
+): Record<string, string | number | boolean | undefined> {
   const { resourceVersion, timeoutSeconds, labelSelector, fieldSelector } = options;
   return {
     watch: true,
@@ -128,12 +139,21 @@ async function firstKilobytes(response: IncomingMessage): Promise<string> {
   return text;
 }
 
-class IdleTimer {
+/** How long bytes that wait in the socket may take to be read when the process has been busy or frozen. */
+const SECOND_LOOK_MS = 1_000;
+
+/**
+ * Aborts its signal with an IdleError when it has not been restarted for too long. Timers run before the sockets are
+ * read: after a pause of the process, what has arrived meanwhile gets a second to be read.
+ */
+export class IdleTimer {
   readonly #controller = new AbortController();
+  #limitMs: number;
   #timer: NodeJS.Timeout;
 
   constructor(timeoutMs: number) {
-    this.#timer = this.#arm(timeoutMs);
+    this.#limitMs = timeoutMs;
+    this.#timer = this.#arm();
   }
 
   get signal(): AbortSignal {
@@ -142,13 +162,19 @@ class IdleTimer {
 
   /** Restarts the timer with this limit. */
   allow(timeoutMs: number): void {
+    this.#limitMs = timeoutMs;
+    this.reset();
+  }
+
+  /** Restarts the timer with the same limit. */
+  reset(): void {
     clearTimeout(this.#timer);
-    this.#timer = this.#arm(timeoutMs);
+    this.#timer = this.#arm();
   }
 
   async *resetBy(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     for await (const chunk of chunks) {
-      this.#timer.refresh();
+      this.reset();
       yield chunk;
     }
   }
@@ -157,8 +183,14 @@ class IdleTimer {
     clearTimeout(this.#timer);
   }
 
-  #arm(timeoutMs: number): NodeJS.Timeout {
-    const error = new IdleError(`received nothing for ${timeoutMs / 1000} s, the connection is dead`);
-    return setTimeout(() => this.#controller.abort(error), timeoutMs);
+  #arm(): NodeJS.Timeout {
+    return setTimeout(() => {
+      this.#timer = setTimeout(() => this.#giveUp(), SECOND_LOOK_MS);
+    }, this.#limitMs);
+  }
+
+  #giveUp(): void {
+    const silence = `received nothing for ${this.#limitMs / 1000} s`;
+    this.#controller.abort(new IdleError(`${silence}, the connection is dead`));
   }
 }

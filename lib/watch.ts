@@ -5,16 +5,16 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { type BackoffOptions, backoffMs } from "./backoff.ts";
-import type { KubeClient, Selection } from "./kube.ts";
+import type { ListAndWatch } from "./kube.ts";
 import { isExpired, KubeError } from "./kube-error.ts";
 import { errorText, type Logger } from "./logger.ts";
 import type { WatchMetrics } from "./metrics.ts";
 import { type KubeObject, objectKey, type Resource } from "./resources.ts";
-import { IdleError, type Patience, type WatchEvent, watchStream } from "./watch-stream.ts";
+import { IdleError, type Patience, type Selection, type WatchEvent } from "./watch-stream.ts";
 
 /** Options of a watch. */
 export interface ResourceWatchOptions<T> extends Selection {
-  client: KubeClient;
+  client: ListAndWatch;
   resource: Resource;
   logger: Logger;
   metrics?: WatchMetrics;
@@ -148,14 +148,14 @@ export class ResourceWatch<T extends KubeObject> {
     this.#recovered();
   }
 
-  #stream(onOpen: () => void): AsyncGenerator<WatchEvent> {
+  #stream(onOpen: () => void): AsyncIterable<WatchEvent> {
     const {
       client,
       resource,
       patience = PATIENCE,
       watchSeconds: { min, max } = WATCH_SECONDS,
     } = this.#options;
-    return watchStream(client, resource, {
+    return client.watch(resource, {
       ...this.#selection(),
       resourceVersion: this.#resourceVersion ?? "",
       timeoutSeconds: Math.round(min + (max - min) * this.#random()),

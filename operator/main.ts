@@ -1,15 +1,22 @@
 /** Composition root of the operator: the only file here that reads the environment, handles signals or exits. */
 import { hostname } from "node:os";
+import { KubeConfig } from "@kubernetes/client-node";
 import { type ClusterAccess, inClusterAccess, kubeconfigAccess } from "../lib/cluster-access.ts";
-import { startHealthServer } from "../lib/health.ts";
+import { type HealthServer, startHealthServer } from "../lib/health.ts";
 import { KubeClient } from "../lib/kube.ts";
-import { createLogger, errorText } from "../lib/logger.ts";
+import { createLogger, errorText, type Logger } from "../lib/logger.ts";
 import { createRegistry } from "../lib/metrics.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { compilePolicy } from "../policy/compile.ts";
 import { type Admission, startAdmission } from "./admission/admission.ts";
+import { reviewPolicy } from "./admission/review.ts";
+import { makeApis } from "./cluster/api.ts";
+import { OperatorClient } from "./cluster/client.ts";
+import { Elector } from "./cluster/elector.ts";
 import { type Config, parseCommand, USAGE } from "./config.ts";
-import { startOperator } from "./operator.ts";
+import { type Operator, startOperator } from "./operator.ts";
+
+const LEASE_NAME = "trigon-operator";
 
 const command = parseCommand(process.argv.slice(2), process.env, hostname());
 if (command.kind === "help") {
@@ -22,64 +29,106 @@ if (command.kind === "help") {
 }
 
 async function run(config: Config): Promise<void> {
-  const { version } = packageJson;
-  const logger = createLogger({ component: "operator", level: config.logLevel, format: config.logFormat });
-  const registry = createRegistry({ component: "operator", version });
-  const { namespace, instance, patience, tolerance } = config;
+  const { logLevel, logFormat, namespace, instance } = config;
+  const logger = createLogger({ component: "operator", level: logLevel, format: logFormat });
   try {
-    const client = new KubeClient(await connect(config), { userAgent: `trigon-operator/${version}` });
-    const operator = startOperator({
-      client,
-      compile: compilePolicy,
+    const connection = { config: connect(config), userAgent: `trigon-operator/${packageJson.version}` };
+    const elector = new Elector({
+      coordination: makeApis(connection).coordination,
       namespace,
-      instance,
-      patience,
-      tolerance,
+      name: LEASE_NAME,
+      identity: `${instance}_${crypto.randomUUID()}`,
       logger,
-      registry,
+      monotonicMs: () => performance.now(),
     });
-    let admission: Admission | undefined;
-    const stop = async () => {
-      await admission?.stop();
-      await operator.stop();
-      client.transport.close();
-    };
-    const health = await startHealthServer({
-      ...config.metricsServer,
-      registry,
-      live: {},
-      ready: operator.checks,
-    }).catch(async (error: unknown) => {
-      await stop(); // its watches would keep the process alive
-      throw error;
-    });
-    for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      process.once(signal, async () => {
-        logger.info(`${signal}: stopping`);
-        await stop();
-        await health.close();
-        process.exit(0); // also while the operator waits for an API server that does not answer
-      });
-    }
-    if (config.webhookServer) {
-      const names = [`trigon-operator.${namespace}.svc`, `trigon-operator.${namespace}.svc.cluster.local`];
-      const { review } = operator;
-      admission = await startAdmission({ ...config.webhookServer, client, review, names, logger }).catch(
-        async (error: unknown) => {
-          await Promise.all([stop(), health.close()]);
-          throw error;
-        },
-      );
-    }
-    await operator.started;
+    const apis = makeApis({ ...connection, mayWriteMs: () => elector.leadsForMs });
+    await lead(config, logger, elector, new OperatorClient(apis));
   } catch (error) {
     logger.error(`cannot start: ${errorText(error)}`);
     process.exitCode = 1;
   }
 }
 
-function connect(config: Config): Promise<ClusterAccess> {
-  if (config.kubeconfig !== undefined) return kubeconfigAccess(config.kubeconfig);
-  if (config.inCluster === undefined) throw new Error("neither a kubeconfig nor a service account");
-  return inClusterAccess(config.inCluster);
+/** Waits for the lease, works while it is held, and ends the process when it is lost: a new one waits for it again. */
+async function lead(config: Config, logger: Logger, elector: Elector, client: OperatorClient): Promise<void> {
+  const registry = createRegistry({ component: "operator", version: packageJson.version });
+  const ready: Record<string, () => string | undefined> = {};
+  const health = await startHealthServer({ ...config.metricsServer, registry, live: {}, ready });
+  const stopping = new AbortController();
+  const running: Running = {};
+  stopOnSignals(logger, { stopping, running, elector, health });
+  running.admission = await serveAdmission(config, logger, running);
+
+  await elector.acquire(stopping.signal);
+  if (stopping.signal.aborted) return;
+  const { namespace, instance, patience, tolerance } = config;
+  const compile = compilePolicy;
+  const parts = { client, compile, namespace, instance, patience, tolerance, logger, registry };
+  running.operator = startOperator(parts);
+  Object.assign(ready, running.operator.checks);
+  await elector.hold(stopping.signal);
+  if (stopping.signal.aborted) return;
+  logger.error("the lease was lost: another replica leads, or the API server does not answer");
+  process.exit(1);
+}
+
+/** What runs; the operator only on the replica that leads. */
+interface Running {
+  operator?: Operator;
+  admission?: Admission | undefined;
+}
+
+/** What a replica that does not lead knows. */
+const STANDBY = { compile: compilePolicy, missing: () => [] };
+
+/** Every replica answers API servers; which hooks nodes lack is known to the one that leads. */
+async function serveAdmission(
+  config: Config,
+  logger: Logger,
+  running: Running,
+): Promise<Admission | undefined> {
+  const { webhookServer, namespace } = config;
+  if (!webhookServer) return undefined;
+  return startAdmission({
+    ...webhookServer,
+    client: new KubeClient(await lightAccess(config), { userAgent: `trigon-operator/${packageJson.version}` }),
+    review: (body) => running.operator?.review(body) ?? reviewPolicy(STANDBY, body),
+    names: [`trigon-operator.${namespace}.svc`, `trigon-operator.${namespace}.svc.cluster.local`],
+    logger,
+  });
+}
+
+function stopOnSignals(
+  logger: Logger,
+  parts: {
+    stopping: AbortController;
+    running: Running;
+    elector: Elector;
+    health: HealthServer;
+  },
+): void {
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.once(signal, async () => {
+      logger.info(`${signal}: stopping`);
+      parts.stopping.abort();
+      await parts.running.admission?.stop();
+      await parts.running.operator?.stop();
+      await parts.elector.release();
+      await parts.health.close();
+      process.exit(0); // also while the operator waits for an API server that does not answer
+    });
+  }
+}
+
+function connect({ kubeconfig }: Config): KubeConfig {
+  const config = new KubeConfig();
+  if (kubeconfig === undefined) config.loadFromCluster();
+  else config.loadFromFile(kubeconfig);
+  return config;
+}
+
+function lightAccess({ kubeconfig, inCluster }: Config): Promise<ClusterAccess> {
+  if (kubeconfig !== undefined) return kubeconfigAccess(kubeconfig);
+  if (inCluster === undefined) throw new Error("neither a kubeconfig nor a service account");
+  return inClusterAccess(inCluster);
 }

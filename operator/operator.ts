@@ -2,12 +2,12 @@
 import type { Registry } from "prom-client";
 import type { HookSpec } from "../crds/hook-spec.ts";
 import { type PolicyRef, parsePolicyKey, policyKey } from "../crds/names.ts";
-import type { KubeClient } from "../lib/kube.ts";
 import type { Logger } from "../lib/logger.ts";
 import { createWatchMetrics } from "../lib/metrics.ts";
 import { WorkQueue } from "../lib/work-queue.ts";
 import { missingHooks } from "./admission/missing.ts";
 import { type ReviewAnswer, reviewPolicy } from "./admission/review.ts";
+import type { OperatorClient } from "./cluster/client.ts";
 import type { Compile } from "./compiler.ts";
 import { generationsOf, hashOfName, type SpecObject } from "./distribute/config-map.ts";
 import type { Again } from "./distribute/repair-pace.ts";
@@ -27,7 +27,7 @@ import { StatusReporter } from "./status/reporter.ts";
 
 /** What the operator works with. */
 export interface OperatorDeps {
-  client: KubeClient;
+  client: OperatorClient;
   compile: Compile;
   /** Where the agents and their specs are. */
   namespace: string;

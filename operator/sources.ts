@@ -7,7 +7,7 @@ import {
   policyKey,
   TRACING_NODES,
 } from "../crds/names.ts";
-import type { KubeClient } from "../lib/kube.ts";
+import type { ListAndWatch } from "../lib/kube.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { WatchMetrics } from "../lib/metrics.ts";
 import { CONFIG_MAPS, objectKey, PODS } from "../lib/resources.ts";
@@ -19,7 +19,7 @@ import { type NodeReport, NodeReportParser } from "./status/node-report.ts";
 
 /** What the watches work with. */
 export interface SourcesDeps {
-  client: KubeClient;
+  client: ListAndWatch;
   namespace: string;
   logger: Logger;
   metrics: WatchMetrics;

@@ -1,6 +1,9 @@
 /** Clients of a test's API server, and functions that wait for a state. */
 import { readFile } from "node:fs/promises";
+import { KubeConfig } from "@kubernetes/client-node";
 import { KubeClient } from "../../lib/kube.ts";
+import { makeApis } from "../../operator/cluster/api.ts";
+import { OperatorClient } from "../../operator/cluster/client.ts";
 import type { ControlPlane } from "../control-plane/control-plane.ts";
 import { runProgram } from "../guest/program.ts";
 
@@ -13,6 +16,19 @@ export async function clientWith(
   const ca = await readFile(plane.caFile);
   const authorize = async () => ({ authorization: `Bearer ${bearer}` });
   return new KubeClient({ server: new URL(plane.url), tls: { ca }, authorize }, { userAgent });
+}
+
+/** The operator's client with this bearer token. */
+export function operatorClientWith(
+  plane: Pick<ControlPlane, "url" | "caFile">,
+  token: string,
+): OperatorClient {
+  const config = new KubeConfig();
+  config.loadFromClusterAndUser(
+    { name: "test", server: plane.url, caFile: plane.caFile, skipTLSVerify: false },
+    { name: "operator", token },
+  );
+  return new OperatorClient(makeApis({ config, userAgent: "trigon-operator/test" }));
 }
 
 /** Token of a service account. */

@@ -20,7 +20,14 @@ import { conditionOf, type PolicyStatus } from "../../operator/status/policy-sta
 import { compilePolicy } from "../../policy/compile.ts";
 import { type ControlPlane, startControlPlane } from "../control-plane/control-plane.ts";
 import { applyCrds } from "../control-plane/crds.ts";
-import { clientWith, eventually, kubectl, pause, serviceAccountToken } from "./api-clients.ts";
+import {
+  clientWith,
+  eventually,
+  kubectl,
+  operatorClientWith,
+  pause,
+  serviceAccountToken,
+} from "./api-clients.ts";
 import { type Report, SimulatedAgent } from "./simulated-agent.ts";
 
 const NAMESPACE = "trigon-system";
@@ -61,7 +68,7 @@ async function restartOperator(): Promise<void> {
     component: "operator",
     level: process.env.TRIGON_TEST_LOG === "info" ? "info" : "error",
   });
-  const client = await clientWith(plane, operatorToken, "trigon-operator/test");
+  const client = operatorClientWith(plane, operatorToken);
   operator = startOperator({
     client,
     compile: compilePolicy,
@@ -702,8 +709,9 @@ describe("status writes", () => {
   test("a status meant for a policy that was deleted is not written to another one of its name", async () => {
     const { metadata } = await applyPolicy("a", "sys_setuid");
     const before = await readyIs("a", "Unknown", "NoNodes");
+    const client = operatorClientWith(plane, operatorToken);
     const write = (uid: string | undefined, status: object) =>
-      admin.replaceStatus(POLICIES, { name: "a", ...(uid !== undefined && { uid }) }, status, USER);
+      client.replaceStatus("TracingPolicy", { name: "a", ...(uid !== undefined && { uid }) }, status);
     assert.equal(await write("another", { nodesSummary: "9/9" }), false);
     await assert.rejects(write(metadata.uid, { conditions: "none" }), { status: 422 });
     assert.deepEqual(await statusOf("a"), before);

@@ -270,7 +270,7 @@ test("once there was a change, a quiet watch gets a bookmark before it counts as
   await watch.waitForSync();
   const { resourceVersion } = await admin.listPage(POD_TEMPLATES, { namespace: NAMESPACE }, 1);
   const controller = new AbortController();
-  const stream = watchStream(admin, POD_TEMPLATES, {
+  const stream = watchStream(admin.transport, POD_TEMPLATES, {
     namespace: NAMESPACE,
     labelSelector: "never=matches",
     resourceVersion,

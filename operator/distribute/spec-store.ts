@@ -1,7 +1,6 @@
 /** Brings the ConfigMaps of one policy to what is planned. */
 import { hookSpecHash } from "../../crds/hook-spec-codec.ts";
 import {
-  FIELD_MANAGERS,
   hookSpecConfigMapName,
   LABELS,
   type PolicyRef,
@@ -9,10 +8,9 @@ import {
   policyLabelValue,
 } from "../../crds/names.ts";
 import { decodeSpec, encodeSpec } from "../../crds/spec-config-map.ts";
-import type { KubeClient } from "../../lib/kube.ts";
 import { hasStatus } from "../../lib/kube-error.ts";
 import type { Logger } from "../../lib/logger.ts";
-import { CONFIG_MAPS } from "../../lib/resources.ts";
+import type { OperatorClient } from "../cluster/client.ts";
 import {
   type ConfigMap,
   parseSpecObject,
@@ -26,11 +24,10 @@ import { type Again, RepairPace } from "./repair-pace.ts";
 /** What people read in the status and in the log. */
 const UNDONE =
   "the hook spec's ConfigMap does not stay as the operator writes it: another client changes or deletes it, and repairs are repeated with growing delays";
-const WRITER = { fieldManager: FIELD_MANAGERS.operator };
 
 /** What the store works with. */
 export interface SpecStoreDeps {
-  client: KubeClient;
+  client: OperatorClient;
   namespace: string;
   logger: Logger;
   now(): number;
@@ -98,12 +95,12 @@ export class SpecStore {
   async #read(ref: PolicyRef, wantedName?: string): Promise<SpecObject[]> {
     const { client, namespace } = this.#deps;
     const labelSelector = `${LABELS.policy}=${policyLabelValue(ref)}`;
-    const listed = await client.list<ConfigMap>(CONFIG_MAPS, { namespace, labelSelector });
+    const listed = await client.listConfigMaps(namespace, labelSelector);
     const found = new Map(listed.map((object) => [object.metadata.name, parseSpecObject(object)]));
 
     const missing = [...this.#knownNames(ref), ...(wantedName === undefined ? [] : [wantedName])];
     for (const name of missing.filter((candidate) => !found.has(candidate))) {
-      const object = await client.find<ConfigMap>(CONFIG_MAPS, { namespace, name });
+      const object = await client.findConfigMap(namespace, name);
       if (object !== undefined) found.set(name, parseSpecObject(object));
     }
     return [...found.values()];
@@ -145,21 +142,26 @@ export class SpecStore {
 
   async #runStep(step: SpecStep): Promise<void> {
     const { client, namespace } = this.#deps;
-    const name = { namespace, name: step.name };
     switch (step.step) {
       case "create":
-        await client.create<ConfigMap>(CONFIG_MAPS, makeConfigMap(namespace, step), WRITER);
-        return;
+        return this.#create(step);
       case "relabel":
-        await client.mergePatch(CONFIG_MAPS, name, relabelPatch(step), WRITER);
-        return;
+        return client.patchConfigMap(namespace, step.name, relabelPatch(step));
       case "retire":
-        await ignoreNotFound(client.mergePatch(CONFIG_MAPS, name, RETIRE_PATCH, WRITER));
-        return;
+        return ignoreNotFound(client.patchConfigMap(namespace, step.name, RETIRE_PATCH));
       case "delete":
-        await client.delete(CONFIG_MAPS, name, step.uid);
-        return;
+        return client.deleteConfigMap(namespace, step.name, step.uid);
     }
+  }
+
+  /** The name is the hash of the content: what another replica has created meanwhile is what is wanted. */
+  async #create(step: Extract<SpecStep, { step: "create" }>): Promise<void> {
+    const { client, namespace } = this.#deps;
+    if (await client.createConfigMap(namespace, makeConfigMap(namespace, step))) return;
+    const existing = await client.findConfigMap(namespace, step.name);
+    if (existing === undefined || parseSpecObject(existing).spec === undefined)
+      throw new Error(`create ConfigMap ${step.name}: one of this name exists with other content`);
+    await client.patchConfigMap(namespace, step.name, relabelPatch(step));
   }
 }
 
@@ -181,7 +183,7 @@ function makeConfigMap(
   return { metadata, immutable: true, ...encoded.data };
 }
 
-function relabelPatch({ revision, wanted }: Extract<SpecStep, { step: "relabel" }>) {
+function relabelPatch({ revision, wanted }: Extract<SpecStep, { step: "create" | "relabel" }>) {
   const { labels, annotations } = specMetadata(wanted.spec, wanted.hash, revision, wanted.generation);
   return { immutable: true, metadata: { labels: { ...labels, [LABELS.retired]: null }, annotations } };
 }

@@ -1,5 +1,4 @@
 import { beforeEach, expect, test } from "vitest";
-import type { KubeClient } from "../../lib/kube.ts";
 import { KubeError } from "../../lib/kube-error.ts";
 import { makeLogger } from "../../lib/testing/api-server.ts";
 import { makePolicy } from "../testing/data.ts";
@@ -21,19 +20,16 @@ beforeEach(() => {
   patched = [];
   refusal = undefined;
   const client = {
-    async create(_resource: unknown, event: Written) {
+    async createEvent(_namespace: string, event: unknown) {
       if (refusal) throw refusal;
-      created.push(event);
+      created.push(event as Written);
     },
-    async mergePatch(
-      _resource: unknown,
-      { name }: { name: string },
-      patch: { count: number; message: string },
-    ) {
+    async patchEvent(_namespace: string, name: string, patch: object) {
       if (refusal) throw refusal;
-      patched.push({ name, ...patch });
+      patched.push({ name, ...(patch as { count: number; message: string }) });
+      return true;
     },
-  } as unknown as KubeClient;
+  };
   recorder = new EventRecorder({ client, logger: makeLogger(), now: () => 0, instance: "pod" });
 });
 
@@ -75,11 +71,9 @@ test("another reason is another Event", async () => {
 test("an Event that has expired is written anew", async () => {
   await recorder.record(makePolicy(), failed());
   const client = {
-    create: async (_resource: unknown, event: Written) => void created.push(event),
-    mergePatch: async () => {
-      throw new KubeError("PATCH", 404, { reason: "NotFound" });
-    },
-  } as unknown as KubeClient;
+    createEvent: async (_namespace: string, event: unknown) => void created.push(event as Written),
+    patchEvent: async () => false,
+  };
   recorder = new EventRecorder({ client, logger: makeLogger(), now: () => 0, instance: "pod" });
   await recorder.record(makePolicy(), failed());
   await recorder.record(makePolicy(), failed());

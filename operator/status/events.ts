@@ -2,11 +2,10 @@
  * Kubernetes Events on policies, as `kubectl describe` shows them: on transitions only, with repetitions counted in one
  * object.
  */
+import type { CoreV1Event } from "@kubernetes/client-node";
 import { FIELD_MANAGERS, POLICY_API, policyKey, sha256Hex } from "../../crds/names.ts";
-import type { KubeClient } from "../../lib/kube.ts";
-import { hasStatus } from "../../lib/kube-error.ts";
 import type { Logger } from "../../lib/logger.ts";
-import { EVENTS, type KubeObject } from "../../lib/resources.ts";
+import type { OperatorClient } from "../cluster/client.ts";
 import { type PolicyObject, policyRefOf } from "../resources.ts";
 import { shorten } from "./tally.ts";
 
@@ -20,7 +19,7 @@ export interface Happening {
 
 /** What the recorder works with. */
 export interface EventRecorderDeps {
-  client: KubeClient;
+  client: Pick<OperatorClient, "createEvent" | "patchEvent">;
   logger: Logger;
   now(): number;
   /** Pod name of the operator, as the source of the Event. */
@@ -32,7 +31,6 @@ interface Recorded {
   count: number;
 }
 
-const WRITER = { fieldManager: FIELD_MANAGERS.operator };
 /** The API server refuses longer ones. */
 const MAX_MESSAGE = 1024;
 
@@ -66,44 +64,41 @@ export class EventRecorder {
       return;
     }
     const event = makeEvent(policy, happening, this.#deps.instance, new Date(this.#deps.now()));
-    await this.#deps.client.create(EVENTS, event, WRITER);
-    this.#recorded.set(id, { name: event.metadata.name, count: 1 });
+    await this.#deps.client.createEvent(eventNamespace(policy), event);
+    this.#recorded.set(id, { name: event.metadata.name ?? "", count: 1 });
   }
 
   /** False when the Event has expired: the API server keeps them for an hour. */
-  async #repeat(policy: PolicyObject, happening: Happening, { name, count }: Recorded): Promise<boolean> {
+  #repeat(policy: PolicyObject, happening: Happening, { name, count }: Recorded): Promise<boolean> {
     const lastTimestamp = new Date(this.#deps.now()).toISOString();
     const patch = { count: count + 1, lastTimestamp, message: shorten(happening.message, MAX_MESSAGE) };
-    try {
-      await this.#deps.client.mergePatch(EVENTS, { namespace: eventNamespace(policy), name }, patch, WRITER);
-      return true;
-    } catch (error) {
-      if (hasStatus(error, 404)) return false;
-      throw error;
-    }
+    return this.#deps.client.patchEvent(eventNamespace(policy), name, patch);
   }
 }
 
-function makeEvent(policy: PolicyObject, happening: Happening, instance: string, now: Date): KubeObject {
-  const { name, namespace, uid } = policy.metadata;
-  const timestamp = now.toISOString();
-  const involvedObject = { apiVersion: POLICY_API.apiVersion, kind: policy.kind, name, namespace, uid };
-  const event = {
+function makeEvent(policy: PolicyObject, happening: Happening, instance: string, now: Date): CoreV1Event {
+  const { name, namespace, uid = "" } = policy.metadata;
+  return {
     metadata: {
-      name: eventName(name, `${uid} ${happening.reason} ${timestamp}`),
+      name: eventName(name, `${uid} ${happening.reason} ${now.toISOString()}`),
       namespace: eventNamespace(policy),
     },
-    involvedObject,
+    involvedObject: {
+      apiVersion: POLICY_API.apiVersion,
+      kind: policy.kind,
+      name,
+      ...(namespace !== undefined && { namespace }),
+      uid,
+    },
     ...happening,
     message: shorten(happening.message, MAX_MESSAGE),
-    firstTimestamp: timestamp,
-    lastTimestamp: timestamp,
+    firstTimestamp: now,
+    lastTimestamp: now,
     count: 1,
     source: { component: FIELD_MANAGERS.operator },
     reportingComponent: FIELD_MANAGERS.operator,
     reportingInstance: instance,
   };
-  return event;
 }
 
 /** A name of the usual form, POLICY.HEX, within the length limit. */

@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { KubeClient } from "../../lib/kube.ts";
 import { KubeError } from "../../lib/kube-error.ts";
 import { HASH, makeNode, makePolicy } from "../testing/data.ts";
 import { aggregate } from "./aggregate.ts";
@@ -19,12 +18,12 @@ beforeEach(() => {
   refusal = undefined;
   isThere = true;
   const client = {
-    async replaceStatus(_resource: unknown, _metadata: unknown, status: PolicyStatus) {
+    async replaceStatus(_kind: string, _metadata: unknown, status: object) {
       if (refusal) throw refusal;
-      if (isThere) written.push(status);
+      if (isThere) written.push(status as PolicyStatus);
       return isThere;
     },
-  } as unknown as KubeClient;
+  };
   publisher = new StatusPublisher({ client, now: () => now });
 });
 
@@ -53,7 +52,7 @@ describe("publish", () => {
 
   test("writes nothing when the API server has that status from an earlier operator", async () => {
     await publish(pending);
-    const another = new StatusPublisher({ client: {} as KubeClient, now: () => now + 5_000 });
+    const another = new StatusPublisher({ client: {} as never, now: () => now + 5_000 });
     const policy = makePolicy({ status: written[0] as PolicyStatus });
     expect(await another.publish("k", policy, status(pending))).toEqual({ kind: "unchanged" });
   });

@@ -1,9 +1,8 @@
 /** Writes the status of policies: only when it has changed, and not faster than pacing allows. */
 import { isDeepStrictEqual } from "node:util";
 import { CONDITIONS } from "../../crds/conditions.ts";
-import { FIELD_MANAGERS } from "../../crds/names.ts";
-import type { KubeClient } from "../../lib/kube.ts";
-import { POLICY_RESOURCES, type PolicyObject } from "../resources.ts";
+import type { OperatorClient } from "../cluster/client.ts";
+import type { PolicyObject } from "../resources.ts";
 import { withTransitionTimes } from "./conditions.ts";
 import { importanceOf, noteWrite, type WriteHistory, waitBeforeWrite } from "./pacing.ts";
 import { type Condition, conditionOf, type NewPolicyStatus, type PolicyStatus } from "./policy-status.ts";
@@ -24,7 +23,7 @@ export type PublishResult =
 
 /** What the publisher works with. */
 export interface PublisherDeps {
-  client: KubeClient;
+  client: Pick<OperatorClient, "replaceStatus">;
   now(): number;
 }
 
@@ -97,9 +96,7 @@ export class StatusPublisher {
   }
 
   #write({ kind, metadata }: PolicyObject, status: PolicyStatus): Promise<boolean> {
-    return this.#deps.client.replaceStatus(POLICY_RESOURCES[kind], metadata, status, {
-      fieldManager: FIELD_MANAGERS.operator,
-    });
+    return this.#deps.client.replaceStatus(kind, metadata, status);
   }
 }
 

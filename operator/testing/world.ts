@@ -4,7 +4,9 @@ import { createRegistry } from "../../lib/metrics.ts";
 import { makeLogger } from "../../lib/testing/api-server.ts";
 import { MemoryApi, type Stored } from "../../lib/testing/memory-api.ts";
 import { compilePolicy } from "../../policy/compile.ts";
+import { OperatorClient } from "../cluster/client.ts";
 import { startOperator } from "../operator.ts";
+import { memoryApis } from "./memory-connection.ts";
 
 /** Where the specs are. */
 export const NAMESPACE = "trigon-system";
@@ -21,7 +23,7 @@ export function startWorld(): World {
   vi.useFakeTimers();
   const api = new MemoryApi();
   const operator = startOperator({
-    client: api.client,
+    client: new OperatorClient(memoryApis(api)),
     compile: compilePolicy,
     namespace: NAMESPACE,
     instance: "test",
