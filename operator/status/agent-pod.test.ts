@@ -54,6 +54,41 @@ const cases: Record<string, { status: object; state: string; message?: string }>
     state: "unavailable",
     message: "agent pod was restarted and is not ready: ended with Error 1: bpf(BPF_PROG_LOAD): EPERM",
   },
+  "was out of memory, whatever its log says last": {
+    status: {
+      containerStatuses: [
+        {
+          restartCount: 1,
+          state: { waiting: { reason: "CrashLoopBackOff" } },
+          lastState: { terminated: { exitCode: 137, reason: "OOMKilled", message: '"CAP_IPC_OWNER"]}}' } },
+        },
+      ],
+    },
+    state: "unavailable",
+    message:
+      "agent pod is in CrashLoopBackOff: was killed: out of memory; raise resources.limits.memory of the agent, or give the node more memory",
+  },
+  "was killed by its liveness probe, and a piece of an event is no reason": {
+    status: {
+      containerStatuses: [
+        {
+          restartCount: 1,
+          state: { running: {} },
+          lastState: {
+            terminated: { exitCode: 137, reason: "Error", message: 'IPC_OWNER","CAP_SYS_MODULE"' },
+          },
+        },
+      ],
+    },
+    state: "unavailable",
+    message:
+      "agent pod was restarted and is not ready: was killed by signal 9: its liveness probe failed, or the node stopped it; see kubectl describe pod",
+  },
+  crashed: {
+    status: { containerStatuses: [{ state: { terminated: { exitCode: 139, reason: "Error" } } }] },
+    state: "unavailable",
+    message: "agent pod was killed by signal 11: it crashed; see kubectl logs --previous",
+  },
   "is absent when its node does not answer: only Ready of the Pod changes then": {
     status: {
       conditions: [

@@ -48,7 +48,7 @@ interface ContainerStatus {
 interface ContainerState {
   waiting?: { reason?: string; message?: string };
   running?: object;
-  terminated?: { reason?: string; message?: string; exitCode?: number };
+  terminated?: { reason?: string; message?: string; exitCode?: number; signal?: number };
 }
 
 /** Reasons of the kubelet for a container that is being created. */
@@ -133,8 +133,22 @@ function podTrouble(status: NonNullable<WirePod["status"]>): string | undefined 
   return undefined;
 }
 
+/** The message of a container that was killed is what stood last in its log, and not why it was killed. */
 function describeEnd(end: NonNullable<ContainerState["terminated"]>): string {
+  const killed = describeKill(end);
+  if (killed !== undefined) return killed;
   return joinParts(`ended with ${end.reason ?? "exit"} ${end.exitCode ?? ""}`.trim(), end.message);
+}
+
+/** What happened and what to do, for an end by a signal. */
+function describeKill({ reason, exitCode = 0, signal }: NonNullable<ContainerState["terminated"]>) {
+  if (reason === "OOMKilled")
+    return "was killed: out of memory; raise resources.limits.memory of the agent, or give the node more memory";
+  const number = signal ?? (exitCode > 128 && exitCode < 160 ? exitCode - 128 : undefined);
+  if (number === undefined || number === 0) return undefined;
+  if (number === 9 || number === 15)
+    return `was killed by signal ${number}: its liveness probe failed, or the node stopped it; see kubectl describe pod`;
+  return `was killed by signal ${number}: it crashed; see kubectl logs --previous`;
 }
 
 function joinParts(head: string, tail: string | undefined): string {
