@@ -25,6 +25,10 @@ const BENCHES: Record<string, { what: string; run: () => Promise<unknown> }> = {
     what: "memory, CPU at rest, latency and CPU of events and edits of the image's agent, in instructions",
     run: async () => (await import("./rest.ts")).run(),
   },
+  scale: {
+    what: "cost of statuses to API server and operator with 50 and 500 nodes, or as TRIGON_SCALE says",
+    run: async () => (await import("./scale.ts")).run(),
+  },
   "process-cost": {
     what: "instructions that the process sensors add to a fork and to an exec, in the kernel",
     run: async () => (await import("./process-cost.ts")).run(),
