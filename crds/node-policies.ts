@@ -65,7 +65,7 @@ export function readNodePolicies(status: Status | undefined): NodePolicy[] {
 }
 
 /** `fentry×7 kprobe×1`, in the order of the names. */
-export function countKinds(hooks: readonly Pick<Hook, "attach" | "state">[]): string {
+function countKinds(hooks: readonly Pick<Hook, "attach" | "state">[]): string {
   const counts = new Map<string, number>();
   for (const { attach = "unknown", state } of hooks)
     if (state === "Attached") counts.set(attach, (counts.get(attach) ?? 0) + 1);

@@ -46,7 +46,6 @@ export interface ObjectName {
 
 export const CONFIG_MAPS: Resource = core("configmaps", "ConfigMap", true);
 export const PODS: Resource = core("pods", "Pod", true);
-export const EVENTS: Resource = core("events", "Event", true);
 export const NODES: Resource = core("nodes", "Node", false);
 
 /** `v1` or `GROUP/VERSION`. */

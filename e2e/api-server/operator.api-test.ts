@@ -11,7 +11,7 @@ import { hookSpecConfigMapName, LABELS, type PolicyRef, TRACING_NODES } from "..
 import type { KubeClient } from "../../lib/kube.ts";
 import { createLogger } from "../../lib/logger.ts";
 import { createRegistry } from "../../lib/metrics.ts";
-import { CONFIG_MAPS, EVENTS, type KubeObject, PODS } from "../../lib/resources.ts";
+import { CONFIG_MAPS, type KubeObject, PODS } from "../../lib/resources.ts";
 import { ResourceWatch } from "../../lib/watch.ts";
 import type { ConfigMap } from "../../operator/distribute/config-map.ts";
 import { type Operator, startOperator } from "../../operator/operator.ts";
@@ -34,6 +34,7 @@ const NAMESPACE = "trigon-system";
 const MANIFESTS = resolve(import.meta.dirname, "../../manifests/base");
 const USER = { fieldManager: "kubectl" };
 const POLICIES = POLICY_RESOURCES.TracingPolicy;
+const EVENTS = { ...PODS, plural: "events", kind: "Event" };
 
 let plane: ControlPlane;
 let admin: KubeClient;

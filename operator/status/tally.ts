@@ -26,7 +26,7 @@ export interface NodeSummary extends Problems {
 }
 
 /** Names that are kept of each group. */
-export const MAX_NAMES = 5;
+const MAX_NAMES = 5;
 /** In clusters of up to this many nodes, the status lists every node. */
 const MAX_LINES = 50;
 /** Different problems that are told apart in each state; further ones are counted only. */
