@@ -105,9 +105,9 @@ export function hookSpecConfigMapName(specHash: string): string {
   return `trigon-spec-${specHash}`;
 }
 
-/** The part of a spec's hash that statuses compare: 64 bits tell the few specs of a policy apart. */
+/** The part of a spec's hash that statuses compare: 48 bits tell the few specs of one policy apart. */
 export function shortSpecHash(specHash: string): string {
-  return specHash.slice(0, 16);
+  return specHash.slice(0, 12);
 }
 
 /** Lower-case hex SHA-256 of a text's UTF-8 bytes. */

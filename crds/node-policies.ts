@@ -35,8 +35,8 @@ export type PolicyPart = Pick<Status, "attached" | "skipped"> & {
   ready: "True" | "False";
 };
 
-/** Hooks that are listed of each policy. */
-const MAX_HOOKS = 4;
+/** Hooks that are listed of each policy: its message names some, too, and a node may have many that fail. */
+const MAX_HOOKS = 2;
 
 /** Splits policies into those that run as wanted, those that do not select the node, and the rest, which is listed. */
 export function writeNodePolicies(policies: readonly FullPolicy[]): PolicyPart {

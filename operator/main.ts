@@ -68,7 +68,7 @@ async function lead(config: Config, logger: Logger, elector: Elector, client: Op
   Object.assign(ready, running.operator.checks);
   await elector.hold(stopping.signal);
   if (stopping.signal.aborted) return;
-  logger.error("the lease was lost: another replica leads, or the API server does not answer");
+  logger.error("the lease was lost: another replica leads");
   process.exit(1);
 }
 
@@ -91,7 +91,9 @@ async function serveAdmission(
   if (!webhookServer) return undefined;
   return startAdmission({
     ...webhookServer,
-    client: new KubeClient(await lightAccess(config), { userAgent: `trigon-operator/${packageJson.version}` }),
+    client: new KubeClient(await lightAccess(config), {
+      userAgent: `trigon-operator/${packageJson.version}`,
+    }),
     review: (body) => running.operator?.review(body) ?? reviewPolicy(STANDBY, body),
     names: [`trigon-operator.${namespace}.svc`, `trigon-operator.${namespace}.svc.cluster.local`],
     logger,

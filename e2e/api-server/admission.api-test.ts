@@ -28,7 +28,7 @@ import { conditionOf } from "../../operator/status/policy-status.ts";
 import { compilePolicy } from "../../policy/compile.ts";
 import { type ControlPlane, startControlPlane } from "../control-plane/control-plane.ts";
 import { applyCrds } from "../control-plane/crds.ts";
-import { clientWith, eventually, kubectl, serviceAccountToken } from "./api-clients.ts";
+import { clientWith, eventually, kubectl, operatorClientWith, serviceAccountToken } from "./api-clients.ts";
 import { SimulatedAgent } from "./simulated-agent.ts";
 
 const NAMESPACE = "trigon-system";
@@ -58,7 +58,7 @@ before(async () => {
   client = await clientWith(plane, token, "trigon-operator/test");
   const registry = createRegistry({ component: "operator", version: "test", defaultMetrics: false });
   operator = startOperator({
-    client,
+    client: operatorClientWith(plane, token),
     compile: compilePolicy,
     namespace: NAMESPACE,
     instance: "test",

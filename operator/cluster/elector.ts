@@ -47,12 +47,14 @@ export class Elector {
     while (!signal.aborted && !(await this.#tryOnce())) await this.#pause(signal);
   }
 
-  /** Renews the lease; resolves when it is lost, or when the signal is aborted. */
+  /**
+   * Renews the lease; resolves when another replica has taken it, or when the signal is aborted. A leader that could not
+   * renew for a while does not write, and goes on if nobody has led meanwhile: then the lease still has its name.
+   */
   async hold(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && this.leadsForMs > 0) {
+    while (!signal.aborted) {
       await this.#pause(signal);
-      // A process that was frozen must not renew a lease that may have been taken over and given back.
-      if (!signal.aborted && this.leadsForMs > 0) await this.#tryOnce();
+      if (signal.aborted || !(await this.#renew())) return;
     }
   }
 
@@ -66,6 +68,20 @@ export class Elector {
     } catch (error) {
       this.#deps.logger.warn(`the lease was not given back: ${errorText(error)}`);
     }
+  }
+
+  /** False if another replica has, or had, the lease. */
+  async #renew(): Promise<boolean> {
+    const { identity, monotonicMs, logger } = this.#deps;
+    try {
+      const sentAt = monotonicMs();
+      const lease = await this.#read();
+      if (lease?.spec?.holderIdentity !== identity) return false;
+      if (await this.#write(lease, identity)) this.#renewedAt = sentAt;
+    } catch (error) {
+      logger.warn(`the lease cannot be renewed now: ${errorText(error)}`);
+    }
+    return true;
   }
 
   async #tryOnce(): Promise<boolean> {
