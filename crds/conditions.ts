@@ -34,6 +34,8 @@ export type PolicyReason =
   | "NoNodes"
   /** The hook spec could not be written to the API, or does not stay as it was written. */
   | "DistributionFailed"
+  /** Agents cannot report what they run: the CustomResourceDefinition of TracingNodes is not installed. */
+  | "ReportsMissing"
   /** The policy is deleted and runs nowhere any more; its finalizers keep the object. */
   | "Terminating";
 

@@ -105,6 +105,11 @@ export function hookSpecConfigMapName(specHash: string): string {
   return `trigon-spec-${specHash}`;
 }
 
+/** Reads a revision; undefined for what the operator never writes, such as numbers that leave no room to count on. */
+export function parseRevision(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : undefined;
+}
+
 /** The part of a spec's hash that statuses compare: 48 bits tell the few specs of one policy apart. */
 export function shortSpecHash(specHash: string): string {
   return specHash.slice(0, 12);

@@ -17,6 +17,7 @@ import type { Patience } from "./watch-stream.ts";
 let server: ScriptedServer;
 let watch: ResourceWatch<KubeObject>;
 let seen: string[];
+let problems: string[];
 
 afterEach(async () => {
   await watch.stop();
@@ -30,6 +31,7 @@ async function start(
 ) {
   server = await startScriptedServer(scripts);
   seen = [];
+  problems = [];
   const say = (what: string) => (object: KubeObject) =>
     seen.push(`${what} ${object.metadata.name}@${object.metadata.resourceVersion}`);
   watch = new ResourceWatch<KubeObject>(
@@ -45,6 +47,7 @@ async function start(
       onUpdate: say("update"),
       onDelete: say("delete"),
       onSync: () => seen.push("sync"),
+      onProblem: (problem) => problems.push(problem === undefined ? "none" : String(problem)),
     },
   );
   watch.start();
@@ -321,4 +324,12 @@ test("5,000 objects are listed in pages and compared after an expired watch", as
   );
   expect(watch.store.size).toBe(5_000);
   expect(server.lists).toHaveLength(20);
+});
+
+test("a problem is reported when it begins and when it ends, not at every try", async () => {
+  const lists = [refuse(404, "NotFound"), refuse(404, "NotFound"), page([makeObject("a", "1")], "1")];
+  await start({ lists, watches: [events([], "silence")] });
+  await until(() => expect(problems).toHaveLength(2));
+  expect(problems[0]).toMatch(/404/);
+  expect(problems[1]).toBe("none");
 });

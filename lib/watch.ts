@@ -3,12 +3,12 @@
  * and dead connections. This is own code because the informer of client-node stops for good after a list error and
  * requests no bookmarks, and the watcher of kubernetes-fluent-client leaked connections.
  */
-import { setTimeout as delay } from "node:timers/promises";
 import { type BackoffOptions, backoffMs } from "./backoff.ts";
 import type { ListAndWatch } from "./kube.ts";
 import { isExpired, KubeError } from "./kube-error.ts";
 import { errorText, type Logger } from "./logger.ts";
 import type { WatchMetrics } from "./metrics.ts";
+import { pause } from "./pause.ts";
 import { type KubeObject, objectKey, type Resource } from "./resources.ts";
 import { IdleError, type Patience, type Selection, type WatchEvent } from "./watch-stream.ts";
 
@@ -35,6 +35,8 @@ export interface WatchHandlers<T> {
   onDelete?(object: T): void;
   /** Called when the first complete list is in the store. */
   onSync?(): void;
+  /** Called when the copy stops being up to date, with the cause, and when it is so again. */
+  onProblem?(problem: unknown): void;
 }
 
 /** A watch that lived this long was healthy: the next try needs no delay. */
@@ -259,7 +261,9 @@ export class ResourceWatch<T extends KubeObject> {
       const problem = errorText(error);
       if (problem !== this.#problem)
         logger.warn(`watch on ${resource.plural} failed, trying again`, { error });
+      const isNew = problem !== this.#problem;
       this.#problem = problem;
+      if (isNew) this.#call("onProblem", () => this.#handlers.onProblem?.(error));
     }
   }
 
@@ -269,15 +273,17 @@ export class ResourceWatch<T extends KubeObject> {
 
   #recovered(): void {
     const { logger, resource } = this.#options;
-    if (this.#problem !== undefined) logger.info(`watch on ${resource.plural} works again`);
+    if (this.#problem === undefined) return;
+    logger.info(`watch on ${resource.plural} works again`);
     this.#problem = undefined;
+    this.#call("onProblem", () => this.#handlers.onProblem?.(undefined));
   }
 
   async #pause(error: unknown, failures: number): Promise<void> {
     const backoff = this.#options.backoff ?? { initialMs: 200, maxMs: 15_000 };
     const asked = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
     const ms = Math.max(asked, backoffMs(backoff, failures - 1, this.#random));
-    await delay(ms, undefined, { signal: this.#stopped.signal }).catch(() => undefined);
+    await pause(ms, this.#stopped.signal);
   }
 }
 

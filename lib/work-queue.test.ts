@@ -61,6 +61,20 @@ test("work that throws is repeated with growing delays, and success forgets them
   expect(times).toEqual([0, 100, 300, 700, 1100]);
 });
 
+test("what waits after failures runs at once when their cause is gone, and backs off anew", async () => {
+  const times: number[] = [];
+  const start = Date.now();
+  const queue = makeQueue(async () => {
+    times.push(Date.now() - start);
+    throw new Error("the API server is away");
+  });
+  queue.add("a");
+  await vi.advanceTimersByTimeAsync(1_000);
+  queue.retryNow();
+  await vi.advanceTimersByTimeAsync(250);
+  expect(times).toEqual([0, 100, 300, 700, 1_000, 1_100]);
+});
+
 test("no more keys run at a time than the concurrency allows", async () => {
   let running = 0;
   let most = 0;

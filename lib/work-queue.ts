@@ -60,6 +60,13 @@ export class WorkQueue {
     this.#timers.set(key, { at, timer });
   }
 
+  /** Runs at once what waits after a failure: its cause is gone. */
+  retryNow(): void {
+    const failed = [...this.#failures.keys()];
+    this.#failures.clear();
+    for (const key of failed) if (this.#timers.has(key)) this.add(key);
+  }
+
   /** Starts the queue. The work is passed here because it may need to add keys itself. */
   start(work: Work): void {
     this.#work = work;

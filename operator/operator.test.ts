@@ -72,3 +72,31 @@ test("a policy whose ConfigMap does not stay as written says so, until it does",
   expect(ready()?.reason).toBe("NoNodes");
   expect(api.list("configmaps")).toHaveLength(1);
 });
+
+test("a missing definition of TracingNodes is reported, and nothing that may run is removed", async () => {
+  world.api.refuse = ({ path }) => (path.includes("tracingnodes") ? 404 : undefined);
+  world.api.put("tracingpolicies", makePolicyObject("sys_setuid"));
+  await pass(10_000);
+  expect(ready()).toMatchObject({ status: "False", reason: "ReportsMissing" });
+  expect(ready()?.message).toMatch(/^The CustomResourceDefinition tracingnodes.trigon.dev is not installed/);
+  world.api.edit("tracingpolicies", "p", (policy) => (policy.spec = makePolicyObject("sys_setgid").spec));
+  await pass(10_000);
+  expect(world.api.list("configmaps")).toHaveLength(2);
+  world.api.refuse = () => undefined;
+  await pass(30_000);
+  expect(ready()).toMatchObject({ status: "Unknown", reason: "NoNodes" });
+});
+
+test("statuses are written as soon as an API server is back, however long it was away", async () => {
+  world.api.put("tracingpolicies", makePolicyObject("sys_setuid"));
+  await pass(3_000);
+  world.api.refuse = ({ path, method }) => (method !== "GET" && path.endsWith("/status") ? 503 : undefined);
+  world.api.edit("tracingpolicies", "p", (policy) => (policy.spec = makePolicyObject("sys_setgid").spec));
+  await pass(300_000);
+  world.api.refuse = ({ path }) => (path.includes("pods") || path.endsWith("/status") ? 503 : undefined);
+  world.api.breakWatches();
+  await pass(20_000);
+  world.api.refuse = () => undefined;
+  await pass(17_000); // the longest pause of a watch, and the write
+  expect(ready()?.observedGeneration).toBe(2);
+});

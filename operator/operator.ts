@@ -67,13 +67,16 @@ export function startOperator(deps: OperatorDeps): Operator {
   const statusQueue = new WorkQueue({ name: "status of", logger, concurrency: 8 });
   const sources = new Sources({ client, namespace, logger, metrics: createWatchMetrics(registry) });
   const nodes = new NodeIndex(now, patience);
-  const isInUse = (ref: PolicyRef, name: string) => nodes.runs(policyKey(ref), hashOfName(name));
+  /** Without reports, every spec may be in use. */
+  const isInUse = (ref: PolicyRef, name: string) =>
+    sources.areReportsMissing || nodes.runs(policyKey(ref), hashOfName(name));
   const specs = new SpecStore({ client, namespace, logger, now, known: () => sources.specs.store.values() });
   const unused = new UnusedSpecs({ specs, sources, isInUse });
   const reporter = new StatusReporter({
     queue: statusQueue,
     findPolicy: (key) => findPolicy(sources, key),
     nodes,
+    areReportsMissing: () => sources.areReportsMissing,
     generationsOf: (key) => generationsOf(sources.specsOf(key)),
     patience,
     tolerance,
@@ -101,7 +104,7 @@ export function startOperator(deps: OperatorDeps): Operator {
     return reporter.work(key);
   };
 
-  const listed = sources.start(makeHandlers({ specQueue, reporter, nodes }));
+  const listed = sources.start(makeHandlers({ specQueue, statusQueue, reporter, nodes }));
   let isRunning = false;
   const started = listed.then(() => {
     isRunning = true;
@@ -154,10 +157,11 @@ function makeSpecQueue(logger: Logger, metrics: OperatorMetrics): WorkQueue {
 /** What each change in the cluster leads to. */
 function makeHandlers(parts: {
   specQueue: WorkQueue;
+  statusQueue: WorkQueue;
   reporter: StatusReporter;
   nodes: NodeIndex;
 }): SourceHandlers {
-  const { specQueue, reporter, nodes } = parts;
+  const { specQueue, statusQueue, reporter, nodes } = parts;
   const policyChanged = (policy: PolicyObject) => specQueue.add(keyOf(policy));
   /** Only a new generation is work: the operator's own status writes do not change it. */
   const policyUpdated = (policy: PolicyObject, previous: PolicyObject) => {
@@ -171,11 +175,21 @@ function makeHandlers(parts: {
   const podGone = (pod: AgentPod) => reporter.nodesChanged(nodes.removePod(pod));
   const reportSeen = (report: NodeReport) => reporter.nodesChanged(nodes.setReport(report));
   const reportGone = (report: NodeReport) => reporter.nodesChanged(nodes.removeReport(report));
+  /** A watch that works again is the sign that writes do, too. */
+  const onProblem = (problem: unknown) => {
+    if (problem !== undefined) return;
+    specQueue.retryNow();
+    statusQueue.retryNow();
+  };
+  const reportsChanged = (problem: unknown) => {
+    reporter.nodesChanged("all");
+    onProblem(problem);
+  };
   return {
-    policies: { onAdd: policyChanged, onUpdate: policyUpdated, onDelete: policyChanged },
-    specs: { onAdd: specChanged, onUpdate: specChanged, onDelete: specChanged },
-    pods: { onAdd: podSeen, onUpdate: podSeen, onDelete: podGone },
-    reports: { onAdd: reportSeen, onUpdate: reportSeen, onDelete: reportGone },
+    policies: { onAdd: policyChanged, onUpdate: policyUpdated, onDelete: policyChanged, onProblem },
+    specs: { onAdd: specChanged, onUpdate: specChanged, onDelete: specChanged, onProblem },
+    pods: { onAdd: podSeen, onUpdate: podSeen, onDelete: podGone, onProblem },
+    reports: { onAdd: reportSeen, onUpdate: reportSeen, onDelete: reportGone, onProblem: reportsChanged },
   };
 }
 

@@ -8,6 +8,7 @@ import {
   TRACING_NODES,
 } from "../crds/names.ts";
 import type { ListAndWatch } from "../lib/kube.ts";
+import { hasStatus } from "../lib/kube-error.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { WatchMetrics } from "../lib/metrics.ts";
 import { CONFIG_MAPS, objectKey, PODS } from "../lib/resources.ts";
@@ -42,6 +43,8 @@ export class Sources {
   readonly specs: ResourceWatch<SpecObject>;
   readonly #pods: ResourceWatch<AgentPod>;
   readonly #reports: ResourceWatch<NodeReport>;
+  readonly #knownMissing = Promise.withResolvers<void>();
+  #areReportsMissing = false;
 
   constructor({ client, namespace, logger, metrics }: SourcesDeps) {
     const common = { client, logger, metrics };
@@ -78,13 +81,29 @@ export class Sources {
     });
   }
 
-  /** Resolves when every watch has its first complete list. */
+  /** True while the API server does not know TracingNodes. */
+  get areReportsMissing(): boolean {
+    return this.#areReportsMissing;
+  }
+
+  /** Resolves when every watch has its first complete list, or its resource does not exist. */
   async start(handlers: SourceHandlers): Promise<void> {
     for (const watch of Object.values(this.policies)) watch.start(handlers.policies);
     this.specs.start(handlers.specs);
     this.#pods.start(handlers.pods);
-    this.#reports.start(handlers.reports);
-    await Promise.all(Object.values(this.#all()).map((watch) => watch.waitForSync()));
+    this.#reports.start({
+      ...handlers.reports,
+      onProblem: (problem) => {
+        this.#areReportsMissing = hasStatus(problem, 404);
+        if (this.#areReportsMissing) this.#knownMissing.resolve();
+        handlers.reports.onProblem?.(problem);
+      },
+    });
+    const listed = [...Object.values(this.policies), this.specs, this.#pods].map((watch) =>
+      watch.waitForSync(),
+    );
+    const reports = Promise.race([this.#reports.waitForSync(), this.#knownMissing.promise]);
+    await Promise.all([...listed, reports]);
   }
 
   async stop(): Promise<void> {

@@ -34,7 +34,7 @@ import { CONFIG_MAPS, type KubeObject, NODES, PODS } from "../../lib/resources.t
 import { type ControlPlane, startControlPlane } from "../control-plane/control-plane.ts";
 import { applyCrds } from "../control-plane/crds.ts";
 import { runProgram } from "../guest/program.ts";
-import { eventually, serviceAccountToken } from "./api-clients.ts";
+import { eventually, pause, serviceAccountToken } from "./api-clients.ts";
 
 const NAMESPACE = "trigon-system";
 const NODE = "node-1";
@@ -153,6 +153,9 @@ describe("hook specs", () => {
         },
       });
     }
+    await pause(500);
+    assert.equal(wanted(), "sys_setuid", "a label alone may be a person's");
+    for (const spec of [specA, specB]) await admin.delete(CONFIG_MAPS, makeConfigMap(spec, 9).metadata);
     await eventually(() => assert.equal(wanted(), undefined));
   });
 

@@ -53,6 +53,7 @@ export class MemoryApi implements Transport {
   react: (change: Change, location: string) => void = () => {};
   readonly #objects = new Map<string, Stored>();
   readonly #watches = new Set<(change: Change, plural: string) => void>();
+  readonly #ends = new Set<() => void>();
   #version = 0;
 
   constructor() {
@@ -99,6 +100,7 @@ export class MemoryApi implements Transport {
   async open(request: ApiRequest, signal: AbortSignal): Promise<IncomingMessage> {
     const { plural, namespace } = parsePath(request.path);
     const selects = both(inNamespace(namespace), hasLabels(request.query?.labelSelector));
+    if (this.refuse(request) !== undefined) throw new Error("refused by the test");
     const body = Object.assign(new PassThrough(), { statusCode: 200 });
     const push = (change: Change, changed: string) => {
       const event = changed === plural ? eventOf(change, selects) : undefined;
@@ -106,14 +108,21 @@ export class MemoryApi implements Transport {
     };
     this.#watches.add(push);
     const end = () => {
+      this.#ends.delete(end);
       this.#watches.delete(push);
       body.destroy();
     };
+    this.#ends.add(end);
     signal.addEventListener("abort", end, { once: true });
     return body as unknown as IncomingMessage;
   }
 
   close(): void {}
+
+  /** Ends every open watch, as a restart of the API server does. */
+  breakWatches(): void {
+    for (const end of [...this.#ends]) end();
+  }
 
   #answer(request: ApiRequest, at: Location): ApiResponse {
     const key = keyOf(at);

@@ -2,6 +2,7 @@
 import type { CoordinationV1Api, V1Lease } from "@kubernetes/client-node";
 import { FIELD_MANAGERS } from "../../crds/names.ts";
 import { errorText, type Logger } from "../../lib/logger.ts";
+import { pause } from "../../lib/pause.ts";
 import { ignoring, request } from "./api.ts";
 import { LEASE_TIMING, type LeaseTiming, nextLease, planLease, type Sighting, sight } from "./lease.ts";
 
@@ -44,7 +45,7 @@ export class Elector {
 
   /** Resolves when this replica leads, or when the signal is aborted. */
   async acquire(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && !(await this.#tryOnce())) await this.#pause(signal);
+    while (!signal.aborted && !(await this.#tryOnce())) await pause(this.#timing.retryMs, signal);
   }
 
   /**
@@ -53,7 +54,7 @@ export class Elector {
    */
   async hold(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.#pause(signal);
+      await pause(this.#timing.retryMs, signal);
       if (signal.aborted || !(await this.#renew())) return;
     }
   }
@@ -129,19 +130,5 @@ export class Elector {
         ? coordination.createNamespacedLease({ namespace, body, fieldManager })
         : coordination.replaceNamespacedLease({ namespace, name, body, fieldManager });
     return (await ignoring(409, request("write the lease", sent))) !== undefined;
-  }
-
-  #pause(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const end = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      const timer = setTimeout(() => {
-        signal.removeEventListener("abort", end);
-        resolve();
-      }, this.#timing.retryMs);
-      signal.addEventListener("abort", end, { once: true });
-    });
   }
 }

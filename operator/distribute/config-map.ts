@@ -4,6 +4,7 @@ import {
   hookSpecConfigMapName,
   LABELS,
   MANAGED_BY_OPERATOR,
+  parseRevision,
   policyKey,
   policyLabelValue,
   shortSpecHash,
@@ -58,7 +59,7 @@ export function parseSpecObject(object: KubeObject): SpecObject {
     spec: decoded.ok ? decoded.spec : undefined,
     ...(!decoded.ok && { problem: decoded.problem }),
     immutable: immutable === true,
-    revision: parseRevision(metadata.annotations?.[LABELS.revision]),
+    revision: parseRevision(metadata.annotations?.[LABELS.revision]) ?? Number.NaN,
     retired: metadata.labels?.[LABELS.retired] === "true",
   };
 }
@@ -83,10 +84,6 @@ export function generationsOf(objects: readonly SpecObject[]): ReadonlyMap<strin
 /** Hash of the spec in the ConfigMap of this name. */
 export function hashOfName(configMapName: string): string {
   return configMapName.slice(hookSpecConfigMapName("").length);
-}
-
-function parseRevision(text: string | undefined): number {
-  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
 }
 
 function ownAnnotations(annotations: Record<string, string> | undefined): Record<string, string> {

@@ -14,7 +14,7 @@ export interface PolicyFacts {
   wanted?: { hash: string; hookCount: number; generation?: number | undefined };
   /** Why this generation does not run. */
   problem?: {
-    reason: Extract<PolicyReason, "InvalidSpec" | "DistributionFailed" | "Terminating">;
+    reason: Extract<PolicyReason, "InvalidSpec" | "DistributionFailed" | "Terminating" | "ReportsMissing">;
     message: string;
   };
   /** Generations of the specs that may still run, by short hash. */
@@ -61,7 +61,8 @@ function readyVerdict(facts: PolicyFacts, summary: NodeSummary): Verdict {
   const { counts, failed, unavailable } = summary;
   if (facts.problem) {
     const { reason, message } = facts.problem;
-    return { status: "False", reason, message: `${message}${whatStillRuns(facts, summary)}` };
+    const rest = reason === "ReportsMissing" ? "" : whatStillRuns(facts, summary);
+    return { status: "False", reason, message: `${message}${rest}` };
   }
   if (failed[0]) {
     const sentence = nodesSentence("The policy cannot be attached", counts.failed, summary, failed);

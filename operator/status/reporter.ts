@@ -21,6 +21,8 @@ export interface ReporterDeps {
   nodes: Pick<NodeIndex, "nodesOf" | "size" | "nextChangeMs">;
   /** Generations of the policy's specs that are still distributed, by short hash. */
   generationsOf(key: string): ReadonlyMap<string, number>;
+  /** True while the API server has no TracingNodes. */
+  areReportsMissing(): boolean;
   patience: Patience;
   tolerance: Tolerance;
   now(): number;
@@ -34,6 +36,12 @@ export interface ReporterDeps {
 const MAX_COALESCE_MS = 1_000;
 /** The operator's own status write comes back as a watch event within this time; a later difference is another writer's. */
 const ECHO_MS = 1_000;
+
+const NO_REPORTS = {
+  reason: "ReportsMissing",
+  message:
+    "The CustomResourceDefinition tracingnodes.trigon.dev is not installed, so agents cannot report what they run: install it with this release's crds",
+} as const;
 
 /** Reasons for not being ready that need no action by the user. */
 const HARMLESS = new Set<PolicyReason>(["RollingOut", "NoNodes", "Terminating"]);
@@ -121,7 +129,9 @@ export class StatusReporter {
       now: now(),
       patience,
     };
-    return aggregate({ ...facts, generations: generationsOf(key), tolerance }, nodes.nodesOf(key), view);
+    const problem = facts.problem ?? (this.#deps.areReportsMissing() ? NO_REPORTS : undefined);
+    const all = { ...facts, ...(problem && { problem }), generations: generationsOf(key), tolerance };
+    return aggregate(all, nodes.nodesOf(key), view);
   }
 
   #isNews(policy: PolicyObject): boolean {

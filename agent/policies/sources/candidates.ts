@@ -5,6 +5,7 @@ import {
   LABELS,
   type PolicyRef,
   parsePolicyKey,
+  parseRevision,
   policyKey,
 } from "../../../crds/names.ts";
 import { decodeSpec, type SpecData } from "../../../crds/spec-config-map.ts";
@@ -23,14 +24,17 @@ export interface Candidate {
   origin: string;
   /** The operator never lowers it. */
   revision: number;
-  /** The policy has been deleted. */
+  /** It has the label with which the operator announces a deletion; a person may have set it, too. */
+  isAnnounced: boolean;
+  /** The policy has been deleted: what the operator announces, it deletes. */
   retired: boolean;
   content: { spec: HookSpec } | { problem: string };
 }
 
 /** Parses a ConfigMap; undefined if neither its content nor its annotation names a policy. */
 export function parseCandidate(configMap: ConfigMap): Candidate | undefined {
-  const { name, namespace = "", labels = {}, annotations = {} } = configMap.metadata;
+  const { name, namespace = "", labels = {}, annotations = {}, deletionTimestamp } = configMap.metadata;
+  const isAnnounced = labels[LABELS.retired] === "true";
   const hash = name.slice(hookSpecConfigMapName("").length);
   const decoded = decodeSpec(name, configMap);
   const content = decoded.ok ? { spec: decoded.spec } : { problem: decoded.problem };
@@ -42,8 +46,9 @@ export function parseCandidate(configMap: ConfigMap): Candidate | undefined {
     ref,
     hash,
     origin: `ConfigMap ${namespace}/${name}`,
-    revision: Number(annotations[LABELS.revision]) || 0,
-    retired: labels[LABELS.retired] === "true",
+    revision: parseRevision(annotations[LABELS.revision]) ?? 0,
+    isAnnounced,
+    retired: isAnnounced && deletionTimestamp !== undefined,
     content,
   };
 }

@@ -96,9 +96,23 @@ test("a packed spec is read like a plain one", () => {
 });
 
 describe("a policy that is gone", () => {
-  test("is not wanted from the moment its ConfigMap is retired", () => {
+  test("is not wanted from the moment its retired ConfigMap is being deleted", () => {
+    source.put(makeConfigMap(specA, 1));
+    const retired = makeConfigMap(specA, 1, { retired: true });
+    const deletionTimestamp = "2026-01-01T00:00:00Z";
+    source.put({ ...retired, metadata: { ...retired.metadata, deletionTimestamp } });
+    expect(wanted()).toBeUndefined();
+  });
+
+  test("stays wanted while its ConfigMap has only the label, which a person may have set", () => {
     source.put(makeConfigMap(specA, 1));
     source.put(makeConfigMap(specA, 1, { retired: true }));
+    expect(wanted()).toBe("sys_setuid");
+  });
+
+  test("is not wanted when a new list lacks what was retired", () => {
+    source.put(makeConfigMap(specA, 1, { retired: true }));
+    source.remove(makeConfigMap(specA, 1));
     expect(wanted()).toBeUndefined();
   });
 
@@ -206,6 +220,12 @@ describe("a ConfigMap that was changed by hand", () => {
     expect(source.desired()?.size).toBe(0);
     expect(logger.error).toHaveBeenCalledWith(expect.stringContaining("trigon-spec-0"));
   });
+});
+
+test("a revision that the operator never writes counts for nothing", () => {
+  source.put(makeConfigMap(specA, 1));
+  source.put(makeConfigMap(specB, 999_999_999_999));
+  expect(wanted()).toBe("sys_setuid");
 });
 
 test("listeners hear of each change", () => {

@@ -72,7 +72,7 @@ export class ConfigMapSource implements SpecSource {
     const candidate = this.#candidates.get(name);
     if (!candidate) return;
     this.#candidates.delete(name);
-    const retired = candidate.retired || configMap.metadata.labels?.[LABELS.retired] === "true";
+    const retired = candidate.isAnnounced || configMap.metadata.labels?.[LABELS.retired] === "true";
     const wasWanted = this.#wanted.get(candidate.key)?.candidate.configMap === name;
     if (wasWanted && retired) this.#wanted.delete(candidate.key);
     this.#choose(candidate.key, false);
