@@ -40,7 +40,8 @@ export async function compareWith(revision: string, names: readonly string[]): P
   }
 }
 
-function compare(figures: readonly Figure[], revision: string) {
+/** One row per measure: medians of both, and the ratio of each round. Pure. */
+export function compare(figures: readonly Figure[], revision: string) {
   const measures = new Map(figures.map(({ measure, unit }) => [measure, unit]));
   return [...measures].map(([measure, unit]) => {
     const of = (checkout: string) =>
