@@ -14,6 +14,7 @@ export async function* watchEvents(
   options: WatchStreamOptions,
 ): AsyncGenerator<WatchEvent> {
   const { namespace, patience, timeoutSeconds, signal } = options;
+  if (signal.aborted) return;
   const step = `watch ${resource.plural}`;
   const idle = new IdleTimer(patience.answerMs);
   const inbox = new Inbox(step);
