@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
+import type { EngineOptions } from "../../agent/hooks/engine.ts";
 import { makeSelector } from "../../agent/hooks/testing/hooks.ts";
 import { type PodObject, parsePod } from "../../agent/pods/pod-object.ts";
 import { PodStore } from "../../agent/pods/pod-store.ts";
@@ -71,7 +72,6 @@ function actIn(cgroup: string, steps = QUIET): Ran {
 }
 
 const pods = new PodStore();
-let workloads: WorkloadScopes;
 let engine: TestEngine;
 /** A pod that was there before the engine, and its container. */
 let early: TestPod;
@@ -83,13 +83,7 @@ before(() => {
   early = new TestPod({ app: "web" });
   earlyCgroup = early.startContainer().cgroup;
   pods.put(early.object());
-  workloads = new WorkloadScopes({
-    pods,
-    cgroups: ROOT,
-    logger: createLogger({ component: "test", level: "error" }),
-  });
-  engine = new TestEngine({ workloads, onRecord: handleCgroup });
-  workloads.start(engine.engine.cgroupScopes);
+  engine = startEngine(pods).engine;
 });
 after(() => {
   engine.close();
@@ -97,14 +91,32 @@ after(() => {
 });
 beforeEach(() => engine.takeRecords());
 
-function handleCgroup({ kind, fields }: TestRecord): void {
-  if (kind !== "cgroup") return;
-  workloads.handle({
-    id: fields.cgroup_id as bigint,
-    parentId: fields.parent_id as bigint,
-    removed: fields.removed !== 0,
-    name: fields.name as string,
+function makeWorkloads(store: PodStore): WorkloadScopes {
+  return new WorkloadScopes({
+    pods: store,
+    cgroups: ROOT,
+    logger: createLogger({ component: "test", level: "error" }),
   });
+}
+
+/** An agent's engine with the pods that it knows. */
+function startEngine(store: PodStore, options: Partial<EngineOptions> = {}) {
+  const scopes = makeWorkloads(store);
+  const started = new TestEngine({ ...options, workloads: scopes, onRecord: handlerOf(scopes) });
+  scopes.start(started.engine.cgroupScopes);
+  return { scopes, engine: started };
+}
+
+function handlerOf(scopes: WorkloadScopes) {
+  return ({ kind, fields }: TestRecord): void => {
+    if (kind !== "cgroup") return;
+    scopes.handle({
+      id: fields.cgroup_id as bigint,
+      parentId: fields.parent_id as bigint,
+      removed: fields.removed !== 0,
+      name: fields.name as string,
+    });
+  };
 }
 
 const hookIn = (scope: WorkloadScope | undefined, parts: Partial<HookDef> = {}): HookDef =>
@@ -194,6 +206,41 @@ describe("a hook is about", () => {
   });
 });
 
+describe("of 200 containers that call with their first instruction", () => {
+  const COUNT = 200;
+  const kill: SelectorDef = { filters: [], actions: [{ action: "Sigkill" }] };
+
+  test("none escapes if their pod is known", () => {
+    const pod = new TestPod({ app: "web" });
+    pods.put(pod.object());
+    engine.takeRecords();
+    const hook = engine.attach(hookIn(WEB, { selectors: [kill] }));
+    const signals = new Map<NodeJS.Signals | null, number>();
+    const hits = engine.hitsOf([hook], () => {
+      for (let n = 0; n < COUNT; n++) {
+        const { signal } = actIn(pod.startContainer().cgroup);
+        signals.set(signal, (signals.get(signal) ?? 0) + 1);
+      }
+    });
+    hook.detach();
+    assert.deepEqual([...signals], [["SIGKILL", COUNT]]);
+    assert.equal(hits.filter(({ flags }) => !(flags & RECORD_SCOPE_UNDECIDED)).length, COUNT);
+  });
+
+  test("each is reported and none is touched if their pods are not known yet", () => {
+    const hook = engine.attach(hookIn(WEB, { selectors: [kill] }));
+    const hits = engine.hitsOf([hook], () => {
+      for (let n = 0; n < COUNT; n++) {
+        const pod = new TestPod({ app: n % 2 ? "web" : "db" });
+        assert.equal(actIn(pod.startContainer().cgroup).signal, null);
+        pods.put(pod.object()); // too late
+      }
+    });
+    hook.detach();
+    assert.equal(hits.filter(({ flags }) => flags & RECORD_SCOPE_UNDECIDED).length, COUNT);
+  });
+});
+
 describe("a change of labels counts at once, while the hook stays attached,", () => {
   test("for a pod that gets them and for one that loses them", () => {
     const pod = new TestPod({ app: "other" });
@@ -275,6 +322,25 @@ test("enforcement does not touch processes outside of the scope", () => {
   assert.equal(run(ACT, QUIET.split(" ")).signal, null);
   assert.equal(actIn(earlyCgroup).signal, "SIGKILL");
   hook.detach();
+});
+
+test("an agent that was killed and starts again enforces on the pods of its scope, and on no others that started meanwhile", () => {
+  const kill: SelectorDef = { filters: [], actions: [{ action: "Sigkill" }] };
+  const store = new PodStore();
+  const before = startEngine(store);
+  before.engine.attach(hookIn(WEB, { selectors: [kill] }));
+  before.engine.close(); // as the kernel does when the process is killed
+  const [inside, outside] = [new TestPod({ app: "web" }), new TestPod({ app: "db" })];
+  const cgroups = [inside, outside].map((pod) => pod.startContainer().cgroup);
+  const signals = () => cgroups.map((cgroup) => actIn(cgroup).signal);
+  const restarted = startEngine(store);
+  restarted.engine.attach(hookIn(WEB, { selectors: [kill] }));
+  assert.deepEqual(signals(), [null, null], "pods that the watch has not listed yet");
+  store.put(inside.object());
+  store.put(outside.object());
+  assert.deepEqual(signals(), ["SIGKILL", null]);
+  assert.equal(run(ACT, QUIET.split(" ")).signal, null);
+  restarted.engine.close();
 });
 
 test("without knowledge of pods, a hook about pods is refused and one about the host takes every process", () => {
