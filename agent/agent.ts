@@ -1,7 +1,8 @@
 /** Builds the agent from engine, processes, events, sources, reconciler and status. All dependencies are arguments. */
 import { arch } from "node:os";
 import type { Registry } from "prom-client";
-import { policyKey } from "../crds/names.ts";
+import { type PolicyRef, policyKey } from "../crds/names.ts";
+import type { PolicyActivity } from "../crds/policy-activity.ts";
 import type { ClusterAccess } from "../lib/cluster-access.ts";
 import { type HealthChecks, startHealthServer } from "../lib/health.ts";
 import { KubeClient } from "../lib/kube.ts";
@@ -52,6 +53,7 @@ import { SpareMemory } from "./spare-memory.ts";
 import type { StackOptions } from "./stacks/code-place.ts";
 import { KernelSymbolTable } from "./stacks/kernel-code.ts";
 import { MappedCode } from "./stacks/mapped-code.ts";
+import { ActivityMeter } from "./status/activity.ts";
 import { readBootTime } from "./status/boot-time.ts";
 import { makeTracingNodeStatus, type NodeFacts } from "./status/tracing-node.ts";
 
@@ -146,8 +148,10 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
   running.defer(() => cluster?.stop());
   const facts = nodeFacts(deps, engine.features);
   const lost = () => sumLost(readCounts()) + sink.stats.overflowedEvents + sink.stats.failedEvents;
+  const meter = new ActivityMeter();
+  const activityOf = makeActivity(meter, reconciler, events.workloads);
   const publish = () =>
-    cluster?.publisher.publish(makeTracingNodeStatus(facts, reconciler.outcomes(), lost()));
+    cluster?.publisher.publish(makeTracingNodeStatus(facts, reconciler.outcomes(), lost(), activityOf));
   const loop: PolicyLoop = new PolicyLoop({
     sources: api.sources(cluster ? [deps.files, cluster.source] : [deps.files]),
     reconciler,
@@ -180,6 +184,8 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
   if (cluster) {
     const timer = setInterval(publish, LOSSES_MS);
     running.defer(() => clearInterval(timer));
+    const measure = setInterval(() => meter.measure(events.metrics.eventCounts()), 60_000);
+    running.defer(() => clearInterval(measure));
   }
   memory.touch();
   logger.info("ready", { node: config.nodeName, kernel: engine.features.release });
@@ -427,6 +433,20 @@ const LOSSES_MS = 60_000;
 
 function sumLost(counts: readonly HookCounts[]): number {
   return counts.reduce((sum, { lost, errors }) => sum + lost + errors, 0);
+}
+
+/** What each policy does on this node, for its status. */
+function makeActivity(
+  meter: ActivityMeter,
+  reconciler: Reconciler,
+  workloads: WorkloadScopes | undefined,
+): (ref: PolicyRef) => PolicyActivity {
+  return (ref) => {
+    const key = policyKey(ref);
+    const hook = reconciler.attachedHooks().find(({ policy }) => policyKey(policy) === key)?.hook;
+    const pods = hook?.def.scope && workloads?.podsIn(hook.def.scope);
+    return { ...(pods !== undefined && { pods }), ...meter.rateOf(key) };
+  };
 }
 
 function sumPosted(counts: readonly HookCounts[]): number {

@@ -47,6 +47,9 @@ describe("what is written is read back", () => {
     "plainly attached": policy(),
     "attached, of a namespace": policy({ kind: "TracingPolicyNamespaced", namespace: "shop", name: "a.b" }),
     "attached without a hook": policy({ hooks: [] }),
+    "attached, with what it does": policy({
+      activity: { pods: 0, perMinute: 20, namespaces: ["shop"], binaries: ["/usr/bin/su"] },
+    }),
     "partially attached": policy({
       state: "PartiallyAttached",
       message: "1 of 2 hooks skipped",

@@ -5,6 +5,7 @@
  */
 import type { NodePolicyState } from "./conditions.ts";
 import { type PolicyKind, type PolicyRef, shortSpecHash } from "./names.ts";
+import { type PolicyActivity, readActivity, writeActivity } from "./policy-activity.ts";
 import type { Hook, Policy, Status } from "./tracingnode-v1alpha1.gen.ts";
 
 /** A policy on a node with all its hooks, as the agent knows it. */
@@ -19,6 +20,8 @@ export interface FullPolicy extends PolicyRef {
   /** The agent tries again by itself. */
   retrying?: true;
   hooks: readonly Hook[];
+  /** What it does there; absent if it is quiet and about no pods in particular. */
+  activity?: PolicyActivity;
 }
 
 /** A policy on a node as it is read: hashes are short, and only hooks with a problem are listed. */
@@ -29,12 +32,13 @@ export interface NodePolicy extends FullPolicy {
 }
 
 /** The part of the status that is about policies. */
-export type PolicyPart = Pick<Status, "attached" | "skipped"> & {
+export type PolicyPart = Pick<Status, "activity" | "attached" | "skipped"> & {
   policies: Policy[];
   policiesSummary: string;
   ready: "True" | "False";
 };
 
+const QUIET: PolicyActivity = { perMinute: 0, namespaces: [], binaries: [] };
 /** Hooks that are listed of each policy: its message names some, too, and a node may have many that fail. */
 const MAX_HOOKS = 2;
 
@@ -45,7 +49,11 @@ export function writeNodePolicies(policies: readonly FullPolicy[]): PolicyPart {
   const rest = policies.filter((policy) => !isPlain(policy) && !isPlainlySkipped(policy));
   const wanted = policies.filter(({ state }) => state !== "Skipped");
   const running = wanted.filter(({ state }) => state === "Attached" || state === "PartiallyAttached");
+  const active = policies.filter(({ activity }) => activity !== undefined);
   return {
+    ...(active.length > 0 && {
+      activity: byName(active, ({ activity }) => writeActivity(activity ?? QUIET)),
+    }),
     policiesSummary: `${running.length}/${wanted.length}`,
     ready: running.length === wanted.length ? "True" : "False",
     ...(plain.length > 0 && { attached: byName(plain, plainLine) }),
@@ -56,12 +64,16 @@ export function writeNodePolicies(policies: readonly FullPolicy[]): PolicyPart {
 
 /** Every policy of the status, whichever list it is in. */
 export function readNodePolicies(status: Status | undefined): NodePolicy[] {
-  const { attached = {}, skipped = {}, policies = [] } = status ?? {};
-  return [
+  const { activity = {}, attached = {}, skipped = {}, policies = [] } = status ?? {};
+  const all = [
     ...Object.entries(attached).map(([name, line]) => readPlain(name, line)),
     ...Object.entries(skipped).map(([name, specHash]) => readSkipped(name, specHash)),
     ...policies.map(readListed),
   ];
+  return all.map((policy) => {
+    const line = activity[nameOf(policy)];
+    return line === undefined ? policy : { ...policy, activity: readActivity(line) };
+  });
 }
 
 /** `fentry×7 kprobe×1`, in the order of the names. */
@@ -88,7 +100,7 @@ function plainLine({ specHash, hooks }: FullPolicy): string {
   return `${shortSpecHash(specHash)} ${countKinds(hooks)}`.trimEnd();
 }
 
-function listed({ hooks, ...policy }: FullPolicy): Policy {
+function listed({ hooks, activity: _, ...policy }: FullPolicy): Policy {
   const missing = hooks.filter(({ state }) => state !== "Attached");
   const attached = hooks.length - missing.length;
   const attach = countKinds(hooks);

@@ -187,7 +187,16 @@ test.each([
     expect(version?.name).toBe("v1alpha1");
     expect(version?.subresources).toEqual({ status: {} });
     const columns = version?.additionalPrinterColumns.map(({ name, priority }) => `${name}:${priority ?? 0}`);
-    expect(columns).toEqual(["READY:0", "NODES:0", "HOOKS:0", "REASON:0", "AGE:0", "MESSAGE:1"]);
+    expect(columns).toEqual([
+      "READY:0",
+      "NODES:0",
+      "HOOKS:0",
+      "REASON:0",
+      "AGE:0",
+      "PODS:1",
+      "EVENTS:1",
+      "MESSAGE:1",
+    ]);
   },
 );
 

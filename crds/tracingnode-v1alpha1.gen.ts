@@ -23,6 +23,12 @@ export interface TracingNode {
  */
 export interface Status {
   /**
+   * What policies do here, by NAME or NAMESPACE/NAME: pods that they are about, events per
+   * minute, and where most of those come from. Without the quiet ones that are about no pods
+   * in particular.
+   */
+  activity?: { [key: string]: string };
+  /**
    * Version of the agent.
    */
   agentVersion?: string;

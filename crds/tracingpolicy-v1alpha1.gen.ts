@@ -5165,6 +5165,10 @@ export interface StatusObject {
    */
   conditions?: Condition[];
   /**
+   * Events in the last minute on all nodes, rounded, those included that are only counted.
+   */
+  eventsPerMinute?: number;
+  /**
    * Nodes that need attention, grouped by the reason.
    */
   failingNodes?: FailingNode[];
@@ -5185,9 +5189,17 @@ export interface StatusObject {
    */
   nodeStates?: NodeState[];
   /**
+   * Where most events come from, the noisiest first.
+   */
+  noisiest?: Noisiest;
+  /**
    * Generation of the spec that this status is about.
    */
   observedGeneration?: number;
+  /**
+   * Pods that the policy is about, on all nodes; absent if it is about no pods in particular.
+   */
+  pods?: number;
   /**
    * Hash of the compiled spec.
    */
@@ -5313,4 +5325,18 @@ export interface Nodes {
    * Nodes whose agent does not answer.
    */
   unavailable?: number;
+}
+
+/**
+ * Where most events come from, the noisiest first.
+ */
+export interface Noisiest {
+  /**
+   * Paths of programs.
+   */
+  binaries?: string[];
+  /**
+   * Namespaces of pods.
+   */
+  namespaces?: string[];
 }

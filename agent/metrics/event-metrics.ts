@@ -102,6 +102,15 @@ export class EventMetrics {
     return known;
   }
 
+  /** How many events each policy had, or counted, by their place. */
+  *eventCounts(): Generator<{ policy: string; namespace: string; binary: string; count: number }> {
+    for (const { policy, series, counted } of this.#hooks.values()) {
+      for (const each of [series, counted])
+        for (const { labels, count } of each.entries())
+          yield { policy: policyKey(policy), namespace: labels.namespace, binary: labels.binary, count };
+    }
+  }
+
   /** What becomes of a hook's events on the way out. */
   lossesOf(policy: PolicyRef, hook: string): HookLosses {
     return this.#losses.of(policy, hook);

@@ -39,6 +39,14 @@ export class PodStore {
     return this.#entries.size - this.#deleted.size;
   }
 
+  /** The pods that are there now. */
+  *live(): Generator<PodObject> {
+    for (const [key, { uids }] of this.#entries) {
+      const pod = this.#deleted.has(key) ? undefined : this.#byUid.get(uids[0] ?? "");
+      if (pod) yield pod;
+    }
+  }
+
   /** Called after every change of a pod. */
   onChange(listener: (pod: PodObject) => void): void {
     this.#listeners.push(listener);

@@ -187,6 +187,16 @@ describe("what was not decided by the kernel side", () => {
   });
 });
 
+test("pods of a scope are counted, those that are gone and scopes of the host are not", () => {
+  pods.put(makePod("web"));
+  expect([scopes.podsIn(WEB), scopes.podsIn(HOST)]).toEqual([1, undefined]);
+  pods.put(makePod("db"));
+  expect(scopes.podsIn(WEB)).toBe(0);
+  pods.put(makePod("web"));
+  pods.delete(makePod("web"));
+  expect(scopes.podsIn(WEB)).toBe(0);
+});
+
 test("a mount of cgroup v1 is a problem that names it", () => {
   rmSync(join(root, "cgroup.controllers"));
   const logger = createLogger({ component: "test", level: "error" });

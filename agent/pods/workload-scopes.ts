@@ -75,6 +75,12 @@ export class WorkloadScopes {
     return this.#unwritten.size;
   }
 
+  /** How many pods of this node have containers in the scope; undefined if it is about no pods. */
+  podsIn(scope: WorkloadScope): number | undefined {
+    if (!scope.pods) return undefined;
+    return [...this.#deps.pods.live()].filter((pod) => judge(scope, pod) !== "outside").length;
+  }
+
   /** The scopes by their bits; every cgroup is decided when it returns. */
   decide(scopes: ReadonlyMap<number, WorkloadScope>): void {
     this.#scopes = scopes;

@@ -1,5 +1,8 @@
 /** The status of a TracingNode. Pure. */
+
+import type { PolicyRef } from "../../crds/names.ts";
 import { type FullPolicy, type PolicyPart, writeNodePolicies } from "../../crds/node-policies.ts";
+import type { PolicyActivity } from "../../crds/policy-activity.ts";
 import type { Hook, Kernel, Status } from "../../crds/tracingnode-v1alpha1.gen.ts";
 import type { HookStatus } from "../hooks/engine.ts";
 import { isTransient, type PolicyOutcome } from "../policies/outcome.ts";
@@ -33,6 +36,7 @@ export function makeTracingNodeStatus(
   facts: NodeFacts,
   outcomes: readonly PolicyOutcome[],
   lostEvents = 0,
+  activityOf: (ref: PolicyRef) => PolicyActivity | undefined = () => undefined,
 ): TracingNodeStatus {
   const { release, architecture, features, reasons } = facts.kernel;
   const missing = Object.keys(features).filter((feature) => !features[feature]);
@@ -48,7 +52,9 @@ export function makeTracingNodeStatus(
         .map((feature) => ({ feature, reason: shorten(reasons[feature] ?? "not available") })),
     },
     lost: lowerBound(lostEvents),
-    ...writeNodePolicies(outcomes.map(fullPolicy)),
+    ...writeNodePolicies(
+      outcomes.map((outcome) => withActivity(fullPolicy(outcome), activityOf(outcome.ref))),
+    ),
   };
 }
 
@@ -60,6 +66,13 @@ function lowerBound(count: number): string {
   const power = 10 ** Math.floor(Math.log10(count));
   const step = STEPS.find((factor) => factor * power <= count) ?? 1;
   return `${step * power}+`;
+}
+
+/** Quiet policies that are about no pods in particular cost no line. */
+function withActivity(policy: FullPolicy, activity: PolicyActivity | undefined): FullPolicy {
+  const isShown = activity && policy.attachedHash !== undefined;
+  if (!isShown || (activity.pods === undefined && activity.perMinute === 0)) return policy;
+  return { ...policy, activity };
 }
 
 function fullPolicy({ ref, message, hooks, ...rest }: PolicyOutcome): FullPolicy {

@@ -44,6 +44,20 @@ const POLICY_COLUMNS: Column[] = [
   { name: "REASON", type: "string", jsonPath: `.status.conditions[?(@.type=="Ready")].reason` },
   AGE,
   {
+    name: "PODS",
+    type: "integer",
+    jsonPath: ".status.pods",
+    description: "Pods that the policy is about.",
+    priority: 1,
+  },
+  {
+    name: "EVENTS",
+    type: "integer",
+    jsonPath: ".status.eventsPerMinute",
+    description: "Events per minute.",
+    priority: 1,
+  },
+  {
     name: "MESSAGE",
     type: "string",
     jsonPath: `.status.conditions[?(@.type=="Ready")].message`,

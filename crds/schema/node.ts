@@ -63,6 +63,9 @@ export const TRACING_NODE: Structural = object(
     metadata: { type: "object" },
     status: object("What the agent reports.", {
       agentVersion: text("Version of the agent."),
+      activity: lines(
+        "What policies do here, by NAME or NAMESPACE/NAME: pods that they are about, events per minute, and where most of those come from. Without the quiet ones that are about no pods in particular.",
+      ),
       bootTime: { description: "When the kernel booted.", format: "date-time", type: "string" },
       kernel: KERNEL,
       attached: lines(

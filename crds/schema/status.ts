@@ -64,6 +64,9 @@ const NODE_STATES = object(
 /** What the operator reports about a policy. */
 export const POLICY_STATUS: Structural = object("What runs, and where. Written by the operator.", {
   conditions: CONDITIONS,
+  eventsPerMinute: count(
+    "Events in the last minute on all nodes, rounded, those included that are only counted.",
+  ),
   failingNodes: list("Nodes that need attention, grouped by the reason.", FAILING_NODES, {
     maxItems: 8,
     "x-kubernetes-list-type": "atomic",
@@ -75,6 +78,11 @@ export const POLICY_STATUS: Structural = object("What runs, and where. Written b
   }),
   nodes: NODE_COUNTS,
   nodesSummary: text("Nodes attached, of all."),
+  noisiest: object("Where most events come from, the noisiest first.", {
+    binaries: texts("Paths of programs.", { maxItems: 3, "x-kubernetes-list-type": "atomic" }),
+    namespaces: texts("Namespaces of pods.", { maxItems: 3, "x-kubernetes-list-type": "atomic" }),
+  }),
   observedGeneration: { ...int64("Generation of the spec that this status is about."), minimum: 0 },
+  pods: count("Pods that the policy is about, on all nodes; absent if it is about no pods in particular."),
   specHash: text("Hash of the compiled spec."),
 });

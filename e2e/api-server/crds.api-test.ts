@@ -359,9 +359,9 @@ describe("kubectl get", () => {
     assert.deepEqual(cells(row).slice(0, 5), ["columns", "False", "2/3", "7/8", "AttachFailed"]);
   });
 
-  test("-o wide adds MESSAGE", () => {
+  test("-o wide adds PODS, EVENTS and MESSAGE", () => {
     const [header, row] = succeed("get", "tgtp", "columns", "-o", "wide").trimEnd().split("\n");
-    assert.deepEqual(cells(header).slice(-2), ["AGE", "MESSAGE"]);
+    assert.deepEqual(cells(header).slice(-4), ["AGE", "PODS", "EVENTS", "MESSAGE"]);
     assert.equal(cells(row).at(-1), "node b: attach fentry");
   });
 

@@ -26,6 +26,7 @@ export function aggregate(
     ...(wanted && { specHash: wanted.hash }),
     nodesSummary: `${counts.attached + counts.partial}/${counts.total}`,
     ...(wanted && { hooksSummary: `${summary.fewestHooks}/${wanted.hookCount}` }),
+    ...summary.activity,
     nodes: counts,
     ...(lines && lines.length > 0 && { nodeStates: lines }),
     conditions: makeConditions(facts, summary),

@@ -5,6 +5,7 @@
 import type { NodePolicyState } from "../../crds/conditions.ts";
 import { policyKey } from "../../crds/names.ts";
 import { type NodePolicy, readNodePolicies } from "../../crds/node-policies.ts";
+import type { PolicyActivity } from "../../crds/policy-activity.ts";
 import type { Policy, TracingNode } from "../../crds/tracingnode-v1alpha1.gen.ts";
 import type { KubeObject } from "../../lib/resources.ts";
 import { slimMeta } from "../resources.ts";
@@ -21,6 +22,7 @@ export interface NodeEntry {
   readonly hooksAttached: number;
   /** `fentry×8`, `fentry×7 kprobe×1`. */
   readonly attach: string;
+  readonly activity?: PolicyActivity;
 }
 
 /** What a kernel is known to lack; equal ones of different nodes are one object. */
@@ -99,7 +101,8 @@ function sectionOf(path: string): string {
 }
 
 function parseEntry(policy: NodePolicy): NodeEntry {
-  const { specHash, attachedHash, state, reason, message, retrying, hooksAttached, attach } = policy;
+  const { specHash, attachedHash, state, reason, message, retrying, hooksAttached, attach, activity } =
+    policy;
   return {
     specHash,
     ...(attachedHash !== undefined && { attachedHash }),
@@ -109,5 +112,6 @@ function parseEntry(policy: NodePolicy): NodeEntry {
     ...(retrying === true && { retrying }),
     hooksAttached,
     attach,
+    ...(activity !== undefined && { activity }),
   };
 }

@@ -1,5 +1,7 @@
 /** The status of a policy as the operator writes it. */
+
 import type { CONDITIONS, NodePolicyState, PolicyReason } from "../../crds/conditions.ts";
+import type { ClusterActivity } from "./activity.ts";
 
 /** A condition of the policy, before it gets its time by comparison with the previous status. */
 export interface NewCondition {
@@ -50,7 +52,7 @@ export interface NodeStates {
 }
 
 /** The status without the times of its conditions. */
-export interface NewPolicyStatus {
+export interface NewPolicyStatus extends ClusterActivity {
   observedGeneration: number;
   specHash?: string;
   nodesSummary: string;

@@ -1,4 +1,5 @@
 /** Counts thousands of nodes in one pass and keeps only what the status can show. Pure. */
+import { ActivitySum, type ClusterActivity } from "./activity.ts";
 import type { NodeFact } from "./node-index.ts";
 import type { NodeEntry } from "./node-report.ts";
 import { type StateOnNode, stateOnNode, type Viewpoint } from "./node-state.ts";
@@ -21,6 +22,8 @@ export interface NodeSummary extends Problems {
   fewestHooks: number;
   /** Number of nodes that run each spec. */
   running: ReadonlyMap<string, number>;
+  /** What the policy does on nodes that answer. */
+  activity: ClusterActivity;
   /** Every node; undefined in clusters that are too large for that. */
   lines: NodeStates[] | undefined;
 }
@@ -78,6 +81,7 @@ class Pass {
   readonly #running = new Map<string, number>();
   readonly #lines: [NodeFact, NodeState][] = [];
   #fewestHooks = Number.POSITIVE_INFINITY;
+  readonly #activity = new ActivitySum();
 
   add(node: NodeFact, verdict: StateOnNode): void {
     const { state } = verdict;
@@ -86,6 +90,7 @@ class Pass {
     if (counter !== "skipped") this.#counts.total++;
     if (counter in this.#groups) addToGroup(this.#groups[counter as keyof Problems], node.name, verdict);
     if (!NOT_RUNNING.has(state)) this.#countRunning(node.entry?.attachedHash);
+    if (!NOT_RUNNING.has(state) && node.entry?.activity) this.#activity.add(node.entry.activity);
     if (counter !== "skipped" && counter !== "absent")
       this.#fewestHooks = Math.min(this.#fewestHooks, hooksOf(node, state));
     if (this.#lines.length <= MAX_LINES) this.#lines.push([node, state]);
@@ -102,6 +107,7 @@ class Pass {
       partial: inOrder(partial),
       fewestHooks: Number.isFinite(this.#fewestHooks) ? this.#fewestHooks : 0,
       running: this.#running,
+      activity: this.#activity.result(),
       lines: this.#lines.length <= MAX_LINES ? groupLines(this.#lines) : undefined,
     };
   }
