@@ -132,6 +132,7 @@ test("one replica leads; when it is frozen the other takes over, and it ends wit
   await editPolicy(0);
   await eventually(() => assert.ok(first.writes.length >= 2, "the spec and the status"));
 
+  await pause(2_000); // the Event of the status: what is on its way already cannot be held back
   first.child.kill("SIGSTOP");
   const frozenAt = Date.now();
   await editPolicy(1); // an event that waits in the frozen one's sockets

@@ -40,6 +40,7 @@ export const MERGE_PATCH = setHeaderOptions("Content-Type", PatchStrategy.MergeP
 export const JSON_PATCH = setHeaderOptions("Content-Type", PatchStrategy.JsonPatch);
 
 const REQUEST_TIMEOUT_MS = 30_000;
+const CONNECTIONS_MS = 5 * 60_000;
 /** The longest watch and some time: silence is judged by lib/watch-stream.ts, which knows when bookmarks come. */
 const WATCH_TIMEOUT_MS = 15 * 60_000;
 
@@ -47,10 +48,15 @@ const WATCH_TIMEOUT_MS = 15 * 60_000;
 export function makeApis({ config, userAgent, mayWriteMs, http, watch }: Connection): Apis {
   const cluster = config.getCurrentCluster();
   if (!cluster) throw new Error("the kubeconfig has no current context with a cluster");
+  const reuse = reuseConnections();
+  const pre = (context: RequestContext) => {
+    reuse(context);
+    return prepare(context, userAgent, mayWriteMs);
+  };
   const configuration = createConfiguration({
     baseServer: new ServerConfiguration(cluster.server, {}),
     authMethods: { default: config },
-    promiseMiddleware: [{ pre: (context) => prepare(context, userAgent, mayWriteMs), post: passOn }],
+    promiseMiddleware: [{ pre, post: passOn }],
     ...(http && { httpApi: http }),
   });
   return {
@@ -84,6 +90,22 @@ export async function ignoring<T>(status: number, sent: Promise<T>): Promise<T |
 /** Typed objects with the names and the texts of the wire: client-node makes Dates of times. */
 export function asWire<T>(typed: unknown): T {
   return JSON.parse(JSON.stringify(typed)) as T;
+}
+
+/**
+ * client-node 2.0 makes a dispatcher, and so a connection, for each request. This keeps one for a while: certificates
+ * may be renewed.
+ */
+function reuseConnections(): (context: RequestContext) => void {
+  let kept: ReturnType<RequestContext["getDispatcher"]>;
+  let until = Number.NEGATIVE_INFINITY;
+  return (context) => {
+    if (performance.now() >= until) {
+      kept = context.getDispatcher();
+      until = performance.now() + CONNECTIONS_MS;
+    }
+    if (kept !== undefined) context.setDispatcher(kept);
+  };
 }
 
 /** A write that is late is given up: it must not reach the API server when another replica leads. */
