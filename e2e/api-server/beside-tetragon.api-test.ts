@@ -8,7 +8,10 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { KubeConfig } from "@kubernetes/client-node";
 import { parse } from "yaml";
+import { makeApis } from "../../operator/cluster/api.ts";
+import { OperatorClient } from "../../operator/cluster/client.ts";
 import { type ControlPlane, startControlPlane } from "../control-plane/control-plane.ts";
 import { eventually, kubectl } from "./api-clients.ts";
 
@@ -49,6 +52,19 @@ async function createTetragons(plural: string): Promise<void> {
   await writeFile(file, JSON.stringify(definition));
   await run("create", "--field-manager", "tetragon-operator", "-f", file);
 }
+
+test("with Tetragon's definitions the operator says why it cannot write a status", async () => {
+  const config = new KubeConfig();
+  config.loadFromFile(plane.kubeconfigPath);
+  const client = new OperatorClient(makeApis({ config, userAgent: "beside-tetragon-test" }));
+  const metadata = JSON.parse(
+    await run("get", "tracingpolicy", "process-creds-changed", "-o", "json"),
+  ).metadata;
+  await assert.rejects(
+    client.replaceStatus("TracingPolicy", metadata, { observedGeneration: 1 }),
+    /^Error: the definition tracingpolicies\.cilium\.io has no status: another project's/,
+  );
+});
 
 test("Trigon's definitions replace Tetragon's, the policies stay, and now they have a status", async () => {
   const before = await run(

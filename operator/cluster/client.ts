@@ -108,9 +108,10 @@ export class OperatorClient implements ListAndWatch {
    */
   async replaceStatus(
     kind: PolicyKind,
-    { name, namespace, uid }: ObjectMeta,
+    metadata: ObjectMeta,
     status: object,
   ): Promise<boolean> {
+    const { name, namespace, uid } = metadata;
     const { custom } = this.#apis;
     const { group, version, plural } = POLICY_RESOURCES[kind];
     const body = [
@@ -129,9 +130,22 @@ export class OperatorClient implements ListAndWatch {
       );
       return true;
     } catch (error) {
-      if (hasStatus(error, 404) || isFailedTest(error)) return false;
-      throw error;
+      if (isFailedTest(error)) return false;
+      if (!hasStatus(error, 404)) throw error;
+      if ((await this.#findPolicyUid(kind, metadata)) !== uid) return false;
+      throw new Error(foreignDefinition(`${plural}.${group}`), { cause: error });
     }
+  }
+
+  /** The API server says "not found" both of a policy that is gone and of a status that the definition does not have. */
+  async #findPolicyUid(
+    kind: PolicyKind,
+    { name, namespace }: Pick<ObjectMeta, "name" | "namespace">,
+  ): Promise<string | undefined> {
+    const place = namespace === undefined ? "" : `,metadata.namespace=${namespace}`;
+    const fieldSelector = `metadata.name=${name}${place}`;
+    const { items } = await this.listPage(POLICY_RESOURCES[kind], { fieldSelector }, 1);
+    return items[0]?.metadata.uid;
   }
 
   #list(resource: Resource, namespace: string | undefined, query: ListQuery): Promise<TypedList> {
@@ -144,6 +158,13 @@ export class OperatorClient implements ListAndWatch {
     if (plural === "configmaps") return core.listNamespacedConfigMap({ namespace, ...query }).then(typedList);
     throw new Error(`the operator does not read ${plural}`);
   }
+}
+
+function foreignDefinition(name: string): string {
+  return (
+    `the definition ${name} has no status: another project's has taken the place of Trigon's, or it is gone; ` +
+    "apply Trigon's again (docs/coming-from-tetragon.md)"
+  );
 }
 
 interface ListQuery {
