@@ -106,11 +106,7 @@ export class OperatorClient implements ListAndWatch {
    * Replaces the whole status of the policy with this uid, including fields of other writers, which server-side apply
    * would leave. Returns false if there is no such policy, or if it has another uid.
    */
-  async replaceStatus(
-    kind: PolicyKind,
-    metadata: ObjectMeta,
-    status: object,
-  ): Promise<boolean> {
+  async replaceStatus(kind: PolicyKind, metadata: ObjectMeta, status: object): Promise<boolean> {
     const { name, namespace, uid } = metadata;
     const { custom } = this.#apis;
     const { group, version, plural } = POLICY_RESOURCES[kind];
