@@ -343,6 +343,29 @@ test("an agent that was killed and starts again enforces on the pods of its scop
   restarted.engine.close();
 });
 
+test("where no cgroup has room any more, processes without scopes are reported and not touched", () => {
+  const kill: SelectorDef = { filters: [], actions: [{ action: "Sigkill" }] };
+  const store = new PodStore();
+  const pod = new TestPod({ app: "web" });
+  store.put(pod.object());
+  const { engine: small, scopes } = startEngine(store, { maxCgroups: made.length + 40 });
+  const many = Array.from({ length: 80 }, () => pod.startContainer().cgroup);
+  small.takeRecords();
+  assert.ok(scopes.unwritten > 0);
+  const hook = small.attach(hookIn({ host: true }, { selectors: [kill] }));
+  const last = many.at(-1) ?? "";
+  const hits = small.hitsOf([hook], () => assert.equal(actIn(last).signal, null));
+  assert.deepEqual(
+    hits.map(({ flags }) => flags & RECORD_SCOPE_UNDECIDED),
+    [RECORD_SCOPE_UNDECIDED],
+  );
+  for (const cgroup of many) rmdirSync(made.splice(made.indexOf(cgroup), 1)[0] ?? "");
+  small.takeRecords();
+  assert.equal(scopes.unwritten, 0);
+  assert.equal(run(ACT, QUIET.split(" ")).signal, "SIGKILL");
+  small.close();
+});
+
 test("without knowledge of pods, a hook about pods is refused and one about the host takes every process", () => {
   const alone = new TestEngine();
   const { status } = alone.engine.attach(hookIn(WEB));
