@@ -31,7 +31,7 @@ export class KubeError extends Error {
 }
 
 /** An answer that says success and is none of Kubernetes: the page of a proxy, or another server at this address. */
-export class NotKubernetesError extends Error {
+class NotKubernetesError extends Error {
   constructor(step: string, answer: string) {
     const seen = JSON.stringify(answer.trim().slice(0, 100));
     super(
