@@ -40,11 +40,15 @@ after(async () => {
 
 test("an applied policy is Ready on every node, and kubectl shows it in a table", async () => {
   await kubectl(["apply", "-f", FILE]);
-  const policy = await policyReady(POLICY);
-  assert.equal(policy.status?.nodesSummary, `${agents.length}/${agents.length}`);
-  const table = await kubectl(["get", "tracingpolicies", POLICY]);
+  await policyReady(POLICY);
+  // A node whose agent is short of time may count as absent for a moment, and the policy is Ready without it.
+  const all = `${agents.length}/${agents.length}`;
+  const table = await until(`${all} nodes`, async () => {
+    const found = await kubectl(["get", "tracingpolicies", POLICY]);
+    return found.includes(all) && found;
+  });
   assert.match(table, /NAME\s+READY\s+NODES\s+HOOKS\s+REASON\s+AGE/);
-  assert.match(table, new RegExp(`True\\s+${agents.length}/${agents.length}\\s+8/8\\s+Attached`));
+  assert.match(table, new RegExp(`True\\s+${all}\\s+8/8\\s+Attached`));
 });
 
 test("where the kernel does not preempt programs, every hook is an fentry, in the agent's container too", async () => {
