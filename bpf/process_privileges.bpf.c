@@ -68,6 +68,10 @@ static __always_inline __u16 exec_privileges(struct linux_binprm *bprm)
 	found |= gained_id(&group, EXEC_SETGID, EXEC_SETGID_ROOT);
 	/* Root gains capabilities without the file's, and ambient capabilities do not come from the file. */
 	by_root = user.effective == user.root && !(BPF_CORE_READ(new, securebits) & SECUREBIT_NOROOT);
+	/* A setuid file with capabilities of its own makes a user root, and gives no others than these. */
+	if (user.id != user.root &&
+	    CAPS_OF(new, cap_permitted) != (CAPS_OF(new, cap_bset) | CAPS_OF(old, cap_inheritable)))
+		by_root = false;
 	if (CAPS_OF(new, cap_permitted) & ~CAPS_OF(old, cap_permitted) && !CAPS_OF(new, cap_ambient) && !by_root)
 		found |= EXEC_FILE_CAPS;
 	return found;

@@ -58,7 +58,8 @@ const byUser = (file: string) => () =>
   act(`call 119:1000:1000:1000 call ${NR.setresuid}:1000:1000:1000 exec ${file} exit 0`);
 
 const withCapability = program("capability", 0o755);
-run("setcap", ["cap_net_raw+ep", withCapability]);
+const withBoth = program("both", 0o4755);
+for (const file of [withCapability, withBoth]) run("setcap", ["cap_net_raw+ep", file]);
 
 const cases: Record<string, { file: string; want: number }> = {
   "nothing by a plain file": { file: program("plain", 0o755), want: 0 },
@@ -67,6 +68,10 @@ const cases: Record<string, { file: string; want: number }> = {
   "another user by setuid": { file: program("other", 0o4755, 1234), want: SETUID },
   "nothing by one's own setuid file": { file: program("own", 0o6755, 1000), want: 0 },
   "capabilities of the file": { file: withCapability, want: FILE_CAPS },
+  "both, where a setuid file has capabilities too": {
+    file: withBoth,
+    want: SETUID | SETUID_ROOT | FILE_CAPS,
+  },
 };
 for (const [name, { file, want }] of Object.entries(cases)) {
   test(name, () => {
