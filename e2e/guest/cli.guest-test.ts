@@ -78,7 +78,10 @@ test("a policy is added, its events are shown, and it is switched off and delete
   command.kill("SIGINT");
   assert.deepEqual(await once(command, "exit"), [0, null]);
 
-  assert.match(policies("list").stdout, /^1 +setfsuid +grpc +enabled .* \d+\.\d\d [kM]B +monitor_only +[1-9]/m);
+  assert.match(
+    policies("list").stdout,
+    /^1 +setfsuid +grpc +enabled .* \d+\.\d\d [kM]B +monitor_only +[1-9]/m,
+  );
   assert.equal(policies("disable", "setfsuid").stdout, "setfsuid: disabled\n");
   assert.match(policies("list").stdout, /setfsuid +grpc +disabled/);
   assert.equal(policies("enable", "setfsuid").status, 0);
