@@ -149,9 +149,9 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
   const facts = nodeFacts(deps, engine.features);
   const lost = () => sumLost(readCounts()) + sink.stats.overflowedEvents + sink.stats.failedEvents;
   const meter = new ActivityMeter();
-  const activityOf = makeActivity(meter, reconciler, events.workloads);
+  const activityOf = () => readActivities(meter, reconciler, events.workloads);
   const publish = () =>
-    cluster?.publisher.publish(makeTracingNodeStatus(facts, reconciler.outcomes(), lost(), activityOf));
+    cluster?.publisher.publish(makeTracingNodeStatus(facts, reconciler.outcomes(), lost(), activityOf()));
   const loop: PolicyLoop = new PolicyLoop({
     sources: api.sources(cluster ? [deps.files, cluster.source] : [deps.files]),
     reconciler,
@@ -435,16 +435,23 @@ function sumLost(counts: readonly HookCounts[]): number {
   return counts.reduce((sum, { lost, errors }) => sum + lost + errors, 0);
 }
 
-/** What each policy does on this node, for its status. */
-function makeActivity(
+/** What each policy does on this node now, for its status. */
+function readActivities(
   meter: ActivityMeter,
   reconciler: Reconciler,
   workloads: WorkloadScopes | undefined,
 ): (ref: PolicyRef) => PolicyActivity {
+  // That of a policy's first hook.
+  const scopes = new Map(
+    reconciler
+      .attachedHooks()
+      .toReversed()
+      .map(({ policy, hook }) => [policyKey(policy), hook.def.scope]),
+  );
   return (ref) => {
     const key = policyKey(ref);
-    const hook = reconciler.attachedHooks().find(({ policy }) => policyKey(policy) === key)?.hook;
-    const pods = hook?.def.scope && workloads?.podsIn(hook.def.scope);
+    const scope = scopes.get(key);
+    const pods = scope && workloads?.podsIn(scope);
     return { ...(pods !== undefined && { pods }), ...meter.rateOf(key) };
   };
 }

@@ -1,8 +1,8 @@
 /** Checks that the API server refuses what a stolen token would try: to write the TracingNode of another node. */
-import { setTimeout as delay } from "node:timers/promises";
 import { FIELD_MANAGERS, TRACING_NODES } from "../crds/names.ts";
 import type { Transport } from "../lib/api-transport.ts";
 import { errorText, type Logger } from "../lib/logger.ts";
+import { pause } from "../lib/pause.ts";
 import { apiVersion, resourcePath } from "../lib/resources.ts";
 
 /** How long a verdict is believed. */
@@ -41,7 +41,7 @@ export class WriteGuard {
   }
 
   start(): void {
-    this.#running ??= this.#run(this.#deps.sleep ?? sleep);
+    this.#running ??= this.#run(this.#deps.sleep ?? pause);
   }
 
   async stop(): Promise<void> {
@@ -54,7 +54,7 @@ export class WriteGuard {
     while (!signal.aborted) {
       const verdict = await this.#try();
       if (verdict !== "unknown") this.#report(verdict);
-      await sleep(AGAIN_MS[verdict], signal).catch(() => {});
+      await sleep(AGAIN_MS[verdict], signal);
     }
   }
 
@@ -89,8 +89,4 @@ export class WriteGuard {
 function verdictOf(status: number): Verdict {
   if (status < 300) return "allowed";
   return status === 403 || status === 422 ? "refused" : "unknown";
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return delay(ms, undefined, { signal, ref: false });
 }

@@ -8,7 +8,7 @@ import { registerExportMetrics, registerProcessMetrics } from "../agent/metrics/
 import { registerHookMetrics } from "../agent/metrics/hook-metrics.ts";
 import { registerKernelMetrics } from "../agent/metrics/kernel-metrics.ts";
 import { PodStore } from "../agent/pods/pod-store.ts";
-import { makeAttachedHook, makeHookDef } from "../agent/policies/testing/policies.ts";
+import { makeAttachedHook, makeHookDef, NO_ACTIONS } from "../agent/policies/testing/policies.ts";
 import { HookTotals } from "../agent/policies/totals.ts";
 import { credSlot, makeBatch, makeExec } from "../agent/records/testing/records.ts";
 import { createRegistry } from "../lib/metrics.ts";
@@ -90,15 +90,7 @@ function makeRegistry() {
   }
   const all = createRegistry({ component: "agent", version: "bench" });
   for (const metric of registry.getMetricsAsArray()) all.registerMetric(metric as never);
-  const actions = {
-    post: 3,
-    nopost: 0,
-    signal: 1,
-    monitor_signal: 0,
-    override: 0,
-    monitor_override: 0,
-    count: 0,
-  };
+  const actions = { ...NO_ACTIONS, post: 3, signal: 1 };
   const live = policies.flatMap((policy) =>
     Array.from({ length: HOOKS }, (_, i) => ({
       policy,

@@ -11,6 +11,17 @@ export interface PolicyActivity {
   binaries: readonly string[];
 }
 
+/** Names that are shown of the noisiest. */
+const SHOWN = 3;
+
+/** The names with the largest counts, the largest first. */
+export function noisiest(counts: Iterable<readonly [name: string, count: number]>): string[] {
+  return [...counts]
+    .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
+    .slice(0, SHOWN)
+    .map(([name]) => name);
+}
+
 /** `pods=3 perMinute=40 namespaces=shop,blog binaries=/usr/bin/su`; parts that are not there are left out. */
 export function writeActivity({ pods, perMinute, namespaces, binaries }: PolicyActivity): string {
   const parts = [

@@ -28,10 +28,7 @@ async function runInGuest(kernel: KernelName, environment: NodeJS.ProcessEnv): P
   const stderr = new TextWriter();
   const command = [process.execPath, IN_GUEST];
   const guest = await startGuest({ kernel, cacheDir: cacheDirectory(environment), command, stdout, stderr });
-  const stop = () => void guest.kill();
-  process.once("exit", stop);
   const end = await guest.ended;
-  process.off("exit", stop);
   if (end.kind !== "exited" || end.status !== 0)
     throw new Error(`${JSON.stringify(end)}\n${stderr.text.trim().split("\n").slice(-12).join("\n")}`);
   process.stdout.write(`\n${stdout.text}\n`);

@@ -81,3 +81,13 @@ export function parseStatus(text: string): KubeStatus {
   }
   return text.trim() === "" ? {} : { message: text.trim().slice(0, 200) };
 }
+
+/** The body with the header that says when to try again: flow control answers 429 with the header alone. */
+export function withRetryAfter(
+  status: KubeStatus,
+  headers: { "retry-after"?: string | undefined },
+): KubeStatus {
+  const seconds = Number(headers["retry-after"]);
+  if (!(seconds > 0)) return status;
+  return { ...status, details: { retryAfterSeconds: seconds, ...status.details } };
+}

@@ -1,7 +1,7 @@
 /** A thin typed client of the Kubernetes REST API. */
 import { type ApiRequest, ApiTransport, type Transport, type TransportOptions } from "./api-transport.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
-import { hasStatus, KubeError, type KubeStatus, parseAnswer, parseStatus } from "./kube-error.ts";
+import { hasStatus, KubeError, parseAnswer, parseStatus, withRetryAfter } from "./kube-error.ts";
 import { apiVersion, type KubeObject, type ObjectName, type Resource, resourcePath } from "./resources.ts";
 import { type Selection, type WatchEvent, type WatchStreamOptions, watchStream } from "./watch-stream.ts";
 
@@ -22,6 +22,21 @@ export interface ListAndWatch {
   ): Promise<Page<T>>;
   /** The events of one watch request until its end. */
   watch(resource: Resource, options: WatchStreamOptions): AsyncIterable<WatchEvent>;
+}
+
+/** All objects, read in pages of one consistent snapshot. */
+export async function listAll<T extends KubeObject>(
+  client: Pick<ListAndWatch, "listPage">,
+  resource: Resource,
+  selection: Selection,
+): Promise<T[]> {
+  const items: T[] = [];
+  let page: Page<T> | undefined;
+  do {
+    page = await client.listPage<T>(resource, selection, PAGE_SIZE, page?.continue);
+    items.push(...page.items);
+  } while (page.continue !== undefined);
+  return items;
 }
 
 /** How an object is written. */
@@ -56,14 +71,8 @@ export class KubeClient implements ListAndWatch {
   }
 
   /** All objects, read in pages of one consistent snapshot. */
-  async list<T extends KubeObject>(resource: Resource, selection: Selection = {}): Promise<T[]> {
-    const items: T[] = [];
-    let page: Page<T> | undefined;
-    do {
-      page = await this.listPage<T>(resource, selection, PAGE_SIZE, page?.continue);
-      items.push(...page.items);
-    } while (page.continue !== undefined);
-    return items;
+  list<T extends KubeObject>(resource: Resource, selection: Selection = {}): Promise<T[]> {
+    return listAll<T>(this, resource, selection);
   }
 
   async listPage<T extends KubeObject>(
@@ -157,11 +166,4 @@ function isList({ metadata, items }: Partial<ListBody<unknown>>): boolean {
 
 function withKind<T extends KubeObject>(resource: Resource, object: T): T {
   return { apiVersion: apiVersion(resource), kind: resource.kind, ...object };
-}
-
-/** Flow control answers 429 with the header alone. */
-function withRetryAfter(status: KubeStatus, headers: { "retry-after"?: string | undefined }): KubeStatus {
-  const seconds = Number(headers["retry-after"]);
-  if (!(seconds > 0)) return status;
-  return { ...status, details: { retryAfterSeconds: seconds, ...status.details } };
 }

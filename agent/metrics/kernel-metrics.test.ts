@@ -1,25 +1,17 @@
 import { Registry } from "prom-client";
 import { expect, test } from "vitest";
 import { renderMetrics } from "../../lib/scraped-metrics.ts";
+import { NO_STATS } from "../hooks/attach/hook-stats.ts";
+import { NO_ACTIONS } from "../policies/testing/policies.ts";
 import { type HookCounts, registerKernelMetrics } from "./kernel-metrics.ts";
 
 const policy = { kind: "TracingPolicyNamespaced", namespace: "shop", name: "creds" } as const;
-const none = { hits: 0, posted: 0, lost: 0, rateLimited: 0, errors: 0, missed: 0 };
-const actions = {
-  post: 0,
-  nopost: 0,
-  signal: 0,
-  monitor_signal: 0,
-  override: 0,
-  monitor_override: 0,
-  count: 0,
-};
 const hook = (changes: Partial<HookCounts> = {}): HookCounts => ({
   policy,
   hook: "kprobe:f",
   section: "kprobes",
   index: 0,
-  ...none,
+  ...NO_STATS,
   ...changes,
 });
 
@@ -52,7 +44,7 @@ test("losses are also those of the whole ring, and by type of message", async ()
   const counts = [
     hook({ posted: 3, lost: 1, errors: 4 }),
     hook({ section: "tracepoints", lost: 2 }),
-    { hook: "process", ...none, posted: 10, lost: 5 },
+    { hook: "process", ...NO_STATS, posted: 10, lost: 5 },
   ];
   expect(await samples(counts, "observer_ringbuf_events_received_total")).toEqual([" 13"]);
   expect(await samples(counts, "observer_ringbuf_events_lost_total")).toEqual([" 8"]);
@@ -72,8 +64,8 @@ test("missed runs stand under the function", async () => {
 
 test("actions are counted for each selector, with its place and label", async () => {
   const selectors = [
-    { selector: "root", index: 0, label: "root", ...actions, post: 2 },
-    { selector: "1", index: 1, ...actions, override: 3 },
+    { selector: "root", index: 0, label: "root", ...NO_ACTIONS, post: 2 },
+    { selector: "1", index: 1, ...NO_ACTIONS, override: 3 },
   ];
   const where = 'policy="creds",policy_namespace="shop",hook="kprobe:f",hook_index="4"';
   expect(

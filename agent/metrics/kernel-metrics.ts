@@ -10,11 +10,11 @@ import {
   scrapedCounter,
   sumSamples,
 } from "../../lib/scraped-metrics.ts";
-import type { ActionStats } from "../hooks/attach/hook-stats.ts";
+import type { ActionStats, HookStats } from "../hooks/attach/hook-stats.ts";
 import { KEPT_POLICIES, PolicyLabels, policyLabels } from "./policy-labels.ts";
 
 /** Counters of one attached hook or of the process sensors. */
-export interface HookCounts {
+export interface HookCounts extends HookStats {
   /** Absent for the process sensors. */
   policy?: PolicyRef;
   /** See hookLabel(). */
@@ -22,12 +22,6 @@ export interface HookCounts {
   /** Absent for the process sensors, as is the place among the hooks of its section. */
   section?: HookSection;
   index?: number;
-  hits: number;
-  posted: number;
-  lost: number;
-  rateLimited: number;
-  errors: number;
-  missed: number;
   /** Actions of selectors, in their order; absent for the process sensors. */
   actions?: readonly SelectorActions[];
 }

@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from "vitest";
 import type { PolicyRef } from "../../crds/names.ts";
 import type { Slices } from "../../lib/scraped-metrics.ts";
-import { makeAttachedHook } from "./testing/policies.ts";
+import { makeAttachedHook, NO_ACTIONS } from "./testing/policies.ts";
 import { HookTotals } from "./totals.ts";
 
 const policy: PolicyRef = { kind: "TracingPolicy", name: "p" };
@@ -31,15 +31,7 @@ test("a hook's counts are the kernel's", () => {
 });
 
 test("actions of a selector go on too, under its label or place", () => {
-  const counted = {
-    post: 1,
-    nopost: 0,
-    signal: 2,
-    monitor_signal: 0,
-    override: 0,
-    monitor_override: 0,
-    count: 0,
-  };
+  const counted = { ...NO_ACTIONS, post: 1, signal: 2 };
   const hook = makeAttachedHook("sys_setuid", { actions: [counted, counted] });
   hook.def.selectors.push({ label: "to-root", filters: [], actions: [] });
   totals.settle(policy, hook);
@@ -50,18 +42,9 @@ test("actions of a selector go on too, under its label or place", () => {
 });
 
 test("counts of a labelled selector stay with it where its place changes", () => {
-  const none = {
-    post: 0,
-    nopost: 0,
-    signal: 0,
-    monitor_signal: 0,
-    override: 0,
-    monitor_override: 0,
-    count: 0,
-  };
   const withSelectors = (...selectors: [label: string, post: number][]) => {
     const hook = makeAttachedHook("sys_setuid", {
-      actions: selectors.map(([, post]) => ({ ...none, post })),
+      actions: selectors.map(([, post]) => ({ ...NO_ACTIONS, post })),
     });
     hook.def.selectors.push(...selectors.map(([label]) => ({ label, filters: [], actions: [] })));
     return hook;
@@ -69,8 +52,8 @@ test("counts of a labelled selector stay with it where its place changes", () =>
   totals.settle(policy, withSelectors(["noisy", 1000], ["gone", 5]));
   const hook = withSelectors(["to-root", 1], ["noisy", 20]);
   expect(totals.read([{ policy, hook }])[0]?.actions).toEqual([
-    { selector: "to-root", index: 0, label: "to-root", ...none, post: 1 },
-    { selector: "noisy", index: 1, label: "noisy", ...none, post: 1020 },
+    { selector: "to-root", index: 0, label: "to-root", ...NO_ACTIONS, post: 1 },
+    { selector: "noisy", index: 1, label: "noisy", ...NO_ACTIONS, post: 1020 },
   ]);
 });
 

@@ -1,5 +1,5 @@
 /** How much the policies of this node report, and where it comes from, measured once a minute. Pure. */
-import type { PolicyActivity } from "../../crds/policy-activity.ts";
+import { noisiest, type PolicyActivity } from "../../crds/policy-activity.ts";
 
 /** Events of a policy from one place, since the agent started. */
 export interface EventCount {
@@ -19,8 +19,6 @@ interface Counts {
   binaries: Sums;
 }
 
-/** Names that are shown of the noisiest. */
-const SHOWN = 3;
 const QUIET: Rate = { perMinute: 0, namespaces: [], binaries: [] };
 
 /** Compares each measurement with the one before. */
@@ -60,18 +58,14 @@ function add(sums: Sums, name: string, count: number): void {
 function rateOf(now: Counts, before: Counts | undefined): Rate {
   return {
     perMinute: roundToOneDigit(now.total - (before?.total ?? 0)),
-    namespaces: noisiest(now.namespaces, before?.namespaces),
-    binaries: noisiest(now.binaries, before?.binaries),
+    namespaces: noisiest(grown(now.namespaces, before?.namespaces)),
+    binaries: noisiest(grown(now.binaries, before?.binaries)),
   };
 }
 
-function noisiest(now: Sums, before: Sums = new Map()): string[] {
-  return [...now]
-    .map(([name, count]) => ({ name, count: count - (before.get(name) ?? 0) }))
-    .filter(({ count }) => count > 0)
-    .sort((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1))
-    .slice(0, SHOWN)
-    .map(({ name }) => name);
+function grown(now: Sums, before: Sums = new Map()): [name: string, count: number][] {
+  const counts = [...now].map(([name, count]): [string, number] => [name, count - (before.get(name) ?? 0)]);
+  return counts.filter(([, count]) => count > 0);
 }
 
 /** Each change of the status costs the API server a write. */

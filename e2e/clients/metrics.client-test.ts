@@ -13,7 +13,7 @@ import { ExportDrops } from "../../agent/metrics/export-drops.ts";
 import { registerHookMetrics } from "../../agent/metrics/hook-metrics.ts";
 import { registerKernelMetrics } from "../../agent/metrics/kernel-metrics.ts";
 import { streamMetrics } from "../../agent/metrics/stream-metrics.ts";
-import { makeAttachedHook } from "../../agent/policies/testing/policies.ts";
+import { makeAttachedHook, NO_ACTIONS } from "../../agent/policies/testing/policies.ts";
 import { HookTotals } from "../../agent/policies/totals.ts";
 import { credSlot, makeBatch, makeExec } from "../../agent/records/testing/records.ts";
 import { startHealthServer } from "../../lib/health.ts";
@@ -34,15 +34,7 @@ function makeAgent() {
   const registry = createRegistry({ component: "agent", version: "1.2.3" });
   for (const metric of shell.registry.getMetricsAsArray()) registry.registerMetric(metric as never);
   const totals = new HookTotals();
-  const actions = {
-    post: 3,
-    nopost: 0,
-    signal: 1,
-    monitor_signal: 0,
-    override: 0,
-    monitor_override: 0,
-    count: 0,
-  };
+  const actions = { ...NO_ACTIONS, post: 3, signal: 1 };
   const hook = makeAttachedHook("sys_setuid", {
     stats: { hits: 9, posted: 4, missed: 1 },
     actions: [actions],

@@ -15,7 +15,7 @@ import {
   setHeaderOptions,
   Watch,
 } from "@kubernetes/client-node";
-import { hasStatus, KubeError, parseStatus } from "../../lib/kube-error.ts";
+import { hasStatus, KubeError, parseStatus, withRetryAfter } from "../../lib/kube-error.ts";
 
 /** How requests leave the process; tests have their own. */
 export interface Connection {
@@ -134,10 +134,7 @@ function isRefusal(error: unknown): error is ApiException<unknown> {
   return error instanceof Error && typeof (error as { code?: unknown }).code === "number" && "body" in error;
 }
 
-/** Flow control answers 429 with the header alone. */
 function refusal(step: string, { code, body, headers }: ApiException<unknown>): KubeError {
   const status = parseStatus(typeof body === "string" ? body : JSON.stringify(body ?? {}));
-  const seconds = Number(headers["retry-after"]);
-  const details = seconds > 0 ? { details: { retryAfterSeconds: seconds, ...status.details } } : {};
-  return new KubeError(step, code, { ...status, ...details });
+  return new KubeError(step, code, withRetryAfter(status, headers));
 }

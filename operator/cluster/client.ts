@@ -1,9 +1,15 @@
 /** What the operator reads and writes: hook specs, Events and statuses, each by its typed API. */
 import type { CoreV1Event, V1ConfigMap } from "@kubernetes/client-node";
 import { FIELD_MANAGERS, type PolicyKind } from "../../crds/names.ts";
-import type { ListAndWatch, Page } from "../../lib/kube.ts";
+import { type ListAndWatch, listAll, type Page } from "../../lib/kube.ts";
 import { hasStatus, isFailedTest } from "../../lib/kube-error.ts";
-import { type KubeObject, type ObjectMeta, objectKey, type Resource } from "../../lib/resources.ts";
+import {
+  CONFIG_MAPS,
+  type KubeObject,
+  type ObjectMeta,
+  objectKey,
+  type Resource,
+} from "../../lib/resources.ts";
 import type { Selection, WatchEvent, WatchStreamOptions } from "../../lib/watch-stream.ts";
 import type { ConfigMap } from "../distribute/config-map.ts";
 import { POLICY_RESOURCES } from "../resources.ts";
@@ -11,7 +17,6 @@ import { type Apis, asWire, ignoring, JSON_PATCH, MERGE_PATCH, request } from ".
 import { watchEvents } from "./watch-events.ts";
 
 const fieldManager = FIELD_MANAGERS.operator;
-const PAGE_SIZE = 500;
 
 /** Every method rejects with KubeError if the API server refuses, and with another Error if there is no response. */
 export class OperatorClient implements ListAndWatch {
@@ -44,16 +49,8 @@ export class OperatorClient implements ListAndWatch {
   }
 
   /** Hook specs with these labels. */
-  async listConfigMaps(namespace: string, labelSelector: string): Promise<ConfigMap[]> {
-    const items: V1ConfigMap[] = [];
-    let next: string | undefined;
-    do {
-      const query = { namespace, labelSelector, limit: PAGE_SIZE, ...(next && { _continue: next }) };
-      const page = await request("list configmaps", this.#apis.core.listNamespacedConfigMap(query));
-      items.push(...page.items);
-      next = page.metadata?._continue;
-    } while (next);
-    return items.map((item) => asWire<ConfigMap>(item));
+  listConfigMaps(namespace: string, labelSelector: string): Promise<ConfigMap[]> {
+    return listAll<ConfigMap>(this, CONFIG_MAPS, { namespace, labelSelector });
   }
 
   /** Undefined when it does not exist. */

@@ -1,5 +1,5 @@
 /** Adds up what a policy does on all nodes. Pure. */
-import type { PolicyActivity } from "../../crds/policy-activity.ts";
+import { noisiest, type PolicyActivity } from "../../crds/policy-activity.ts";
 
 /** What a policy does in the cluster, as its status shows it. */
 export interface ClusterActivity {
@@ -7,9 +7,6 @@ export interface ClusterActivity {
   eventsPerMinute?: number;
   noisiest?: { namespaces: string[]; binaries: string[] };
 }
-
-/** Names that are shown of the noisiest. */
-const SHOWN = 3;
 
 /** Sums over nodes; a name weighs as much as the nodes that name it report. */
 export class ActivitySum {
@@ -28,18 +25,11 @@ export class ActivitySum {
   result(): ClusterActivity {
     const pods = this.#pods !== undefined && { pods: this.#pods };
     if (this.#perMinute === 0) return { ...pods };
-    const noisiest = { namespaces: heaviest(this.#namespaces), binaries: heaviest(this.#binaries) };
-    return { ...pods, eventsPerMinute: this.#perMinute, noisiest };
+    const most = { namespaces: noisiest(this.#namespaces), binaries: noisiest(this.#binaries) };
+    return { ...pods, eventsPerMinute: this.#perMinute, noisiest: most };
   }
 }
 
 function addWeight(weights: Map<string, number>, name: string, weight: number): void {
   weights.set(name, (weights.get(name) ?? 0) + weight);
-}
-
-function heaviest(weights: ReadonlyMap<string, number>): string[] {
-  return [...weights]
-    .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
-    .slice(0, SHOWN)
-    .map(([name]) => name);
 }

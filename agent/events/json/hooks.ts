@@ -74,10 +74,16 @@ const DATA_OPEN = utf8(',"data":[{');
 const RETURN_OPEN = utf8(',"return":{');
 const LIST_CLOSE = utf8("]");
 const SLOT_NEXT = utf8(",{");
-const READ_FAILED = utf8(unreadPart(0));
+/** By depth: the few that there are. */
+const unreadParts = new Map<number, Uint8Array>();
+const READ_FAILED = unreadPart(0);
 
-function unreadPart(depth: number): string {
-  return `"error_arg":{"Message":"${unreadMessage(depth)}"}`;
+function unreadPart(depth: number): Uint8Array {
+  const known = unreadParts.get(depth);
+  if (known !== undefined) return known;
+  const part = utf8(`"error_arg":{"Message":"${unreadMessage(depth)}"}`);
+  unreadParts.set(depth, part);
+  return part;
 }
 
 /** Constant parts in the field order of upstream's messages. */
@@ -224,7 +230,7 @@ function writeSlot(
 ): void {
   const { words } = batch;
   const size = payloadSize(words, slot);
-  if (isUnread(words, slot)) out.bytes(utf8(unreadPart(failedDepth(words, slot))));
+  if (isUnread(words, slot)) out.bytes(unreadPart(failedDepth(words, slot)));
   else if (size < fragment.minBytes) out.bytes(READ_FAILED);
   else write(out, batch, payloadAt(slot), size);
   out.bytes(fragment.close);

@@ -1,6 +1,7 @@
 /** Hook specs for the agent's tests. */
 
 import { HOOK_SPEC_VERSION, type HookDef, type HookSpec } from "../../../crds/hook-spec.ts";
+import { NO_STATS } from "../../hooks/attach/hook-stats.ts";
 import type { ActionStats, AttachedHook, HookStats } from "../../hooks/engine.ts";
 
 /** A hook on a system call that reads one integer and has no selector. */
@@ -27,13 +28,24 @@ export function makeHookSpec(name: string, calls: string[], changes: Partial<Hoo
   };
 }
 
+/** No actions at all. */
+export const NO_ACTIONS: ActionStats = {
+  post: 0,
+  nopost: 0,
+  signal: 0,
+  monitor_signal: 0,
+  override: 0,
+  monitor_override: 0,
+  count: 0,
+};
+
 /** A hook as the engine returns it, attached by fentry, that counts nothing by itself. */
 export function makeAttachedHook(
   call: string,
   options: { id?: number; stats?: Partial<HookStats>; actions?: ActionStats[] } = {},
 ): AttachedHook {
   const def = makeHookDef(call, 0);
-  const stats = { hits: 0, posted: 0, lost: 0, rateLimited: 0, errors: 0, missed: 0, ...options.stats };
+  const stats = { ...NO_STATS, ...options.stats };
   return {
     id: options.id ?? 1,
     def,
