@@ -135,6 +135,11 @@ function numbersI386(name: string): number[] {
   return [...new Set(numbers)].map((number) => SYSCALL_32_BIT + number);
 }
 
+/** Whether a hook runs at the entry of every system call. */
+export function seesEverySyscall({ section, call }: { section: string; call: string }): boolean {
+  return section === "tracepoints" && call === "raw_syscalls/sys_enter";
+}
+
 /** The name behind a number with the bits of its ABI. */
 export function nameSyscall(number: number, architecture: SyscallArchitecture): SyscallName {
   const is32 = number >= SYSCALL_32_BIT;

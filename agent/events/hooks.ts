@@ -1,8 +1,11 @@
 /** Hooks whose records may arrive, each with the time in which its records count. */
 import type { HookDef } from "../../crds/hook-spec.ts";
 import type { PolicyRef } from "../../crds/names.ts";
+import { seesEverySyscall } from "../../crds/syscall-abis.ts";
 import { type EventMetrics, eventType, hookLabel } from "../metrics/event-metrics.ts";
+import { type Count, hookMessage } from "../metrics/messages.ts";
 import type { SeriesCounter } from "../metrics/series.ts";
+import type { SyscallSeries } from "../metrics/syscall-series.ts";
 import { type RecordBatch, W_KTIME, W_TID } from "../records/decode.ts";
 import { noneEncoded } from "../records/encoded.ts";
 import { argumentCount } from "../records/hook-record.ts";
@@ -27,6 +30,10 @@ export interface HookEntry extends RegisteredHook {
   /** What it counted in the mode count, instead of posting it. */
   readonly counted: SeriesCounter;
   readonly typeEvents: SeriesCounter;
+  /** Records that were read; absent for drift, of which Tetragon has no message. */
+  readonly records: Count | undefined;
+  /** Absent: the hook does not see every system call. */
+  readonly syscalls: SyscallSeries | undefined;
   /** False: every record counts. */
   bounded: boolean;
   fromLow: number;
@@ -109,6 +116,8 @@ export class HookRegistry {
       events: this.#metrics.ofHook(policy, hookLabel(info)),
       counted: this.#metrics.countedBy(policy, hookLabel(info)),
       typeEvents: this.#metrics.ofType(type),
+      records: type === "CREDENTIAL_DRIFT" ? undefined : this.#metrics.messages.of(hookMessage(def.section)),
+      syscalls: seesEverySyscall(def) ? this.#metrics.syscalls : undefined,
       bounded: fromKtimeNs !== undefined,
       fromLow: Number((fromKtimeNs ?? 0n) & 0xffffffffn),
       fromHigh: Number((fromKtimeNs ?? 0n) >> 32n),

@@ -1,6 +1,7 @@
 /** Batches of the ring buffer -> events in the outputs: the agent's data path. */
 
 import type { EventMetrics } from "../metrics/event-metrics.ts";
+import type { Count } from "../metrics/messages.ts";
 import type { PodResolver } from "../pods/resolver.ts";
 import type { WorkloadScopes } from "../pods/workload-scopes.ts";
 import type { ProcessCache } from "../process/cache.ts";
@@ -23,7 +24,7 @@ import {
 } from "../records/decode.ts";
 import { decodeCgroup } from "../records/decode-cgroup.ts";
 import { decodeExec } from "../records/decode-exec.ts";
-import { recordFlags, recordSelector } from "../records/hook-record.ts";
+import { recordFlags, recordSelector, recordSyscall } from "../records/hook-record.ts";
 import { EXIT, FORK, HOOK, RECORD_SCOPE_UNDECIDED } from "../records/layout.ts";
 import type { WallClock } from "../records/wall-clock.ts";
 import type { HookEvent } from "./event.ts";
@@ -62,6 +63,7 @@ export class EventPipeline implements RecordVisitor {
   readonly #deps: PipelineDeps;
   readonly #hooks: HookRegistry;
   readonly #outputs: Outputs;
+  readonly #messages: Record<"exec" | "fork" | "exit" | "cgroup", Count>;
   readonly #podHold: PodHold;
   readonly #execHold: ExecHold;
   #hookEvent: ReusedHookEvent | undefined;
@@ -81,6 +83,13 @@ export class EventPipeline implements RecordVisitor {
     this.#hooks = new HookRegistry(deps.metrics);
     this.#outputs = new Outputs(deps.outputs);
     const { metrics, pods, processes } = deps;
+    const { messages } = metrics;
+    this.#messages = {
+      exec: messages.of("exec"),
+      fork: messages.of("fork"),
+      exit: messages.of("exit"),
+      cgroup: messages.of("cgroup"),
+    };
     const nowMs = () => this.#nowMs();
     this.#podHold = new PodHold({
       pods,
@@ -239,6 +248,7 @@ export class EventPipeline implements RecordVisitor {
       this.#deps.metrics.unknownHookRecords++;
       return;
     }
+    if (hook.records !== undefined) hook.records.count++;
     if (hook.bounded && !countsRecord(hook, batch, at)) {
       this.#deps.metrics.outOfWindowRecords++;
       return;
@@ -254,6 +264,7 @@ export class EventPipeline implements RecordVisitor {
   }
 
   exec(batch: RecordBatch, at: number): void {
+    this.#messages.exec.count++;
     const record = decodeExec(batch, at);
     this.#execHold.done(record.pid, record.execSeq);
     const image = this.#deps.processes.exec(record);
@@ -263,6 +274,7 @@ export class EventPipeline implements RecordVisitor {
   }
 
   fork(batch: RecordBatch, at: number): void {
+    this.#messages.fork.count++;
     const word = (offset: number) => batch.words[at + (offset >> 2)] as number;
     const identity = readIdentity(batch, at);
     const creatorPid = word(FORK.creator_pid);
@@ -280,6 +292,7 @@ export class EventPipeline implements RecordVisitor {
   }
 
   exit(batch: RecordBatch, at: number): void {
+    this.#messages.exit.count++;
     const { processes } = this.#deps;
     const identity = readIdentity(batch, at);
     const code = batch.words[at + (EXIT.code >> 2)] as number;
@@ -298,6 +311,7 @@ export class EventPipeline implements RecordVisitor {
   }
 
   cgroup(batch: RecordBatch, at: number): void {
+    this.#messages.cgroup.count++;
     this.#deps.workloads?.handle(decodeCgroup(batch, at));
   }
 
@@ -342,7 +356,9 @@ export class EventPipeline implements RecordVisitor {
       return;
     }
     this.#outputs.write(event);
-    this.#deps.metrics.ofType(event.kind === "exec" ? "PROCESS_EXEC" : "PROCESS_EXIT").add(event.image);
+    const { metrics } = this.#deps;
+    if (event.kind === "exec") metrics.flags.add(event.image.facts.flags);
+    metrics.ofType(event.kind === "exec" ? "PROCESS_EXEC" : "PROCESS_EXIT").add(event.image);
   }
 
   #writeHook(event: HookEvent & { hook: HookEntry }): void {
@@ -357,6 +373,7 @@ export class EventPipeline implements RecordVisitor {
     currentCredentials?.done(image, batch, at, hook);
     hook.events.add(image);
     hook.typeEvents.add(image);
+    hook.syscalls?.add(recordSyscall(batch.words, at), image);
   }
 
   #isOutOfScope({ hook, batch: { words }, at, image }: HookEvent): boolean {

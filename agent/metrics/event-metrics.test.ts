@@ -2,7 +2,7 @@ import { Registry } from "prom-client";
 import { expect, test } from "vitest";
 import { makeHookDef, makePipeline } from "../events/testing/pipeline.ts";
 import { PodStore } from "../pods/pod-store.ts";
-import { credSlot, makeBatch, makeExec, makeExit, makeHook } from "../records/testing/records.ts";
+import { credSlot, makeBatch, makeExec, makeExit, makeFork, makeHook } from "../records/testing/records.ts";
 import { EventMetrics, eventType, hookLabel } from "./event-metrics.ts";
 
 const policy = { kind: "TracingPolicyNamespaced", namespace: "shop", name: "creds" } as const;
@@ -51,6 +51,62 @@ test("detections are counted by policy, hook and where they came from", async ()
   expect(types).toContain(
     '{type="PROCESS_EXIT",node_name="node-1",namespace="",workload="",pod="",binary="/bin/su"} 1',
   );
+});
+
+test("records are counted by message, executed processes by their flags", async () => {
+  const { pipeline, registry } = makePipeline();
+  const capset = makeHookDef({ section: "lsmhooks", call: "capset", path: "spec.lsmhooks[0]" });
+  pipeline.registerHook(1, { policy, def: makeHookDef(), functionName: "commit_creds" });
+  pipeline.registerHook(2, { policy, def: capset, functionName: "bpf_lsm_capset" });
+  const hit = (hookId: number) => makeHook({ pid: 10, seq: 1, ktimeNs: 2n, hookId, slots: [credSlot({})] });
+  pipeline.handleBatch(
+    makeBatch(
+      makeExec({ pid: 10, seq: 1, ktimeNs: 1n, filename: "/bin/su", parentPid: 0, cwd: "/" }),
+      makeExec({ pid: 11, seq: 1, ktimeNs: 1n, filename: "/bin/su", parentPid: 0, cwd: "/srv" }),
+      makeFork({ pid: 12, seq: 1, ktimeNs: 2n, parentPid: 10 }),
+      hit(1),
+      hit(2),
+      hit(1),
+      makeExit({ pid: 12, seq: 1, ktimeNs: 3n }),
+    ),
+  );
+  expect(await samples(registry, "trigon_msg_op_total")).toEqual([
+    '{msg_op="5"} 2',
+    '{msg_op="7"} 1',
+    '{msg_op="13"} 2',
+    '{msg_op="14"} 0',
+    '{msg_op="16"} 1',
+    '{msg_op="23"} 1',
+    '{msg_op="25"} 0',
+  ]);
+  expect(await samples(registry, "trigon_flags_total")).toEqual([
+    '{type="execve"} 2',
+    '{type="rootcwd"} 1',
+    '{type="clone"} 2',
+  ]);
+});
+
+test("system calls are counted by name where a hook sees all of them", async () => {
+  const { pipeline, registry } = makePipeline();
+  const call = "raw_syscalls/sys_enter";
+  const entry = makeHookDef({ section: "tracepoints", call, path: "spec.tracepoints[0]", args: [] });
+  pipeline.registerHook(1, { policy, def: entry, functionName: "sys_enter" });
+  pipeline.registerHook(2, { policy, def: makeHookDef(), functionName: "commit_creds" });
+  const hit = (syscall: number, hookId = 1) =>
+    makeHook({ pid: 10, seq: 1, ktimeNs: 2n, hookId, slots: hookId === 2 ? [credSlot({})] : [], syscall });
+  pipeline.handleBatch(
+    makeBatch(
+      makeExec({ pid: 10, seq: 1, ktimeNs: 1n, filename: "/bin/su", parentPid: 0 }),
+      ...[105, 105, 0x8000_0017, 106, 9_999, 9_998].map((number) => hit(number)),
+      hit(105, 2),
+    ),
+  );
+  const process = 'node_name="node-1",namespace="",workload="",pod="",binary="/bin/su"';
+  expect(await samples(registry, "trigon_syscalls_total")).toEqual([
+    `{syscall="setuid",${process}} 3`,
+    `{syscall="setgid",${process}} 1`,
+    `{syscall="unknown",${process}} 2`,
+  ]);
 });
 
 test("label sets are bounded", async () => {

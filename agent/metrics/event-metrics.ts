@@ -4,8 +4,11 @@ import type { HookDef, HookSection } from "../../crds/hook-spec.ts";
 import { type PolicyRef, policyKey } from "../../crds/names.ts";
 import { type Labels, type Sample, scrapedCounter, scrapedGauge } from "../../lib/scraped-metrics.ts";
 import { type HookLosses, LossCounters } from "./losses.ts";
+import { MessageCounts } from "./messages.ts";
 import { PolicyLabels } from "./policy-labels.ts";
+import { FlagCounts } from "./process-flags.ts";
 import { PROCESS_LABELS, SeriesCounter } from "./series.ts";
+import { SyscallSeries } from "./syscall-series.ts";
 
 /** Event types as upstream's metric spells them. */
 export type EventType =
@@ -56,6 +59,12 @@ export class EventMetrics {
   /** Events that were not held because too many waited. */
   waitOverflows = 0;
   waitingEvents: () => number = () => 0;
+  /** Records by Tetragon's message. */
+  readonly messages = new MessageCounts();
+  /** Flags of processes that executed a file. */
+  readonly flags = new FlagCounts();
+  /** What hooks of raw_syscalls/sys_enter have reported. */
+  readonly syscalls: SyscallSeries;
   readonly #registry: Registry;
   readonly #types = new Map<EventType, SeriesCounter>();
   readonly #hooks = new Map<Labels, HookSeries>();
@@ -69,6 +78,7 @@ export class EventMetrics {
     this.#registry = registry;
     this.#nodeName = nodeName;
     this.#processLabels = processLabels;
+    this.syscalls = new SyscallSeries(processLabels);
     this.#losses = new LossCounters(registry, this.#labels);
     this.#registerEvents();
     this.#registerPipeline();
@@ -136,12 +146,9 @@ export class EventMetrics {
     scrapedCounter(this.#registry, "trigon_events_total", "Events by type.", () =>
       [...this.#types].flatMap(([type, series]) => samples(series, labelsOf(type))),
     );
+    this.#registerCounts();
     const withNode = new WeakMap<Labels, Labels>();
-    const ofHook = (labels: Labels) => {
-      const all = withNode.get(labels) ?? { ...labels, ...node };
-      withNode.set(labels, all);
-      return all;
-    };
+    const ofHook = (labels: Labels) => withLabels(withNode, labels, node);
     scrapedCounter(this.#registry, "trigon_policy_events_total", "Events of policies.", () =>
       [...this.#hooks].flatMap(([labels, { series }]) => samples(series, ofHook(labels))),
     );
@@ -149,6 +156,24 @@ export class EventMetrics {
     scrapedCounter(this.#registry, "trigon_policy_counted_events_total", counted, () =>
       [...this.#hooks].flatMap(([labels, { counted: series }]) => samples(series, ofHook(labels))),
     );
+  }
+
+  /** System calls, messages and flags, as Tetragon counts them. */
+  #registerCounts(): void {
+    const node = { node_name: this.#nodeName };
+    const labelled = new WeakMap<Labels, Labels>();
+    const calls = "System calls that hooks of raw_syscalls/sys_enter have reported.";
+    scrapedCounter(this.#registry, "trigon_syscalls_total", calls, () =>
+      [...this.syscalls.calls()].flatMap(({ labels, series }) =>
+        samples(series, withLabels(labelled, labels, node)),
+      ),
+    );
+    const messages = "Records read from the ring buffer, by Tetragon's number of their message.";
+    scrapedCounter(this.#registry, "trigon_msg_op_total", messages, () =>
+      this.messages.entries().map(({ labels, count }): Sample => [labels, count]),
+    );
+    const flags = "Flags of the processes that executed a file or were found in /proc.";
+    scrapedCounter(this.#registry, "trigon_flags_total", flags, () => this.flags.samples());
   }
 
   #registerPipeline(): void {
@@ -195,6 +220,13 @@ export class EventMetrics {
 
 const NO_LABELS: Labels = {};
 const POD_INFO: Labels = { entry_type: "pod_info" };
+
+/** The same object each time for the same labels. */
+function withLabels(made: WeakMap<Labels, Labels>, labels: Labels, more: Labels): Labels {
+  const all = made.get(labels) ?? { ...labels, ...more };
+  made.set(labels, all);
+  return all;
+}
 
 /** As they are now: series move while a large answer is made. */
 function samples(series: SeriesCounter, labels: Labels): Sample[] {

@@ -44,14 +44,16 @@ test("losses are also those of the whole ring, and by type of message", async ()
   const counts = [
     hook({ posted: 3, lost: 1, errors: 4 }),
     hook({ section: "tracepoints", lost: 2 }),
+    hook({ section: "lsmhooks", lost: 3 }),
     { hook: "process", ...NO_STATS, posted: 10, lost: 5 },
   ];
   expect(await samples(counts, "observer_ringbuf_events_received_total")).toEqual([" 13"]);
-  expect(await samples(counts, "observer_ringbuf_events_lost_total")).toEqual([" 8"]);
+  expect(await samples(counts, "observer_ringbuf_events_lost_total")).toEqual([" 11"]);
   expect(await samples(counts, "bpf_missed_events_total")).toEqual([
     '{msg_op="13",error="ENOSPC"} 1',
     '{msg_op="13",error="unknown"} 4',
     '{msg_op="14",error="ENOSPC"} 2',
+    '{msg_op="16",error="ENOSPC"} 3',
     '{msg_op="5",error="ENOSPC"} 5',
   ]);
 });

@@ -11,6 +11,7 @@ import {
   sumSamples,
 } from "../../lib/scraped-metrics.ts";
 import type { ActionStats, HookStats } from "../hooks/attach/hook-stats.ts";
+import { hookMessage, MESSAGES } from "./messages.ts";
 import { KEPT_POLICIES, PolicyLabels, policyLabels } from "./policy-labels.ts";
 
 /** Counters of one attached hook or of the process sensors. */
@@ -47,16 +48,6 @@ const FIGURES = {
 } as const satisfies Partial<Record<keyof HookCounts, readonly [name: string, help: string]>>;
 
 type Figure = keyof typeof FIGURES;
-
-/** Numbers of Tetragon's messages, as its metrics have them. */
-const MESSAGES: Record<HookSection, string> = {
-  kprobes: "13",
-  fentries: "13",
-  tracepoints: "14",
-  lsmhooks: "25",
-};
-/** The message of an exec stands for all process sensors. */
-const PROCESS_MESSAGE = "5";
 
 /** Reads all counts; other work has its turn in between. */
 export type ReadCounts = (slices: Slices) => Promise<readonly HookCounts[]>;
@@ -104,7 +95,8 @@ type Kept = ReturnType<typeof keptLabels>;
 
 function missedSamples(kept: Kept): (counts: HookCounts) => Sample[] {
   return ({ section, lost, errors }) => {
-    const msg_op = section ? MESSAGES[section] : PROCESS_MESSAGE;
+    // the message of an exec stands for all process sensors
+    const msg_op = MESSAGES[section ? hookMessage(section) : "exec"];
     const labels = (error: string) => kept(`${msg_op} ${error}`, () => ({ msg_op, error }));
     return [
       [labels("ENOSPC"), lost],

@@ -14,10 +14,8 @@ interface Series {
   used: number;
 }
 
-/** At this many label sets, those that were counted longest ago leave. */
+/** At this many label sets, those that were counted longest ago leave, a tenth of them at once. */
 const MAX_SERIES = 1000;
-/** How many leave at once. */
-const LEAVING = MAX_SERIES / 10;
 /** Beyond this many binaries of a pod, the others are counted without their name. */
 const MAX_BINARIES_OF_POD = 200;
 
@@ -28,6 +26,7 @@ const MAX_BINARIES_OF_POD = 200;
  */
 export class SeriesCounter {
   readonly #shown: ReadonlySet<string>;
+  readonly #maxSeries: number;
   readonly #series = new Map<string, Series>();
   /** Number of binaries, by pod. */
   readonly #binaries = new Map<string, number>();
@@ -37,8 +36,9 @@ export class SeriesCounter {
   #last: Series | undefined;
 
   /** `shown`: the labels that are not left empty. */
-  constructor(shown: readonly string[] = PROCESS_LABELS) {
+  constructor(shown: readonly string[] = PROCESS_LABELS, maxSeries = MAX_SERIES) {
     this.#shown = new Set(shown);
+    this.#maxSeries = maxSeries;
   }
 
   /** Events of a process that is not known. */
@@ -76,7 +76,7 @@ export class SeriesCounter {
     const bounded = isFull ? { ...labels, binary: "" } : labels;
     const known = this.#series.get(labelKey(bounded));
     if (known) return known;
-    if (this.#series.size >= MAX_SERIES) this.#makeRoom();
+    if (this.#series.size >= this.#maxSeries) this.#makeRoom();
     return this.#insert(bounded, this.#lookups);
   }
 
@@ -97,11 +97,12 @@ export class SeriesCounter {
   /** Every pass leaves fewer series, or fewer labels on them. */
   #makeRoom(): void {
     this.#last = undefined;
-    while (this.#series.size > MAX_SERIES - LEAVING) {
+    const atOnce = Math.ceil(this.#maxSeries / 10);
+    while (this.#series.size > this.#maxSeries - atOnce) {
       const leaving = [...this.#series.values()]
         .filter(({ labels }) => withFewerLabels(labels) !== undefined)
         .sort((a, b) => a.used - b.used)
-        .slice(0, LEAVING);
+        .slice(0, atOnce);
       if (leaving.length === 0) return;
       for (const series of leaving) this.#fold(series);
     }

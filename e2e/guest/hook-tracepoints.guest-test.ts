@@ -134,8 +134,8 @@ describe("a trace event", () => {
     });
     const hits = hitsOf(def, `call ${NR.setfsuid}:-1 call ${NR.setfsgid}:-1`);
     assert.deepEqual(
-      hits.map((hit) => hit.values),
-      [[BigInt(NR.setfsuid)]],
+      hits.map((hit) => [hit.values, hit.syscall]),
+      [[[BigInt(NR.setfsuid)], NR.setfsuid]],
     );
   });
 

@@ -107,6 +107,12 @@ describe("the record", () => {
     expect(sourcesOf("security_bprm_committing_creds")).toEqual([E.CRED_OF_CURRENT, 0, E.CRED_OF_BPRM, 0]);
   });
 
+  test("at the entry of every system call has the call", () => {
+    const entry = { section: "tracepoints", call: "raw_syscalls/sys_enter" } as const;
+    expect(head(encode({ ...entry, args: makeArgs("int64") })).flags).toBe(E.HOOK_IN_SYSCALL);
+    expect(head(encode({ ...entry, call: "sched/sched_switch", args: makeArgs("int64") })).flags).toBe(0);
+  });
+
   test("with a string is built aside, with room for the longest", () => {
     const image = encode({ args: makeArgs("string"), syscall: true });
     expect(head(image).flags).toBe(E.HOOK_SYSCALL | E.HOOK_SCRATCH | E.HOOK_IN_SYSCALL);

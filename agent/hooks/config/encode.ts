@@ -1,6 +1,7 @@
 /** Encodes a hook's definition for the kernel: the bytes of struct hook_config and of the hook's maps. Pure. */
 import { credHookOf } from "../../../crds/cred-hooks.ts";
 import type { ExpressionStep, HookDef } from "../../../crds/hook-spec.ts";
+import { seesEverySyscall } from "../../../crds/syscall-abis.ts";
 import { CRED_CHANGE_SIZE, HASH_SIZE, SLOT_SIZE, STACK_FRAMES } from "../../records/layout.ts";
 import { HookError } from "../hook-error.ts";
 import { AutomatonTables } from "./automata.ts";
@@ -188,9 +189,10 @@ function hookFlags(def: HookDef, { fields, hashOf }: Resolution): number {
   );
 }
 
-/** Whether records have the system call that the task is in: at calls, and where credentials change. */
+/** Whether records have the system call that the task is in: at calls, at the entry of all, and where credentials change. */
 function showsSyscall(def: HookDef): boolean {
-  return (def.syscall && def.section === "kprobes") || credHookOf(def) !== undefined;
+  const isCall = (def.syscall && def.section === "kprobes") || seesEverySyscall(def);
+  return isCall || credHookOf(def) !== undefined;
 }
 
 function comparesTexts(def: HookDef): boolean {
