@@ -22,6 +22,7 @@ interface PolicyStatus {
   state?: string;
   kernel_memory_bytes?: string;
   mode?: string;
+  count_only?: boolean;
   domain?: string;
   stats?: { action_counters?: Record<string, string> };
   hook_statuses?: { section?: string; state?: string; hook_description?: string; hook_idx?: number }[];
@@ -58,7 +59,7 @@ function policyRow(policy: PolicyStatus): string[] {
     policy.namespace || "(global)",
     policy.sensors?.join(",") ?? "",
     byteCount(Number(policy.kernel_memory_bytes ?? 0)),
-    shortName(policy.mode, "tp_mode_"),
+    policy.count_only ? "count" : shortName(policy.mode, "tp_mode_"),
     counters.post ?? "0",
     sum(counters, /^(signal|override|notify_enforcer)$/),
     sum(counters, /^monitor_(signal|override|notify_enforcer)$/),
@@ -143,10 +144,16 @@ export async function deletePolicies(
   return EXIT.ok;
 }
 
-/** What `configurePolicy` changes. */
-export type PolicyChange = { enable: boolean } | { mode: "enforce" | "monitor" };
+const MODE_REQUESTS = {
+  enforce: { mode: "TP_MODE_ENFORCE" },
+  monitor: { mode: "TP_MODE_MONITOR" },
+  count: { mode: "TP_MODE_MONITOR", count_only: true },
+};
 
-/** Switches a policy on or off on this node, or between enforcing and monitoring. */
+/** What `configurePolicy` changes. */
+export type PolicyChange = { enable: boolean } | { mode: "enforce" | "monitor" | "count" };
+
+/** Switches a policy on or off on this node, or between enforcing, monitoring and counting. */
 export async function configurePolicy(
   client: AgentClient,
   name: string,
@@ -154,7 +161,7 @@ export async function configurePolicy(
   choice: PolicyChoice,
   { out }: Streams,
 ): Promise<number> {
-  const wanted = "mode" in change ? { mode: `TP_MODE_${change.mode.toUpperCase()}` } : change;
+  const wanted = "mode" in change ? MODE_REQUESTS[change.mode] : change;
   await client.call("ConfigureTracingPolicy", { name, ...choice, ...wanted });
   out(`${name}: ${"mode" in change ? change.mode : change.enable ? "enabled" : "disabled"}`);
   return EXIT.ok;

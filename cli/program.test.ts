@@ -248,6 +248,9 @@ describe("an agent", () => {
     ]);
     await policies("mode", "creds", "monitor");
     expect(api.kernel.modes.get("TracingPolicy/creds")).toBe("monitor");
+    await policies("mode", "creds", "count");
+    expect(api.kernel.modes.get("TracingPolicy/creds")).toBe("count");
+    expect((await policies("list")).lines[1]).toMatch(/ 0 B +count +0 +0 +0$/);
     await policies("disable", "creds");
     const { lines } = await policies("list", "-o", "json");
     expect(JSON.parse(lines.join(""))).toMatchObject({

@@ -4,6 +4,9 @@ import { DEFAULT_NAMESPACE } from "../crds/names.ts";
 import { FORMATS } from "./findings.ts";
 import { EXIT, type LiveStreams, UsageError } from "./streams.ts";
 
+/** Of policies. */
+const MODES = ["enforce", "monitor", "count"];
+
 /** Runs the command line; returns the exit status. */
 export async function runCommand(
   args: readonly string[],
@@ -216,9 +219,7 @@ function addPolicies(program: Command, shared: Shared): void {
     "trigon policies add policy.yaml --mode monitor",
   )
     .argument("<files...>")
-    .addOption(
-      new Option("-m, --mode <mode>", "instead of the file's own mode").choices(["enforce", "monitor"]),
-    )
+    .addOption(new Option("-m, --mode <mode>", "instead of the file's own mode").choices(MODES))
     .option(...domain)
     .action((files, options) =>
       withAgent(shared, options, async (client) =>
@@ -256,12 +257,12 @@ function addPolicies(program: Command, shared: Shared): void {
   }
   command(
     "mode",
-    "Makes a policy enforce, or only count what it would do.",
-    "trigon policies mode my-policy monitor",
+    "Makes a policy enforce, report without enforcing (monitor), or only count its events (count).",
+    "trigon policies mode my-policy count",
   )
     .alias("set-mode")
     .argument("<name>")
-    .addArgument(program.createArgument("<mode>").choices(["enforce", "monitor"]))
+    .addArgument(program.createArgument("<mode>").choices(MODES))
     .option(...namespace)
     .option(...domain)
     .action((policy, mode, options) =>

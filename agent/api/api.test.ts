@@ -127,9 +127,28 @@ describe("policies", () => {
     expect((await client.call("ListTracingPolicies")).policies).toMatchObject([{ state: 2, error: "" }]);
     await client.call("ConfigureTracingPolicy", { name: "creds", enable: true, mode: "TP_MODE_MONITOR" });
     expect(api.kernel.modes.get("TracingPolicy/creds")).toBe("monitor");
+    const mode = "TP_MODE_MONITOR";
+    await client.call("ConfigureTracingPolicy", { name: "creds", mode, count_only: true });
+    expect(api.kernel.modes.get("TracingPolicy/creds")).toBe("count");
+    expect((await client.call("ListTracingPolicies")).policies).toMatchObject([
+      { mode: 3, countOnly: true },
+    ]);
+    await client.call("ConfigureTracingPolicy", { name: "creds", mode });
+    expect((await client.call("ListTracingPolicies")).policies).toMatchObject([{ countOnly: false }]);
     expect(await client.call("ListDomains")).toMatchObject({ domains: ["grpc"] });
     expect(await client.call("DeleteTracingPolicy", { name: "creds" })).not.toHaveProperty("code");
     expect((await client.call("ListTracingPolicies")).policies).toEqual([]);
+  });
+
+  test.each([{}, { mode: "TP_MODE_ENFORCE" }])("cannot count and be in another mode: %j", async (mode) => {
+    await client.call("AddTracingPolicy", { yaml: POLICY });
+    expect(
+      await client.call("ConfigureTracingPolicy", { name: "creds", ...mode, count_only: true }),
+    ).toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      details: "count_only: expected together with mode TP_MODE_MONITOR",
+    });
+    await client.call("DeleteTracingPolicy", { name: "creds" });
   });
 
   test("survive a restart", async () => {

@@ -108,7 +108,7 @@ export class PolicyApi {
     const { key, desired } = this.#named(request);
     const change: Override = {
       ...(request.enable !== undefined && { isDisabled: request.enable === false }),
-      ...(request.mode !== undefined && { mode: modeOf(String(request.mode)) }),
+      ...modeChange(request),
     };
     if (Object.keys(change).length === 0) {
       throw new CallError(status.INVALID_ARGUMENT, "enable or mode: expected one of the two at least");
@@ -218,6 +218,14 @@ function compileOrRefuse(yaml: string, domain: string): CompiledPolicy {
     if (error instanceof PolicyTextError) throw new CallError(status.INVALID_ARGUMENT, error.message);
     throw error;
   }
+}
+
+/** Upstream's modes know no counting: it is a monitor that posts nothing. */
+function modeChange({ mode: name, count_only: isCountOnly = false }: Request): Pick<Override, "mode"> {
+  const mode = name === undefined ? undefined : modeOf(String(name));
+  if (!isCountOnly) return mode ? { mode } : {};
+  if (mode === "monitor") return { mode: "count" };
+  throw new CallError(status.INVALID_ARGUMENT, "count_only: expected together with mode TP_MODE_MONITOR");
 }
 
 function modeOf(name: string): Mode {

@@ -43,6 +43,7 @@ export function policyStatus({ id, domain, desired, outcome, memoryBytes, counts
     state,
     kernel_memory_bytes: String(memoryBytes),
     mode: modeOf(desired),
+    count_only: "spec" in desired && desired.spec.mode === "count",
     stats: statsOf(counts),
     domain,
     hook_statuses: (outcome?.hooks ?? []).map(hookStatus),
