@@ -130,9 +130,7 @@ describe("policies", () => {
     const mode = "TP_MODE_MONITOR";
     await client.call("ConfigureTracingPolicy", { name: "creds", mode, count_only: true });
     expect(api.kernel.modes.get("TracingPolicy/creds")).toBe("count");
-    expect((await client.call("ListTracingPolicies")).policies).toMatchObject([
-      { mode: 3, countOnly: true },
-    ]);
+    expect((await client.call("ListTracingPolicies")).policies).toMatchObject([{ mode: 3, countOnly: true }]);
     await client.call("ConfigureTracingPolicy", { name: "creds", mode });
     expect((await client.call("ListTracingPolicies")).policies).toMatchObject([{ countOnly: false }]);
     expect(await client.call("ListDomains")).toMatchObject({ domains: ["grpc"] });
