@@ -21,14 +21,9 @@ import type { ProtobufOptions } from "./events/protobuf/encoder.ts";
 import { ExportSide } from "./export-side.ts";
 import { HookEngine } from "./hooks/engine.ts";
 import { featureFlags, type KernelFeatures } from "./hooks/kernel/features.ts";
-import {
-  registerExportMetrics,
-  registerProcessMetrics,
-  registerScopeMetrics,
-} from "./metrics/agent-metrics.ts";
+import { registerAgentMetrics } from "./metrics/agent-metrics.ts";
 import { EventMetrics } from "./metrics/event-metrics.ts";
-import { registerHookMetrics } from "./metrics/hook-metrics.ts";
-import { type HookCounts, registerKernelMetrics } from "./metrics/kernel-metrics.ts";
+import type { HookCounts } from "./metrics/kernel-metrics.ts";
 import { hostCgroups } from "./pods/cgroups.ts";
 import { makePodClient } from "./pods/pod-client.ts";
 import { PodStore } from "./pods/pod-store.ts";
@@ -266,9 +261,6 @@ function makeEventSide(
     redact,
   });
   const metrics = new EventMetrics(registry, nodeName, config.metricLabels);
-  registerProcessMetrics(registry, processes);
-  registerExportMetrics(registry, sink);
-  if (kubernetes) registerScopeMetrics(registry, kubernetes.workloads);
   const node: NodeFields = { ...(config.clusterName !== undefined && { clusterName: config.clusterName }) };
   const encoding: ProtobufOptions = {
     nodeName,
@@ -400,10 +392,10 @@ async function drain(engine: HookEngine, sink: EventSink): Promise<void> {
 
 /** The reconciler, and the counters of its hooks and of the process sensors. */
 function makeReconciler(
-  { bpf, logger, registry }: AgentDeps,
+  { bpf, logger, registry, sink }: AgentDeps,
   { engine, events, cluster }: { engine: HookEngine; events: EventSide; cluster: Cluster | undefined },
 ): { reconciler: Reconciler; readCounts: () => HookCounts[] } {
-  const { pipeline, metrics } = events;
+  const { pipeline, metrics, processes, workloads: scopes } = events;
   const totals = new HookTotals();
   const reconciler = new Reconciler({
     engine,
@@ -420,11 +412,16 @@ function makeReconciler(
   });
   const processCounts = () => ({ hook: "process", ...engine.processStats() });
   const readCounts = () => [...totals.read(reconciler.attachedHooks()), processCounts()];
-  registerKernelMetrics(registry, async (slices) => [
-    ...(await totals.readInTurns(reconciler.attachedHooks(), slices)),
-    processCounts(),
-  ]);
-  registerHookMetrics(registry, reconciler);
+  registerAgentMetrics(registry, {
+    processes,
+    sink,
+    scopes,
+    policies: reconciler,
+    readCounts: async (slices) => [
+      ...(await totals.readInTurns(reconciler.attachedHooks(), slices)),
+      processCounts(),
+    ],
+  });
   return { reconciler, readCounts };
 }
 

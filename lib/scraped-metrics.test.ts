@@ -1,8 +1,9 @@
 import { Gauge, Registry } from "prom-client";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   oncePerScrape,
   renderMetrics,
+  type Sample,
   scrapedCounter,
   scrapedGauge,
   scrapedGauges,
@@ -64,4 +65,63 @@ test("a large metric gives way to other work while it is rendered", async () => 
   await renderMetrics(registry);
   clearImmediate(timer);
   expect(turns).toBeGreaterThan(5);
+});
+
+describe("what is kept of the last scrape is not shown where", () => {
+  const one = { x: "1" };
+  const other = { x: "2" };
+  const cases: Record<string, [before: Sample[], after: Sample[]]> = {
+    "a value changes": [[[one, 1]], [[one, 2]]],
+    "labels change": [[[one, 1]], [[other, 1]]],
+    "the second part of labels changes": [[[one, 1, { y: "1" }]], [[one, 1, { y: "2" }]]],
+    "samples leave": [
+      [
+        [one, 1],
+        [other, 2],
+      ],
+      [[one, 1]],
+    ],
+    "all samples leave": [[[one, 1]], []],
+    "samples come in front": [
+      [[other, 2]],
+      [
+        [one, 1],
+        [other, 2],
+      ],
+    ],
+    "many samples become a few": [
+      Array.from({ length: 200 }, (_, i): Sample => [{ x: `${i}` }, i]),
+      Array.from({ length: 65 }, (_, i): Sample => [{ x: `${i + 1}` }, i]),
+    ],
+  };
+  test.each(Object.entries(cases))("%s", async (_, [before, after]) => {
+    const [registry, fresh] = [new Registry(), new Registry()];
+    let samples = before;
+    scrapedGauges(registry, "a", "A.", () => samples);
+    scrapedGauges(fresh, "a", "A.", () => after);
+    await renderMetrics(registry);
+    samples = after;
+    expect(await renderMetrics(registry)).toBe(await renderMetrics(fresh));
+  });
+});
+
+test("scrapes at the same time have whole answers", async () => {
+  const registry = new Registry();
+  const samples = Array.from({ length: 20_000 }, (_, index): Sample => [{ index: `${index}` }, index]);
+  scrapedGauges(registry, "large", "It.", () => samples);
+  const [first, second] = await Promise.all([renderMetrics(registry), renderMetrics(registry)]);
+  expect(first.split("\n")).toHaveLength(20_003);
+  expect(second).toBe(first);
+});
+
+test("a scrape that fails spoils no other", async () => {
+  const registry = new Registry();
+  let isBroken = true;
+  scrapedGauges(registry, "a", "A.", function* () {
+    yield [{ x: "1" }, 1];
+    if (isBroken) throw new Error("no counters");
+  });
+  await expect(renderMetrics(registry)).rejects.toThrow("no counters");
+  isBroken = false;
+  expect(await renderMetrics(registry)).toContain('a{x="1"} 1\n');
 });

@@ -1,9 +1,13 @@
 /** Metrics whose values live elsewhere and are read when they are scraped: an increment costs nothing here. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Metric, Registry } from "prom-client";
+import { type Labels, MetricLines } from "./metric-lines.ts";
 
-export type Labels = Readonly<Record<string, string>>;
-/** One label set, in one or two parts, with its value. The text of a part is kept with its object: equal parts may share one. */
+export type { Labels } from "./metric-lines.ts";
+/**
+ * One label set, in one or two parts, with its value. Text is kept with the object of a part: a metric whose samples have
+ * the objects of the last scrape is rendered where a value has changed.
+ */
 export type Sample = readonly [labels: Labels, value: number, more?: Labels];
 type Samples = Iterable<Sample> | Promise<Iterable<Sample>>;
 
@@ -19,12 +23,16 @@ class ScrapedMetric {
   readonly type: "counter" | "gauge";
   readonly aggregator = "sum";
   readonly #read: () => Samples;
+  readonly #head: string;
+  readonly #lines: MetricLines;
 
   constructor(name: string, help: string, type: "counter" | "gauge", read: () => Samples) {
     this.name = name;
     this.help = help;
     this.type = type;
     this.#read = read;
+    this.#head = `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n`;
+    this.#lines = new MetricLines(name);
   }
 
   /** For prom-client. */
@@ -36,15 +44,20 @@ class ScrapedMetric {
     return { name: this.name, help: this.help, type: this.type, aggregator: this.aggregator, values };
   }
 
-  /** The lines of the metric. */
-  async render(slices: Slices): Promise<string> {
-    const lines = [`# HELP ${this.name} ${escapeHelp(this.help)}`, `# TYPE ${this.name} ${this.type}`];
+  /** The lines of the metric. Scrapes of a registry take turns, so no other one adds lines meanwhile. */
+  async render(slices: Slices): Promise<string[]> {
+    const lines = this.#lines;
     let count = 0;
-    for (const [labels, value, more] of await this.#read()) {
-      lines.push(`${this.name}${labelsText(labels, more)} ${numberText(value)}`);
-      if (++count % SLICE_SAMPLES === 0) await slices.pause();
+    try {
+      for (const [labels, value, more] of await this.#read()) {
+        lines.add(labels, value, more);
+        if (++count % SLICE_SAMPLES === 0 && slices.isOver) await slices.pause();
+      }
+    } catch (error) {
+      lines.take();
+      throw error;
     }
-    return lines.join("\n");
+    return [this.#head, ...lines.take()];
   }
 
   reset(): void {}
@@ -71,8 +84,20 @@ function register(registry: Registry, metric: ScrapedMetric): void {
   registry.registerMetric(metric as unknown as Metric);
 }
 
-/** Everything of a registry in the text format. Other work has its turn while a large answer is made. */
+const renders = new WeakMap<Registry, Promise<unknown>>();
+
+/**
+ * Everything of a registry in the text format. Other work has its turn while a large answer is made; scrapes at the same
+ * time are answered one after the other.
+ */
 export async function renderMetrics(registry: Registry): Promise<string> {
+  const before = renders.get(registry);
+  const own = (before ?? Promise.resolve()).catch(() => {}).then(() => renderAll(registry));
+  renders.set(registry, own);
+  return own;
+}
+
+async function renderAll(registry: Registry): Promise<string> {
   const slices = new Slices();
   const scrape = {};
   const texts: string[] = [];
@@ -81,10 +106,12 @@ export async function renderMetrics(registry: Registry): Promise<string> {
     const text =
       metric instanceof ScrapedMetric ? metric.render(slices) : registry.getSingleMetricAsString(metric.name);
     current = undefined;
-    texts.push(await text);
-    await slices.pause();
+    const rendered = await text;
+    if (typeof rendered === "string") texts.push(rendered, "\n");
+    else texts.push(...rendered);
+    if (slices.isOver) await slices.pause();
   }
-  return `${texts.join("\n")}\n`;
+  return texts.join("");
 }
 
 /** The scrape that a metric is read for, set only while it begins to be read. */
@@ -94,9 +121,13 @@ let current: object | undefined;
 export class Slices {
   #endMs = performance.now() + SLICE_MS;
 
+  get isOver(): boolean {
+    return performance.now() >= this.#endMs;
+  }
+
   /** Undefined while the slice lasts. */
   pause(): Promise<void> | undefined {
-    return performance.now() < this.#endMs ? undefined : this.#next();
+    return this.isOver ? this.#next() : undefined;
   }
 
   async #next(): Promise<void> {
@@ -124,34 +155,6 @@ export function oncePerScrape<T>(read: () => T): () => T {
   };
 }
 
-const texts = new WeakMap<Labels, string>();
-
-function labelsText(labels: Labels, more: Labels | undefined): string {
-  const text = partText(labels);
-  const rest = more === undefined ? "" : partText(more);
-  if (text === "" && rest === "") return "";
-  return `{${text}${text !== "" && rest !== "" ? "," : ""}${rest}}`;
-}
-
-function partText(labels: Labels): string {
-  const known = texts.get(labels);
-  if (known !== undefined) return known;
-  const made = Object.entries(labels)
-    .map(([name, value]) => `${name}="${escapeValue(value)}"`)
-    .join(",");
-  texts.set(labels, made);
-  return made;
-}
-
-function escapeValue(text: string): string {
-  return text.replace(/[\\\n"]/g, (character) => (character === "\n" ? "\\n" : `\\${character}`));
-}
-
 function escapeHelp(text: string): string {
   return text.replace(/[\\\n]/g, (character) => (character === "\n" ? "\\n" : "\\\\"));
-}
-
-function numberText(value: number): string {
-  if (Number.isFinite(value)) return String(value);
-  return Number.isNaN(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf";
 }

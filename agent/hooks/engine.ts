@@ -48,6 +48,8 @@ export interface AttachedHook {
   stats(): HookStats;
   /** What each selector did, in order; one entry for a hook without selectors. After detach() the last values stay. */
   actions(): ActionStats[];
+  /** Both at once, for one read of the kernel's map. */
+  counts(): { stats: HookStats; actions: readonly ActionStats[] };
   /** Decides whether enforcing actions are carried out or only counted, from now on. */
   setMode(mode: Mode): void;
   /** Memory of its maps and its programs; read once. */
@@ -260,6 +262,7 @@ export class HookEngine {
       functionName: status.function ?? functionName(def, arch()),
       stats: () => read().stats,
       actions: () => read().actions,
+      counts: read,
       setMode: (mode) => {
         const attachment = this.#attached.get(id);
         if (!attachment) return;
@@ -296,11 +299,8 @@ function readAll(
   { maps, programs, links }: Attachment,
   def: HookDef,
 ): { stats: HookStats; actions: ActionStats[] } {
-  const { hook, selectors } = readCounters(maps.hook_stats);
-  return {
-    stats: { ...hook, missed: readMissed(programs, links) },
-    actions: selectors.slice(0, Math.max(1, def.selectors.length)),
-  };
+  const { hook, selectors } = readCounters(maps.hook_stats, Math.max(1, def.selectors.length));
+  return { stats: { ...hook, missed: readMissed(programs, links) }, actions: selectors };
 }
 
 function memoryOf(attachment: Attachment): number {

@@ -1,10 +1,31 @@
-/** Metrics of the process cache and of the export. */
+/** Metrics of what is built once per agent: process cache, export, scopes, hooks and policies. */
 import type { Registry } from "prom-client";
 import { type Labels, type Sample, scrapedCounter, scrapedGauge } from "../../lib/scraped-metrics.ts";
 import type { ProcessCache } from "../process/cache.ts";
 import type { ExportStats } from "./export-stats.ts";
+import { type PolicyView, registerHookMetrics } from "./hook-metrics.ts";
+import { type ReadCounts, registerKernelMetrics } from "./kernel-metrics.ts";
 
 const NONE: Labels = {};
+
+/** What the metrics are read from. */
+export interface AgentView {
+  processes: ProcessCache;
+  sink: { readonly stats: Readonly<ExportStats> };
+  /** Absent outside of Kubernetes. */
+  scopes?: { readonly unwritten: number } | undefined;
+  policies: PolicyView;
+  readCounts: ReadCounts;
+}
+
+/** Registers all metrics of the agent, except those that events, watches, clients and the rate limit count themselves. */
+export function registerAgentMetrics(registry: Registry, view: AgentView): void {
+  registerProcessMetrics(registry, view.processes);
+  registerExportMetrics(registry, view.sink);
+  if (view.scopes) registerScopeMetrics(registry, view.scopes);
+  registerKernelMetrics(registry, view.readCounts);
+  registerHookMetrics(registry, view.policies);
+}
 
 function counter(registry: Registry, name: string, help: string, read: () => number): void {
   scrapedCounter(registry, name, help, () => [[NONE, read()]]);
@@ -30,7 +51,7 @@ function counterBy(
 }
 
 /** Registers the figures of the process cache. */
-export function registerProcessMetrics(registry: Registry, cache: ProcessCache): void {
+function registerProcessMetrics(registry: Registry, cache: ProcessCache): void {
   const name = (rest: string) => `trigon_process_cache_${rest}`;
   scrapedGauge(registry, name("size"), "Process images in the cache.", () => cache.size);
   scrapedGauge(registry, name("capacity"), "Upper bound of the process cache.", () => cache.capacity);
@@ -47,16 +68,13 @@ export function registerProcessMetrics(registry: Registry, cache: ProcessCache):
 }
 
 /** Registers the figure of cgroups that no scope can be evaluated for. */
-export function registerScopeMetrics(registry: Registry, scopes: { readonly unwritten: number }): void {
+function registerScopeMetrics(registry: Registry, scopes: { readonly unwritten: number }): void {
   const help = "Cgroups of pods without room on the kernel's side; nothing is enforced on their processes.";
   scrapedGauge(registry, "trigon_cgroups_without_scopes", help, () => scopes.unwritten);
 }
 
 /** Registers the counters of the export. */
-export function registerExportMetrics(
-  registry: Registry,
-  { stats }: { readonly stats: Readonly<ExportStats> },
-): void {
+function registerExportMetrics(registry: Registry, { stats }: AgentView["sink"]): void {
   const total = (name: string, help: string, read: () => number) =>
     counter(registry, `trigon_${name}_total`, help, read);
   total("events_exported", "Events written to the export.", () => stats.events);

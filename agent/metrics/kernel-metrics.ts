@@ -10,7 +10,7 @@ import {
   scrapedCounter,
   sumSamples,
 } from "../../lib/scraped-metrics.ts";
-import type { ActionStats, HookStats } from "../hooks/attach/hook-stats.ts";
+import { type ActionStats, addStats, type HookStats } from "../hooks/attach/hook-stats.ts";
 import { hookMessage, MESSAGES } from "./messages.ts";
 import { KEPT_POLICIES, PolicyLabels, policyLabels } from "./policy-labels.ts";
 
@@ -55,24 +55,44 @@ export type ReadCounts = (slices: Slices) => Promise<readonly HookCounts[]>;
 /** Registers the counters; `read` is called once at each scrape. */
 export function registerKernelMetrics(registry: Registry, read: ReadCounts): void {
   const labels = new PolicyLabels(KEPT_POLICIES);
-  const counts = oncePerScrape(() => read(new Slices()));
-  const total = (name: string, help: string, samples: (counts: HookCounts) => Sample[]) =>
-    scrapedCounter(registry, `trigon_${name}_total`, help, async () =>
-      sumSamples((await counts()).flatMap(samples)),
-    );
+  const counts = oncePerScrape(async () =>
+    (await read(new Slices())).map((own) => ({ own, labels: labels.of(own.policy, own.hook) })),
+  );
+  const perHook = oncePerScrape(async () => sumByLabels(await counts()));
+  const counter = (name: string, help: string, samples: () => Promise<Sample[]>) =>
+    scrapedCounter(registry, `trigon_${name}_total`, help, samples);
   for (const [figure, [name, help]] of Object.entries(FIGURES))
-    total(name, help, (one) => [[labels.of(one.policy, one.hook), one[figure as Figure]]]);
-  total("observer_ringbuf_events_received", "Records written to the ring buffer.", ({ posted }) => [
-    [NONE, posted],
-  ]);
-  total("observer_ringbuf_events_lost", "Records that found the ring buffer full.", ({ lost }) => [
-    [NONE, lost],
-  ]);
+    counter(name, help, async () =>
+      Array.from(await perHook(), ([labels, stats]): Sample => [labels, stats[figure as Figure]]),
+    );
+  const sum = async (figure: Figure): Promise<Sample[]> => [
+    [NONE, (await counts()).reduce((total, { own }) => total + own[figure], 0)],
+  ];
+  counter("observer_ringbuf_events_received", "Records written to the ring buffer.", () => sum("posted"));
+  counter("observer_ringbuf_events_lost", "Records that found the ring buffer full.", () => sum("lost"));
+  const total = (name: string, help: string, samples: (counts: HookCounts) => Sample[]) =>
+    counter(name, help, async () => sumSamples((await counts()).flatMap(({ own }) => samples(own))));
   const missed = "Records that did not reach the ring buffer, by the type of message and what was wrong.";
   total("bpf_missed_events", missed, missedSamples(keptLabels()));
   const probes = "Runs that the kernel skipped because a program was already running, by function.";
   total("missed_prog_probes", probes, missedProbes(keptLabels()));
   registerActions(registry, counts);
+}
+
+/** Counts with the labels of their hook, one object for each hook. */
+interface LabelledCounts {
+  own: HookCounts;
+  labels: Labels;
+}
+
+/** Hooks with equal labels are counted together. */
+function sumByLabels(counts: readonly LabelledCounts[]): Map<Labels, HookStats> {
+  const sums = new Map<Labels, HookStats>();
+  for (const { own, labels } of counts) {
+    const known = sums.get(labels);
+    sums.set(labels, known ? addStats(known, own) : own);
+  }
+  return sums;
 }
 
 const NONE: Labels = {};
@@ -125,7 +145,7 @@ const ACTION_LABELS: Record<keyof ActionStats, Labels> = {
 };
 
 /** One sample per action, for every selector: the largest of all metrics, so it is made as it is rendered. */
-function registerActions(registry: Registry, counts: () => Promise<readonly HookCounts[]>): void {
+function registerActions(registry: Registry, counts: () => Promise<readonly LabelledCounts[]>): void {
   const name = "trigon_tracingpolicy_selector_actions_total";
   const help =
     "Actions of a policy's selectors; those with monitor_ would be taken in the mode enforce, and count is what would be posted.";
@@ -133,19 +153,20 @@ function registerActions(registry: Registry, counts: () => Promise<readonly Hook
   scrapedCounter(registry, name, help, async () => allActions(await counts(), places));
 }
 
-function* allActions(counts: readonly HookCounts[], places: SelectorLabels): Generator<Sample> {
+function* allActions(counts: readonly LabelledCounts[], places: SelectorLabels): Generator<Sample> {
   for (const hook of counts) {
-    for (const selector of hook.actions ?? []) yield* actionSamples(places.of(hook, selector), selector);
+    for (const selector of hook.own.actions ?? []) yield* actionSamples(places.of(hook, selector), selector);
   }
 }
 
 /** One object of labels for each selector. */
 class SelectorLabels {
-  readonly #hooks = new PolicyLabels(KEPT_POLICIES);
   readonly #selectors = new WeakMap<Labels, Labels[]>();
 
-  of({ policy, hook, index = 0 }: HookCounts, { index: place, label = "" }: SelectorActions): Labels {
-    const base = this.#hooks.of(policy, hook);
+  of(
+    { labels: base, own: { index = 0 } }: LabelledCounts,
+    { index: place, label = "" }: SelectorActions,
+  ): Labels {
     const selectors = this.#selectors.get(base) ?? [];
     this.#selectors.set(base, selectors);
     selectors[place] ??= {
@@ -158,8 +179,8 @@ class SelectorLabels {
   }
 }
 
+const ACTIONS = Object.entries(ACTION_LABELS) as [keyof ActionStats, Labels][];
+
 function actionSamples(labels: Labels, counts: ActionStats): Sample[] {
-  return Object.entries(ACTION_LABELS).map(
-    ([action, label]): Sample => [labels, counts[action as keyof ActionStats], label],
-  );
+  return ACTIONS.map(([action, label]): Sample => [labels, counts[action], label]);
 }

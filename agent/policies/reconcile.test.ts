@@ -5,6 +5,7 @@ import { sha256Hex } from "../../crds/names.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { HandOver } from "../events/hand-over.ts";
 import type { HookInfo } from "../events/hooks.ts";
+import { NO_STATS } from "../hooks/attach/hook-stats.ts";
 import type { AttachedHook, HookStatus, Mode } from "../hooks/engine.ts";
 import { Reconciler, TransientAttachError } from "./reconcile.ts";
 import type { BrokenPolicy, WantedPolicy } from "./sources/source.ts";
@@ -93,7 +94,8 @@ class FakeKernel {
 }
 
 const unusedParts = {
-  stats: () => ({ hits: 0, posted: 0, lost: 0, rateLimited: 0, errors: 0, missed: 0 }),
+  stats: () => NO_STATS,
+  counts: () => ({ stats: NO_STATS, actions: [] }),
   actions: () => [],
   attachMs: 1,
   memoryBytes: () => 0,

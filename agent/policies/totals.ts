@@ -83,17 +83,20 @@ class Reading {
         section: hook.def.section,
         index: Number(/\d+/.exec(hook.def.path)?.[0] ?? 0),
         ...addStats(before.stats, counts.stats),
-        actions: counts.actions.map((own) => addSelector(before.actions, own)),
+        actions:
+          before === NOTHING ? counts.actions : counts.actions.map((own) => addSelector(before.actions, own)),
       };
     });
   }
 }
 
 function addCounts(before: Counts = NOTHING, hook: AttachedHook): Counts {
-  const own = hook.actions().map((counted, index) => ({ ...selectorOf(hook, index), ...counted }));
+  const { stats, actions } = hook.counts();
+  const own = actions.map((counted, index) => ({ ...selectorOf(hook, index), ...counted }));
+  if (before === NOTHING) return { stats, actions: own };
   const others = before.actions.filter(({ selector }) => !own.some((one) => one.selector === selector));
   return {
-    stats: addStats(before.stats, hook.stats()),
+    stats: addStats(before.stats, stats),
     actions: [...own.map((one) => addSelector(before.actions, one)), ...others],
   };
 }

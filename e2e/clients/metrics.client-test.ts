@@ -7,11 +7,9 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { makeHit, setupShell, TEST_POLICY } from "../../agent/events/testing/pipeline.ts";
-import { registerExportMetrics, registerProcessMetrics } from "../../agent/metrics/agent-metrics.ts";
+import { makeHit, makeHookDef, setupShell, TEST_POLICY } from "../../agent/events/testing/pipeline.ts";
+import { registerAgentMetrics } from "../../agent/metrics/agent-metrics.ts";
 import { ExportDrops } from "../../agent/metrics/export-drops.ts";
-import { registerHookMetrics } from "../../agent/metrics/hook-metrics.ts";
-import { registerKernelMetrics } from "../../agent/metrics/kernel-metrics.ts";
 import { streamMetrics } from "../../agent/metrics/stream-metrics.ts";
 import { makeAttachedHook, NO_ACTIONS } from "../../agent/policies/testing/policies.ts";
 import { HookTotals } from "../../agent/policies/totals.ts";
@@ -30,9 +28,8 @@ before(async () => {
 
 /** The agent's registry with every metric, and the pipeline whose events it counts. */
 function makeAgent() {
-  const shell = setupShell();
   const registry = createRegistry({ component: "agent", version: "1.2.3" });
-  for (const metric of shell.registry.getMetricsAsArray()) registry.registerMetric(metric as never);
+  const shell = setupShell(makeHookDef(), { registry });
   const totals = new HookTotals();
   const actions = { ...NO_ACTIONS, post: 3, signal: 1 };
   const hook = makeAttachedHook("sys_setuid", {
@@ -40,17 +37,19 @@ function makeAgent() {
     actions: [actions],
   });
   const live = [{ policy: TEST_POLICY, hook }];
-  registerKernelMetrics(registry, (slices) => totals.readInTurns(live, slices));
-  registerHookMetrics(registry, { attachedHooks: () => live, outcomes: () => [{ state: "Attached" }] });
-  registerProcessMetrics(registry, shell.processes);
-  registerExportMetrics(registry, shell.sink);
+  registerAgentMetrics(registry, {
+    ...shell,
+    scopes: { unwritten: 0 },
+    policies: { attachedHooks: () => live, outcomes: () => [{ state: "Attached" }] },
+    readCounts: (slices) => totals.readInTurns(live, slices),
+  });
   streamMetrics(registry).sent = 7;
   new ExportDrops(registry).count(TEST_POLICY);
   const watches = createWatchMetrics(registry);
   watches.open.set({ resource: "pods" }, 1);
   watches.restarts.inc({ resource: "pods", reason: "expired" });
   watches.lists.inc({ resource: "pods" });
-  return { ...shell, registry };
+  return shell;
 }
 
 function makeOperatorRegistry() {
@@ -126,5 +125,7 @@ test("Prometheus has exactly the detections of a script", async (t) => {
   await becomes('sum(trigon_events_total{type="PROCESS_EXEC"})', 2);
   await becomes('trigon_tracingpolicy_loaded{state="enabled"}', 1);
   await becomes('trigon_tracingpolicy_selector_actions_total{action="post",selector_index="0"}', 3);
+  await becomes('trigon_msg_op_total{msg_op="13"}', 25);
+  await becomes('trigon_flags_total{type="execve"}', 2);
   await becomes("trigon_process_cache_size", agent.processes.size);
 });

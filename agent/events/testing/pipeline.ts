@@ -75,6 +75,7 @@ export function makePipeline(
     processFields?: ProcessFieldOptions;
     stacks?: StackOptions;
     credentialChange?: CredentialChangeDetail;
+    registry?: Registry;
   } = {},
 ) {
   const clock = new TestClock();
@@ -87,7 +88,7 @@ export function makePipeline(
     ...changes.cache,
   });
   const sink = new MemorySink();
-  const registry = new Registry();
+  const { registry = new Registry() } = changes;
   const metrics = new EventMetrics(registry, "node-1");
   const pods = new PodResolver(changes.store);
   const { processFields: process = {}, stacks = {}, credentialChange = "changed" } = changes;

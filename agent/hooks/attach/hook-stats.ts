@@ -1,6 +1,6 @@
 /** Counters of a hook, summed over the CPUs. */
 import type { BpfLink, BpfMap, BpfProgram } from "../../bpf/binding.ts";
-import { ACTION_STATS, HOOK_COUNTERS, HOOK_STATS, MAX_SELECTORS } from "../config/layout.ts";
+import { ACTION_STATS, HOOK_COUNTERS, HOOK_STATS } from "../config/layout.ts";
 
 /** Counts since the hook was attached. */
 export interface HookStats {
@@ -21,6 +21,7 @@ export interface HookStats {
 }
 
 type CountedProgram = { info(): Pick<ReturnType<BpfProgram["info"]>, "recursionMisses"> };
+type CountersMap = Pick<BpfMap, "name" | "lookup">;
 type CountedLink = Pick<BpfLink, "missed">;
 
 /**
@@ -37,22 +38,11 @@ export interface ActionStats {
   count: number;
 }
 
-/** Names of the counted actions, as in the metrics. */
-const ACTIONS = [
-  "post",
-  "nopost",
-  "signal",
-  "monitor_signal",
-  "override",
-  "monitor_override",
-  "count",
-] as const satisfies (keyof ActionStats)[];
-
 /** No counts at all. */
 export const NO_STATS: HookStats = { hits: 0, posted: 0, lost: 0, rateLimited: 0, errors: 0, missed: 0 };
 
 /** Sums one element of a per-CPU array of struct hook_stats. */
-export function readStats(map: BpfMap, key: number): Omit<HookStats, "missed"> {
+export function readStats(map: CountersMap, key: number): Omit<HookStats, "missed"> {
   return ownCounters(summing(map, key, HOOK_STATS.size));
 }
 
@@ -62,15 +52,30 @@ export function readMissed(programs: readonly CountedProgram[], links: readonly 
   return links.reduce((sum, link) => sum + link.missed(), ofPrograms);
 }
 
-/** Sums the struct hook_counters of a hook: its own and those of its selectors. */
-export function readCounters(map: BpfMap): { hook: Omit<HookStats, "missed">; selectors: ActionStats[] } {
+/** Sums the struct hook_counters of a hook: its own and those of its first selectors, as many as it has. */
+export function readCounters(
+  map: CountersMap,
+  count: number,
+): { hook: Omit<HookStats, "missed">; selectors: ActionStats[] } {
   const sum = summing(map, 0, HOOK_COUNTERS.size);
-  const selectors = Array.from({ length: MAX_SELECTORS }, (_, selector) => {
+  const selectors = Array.from({ length: count }, (_, selector) => {
     const base = HOOK_COUNTERS.members.selector + selector * ACTION_STATS.size;
-    const counts = ACTIONS.map((action) => [action, sum(base + ACTION_STATS.members[action])]);
-    return Object.fromEntries(counts) as ActionStats;
+    return selectorCounters((member) => sum(base + member));
   });
   return { hook: ownCounters(sum), selectors };
+}
+
+function selectorCounters(sum: (member: number) => number): ActionStats {
+  const { members } = ACTION_STATS;
+  return {
+    post: sum(members.post),
+    nopost: sum(members.nopost),
+    signal: sum(members.signal),
+    monitor_signal: sum(members.monitor_signal),
+    override: sum(members.override),
+    monitor_override: sum(members.monitor_override),
+    count: sum(members.count),
+  };
 }
 
 function ownCounters(sum: (member: number) => number): Omit<HookStats, "missed"> {
@@ -84,13 +89,14 @@ function ownCounters(sum: (member: number) => number): Omit<HookStats, "missed">
   };
 }
 
-function summing(map: BpfMap, key: number, size: number): (member: number) => number {
+function summing(map: CountersMap, key: number, size: number): (member: number) => number {
   const values = map.lookup(new Uint8Array(Uint32Array.of(key).buffer));
   if (!values) throw new Error(`map ${map.name} has no element ${key}`);
   const view = new DataView(values.buffer, values.byteOffset, values.byteLength);
   return (member) => {
     let total = 0;
-    for (let at = member; at < view.byteLength; at += size) total += Number(view.getBigUint64(at, true));
+    for (let at = member; at < view.byteLength; at += size)
+      total += view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;
     return total;
   };
 }
@@ -109,6 +115,14 @@ export function addStats(a: HookStats, b: HookStats): HookStats {
 
 /** Adds what a selector did in a hook to what it did in others. */
 export function addActions(others: ActionStats | undefined, own: ActionStats): ActionStats {
-  const sums = ACTIONS.map((action) => [action, (others?.[action] ?? 0) + own[action]]);
-  return Object.fromEntries(sums) as ActionStats;
+  if (others === undefined) return own;
+  return {
+    post: others.post + own.post,
+    nopost: others.nopost + own.nopost,
+    signal: others.signal + own.signal,
+    monitor_signal: others.monitor_signal + own.monitor_signal,
+    override: others.override + own.override,
+    monitor_override: others.monitor_override + own.monitor_override,
+    count: others.count + own.count,
+  };
 }

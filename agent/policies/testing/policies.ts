@@ -54,6 +54,7 @@ export function makeAttachedHook(
     resolved: def,
     stats: () => stats,
     actions: () => options.actions ?? [],
+    counts: () => ({ stats, actions: options.actions ?? [] }),
     setMode: () => {},
     memoryBytes: () => 4096,
     attachMs: 1_500,

@@ -1,0 +1,94 @@
+/** The lines of a metric in the text format, of which a scrape renders those that have changed since the last one. */
+
+export type Labels = Readonly<Record<string, string>>;
+
+/** Lines that are rendered, and kept, together. */
+const BLOCK_LINES = 64;
+
+/** Lines in a row, with what they were rendered from. */
+class Block {
+  readonly #labels: Labels[] = [];
+  readonly #more: (Labels | undefined)[] = [];
+  readonly #values: number[] = [];
+  #text: string | undefined;
+
+  set(line: number, labels: Labels, value: number, more: Labels | undefined): void {
+    if (this.#labels[line] === labels && this.#more[line] === more && Object.is(this.#values[line], value))
+      return;
+    this.#labels[line] = labels;
+    this.#more[line] = more;
+    this.#values[line] = value;
+    this.#text = undefined;
+  }
+
+  /** The first `count` lines. */
+  text(name: string, count: number): string {
+    if (this.#values.length > count) this.#shorten(count);
+    this.#text ??= this.#labels
+      .map((labels, line) => {
+        return `${name}${labelsText(labels, this.#more[line])} ${numberText(this.#values[line] as number)}\n`;
+      })
+      .join("");
+    return this.#text;
+  }
+
+  #shorten(count: number): void {
+    for (const column of [this.#labels, this.#more, this.#values]) column.length = count;
+    this.#text = undefined;
+  }
+}
+
+/** Takes the samples of a metric in their order, at each scrape again. Those that are as before cost a comparison. */
+export class MetricLines {
+  readonly #name: string;
+  readonly #blocks: Block[] = [];
+  #count = 0;
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  add(labels: Labels, value: number, more: Labels | undefined): void {
+    const line = this.#count++ % BLOCK_LINES;
+    if (line === 0) this.#blocks[(this.#count - 1) / BLOCK_LINES] ??= new Block();
+    (this.#blocks[Math.floor((this.#count - 1) / BLOCK_LINES)] as Block).set(line, labels, value, more);
+  }
+
+  /** The lines that were added since the last call. */
+  take(): string[] {
+    const count = this.#count;
+    this.#count = 0;
+    this.#blocks.length = Math.ceil(count / BLOCK_LINES);
+    return this.#blocks.map((block, index) =>
+      block.text(this.#name, Math.min(BLOCK_LINES, count - index * BLOCK_LINES)),
+    );
+  }
+}
+
+const texts = new WeakMap<Labels, string>();
+
+function labelsText(labels: Labels, more: Labels | undefined): string {
+  const text = partText(labels);
+  const rest = more === undefined ? "" : partText(more);
+  if (text === "" && rest === "") return "";
+  return `{${text}${text !== "" && rest !== "" ? "," : ""}${rest}}`;
+}
+
+function partText(labels: Labels): string {
+  const known = texts.get(labels);
+  if (known !== undefined) return known;
+  const made = Object.entries(labels)
+    .map(([name, value]) => `${name}="${escapeValue(value)}"`)
+    .join(",");
+  texts.set(labels, made);
+  return made;
+}
+
+function escapeValue(text: string): string {
+  return text.replace(/[\\\n"]/g, (character) => (character === "\n" ? "\\n" : `\\${character}`));
+}
+
+function numberText(value: number): string {
+  if (Number.isFinite(value)) return String(value);
+  return Number.isNaN(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf";
+}
