@@ -1,15 +1,16 @@
 /** The agent's side of Kubernetes: the objects that it watches, and the one object that it writes. */
-import { HOOK_SPEC_SELECTOR, TRACING_NODES } from "../crds/names.ts";
+import { SPECS_FOR_ALL_NODES, SPECS_FOR_SOME_NODES, TRACING_NODES } from "../crds/names.ts";
 import type { KubeClient } from "../lib/kube.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { WatchMetrics } from "../lib/metrics.ts";
-import { CONFIG_MAPS, type KubeObject, NODES } from "../lib/resources.ts";
+import { CONFIG_MAPS, type KubeObject, NODES, objectKey } from "../lib/resources.ts";
 import { ResourceWatch } from "../lib/watch.ts";
 import type { Labels } from "./pods/label-selector.ts";
 import type { PodStore } from "./pods/pod-store.ts";
 import { watchPods } from "./pods/watch.ts";
 import type { ConfigMap } from "./policies/sources/candidates.ts";
 import { ConfigMapSource } from "./policies/sources/config-maps.ts";
+import { SelectedSpecs } from "./policies/sources/selected-specs.ts";
 import { StatusPublisher } from "./status/publish.ts";
 import { type TracingNode, tracingNodeApi } from "./status/tracing-node-api.ts";
 import { WriteGuard } from "./write-guard.ts";
@@ -39,6 +40,7 @@ export class Cluster {
   readonly #nodeName: string;
   #nodeUid: string | undefined;
   #problemSince: number | undefined;
+  readonly #selectedSpecs: SelectedSpecs;
   #onLabels: () => void = () => {};
 
   constructor(deps: ClusterDeps) {
@@ -50,10 +52,12 @@ export class Cluster {
       logger,
       random: Math.random,
     });
+    const specs = watchSpecs(deps, this.source, () => this.labels());
+    this.#selectedSpecs = specs.selected;
     this.#writeGuard = new WriteGuard({ transport: client.transport, logger });
     this.#nodes = this.#watchNode(deps);
     this.#watches = [
-      watchConfigMaps(deps, this.source),
+      ...specs.watches,
       this.#nodes,
       watchPods({ ...deps, client: deps.podClient, store: deps.podStore }),
       watchTracingNode(deps, this.publisher),
@@ -95,12 +99,13 @@ export class Cluster {
 
   start(): void {
     this.#writeGuard.start();
+    this.#selectedSpecs.start();
     for (const watch of this.#watches) watch.start();
   }
 
   async stop(): Promise<void> {
     this.publisher.close();
-    await Promise.all([this.#writeGuard, ...this.#watches].map((part) => part.stop()));
+    await Promise.all([this.#writeGuard, this.#selectedSpecs, ...this.#watches].map((part) => part.stop()));
   }
 
   /** Keeps only the labels of the Node, because the kubelet updates its other fields all the time. */
@@ -112,7 +117,7 @@ export class Cluster {
         onAdd: ({ metadata }) => this.#nodeAdded(metadata.uid),
         onUpdate: (node, before) => {
           if (JSON.stringify(node.metadata.labels) !== JSON.stringify(before.metadata.labels))
-            this.#onLabels();
+            this.#labelsChanged();
         },
       },
     );
@@ -121,6 +126,11 @@ export class Cluster {
   #nodeAdded(uid: string | undefined): void {
     if (this.#nodeUid !== undefined && this.#nodeUid !== uid) this.publisher.nodeReplaced();
     this.#nodeUid = uid;
+    this.#labelsChanged();
+  }
+
+  #labelsChanged(): void {
+    this.#selectedSpecs.labelsChanged();
     this.#onLabels();
   }
 }
@@ -148,15 +158,58 @@ function watchTracingNode(deps: ClusterDeps, publisher: StatusPublisher): Resour
   );
 }
 
-function watchConfigMaps(deps: ClusterDeps, source: ConfigMapSource): ResourceWatch<ConfigMap> {
+/** The content of the specs that all nodes need, and the metadata of the others. */
+function watchSpecs(deps: ClusterDeps, source: ConfigMapSource, nodeLabels: () => Labels | undefined) {
   const { client, namespace, logger, metrics } = deps;
-  return new ResourceWatch<ConfigMap>(
-    { client, resource: CONFIG_MAPS, namespace, labelSelector: HOOK_SPEC_SELECTOR, logger, metrics },
+  const common = { resource: CONFIG_MAPS, namespace, logger, metrics };
+  const unsynced = new Set(["all", "some"]);
+  const onSync = (part: string) => {
+    unsynced.delete(part);
+    if (unsynced.size === 0) source.markSynced();
+  };
+  const selected = new SelectedSpecs({
+    put: (configMap) => source.put(configMap),
+    // A label that is set or removed by hand makes a spec leave one watch for the other.
+    remove: (configMap) => all.store.has(objectKey(configMap.metadata)) || source.remove(configMap),
+    read: (name) => readConfigMap(client, namespace, name),
+    nodeLabels,
+    onSync: () => onSync("some"),
+    logger,
+  });
+  const all = new ResourceWatch<ConfigMap>(
+    { ...common, client, labelSelector: SPECS_FOR_ALL_NODES },
     {
       onAdd: (configMap) => source.put(configMap),
       onUpdate: (configMap) => source.put(configMap),
-      onDelete: (configMap) => source.remove(configMap),
-      onSync: () => source.markSynced(),
+      onDelete: (configMap) => selected.has(configMap.metadata.name) || source.remove(configMap),
+      onSync: () => onSync("all"),
     },
   );
+  const some = new ResourceWatch<KubeObject>(
+    { ...common, client: client.onlyMetadata(), labelSelector: SPECS_FOR_SOME_NODES, parse: slimMetadata },
+    {
+      onAdd: (object) => selected.seen(object),
+      onUpdate: (object) => selected.seen(object),
+      onDelete: (object) => selected.gone(object),
+      onSync: () => selected.listed(),
+    },
+  );
+  return { selected, watches: [all, some] };
+}
+
+/** By list, which the agent's Role allows. */
+async function readConfigMap(
+  client: KubeClient,
+  namespace: string,
+  name: string,
+): Promise<ConfigMap | undefined> {
+  const fieldSelector = `metadata.name=${name}`;
+  const [found] = await client.list<ConfigMap>(CONFIG_MAPS, { namespace, fieldSelector });
+  return found;
+}
+
+/** Without the managed fields, which are most of it. */
+function slimMetadata({ metadata }: KubeObject): KubeObject {
+  const { managedFields: _, ...rest } = metadata as KubeObject["metadata"] & { managedFields?: unknown };
+  return { metadata: rest };
 }

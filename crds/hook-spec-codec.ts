@@ -1,6 +1,6 @@
 /** The hook spec as a string: one encoding, and a parser that refuses whatever breaks its schema or its limits. */
 import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
-import { HOOK_SPEC_VERSION, type HookSpec, type HookSpecError } from "./hook-spec.ts";
+import { HOOK_SPEC_VERSION, type HookSpec, type HookSpecError, type LabelSelector } from "./hook-spec.ts";
 import { checkHook } from "./hook-spec-checks.ts";
 import { HOOK_SPEC_LIMITS, HOOK_SPEC_SCHEMA } from "./hook-spec-schema.ts";
 import { sha256Hex } from "./names.ts";
@@ -54,6 +54,13 @@ export function hashHookSpecText(text: string): string {
   return sha256Hex(text).slice(0, 40);
 }
 
+/** True for what a hook spec may have as nodeSelector. */
+export function isLabelSelector(value: unknown): value is LabelSelector {
+  selectorValidator ??= new Ajv().compile<LabelSelector>(HOOK_SPEC_SCHEMA.properties.nodeSelector);
+  return selectorValidator(value);
+}
+
+let selectorValidator: ValidateFunction<LabelSelector> | undefined;
 let validator: ValidateFunction<HookSpec> | undefined;
 
 function checkHookSpec(wire: unknown): HookSpecResult {

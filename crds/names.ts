@@ -45,6 +45,10 @@ export const LABELS = {
   policyKey: "trigon.dev/policy-key",
   /** On a hook-spec ConfigMap: the content hash, equal to the suffix of its name. */
   specHash: "trigon.dev/spec-hash",
+  /** On a hook-spec ConfigMap, "true": the annotation nodeSelector says which nodes need it. */
+  selectsNodes: "trigon.dev/selects-nodes",
+  /** On a hook-spec ConfigMap: the spec's nodeSelector as JSON (annotation). */
+  nodeSelector: "trigon.dev/node-selector",
   /** On a hook-spec ConfigMap: metadata.generation of the policy that was compiled (annotation). */
   policyGeneration: "trigon.dev/policy-generation",
   /** On a hook-spec ConfigMap: the one with the highest revision of a policy is wanted (annotation). */
@@ -57,6 +61,9 @@ export const LABELS = {
 export const MANAGED_BY_OPERATOR = "trigon-operator";
 export const AGENT_COMPONENT = "agent";
 export const HOOK_SPEC_SELECTOR = `${LABELS.managedBy}=${MANAGED_BY_OPERATOR},${LABELS.policy}`;
+/** Agents watch the content of the first ones, and only the metadata of the others. */
+export const SPECS_FOR_ALL_NODES = `${HOOK_SPEC_SELECTOR},!${LABELS.selectsNodes}`;
+export const SPECS_FOR_SOME_NODES = `${HOOK_SPEC_SELECTOR},${LABELS.selectsNodes}`;
 export const AGENT_POD_SELECTOR = `${LABELS.name}=trigon,${LABELS.component}=${AGENT_COMPONENT}`;
 
 /** Stands for the namespace of a pod where pods are selected by labels. */

@@ -51,9 +51,18 @@ const PAGE_SIZE = 500;
 /** Every method rejects with KubeError if the API server refuses, and with another Error if there is no response. */
 export class KubeClient implements ListAndWatch {
   readonly transport: Transport;
+  readonly #access: ClusterAccess;
+  readonly #options: TransportOptions;
 
   constructor(access: ClusterAccess, options: TransportOptions, transport?: Transport) {
+    this.#access = access;
+    this.#options = options;
     this.transport = transport ?? new ApiTransport(access, options);
+  }
+
+  /** The same client, for which lists and watches return the metadata of objects alone. */
+  onlyMetadata(): ListAndWatch {
+    return new KubeClient(this.#access, this.#options, metadataTransport(this.transport));
   }
 
   /** Undefined when the object does not exist. */
@@ -86,7 +95,7 @@ export class KubeClient implements ListAndWatch {
     const query = { limit, continue: continueToken, labelSelector, fieldSelector };
     const list = await this.#request<ListBody<T>>({ method: "GET", path, query }, isList);
     const next = list.metadata.continue;
-    const page = { items: list.items, resourceVersion: list.metadata.resourceVersion };
+    const page = { items: list.items ?? [], resourceVersion: list.metadata.resourceVersion };
     return next ? { ...page, continue: next } : page;
   }
 
@@ -155,13 +164,26 @@ export class KubeClient implements ListAndWatch {
   }
 }
 
+function metadataTransport(transport: Transport): Transport {
+  const asking = (request: ApiRequest, kind: string): ApiRequest => ({
+    ...request,
+    headers: { ...request.headers, accept: `application/json;as=${kind};g=meta.k8s.io;v=v1` },
+  });
+  return {
+    send: (request) => transport.send(asking(request, "PartialObjectMetadataList")),
+    open: (request, signal) => transport.open(asking(request, "PartialObjectMetadata"), signal),
+    close: () => transport.close(),
+  };
+}
+
 interface ListBody<T> {
   metadata: { resourceVersion: string; continue?: string };
-  items: T[];
+  /** Null in an empty list of metadata. */
+  items: T[] | null;
 }
 
 function isList({ metadata, items }: Partial<ListBody<unknown>>): boolean {
-  return Array.isArray(items) && typeof metadata === "object";
+  return (items === null || Array.isArray(items)) && typeof metadata === "object";
 }
 
 function withKind<T extends KubeObject>(resource: Resource, object: T): T {

@@ -113,7 +113,11 @@ export class PolicyApi {
     if (Object.keys(change).length === 0) {
       throw new CallError(status.INVALID_ARGUMENT, "enable or mode: expected one of the two at least");
     }
-    if (change.mode && "problem" in desired) throw new CallError(status.FAILED_PRECONDITION, desired.problem);
+    if (change.mode && !("spec" in desired)) {
+      const why =
+        "problem" in desired ? desired.problem : "the nodeSelector of the policy excludes this node";
+      throw new CallError(status.FAILED_PRECONDITION, why);
+    }
     await this.#change(key, () => this.#deps.overrides.change(key, change));
     return {};
   }

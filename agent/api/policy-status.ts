@@ -68,7 +68,7 @@ function errorOf(outcome: PolicyOutcome | undefined): string {
 }
 
 function modeOf(desired: DesiredPolicy): string {
-  if ("problem" in desired) return "TP_MODE_UNKNOWN";
+  if (!("spec" in desired)) return "TP_MODE_UNKNOWN";
   if (!desired.spec.hooks.some(isEnforcing)) return "TP_MODE_MONITOR_ONLY";
   return desired.spec.mode === "monitor" || desired.spec.mode === "count"
     ? "TP_MODE_MONITOR"

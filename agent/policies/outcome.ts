@@ -16,7 +16,9 @@ export type OutcomeReason =
   /** The policy's nodeSelector excludes the node. */
   | "NodeNotSelected"
   /** The policy has a nodeSelector and the node's labels are not known. */
-  | "NodeLabelsUnknown";
+  | "NodeLabelsUnknown"
+  /** The node is selected, and the agent is reading the spec. */
+  | "SpecUnread";
 
 /** State of a policy on this node; the source of its entry in the TracingNode. */
 export interface PolicyOutcome {

@@ -50,6 +50,6 @@ export function withOverrides(source: SpecSource, overrides: PolicyOverrides): S
 
 function changed(policy: DesiredPolicy, { isDisabled, mode }: Override): DesiredPolicy {
   if (isDisabled) return { ...policy, isDisabled };
-  if (mode === undefined || "problem" in policy) return policy;
+  if (mode === undefined || !("spec" in policy)) return policy;
   return { ...policy, spec: { ...policy.spec, mode } };
 }

@@ -394,6 +394,21 @@ describe("nodeSelector", () => {
     expect(kernel.log).toEqual([]);
   });
 
+  test("reports a spec that the node does not need and has not read as skipped, and detaches what ran", () => {
+    const ref = { kind: "TracingPolicy" as const, name: "p" };
+    const unread = { ref, hash: "h", origin: "ConfigMap", nodeSelector: { matchLabels: { gpu: "yes" } } };
+    kernel.labels = { gpu: "no" };
+    reconciler.reconcile("TracingPolicy/p", unread);
+    expect(reconciler.outcomes()[0]).toMatchObject({
+      state: "Skipped",
+      reason: "NodeNotSelected",
+      specHash: "h",
+    });
+    kernel.labels = { gpu: "yes" };
+    reconciler.reconcile("TracingPolicy/p", unread);
+    expect(reconciler.outcomes()[0]).toMatchObject({ state: "Pending", reason: "SpecUnread" });
+  });
+
   test("attaches nothing while the labels are not known", () => {
     reconciler.reconcile(KEY, want(["sys_setuid"], onGpu));
     expect(outcome()).toMatchObject({ state: "Pending", reason: "NodeLabelsUnknown" });

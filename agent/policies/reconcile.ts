@@ -6,7 +6,7 @@ import type { AttachedHook, HookStatus } from "../hooks/engine.ts";
 import { type Labels, selectorMatches } from "../pods/label-selector.ts";
 import { isTransient, type PolicyOutcome, type Verdict } from "./outcome.ts";
 import { detachHooks, type HookDeps, replaceHooks } from "./replace.ts";
-import type { DesiredPolicy, WantedPolicy } from "./sources/source.ts";
+import type { DesiredPolicy, UnreadPolicy, WantedPolicy } from "./sources/source.ts";
 
 /** What the reconciler needs of the rest of the agent. */
 export interface ReconcilerDeps extends HookDeps {
@@ -89,12 +89,16 @@ export class Reconciler {
       const verdict: Verdict = { state: "Failed", reason: "SpecUnusable", message: desired.problem };
       return failed(desired, before?.running ?? this.#fallBack(desired), verdict, []);
     }
-    return this.#selectNode(desired, before) ?? this.#attach(desired, before);
+    const skipped = this.#selectNode(desired, before);
+    if (skipped) return skipped;
+    return "spec" in desired
+      ? this.#attach(desired, before)
+      : failed(desired, before?.running ?? this.#fallBack(desired), SPEC_UNREAD, []);
   }
 
   /** The entry of a policy whose nodeSelector excludes this node, or may do so; undefined when it selects the node. */
-  #selectNode(desired: WantedPolicy, before: Entry | undefined): Entry | undefined {
-    const selector = desired.spec.nodeSelector;
+  #selectNode(desired: WantedPolicy | UnreadPolicy, before: Entry | undefined): Entry | undefined {
+    const selector = "spec" in desired ? desired.spec.nodeSelector : desired.nodeSelector;
     if (!selector) return undefined;
     const labels = this.#deps.nodeLabels();
     if (!labels) return failed(desired, before?.running, LABELS_UNKNOWN, []);
@@ -177,6 +181,12 @@ const LABELS_UNKNOWN: Verdict = {
   state: "Pending",
   reason: "NodeLabelsUnknown",
   message: "the policy has a nodeSelector and the labels of this node are not known",
+};
+
+const SPEC_UNREAD: Verdict = {
+  state: "Pending",
+  reason: "SpecUnread",
+  message: "the node is selected, and its agent has not read the hook spec yet",
 };
 
 function attached(desired: WantedPolicy, running: Running): Entry {

@@ -24,6 +24,7 @@ import {
   MANAGED_BY_OPERATOR,
   policyKey,
   policyLabelValue,
+  SPECS_FOR_SOME_NODES,
   TRACING_NODES,
 } from "../../crds/names.ts";
 import type { ClusterAccess } from "../../lib/cluster-access.ts";
@@ -31,6 +32,7 @@ import { KubeClient } from "../../lib/kube.ts";
 import { createLogger } from "../../lib/logger.ts";
 import { createRegistry, createWatchMetrics } from "../../lib/metrics.ts";
 import { CONFIG_MAPS, type KubeObject, NODES, PODS } from "../../lib/resources.ts";
+import { specMetadata } from "../../operator/distribute/config-map.ts";
 import { type ControlPlane, startControlPlane } from "../control-plane/control-plane.ts";
 import { applyCrds } from "../control-plane/crds.ts";
 import { runProgram } from "../guest/program.ts";
@@ -132,7 +134,9 @@ const applyConfigMap = (configMap: ConfigMap) => admin.apply(CONFIG_MAPS, config
 
 function wanted(): string | undefined {
   const policy = cluster.source.desired()?.get(KEY);
-  return policy && ("spec" in policy ? policy.spec.hooks[0]?.call : policy.problem);
+  if (!policy) return undefined;
+  if ("spec" in policy) return policy.spec.hooks[0]?.call;
+  return "problem" in policy ? policy.problem : "unread";
 }
 
 describe("hook specs", () => {
@@ -179,6 +183,75 @@ describe("hook specs", () => {
     await eventually(() => assert.equal(wanted(), "sys_setuid"));
     const agent = await client(token);
     await assert.rejects(agent.list(CONFIG_MAPS, { namespace: "default" }), { status: 403 });
+  });
+});
+
+describe("hook specs with a nodeSelector", () => {
+  const gpu = makeHookSpec("p", ["sys_setgid"], { nodeSelector: { matchLabels: { gpu: "yes" } } });
+  const makeSelected = (spec: HookSpec, revision: number): ConfigMap => {
+    const configMap = makeConfigMap(spec, revision);
+    const selected = specMetadata(spec, hookSpecHash(spec), revision, 1);
+    return { ...configMap, metadata: { ...configMap.metadata, ...selected } };
+  };
+  afterEach(async () => void (await kubectl("label", "node", NODE, "gpu-")));
+
+  test("are read only once the node is selected", async () => {
+    await applyConfigMap(makeSelected(gpu, 1));
+    await eventually(() => assert.equal(wanted(), "unread"));
+    await kubectl("label", "node", NODE, "gpu=yes");
+    await eventually(() => assert.equal(wanted(), "sys_setgid"));
+    await admin.delete(CONFIG_MAPS, makeSelected(gpu, 1).metadata);
+    await pause(500);
+    assert.equal(wanted(), "sys_setgid", "a deletion that was not announced");
+  });
+
+  test("replace one without, and are replaced by it", async () => {
+    await applyConfigMap(makeConfigMap(specA, 1));
+    await eventually(() => assert.equal(wanted(), "sys_setuid"));
+    await applyConfigMap(makeSelected(gpu, 2));
+    await eventually(() => assert.equal(wanted(), "unread"));
+    await applyConfigMap(makeConfigMap(specA, 3));
+    await eventually(() => assert.equal(wanted(), "sys_setuid"));
+  });
+
+  test("survive a label that is removed by hand and restored", async () => {
+    await kubectl("label", "node", NODE, "gpu=yes");
+    await applyConfigMap(makeSelected(gpu, 1));
+    await eventually(() => assert.equal(wanted(), "sys_setgid"));
+    for (const value of [null, "true"]) {
+      const labels = { [LABELS.selectsNodes]: value };
+      await admin.mergePatch(CONFIG_MAPS, makeSelected(gpu, 1).metadata, { metadata: { labels } }, OPERATOR);
+      await pause(300);
+      assert.equal(wanted(), "sys_setgid");
+    }
+  });
+
+  test("cost a node that they leave out a part of their bytes", async (t) => {
+    for (let i = 0; i < 20; i++) {
+      const calls = [
+        "setuid",
+        "setgid",
+        "setreuid",
+        "setregid",
+        "setresuid",
+        "setresgid",
+        "setfsuid",
+        "setfsgid",
+      ];
+      const spec = makeHookSpec(
+        `policy-${i}`,
+        calls.map((call) => `sys_${call}`),
+        gpu.nodeSelector && { nodeSelector: gpu.nodeSelector },
+      );
+      await applyConfigMap(makeSelected(spec, 1));
+    }
+    const path = `/api/v1/namespaces/${NAMESPACE}/configmaps`;
+    const whole = { method: "GET" as const, path, query: { labelSelector: SPECS_FOR_SOME_NODES } };
+    const accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+    const before = (await admin.transport.send(whole)).text.length / 20;
+    const now = (await admin.transport.send({ ...whole, headers: { accept } })).text.length / 20;
+    t.diagnostic(`bytes for a spec of eight hooks: ${before} whole, ${now} of metadata`);
+    assert.ok(now < before / 2, `${now} of ${before} bytes`);
   });
 });
 

@@ -10,6 +10,7 @@ import {
   shortSpecHash,
 } from "../../crds/names.ts";
 import { decodeSpec, type SpecData } from "../../crds/spec-config-map.ts";
+import { writeNodeSelector } from "../../crds/spec-node-selector.ts";
 import type { KubeObject } from "../../lib/resources.ts";
 import { slimMeta } from "../resources.ts";
 
@@ -31,16 +32,19 @@ export interface SpecObject extends KubeObject {
 
 /** Labels and annotations that a ConfigMap with this spec must have. */
 export function specMetadata(spec: HookSpec, hash: string, revision: number, generation: number | undefined) {
+  const selector = writeNodeSelector(spec.nodeSelector);
   return {
     labels: {
       [LABELS.managedBy]: MANAGED_BY_OPERATOR,
       [LABELS.name]: "trigon",
       [LABELS.policy]: policyLabelValue(spec.policy),
       [LABELS.specHash]: hash,
+      ...(selector !== undefined && { [LABELS.selectsNodes]: "true" }),
     },
     annotations: {
       [LABELS.policyKey]: policyKey(spec.policy),
       [LABELS.revision]: String(revision),
+      ...(selector !== undefined && { [LABELS.nodeSelector]: selector }),
       ...(generation !== undefined && { [LABELS.policyGeneration]: String(generation) }),
     },
   };

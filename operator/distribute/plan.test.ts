@@ -84,6 +84,15 @@ const cases: Record<string, { existing: SpecObject[]; inUse?: string[]; want: Sp
     existing: [makeSpecObject(a, 4, ({ metadata }) => (metadata.annotations[LABELS.revision] = "many"))],
     want: [relabel(1)],
   },
+  "removes a nodeSelector that the spec does not have, because agents would not read the spec": {
+    existing: [
+      makeSpecObject(a, 4, ({ metadata }) => {
+        metadata.labels[LABELS.selectsNodes] = "true";
+        metadata.annotations[LABELS.nodeSelector] = '{"matchLabels":{"no":"node"}}';
+      }),
+    ],
+    want: [relabel(4)],
+  },
   "makes it immutable again": {
     existing: [makeSpecObject(a, 4, (object) => delete object.immutable)],
     want: [relabel(4)],

@@ -66,6 +66,8 @@ function isInOrder(own: SpecObject, wanted: WantedSpec, revision: number): boole
   return (
     own.immutable &&
     own.metadata.labels?.[LABELS.retired] === undefined &&
+    own.metadata.labels?.[LABELS.selectsNodes] === labels[LABELS.selectsNodes] &&
+    own.metadata.annotations?.[LABELS.nodeSelector] === annotations[LABELS.nodeSelector] &&
     includesAll(own.metadata.labels ?? {}, labels) &&
     includesAll(own.metadata.annotations ?? {}, annotations)
   );

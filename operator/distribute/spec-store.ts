@@ -185,7 +185,13 @@ function makeConfigMap(
 
 function relabelPatch({ revision, wanted }: Extract<SpecStep, { step: "create" | "relabel" }>) {
   const { labels, annotations } = specMetadata(wanted.spec, wanted.hash, revision, wanted.generation);
-  return { immutable: true, metadata: { labels: { ...labels, [LABELS.retired]: null }, annotations } };
+  return {
+    immutable: true,
+    metadata: {
+      labels: { [LABELS.selectsNodes]: null, ...labels, [LABELS.retired]: null },
+      annotations: { [LABELS.nodeSelector]: null, ...annotations },
+    },
+  };
 }
 
 async function ignoreNotFound(request: Promise<unknown>): Promise<void> {

@@ -1,5 +1,5 @@
 /** Parses hook-spec ConfigMaps, and chooses the wanted one among those of a policy. Pure. */
-import type { HookSpec } from "../../../crds/hook-spec.ts";
+import type { HookSpec, LabelSelector } from "../../../crds/hook-spec.ts";
 import {
   hookSpecConfigMapName,
   LABELS,
@@ -13,7 +13,10 @@ import type { KubeObject } from "../../../lib/resources.ts";
 import type { DesiredPolicy } from "./source.ts";
 
 /** A ConfigMap with a hook spec. */
-export interface ConfigMap extends KubeObject, SpecData {}
+export interface ConfigMap extends KubeObject, SpecData {
+  /** Present while only the metadata has been read: the node may do without the content. */
+  unreadFor?: LabelSelector;
+}
 
 /** A parsed ConfigMap of a policy. */
 export interface Candidate {
@@ -28,7 +31,7 @@ export interface Candidate {
   isAnnounced: boolean;
   /** The policy has been deleted: what the operator announces, it deletes. */
   retired: boolean;
-  content: { spec: HookSpec } | { problem: string };
+  content: { spec: HookSpec } | { problem: string } | { nodeSelector: LabelSelector };
 }
 
 /** Parses a ConfigMap; undefined if neither its content nor its annotation names a policy. */
@@ -36,9 +39,8 @@ export function parseCandidate(configMap: ConfigMap): Candidate | undefined {
   const { name, namespace = "", labels = {}, annotations = {}, deletionTimestamp } = configMap.metadata;
   const isAnnounced = labels[LABELS.retired] === "true";
   const hash = name.slice(hookSpecConfigMapName("").length);
-  const decoded = decodeSpec(name, configMap);
-  const content = decoded.ok ? { spec: decoded.spec } : { problem: decoded.problem };
-  const ref = decoded.ok ? decoded.spec.policy : parsePolicyKey(annotations[LABELS.policyKey] ?? "");
+  const content = readContent(configMap);
+  const ref = "spec" in content ? content.spec.policy : parsePolicyKey(annotations[LABELS.policyKey] ?? "");
   if (!ref) return undefined;
   return {
     configMap: name,
@@ -51,6 +53,12 @@ export function parseCandidate(configMap: ConfigMap): Candidate | undefined {
     retired: isAnnounced && deletionTimestamp !== undefined,
     content,
   };
+}
+
+function readContent(configMap: ConfigMap): Candidate["content"] {
+  if (configMap.unreadFor) return { nodeSelector: configMap.unreadFor };
+  const decoded = decodeSpec(configMap.metadata.name, configMap);
+  return decoded.ok ? { spec: decoded.spec } : { problem: decoded.problem };
 }
 
 /** Sorts the highest revision first. */

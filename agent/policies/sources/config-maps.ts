@@ -14,7 +14,7 @@ const NOTHING_RAN = -1;
 interface Winner {
   candidate: Candidate;
   policy: DesiredPolicy;
-  /** Revision of the last winner that had a spec: the one that runs. */
+  /** Revision of the last winner without a problem: what the node runs, or does not need to run. */
   revision: number;
 }
 
@@ -100,7 +100,7 @@ export class ConfigMapSource implements SpecSource {
     this.#missing.delete(key);
     const policy = chooseCandidate(mine);
     if (best && policy) {
-      const revision = "spec" in best.content ? best.revision : running;
+      const revision = "problem" in best.content ? running : best.revision;
       this.#wanted.set(key, { candidate: best, policy, revision });
     } else this.#wanted.delete(key);
   }

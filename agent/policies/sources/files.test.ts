@@ -161,7 +161,7 @@ describe("a directory is watched", () => {
     Object.fromEntries(
       [...source.desired()].map(([key, policy]) => [
         key.replace("TracingPolicy/", ""),
-        "problem" in policy ? "broken" : policy.spec.hooks[0]?.call,
+        "spec" in policy ? policy.spec.hooks[0]?.call : "broken",
       ]),
     );
   const becomes = (source: FileSource, want: object) =>

@@ -1,9 +1,9 @@
 /** Sources of hook specs. */
-import type { HookSpec } from "../../../crds/hook-spec.ts";
+import type { HookSpec, LabelSelector } from "../../../crds/hook-spec.ts";
 import type { PolicyRef } from "../../../crds/names.ts";
 
 /** A policy that a source wants to run: with its spec, or with the reason why the spec cannot be used. */
-export type DesiredPolicy = WantedPolicy | BrokenPolicy;
+export type DesiredPolicy = WantedPolicy | BrokenPolicy | UnreadPolicy;
 
 interface PolicyOfSource {
   ref: PolicyRef;
@@ -31,6 +31,11 @@ export interface BrokenPolicy extends PolicyOfSource {
   problem: string;
 }
 
+/** A policy whose spec has not been read, because this node does not need it or its labels are not known yet. */
+export interface UnreadPolicy extends PolicyOfSource {
+  nodeSelector: LabelSelector;
+}
+
 /** A source of a complete set of policies. */
 export interface SpecSource {
   readonly name: string;
@@ -54,6 +59,6 @@ export function mergeSources(sources: readonly SpecSource[]): ReadonlyMap<string
 
 function withRival(first: DesiredPolicy | undefined, second: DesiredPolicy): DesiredPolicy {
   if (!first) return second;
-  if ("problem" in first) return first;
+  if (!("spec" in first)) return first;
   return { ...first, rival: { origin: second.origin, hash: second.hash } };
 }
