@@ -208,7 +208,7 @@ async function readConfigMap(
   return found;
 }
 
-/** Without the managed fields, which are most of it. */
+/** Without the managed fields, which are of no use here. */
 function slimMetadata({ metadata }: KubeObject): KubeObject {
   const { managedFields: _, ...rest } = metadata as KubeObject["metadata"] & { managedFields?: unknown };
   return { metadata: rest };
