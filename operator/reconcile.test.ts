@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
+import { NotLeadingError } from "./cluster/leadership.ts";
 import type { Compiled } from "./compiler.ts";
 import type { WantedSpec } from "./distribute/plan.ts";
 import type { Again } from "./distribute/repair-pace.ts";
@@ -21,7 +22,7 @@ interface World {
   policy?: PolicyObject;
   compiled?: Compiled;
   lastGood?: WantedSpec;
-  applyFails?: boolean;
+  applyFails?: Error;
   again?: Again;
 }
 
@@ -32,7 +33,7 @@ function makeDeps(world: World): ReconcileDeps {
     isInUse: () => false,
     specs: {
       apply: async (wanted) => {
-        if (world.applyFails) throw new Error("POST /api/v1/configmaps: 403");
+        if (world.applyFails) throw world.applyFails;
         distributed.push(`apply ${wanted.hash}`);
         return world.again;
       },
@@ -105,8 +106,16 @@ describe("reconcile", () => {
     expect(said).toEqual([`accept ${newest.hash} of generation 2`]);
   });
 
+  test("reports no failure of the policy when the lead is lost, and lets the queue try again", async () => {
+    const lost = new Error("create configmap a", { cause: new NotLeadingError() });
+    await expect(reconcile(makeDeps({ policy, applyFails: lost }), REF)).rejects.toThrow(lost);
+    expect(said).toEqual([]);
+  });
+
   test("says that the spec could not be written, what still runs, and lets the queue try again", async () => {
-    await expect(reconcile(makeDeps({ policy, applyFails: true, lastGood }), REF)).rejects.toThrow("403");
+    await expect(
+      reconcile(makeDeps({ policy, applyFails: new Error("POST /api/v1/configmaps: 403"), lastGood }), REF),
+    ).rejects.toThrow("403");
     expect(said).toEqual([`fail POST /api/v1/configmaps: 403 ${lastGood.hash}`]);
   });
 });

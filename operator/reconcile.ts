@@ -1,6 +1,7 @@
 /** One policy: compile it, distribute what it compiles to, report what came of it. */
 import { type PolicyRef, policyKey } from "../crds/names.ts";
 import { errorText } from "../lib/logger.ts";
+import { isNotLeading } from "./cluster/leadership.ts";
 import { type Compile, joinRemarks, type Remark } from "./compiler.ts";
 import type { WantedSpec } from "./distribute/plan.ts";
 import type { Again } from "./distribute/repair-pace.ts";
@@ -76,7 +77,9 @@ async function distribute(deps: ReconcileDeps, policy: PolicyObject, wanted: Wan
   try {
     return await deps.specs.apply(wanted, (name) => deps.isInUse(ref, name));
   } catch (error) {
-    deps.reporter.fail(policy, errorText(error), deps.specs.distributed(policyKey(ref)));
+    // The next leader, or this one when it leads again, writes it: nothing is wrong with the policy.
+    if (!isNotLeading(error))
+      deps.reporter.fail(policy, errorText(error), deps.specs.distributed(policyKey(ref)));
     throw error;
   }
 }

@@ -16,6 +16,7 @@ import {
   Watch,
 } from "@kubernetes/client-node";
 import { hasStatus, KubeError, parseStatus, withRetryAfter } from "../../lib/kube-error.ts";
+import { NotLeadingError } from "./leadership.ts";
 
 /** How requests leave the process; tests have their own. */
 export interface Connection {
@@ -116,7 +117,7 @@ async function prepare(
 ): Promise<RequestContext> {
   const isWrite = context.getHttpMethod() !== HttpMethod.GET;
   const leftMs = isWrite && mayWriteMs ? mayWriteMs() : REQUEST_TIMEOUT_MS;
-  if (leftMs <= 0) throw new Error("this replica does not lead any more");
+  if (leftMs <= 0) throw new NotLeadingError();
   context.setHeaderParam("User-Agent", userAgent);
   context.setSignal(AbortSignal.timeout(Math.ceil(Math.min(leftMs, REQUEST_TIMEOUT_MS))));
   return context;
