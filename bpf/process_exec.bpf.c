@@ -137,9 +137,20 @@ static __always_inline void add_cgroup(struct exec_scratch *scratch, struct task
 	scratch->used = at + size;
 }
 
-/* Changes are compared with the state of the process when it executed. */
-static __always_inline void keep_state(struct process_image *image, const struct exec_record *record)
+/*
+ * Changes are compared with the state at the first exec of a process, or with the one that a hook reported since then. A
+ * later exec keeps it, so that a change that the exec itself makes is found.
+ */
+static __always_inline void keep_state(struct process_image *image, const struct process_image *before,
+				       const struct exec_record *record)
 {
+	image->pid = record->header.pid;
+	if (before && before->pid == record->header.pid && before->flags & IMAGE_STATE_KNOWN) {
+		image->exec_ns = before->exec_ns;
+		image->flags = before->flags & (IMAGE_STATE_KNOWN | IMAGE_STATE_REPORTED);
+		image->state = before->state;
+		return;
+	}
 	image->exec_ns = record->header.ktime_ns;
 	if (record->header.flags & (RECORD_CRED_FAILED | RECORD_NS_FAILED))
 		return;
@@ -257,12 +268,9 @@ static __always_inline void set_exe(struct text_ends *exe, const struct path_buf
 }
 
 /* Stores the image. The other paths come first: without them an image that has some matches nothing. */
-static __always_inline void store_image(struct image_scratch *scratch, const struct exec_record *record,
+static __always_inline void store_image(struct image_scratch *scratch, const struct process_image *before, __u32 pid,
 					struct hook_stats *stats)
 {
-	__u32 pid = record->header.pid;
-	struct process_image *before = bpf_map_lookup_elem(&process_images, &pid);
-
 	if (scratch->image.flags & IMAGE_ASKED) {
 		if (bpf_map_update_elem(&asked_names, &pid, &scratch->asked, BPF_ANY))
 			stats->errors++;
@@ -278,6 +286,8 @@ static __always_inline void add_exe(struct exec_scratch *scratch, struct image_s
 				    struct hook_stats *stats)
 {
 	struct file *file = BPF_CORE_READ(mm, exe_file);
+	__u32 pid = scratch->record.header.pid;
+	struct process_image *before = bpf_map_lookup_elem(&process_images, &pid);
 
 	walk_path(&image->path, &file->f_path, &fs->root);
 	scratch->record.exe_size = 0;
@@ -287,11 +297,11 @@ static __always_inline void add_exe(struct exec_scratch *scratch, struct image_s
 		return;
 	__builtin_memset(&image->image, 0, sizeof(image->image));
 	set_exe(&image->image.exe, &image->path);
-	keep_state(&image->image, &scratch->record);
+	keep_state(&image->image, before, &scratch->record);
 	if (!(image->path.flags & WALK_TRUNCATED))
 		add_path(scratch, at_most(scratch->used, EXE_AT), &image->path, &scratch->record.exe_size);
 	find_asked(scratch, image, bprm);
-	store_image(image, &scratch->record, stats);
+	store_image(image, before, pid, stats);
 }
 
 /* Takes the result of process_privileges, if the kernel allowed that program. */

@@ -475,11 +475,11 @@ struct text_ends {
 
 /* Value of process_images: the process with this tgid as of its last exec. */
 struct process_image {
-	struct text_ends exe; /* the executed file */
-	__u64 exec_ns;        /* when it executed */
-	__u32 flags;          /* enum image_flags */
-	__u32 reserved;
-	struct process_state state; /* as it was then */
+	struct text_ends exe;       /* the executed file */
+	__u64 exec_ns;              /* when it executed first, or the process that it was forked from */
+	__u32 flags;                /* enum image_flags */
+	__u32 pid;                  /* of the process that executed: in a child before its own exec, that of another */
+	struct process_state state; /* as it was at exec_ns */
 };
 
 /*

@@ -78,8 +78,10 @@ const TRIGGERS: Record<string, Trigger[]> = {
     { steps: [setsGroups("aaaa")], posts: [] },
   ],
   fd_install_cap_changes: [
-    { steps: [AS_USER, execs(), calls("unshare", NEW.user), OPENS, OPENS], posts: [OPENED] },
+    { steps: [AS_USER, "fork", execs(), calls("unshare", NEW.user), OPENS, OPENS], posts: [OPENED] },
     { steps: ["drop 21", OPENS], posts: [] },
+    // A user id that is not mapped loses all by exec: the first file of the new program is its event.
+    { steps: [calls("unshare", NEW.user), execs(), OPENS], posts: ["fd_install(3, /etc/ld.so.cache)"] },
   ],
   fd_install_caps: [
     { steps: ["userns", OPENS], of: /hostname/, posts: [OPENED] },

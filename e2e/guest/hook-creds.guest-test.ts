@@ -144,11 +144,20 @@ describe("matchCapabilityChanges", () => {
       counts(filters, () => act(`drop 21 ${QUIET}`)),
       [0],
     );
-    const inside = () => asUser(ACT, "call", `${UNSHARE}:${NEWUSER}`, ...QUIET.split(" "));
-    assert.deepEqual(counts(filters, inside), [1]);
+    const inside = (...before: string[]) =>
+      asUser(ACT, ...before, "call", `${UNSHARE}:${NEWUSER}`, ...QUIET.split(" "));
+    assert.deepEqual(
+      counts(filters, () => inside("fork", "exec", ACT)),
+      [1],
+    );
+    // Its first exec was the one of setpriv, which root started: it has what it had.
+    assert.deepEqual(
+      counts(filters, () => inside()),
+      [0],
+    );
   });
 
-  test("a child has what its parent had reported, and an exec starts anew", () => {
+  test("a child has what its parent had reported, and its first exec starts anew", () => {
     const filters = [change(CAP.SYS_ADMIN)];
     assert.deepEqual(
       counts(filters, () => act(`drop 21 ${QUIET} fork fork ${QUIET}`)),
@@ -160,8 +169,26 @@ describe("matchCapabilityChanges", () => {
     );
     // root gets it back by exec
     assert.deepEqual(
-      counts(filters, () => act(`drop 21 ${QUIET} exec ${ACT} ${QUIET} drop 21 ${QUIET}`)),
+      counts(filters, () => act(`drop 21 fork exec ${ACT} ${QUIET} drop 21 ${QUIET}`)),
+      [1],
+    );
+  });
+
+  test("a change by an exec is one, and is reported once", () => {
+    const filters = [change(CAP.SYS_ADMIN)];
+    // Root loses by exec what is not in its bounding set, and gets by exec what it has dropped.
+    const dropBounding = `call ${NR.prctl}:24:21`;
+    assert.deepEqual(
+      counts(filters, () => act(`${dropBounding} ${QUIET} exec ${ACT} ${QUIET} exec ${ACT} ${QUIET}`)),
+      [1],
+    );
+    assert.deepEqual(
+      counts(filters, () => act(`drop 21 ${QUIET} exec ${ACT} ${QUIET} exec ${ACT} ${QUIET}`)),
       [2],
+    );
+    assert.deepEqual(
+      counts(filters, () => act(`drop 21 exec ${ACT} ${QUIET}`)),
+      [0],
     );
   });
 

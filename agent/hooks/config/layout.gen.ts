@@ -17,7 +17,7 @@ export const STRUCTS = {
   hook_stats: { size: 40, members: { hits: 0, posted: 8, lost: 16, rate_limited: 24, errors: 32 } },
   action_stats: { size: 56, members: { post: 0, nopost: 8, signal: 16, monitor_signal: 24, override: 32, monitor_override: 40, count: 48 } },
   path_pattern: { size: 512, members: { mask: 0, data: 256 } },
-  process_image: { size: 472, members: { exe: 0, exec_ns: 392, flags: 400, reserved: 404, state: 408 } },
+  process_image: { size: 472, members: { exe: 0, exec_ns: 392, flags: 400, pid: 404, state: 408 } },
   text_ends: { size: 392, members: { tail: 0, path: 128, path_size: 384, reserved: 388 } },
   process_state: { size: 64, members: { caps: 0, ns: 24 } },
   asked_names: { size: 784, members: { name: 0 } },

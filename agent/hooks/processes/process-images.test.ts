@@ -4,13 +4,13 @@ import type { BpfMap } from "../../bpf/binding.ts";
 import { PROCESS_IMAGE, PROCESS_STATE, TEXT_ENDS } from "../config/layout.ts";
 import { encodeImage, readProcessState, seedImage } from "./process-images.ts";
 
-const { flags, state } = PROCESS_IMAGE.members;
+const { flags, pid, state } = PROCESS_IMAGE.members;
 const { tail, path, path_size } = TEXT_ENDS.members; // exe is the first member of an image
 const inum = (name: string) => Number(/\d+/.exec(readlinkSync(`/proc/self/ns/${name}`))?.[0]);
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString().replaceAll("\0", "");
 
 test("a path stands at the start of its field and at the end of the tail", () => {
-  const image = encodeImage("/usr/bin/su");
+  const image = encodeImage(7, "/usr/bin/su");
   expect(text(image.subarray(path, path + 12))).toBe("/usr/bin/su");
   expect(image[path - 1]).toBe("u".charCodeAt(0));
   expect(text(image.subarray(tail, path))).toBe("/usr/bin/su");
@@ -19,7 +19,7 @@ test("a path stands at the start of its field and at the end of the tail", () =>
 
 test("a long path is cut at both ends, and its size is that of the whole path", () => {
   const long = `/${"a".repeat(300)}/end`;
-  const image = encodeImage(long);
+  const image = encodeImage(7, long);
   expect(text(image.subarray(path, path_size))).toBe(long.slice(0, 255));
   expect(text(image.subarray(tail, path))).toBe(long.slice(-128));
   expect(new DataView(image.buffer).getUint32(path_size, true)).toBe(long.length);
@@ -27,9 +27,9 @@ test("a long path is cut at both ends, and its size is that of the whole path", 
 
 test("what changes are compared with comes from procfs", () => {
   const own = readProcessState("/proc/self");
-  const image = encodeImage("/bin/node", own);
+  const image = encodeImage(7, "/bin/node", own);
   const view = new DataView(image.buffer);
-  expect(view.getUint32(flags, true)).toBe(1);
+  expect([view.getUint32(flags, true), view.getUint32(pid, true)]).toEqual([1, 7]);
   expect(view.getUint32(state + PROCESS_STATE.members.ns + 4 * 3, true)).toBe(inum("pid"));
   expect(view.getUint32(state + PROCESS_STATE.members.ns + 4 * 9, true)).toBe(inum("user"));
   const effective = /^CapEff:\s*(\w+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
@@ -38,7 +38,7 @@ test("what changes are compared with comes from procfs", () => {
 
 test("of a process that is gone nothing is known", () => {
   expect(readProcessState("/proc/0")).toBeUndefined();
-  expect(new DataView(encodeImage("/bin/gone", undefined).buffer).getUint32(flags, true)).toBe(0);
+  expect(new DataView(encodeImage(7, "/bin/gone", undefined).buffer).getUint32(flags, true)).toBe(0);
 });
 
 test("an entry that an exec has made is not overwritten", () => {

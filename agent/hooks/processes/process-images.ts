@@ -28,7 +28,8 @@ const NS_FILES = NAMESPACES_IN_ORDER.map((name) => NAMESPACE_FILES[name]);
 /** Adds a process's executable and state, unless an exec has already done so. */
 export function seedImage(images: BpfMap, procfs: string, pid: number, exePath: string): void {
   const key = new Uint8Array(Uint32Array.of(pid).buffer);
-  if (!images.lookup(key)) images.update(key, encodeImage(exePath, readProcessState(join(procfs, `${pid}`))));
+  if (images.lookup(key)) return;
+  images.update(key, encodeImage(pid, exePath, readProcessState(join(procfs, `${pid}`))));
 }
 
 /** Reads the current state of a process; undefined if procfs does not have it or refuses to show it. */
@@ -55,8 +56,8 @@ function readNamespace(path: string): number {
   }
 }
 
-/** Encodes struct process_image for a path. */
-export function encodeImage(exePath: string, state?: ProcessState): Uint8Array {
+/** Encodes struct process_image of a process that has executed a file. */
+export function encodeImage(pid: number, exePath: string, state?: ProcessState): Uint8Array {
   const image = new Uint8Array(PROCESS_IMAGE.size);
   const path = new TextEncoder().encode(exePath);
   const tail = path.subarray(-EXE_TAIL);
@@ -65,6 +66,7 @@ export function encodeImage(exePath: string, state?: ProcessState): Uint8Array {
   image.set(encodePath(exePath).subarray(0, EXE_PATH), exe + TEXT_ENDS.members.path);
   const view = new DataView(image.buffer);
   view.setUint32(exe + TEXT_ENDS.members.path_size, path.length, true);
+  view.setUint32(PROCESS_IMAGE.members.pid, pid, true);
   if (state) encodeState(view, state);
   return image;
 }
