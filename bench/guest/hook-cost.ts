@@ -3,14 +3,17 @@
  * {layer, case, instructions}, once per case and round.
  */
 import { type KernelBtf, loadBinding } from "../../agent/bpf/binding.ts";
+import type { HookEngine } from "../../agent/hooks/engine.ts";
 import { makeArgs, makeHook, makeSelector } from "../../agent/hooks/testing/hooks.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import { startEngine } from "./engine.ts";
 import { countInstructions } from "./instructions.ts";
 
-const ROUNDS = 5;
+const ROUNDS = Number(process.argv[2] ?? 5);
 /** Calls per round: their records fill less of the ring than the level from which each record wakes the reader. */
 const CALLS = 60;
+/** Until then the first record has woken the reader. */
+const SETTLE_US = "2000";
 
 interface Layer {
   name: string;
@@ -44,22 +47,28 @@ const own = bpf.openObject("build/bench/smallest.bpf.o");
 own.load();
 const ownReader = bpf.readRing(own.map("events"), { onBatch: () => {} });
 const engine = startEngine(bpf);
+const breakpoints = startEngine(bpf);
+Object.assign(breakpoints.features, { fentry: false });
 
 for (let round = 0; round < ROUNDS; round++) {
   for (const layer of LAYERS) {
     await report(layer, "no probe", () => () => {});
     await report(layer, "empty fentry", () => attachOwn("nothing", layer.target));
     await report(layer, "smallest program", () => attachOwn(layer.smallest, layer.target));
-    await report(layer, "filtered out", () => attachOurs({ ...layer.def, selectors: [ELSEWHERE] }));
-    await report(layer, "emitted", () => attachOurs(layer.def));
+    const filtered = { ...layer.def, selectors: [ELSEWHERE] };
+    await report(layer, "filtered out", () => attachOurs(engine, filtered));
+    await report(layer, "emitted", () => attachOurs(engine, layer.def));
+    await report(layer, "filtered out, kprobe", () => attachOurs(breakpoints, filtered));
+    await report(layer, "emitted, kprobe", () => attachOurs(breakpoints, layer.def));
   }
 }
 ownReader.close();
 engine.close();
+breakpoints.close();
 
 async function report(layer: Layer, name: string, attach: () => () => void): Promise<void> {
   const detach = attach();
-  const instructions = await countInstructions("call-setuid", CALLS);
+  const instructions = await countInstructions("call-setuid", CALLS, SETTLE_US);
   detach();
   console.log(JSON.stringify({ layer: layer.name, case: name, instructions }));
 }
@@ -78,7 +87,7 @@ function attachOwn(name: string, target: string): () => void {
   };
 }
 
-function attachOurs(def: HookDef): () => void {
+function attachOurs(engine: HookEngine, def: HookDef): () => void {
   const hook = engine.attach(def);
   if (hook.status.state !== "Attached") throw new Error(hook.status.message);
   return () => hook.detach();

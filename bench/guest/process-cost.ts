@@ -6,7 +6,7 @@ import { makeHook, makeSelector } from "../../agent/hooks/testing/hooks.ts";
 import { startEngine } from "./engine.ts";
 import { countInstructions } from "./instructions.ts";
 
-const ROUNDS = 5;
+const ROUNDS = Number(process.argv[2] ?? 5);
 /** Calls per round: their records fill less of the ring than the level from which each record wakes the reader. */
 const CALLS = 12;
 

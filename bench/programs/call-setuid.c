@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * call-setuid ROUNDS CALLS [PAUSE_US]: calls setuid(0) and prints the nanoseconds per call of each round. Under
- * `-icount shift=0` a nanosecond is an instruction.
+ * call-setuid ROUNDS CALLS [PAUSE_US [SETTLE_US]]: calls setuid(0) and prints the nanoseconds per call of each round.
+ * Under `-icount shift=0` a nanosecond is an instruction. With SETTLE_US one more call comes that long before each round:
+ * its record wakes the ring's reader, which then polls.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,15 +21,20 @@ static double now(void)
 int main(int argc, char **argv)
 {
 	long rounds = argc > 2 ? atol(argv[1]) : 0, calls = argc > 2 ? atol(argv[2]) : 0;
-	long pause_us = argc > 3 ? atol(argv[3]) : 0;
+	long pause_us = argc > 3 ? atol(argv[3]) : 0, settle_us = argc > 4 ? atol(argv[4]) : 0;
 
 	if (rounds < 1 || calls < 1) {
-		fprintf(stderr, "call-setuid ROUNDS CALLS [PAUSE_US]\n");
+		fprintf(stderr, "call-setuid ROUNDS CALLS [PAUSE_US [SETTLE_US]]\n");
 		return 2;
 	}
 	for (long round = 0; round < rounds; round++) {
-		double start = now();
+		double start;
 
+		if (settle_us) {
+			syscall(SYS_setuid, 0);
+			usleep(settle_us);
+		}
+		start = now();
 		for (long call = 0; call < calls; call++)
 			syscall(SYS_setuid, 0);
 		printf("%.1f\n", (now() - start) / calls);

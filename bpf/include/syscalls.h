@@ -78,7 +78,8 @@ static __always_inline bool is_executing(struct task_struct *task)
 {
 	if (!bpf_core_field_exists(task->in_execve))
 		return false;
-	return BPF_CORE_READ_BITFIELD_PROBED(task, in_execve);
+	return HAS_CURRENT_TASK_BTF ? BPF_CORE_READ_BITFIELD(task, in_execve)
+				    : BPF_CORE_READ_BITFIELD_PROBED(task, in_execve);
 }
 
 #endif
