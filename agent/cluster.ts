@@ -5,7 +5,7 @@ import type { Logger } from "../lib/logger.ts";
 import type { WatchMetrics } from "../lib/metrics.ts";
 import { CONFIG_MAPS, type KubeObject, NODES, objectKey } from "../lib/resources.ts";
 import { ResourceWatch } from "../lib/watch.ts";
-import type { Labels } from "./pods/label-selector.ts";
+import { type Labels, selectorMatches } from "./pods/label-selector.ts";
 import type { PodStore } from "./pods/pod-store.ts";
 import { watchPods } from "./pods/watch.ts";
 import type { ConfigMap } from "./policies/sources/candidates.ts";
@@ -159,7 +159,7 @@ function watchTracingNode(deps: ClusterDeps, publisher: StatusPublisher): Resour
 }
 
 /** The content of the specs that all nodes need, and the metadata of the others. */
-function watchSpecs(deps: ClusterDeps, source: ConfigMapSource, nodeLabels: () => Labels | undefined) {
+function watchSpecs(deps: ClusterDeps, source: ConfigMapSource, readLabels: () => Labels | undefined) {
   const { client, namespace, logger, metrics } = deps;
   const common = { resource: CONFIG_MAPS, namespace, logger, metrics };
   const unsynced = new Set(["all", "some"]);
@@ -172,7 +172,10 @@ function watchSpecs(deps: ClusterDeps, source: ConfigMapSource, nodeLabels: () =
     // A label that is set or removed by hand makes a spec leave one watch for the other.
     remove: (configMap) => all.store.has(objectKey(configMap.metadata)) || source.remove(configMap),
     read: (name) => readConfigMap(client, namespace, name),
-    nodeLabels,
+    selects: (selector) => {
+      const labels = readLabels();
+      return labels !== undefined && selectorMatches(selector, labels);
+    },
     onSync: () => onSync("some"),
     logger,
   });

@@ -118,3 +118,10 @@ test("a POST is never repeated by itself: it may have been done", async () => {
   await expect(client.create(CONFIG_MAPS, object, { fieldManager: "m" })).rejects.toThrow("POST");
   expect(seen).toHaveLength(2);
 });
+
+test("an empty list of metadata, whose items are null, is a list, and only metadata is asked for", async () => {
+  answer = (response) => response.end('{"metadata":{"resourceVersion":"7"},"items":null}');
+  const page = await client.onlyMetadata().listPage(CONFIG_MAPS, { namespace: "n" }, 500);
+  expect(page).toEqual({ items: [], resourceVersion: "7" });
+  expect(seen[0]?.headers.accept).toMatch(/as=PartialObjectMetadataList/);
+});

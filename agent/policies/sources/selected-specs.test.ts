@@ -37,7 +37,7 @@ beforeEach(() => {
       if (answer instanceof Error) throw answer;
       return answer;
     },
-    nodeLabels: () => labels,
+    selects: ({ matchLabels }) => labels !== undefined && labels.gpu === matchLabels?.gpu,
     onSync: () => events.push("synced"),
     logger,
     backoff: { initialMs: 1, maxMs: 1 },

@@ -1,4 +1,5 @@
 /** Specs of policies with a nodeSelector: their metadata comes to every node, and their content only where it is needed. */
+import type { LabelSelector } from "../../../crds/hook-spec.ts";
 import { LABELS } from "../../../crds/names.ts";
 import { decodeSpec } from "../../../crds/spec-config-map.ts";
 import { readNodeSelector } from "../../../crds/spec-node-selector.ts";
@@ -6,7 +7,6 @@ import type { BackoffOptions } from "../../../lib/backoff.ts";
 import type { Logger } from "../../../lib/logger.ts";
 import type { KubeObject } from "../../../lib/resources.ts";
 import { WorkQueue } from "../../../lib/work-queue.ts";
-import { type Labels, selectorMatches } from "../../pods/label-selector.ts";
 import type { ConfigMap } from "./candidates.ts";
 
 /** What it works with. */
@@ -16,8 +16,8 @@ export interface SelectedSpecsDeps {
   remove(configMap: ConfigMap): void;
   /** Reads a whole ConfigMap; undefined if there is none of this name. */
   read(name: string): Promise<ConfigMap | undefined>;
-  /** Labels of this node; undefined while they are not known. */
-  nodeLabels(): Labels | undefined;
+  /** True if the selector selects this node; false while the labels of the node are not known. */
+  selects(selector: LabelSelector): boolean;
   /** Called once everything that was known at listed() has been put. */
   onSync(): void;
   logger: Logger;
@@ -109,9 +109,7 @@ export class SelectedSpecs {
   /** True also if the annotation does not say; false while the labels of the node are not known. */
   #isSelected(object: KubeObject): boolean {
     const selector = selectorOf(object);
-    if (!selector) return true;
-    const labels = this.#deps.nodeLabels();
-    return labels !== undefined && selectorMatches(selector, labels);
+    return !selector || this.#deps.selects(selector);
   }
 
   #settle(name?: string): undefined {
