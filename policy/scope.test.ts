@@ -84,6 +84,14 @@ describe("refused", () => {
       withSpec({ podSelector: expression("app", { operator: "In" }) }),
       "spec.podSelector.matchExpressions[0].values: is empty: In needs at least one value",
     ],
+    "a label of namespaces": [
+      withSpec({ podSelector: { matchLabels: { "kubernetes.io/metadata.name": "team" } } }),
+      'spec.podSelector.matchLabels["kubernetes.io/metadata.name"]: "kubernetes.io/metadata.name" is a label of namespaces, and pods are selected by their own labels and by k8s:io.kubernetes.pod.namespace, the name of their namespace',
+    ],
+    "a label of namespaces as Cilium calls it": [
+      withSpec({ podSelector: expression("k8s:io.cilium.k8s.namespace.labels.team") }),
+      'spec.podSelector.matchExpressions[0].key: "k8s:io.cilium.k8s.namespace.labels.team" is a label of namespaces, and pods are selected by their own labels and by k8s:io.kubernetes.pod.namespace, the name of their namespace',
+    ],
     "a field that containers do not have": [
       withSpec({ containerSelector: { matchLabels: { image: "a" } } }),
       'spec.containerSelector.matchLabels.image: "image" is no field of a container: name or repo, the image without its tag',

@@ -9,11 +9,23 @@ import type { Policy, Selector } from "./types.ts";
 /** The three selectors as a policy and matchWorkloads have them. */
 type Workloads = NonNullable<Selector["matchWorkloads"]>;
 
-/** A pod has its labels and its namespace. */
+/** As in Tetragon, a pod has its labels and the name of its namespace, and not the labels of its namespace. */
 const POD_LABELS: Vocabulary = {
-  checkKey: (key) => (key === NAMESPACE_LABEL ? undefined : OBJECT_LABELS.checkKey(key)),
+  checkKey(key) {
+    if (key === NAMESPACE_LABEL) return undefined;
+    return isOfNamespaces(key) ? ofNamespaces(key) : OBJECT_LABELS.checkKey(key);
+  },
   checkValue: OBJECT_LABELS.checkValue,
 };
+
+/** The label that Kubernetes gives to each namespace, and what Cilium calls labels of namespaces. */
+function isOfNamespaces(key: string): boolean {
+  return key === "kubernetes.io/metadata.name" || key.includes("io.cilium.k8s.namespace.labels.");
+}
+
+function ofNamespaces(key: string): string {
+  return `${quote(key)} is a label of namespaces, and pods are selected by their own labels and by ${NAMESPACE_LABEL}, the name of their namespace`;
+}
 
 /** A container has a name and an image. */
 const CONTAINER_FIELDS: Vocabulary = {

@@ -7,6 +7,7 @@ import type { NodeFact } from "./node-index.ts";
 import { conditionOf, type NewCondition, type NewPolicyStatus } from "./policy-status.ts";
 
 const facts: PolicyFacts = { generation: 7, wanted: { hash: HASH, hookCount: 2, generation: 7 } };
+const QUIET = { perMinute: 0, namespaces: [], binaries: [] };
 const NOW = 1_000_000;
 const since = (seconds: number) => NOW - seconds * 1_000;
 const starting: NodeFact["agent"] = {
@@ -197,6 +198,18 @@ const ready: Record<string, ReadyCase> = {
       reason: "PartiallyAttached",
       message: "Optional hooks are missing on 1 of 2 nodes: b (1 of 2 hooks skipped)",
     },
+  },
+  "says that no pod is selected, which is no fault": {
+    nodes: ["a", "b"].map((name) => makeNode(name, { entry: { activity: { ...QUIET, pods: 0 } } })),
+    want: {
+      status: "True",
+      reason: "Attached",
+      message: "2 hooks attached on 2 nodes; 0 pods are selected now",
+    },
+  },
+  "does not speak of nodes without a selected pod while another one has some": {
+    nodes: [0, 3].map((pods) => makeNode(`n${pods}`, { entry: { activity: { ...QUIET, pods } } })),
+    want: { status: "True", message: "2 hooks attached on 2 nodes" },
   },
   "leaves nodes out that are not selected": {
     nodes: [makeNode("a"), makeNode("b", { entry: { state: "Skipped", hooksAttached: 0 } })],

@@ -108,6 +108,7 @@ function success(facts: PolicyFacts, summary: NodeSummary): Pick<Verdict, "reaso
   const rest = [
     ...(absent > 0 ? [absentNodes(summary)] : []),
     ...(skipped > 0 ? [`${count(skipped, "node")} not selected`] : []),
+    ...(summary.activity.pods === 0 ? ["0 pods are selected now"] : []),
   ].map((part) => `; ${part}`);
   if (total === 0)
     return { reason: "Attached", message: `No node is selected by spec.nodeSelector${rest.join("")}` };
