@@ -69,6 +69,8 @@ function kubeletConfig() {
     containerRuntimeEndpoint: "unix:///run/containerd/containerd.sock",
     cgroupDriver: "cgroupfs",
     failSwapOn: false,
+    // As kubeadm and kind have it.
+    staticPodPath: "/etc/kubernetes/manifests",
     enforceNodeAllocatable: [],
     makeIPTablesUtilChains: false,
     resolvConf: "/etc/resolv.conf",
@@ -80,6 +82,7 @@ function kubeletConfig() {
     // In a test, speed matters more than the number of API calls.
     nodeStatusUpdateFrequency: "5s",
     syncFrequency: "10s",
+    fileCheckFrequency: "2s",
     registryPullQPS: 0,
     enableProfilingHandler: false,
     volumeStatsAggPeriod: "0s",

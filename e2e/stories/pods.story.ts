@@ -43,13 +43,17 @@ before(async () => {
   ).map(({ node }) => node);
   for (const namespace of NAMESPACES)
     await apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
-  const pods = nodes.flatMap((node) => NAMESPACES.map((namespace) => makePod(namespace, node)));
+  const pods = nodes.flatMap((node) => [
+    ...NAMESPACES.map((namespace) => makePod(namespace, node)),
+    makeAdministrator(node),
+  ]);
   await apply({ apiVersion: "v1", kind: "List", items: pods });
   for (const namespace of NAMESPACES)
     await kubectl(["wait", "-n", namespace, "pod", "-l", "app", "--for=condition=Ready", "--timeout=180s"]);
 });
 
 after(async () => {
+  for (const node of nodes) await administer(node, `rm -f ${STATIC_PODS}/trigon-story-*`);
   await kubectl(["delete", "tracingpolicy", "-l", "story=pods"]);
   await kubectl(["delete", "namespace", ...NAMESPACES, "--wait=false"]);
 });
@@ -122,33 +126,54 @@ describe("a policy for labels", () => {
   });
 });
 
-test("containers that end at once are named, with their image: init containers, and a main one", async () => {
-  const policy = makePolicy("short", { podSelector: { matchLabels: { app: "short" } } });
+test("every kind of container is named, with its image: init, main, ephemeral, and of a static pod", async () => {
+  const app = { key: "app", operator: "In", values: ["short", "plain"] };
+  const policy = makePolicy("short", { podSelector: { matchExpressions: [app] } });
   await apply(policy);
   await ready(policy);
+  const wanted = new Map<number, string>();
+  const calls = (place: string) => {
+    wanted.set(nextUid, place);
+    return callWith(nextUid++);
+  };
   for (const node of nodes) {
-    const uids = [nextUid++, nextUid++];
-    const [prepare, main] = uids.map((uid, index) => ({
-      ...CONTAINER,
-      name: ["prepare", "main"][index],
-      command: callWith(uid),
-    }));
-    const pod = makePod("team-a", node);
-    await apply({
-      ...pod,
-      metadata: { ...pod.metadata, name: `short-${node}`, labels: { app: "short" } },
-      spec: { ...pod.spec, restartPolicy: "Never", initContainers: [prepare], containers: [main] },
+    const short = makeShortPod(`short-${node}`, node);
+    const init = { ...CONTAINER, name: "prepare", command: calls(`short-${node} prepare`) };
+    const main = { ...CONTAINER, name: "main", command: calls(`short-${node} main`) };
+    await apply({ ...short, spec: { ...short.spec, initContainers: [init], containers: [main] } });
+    const debugged = podName(node);
+    const debug = ["debug", "-q", "-n", "team-a", debugged, "-c", "debug", `--image=${CONTAINER.image}`];
+    await kubectl([
+      ...[...debug, "--image-pull-policy=IfNotPresent", "--profile=general", "--attach=false", "--"],
+      ...calls(`${debugged} debug`),
+    ]);
+    const command = calls(`trigon-story-short-${node} main`); // the kubelet adds the node's name
+    const { spec, ...rest } = makeShortPod("trigon-story-short", node);
+    await makeStatic(node, {
+      ...rest,
+      spec: { ...spec, containers: [{ ...CONTAINER, name: "main", command }] },
     });
-    const hits = await until("events of both containers", async () => {
-      const found = (await events()).flatMap((event) => uids.flatMap((uid) => hitOf(event, uid) ?? []));
-      return found.length === 2 && found;
-    });
-    assert.deepEqual(
-      hits.map(({ container }) => container),
-      ["prepare", "main"],
-    );
-    for (const { image } of hits) assert.match(image, /workload/);
   }
+  const hits = await until("events of all containers", async () => {
+    const found = (await events()).flatMap((event) =>
+      [...wanted.keys()].flatMap((uid) => hitOf(event, uid) ?? []),
+    );
+    return found.length >= wanted.size && found;
+  });
+  assert.deepEqual(
+    hits.map(({ pod, container }) => `${pod} ${container}`).sort(),
+    [...wanted.values()].sort(),
+  );
+  for (const { image } of hits) assert.match(image, /workload/);
+});
+
+test("kubectl get -o wide shows how many pods a policy covers, and its events", async () => {
+  const [header = "", row = ""] = await until("events of the policy", async () => {
+    const lines = (await kubectl(["get", "tracingpolicy", "short", "-o", "wide"])).split("\n");
+    return column(lines, "EVENTS") !== "0" && column(lines, "EVENTS") !== "" && lines;
+  });
+  assert.match(column([header, row], "PODS"), /^[1-9]\d*$/);
+  assert.match(column([header, row], "EVENTS"), /^[1-9]/);
 });
 
 const CONTAINER = { image: WORKLOAD_IMAGE, imagePullPolicy: "IfNotPresent" };
@@ -173,6 +198,40 @@ function makePod(namespace: Namespace, node: string) {
       ],
     },
   };
+}
+
+/** A pod of team-a whose containers run once. */
+function makeShortPod(name: string, node: string) {
+  const { spec, ...pod } = makePod("team-a", node);
+  const metadata = { ...pod.metadata, name, labels: { app: "short" } };
+  return { ...pod, metadata, spec: { ...spec, restartPolicy: "Never" } };
+}
+
+/** Where kubeadm and kind have the kubelet look for static pods. */
+const STATIC_PODS = "/etc/kubernetes/manifests";
+/** A pod that writes the static pods of its node. */
+function makeAdministrator(node: string) {
+  const { spec, ...pod } = makePod("team-b", node);
+  const volumes = [{ name: "static", hostPath: { path: STATIC_PODS, type: "DirectoryOrCreate" } }];
+  const containers = [{ ...spec.containers[0], volumeMounts: [{ name: "static", mountPath: STATIC_PODS }] }];
+  const metadata = { ...pod.metadata, name: `administrator-${node}`, labels: { app: "administrator" } };
+  return { ...pod, metadata, spec: { ...spec, volumes, containers } };
+}
+
+function administer(node: string, script: string, input?: string): Promise<string> {
+  return kubectl(["exec", "-i", "-n", "team-b", `administrator-${node}`, "--", "sh", "-c", script], input);
+}
+
+async function makeStatic(node: string, pod: ReturnType<typeof makeShortPod>): Promise<void> {
+  const { nodeName: _, ...spec } = pod.spec;
+  const file = `${STATIC_PODS}/${pod.metadata.name}.json`;
+  await administer(node, `cat >${file}`, JSON.stringify({ ...pod, spec }));
+}
+
+/** What a table of kubectl has in a column of its first row. */
+function column([header = "", row = ""]: readonly string[], name: string): string {
+  const start = header.indexOf(name);
+  return start < 0 ? "" : (row.slice(start).split(/\s/, 1)[0] ?? "");
 }
 
 function makePolicy(name: string, selectors: object, namespace?: Namespace) {
