@@ -32,7 +32,7 @@ import { RuntimeBundles } from "./pods/runtime-bundles.ts";
 import { WorkloadScopes } from "./pods/workload-scopes.ts";
 import { PolicyLoop } from "./policies/loop.ts";
 import { isTransient } from "./policies/outcome.ts";
-import { Reconciler } from "./policies/reconcile.ts";
+import { Reconciler, SHOW_ATTACHING_MS } from "./policies/reconcile.ts";
 import type { SpecSource } from "./policies/sources/source.ts";
 import { HookTotals } from "./policies/totals.ts";
 import { ProcessCache } from "./process/cache.ts";
@@ -147,15 +147,17 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
   const activityOf = () => readActivities(meter, reconciler, events.workloads);
   const publish = () =>
     cluster?.publisher.publish(makeTracingNodeStatus(facts, reconciler.outcomes(), lost(), activityOf()));
+  const startedMs = performance.now();
   const loop: PolicyLoop = new PolicyLoop({
     sources: api.sources(cluster ? [deps.files, cluster.source] : [deps.files]),
     reconciler,
     logger,
-    // Published only after the start, so that the status of the previous agent does not flicker.
+    // Not published in the first seconds, so that the status of the previous agent does not flicker.
     onOutcome: () => {
       memory.touch();
-      if (loop.problem === undefined) publish();
+      if (loop.problem === undefined || performance.now() - startedMs >= SHOW_ATTACHING_MS) publish();
     },
+    onProgress: () => memory.touch(),
     onTried: (key) => api.tried(key),
   });
   running.defer(() => loop.stop());
@@ -164,6 +166,7 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
     loop.trigger();
   });
   loop.start();
+  checks.live.policies = () => loop.stall;
   checks.ready.policies = () => loop.problem;
   if (cluster) {
     checks.ready.watches = () => cluster.lastingProblem(performance.now());

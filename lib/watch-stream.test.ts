@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { IdleError, IdleTimer } from "./watch-stream.ts";
 
@@ -38,4 +40,30 @@ test("nothing happens after stop", () => {
   idle.stop();
   vi.advanceTimersByTime(10_000);
   expect(idle.signal.aborted).toBe(false);
+});
+
+/** Keeps the process from doing anything else. */
+function block(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+test("a pause that covers the limit and the second look is not silence while bytes wait in the socket", async () => {
+  vi.useRealTimers();
+  const server = createServer().listen(0, "127.0.0.1");
+  const accepted = once(server, "connection");
+  await once(server, "listening");
+  const client = connect((server.address() as AddressInfo).port, "127.0.0.1");
+  const [peer] = (await accepted) as [Socket];
+  const idle = new IdleTimer(20);
+  const read = once(client, "data");
+  client.on("data", () => idle.reset());
+  setTimeout(() => {
+    peer.write("a bookmark");
+    block(1_100); // right after the limit, until the second look is due, and before any socket is read
+  }, 20);
+  await read;
+  expect(idle.signal.aborted).toBe(false);
+  idle.stop();
+  client.destroy();
+  server.close();
 });

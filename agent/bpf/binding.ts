@@ -80,6 +80,8 @@ export interface BpfProgram {
    * of frozen BPF_F_RDONLY_PROG maps are decided now (on kernels since 6.1), and the copy lacks the ones not taken.
    */
   clone(options: CloneOptions): BpfProgram;
+  /** As clone(); the verifier runs in another thread. The maps may be closed meanwhile. */
+  cloneAsync(options: CloneOptions): Promise<BpfProgram>;
   attachRawTracepoint(name: string): BpfLink;
   /** fentry, fexit, fmod_ret and LSM programs: the target was given at load. */
   attachTracing(): BpfLink;
@@ -205,6 +207,8 @@ export interface KernelBtf {
   /** Value of an enumerator, e.g. ("bpf_func_id", "BPF_FUNC_get_current_task_btf"). */
   enumValue(enumName: string, enumerator: string): number | undefined;
   structMember(structName: string, member: string): { offset: number; size: number } | undefined;
+  /** Reads released types again, in another thread; resolves at once if they are there. */
+  readAsync(): Promise<void>;
   /** Frees the parsed types, some 15 MB; the next use parses them again. Types of modules stay. */
   release(): void;
   close(): void;
@@ -256,6 +260,8 @@ export interface Binding {
    * then been handled. Takes one RCU grace period, some 10 ms.
    */
   waitForPrograms(): void;
+  /** As waitForPrograms(), in another thread. */
+  waitForProgramsAsync(): Promise<void>;
   /**
    * Gives memory back to the kernel that is not in use: freed blocks of malloc, and pages of the program's own files. A
    * page that is used again costs a minor fault, so call it once after work that will not come back soon.

@@ -16,6 +16,7 @@ import {
   readMissed,
   readStats,
 } from "./attach/hook-stats.ts";
+import { type LoadSteps, loadInBackground, loadNow } from "./attach/load-steps.ts";
 import { type Mode, setMode } from "./attach/mode.ts";
 import { tryAttach } from "./attach/try-attach.ts";
 import { DriftSensor } from "./drift/drift-sensor.ts";
@@ -152,9 +153,19 @@ export class HookEngine {
 
   /** Loads and attaches one hook under a new id; never throws: a failure is in the status. */
   attach(def: HookDef, mode: Mode = "enforce"): AttachedHook {
+    return loadNow(this.#attachSteps(def, mode));
+  }
+
+  /** As attach(), with other work between the steps; no other task runs between its last step and the caller's next. */
+  async attachInBackground(def: HookDef, mode: Mode = "enforce"): Promise<AttachedHook> {
+    await this.#handles.btf.readAsync().catch(() => {}); // the first step reads them, too, and reports the error
+    return loadInBackground(this.#attachSteps(def, mode));
+  }
+
+  *#attachSteps(def: HookDef, mode: Mode): LoadSteps<AttachedHook> {
     const id = this.#nextId++;
     const startMs = performance.now();
-    const { status, def: resolved, attachment } = attachHook(this.#context, id, def, mode);
+    const { status, def: resolved, attachment } = yield* attachHook(this.#context, id, def, mode);
     if (attachment) {
       this.#attached.set(id, attachment);
       this.#setCounting(id, mode);
@@ -166,10 +177,10 @@ export class HookEngine {
     return { ...this.#describe(id, def, resolved, status), attachMs: performance.now() - startMs };
   }
 
-  /** Returns when the hits that are in flight now have passed all hooks; never throws. */
-  waitForHits(): void {
+  /** Resolves when the hits that are in flight now have passed all hooks; never rejects. */
+  async waitForHits(): Promise<void> {
     try {
-      this.#options.bpf.waitForPrograms();
+      await this.#options.bpf.waitForProgramsAsync();
     } catch (error) {
       this.#options.logger.warn(`a hit in flight may be missed: ${errorText(error)}`);
     }

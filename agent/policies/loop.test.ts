@@ -3,7 +3,7 @@ import { hookSpecHash } from "../../crds/hook-spec-codec.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { until } from "../../lib/testing/waiting.ts";
 import { PolicyLoop } from "./loop.ts";
-import { type Reconciler, TransientAttachError } from "./reconcile.ts";
+import { type Course, type Reconciler, TransientAttachError } from "./reconcile.ts";
 import type { DesiredPolicy, SpecSource } from "./sources/source.ts";
 import { makeHookSpec } from "./testing/policies.ts";
 
@@ -39,11 +39,21 @@ class FakeReconciler {
   readonly calls: string[] = [];
   readonly short = new Map<string, number>();
 
+  /** Called while a policy is being attached. */
+  onAttach: (course: Course) => void | Promise<void> = () => {};
+
+  readonly announced = new Set<string>();
+
   keys() {
-    return [...this.running];
+    return [...this.running, ...this.announced];
   }
-  reconcile(key: string, desired: DesiredPolicy | undefined): boolean {
+  announce(key: string) {
+    this.announced.add(key);
+  }
+  async reconcile(key: string, desired: DesiredPolicy | undefined, course: Course): Promise<boolean> {
     this.calls.push(`${desired ? "+" : "-"}${key}`);
+    if (desired) await this.onAttach(course);
+    this.announced.delete(key);
     const left = this.short.get(key) ?? 0;
     this.short.set(key, left - 1);
     if (left > 0) throw new TransientAttachError("ENOMEM");
@@ -56,10 +66,12 @@ class FakeReconciler {
 let source: FakeSource;
 let reconciler: FakeReconciler;
 let loop: PolicyLoop;
+let nowMs: number;
 const onOutcome = vi.fn();
 
 beforeEach(() => {
   onOutcome.mockClear();
+  nowMs = 0;
   source = new FakeSource();
   reconciler = new FakeReconciler();
   const backoff = { initialMs: 1, maxMs: 2 };
@@ -69,6 +81,7 @@ beforeEach(() => {
     logger,
     onOutcome,
     backoff,
+    nowMs: () => nowMs,
   });
   loop.start();
 });
@@ -112,4 +125,61 @@ test("nothing happens after stop", async () => {
   source.set("b");
   await new Promise((resolve) => setTimeout(resolve, 5));
   expect(reconciler.keys()).toEqual(["TracingPolicy/a"]);
+});
+
+/** Starts to attach the policy "a" and stops in the middle of it; the result ends it. */
+async function stopInTheMiddle(): Promise<{ course: Course; goOn(): void }> {
+  const begun = Promise.withResolvers<Course>();
+  const gate = Promise.withResolvers<void>();
+  reconciler.onAttach = (course) => {
+    begun.resolve(course);
+    return gate.promise;
+  };
+  source.set("a");
+  return { course: await begun.promise, goOn: gate.resolve };
+}
+
+test("a deletion gives up what is being attached, and is carried out after it", async () => {
+  const { course, goOn } = await stopInTheMiddle();
+  expect(course.isWanted()).toBe(true);
+  source.set();
+  expect(course.isWanted()).toBe(false);
+  expect(reconciler.calls).toEqual(["+TracingPolicy/a"]);
+  goOn();
+  await until(() => expect(reconciler.calls).toEqual(["+TracingPolicy/a", "-TracingPolicy/a"]));
+});
+
+test("edits wait for the one that is being attached, and become one", async () => {
+  const { course, goOn } = await stopInTheMiddle();
+  for (let edits = 0; edits < 3; edits++) source.set("a");
+  expect(course.isWanted()).toBe(true);
+  expect(reconciler.calls).toEqual(["+TracingPolicy/a"]);
+  goOn();
+  await until(() => expect(reconciler.calls).toEqual(["+TracingPolicy/a", "+TracingPolicy/a"]));
+});
+
+test("stopping gives up what is being attached, and waits until it is", async () => {
+  const { course, goOn } = await stopInTheMiddle();
+  let isStopped = false;
+  const stopped = loop.stop().then(() => {
+    isStopped = true;
+  });
+  expect(course.isWanted()).toBe(false);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(isStopped).toBe(false);
+  goOn();
+  await stopped;
+});
+
+test("is alive as long as hooks are attached, however slowly, and not when one has no end", async () => {
+  const { course, goOn } = await stopInTheMiddle();
+  for (let hooks = 0; hooks < 100; hooks++) {
+    nowMs += 14 * 60_000;
+    expect(loop.stall).toBeUndefined();
+    course.onProgress();
+  }
+  nowMs += 16 * 60_000;
+  expect(loop.stall).toBe("a hook has been in the kernel's hands for 16 minutes");
+  goOn();
+  await until(() => expect(loop.stall).toBeUndefined());
 });

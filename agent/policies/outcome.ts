@@ -11,6 +11,8 @@ export type OutcomeReason =
   | "SpecUnusable"
   /** Another source of this agent gives the same policy. */
   | "DuplicatePolicy"
+  /** Its hooks are being attached, or wait for those of other policies. */
+  | "Attaching"
   /** A client of the agent's API has disabled the policy on this node. */
   | "Disabled"
   /** The policy's nodeSelector excludes the node. */

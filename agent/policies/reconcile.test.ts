@@ -7,7 +7,7 @@ import type { HandOver } from "../events/hand-over.ts";
 import type { HookInfo } from "../events/hooks.ts";
 import { NO_STATS } from "../hooks/attach/hook-stats.ts";
 import type { AttachedHook, HookStatus, Mode } from "../hooks/engine.ts";
-import { Reconciler, TransientAttachError } from "./reconcile.ts";
+import { Reconciler, SHOW_ATTACHING_MS, TransientAttachError } from "./reconcile.ts";
 import type { BrokenPolicy, WantedPolicy } from "./sources/source.ts";
 import { makeHookDef, makeHookSpec } from "./testing/policies.ts";
 
@@ -29,12 +29,15 @@ class FakeKernel {
   attach: AttachKind = "fentry";
   #id = 0;
   readonly modes = new Map<number, Mode>();
+  /** Called before each hook is attached. */
+  onAttach: (def: HookDef) => void | Promise<void> = () => {};
   /** When the reconciler waited for hits in flight. */
   readonly waits: bigint[] = [];
   #clock = 0n;
 
   readonly engine = {
-    attach: (def: HookDef, mode: Mode): AttachedHook => {
+    attachInBackground: async (def: HookDef, mode: Mode): Promise<AttachedHook> => {
+      await this.onAttach(def);
       this.#clock++;
       const id = ++this.#id;
       const status = this.#status(def);
@@ -52,7 +55,7 @@ class FakeKernel {
         detach: () => this.#detach(id, def),
       };
     },
-    waitForHits: () => void this.waits.push(++this.#clock),
+    waitForHits: async () => void this.waits.push(++this.#clock),
   };
 
   readonly pipeline = {
@@ -127,10 +130,10 @@ function outcome() {
 }
 
 describe("a policy that a client changes", () => {
-  test("has no hooks while it is disabled, and has them again afterwards", () => {
+  test("has no hooks while it is disabled, and has them again afterwards", async () => {
     const policy = want(["sys_setuid"]);
-    reconciler.reconcile(KEY, policy);
-    reconciler.reconcile(KEY, { ...policy, isDisabled: true });
+    await reconciler.reconcile(KEY, policy);
+    await reconciler.reconcile(KEY, { ...policy, isDisabled: true });
     expect(outcome()).toMatchObject({
       state: "Skipped",
       reason: "Disabled",
@@ -138,46 +141,46 @@ describe("a policy that a client changes", () => {
       hooks: [],
     });
     expect(kernel.attachedIds.size).toBe(0);
-    reconciler.reconcile(KEY, policy);
+    await reconciler.reconcile(KEY, policy);
     expect(outcome()).toMatchObject({ state: "Attached", attachedHash: policy.hash });
     expect(kernel.attachedIds.size).toBe(1);
   });
 
-  test("changes its mode without being attached anew", () => {
+  test("changes its mode without being attached anew", async () => {
     const policy = want(["sys_setuid"]);
-    reconciler.reconcile(KEY, policy);
+    await reconciler.reconcile(KEY, policy);
     kernel.log.length = 0;
     const monitored: WantedPolicy = { ...policy, spec: { ...policy.spec, mode: "monitor" } };
-    reconciler.reconcile(KEY, monitored);
+    await reconciler.reconcile(KEY, monitored);
     expect([...kernel.modes.values()]).toEqual(["monitor"]);
     expect(kernel.log).toEqual([]);
-    reconciler.reconcile(KEY, policy);
+    await reconciler.reconcile(KEY, policy);
     expect([...kernel.modes.values()]).toEqual(["enforce"]);
   });
 });
 
 describe("a new policy", () => {
-  test("is Attached when every hook is", () => {
+  test("is Attached when every hook is", async () => {
     const policy = want(["sys_setuid", "sys_setgid"]);
-    expect(reconciler.reconcile(KEY, policy)).toBe(true);
+    expect(await reconciler.reconcile(KEY, policy)).toBe(true);
     expect(outcome()).toMatchObject({ state: "Attached", specHash: policy.hash, attachedHash: policy.hash });
     expect(outcome().hooks.map((hook) => hook.attach)).toEqual(["fentry", "fentry"]);
     expect(kernel.registered.size).toBe(2);
   });
 
-  test("is left alone the second time", () => {
-    reconciler.reconcile(KEY, want(["sys_setuid"]));
-    expect(reconciler.reconcile(KEY, want(["sys_setuid"]))).toBe(false);
+  test("is left alone the second time", async () => {
+    await reconciler.reconcile(KEY, want(["sys_setuid"]));
+    expect(await reconciler.reconcile(KEY, want(["sys_setuid"]))).toBe(false);
     expect(kernel.log).toEqual(["attach sys_setuid"]);
   });
 
-  test("fails as a whole when one hook does: nothing stays attached, no event is reported", () => {
+  test("fails as a whole when one hook does: nothing stays attached, no event is reported", async () => {
     kernel.refused.set("sys_no", {
       state: "NotFound",
       reason: "FunctionNotFound",
       message: "no such function",
     });
-    reconciler.reconcile(KEY, want(["sys_setuid", "sys_no"]));
+    await reconciler.reconcile(KEY, want(["sys_setuid", "sys_no"]));
     expect(outcome()).toMatchObject({ state: "Failed", reason: "FunctionNotFound" });
     expect(outcome().message).toContain("spec.kprobes[1] sys_no: no such function");
     expect(outcome()).not.toHaveProperty("attachedHash");
@@ -186,24 +189,24 @@ describe("a new policy", () => {
     expect(kernel.toldAt(1n)).toEqual([]);
   });
 
-  test("enforces when every hook is attached, and nothing before", () => {
+  test("enforces when every hook is attached, and nothing before", async () => {
     const policy = want(["sys_setuid", "sys_no"]);
     kernel.refused.set("sys_no", SHORT_OF_MEMORY);
-    expect(() => reconciler.reconcile(KEY, policy)).toThrow(TransientAttachError);
+    await expect(reconciler.reconcile(KEY, policy)).rejects.toThrow(TransientAttachError);
     expect([...kernel.modes.values()]).toEqual(["monitor", "monitor"]);
     kernel.refused.clear();
-    reconciler.reconcile(KEY, policy);
+    await reconciler.reconcile(KEY, policy);
     expect([...kernel.modes.values()].slice(2)).toEqual(["enforce", "enforce"]);
   });
 
-  test("is PartiallyAttached when a hook is missing that may be", () => {
+  test("is PartiallyAttached when a hook is missing that may be", async () => {
     kernel.refused.set("sys_no", {
       state: "NotFound",
       reason: "FunctionNotFound",
       message: "no such function",
     });
     const hooks = [makeHookDef("sys_setuid", 0), makeHookDef("sys_no", 1, { ignoreCallNotFound: true })];
-    reconciler.reconcile(KEY, want([], { hooks }));
+    await reconciler.reconcile(KEY, want([], { hooks }));
     expect(outcome()).toMatchObject({
       state: "PartiallyAttached",
       message: expect.stringContaining("1 of 2 hooks"),
@@ -211,9 +214,12 @@ describe("a new policy", () => {
     expect(kernel.attachedIds.size).toBe(1);
   });
 
-  test("fails when a hook that may be missing is there and does not attach", () => {
+  test("fails when a hook that may be missing is there and does not attach", async () => {
     kernel.refused.set("sys_no", { reason: "VerifierRejected", message: "load: EACCES" });
-    reconciler.reconcile(KEY, want([], { hooks: [makeHookDef("sys_no", 0, { ignoreCallNotFound: true })] }));
+    await reconciler.reconcile(
+      KEY,
+      want([], { hooks: [makeHookDef("sys_no", 0, { ignoreCallNotFound: true })] }),
+    );
     expect(outcome()).toMatchObject({ state: "Failed", reason: "VerifierRejected" });
   });
 });
@@ -233,120 +239,120 @@ describe("a policy that the kernel refuses", () => {
     },
   };
 
-  test.each(Object.entries(cases))("%s", (_name, { status, isRetried }) => {
+  test.each(Object.entries(cases))("%s", async (_name, { status, isRetried }) => {
     kernel.refused.set("sys_no", { reason: "AttachFailed", ...status });
     const reconcile = () => reconciler.reconcile(KEY, want(["sys_no"]));
-    if (isRetried) expect(reconcile).toThrow(TransientAttachError);
-    else expect(reconcile()).toBe(true);
+    if (isRetried) await expect(reconcile()).rejects.toThrow(TransientAttachError);
+    else expect(await reconcile()).toBe(true);
     kernel.log.length = 0;
     kernel.refused.clear();
-    reconcile();
+    await reconcile();
     expect(outcome().state).toBe(isRetried ? "Attached" : "Failed");
   });
 });
 
 describe("a changed policy", () => {
-  test("keeps what is unchanged, attaches new before it detaches old", () => {
-    reconciler.reconcile(KEY, want(["sys_setuid", "sys_setgid"]));
+  test("keeps what is unchanged, attaches new before it detaches old", async () => {
+    await reconciler.reconcile(KEY, want(["sys_setuid", "sys_setgid"]));
     kernel.log.length = 0;
-    reconciler.reconcile(KEY, want(["sys_setgid", "sys_setreuid"]));
+    await reconciler.reconcile(KEY, want(["sys_setgid", "sys_setreuid"]));
     expect(kernel.log).toEqual(["attach sys_setreuid", "detach sys_setuid"]);
     expect(kernel.counted).toEqual([1]);
     expect(outcome().hooks.map((hook) => hook.path)).toEqual(["spec.kprobes[0]", "spec.kprobes[1]"]);
   });
 
-  test("keeps hooks when only the mode changes, and gives it to them", () => {
-    reconciler.reconcile(KEY, want(["sys_setuid"]));
-    reconciler.reconcile(KEY, wantSpec(makeHookSpec("p", ["sys_setuid"], { mode: "monitor" })));
+  test("keeps hooks when only the mode changes, and gives it to them", async () => {
+    await reconciler.reconcile(KEY, want(["sys_setuid"]));
+    await reconciler.reconcile(KEY, wantSpec(makeHookSpec("p", ["sys_setuid"], { mode: "monitor" })));
     expect(kernel.log).toEqual(["attach sys_setuid"]);
     expect([...kernel.modes.values()]).toEqual(["monitor"]);
   });
 
-  test("reports each instant by exactly one of the old and the new hook", () => {
-    reconciler.reconcile(KEY, wantSpec(makeHookSpec("p", [], { hooks: [makeHookDef("sys_old", 0)] })));
+  test("reports each instant by exactly one of the old and the new hook", async () => {
+    await reconciler.reconcile(KEY, wantSpec(makeHookSpec("p", [], { hooks: [makeHookDef("sys_old", 0)] })));
     const start = kernel.bootTimeNs();
-    reconciler.reconcile(KEY, wantSpec(makeHookSpec("p", [], { hooks: [makeHookDef("sys_new", 0)] })));
+    await reconciler.reconcile(KEY, wantSpec(makeHookSpec("p", [], { hooks: [makeHookDef("sys_new", 0)] })));
     const end = kernel.bootTimeNs();
     for (let time = start; time <= end; time++) expect(kernel.toldAt(time)).toHaveLength(1);
     expect(kernel.toldAt(start)).toEqual(["sys_old"]);
     expect(kernel.toldAt(end)).toEqual(["sys_new"]);
   });
 
-  test("hands hits in flight over where the kernel runs the new hook first", () => {
+  test("hands hits in flight over where the kernel runs the new hook first", async () => {
     const withMessage = (message: string) =>
       makeHookSpec("p", [], { hooks: [makeHookDef("sys_a", 0, { message }), makeHookDef("sys_b", 1)] });
-    reconciler.reconcile(KEY, wantSpec(withMessage("first")));
+    await reconciler.reconcile(KEY, wantSpec(withMessage("first")));
     kernel.attach = "kprobe";
-    reconciler.reconcile(KEY, wantSpec(withMessage("second")));
+    await reconciler.reconcile(KEY, wantSpec(withMessage("second")));
     const shared = kernel.handOvers.get(1);
     expect(kernel.registered.get(3)?.takesOver).toBe(shared);
     expect([shared?.admitsNew(1, false), shared?.admitsOld(1, false)]).toEqual([false, true]);
     kernel.attach = "fentry";
-    reconciler.reconcile(KEY, wantSpec(withMessage("third")));
+    await reconciler.reconcile(KEY, wantSpec(withMessage("third")));
     expect(kernel.handOvers.get(3)).toBeUndefined();
   });
 
-  test("waits for the hits in flight before the cut-over time and again after it", () => {
-    reconciler.reconcile(KEY, want(["sys_setuid"]));
-    reconciler.reconcile(KEY, want(["sys_setgid"]));
+  test("waits for the hits in flight before the cut-over time and again after it", async () => {
+    await reconciler.reconcile(KEY, want(["sys_setuid"]));
+    await reconciler.reconcile(KEY, want(["sys_setgid"]));
     const instant = kernel.retired.get(1) ?? 0n;
     expect(kernel.waits).toEqual([instant - 1n, instant + 1n]);
     expect(kernel.log.at(-1)).toBe("detach sys_setuid");
   });
 
-  test("waits for nothing where hooks only come or only go", () => {
-    reconciler.reconcile(KEY, want(["sys_setuid"]));
-    reconciler.reconcile(KEY, want(["sys_setuid", "sys_setgid"]));
-    reconciler.reconcile(KEY, want(["sys_setgid"]));
+  test("waits for nothing where hooks only come or only go", async () => {
+    await reconciler.reconcile(KEY, want(["sys_setuid"]));
+    await reconciler.reconcile(KEY, want(["sys_setuid", "sys_setgid"]));
+    await reconciler.reconcile(KEY, want(["sys_setgid"]));
     expect(kernel.waits).toEqual([]);
   });
 
-  test("that does not attach leaves the last good one running and reports that", () => {
+  test("that does not attach leaves the last good one running and reports that", async () => {
     const good = want(["sys_setuid", "sys_setgid"]);
     const bad = want(["sys_setuid", "sys_no"]);
-    reconciler.reconcile(KEY, good);
+    await reconciler.reconcile(KEY, good);
     kernel.refused.set("sys_no", { state: "NotFound", reason: "FunctionNotFound" });
-    reconciler.reconcile(KEY, bad);
+    await reconciler.reconcile(KEY, bad);
     expect(outcome()).toMatchObject({ state: "Failed", specHash: bad.hash, attachedHash: good.hash });
     expect(reconciler.attachedHooks().map(({ hook }) => hook.def.call)).toEqual(["sys_setuid", "sys_setgid"]);
     expect(kernel.attachedIds.size).toBe(2);
     expect(kernel.retired.size).toBe(0);
   });
 
-  test("that was refused is not tried again, and the old one is Attached again without a change in the kernel", () => {
+  test("that was refused is not tried again, and the old one is Attached again without a change in the kernel", async () => {
     const good = want(["sys_setuid"]);
-    reconciler.reconcile(KEY, good);
+    await reconciler.reconcile(KEY, good);
     kernel.refused.set("sys_no", { state: "NotFound", reason: "FunctionNotFound" });
-    reconciler.reconcile(KEY, want(["sys_no"]));
+    await reconciler.reconcile(KEY, want(["sys_no"]));
     kernel.log.length = 0;
-    expect(reconciler.reconcile(KEY, want(["sys_no"]))).toBe(false);
-    reconciler.reconcile(KEY, good);
+    expect(await reconciler.reconcile(KEY, want(["sys_no"]))).toBe(false);
+    await reconciler.reconcile(KEY, good);
     expect(kernel.log).toEqual([]);
     expect(outcome()).toMatchObject({ state: "Attached", attachedHash: good.hash });
   });
 
-  test("that found the kernel short of memory is tried again", () => {
+  test("that found the kernel short of memory is tried again", async () => {
     kernel.refused.set("sys_setuid", SHORT_OF_MEMORY);
-    expect(() => reconciler.reconcile(KEY, want(["sys_setuid"]))).toThrow(TransientAttachError);
+    await expect(reconciler.reconcile(KEY, want(["sys_setuid"]))).rejects.toThrow(TransientAttachError);
     expect(outcome()).toMatchObject({ state: "Failed", reason: "AttachFailed" });
     kernel.refused.clear();
-    expect(reconciler.reconcile(KEY, want(["sys_setuid"]))).toBe(true);
+    expect(await reconciler.reconcile(KEY, want(["sys_setuid"]))).toBe(true);
     expect(outcome().state).toBe("Attached");
   });
 
-  test("that is removed is detached", () => {
-    reconciler.reconcile(KEY, want(["sys_setuid"]));
-    expect(reconciler.reconcile(KEY, undefined)).toBe(true);
+  test("that is removed is detached", async () => {
+    await reconciler.reconcile(KEY, want(["sys_setuid"]));
+    expect(await reconciler.reconcile(KEY, undefined)).toBe(true);
     expect(reconciler.outcomes()).toEqual([]);
     expect(kernel.attachedIds.size).toBe(0);
-    expect(reconciler.reconcile(KEY, undefined)).toBe(false);
+    expect(await reconciler.reconcile(KEY, undefined)).toBe(false);
   });
 });
 
-test("the end of the agent detaches every hook", () => {
-  reconciler.reconcile(KEY, want(["sys_setuid"]));
-  reconciler.reconcile("TracingPolicy/q", want(["sys_setgid"]));
-  reconciler.close();
+test("the end of the agent detaches every hook", async () => {
+  await reconciler.reconcile(KEY, want(["sys_setuid"]));
+  await reconciler.reconcile("TracingPolicy/q", want(["sys_setgid"]));
+  await reconciler.close();
   expect(kernel.attachedIds.size).toBe(0);
   expect(kernel.counted).toEqual([1, 2]);
   expect(reconciler.attachedHooks()).toEqual([]);
@@ -360,26 +366,26 @@ describe("a spec that cannot be read", () => {
     problem: "hash does not match",
   };
 
-  test("is Failed and what ran before goes on", () => {
+  test("is Failed and what ran before goes on", async () => {
     const good = want(["sys_setuid"]);
-    reconciler.reconcile(KEY, good);
-    reconciler.reconcile(KEY, broken);
+    await reconciler.reconcile(KEY, good);
+    await reconciler.reconcile(KEY, broken);
     expect(outcome()).toMatchObject({ state: "Failed", reason: "SpecUnusable", attachedHash: good.hash });
     expect(kernel.attachedIds.size).toBe(1);
   });
 
-  test("is stood in for by an earlier one when nothing runs", () => {
+  test("is stood in for by an earlier one when nothing runs", async () => {
     const good = want(["sys_setuid"]);
-    reconciler.reconcile(KEY, { ...broken, fallbacks: [good] });
+    await reconciler.reconcile(KEY, { ...broken, fallbacks: [good] });
     expect(outcome()).toMatchObject({ state: "Failed", specHash: "damaged", attachedHash: good.hash });
   });
 });
 
-test("after a restart the newest earlier spec that attaches stands in for one that does not", () => {
+test("after a restart the newest earlier spec that attaches stands in for one that does not", async () => {
   kernel.refused.set("sys_no", { state: "NotFound", reason: "FunctionNotFound" });
   const good = want(["sys_setuid"]);
   const fallbacks = [want(["sys_setgid", "sys_no"]), good, want(["sys_setreuid"])];
-  reconciler.reconcile(KEY, { ...want(["sys_no"]), fallbacks });
+  await reconciler.reconcile(KEY, { ...want(["sys_no"]), fallbacks });
   expect(outcome()).toMatchObject({ state: "Failed", reason: "FunctionNotFound", attachedHash: good.hash });
   expect(reconciler.attachedHooks().map(({ hook }) => hook.def.call)).toEqual(["sys_setuid"]);
 });
@@ -387,49 +393,49 @@ test("after a restart the newest earlier spec that attaches stands in for one th
 describe("nodeSelector", () => {
   const onGpu = { nodeSelector: { matchLabels: { gpu: "yes" } } };
 
-  test("that excludes the node is Skipped", () => {
+  test("that excludes the node is Skipped", async () => {
     kernel.labels = { gpu: "no" };
-    reconciler.reconcile(KEY, want(["sys_setuid"], onGpu));
+    await reconciler.reconcile(KEY, want(["sys_setuid"], onGpu));
     expect(outcome()).toMatchObject({ state: "Skipped", reason: "NodeNotSelected" });
     expect(kernel.log).toEqual([]);
   });
 
-  test("reports a spec that the node does not need and has not read as skipped, and detaches what ran", () => {
+  test("reports a spec that the node does not need and has not read as skipped, and detaches what ran", async () => {
     const ref = { kind: "TracingPolicy" as const, name: "p" };
     const unread = { ref, hash: "h", origin: "ConfigMap", nodeSelector: { matchLabels: { gpu: "yes" } } };
     kernel.labels = { gpu: "no" };
-    reconciler.reconcile("TracingPolicy/p", unread);
+    await reconciler.reconcile("TracingPolicy/p", unread);
     expect(reconciler.outcomes()[0]).toMatchObject({
       state: "Skipped",
       reason: "NodeNotSelected",
       specHash: "h",
     });
     kernel.labels = { gpu: "yes" };
-    reconciler.reconcile("TracingPolicy/p", unread);
+    await reconciler.reconcile("TracingPolicy/p", unread);
     expect(reconciler.outcomes()[0]).toMatchObject({ state: "Pending", reason: "SpecUnread" });
   });
 
-  test("attaches nothing while the labels are not known", () => {
-    reconciler.reconcile(KEY, want(["sys_setuid"], onGpu));
+  test("attaches nothing while the labels are not known", async () => {
+    await reconciler.reconcile(KEY, want(["sys_setuid"], onGpu));
     expect(outcome()).toMatchObject({ state: "Pending", reason: "NodeLabelsUnknown" });
     expect(kernel.log).toEqual([]);
   });
 
-  test("follows the labels of the node", () => {
+  test("follows the labels of the node", async () => {
     kernel.labels = { gpu: "yes" };
-    reconciler.reconcile(KEY, want(["sys_setuid"], onGpu));
+    await reconciler.reconcile(KEY, want(["sys_setuid"], onGpu));
     expect(outcome().state).toBe("Attached");
     kernel.labels = {};
-    reconciler.reconcile(KEY, want(["sys_setuid"], onGpu));
+    await reconciler.reconcile(KEY, want(["sys_setuid"], onGpu));
     expect(outcome().state).toBe("Skipped");
     expect(kernel.attachedIds.size).toBe(0);
   });
 });
 
 describe("two sources of one policy", () => {
-  test("run the first and show the second as a duplicate", () => {
+  test("run the first and show the second as a duplicate", async () => {
     const policy = { ...want(["sys_setuid"]), rival: { origin: "ConfigMap c", hash: "other" } };
-    reconciler.reconcile(KEY, policy);
+    await reconciler.reconcile(KEY, policy);
     expect(outcome()).toMatchObject({ state: "Failed", reason: "DuplicatePolicy", specHash: "other" });
     expect(outcome()).toMatchObject({
       attachedHash: policy.hash,
@@ -437,9 +443,103 @@ describe("two sources of one policy", () => {
     });
   });
 
-  test("agree when their specs are the same", () => {
+  test("agree when their specs are the same", async () => {
     const policy = want(["sys_setuid"]);
-    reconciler.reconcile(KEY, { ...policy, rival: { origin: "ConfigMap c", hash: policy.hash } });
+    await reconciler.reconcile(KEY, { ...policy, rival: { origin: "ConfigMap c", hash: policy.hash } });
     expect(outcome().state).toBe("Attached");
+  });
+});
+
+describe("while the hooks of a policy are being attached", () => {
+  const CALLS = ["sys_setuid", "sys_setgid", "sys_setreuid"];
+  /** Course of a policy that is wanted until so many hooks are attached. */
+  const wantedUntil = (hooks: number) => ({
+    isWanted: () => kernel.log.filter((line) => line.startsWith("attach")).length < hooks,
+    onProgress: () => {},
+  });
+
+  test("other tasks have their turn after each hook", async () => {
+    let turns = 0;
+    const ticker = setInterval(() => turns++, 0);
+    kernel.onAttach = () => new Promise((resolve) => setTimeout(resolve, 5));
+    await reconciler.reconcile(KEY, want(CALLS));
+    clearInterval(ticker);
+    expect(turns).toBeGreaterThanOrEqual(CALLS.length);
+  });
+
+  test("no record of it counts, and each hook is known before its first record is read", async () => {
+    const told: string[][] = [];
+    kernel.onAttach = () => {
+      told.push(kernel.toldAt(kernel.bootTimeNs()));
+      expect([...kernel.registered.keys()]).toEqual([...kernel.attachedIds]);
+    };
+    await reconciler.reconcile(KEY, want(CALLS));
+    expect(told).toEqual([[], [], []]);
+    expect(kernel.toldAt(kernel.bootTimeNs())).toEqual(CALLS);
+  });
+
+  test("the hooks that it replaces go on, and are told of until all are attached", async () => {
+    await reconciler.reconcile(KEY, want(["sys_setfsuid"]));
+    const told: string[][] = [];
+    kernel.onAttach = () => void told.push(kernel.toldAt(kernel.bootTimeNs()));
+    await reconciler.reconcile(KEY, want(CALLS));
+    expect(told).toEqual([["sys_setfsuid"], ["sys_setfsuid"], ["sys_setfsuid"]]);
+    expect(kernel.log.at(-1)).toBe("detach sys_setfsuid");
+  });
+
+  test("a new policy that is not wanted any more leaves nothing behind", async () => {
+    expect(await reconciler.reconcile(KEY, want(CALLS), wantedUntil(2))).toBe(false);
+    expect(kernel.log.slice(2)).toEqual(["detach sys_setuid", "detach sys_setgid"]);
+    expect(reconciler.outcomes()).toEqual([]);
+    expect(reconciler.keys()).toEqual([]);
+    expect(kernel.toldAt(kernel.bootTimeNs())).toEqual([]);
+  });
+
+  test("an edit that is given up leaves what ran before, which a deletion then takes away", async () => {
+    const good = want(["sys_setfsuid"]);
+    await reconciler.reconcile(KEY, good);
+    kernel.log.length = 0;
+    expect(await reconciler.reconcile(KEY, want(CALLS), wantedUntil(1))).toBe(false);
+    expect(outcome()).toMatchObject({ state: "Attached", attachedHash: good.hash });
+    expect(kernel.toldAt(kernel.bootTimeNs())).toEqual(["sys_setfsuid"]);
+    await reconciler.reconcile(KEY, undefined);
+    expect(kernel.attachedIds.size).toBe(0);
+  });
+
+  test("its counters are counted once: a hook that is detached is not among the attached ones", async () => {
+    await reconciler.reconcile(KEY, want(CALLS));
+    const removal = reconciler.reconcile(KEY, undefined);
+    for (;;) {
+      const live = reconciler.attachedHooks().map(({ hook }) => hook.id);
+      expect(live).toEqual([...kernel.attachedIds]);
+      if (live.length === 0) break;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await removal;
+  });
+
+  test("its outcome stays as it was at first, and is Pending once it takes long", async () => {
+    let nowMs = 0;
+    reconciler = new Reconciler({ ...kernel, logger, nowMs: () => nowMs });
+    const before = want(["sys_setfsuid"]);
+    await reconciler.reconcile(KEY, before);
+    const states: unknown[] = [];
+    kernel.onAttach = () => {
+      states.push(outcome().state, outcome().attachedHash);
+      nowMs += SHOW_ATTACHING_MS;
+    };
+    expect(await reconciler.reconcile(KEY, want(["sys_setuid", "sys_setgid"]))).toBe(true);
+    expect(states).toEqual(["Attached", before.hash, "Pending", before.hash]);
+    expect(outcome().state).toBe("Attached");
+  });
+
+  test("a policy that waits for another one is Pending, too, once it takes long", () => {
+    let nowMs = 0;
+    reconciler = new Reconciler({ ...kernel, logger, nowMs: () => nowMs });
+    reconciler.announce(KEY, want(CALLS));
+    expect(reconciler.outcomes()).toEqual([]);
+    expect(reconciler.keys()).toEqual([KEY]); // so that its deletion is carried out
+    nowMs = SHOW_ATTACHING_MS;
+    expect(outcome()).toMatchObject({ state: "Pending", reason: "Attaching", hooks: [] });
   });
 });

@@ -15,7 +15,21 @@ export interface ReconcilerDeps extends HookDeps {
   /** Called when a policy has been removed, so that its counters can be dropped. */
   policyGone(policy: PolicyRef): void;
   logger: Logger;
+  nowMs?(): number;
 }
+
+/** Progress of a reconciliation, and whether it is still asked for. */
+export interface Course {
+  /** Once it is false, hooks that are being attached are detached again. */
+  isWanted(): boolean;
+  /** Called after each hook. */
+  onProgress(): void;
+}
+
+/** A policy that is being attached for longer is shown as Pending. Most are attached sooner, and cost one status write. */
+export const SHOW_ATTACHING_MS = 10_000;
+
+const TO_THE_END: Course = { isWanted: () => true, onProgress: () => {} };
 
 /** Thrown when the kernel lacked resources or was busy: the same spec may attach later. */
 export class TransientAttachError extends Error {}
@@ -41,39 +55,91 @@ interface Running extends Attempt {
   hooks: AttachedHook[];
 }
 
-/** Level-triggered: reconcile() compares wanted and running hooks, and a second call in a row changes nothing. */
+/**
+ * Level-triggered: reconcile() compares wanted and running hooks, and a second call in a row changes nothing. Calls must
+ * not overlap; other work has its turn while one runs.
+ */
 export class Reconciler {
   readonly #deps: ReconcilerDeps;
+  readonly #nowMs: () => number;
   readonly #entries = new Map<string, Entry>();
+  /** The policies that are being attached or wait for it. */
+  readonly #attaching = new Map<string, { sinceMs: number; outcome: PolicyOutcome }>();
+  /** Hooks are detached one by one; their counters are settled before their policy has other hooks. */
+  readonly #detached = new WeakSet<AttachedHook>();
 
   constructor(deps: ReconcilerDeps) {
-    this.#deps = deps;
+    this.#nowMs = deps.nowMs ?? (() => performance.now());
+    this.#deps = {
+      ...deps,
+      detached: (policy, hook) => {
+        this.#detached.add(hook);
+        deps.detached(policy, hook);
+      },
+    };
   }
 
-  /** Keys of all policies that the reconciler knows. */
+  /** Keys of all policies that the reconciler knows, those that are being attached for the first time included. */
   keys(): string[] {
-    return [...this.#entries.keys()];
+    return [...new Set([...this.#entries.keys(), ...this.#attaching.keys()])];
   }
 
   /** Outcomes of all policies, ordered by key. */
   outcomes(): PolicyOutcome[] {
     return this.keys()
       .sort()
-      .flatMap((key) => this.#entries.get(key)?.outcome ?? []);
+      .flatMap((key) => this.#outcomeOf(key) ?? []);
+  }
+
+  #outcomeOf(key: string): PolicyOutcome | undefined {
+    return this.#isShownAttaching(key) ? this.#attaching.get(key)?.outcome : this.#entries.get(key)?.outcome;
+  }
+
+  #isShownAttaching(key: string): boolean {
+    const { sinceMs = Number.POSITIVE_INFINITY } = this.#attaching.get(key) ?? {};
+    return this.#nowMs() - sinceMs >= SHOW_ATTACHING_MS;
+  }
+
+  /** Says that a policy is going to be reconciled: if that takes long, its outcome is Pending until then. */
+  announce(key: string, desired: DesiredPolicy): void {
+    const { outcome, running } = this.#entries.get(key) ?? {};
+    if (outcome?.specHash === desired.hash) return;
+    const sinceMs = this.#attaching.get(key)?.sinceMs ?? this.#nowMs();
+    this.#attaching.set(key, { sinceMs, outcome: makeOutcome(desired, running?.hash, ATTACHING, []) });
   }
 
   /** The hooks that are attached now, each with the policy it belongs to. */
   attachedHooks(): { policy: PolicyRef; hook: AttachedHook }[] {
     return [...this.#entries.values()].flatMap(({ outcome, running }) =>
-      (running?.hooks ?? []).map((hook) => ({ policy: outcome.ref, hook })),
+      (running?.hooks ?? [])
+        .filter((hook) => !this.#detached.has(hook))
+        .map((hook) => ({ policy: outcome.ref, hook })),
     );
   }
 
-  /** Returns whether the outcome changed. Throws TransientAttachError, once the outcome is set, to ask for a retry. */
-  reconcile(key: string, desired: DesiredPolicy | undefined): boolean {
+  /**
+   * Resolves with whether the outcome changed. Rejects with TransientAttachError, once the outcome is set, to ask for a
+   * retry. If the policy is not wanted any more before all its hooks are attached, nothing changes.
+   */
+  async reconcile(
+    key: string,
+    desired: DesiredPolicy | undefined,
+    course: Course = TO_THE_END,
+  ): Promise<boolean> {
+    if (desired) this.announce(key, desired);
+    try {
+      const changed = await this.#reconcile(key, desired, course);
+      return changed || this.#isShownAttaching(key);
+    } finally {
+      this.#attaching.delete(key);
+    }
+  }
+
+  async #reconcile(key: string, desired: DesiredPolicy | undefined, course: Course): Promise<boolean> {
     const before = this.#entries.get(key);
     if (!desired) return this.#remove(key, before);
-    const entry = this.#bringTo(desired, before);
+    const entry = await this.#bringTo(desired, before, course);
+    if (!entry) return false;
     this.#entries.set(key, entry);
     const changed = JSON.stringify(entry.outcome) !== JSON.stringify(before?.outcome);
     if (changed) this.#log(key, entry.outcome);
@@ -83,21 +149,29 @@ export class Reconciler {
     return changed;
   }
 
-  #bringTo(desired: DesiredPolicy, before: Entry | undefined): Entry {
+  /** Resolves with undefined, and nothing changed, if it was given up. */
+  async #bringTo(
+    desired: DesiredPolicy,
+    before: Entry | undefined,
+    course: Course,
+  ): Promise<Entry | undefined> {
     if (desired.isDisabled) return this.#skip(desired, before, DISABLED);
     if ("problem" in desired) {
       const verdict: Verdict = { state: "Failed", reason: "SpecUnusable", message: desired.problem };
-      return failed(desired, before?.running ?? this.#fallBack(desired), verdict, []);
+      return failed(desired, before?.running ?? (await this.#fallBack(desired, course)), verdict, []);
     }
-    const skipped = this.#selectNode(desired, before);
+    const skipped = await this.#selectNode(desired, before);
     if (skipped) return skipped;
     return "spec" in desired
-      ? this.#attach(desired, before)
-      : failed(desired, before?.running ?? this.#fallBack(desired), SPEC_UNREAD, []);
+      ? this.#attach(desired, before, course)
+      : failed(desired, before?.running ?? (await this.#fallBack(desired, course)), SPEC_UNREAD, []);
   }
 
   /** The entry of a policy whose nodeSelector excludes this node, or may do so; undefined when it selects the node. */
-  #selectNode(desired: WantedPolicy | UnreadPolicy, before: Entry | undefined): Entry | undefined {
+  async #selectNode(
+    desired: WantedPolicy | UnreadPolicy,
+    before: Entry | undefined,
+  ): Promise<Entry | undefined> {
     const selector = "spec" in desired ? desired.spec.nodeSelector : desired.nodeSelector;
     if (!selector) return undefined;
     const labels = this.#deps.nodeLabels();
@@ -106,50 +180,65 @@ export class Reconciler {
     return this.#skip(desired, before, NOT_SELECTED);
   }
 
-  #skip(desired: DesiredPolicy, before: Entry | undefined, verdict: Verdict): Entry {
-    detachHooks(this.#deps, desired.ref, before?.running?.hooks ?? []);
+  async #skip(desired: DesiredPolicy, before: Entry | undefined, verdict: Verdict): Promise<Entry> {
+    await detachHooks(this.#deps, desired.ref, before?.running?.hooks ?? []);
     return { outcome: makeOutcome(desired, undefined, verdict, []) };
   }
 
-  #attach(desired: WantedPolicy, before: Entry | undefined): Entry {
+  async #attach(
+    desired: WantedPolicy,
+    before: Entry | undefined,
+    course: Course,
+  ): Promise<Entry | undefined> {
     const { running, refused } = before ?? {};
     if (running?.hash === desired.hash && running.mode === desired.spec.mode)
       return attached(desired, running);
     if (refused?.hash === desired.hash)
       return { ...failed(desired, running, refused.verdict, refused.statuses), refused };
 
-    const result = this.#replace(desired.ref, desired, running);
+    const result = await this.#replace(desired.ref, desired, running, course);
+    if (!result) return undefined;
     if (result.verdict.state !== "Failed") return attached(desired, result);
-    const entry = failed(desired, running ?? this.#fallBack(desired), result.verdict, result.statuses);
+    const runs = running ?? (await this.#fallBack(desired, course));
+    const entry = failed(desired, runs, result.verdict, result.statuses);
     return isTransient(result.statuses) ? entry : { ...entry, refused: result };
   }
 
   /** Attaches the newest earlier spec that works. Needed after a restart, when no hook of the policy runs yet. */
-  #fallBack(desired: DesiredPolicy): Running | undefined {
+  async #fallBack(desired: DesiredPolicy, course: Course): Promise<Running | undefined> {
     for (const fallback of desired.fallbacks ?? []) {
-      const result = this.#replace(desired.ref, fallback, undefined);
-      if (result.verdict.state !== "Failed") return result;
+      const result = await this.#replace(desired.ref, fallback, undefined, course);
+      if (result?.verdict.state !== "Failed") return result;
     }
     return undefined;
   }
 
-  #replace(ref: PolicyRef, wanted: { hash: string; spec: HookSpec }, running: Running | undefined): Running {
-    const result = replaceHooks(this.#deps, ref, wanted.spec.hooks, running?.hooks ?? [], wanted.spec.mode);
+  /** Resolves with undefined if it was given up. */
+  async #replace(
+    policy: PolicyRef,
+    wanted: { hash: string; spec: HookSpec },
+    running: Running | undefined,
+    course: Course,
+  ): Promise<Running | undefined> {
+    const { hooks: defs, mode = "enforce" } = wanted.spec;
+    const old = running?.hooks ?? [];
+    const result = await replaceHooks(this.#deps, { ...course, policy, wanted: defs, old, mode });
+    if (!result) return undefined;
     const { verdict, statuses, running: hooks } = result;
     return { hash: wanted.hash, mode: wanted.spec.mode, verdict, statuses, hooks };
   }
 
   /** Detaches every hook when the agent stops. */
-  close(): void {
+  async close(): Promise<void> {
     for (const { outcome, running } of this.#entries.values()) {
-      detachHooks(this.#deps, outcome.ref, running?.hooks ?? []);
+      await detachHooks(this.#deps, outcome.ref, running?.hooks ?? []);
     }
     this.#entries.clear();
   }
 
-  #remove(key: string, before: Entry | undefined): boolean {
+  async #remove(key: string, before: Entry | undefined): Promise<boolean> {
     if (!before) return false;
-    detachHooks(this.#deps, before.outcome.ref, before.running?.hooks ?? []);
+    await detachHooks(this.#deps, before.outcome.ref, before.running?.hooks ?? []);
     this.#entries.delete(key);
     this.#deps.policyGone(before.outcome.ref);
     this.#deps.logger.info(`${key}: removed`);
@@ -169,6 +258,12 @@ const NOT_SELECTED: Verdict = {
   state: "Skipped",
   reason: "NodeNotSelected",
   message: "the labels of this node do not match spec.nodeSelector",
+};
+
+const ATTACHING: Verdict = {
+  state: "Pending",
+  reason: "Attaching",
+  message: "its hooks are being attached",
 };
 
 const DISABLED: Verdict = {

@@ -1,4 +1,5 @@
 /** Replaces the hooks of a policy: attaches all new ones before it detaches the old ones, or changes nothing. */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import type { PolicyRef } from "../../crds/names.ts";
 import { HandOver } from "../events/hand-over.ts";
@@ -10,7 +11,11 @@ import { judgeHooks, type Verdict } from "./outcome.ts";
 
 /** The parts of the engine and of the event pipeline that a replacement uses. */
 export interface HookDeps {
-  engine: { attach(def: HookDef, mode: Mode): AttachedHook; waitForHits(): void };
+  engine: {
+    /** No other task may run between its last step and the continuation of its caller. */
+    attachInBackground(def: HookDef, mode: Mode): Promise<AttachedHook>;
+    waitForHits(): Promise<void>;
+  };
   pipeline: {
     registerHook(id: number, info: HookInfo): void;
     retireHook(id: number, untilKtimeNs?: bigint, handsOver?: HandOver): void;
@@ -19,6 +24,18 @@ export interface HookDeps {
   bootTimeNs(): bigint;
   /** Called when a hook has been detached and its counters are final. */
   detached(policy: PolicyRef, hook: AttachedHook): void;
+}
+
+/** What replaces the hooks of a policy, and how. */
+export interface HookChange {
+  policy: PolicyRef;
+  wanted: readonly HookDef[];
+  old: readonly AttachedHook[];
+  mode: Mode;
+  /** Asked before each hook; once it is false, the replacement is given up. */
+  isWanted(): boolean;
+  /** Called after each hook. */
+  onProgress(): void;
 }
 
 /** The result of a replacement. */
@@ -30,53 +47,89 @@ export interface Replacement {
   running: AttachedHook[];
 }
 
+/** A hook of the wanted spec; `fresh` if it has been attached for it. */
+interface WantedHook {
+  def: HookDef;
+  hook: AttachedHook;
+  fresh: boolean;
+}
+
+/** The start of a hook whose records do not count yet. */
+const NOT_YET = 0xffff_ffff_ffff_ffffn;
+
 /**
  * Attaches the new hooks. If the policy can run with the result, lets them enforce and detaches the old ones; otherwise
- * detaches the new ones. Synchronous, so that no records are handled between attaching and registering a hook.
+ * detaches the new ones. Other work has its turn between two hooks, so the policy begins at one instant, when all of them
+ * are attached. Resolves with undefined, and nothing changed, if it was given up.
  */
-export function replaceHooks(
-  deps: HookDeps,
-  policy: PolicyRef,
-  wanted: readonly HookDef[],
-  old: readonly AttachedHook[],
-  mode: Mode = "enforce",
-): Replacement {
+export async function replaceHooks(deps: HookDeps, change: HookChange): Promise<Replacement | undefined> {
+  const { policy, wanted, old, mode } = change;
   const diff = diffHooks(wanted, old);
-  const hooks = diff.wanted.map(({ def, keep }) => ({
-    def,
-    hook: keep ?? deps.engine.attach(def, mode === "count" ? "count" : "monitor"),
-    fresh: !keep,
-  }));
+  const hooks = await attachWanted(deps, change, diff.wanted);
+  const fresh = hooks.filter(({ hook, fresh }) => fresh && isAttached(hook)).map(({ hook }) => hook);
+  if (hooks.length < wanted.length) {
+    await rollBack(deps, fresh);
+    return undefined;
+  }
   const statuses = hooks.map(({ def, hook }) => ({ ...hook.status, path: def.path }));
   const verdict = judgeHooks(wanted, statuses);
-  const attached = hooks.filter(({ hook }) => hook.status.state === "Attached");
-  const fresh = attached.filter((hook) => hook.fresh).map(({ hook }) => hook);
   if (verdict.state === "Failed") {
-    for (const hook of fresh) rollBack(deps, policy, hook);
+    await rollBack(deps, fresh);
     return { verdict, statuses: statuses.map(afterRollBack), running: [...old] };
   }
-  for (const { hook } of attached) hook.setMode(mode);
-  handOver(deps, policy, fresh, diff.detach);
-  return { verdict, statuses, running: attached.map(({ hook }) => hook) };
+  const running = hooks.map(({ hook }) => hook).filter(isAttached);
+  const enable = () => {
+    for (const hook of running) hook.setMode(mode);
+  };
+  await handOver(deps, policy, { fresh, old: diff.detach, enable });
+  return { verdict, statuses, running };
+}
+
+/** Keeps or attaches one hook after the other; ends early if the change is not wanted any more. */
+async function attachWanted(
+  deps: HookDeps,
+  { policy, mode, isWanted, onProgress }: HookChange,
+  wanted: readonly { def: HookDef; keep: AttachedHook | undefined }[],
+): Promise<WantedHook[]> {
+  const hooks: WantedHook[] = [];
+  for (const { def, keep } of wanted) {
+    if (!isWanted()) break;
+    const hook = keep ?? (await deps.engine.attachInBackground(def, mode === "count" ? "count" : "monitor"));
+    if (!keep && isAttached(hook)) register(deps, policy, hook, NOT_YET); // before any record of it is read
+    hooks.push({ def, hook, fresh: !keep });
+    onProgress();
+  }
+  return hooks;
+}
+
+function isAttached({ status }: AttachedHook): boolean {
+  return status.state === "Attached";
 }
 
 /** Cuts the records over from the old hooks to the new ones; decision-hand-over.md has the timeline. */
-function handOver(
+async function handOver(
   deps: HookDeps,
   policy: PolicyRef,
-  fresh: readonly AttachedHook[],
-  old: readonly AttachedHook[],
-): void {
+  hooks: { fresh: readonly AttachedHook[]; old: readonly AttachedHook[]; enable(): void },
+): Promise<void> {
+  const { fresh, old, enable } = hooks;
   const areBoth = fresh.length > 0 && old.length > 0;
-  if (areBoth) deps.engine.waitForHits(); // from here on every hit runs the new hook
-  const cutOver = old.length > 0 ? deps.bootTimeNs() : undefined;
-  if (areBoth) deps.engine.waitForHits(); // the old hook has run for every hit that began before the cut-over
   const handOvers = pairUp(fresh, old);
+  for (const hook of fresh) register(deps, policy, hook, NOT_YET, handOvers.get(hook));
+  if (areBoth) {
+    enable();
+    await deps.engine.waitForHits(); // from here on every hit runs the new hook
+  }
+  const cutOver = deps.bootTimeNs();
   for (const hook of fresh) register(deps, policy, hook, cutOver, handOvers.get(hook));
+  for (const hook of old) deps.pipeline.retireHook(hook.id, cutOver, handOvers.get(hook));
+  if (areBoth)
+    await deps.engine.waitForHits(); // the old hook has run for every hit that began before the cut-over
+  else enable(); // what a hook without a predecessor enforces is also reported
   for (const hook of old) {
-    deps.pipeline.retireHook(hook.id, cutOver, handOvers.get(hook));
     hook.detach();
     deps.detached(policy, hook);
+    await nextTurn();
   }
 }
 
@@ -94,25 +147,27 @@ function pairUp(fresh: readonly AttachedHook[], old: readonly AttachedHook[]): M
   return handOvers;
 }
 
-/** Detaches a hook and discards its records, because a policy that does not attach completely must not run. */
-function rollBack(deps: HookDeps, policy: PolicyRef, hook: AttachedHook): void {
-  hook.detach();
-  register(deps, policy, hook, deps.bootTimeNs());
-  deps.pipeline.retireHook(hook.id);
+/** Detaches hooks whose records do not count, because a policy that does not attach completely must not run. */
+async function rollBack(deps: HookDeps, hooks: readonly AttachedHook[]): Promise<void> {
+  for (const hook of hooks) {
+    hook.detach();
+    deps.pipeline.retireHook(hook.id);
+    await nextTurn();
+  }
 }
 
 function register(
   deps: HookDeps,
   policy: PolicyRef,
   hook: AttachedHook,
-  fromKtimeNs: bigint | undefined,
+  fromKtimeNs: bigint,
   takesOver?: HandOver,
 ): void {
   deps.pipeline.registerHook(hook.id, {
     policy,
     def: hook.resolved,
     functionName: hook.functionName,
-    ...(fromKtimeNs !== undefined && { fromKtimeNs }),
+    fromKtimeNs,
     takesOver,
   });
 }
@@ -124,11 +179,16 @@ function afterRollBack(status: HookStatus): HookStatus {
   return { ...rest, state: "Skipped", message: "attaches, but another hook of the policy does not" };
 }
 
-/** Detaches the hooks of a removed policy; the records that they have posted are still exported. */
-export function detachHooks(deps: HookDeps, policy: PolicyRef, hooks: readonly AttachedHook[]): void {
+/** Detaches the hooks of a removed policy, one per turn; the records that they have posted are still exported. */
+export async function detachHooks(
+  deps: HookDeps,
+  policy: PolicyRef,
+  hooks: readonly AttachedHook[],
+): Promise<void> {
   for (const hook of hooks) {
     hook.detach();
     deps.detached(policy, hook);
     deps.pipeline.retireHook(hook.id);
+    await nextTurn();
   }
 }

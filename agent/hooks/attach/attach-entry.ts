@@ -17,6 +17,7 @@ import { configAtEntry } from "../config/syscall-entry.ts";
 import { callName, type OtherEntry, type Target } from "../targets/targets.ts";
 import type { EntryKind } from "./choose.ts";
 import { createConfigMap, createHookMaps, type HookMaps } from "./hook-maps.ts";
+import type { LoadSteps, ProgramLoad } from "./load-steps.ts";
 import { type Mode, setMode } from "./mode.ts";
 import { readVerdict } from "./verifier-reason.ts";
 
@@ -101,33 +102,43 @@ const KINDS: Readonly<Record<EntryKind, { entry: Half; exit?: Half; exitKind?: A
   },
 };
 
-/** Attaches a hook in one way. Throws the addon's error, with every handle closed. */
-export function attachEntry(
+/** A loaded program and where it is attached. */
+interface ReadyHalf {
+  half: Half;
+  program: BpfProgram;
+  target: Target;
+}
+
+/**
+ * Attaches a hook in one way. Loads every program before the first one is attached, so that all of them begin to run in
+ * one step. Throws the addon's error, with every handle closed.
+ */
+export function* attachEntry(
   context: AttachContext,
   kind: EntryKind,
   target: Target,
   image: ConfigImage,
   { mode = "enforce", drift = false }: { mode?: Mode; drift?: boolean } = {},
-): Attachment {
+): LoadSteps<Attachment> {
   const { entry, exit, exitKind = kind } = KINDS[kind];
   const maps = createHookMaps(context.bpf, image);
   const attachment: Attachment = { kind, maps, configs: [], programs: [], links: [], notOverridable: [] };
-  setMode(maps, mode);
   try {
+    setMode(maps, mode);
     const halves = image.callBytes > 0 && exit ? inOrder(kind, entry, exit, target) : [entry];
     if (halves.length > 1) attachment.kind = exitKind;
     if (drift) halves.push({ ...entry, template: DRIFT, name: DRIFT });
-    for (const half of halves) addHalf(attachment, context.object, half, target, maps);
+    const ready = yield* loadHalves(attachment, context.object, halves, target, maps);
     for (const other of otherEntries(kind, target)) {
       const config = createConfigMap(context.bpf, configAtEntry(image.config, other.entry));
       attachment.configs.push(config);
       const own = { ...maps, ".rodata.hook": config };
-      const add = () => {
-        for (const half of halves) addHalf(attachment, context.object, half, { ...target, ...other }, own);
-      };
-      if (kind !== "fmod_ret") add();
-      else if (!addIfOverridable(attachment, add)) attachment.notOverridable.push(other.name);
+      const load = () => loadHalves(attachment, context.object, halves, { ...target, ...other }, own);
+      const loaded = kind === "fmod_ret" ? yield* loadIfOverridable(attachment, load) : yield* load();
+      if (loaded) ready.push(...loaded);
+      else attachment.notOverridable.push(other.name);
     }
+    for (const one of ready) attachment.links.unshift(one.half.attach(one.program, one.target));
     return attachment;
   } catch (error) {
     closeAttachment(attachment);
@@ -151,42 +162,45 @@ function inOrder(kind: EntryKind, entry: Half, exit: Half, { def }: Target): Hal
 
 /**
  * The kernel lists the functions that fmod_ret may override, and no compat entry of a system call is among them. Returns
- * false, with nothing added, where it refuses the function.
+ * undefined, with nothing loaded, where the verifier refuses the function.
  */
-function addIfOverridable(attachment: Attachment, add: () => void): boolean {
-  const [programs, links] = [attachment.programs.length, attachment.links.length];
+function* loadIfOverridable(
+  { programs }: Attachment,
+  load: () => LoadSteps<ReadyHalf[]>,
+): LoadSteps<ReadyHalf[] | undefined> {
+  const before = programs.length;
   try {
-    add();
-    return true;
+    return yield* load();
   } catch (error) {
     if (failureReason(error) !== "KernelUnsupported") throw error;
-    const added = attachment.links.splice(0, attachment.links.length - links);
-    const halves = attachment.programs.splice(0, attachment.programs.length - programs);
-    for (const handle of [...added, ...halves]) handle.close();
-    return false;
+    for (const program of programs.splice(0, programs.length - before)) program.close();
+    return undefined;
   }
 }
 
-function addHalf(
-  { programs, links }: Attachment,
+function* loadHalves(
+  { programs }: Attachment,
   object: BpfObject,
-  half: Half,
+  halves: readonly Half[],
   target: Target,
   maps: HookMaps,
-): void {
+): LoadSteps<ReadyHalf[]> {
+  const ready: ReadyHalf[] = [];
+  for (const half of halves) {
+    const program = yield toLoad(object, half, target, maps);
+    programs.unshift(program);
+    ready.push({ half, program, target });
+  }
+  return ready;
+}
+
+function toLoad(object: BpfObject, half: Half, target: Target, maps: HookMaps): ProgramLoad {
   const { template, name = template, type, expectedAttachType, sleepable = false } = half;
   const byId = expectedAttachType !== "none";
   if (byId && !target.proto) throw new Error(`kernel BTF does not describe ${target.name}`);
-  const program = object.program(template).clone({
-    name,
-    type,
-    expectedAttachType,
-    sleepable,
-    ...(byId && { attachBtfId: target.proto?.btfId ?? 0 }),
-    maps,
-  });
-  programs.unshift(program);
-  links.unshift(half.attach(program, target));
+  const attachBtfId = byId && { attachBtfId: target.proto?.btfId ?? 0 };
+  const options = { name, type, expectedAttachType, sleepable, ...attachBtfId, maps: { ...maps } };
+  return { template: object.program(template), options };
 }
 
 /** Closes the links first, so that the programs no longer run when their maps are closed. */

@@ -22,6 +22,7 @@ import { resolveTarget, type Target } from "../targets/targets.ts";
 import { resolveFields, syscallFields } from "../targets/trace-events.ts";
 import { type AttachContext, type Attachment, attachEntry, failureReason } from "./attach-entry.ts";
 import { type Choice, chooseAttach, type EntryKind } from "./choose.ts";
+import type { LoadSteps } from "./load-steps.ts";
 import type { Mode } from "./mode.ts";
 
 /** Status of a hook: how it is attached, or why it is not. */
@@ -63,7 +64,12 @@ export interface AttachResult {
 }
 
 /** Attaches a hook; never throws. */
-export function attachHook(context: HookContext, id: number, def: HookDef, mode: Mode): AttachResult {
+export function* attachHook(
+  context: HookContext,
+  id: number,
+  def: HookDef,
+  mode: Mode,
+): LoadSteps<AttachResult> {
   const status: HookStatus = { path: def.path, call: def.call, state: "Failed" };
   try {
     if (context.refusal !== undefined) throw new HookError("AttachFailed", context.refusal);
@@ -72,7 +78,7 @@ export function attachHook(context: HookContext, id: number, def: HookDef, mode:
     const choice = chooseAttach(target.def, target, context.features);
     const drift = def.drift === true || (context.driftEverywhere && readsCredentials(def));
     if (drift) context.drift.take(id);
-    const { attachment, messages } = attachFirst(choice, (kind) =>
+    const { attachment, messages } = yield* attachFirst(choice, (kind) =>
       attachEntry(context, kind, target, makeImage(context, id, target, kind), { mode, drift }),
     );
     messages.push(...abiMessages(attachment, target));
@@ -137,10 +143,10 @@ function makeImage(
 }
 
 /** Tries the candidates in order. The messages explain why the kinds before the attached one were not used. */
-function attachFirst(
+function* attachFirst(
   choice: Choice,
-  attach: (kind: EntryKind) => Attachment,
-): { attachment: Attachment; messages: string[] } {
+  attach: (kind: EntryKind) => LoadSteps<Attachment>,
+): LoadSteps<{ attachment: Attachment; messages: string[] }> {
   let reason: HookReason = "KernelUnsupported";
   // A kind that is not preferred is worth a message only if there is no candidate at all.
   const messages = choice.refusals
@@ -149,7 +155,7 @@ function attachFirst(
   const refusals: Refusal[] = [];
   for (const kind of choice.candidates) {
     try {
-      return { attachment: attach(kind), messages };
+      return { attachment: yield* attach(kind), messages };
     } catch (error) {
       if (error instanceof HookError) throw error;
       reason = failureReason(error);

@@ -4,6 +4,7 @@ import { errorText } from "../../../lib/logger.ts";
 import type { KernelBtf } from "../../bpf/binding.ts";
 import { encodeConfig } from "../config/encode.ts";
 import { type AttachContext, attachEntry, closeAttachment } from "./attach-entry.ts";
+import { loadNow } from "./load-steps.ts";
 
 /** Every kernel has this function, and calls it seldom. */
 const FUNCTION = "commit_creds";
@@ -32,7 +33,8 @@ export function tryAttach(
     scopeBit: () => 0,
   });
   try {
-    closeAttachment(attachEntry(context, kind, { name: FUNCTION, def, ...(proto && { proto }) }, image));
+    const target = { name: FUNCTION, def, ...(proto && { proto }) };
+    closeAttachment(loadNow(attachEntry(context, kind, target, image)));
     return undefined;
   } catch (error) {
     return errorText(error);

@@ -6,6 +6,7 @@
 #include "kernel/grace_period.h"
 #include "kernel/kernel_btf.h"
 #include "memory.h"
+#include "objects/background.h"
 #include "objects/bpf_link.h"
 #include "objects/bpf_map.h"
 #include "objects/bpf_object.h"
@@ -25,6 +26,15 @@ Napi::Value BootTimeNs(const Napi::CallbackInfo& info) {
 
 void WaitForRunning(const Napi::CallbackInfo& info) {
   if (int error = WaitForPrograms()) throw BpfFailure(info.Env(), error, "wait for", "running programs");
+}
+
+Napi::Value WaitForRunningAsync(const Napi::CallbackInfo& info) {
+  auto work = [](int& error) { error = WaitForPrograms(); };
+  auto finish = [](Napi::Env env, int& error) {
+    if (error) throw BpfFailure(env, error, "wait for", "running programs");
+    return env.Undefined();
+  };
+  return Background<int>::Run(info.Env(), std::make_shared<int>(0), work, finish);
 }
 
 Napi::Value PossibleCpus(const Napi::CallbackInfo& info) {
@@ -62,6 +72,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("readRing", Napi::Function::New<RingReader::Read>(env, "readRing"));
   exports.Set("bootTimeNs", Napi::Function::New<BootTimeNs>(env, "bootTimeNs"));
   exports.Set("waitForPrograms", Napi::Function::New<WaitForRunning>(env, "waitForPrograms"));
+  exports.Set("waitForProgramsAsync", Napi::Function::New<WaitForRunningAsync>(env, "waitForProgramsAsync"));
   exports.Set("releaseMemory", Napi::Function::New<ReleaseMemory>(env, "releaseMemory"));
   exports.Set("possibleCpus", Napi::Function::New<PossibleCpus>(env, "possibleCpus"));
   exports.Set("libbpfVersion", Napi::Function::New<LibbpfVersion>(env, "libbpfVersion"));

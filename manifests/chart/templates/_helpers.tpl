@@ -23,19 +23,20 @@ trigon-system
 {{- end }}
 {{- end -}}
 
-{{/* Probes: a process that is slow must not be killed for it. */}}
+{{/* Probes: a process that is slow must not be killed for it. /healthz fails only if there is no progress for a long time. */}}
 {{- define "trigon.probes" -}}
-# Five minutes: at start an agent parses the kernel's BTF and loads its programs, which is slow on a loaded node.
+# Until /healthz is served: an agent loads its modules, parses the kernel's BTF and loads its sensors, which takes minutes
+# on a node without CPU. Policies are attached later, while /healthz is answered.
 startupProbe:
   httpGet: { path: /healthz, port: metrics }
   periodSeconds: 2
-  timeoutSeconds: 5
-  failureThreshold: 150
-# Two minutes: on a node that is short of CPU, a restart would only make it worse.
+  timeoutSeconds: 30
+  failureThreshold: 300
+# Six minutes without any answer: on a node that is short of CPU, a restart would only make it worse.
 livenessProbe:
   httpGet: { path: /healthz, port: metrics }
   periodSeconds: 10
-  timeoutSeconds: 5
+  timeoutSeconds: 30
   failureThreshold: 12
 readinessProbe:
   httpGet: { path: /readyz, port: metrics }

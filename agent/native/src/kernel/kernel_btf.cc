@@ -5,6 +5,7 @@
 
 #include "kernel/type_name.h"
 #include "objects/arguments.h"
+#include "objects/background.h"
 #include "objects/error.h"
 #include "objects/handles.h"
 #include "objects/struct_layout.h"
@@ -93,6 +94,7 @@ Napi::Function KernelBtf::Define(Napi::Env env) {
                          InstanceMethod<&KernelBtf::DescribeType>("describeType"),
                          InstanceMethod<&KernelBtf::EnumValue>("enumValue"),
                          InstanceMethod<&KernelBtf::StructMember>("structMember"),
+                         InstanceMethod<&KernelBtf::ReadAsync>("readAsync"),
                          InstanceMethod<&KernelBtf::Release>("release"),
                          InstanceMethod<&KernelBtf::Close>("close"),
                      });
@@ -102,20 +104,34 @@ Napi::Value KernelBtf::Load(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   bool custom = IsPresent(info[0]);
   std::string path = custom ? StringArgument(info, 0, "path") : kRunningKernel;
-  btf* parsed = Parse(env, path, custom);
-  KernelBtf* made = Make(env, path, parsed, nullptr);
+  ParsedBtf parsed = ParsedBtf::Read(path, custom);
+  if (!parsed.types) throw parsed.Failure(env, path);
+  KernelBtf* made = Make(env, path, std::move(parsed), nullptr);
   made->custom_ = custom;
   return made->Value();
 }
 
-btf* KernelBtf::Parse(Napi::Env env, const std::string& path, bool custom) {
-  LibbpfLog log;
-  btf* parsed = custom ? btf__parse(path.c_str(), nullptr) : btf__load_vmlinux_btf();
-  if (!parsed && !custom && errno == ESRCH) {
-    throw BpfFailure(env, ENOENT, "load BTF of", path,
-                     {.hint = "the kernel has no BTF: it needs CONFIG_DEBUG_INFO_BTF", .libbpf_log = log.Messages()});
+Napi::Error ParsedBtf::Failure(Napi::Env env, const std::string& path) const {
+  if (is_absent) {
+    return BpfFailure(env, ENOENT, "load BTF of", path,
+                      {.hint = "the kernel has no BTF: it needs CONFIG_DEBUG_INFO_BTF", .libbpf_log = libbpf_log});
   }
-  if (!parsed) throw BpfFailure(env, errno, "load BTF of", path, log);
+  return BpfFailure(env, error, "load BTF of", path, {.hint = hint, .libbpf_log = libbpf_log});
+}
+
+ParsedBtf ParsedBtf::Read(const std::string& path, bool custom) {
+  LibbpfLog log;
+  ParsedBtf parsed;
+  btf* types = custom ? btf__parse(path.c_str(), nullptr) : btf__load_vmlinux_btf();
+  if (!types) {
+    parsed.error = errno;
+    parsed.is_absent = !custom && errno == ESRCH;
+    parsed.hint = log.LastMessage();
+    parsed.libbpf_log = log.Messages();
+    return parsed;
+  }
+  parsed.types.reset(types, btf__free);
+  parsed.BuildIndex(nullptr);
   return parsed;
 }
 
@@ -124,19 +140,19 @@ Napi::Value KernelBtf::Module(const Napi::CallbackInfo& info) {
   Types("load BTF of a module of");
   std::string name = StringArgument(info, 0, "name");
   LibbpfLog log;
-  btf* parsed = btf__load_module_btf(name.c_str(), types_.get());
-  if (!parsed) throw BpfFailure(env, errno, "load BTF of module", name, log);
-  return Make(env, name, parsed, types_)->Value();
+  btf* types = btf__load_module_btf(name.c_str(), parsed_.types.get());
+  if (!types) throw BpfFailure(env, errno, "load BTF of module", name, log);
+  ParsedBtf parsed = {.types = std::shared_ptr<btf>(types, btf__free)};
+  parsed.BuildIndex(parsed_.types.get());
+  return Make(env, name, std::move(parsed), parsed_.types)->Value();
 }
 
-KernelBtf* KernelBtf::Make(Napi::Env env, std::string path, btf* types, std::shared_ptr<btf> base) {
-  std::shared_ptr<btf> owned(types, btf__free);
+KernelBtf* KernelBtf::Make(Napi::Env env, std::string path, ParsedBtf parsed, std::shared_ptr<btf> base) {
   KernelBtf* made = NewInstance<KernelBtf>(Classes::Of(env).kernel_btf);
   made->path_ = std::move(path);
   made->base_ = std::move(base);
-  made->types_ = std::move(owned);
+  made->parsed_ = std::move(parsed);
   made->closed_ = false;
-  made->BuildIndex();
   return made;
 }
 
@@ -144,42 +160,64 @@ KernelBtf::KernelBtf(const Napi::CallbackInfo& info) : Napi::ObjectWrap<KernelBt
   info.This().As<Napi::Object>().TypeTag(&kTypeTag);
 }
 
-void KernelBtf::BuildIndex() {
-  uint32_t count = btf__type_cnt(types_.get());
-  functions_.reserve(count / 2);
-  structs_.reserve(count / 8);
-  uint32_t own = base_ ? btf__type_cnt(base_.get()) : 1;
+void ParsedBtf::BuildIndex(const btf* base) {
+  uint32_t count = btf__type_cnt(types.get());
+  functions.reserve(count / 2);
+  structs.reserve(count / 8);
+  uint32_t own = base ? btf__type_cnt(base) : 1;
   for (uint32_t id = own; id < count; id++) IndexType(id);
   for (uint32_t id = 1; id < own; id++) IndexType(id);
 }
 
 // The first of several types with one name is kept, as in libbpf and the kernel.
-void KernelBtf::IndexType(uint32_t id) {
-  const btf_type* type = btf__type_by_id(types_.get(), id);
-  std::string_view name = btf__name_by_offset(types_.get(), type->name_off);
+void ParsedBtf::IndexType(uint32_t id) {
+  const btf_type* type = btf__type_by_id(types.get(), id);
+  std::string_view name = btf__name_by_offset(types.get(), type->name_off);
   if (name.empty()) return;
-  if (btf_is_func(type)) functions_.emplace(name, id);
-  if (btf_is_composite(type)) structs_.emplace(name, id);
-  if (btf_is_any_enum(type)) enums_.emplace(name, id);
+  if (btf_is_func(type)) functions.emplace(name, id);
+  if (btf_is_composite(type)) structs.emplace(name, id);
+  if (btf_is_any_enum(type)) enums.emplace(name, id);
   if (btf_is_typedef(type)) {
-    const btf_type* target = btf__type_by_id(types_.get(), type->type);
-    if (target && btf_is_composite(target) && target->name_off == 0) structs_.emplace(name, type->type);
+    const btf_type* target = btf__type_by_id(types.get(), type->type);
+    if (target && btf_is_composite(target) && target->name_off == 0) structs.emplace(name, type->type);
   }
 }
 
 const btf* KernelBtf::Types(const char* step) {
   if (closed_) throw ClosedFailure(Env(), step, path_);
-  if (!types_) {
-    types_.reset(Parse(Env(), path_, custom_), btf__free);
-    BuildIndex();
-  }
-  return types_.get();
+  if (!parsed_.types) Take(ParsedBtf::Read(path_, custom_));
+  return parsed_.types.get();
+}
+
+void KernelBtf::Take(ParsedBtf parsed) {
+  if (!parsed.types) throw parsed.Failure(Env(), path_);
+  parsed_ = std::move(parsed);
+}
+
+Napi::Value KernelBtf::ReadAsync(const Napi::CallbackInfo& info) {
+  if (closed_) throw ClosedFailure(Env(), "load BTF of", path_);
+  struct Job {
+    std::string path;
+    bool custom, is_there;
+    ParsedBtf parsed;
+  };
+  auto job = std::make_shared<Job>(Job{path_, custom_, parsed_.types != nullptr, {}});
+  auto self = std::make_shared<Napi::ObjectReference>(Napi::Persistent(Value()));
+  auto work = [](Job& job) {
+    if (!job.is_there) job.parsed = ParsedBtf::Read(job.path, job.custom);
+  };
+  auto finish = [self](Napi::Env env, Job& job) -> Napi::Value {
+    KernelBtf* btf = Unwrap(self->Value());
+    if (!job.is_there && !btf->closed_ && !btf->parsed_.types) btf->Take(std::move(job.parsed));
+    return env.Undefined();
+  };
+  return Background<Job>::Run(info.Env(), std::move(job), work, finish);
 }
 
 Napi::Value KernelBtf::FuncProto(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const btf* types = Types("find function in BTF of");
-  const uint32_t* id = Find(functions_, StringArgument(info, 0, "name"));
+  const uint32_t* id = Find(parsed_.functions, StringArgument(info, 0, "name"));
   if (!id) return env.Undefined();
 
   return Prototype(env, types, *id, btf__type_by_id(types, btf__type_by_id(types, *id)->type), 0);
@@ -199,7 +237,7 @@ Napi::Value KernelBtf::TracepointProto(const Napi::CallbackInfo& info) {
   return Prototype(env, types, id, proto, 1);
 }
 
-const uint32_t* KernelBtf::FindStruct(const std::string& name) const { return Find(structs_, name); }
+const uint32_t* KernelBtf::FindStruct(const std::string& name) const { return Find(parsed_.structs, name); }
 
 Napi::Value KernelBtf::HasStruct(const Napi::CallbackInfo& info) {
   Types("find struct in BTF of");
@@ -249,7 +287,7 @@ Napi::Value KernelBtf::DescribeType(const Napi::CallbackInfo& info) {
 
 Napi::Value KernelBtf::EnumValue(const Napi::CallbackInfo& info) {
   const btf* types = Types("find enum in BTF of");
-  const uint32_t* id = Find(enums_, StringArgument(info, 0, "enumName"));
+  const uint32_t* id = Find(parsed_.enums, StringArgument(info, 0, "enumName"));
   std::string enumerator = StringArgument(info, 1, "enumerator");
   if (!id) return info.Env().Undefined();
   auto value = EnumeratorValue(types, btf__type_by_id(types, *id), enumerator);
@@ -275,12 +313,7 @@ Napi::Value KernelBtf::StructMember(const Napi::CallbackInfo& info) {
   return result;
 }
 
-void KernelBtf::Free() {
-  functions_ = {};
-  structs_ = {};
-  enums_ = {};
-  types_.reset();
-}
+void KernelBtf::Free() { parsed_ = {}; }
 
 void KernelBtf::Release(const Napi::CallbackInfo&) {
   if (!base_) Free();  // a module's types are not read again

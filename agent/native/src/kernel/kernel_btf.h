@@ -9,6 +9,26 @@
 #include <string_view>
 #include <unordered_map>
 
+// Types with their index, or why they cannot be read.
+struct ParsedBtf {
+  // Names live in the BTF's own string section.
+  using Index = std::unordered_map<std::string_view, uint32_t>;
+
+  // From any thread.
+  static ParsedBtf Read(const std::string& path, bool custom);
+  Napi::Error Failure(Napi::Env env, const std::string& path) const;
+  void BuildIndex(const btf* base);
+
+  std::shared_ptr<btf> types;  // null: not read
+  Index functions, structs, enums;
+  int error = 0;
+  bool is_absent = false;  // the kernel has none
+  std::string hint, libbpf_log;
+
+ private:
+  void IndexType(uint32_t id);
+};
+
 class KernelBtf : public Napi::ObjectWrap<KernelBtf> {
  public:
   static constexpr const char* kClassName = "KernelBtf";
@@ -20,9 +40,6 @@ class KernelBtf : public Napi::ObjectWrap<KernelBtf> {
   explicit KernelBtf(const Napi::CallbackInfo& info);
 
  private:
-  // Names live in the BTF's own string section.
-  using Index = std::unordered_map<std::string_view, uint32_t>;
-
   Napi::Value FuncProto(const Napi::CallbackInfo& info);
   Napi::Value TracepointProto(const Napi::CallbackInfo& info);
   Napi::Value Module(const Napi::CallbackInfo& info);
@@ -31,13 +48,13 @@ class KernelBtf : public Napi::ObjectWrap<KernelBtf> {
   Napi::Value HasStruct(const Napi::CallbackInfo& info);
   Napi::Value EnumValue(const Napi::CallbackInfo& info);
   Napi::Value StructMember(const Napi::CallbackInfo& info);
+  Napi::Value ReadAsync(const Napi::CallbackInfo& info);
   void Release(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
 
-  static btf* Parse(Napi::Env env, const std::string& path, bool custom);
-  static KernelBtf* Make(Napi::Env env, std::string path, btf* types, std::shared_ptr<btf> base);
-  void BuildIndex();
-  void IndexType(uint32_t id);
+  static KernelBtf* Make(Napi::Env env, std::string path, ParsedBtf parsed, std::shared_ptr<btf> base);
+  // Throws if they could not be read.
+  void Take(ParsedBtf parsed);
   void Free();
   // Reads the types again if they were released.
   const btf* Types(const char* step);
@@ -47,7 +64,6 @@ class KernelBtf : public Napi::ObjectWrap<KernelBtf> {
   std::string path_;
   bool custom_ = false;  // path_ is a file, not a name
   bool closed_ = true;
-  std::shared_ptr<btf> base_;   // of a module: the kernel's types, which its own refer to
-  std::shared_ptr<btf> types_;  // null: released or closed
-  Index functions_, structs_, enums_;
+  std::shared_ptr<btf> base_;  // of a module: the kernel's types, which its own refer to
+  ParsedBtf parsed_;           // without types: released or closed
 };

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "objects/arguments.h"
+#include "objects/background.h"
 #include "objects/bpf_link.h"
 #include "objects/bpf_map.h"
 #include "objects/error.h"
@@ -46,16 +47,41 @@ bool VerifiesShortPrograms() {
   return std::sscanf(system.release, "%d.%d", &major, &minor) == 2 && (major > 6 || (major == 6 && minor >= 1));
 }
 
-std::vector<bpf_insn> WithMaps(const ProgramImage& image, const std::unordered_map<int, BpfMap*>& maps) {
+}  // namespace
+
+// The instructions name maps by descriptor, so a job has descriptors of its own: a map may be closed meanwhile.
+struct CloneJob {
+  LoadRequest request;
+  std::shared_ptr<const ProgramImage> image;
   std::unordered_map<int, int> replacements;
+  std::vector<UniqueFd> maps;
   Constants constants;
+  LoadResult result;
+};
+
+namespace {
+
+void ReplaceMaps(Napi::Env env, CloneJob& job, const std::unordered_map<int, BpfMap*>& maps) {
   for (const auto& [replaced, map] : maps) {
-    int fd = replacements[replaced] = map->Fd("load program with map");
-    if (auto value = map->ConstantValue()) constants[fd] = std::move(*value);
+    UniqueFd own = UniqueFd::Duplicate(map->Fd("load program with map"));
+    if (!own) throw BpfFailure(env, errno, "load program", job.request.name);
+    job.replacements[replaced] = own.get();
+    if (auto value = map->ConstantValue()) job.constants[own.get()] = std::move(*value);
+    job.maps.push_back(std::move(own));
   }
-  std::vector<bpf_insn> instructions = image.WithMaps(replacements);
+}
+
+void Load(CloneJob& job) {
   static const bool specializes = VerifiesShortPrograms();
-  return specializes && !constants.empty() ? Specialize(instructions, constants) : instructions;
+  auto& instructions = job.request.instructions;
+  instructions = job.image->WithMaps(job.replacements);
+  if (specializes && !job.constants.empty()) instructions = Specialize(instructions, job.constants);
+  job.result = LoadProgram(job.request);
+}
+
+Napi::Value Finish(Napi::Env env, CloneJob& job) {
+  UniqueFd fd = LoadedProgram(env, job.request.name, std::move(job.result));
+  return BpfProgram::Wrap(env, std::move(fd), job.request.name, job.request.attach_type, job.image);
 }
 
 const char* TracingStep(bpf_attach_type type) {
@@ -97,6 +123,7 @@ Napi::Function BpfProgram::Define(Napi::Env env) {
                          InstanceAccessor<&BpfProgram::FdNumber>("fd"),
                          InstanceMethod<&BpfProgram::InstructionCount>("instructionCount"),
                          InstanceMethod<&BpfProgram::Clone>("clone"),
+                         InstanceMethod<&BpfProgram::CloneAsync>("cloneAsync"),
                          InstanceMethod<&BpfProgram::AttachRawTracepoint>("attachRawTracepoint"),
                          InstanceMethod<&BpfProgram::AttachTracing>("attachTracing"),
                          InstanceMethod<&BpfProgram::AttachKprobe>("attachKprobe"),
@@ -118,14 +145,10 @@ Napi::Value BpfProgram::Find(Napi::Env env, std::shared_ptr<OpenObject> object, 
   UniqueFd fd = is_template ? UniqueFd() : UniqueFd::Duplicate(loaded_fd);
   if (!fd && !is_template) throw BpfFailure(env, errno, "find program", name);
 
-  BpfProgram* program = NewInstance<BpfProgram>(Classes::Of(env).program);
-  program->name_ = name;
-  program->fd_ = std::move(fd);
-  program->attach_type_ = bpf_program__expected_attach_type(found);
   auto instructions = Instructions(*object, found);
-  program->image_ = std::make_shared<ProgramImage>(
+  auto image = std::make_shared<ProgramImage>(
       ProgramImage{std::move(object), std::move(instructions), IsGplCompatible(loaded_fd)});
-  return program->Value();
+  return Wrap(env, std::move(fd), name, bpf_program__expected_attach_type(found), std::move(image));
 }
 
 BpfProgram::BpfProgram(const Napi::CallbackInfo& info) : Napi::ObjectWrap<BpfProgram>(info) {
@@ -161,30 +184,43 @@ std::unordered_map<int, BpfMap*> BpfProgram::MapReplacements(const Napi::Value& 
   return replacements;
 }
 
-Napi::Value BpfProgram::Clone(const Napi::CallbackInfo& info) {
+Napi::Value BpfProgram::Wrap(Napi::Env env, UniqueFd fd, std::string name, bpf_attach_type attach_type,
+                             std::shared_ptr<const ProgramImage> image) {
+  BpfProgram* program = NewInstance<BpfProgram>(Classes::Of(env).program);
+  program->name_ = std::move(name);
+  program->fd_ = std::move(fd);
+  program->attach_type_ = attach_type;
+  program->image_ = std::move(image);
+  return program->Value();
+}
+
+std::shared_ptr<CloneJob> BpfProgram::MakeCloneJob(const Napi::CallbackInfo& info) const {
   Napi::Env env = info.Env();
   Napi::Object options = ObjectArgument(info, 0, "options");
   const ProgramImage& image = Image("load program");
-  bpf_object* object = image.owner->object;
-
-  LoadRequest request = {
+  auto job = std::make_shared<CloneJob>();
+  job->request = {
       .name = StringProperty(options, "name"),
       .type = ToProgramType(env, StringProperty(options, "type")),
       .attach_type = ToAttachType(env, StringProperty(options, "expectedAttachType")),
       .attach_btf_id = Uint32Property(options, "attachBtfId", 0),
       .flags = BooleanProperty(options, "sleepable", false) ? BPF_F_SLEEPABLE : 0u,
       .license = image.gpl_compatible ? "GPL" : "Proprietary",
-      .kernel_version = bpf_object__kversion(object),
-      .instructions = WithMaps(image, MapReplacements(options.Get("maps"))),
+      .kernel_version = bpf_object__kversion(image.owner->object),
   };
-  UniqueFd fd = LoadProgram(env, request);
+  job->image = image_;
+  ReplaceMaps(env, *job, MapReplacements(options.Get("maps")));
+  return job;
+}
 
-  BpfProgram* clone = NewInstance<BpfProgram>(Classes::Of(env).program);
-  clone->name_ = request.name;
-  clone->fd_ = std::move(fd);
-  clone->attach_type_ = request.attach_type;
-  clone->image_ = image_;
-  return clone->Value();
+Napi::Value BpfProgram::Clone(const Napi::CallbackInfo& info) {
+  auto job = MakeCloneJob(info);
+  Load(*job);
+  return Finish(info.Env(), *job);
+}
+
+Napi::Value BpfProgram::CloneAsync(const Napi::CallbackInfo& info) {
+  return Background<CloneJob>::Run(info.Env(), MakeCloneJob(info), Load, Finish);
 }
 
 Napi::Value BpfProgram::AttachRawTracepoint(const Napi::CallbackInfo& info) {

@@ -12,6 +12,8 @@
 #include "objects/program_image.h"
 #include "objects/unique_fd.h"
 
+struct CloneJob;
+
 class BpfProgram : public Napi::ObjectWrap<BpfProgram> {
  public:
   static constexpr const char* kClassName = "BpfProgram";
@@ -21,11 +23,15 @@ class BpfProgram : public Napi::ObjectWrap<BpfProgram> {
   // The program of a loaded object.
   static Napi::Value Find(Napi::Env env, std::shared_ptr<OpenObject> object, const std::string& name);
 
+  static Napi::Value Wrap(Napi::Env env, UniqueFd fd, std::string name, bpf_attach_type attach_type,
+                          std::shared_ptr<const ProgramImage> image);
+
   explicit BpfProgram(const Napi::CallbackInfo& info);
 
  private:
   Napi::Value InstructionCount(const Napi::CallbackInfo& info);
   Napi::Value Clone(const Napi::CallbackInfo& info);
+  Napi::Value CloneAsync(const Napi::CallbackInfo& info);
   Napi::Value AttachRawTracepoint(const Napi::CallbackInfo& info);
   Napi::Value AttachTracing(const Napi::CallbackInfo& info);
   Napi::Value AttachKprobe(const Napi::CallbackInfo& info);
@@ -40,6 +46,7 @@ class BpfProgram : public Napi::ObjectWrap<BpfProgram> {
   const ProgramImage& Image(const char* step) const;
   // Throws when the program is closed or was never loaded itself.
   int LoadedFd(const char* step) const;
+  std::shared_ptr<CloneJob> MakeCloneJob(const Napi::CallbackInfo& info) const;
   std::unordered_map<int, BpfMap*> MapReplacements(const Napi::Value& maps) const;
 
   std::string name_;

@@ -51,21 +51,25 @@ T ByName(Napi::Env env, const std::unordered_map<std::string, T>& values, const 
 
 }  // namespace
 
-UniqueFd LoadProgram(Napi::Env env, const LoadRequest& request) {
+LoadResult LoadProgram(const LoadRequest& request) {
   LibbpfLog log;
   // Without a log first: writing it makes verification several times slower.
-  UniqueFd fd(TryLoad(request, nullptr, 0));
-  if (fd) return fd;
+  LoadResult result = {.fd = UniqueFd(TryLoad(request, nullptr, 0))};
+  if (result.fd) return result;
 
-  int error = errno;
-  FailureDetails details = {};
+  result.error = errno;
   // The verifier has reached its limit of instructions: a second run would only log a million of them.
-  if (error == E2BIG)
-    details.hint = "too many instructions or jumps for the verifier";
+  if (result.error == E2BIG)
+    result.details.hint = "too many instructions or jumps for the verifier";
   else
-    details.verifier_log = VerifierLogOf(request);
-  details.libbpf_log = log.Messages();
-  throw BpfFailure(env, error, "load program", request.name, std::move(details));
+    result.details.verifier_log = VerifierLogOf(request);
+  result.details.libbpf_log = log.Messages();
+  return result;
+}
+
+UniqueFd LoadedProgram(Napi::Env env, const std::string& name, LoadResult result) {
+  if (result.fd) return std::move(result.fd);
+  throw BpfFailure(env, result.error, "load program", name, std::move(result.details));
 }
 
 bpf_prog_type ToProgramType(Napi::Env env, const std::string& name) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "objects/error.h"
 #include "objects/unique_fd.h"
 
 struct LoadRequest {
@@ -20,8 +21,17 @@ struct LoadRequest {
   std::vector<bpf_insn> instructions;
 };
 
-// Throws a BpfError with the verifier's log, where it is not too large to be verified.
-UniqueFd LoadProgram(Napi::Env env, const LoadRequest& request);
+struct LoadResult {
+  UniqueFd fd;  // invalid: refused
+  int error = 0;
+  FailureDetails details;
+};
+
+// Asks the verifier; from any thread.
+LoadResult LoadProgram(const LoadRequest& request);
+
+// The loaded program. Throws a BpfError with the verifier's log, where it is not too large to be verified.
+UniqueFd LoadedProgram(Napi::Env env, const std::string& name, LoadResult result);
 
 // ProgramType and AttachType of agent/bpf/binding.ts; a TypeError for any other name.
 bpf_prog_type ToProgramType(Napi::Env env, const std::string& name);
