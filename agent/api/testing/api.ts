@@ -36,6 +36,9 @@ class FakeKernel {
     return [...this.outcomes.keys()];
   }
 
+  /** Policies attach at once here: none is shown as waiting. */
+  announce(): void {}
+
   reconcile(key: string, desired: DesiredPolicy | undefined): boolean {
     this.outcomes.delete(key);
     if (desired) this.outcomes.set(key, this.#outcome(desired));
