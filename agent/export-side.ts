@@ -85,8 +85,7 @@ export class ExportSide {
       import("./events/filters/json-fields.ts"),
       import("./events/json/field-encoder.ts"),
     ]);
-    const rewrite = compileJsonFieldFilters(fields);
-    return rewrite ? new FieldEncoder(this.#encoder, rewrite) : this.#encoder;
+    return new FieldEncoder(this.#encoder, compileJsonFieldFilters(fields));
   }
 
   #makeLimit({ rateLimit }: ExportConfig): RateLimit | undefined {

@@ -70,9 +70,7 @@ const ENCODINGS: Record<string, (options: { nodeName: string; clock: WallClock }
     return { encoder: new JsonEncoder(options), ...(filter && { filter }) };
   },
   "+ fields": (options) => {
-    const rewrite = compileJsonFieldFilters(FIELDS);
-    const encoder = new JsonEncoder(options);
-    return { encoder: rewrite ? new FieldEncoder(encoder, rewrite) : encoder };
+    return { encoder: new FieldEncoder(new JsonEncoder(options), compileJsonFieldFilters(FIELDS)) };
   },
   protobuf: (options) => ({ encoder: new ProtobufEncoder(options), perEvent: true }),
 };

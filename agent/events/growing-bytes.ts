@@ -20,6 +20,11 @@ export class GrowingBytes {
     return copy;
   }
 
+  /** What was written, until the next write. */
+  view(): Uint8Array {
+    return this.buffer.subarray(0, this.length);
+  }
+
   bytes(fragment: Uint8Array): void {
     const size = fragment.length;
     this.reserve(size);

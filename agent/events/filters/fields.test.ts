@@ -1,11 +1,14 @@
 import { expect, test } from "vitest";
 import { credSlot, makeBatch, makeExec } from "../../records/testing/records.ts";
+import { JsonEncoder } from "../json/encoder.ts";
+import { FieldEncoder } from "../json/field-encoder.ts";
 import { ProtobufEncoder } from "../protobuf/encoder.ts";
 import { makeHit, SHELL_EXEC, setupShell } from "../testing/pipeline.ts";
 import { protoJson } from "../testing/protobuf.ts";
 import { compileFieldFilters, type FieldFilter } from "./fields.ts";
+import { compileJsonFieldFilters } from "./json-fields.ts";
 
-/** A process_exec and a process_kprobe after the filters. */
+/** A process_exec and a process_kprobe after the filters, which are the same as lines of the export. */
 // biome-ignore lint/suspicious/noExplicitAny: events of every shape
 function filtered(filters: FieldFilter[]): any[] {
   const { pipeline, wallClock } = setupShell();
@@ -16,10 +19,25 @@ function filtered(filters: FieldFilter[]): any[] {
     sink: { write: (bytes) => messages.push(rewrite(bytes)), flush: async () => {} },
     perEvent: true,
   });
+  const lines: Uint8Array[] = [];
+  pipeline.addOutput({
+    encoder: new FieldEncoder(
+      new JsonEncoder({ nodeName: "node-1", clock: wallClock }),
+      compileJsonFieldFilters(filters),
+    ),
+    sink: { write: (bytes) => lines.push(bytes.slice()), flush: async () => {} },
+  });
   pipeline.handleBatch(
-    makeBatch(makeExec({ ...SHELL_EXEC, pid: 20, parentPid: 10 }), makeHit([credSlot({ uid: 7 })])),
+    makeBatch(
+      makeExec({ ...SHELL_EXEC, pid: 20, parentPid: 10, argv: ["sh", 'a"b\\', "[{,}]"] }),
+      makeHit([credSlot({ uid: 7, user_ns_inum: 4026531837 })]),
+    ),
   );
-  return messages.map((message) => protoJson("tetragon.GetEventsResponse", message));
+  const events = messages.map((message) => protoJson("tetragon.GetEventsResponse", message));
+  const [exec, kprobe, ...rest] = Buffer.concat(lines).toString().split("\n");
+  expect([exec, kprobe].map((line) => JSON.parse(line ?? ""))).toEqual(events);
+  expect(rest).toEqual([""]);
+  return events;
 }
 
 test("without filters events are whole", () => {

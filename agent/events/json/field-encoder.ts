@@ -1,38 +1,46 @@
 /** Lines without some of their fields. */
-import { ByteWriter, utf8 } from "../byte-writer.ts";
+import { ByteWriter } from "../byte-writer.ts";
 import type { EventEncoder } from "../encoder.ts";
 import type { ExecEvent, ExitEvent, HookEvent } from "../event.ts";
-import type { JsonRewriter } from "../filters/json-fields.ts";
+import type { JsonCutter } from "../filters/json-fields.ts";
 
-/** Writes the lines of another encoder as the rewriter changes them. */
+const LINE_END = 0x0a;
+
+/** Writes the lines of another encoder as the cutters leave them. */
 export class FieldEncoder implements EventEncoder {
   readonly #encoder: EventEncoder;
-  readonly #rewrite: JsonRewriter;
-  readonly #line = new ByteWriter();
+  readonly #cutters: readonly JsonCutter[];
+  #line = new ByteWriter();
+  #next = new ByteWriter();
 
-  constructor(encoder: EventEncoder, rewrite: JsonRewriter) {
+  constructor(encoder: EventEncoder, cutters: readonly JsonCutter[]) {
     this.#encoder = encoder;
-    this.#rewrite = rewrite;
+    this.#cutters = cutters;
   }
 
   hook(out: ByteWriter, event: HookEvent): void {
     this.#encoder.hook(this.#line, event);
-    this.#rewriteInto(out);
+    this.#cutInto(out);
   }
 
   exec(out: ByteWriter, event: ExecEvent): void {
     this.#encoder.exec(this.#line, event);
-    this.#rewriteInto(out);
+    this.#cutInto(out);
   }
 
   exit(out: ByteWriter, event: ExitEvent): void {
     this.#encoder.exit(this.#line, event);
-    this.#rewriteInto(out);
+    this.#cutInto(out);
   }
 
-  /** Numbers beyond 2^53 are strings in the JSON form of protobuf: parsing loses nothing. */
-  #rewriteInto(out: ByteWriter): void {
-    const event = JSON.parse(Buffer.from(this.#line.take()).toString());
-    out.bytes(utf8(`${JSON.stringify(this.#rewrite(event))}\n`));
+  #cutInto(out: ByteWriter): void {
+    for (const cutter of this.#cutters) {
+      cutter(this.#line.view(), this.#next);
+      this.#next.byte(LINE_END);
+      this.#line.length = 0;
+      [this.#line, this.#next] = [this.#next, this.#line];
+    }
+    out.bytes(this.#line.view());
+    this.#line.length = 0;
   }
 }

@@ -22,11 +22,6 @@ export class ProtoWriter extends GrowingBytes {
     super(INITIAL_BYTES);
   }
 
-  /** What was written, until the next write. */
-  view(): Uint8Array {
-    return this.buffer.subarray(0, this.length);
-  }
-
   /** An unsigned integer below 2^32. */
   varint(value: number): void {
     this.reserve(5);
