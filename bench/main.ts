@@ -1,10 +1,11 @@
 /**
  * `npm run bench [-- NAME…]`: runs the named benchmarks, or all of them. It prints figures and no verdict.
+ * `npm run bench -- instructions --write` commits to what it counted: it writes bench/instructions.json.
  * `npm run bench -- --against REVISION [NAME…]` compares this checkout with another revision of it.
  */
 import { parseArgs } from "node:util";
 
-const BENCHES: Record<string, { what: string; run: () => Promise<unknown> }> = {
+const BENCHES: Record<string, { what: string; run: (write: boolean) => Promise<unknown> }> = {
   encode: {
     what: "CPU per event of the agent's data path, from records to JSON lines and to protobuf",
     run: () => import("./encode.ts"),
@@ -33,6 +34,10 @@ const BENCHES: Record<string, { what: string; run: () => Promise<unknown> }> = {
     what: "instructions that the process sensors add to a fork and to an exec, in the kernel",
     run: async () => (await import("./process-cost.ts")).run(),
   },
+  instructions: {
+    what: "instructions of hooks, against the committed table; with --write it becomes the table",
+    run: async (write) => (await import("./instructions.ts")).run(write),
+  },
   "hook-cost": {
     what: "instructions that a hook adds to a system call, in the kernel",
     run: async () => (await import("./hook-cost.ts")).run(),
@@ -51,7 +56,7 @@ async function main(args: string[]): Promise<number> {
   const { values, positionals: names } = parseArgs({
     args,
     allowPositionals: true,
-    options: { against: { type: "string" }, help: { type: "boolean" } },
+    options: { against: { type: "string" }, write: { type: "boolean" }, help: { type: "boolean" } },
   });
   const { COMPARED, compareWith } = await import("./against.ts");
   const known = values.against === undefined ? Object.keys(BENCHES) : COMPARED;
@@ -60,15 +65,15 @@ async function main(args: string[]): Promise<number> {
     console.error(`${USAGE}\n${lines.join("\n")}\nwith --against: ${COMPARED.join(", ")}`);
     return values.help ? 0 : 2;
   }
-  if (values.against === undefined) await runAll(names);
+  if (values.against === undefined) await runAll(names, values.write === true);
   else await compareWith(values.against, names);
   return 0;
 }
 
-async function runAll(names: readonly string[]): Promise<void> {
+async function runAll(names: readonly string[], write: boolean): Promise<void> {
   for (const [name, { what, run }] of Object.entries(BENCHES)) {
     if (names.length > 0 && !names.includes(name)) continue;
     console.log(`${name}: ${what}`);
-    await run();
+    await run(write);
   }
 }

@@ -37,15 +37,20 @@ export interface Sample {
 
 export type CountedKernel = GuestOptions["kernel"];
 
-/** Runs a script that prints samples in a guest with one processor, whose clock counts instructions. */
+/** A guest with one processor, whose clock counts instructions. */
+export const COUNTING = {
+  cpus: 1,
+  accelerator: "tcg,thread=single",
+  qemuArgs: ["-icount", "shift=0"],
+} satisfies Partial<GuestOptions>;
+
+/** Runs a script that prints samples in a guest whose clock counts instructions. */
 export async function runCounting(kernel: CountedKernel, script: string): Promise<Sample[]> {
   const lines = await runInGuest({
     kernel,
     cacheDir: cacheDirectory(process.env),
     command: ["node", script],
-    cpus: 1,
-    accelerator: "tcg,thread=single",
-    qemuArgs: ["-icount", "shift=0"],
+    ...COUNTING,
   });
   return lines.map((line) => JSON.parse(line) as Sample);
 }
@@ -76,8 +81,7 @@ export async function runAlternately(
       String(rounds),
       JSON.stringify(commands),
     ],
-    cpus: 1,
-    accelerator: "tcg,thread=single",
+    ...COUNTING,
     // Without "sleep", the clock jumps over what is spent waiting.
     qemuArgs: ["-icount", "shift=0,sleep=off"],
   });
