@@ -13,7 +13,8 @@ import { parseImage, writeOverlay } from "./user-overlay.ts";
 const USAGE = `npm run e2e -- [OPTIONS]
 
 Runs the user stories of e2e/stories against a cluster whose nodes can get the image. Installs Trigon first if it is not
-there, and then removes it again, with its CRDs. A Trigon that was there stays as it is.
+there, and then removes it again, with its CRDs. A Trigon that was there stays as it is. The stories make namespaces of
+their own and a static pod on each node, by a file in /etc/kubernetes/manifests; they remove both at their end.
 
   --kubeconfig FILE       the cluster (KUBECONFIG)
   --image IMAGE           what to install (trigon.dev/trigon:dev)

@@ -5,6 +5,8 @@ import { waitUntil } from "../waiting.ts";
 /** Output of a kubectl that succeeded; throws with its stderr otherwise. */
 export async function kubectl(args: readonly string[], input?: string): Promise<string> {
   const child = spawn("kubectl", args, { stdio: ["pipe", "pipe", "pipe"] });
+  // A kubectl that ends before it has read everything says why by its status and stderr.
+  child.stdin.on("error", () => {});
   child.stdin.end(input ?? "");
   const [stdout, stderr, status] = await Promise.all([
     collect(child.stdout),
