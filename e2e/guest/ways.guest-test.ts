@@ -58,6 +58,8 @@ function execs(trigger: () => unknown): TestRecord[] {
   return engine.takeRecords().filter(({ kind }) => kind === "exec");
 }
 
+const ROUNDS_OF_RACE = 20;
+
 test("io_uring opens a file with registered credentials, without a system call for it", () => {
   let ran: ReturnType<typeof way> | undefined;
   const hits = watch([OPENAT, FILE_OPEN, makeHookOn("sys_io_uring_enter")], () => {
@@ -186,19 +188,27 @@ test("a call that a supervisor answers never runs, and its file arrives all the 
 test("an argument that is rewritten between entry and use is seen as it was", () => {
   const names = ["first-name", "other-name"].map((name) => join(directory, name));
   for (const name of names) writeFileSync(name, name);
+  // The machine's scheduler decides who wins the race: it is run again until it has been won once.
+  for (let round = 0; round < ROUNDS_OF_RACE; round++) {
+    const pairs = raceForName(names);
+    assert.ok(pairs.length > 500, `${pairs.length} calls`);
+    if (pairs.some(([asked, opened]) => asked !== opened)) return;
+  }
+  assert.fail("the hook of the call was never shown another name than the one that was opened");
+});
+
+/** What each of 2,000 calls of open was asked for and what it opened, while a thread rewrites the name. */
+function raceForName(names: string[]): unknown[][] {
   let pid = 0;
   const hits = engine.watch([OPENAT, FILE_OPEN], () => {
     pid = way("rewrite", names[0] as string, names[1] as string, "2000").of("pid");
   });
   const ours = by(pid, hits).filter(({ values }) => names.includes(String(values[0])));
-  const pairs = ours.flatMap((entry, n) => {
+  return ours.flatMap((entry, n) => {
     const opened = ours[n + 1];
     return entry.hook === 0 && opened?.hook === 1 ? [[entry.values[0], opened.values[0]]] : [];
   });
-  const different = pairs.filter(([asked, opened]) => asked !== opened);
-  assert.ok(pairs.length > 500, `${pairs.length} calls`);
-  assert.ok(different.length > 0, "the hook of the call was shown another name than the one that was opened");
-});
+}
 
 test("a thread that executes a file takes the id of the first, and the others are gone", () => {
   engine.takeRecords();
