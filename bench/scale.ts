@@ -19,13 +19,13 @@ import { createLogger } from "../lib/logger.ts";
 import { CONFIG_MAPS, type KubeObject, NODES, PODS, type Resource } from "../lib/resources.ts";
 import { ResourceWatch } from "../lib/watch.ts";
 import { POLICY_RESOURCES, type PolicyObject } from "../operator/resources.ts";
+import { SET_ID_CALLS } from "../policy/testing/policies.ts";
 import { showTable, writeResult } from "./report.ts";
 
 const NAMESPACE = "trigon-system";
 const ROOT = resolve(import.meta.dirname, "..");
 const POLICIES = POLICY_RESOURCES.TracingPolicy;
 const WRITER = { fieldManager: "bench" };
-const CALLS = ["setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setfsuid", "setfsgid"];
 const IN_FLIGHT = 16;
 const DEFAULT_SIZES = "50x5,50x20,50x50,500x5,500x50";
 
@@ -221,7 +221,7 @@ class World {
   }
 
   async #applyPolicy(name: string, argument: number): Promise<void> {
-    const kprobes = CALLS.map((call) => ({
+    const kprobes = SET_ID_CALLS.map((call) => ({
       call: `sys_${call}`,
       syscall: true,
       args: [{ index: 0, type: "int", label: `id${argument}` }],
@@ -270,7 +270,7 @@ class World {
         reasons: { kprobeMulti: "the kernel is older than 5.18 or built without CONFIG_FPROBE" },
       },
     };
-    const hooks = CALLS.map((call, i) => ({
+    const hooks = SET_ID_CALLS.map((call, i) => ({
       path: `spec.kprobes[${i}]`,
       call: `sys_${call}`,
       function: `__x64_sys_${call}`,

@@ -151,7 +151,7 @@ const MODE_REQUESTS = {
 };
 
 /** What `configurePolicy` changes. */
-export type PolicyChange = { enable: boolean } | { mode: "enforce" | "monitor" | "count" };
+export type PolicyChange = { enable: boolean } | { mode: keyof typeof MODE_REQUESTS };
 
 /** Switches a policy on or off on this node, or between enforcing, monitoring and counting. */
 export async function configurePolicy(

@@ -49,9 +49,10 @@ export class MetricLines {
   }
 
   add(labels: Labels, value: number, more: Labels | undefined): void {
-    const line = this.#count++ % BLOCK_LINES;
-    if (line === 0) this.#blocks[(this.#count - 1) / BLOCK_LINES] ??= new Block();
-    (this.#blocks[Math.floor((this.#count - 1) / BLOCK_LINES)] as Block).set(line, labels, value, more);
+    const at = this.#count++;
+    const index = Math.floor(at / BLOCK_LINES);
+    this.#blocks[index] ??= new Block();
+    this.#blocks[index].set(at % BLOCK_LINES, labels, value, more);
   }
 
   /** The lines that were added since the last call. */

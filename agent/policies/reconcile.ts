@@ -158,13 +158,23 @@ export class Reconciler {
     if (desired.isDisabled) return this.#skip(desired, before, DISABLED);
     if ("problem" in desired) {
       const verdict: Verdict = { state: "Failed", reason: "SpecUnusable", message: desired.problem };
-      return failed(desired, before?.running ?? (await this.#fallBack(desired, course)), verdict, []);
+      return this.#fail(desired, before, course, verdict);
     }
     const skipped = await this.#selectNode(desired, before);
     if (skipped) return skipped;
     return "spec" in desired
       ? this.#attach(desired, before, course)
-      : failed(desired, before?.running ?? (await this.#fallBack(desired, course)), SPEC_UNREAD, []);
+      : this.#fail(desired, before, course, SPEC_UNREAD);
+  }
+
+  /** The entry of a policy whose spec cannot be attached: what ran goes on. */
+  async #fail(
+    desired: DesiredPolicy,
+    before: Entry | undefined,
+    course: Course,
+    verdict: Verdict,
+  ): Promise<Entry> {
+    return failed(desired, before?.running ?? (await this.#fallBack(desired, course)), verdict, []);
   }
 
   /** The entry of a policy whose nodeSelector excludes this node, or may do so; undefined when it selects the node. */

@@ -126,11 +126,7 @@ async function handOver(
   if (areBoth)
     await deps.engine.waitForHits(); // the old hook has run for every hit that began before the cut-over
   else enable(); // what a hook without a predecessor enforces is also reported
-  for (const hook of old) {
-    hook.detach();
-    deps.detached(policy, hook);
-    await nextTurn();
-  }
+  await detachEach(old, (hook) => deps.detached(policy, hook));
 }
 
 /** Pairs an old and a new hook on one function where the kernel runs the new one first; both get the same HandOver. */
@@ -149,11 +145,7 @@ function pairUp(fresh: readonly AttachedHook[], old: readonly AttachedHook[]): M
 
 /** Detaches hooks whose records do not count, because a policy that does not attach completely must not run. */
 async function rollBack(deps: HookDeps, hooks: readonly AttachedHook[]): Promise<void> {
-  for (const hook of hooks) {
-    hook.detach();
-    deps.pipeline.retireHook(hook.id);
-    await nextTurn();
-  }
+  await detachEach(hooks, (hook) => deps.pipeline.retireHook(hook.id));
 }
 
 function register(
@@ -179,16 +171,26 @@ function afterRollBack(status: HookStatus): HookStatus {
   return { ...rest, state: "Skipped", message: "attaches, but another hook of the policy does not" };
 }
 
-/** Detaches the hooks of a removed policy, one per turn; the records that they have posted are still exported. */
+/** Detaches the hooks of a removed policy; the records that they have posted are still exported. */
 export async function detachHooks(
   deps: HookDeps,
   policy: PolicyRef,
   hooks: readonly AttachedHook[],
 ): Promise<void> {
-  for (const hook of hooks) {
-    hook.detach();
+  await detachEach(hooks, (hook) => {
     deps.detached(policy, hook);
     deps.pipeline.retireHook(hook.id);
+  });
+}
+
+/** Detaches one hook per turn, each in one turn with what follows from it. */
+async function detachEach(
+  hooks: readonly AttachedHook[],
+  follow: (hook: AttachedHook) => void,
+): Promise<void> {
+  for (const hook of hooks) {
+    hook.detach();
+    follow(hook);
     await nextTurn();
   }
 }

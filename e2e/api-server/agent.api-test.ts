@@ -33,6 +33,7 @@ import { createLogger } from "../../lib/logger.ts";
 import { createRegistry, createWatchMetrics } from "../../lib/metrics.ts";
 import { CONFIG_MAPS, type KubeObject, NODES, PODS } from "../../lib/resources.ts";
 import { specMetadata } from "../../operator/distribute/config-map.ts";
+import { SET_ID_CALLS } from "../../policy/testing/policies.ts";
 import { type ControlPlane, startControlPlane } from "../control-plane/control-plane.ts";
 import { applyCrds } from "../control-plane/crds.ts";
 import { runProgram } from "../guest/program.ts";
@@ -228,19 +229,9 @@ describe("hook specs with a nodeSelector", () => {
 
   test("cost a node that they leave out a part of their bytes", async (t) => {
     for (let i = 0; i < 20; i++) {
-      const calls = [
-        "setuid",
-        "setgid",
-        "setreuid",
-        "setregid",
-        "setresuid",
-        "setresgid",
-        "setfsuid",
-        "setfsgid",
-      ];
       const spec = makeHookSpec(
         `policy-${i}`,
-        calls.map((call) => `sys_${call}`),
+        SET_ID_CALLS.map((call) => `sys_${call}`),
         gpu.nodeSelector && { nodeSelector: gpu.nodeSelector },
       );
       await applyConfigMap(makeSelected(spec, 1));

@@ -84,9 +84,9 @@ export class SelectedSpecs {
   #place(object: KubeObject): void {
     const { name } = object.metadata;
     const read = this.#read.get(name);
-    const unreadFor = selectorOf(object);
+    const unreadFor = read ? undefined : this.#leftOutBy(object);
     if (read) this.#deps.put({ ...read, metadata: object.metadata });
-    else if (unreadFor && !this.#isSelected(object)) this.#deps.put({ ...object, unreadFor });
+    else if (unreadFor) this.#deps.put({ ...object, unreadFor });
     else this.#queue.add(name);
   }
 
@@ -103,13 +103,13 @@ export class SelectedSpecs {
 
   #mustRead(name: string): boolean {
     const object = this.#seen.get(name);
-    return object !== undefined && !this.#read.has(name) && this.#isSelected(object);
+    return object !== undefined && !this.#read.has(name) && !this.#leftOutBy(object);
   }
 
-  /** True also if the annotation does not say; false while the labels of the node are not known. */
-  #isSelected(object: KubeObject): boolean {
-    const selector = selectorOf(object);
-    return !selector || this.#deps.selects(selector);
+  /** The selector that leaves this node out; undefined also if the annotation does not say. */
+  #leftOutBy({ metadata }: KubeObject): LabelSelector | undefined {
+    const selector = readNodeSelector(metadata.annotations?.[LABELS.nodeSelector]);
+    return selector && !this.#deps.selects(selector) ? selector : undefined;
   }
 
   #settle(name?: string): undefined {
@@ -118,8 +118,4 @@ export class SelectedSpecs {
     this.#synced = true;
     this.#deps.onSync();
   }
-}
-
-function selectorOf({ metadata }: KubeObject) {
-  return readNodeSelector(metadata.annotations?.[LABELS.nodeSelector]);
 }
