@@ -4,6 +4,7 @@ import https from "node:https";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import type { ClusterAccess } from "./cluster-access.ts";
+import { startDeadline } from "./silence.ts";
 
 const gunzipAsync = promisify(gunzip);
 
@@ -64,12 +65,14 @@ export class ApiTransport implements Transport {
   }
 
   async send(request: ApiRequest): Promise<ApiResponse> {
-    const signal = AbortSignal.timeout(this.#options.requestTimeoutMs);
+    const { signal, clear } = startDeadline(this.#options.requestTimeoutMs);
     try {
       const response = await this.#start(request, { agent: this.#agent, signal, acceptEncoding: "gzip" });
       return { status: response.statusCode ?? 0, headers: response.headers, text: await readText(response) };
     } catch (cause) {
       throw new Error(`${request.method} ${request.path}`, { cause: signal.aborted ? signal.reason : cause });
+    } finally {
+      clear();
     }
   }
 

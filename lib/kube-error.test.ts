@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isExpired, KubeError, parseStatus } from "./kube-error.ts";
+import { isExpired, KubeError, parseStatus, retryDelayMs } from "./kube-error.ts";
 
 const expired: Record<string, { error: unknown; want: boolean }> = {
   "410 is": { error: new KubeError("watch", 410, {}), want: true },
@@ -32,4 +32,15 @@ test.each(Object.entries(bodies))("%s", (_name, { text, want }) => {
 test("the message names the step, the server's message, the status and the reason", () => {
   const error = new KubeError("GET /api/v1/pods", 403, { message: "pods is forbidden", reason: "Forbidden" });
   expect(error.message).toBe("GET /api/v1/pods: pods is forbidden (403 Forbidden)");
+});
+
+const busy = new KubeError("list pods", 429, { details: { retryAfterSeconds: 1 } });
+test.each([
+  ["the backoff after any error", new Error("ECONNRESET"), 0, 100, 200],
+  ["clients that are turned away together come back apart", busy, 0, 1_100, 1_200],
+  ["and further apart each time", busy, 3, 1_800, 2_600],
+])("the delay before a retry: %s", (_name, error, attempt, least, most) => {
+  const delay = (random: number) =>
+    retryDelayMs(error, { initialMs: 200, maxMs: 15_000 }, attempt, () => random);
+  expect([delay(0), delay(1)]).toEqual([least, most]);
 });

@@ -1,5 +1,7 @@
 /** Errors from the API server, with the fields that decisions need. */
 
+import { type BackoffOptions, backoffMs } from "./backoff.ts";
+
 /** The body of an error response. */
 export interface KubeStatus {
   message?: string;
@@ -53,6 +55,20 @@ export function parseAnswer<T>(
     // Not JSON: the text itself is shown, below.
   }
   throw new NotKubernetesError(step, text);
+}
+
+/**
+ * Delay before the retry number `attempt` after this error. The API server asks all clients that it turns away to come
+ * back after the same time, so the backoff with its random part is added: they must not come back at the same moment.
+ */
+export function retryDelayMs(
+  error: unknown,
+  backoff: BackoffOptions,
+  attempt: number,
+  random: () => number,
+): number {
+  const asked = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
+  return asked + backoffMs(backoff, attempt, random);
 }
 
 /** True for a response with this status. */

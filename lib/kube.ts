@@ -10,6 +10,8 @@ export interface Page<T> {
   items: T[];
   resourceVersion: string;
   continue?: string;
+  /** About how many objects come after this page; the API server counts them for lists without selectors only. */
+  remaining?: number;
 }
 
 /** What a watch needs of a client. */
@@ -94,9 +96,10 @@ export class KubeClient implements ListAndWatch {
     const path = resourcePath(resource, namespace === undefined ? {} : { namespace });
     const query = { limit, continue: continueToken, labelSelector, fieldSelector };
     const list = await this.#request<ListBody<T>>({ method: "GET", path, query }, isList);
-    const next = list.metadata.continue;
-    const page = { items: list.items ?? [], resourceVersion: list.metadata.resourceVersion };
-    return next ? { ...page, continue: next } : page;
+    const { resourceVersion, continue: next, remainingItemCount } = list.metadata;
+    const page = { items: list.items ?? [], resourceVersion };
+    const remaining = remainingItemCount !== undefined && { remaining: remainingItemCount };
+    return next ? { ...page, continue: next, ...remaining } : page;
   }
 
   watch(resource: Resource, options: WatchStreamOptions): AsyncGenerator<WatchEvent> {
@@ -177,7 +180,7 @@ function metadataTransport(transport: Transport): Transport {
 }
 
 interface ListBody<T> {
-  metadata: { resourceVersion: string; continue?: string };
+  metadata: { resourceVersion: string; continue?: string; remainingItemCount?: number };
   /** Null in an empty list of metadata. */
   items: T[] | null;
 }

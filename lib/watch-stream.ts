@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import type { Transport } from "./api-transport.ts";
 import { KubeError, type KubeStatus, parseAnswer, parseStatus } from "./kube-error.ts";
 import { type KubeObject, type Resource, resourcePath } from "./resources.ts";
+import { IdleTimer } from "./silence.ts";
 
 /** Selects the objects to list or watch. */
 export interface Selection {
@@ -43,9 +44,6 @@ export interface Patience {
   /** In addition to `timeoutSeconds`, before the first bookmark. */
   graceMs: number;
 }
-
-/** Thrown when the peer has been silent for too long, as on a half-open connection. */
-export class IdleError extends Error {}
 
 /**
  * Yields events until the server ends the watch. Throws KubeError if the server refuses or reports an error, IdleError
@@ -137,60 +135,4 @@ async function firstKilobytes(response: IncomingMessage): Promise<string> {
     if (text.length > 4096) break;
   }
   return text;
-}
-
-/** How long bytes that wait in the socket may take to be read when the process has been busy or frozen. */
-const SECOND_LOOK_MS = 1_000;
-
-/**
- * Aborts its signal with an IdleError when it has not been restarted for too long. Timers run before the sockets are
- * read: after a pause of the process, what has arrived meanwhile gets a second to be read.
- */
-export class IdleTimer {
-  readonly #controller = new AbortController();
-  #limitMs: number;
-  #timer: NodeJS.Timeout;
-
-  constructor(timeoutMs: number) {
-    this.#limitMs = timeoutMs;
-    this.#timer = this.#arm();
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  /** Restarts the timer with this limit. */
-  allow(timeoutMs: number): void {
-    this.#limitMs = timeoutMs;
-    this.reset();
-  }
-
-  /** Restarts the timer with the same limit. */
-  reset(): void {
-    clearTimeout(this.#timer);
-    this.#timer = this.#arm();
-  }
-
-  async *resetBy(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    for await (const chunk of chunks) {
-      this.reset();
-      yield chunk;
-    }
-  }
-
-  stop(): void {
-    clearTimeout(this.#timer);
-  }
-
-  #arm(): NodeJS.Timeout {
-    return setTimeout(() => {
-      this.#timer = setTimeout(() => this.#giveUp(), SECOND_LOOK_MS);
-    }, this.#limitMs);
-  }
-
-  #giveUp(): void {
-    const silence = `received nothing for ${this.#limitMs / 1000} s`;
-    this.#controller.abort(new IdleError(`${silence}, the connection is dead`));
-  }
 }

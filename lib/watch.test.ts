@@ -280,6 +280,7 @@ test("has a problem until it works", async () => {
     { lists: [refuse(403, "Forbidden"), page([], "7")], watches: [events([], "silence")] },
     { backoff: { initialMs: 100, maxMs: 100 } },
   );
+  await watch.waitForFirstTry();
   await until(() => expect(watch.problem).toMatch(/403 Forbidden/));
   expect(watch.synced).toBe(false);
   await until(() => expect(watch.problem).toBeUndefined());

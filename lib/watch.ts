@@ -3,14 +3,16 @@
  * and dead connections. This is own code because the informer of client-node stops for good after a list error and
  * requests no bookmarks, and the watcher of kubernetes-fluent-client leaked connections.
  */
-import { type BackoffOptions, backoffMs } from "./backoff.ts";
+import { setImmediate as turnOfTheEventLoop } from "node:timers/promises";
+import type { BackoffOptions } from "./backoff.ts";
 import type { ListAndWatch } from "./kube.ts";
-import { isExpired, KubeError } from "./kube-error.ts";
+import { isExpired, KubeError, retryDelayMs } from "./kube-error.ts";
 import { errorText, type Logger } from "./logger.ts";
 import type { WatchMetrics } from "./metrics.ts";
 import { pause } from "./pause.ts";
 import { type KubeObject, objectKey, type Resource } from "./resources.ts";
-import { IdleError, type Patience, type Selection, type WatchEvent } from "./watch-stream.ts";
+import { IdleError } from "./silence.ts";
+import type { Patience, Selection, WatchEvent } from "./watch-stream.ts";
 
 /** Options of a watch. */
 export interface ResourceWatchOptions<T> extends Selection {
@@ -47,6 +49,9 @@ const WATCH_SECONDS = { min: 300, max: 600 };
 /** Bookmarks come once a minute. */
 const PATIENCE: Patience = { answerMs: 30_000, bookmarkMs: 90_000, graceMs: 30_000 };
 
+/** After this time without a turn of the event loop, other work of the process gets one. */
+const TURN_MS = 20;
+
 /** Keeps `store` equal to the objects in the API server, with at most one open watch. */
 export class ResourceWatch<T extends KubeObject> {
   readonly #options: ResourceWatchOptions<T>;
@@ -54,6 +59,7 @@ export class ResourceWatch<T extends KubeObject> {
   readonly #store = new Map<string, T>();
   readonly #stopped = new AbortController();
   readonly #synced = Promise.withResolvers<void>();
+  readonly #tried = Promise.withResolvers<void>();
   readonly #random: () => number;
   #running: Promise<void> | undefined;
   #resourceVersion: string | undefined;
@@ -61,6 +67,7 @@ export class ResourceWatch<T extends KubeObject> {
   #problem: string | undefined;
   /** When the server accepted the current watch. */
   #openedAt: number | undefined;
+  #turnedAt = 0;
   /** Watches in a row that were accepted and ended at once, without an event. */
   #cutShort = 0;
 
@@ -96,6 +103,11 @@ export class ResourceWatch<T extends KubeObject> {
     return this.#synced.promise;
   }
 
+  /** Resolves when the first watch is open, or the first attempt to list and watch has failed. */
+  waitForFirstTry(): Promise<void> {
+    return this.#tried.promise;
+  }
+
   /** Closes the connection; once it resolves, no handler is called. */
   async stop(): Promise<void> {
     this.#stopped.abort();
@@ -108,6 +120,7 @@ export class ResourceWatch<T extends KubeObject> {
     while (!this.#stopped.signal.aborted) {
       this.#openedAt = undefined;
       const error = await this.#listAndWatch().catch((reason: unknown) => reason);
+      this.#tried.resolve();
       if (this.#stopped.signal.aborted) return;
 
       failures = this.#wasHealthy() ? 0 : failures + 1;
@@ -127,6 +140,7 @@ export class ResourceWatch<T extends KubeObject> {
     let lasts: NodeJS.Timeout | undefined;
     const onOpen = () => {
       this.#openedAt = performance.now();
+      this.#tried.resolve();
       open?.inc(labels);
       if (this.#cutShort < CUT_SHORT_LIMIT) this.#recovered();
       else lasts = setTimeout(() => this.#works(), HEALTHY_MS).unref();
@@ -136,6 +150,7 @@ export class ResourceWatch<T extends KubeObject> {
       for await (const event of this.#stream(onOpen)) {
         this.#works();
         this.#take(event);
+        await this.#letOthersWork();
       }
     } finally {
       clearTimeout(lasts);
@@ -179,6 +194,8 @@ export class ResourceWatch<T extends KubeObject> {
       for (const object of page.items) {
         seen.add(objectKey(object.metadata));
         this.#put(object);
+        await this.#letOthersWork();
+        if (this.#stopped.signal.aborted) return;
       }
       resourceVersion = page.resourceVersion;
       token = page.continue;
@@ -188,6 +205,13 @@ export class ResourceWatch<T extends KubeObject> {
     this.#resourceVersion = resourceVersion;
     metrics?.lists.inc({ resource: resource.plural });
     this.#markSynced();
+  }
+
+  /** Thousands of objects, or a few large ones, may come at once: timers and health checks go on between them. */
+  async #letOthersWork(): Promise<void> {
+    if (performance.now() - this.#turnedAt < TURN_MS) return;
+    await turnOfTheEventLoop();
+    this.#turnedAt = performance.now();
   }
 
   #take({ type, object }: WatchEvent): void {
@@ -281,9 +305,7 @@ export class ResourceWatch<T extends KubeObject> {
 
   async #pause(error: unknown, failures: number): Promise<void> {
     const backoff = this.#options.backoff ?? { initialMs: 200, maxMs: 15_000 };
-    const asked = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
-    const ms = Math.max(asked, backoffMs(backoff, failures - 1, this.#random));
-    await pause(ms, this.#stopped.signal);
+    await pause(retryDelayMs(error, backoff, failures - 1, this.#random), this.#stopped.signal);
   }
 }
 

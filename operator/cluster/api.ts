@@ -16,6 +16,7 @@ import {
   Watch,
 } from "@kubernetes/client-node";
 import { hasStatus, KubeError, parseStatus, withRetryAfter } from "../../lib/kube-error.ts";
+import { startDeadline } from "../../lib/silence.ts";
 import { NotLeadingError } from "./leadership.ts";
 
 /** How requests leave the process; tests have their own. */
@@ -109,7 +110,10 @@ function reuseConnections(): (context: RequestContext) => void {
   };
 }
 
-/** A write that is late is given up: it must not reach the API server when another replica leads. */
+/**
+ * A write that is late is given up: it must not reach the API server when another replica leads. An answer to a read
+ * that has arrived while this process was busy is in time.
+ */
 async function prepare(
   context: RequestContext,
   userAgent: string,
@@ -119,7 +123,11 @@ async function prepare(
   const leftMs = isWrite && mayWriteMs ? mayWriteMs() : REQUEST_TIMEOUT_MS;
   if (leftMs <= 0) throw new NotLeadingError();
   context.setHeaderParam("User-Agent", userAgent);
-  context.setSignal(AbortSignal.timeout(Math.ceil(Math.min(leftMs, REQUEST_TIMEOUT_MS))));
+  context.setSignal(
+    isWrite
+      ? AbortSignal.timeout(Math.ceil(Math.min(leftMs, REQUEST_TIMEOUT_MS)))
+      : startDeadline(REQUEST_TIMEOUT_MS).signal,
+  );
   return context;
 }
 

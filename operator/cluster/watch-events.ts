@@ -2,7 +2,8 @@
 import type { Watch } from "@kubernetes/client-node";
 import { KubeError, type KubeStatus } from "../../lib/kube-error.ts";
 import { type KubeObject, type Resource, resourcePath } from "../../lib/resources.ts";
-import { IdleTimer, type WatchEvent, type WatchStreamOptions, watchQuery } from "../../lib/watch-stream.ts";
+import { IdleTimer } from "../../lib/silence.ts";
+import { type WatchEvent, type WatchStreamOptions, watchQuery } from "../../lib/watch-stream.ts";
 
 /**
  * Yields events until the server ends the watch. Throws KubeError if the server refuses or reports an error, IdleError
