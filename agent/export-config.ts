@@ -1,4 +1,5 @@
 /** The part of the settings that is about the export. */
+import { parseGoDuration } from "../lib/go-duration.ts";
 import type { Rotation } from "./events/export/rotation.ts";
 import type { FieldFilter } from "./events/filters/fields.ts";
 import type { Filter } from "./events/filters/filter.ts";
@@ -52,19 +53,12 @@ function parseMode(settings: Settings): number {
   throw new UsageError(`${origin}: "${text}" is not a mode in octal digits, for example 600 or 640`);
 }
 
-const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
-
-/** As Go writes durations. */
-function parseDuration(settings: Settings, name: OptionName): number {
+/** In milliseconds. Throws UsageError. */
+export function parseDuration(settings: Settings, name: OptionName): number {
   const text = settings.text(name) ?? "0";
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
-  if (text !== "0" && (text === "" || parts.map(([part]) => part).join("") !== text)) {
-    throw new UsageError(`${settings.origin(name)}: "${text}" is not a duration, for example 24h or 1h30m`);
-  }
-  return parts.reduce(
-    (sum, [, digits, unit]) => sum + Number(digits) * UNIT_MS[unit as keyof typeof UNIT_MS],
-    0,
-  );
+  const ms = parseGoDuration(text);
+  if (ms !== undefined) return ms;
+  throw new UsageError(`${settings.origin(name)}: "${text}" is not a duration, for example 24h or 1h30m`);
 }
 
 async function readFilters(settings: Settings): Promise<Pick<ExportConfig, "allow" | "deny" | "fields">> {

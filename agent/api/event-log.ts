@@ -1,5 +1,6 @@
 /** Remote calls about the file that events are exported to. */
 import { status } from "@grpc/grpc-js";
+import { goDurationText, parseGoDuration } from "../../lib/go-duration.ts";
 import type { Rotation } from "../events/export/rotation.ts";
 import type { Request, UnaryHandler } from "./service.ts";
 import { CallError } from "./status.ts";
@@ -11,7 +12,6 @@ export interface EventLog {
 }
 
 const MEGABYTE = 1 << 20;
-const UNITS_MS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
 
 /** By the names of the calls. `log` is undefined where events are not exported to a file. */
 export function eventLogCalls(log: EventLog | undefined): Record<string, UnaryHandler> {
@@ -34,10 +34,9 @@ function rotationOf(log: EventLog | undefined): Readonly<Rotation> {
 }
 
 function paramsOf({ maxBytes, intervalMs, maxBackups }: Readonly<Rotation>): object {
-  const seconds = intervalMs / 1_000;
   return {
     max_size: Math.round(maxBytes / MEGABYTE),
-    rotation_interval: `${seconds}s`,
+    rotation_interval: goDurationText(intervalMs),
     max_backups: maxBackups,
   };
 }
@@ -56,13 +55,9 @@ function readCount(name: string, value: unknown): number {
   throw new CallError(status.INVALID_ARGUMENT, `${name}: ${value} is negative`);
 }
 
-/** As Go writes durations: 1h30m, 90s, 0. */
 function readDuration(text: string): number {
-  if (text === "0") return 0;
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|h|m|s)/g)];
-  if (text !== "" && parts.map(([part]) => part).join("") === text) {
-    return parts.reduce((sum, [, count, unit]) => sum + Number(count) * (UNITS_MS[unit ?? ""] ?? 0), 0);
-  }
+  const ms = parseGoDuration(text);
+  if (ms !== undefined) return ms;
   throw new CallError(
     status.INVALID_ARGUMENT,
     `rotation_interval: "${text}" is no duration, for example 1h30m`,
