@@ -4,7 +4,7 @@
  */
 import type { Registry } from "prom-client";
 import { makeHit, makePipeline } from "../agent/events/testing/pipeline.ts";
-import { readCounters } from "../agent/hooks/attach/hook-stats.ts";
+import { NO_STATS, readCounters } from "../agent/hooks/attach/hook-stats.ts";
 import { HOOK_COUNTERS } from "../agent/hooks/config/layout.ts";
 import { registerAgentMetrics } from "../agent/metrics/agent-metrics.ts";
 import { PodStore } from "../agent/pods/pod-store.ts";
@@ -70,7 +70,7 @@ async function measure(registry: Registry) {
     timer = setImmediate(next);
   };
   let timer = setImmediate(next);
-  const bytes = Buffer.from(await renderMetrics(registry)).length;
+  const bytes = (await renderMetrics(registry)).length;
   count();
   clearImmediate(timer);
   return { bytes, cpuMs: cpuMs() - start, longestMs };
@@ -133,6 +133,6 @@ function countsOf(bytes: Uint8Array) {
   const map = { name: "hook_stats", lookup: () => bytes.slice() };
   return () => {
     const { hook, selectors } = readCounters(map, SELECTORS);
-    return { stats: { ...hook, missed: 0 }, actions: selectors };
+    return { stats: { ...NO_STATS, ...hook }, actions: selectors };
   };
 }

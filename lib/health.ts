@@ -62,7 +62,12 @@ function sendChecks(response: ServerResponse, checks: Record<string, Check>): vo
   send(response, failed ? 503 : 200, `${[...lines, failed ? "not ok" : "ok"].join("\n")}\n`);
 }
 
-function send(response: ServerResponse, status: number, body: string, type = "text/plain; charset=utf-8") {
+function send(
+  response: ServerResponse,
+  status: number,
+  body: string | Buffer,
+  type = "text/plain; charset=utf-8",
+) {
   response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(body) });
   response.end(body);
 }

@@ -4,38 +4,64 @@ export type Labels = Readonly<Record<string, string>>;
 
 /** Lines that are rendered, and kept, together. */
 const BLOCK_LINES = 64;
+const NEWLINE = "\n".charCodeAt(0);
 
 /** Lines in a row, with what they were rendered from. */
 class Block {
   readonly #labels: Labels[] = [];
   readonly #more: (Labels | undefined)[] = [];
   readonly #values: number[] = [];
-  #text: string | undefined;
+  /** Where the values stand in the text. */
+  readonly #valueAt: number[] = [];
+  #text: Buffer | undefined;
 
   set(line: number, labels: Labels, value: number, more: Labels | undefined): void {
-    if (this.#labels[line] === labels && this.#more[line] === more && Object.is(this.#values[line], value))
-      return;
+    const isKnown = this.#labels[line] === labels && this.#more[line] === more;
+    if (isKnown && Object.is(this.#values[line], value)) return;
     this.#labels[line] = labels;
     this.#more[line] = more;
     this.#values[line] = value;
-    this.#text = undefined;
+    if (!isKnown || !this.#overwrite(line, numberText(value))) this.#text = undefined;
   }
 
-  /** The first `count` lines. */
-  text(name: string, count: number): string {
+  /** The first `count` lines, in UTF-8. It changes with the next scrape. */
+  text(name: string, count: number): Buffer {
     if (this.#values.length > count) this.#shorten(count);
-    this.#text ??= this.#labels
-      .map((labels, line) => {
-        return `${name}${labelsText(labels, this.#more[line])} ${numberText(this.#values[line] as number)}\n`;
-      })
-      .join("");
+    this.#text ??= this.#render(name);
     return this.#text;
   }
 
+  /** False: the value has another length than the one before. */
+  #overwrite(line: number, value: string): boolean {
+    const text = this.#text;
+    const start = this.#valueAt[line] ?? 0;
+    if (!text || lengthOfValue(text, start) !== value.length) return false;
+    for (let i = 0; i < value.length; i++) text[start + i] = value.charCodeAt(i);
+    return true;
+  }
+
+  #render(name: string): Buffer {
+    let bytes = 0;
+    const lines = this.#values.map((number, line) => {
+      const value = numberText(number);
+      const text = `${name}${labelsText(this.#labels[line] as Labels, this.#more[line])} ${value}\n`;
+      bytes += Buffer.byteLength(text);
+      this.#valueAt[line] = bytes - value.length - 1;
+      return text;
+    });
+    return Buffer.from(lines.join(""));
+  }
+
   #shorten(count: number): void {
-    for (const column of [this.#labels, this.#more, this.#values]) column.length = count;
+    for (const column of [this.#labels, this.#more, this.#values, this.#valueAt]) column.length = count;
     this.#text = undefined;
   }
+}
+
+function lengthOfValue(text: Buffer, start: number): number {
+  let end = start;
+  while (text[end] !== NEWLINE) end++;
+  return end - start;
 }
 
 /** Takes the samples of a metric in their order, at each scrape again. Those that are as before cost a comparison. */
@@ -56,7 +82,7 @@ export class MetricLines {
   }
 
   /** The lines that were added since the last call. */
-  take(): string[] {
+  take(): Buffer[] {
     const count = this.#count;
     this.#count = 0;
     this.#blocks.length = Math.ceil(count / BLOCK_LINES);

@@ -2,12 +2,12 @@ import { Gauge, Registry } from "prom-client";
 import { describe, expect, test } from "vitest";
 import {
   oncePerScrape,
-  renderMetrics,
   type Sample,
   scrapedCounter,
   scrapedGauge,
   scrapedGauges,
 } from "./scraped-metrics.ts";
+import { metricsText } from "./testing/metrics.ts";
 
 test("values are read at each scrape, and stand beside those of prom-client", async () => {
   const registry = new Registry();
@@ -25,9 +25,9 @@ b_total{x="1",y="2"} ${value}
 # TYPE c gauge
 c ${value}
 `;
-  expect(await renderMetrics(registry)).toBe(expected(1));
+  expect(await metricsText(registry)).toBe(expected(1));
   count = 2;
-  expect(await renderMetrics(registry)).toBe(expected(2));
+  expect(await metricsText(registry)).toBe(expected(2));
 });
 
 test("prom-client renders the same lines", async () => {
@@ -39,7 +39,7 @@ test("prom-client renders the same lines", async () => {
     [{}, Number.POSITIVE_INFINITY],
   ]);
   const lines = (text: string) => text.split("\n").filter((line) => line !== "");
-  expect(lines(await renderMetrics(registry))).toEqual(lines(await registry.metrics()));
+  expect(lines(await metricsText(registry))).toEqual(lines(await registry.metrics()));
 });
 
 test("a value that costs much is read once per scrape", async () => {
@@ -47,8 +47,8 @@ test("a value that costs much is read once per scrape", async () => {
   let reads = 0;
   const read = oncePerScrape(() => ++reads);
   for (const name of ["a", "b", "c"]) scrapedGauge(registry, name, "It.", read);
-  expect(await renderMetrics(registry)).toContain("c 1\n");
-  expect(await renderMetrics(registry)).toContain("c 2\n");
+  expect(await metricsText(registry)).toContain("c 1\n");
+  expect(await metricsText(registry)).toContain("c 2\n");
 });
 
 test("a large metric gives way to other work while it is rendered", async () => {
@@ -62,7 +62,7 @@ test("a large metric gives way to other work while it is rendered", async () => 
     timer = setImmediate(count);
   };
   let timer = setImmediate(count);
-  await renderMetrics(registry);
+  await metricsText(registry);
   clearImmediate(timer);
   expect(turns).toBeGreaterThan(5);
 });
@@ -70,8 +70,21 @@ test("a large metric gives way to other work while it is rendered", async () => 
 describe("what is kept of the last scrape is not shown where", () => {
   const one = { x: "1" };
   const other = { x: "2" };
+  const foreign = { x: "é€" };
   const cases: Record<string, [before: Sample[], after: Sample[]]> = {
     "a value changes": [[[one, 1]], [[one, 2]]],
+    "a value changes its length": [[[one, 9]], [[one, 10]]],
+    "a value becomes as long as its line and the next one": [
+      [
+        [one, 1],
+        [other, 2],
+      ],
+      [
+        [one, 123_456_789_012],
+        [other, 2],
+      ],
+    ],
+    "a value behind text that is not ASCII changes": [[[foreign, 1]], [[foreign, 2]]],
     "labels change": [[[one, 1]], [[other, 1]]],
     "the second part of labels changes": [[[one, 1, { y: "1" }]], [[one, 1, { y: "2" }]]],
     "samples leave": [
@@ -99,9 +112,9 @@ describe("what is kept of the last scrape is not shown where", () => {
     let samples = before;
     scrapedGauges(registry, "a", "A.", () => samples);
     scrapedGauges(fresh, "a", "A.", () => after);
-    await renderMetrics(registry);
+    await metricsText(registry);
     samples = after;
-    expect(await renderMetrics(registry)).toBe(await renderMetrics(fresh));
+    expect(await metricsText(registry)).toBe(await metricsText(fresh));
   });
 });
 
@@ -109,7 +122,7 @@ test("scrapes at the same time have whole answers", async () => {
   const registry = new Registry();
   const samples = Array.from({ length: 20_000 }, (_, index): Sample => [{ index: `${index}` }, index]);
   scrapedGauges(registry, "large", "It.", () => samples);
-  const [first, second] = await Promise.all([renderMetrics(registry), renderMetrics(registry)]);
+  const [first, second] = await Promise.all([metricsText(registry), metricsText(registry)]);
   expect(first.split("\n")).toHaveLength(20_003);
   expect(second).toBe(first);
 });
@@ -121,7 +134,7 @@ test("a scrape that fails spoils no other", async () => {
     yield [{ x: "1" }, 1];
     if (isBroken) throw new Error("no counters");
   });
-  await expect(renderMetrics(registry)).rejects.toThrow("no counters");
+  await expect(metricsText(registry)).rejects.toThrow("no counters");
   isBroken = false;
-  expect(await renderMetrics(registry)).toContain('a{x="1"} 1\n');
+  expect(await metricsText(registry)).toContain('a{x="1"} 1\n');
 });

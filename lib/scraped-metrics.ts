@@ -23,7 +23,7 @@ class ScrapedMetric {
   readonly type: "counter" | "gauge";
   readonly aggregator = "sum";
   readonly #read: () => Samples;
-  readonly #head: string;
+  readonly #head: Buffer;
   readonly #lines: MetricLines;
 
   constructor(name: string, help: string, type: "counter" | "gauge", read: () => Samples) {
@@ -31,7 +31,7 @@ class ScrapedMetric {
     this.help = help;
     this.type = type;
     this.#read = read;
-    this.#head = `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n`;
+    this.#head = Buffer.from(`# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n`);
     this.#lines = new MetricLines(name);
   }
 
@@ -45,7 +45,7 @@ class ScrapedMetric {
   }
 
   /** The lines of the metric. Scrapes of a registry take turns, so no other one adds lines meanwhile. */
-  async render(slices: Slices): Promise<string[]> {
+  async render(slices: Slices): Promise<Buffer[]> {
     const lines = this.#lines;
     let count = 0;
     try {
@@ -87,31 +87,31 @@ function register(registry: Registry, metric: ScrapedMetric): void {
 const renders = new WeakMap<Registry, Promise<unknown>>();
 
 /**
- * Everything of a registry in the text format. Other work has its turn while a large answer is made; scrapes at the same
- * time are answered one after the other.
+ * Everything of a registry in the text format, in UTF-8. Other work has its turn while a large answer is made; scrapes at
+ * the same time are answered one after the other.
  */
-export async function renderMetrics(registry: Registry): Promise<string> {
+export async function renderMetrics(registry: Registry): Promise<Buffer> {
   const before = renders.get(registry);
   const own = (before ?? Promise.resolve()).catch(() => {}).then(() => renderAll(registry));
   renders.set(registry, own);
   return own;
 }
 
-async function renderAll(registry: Registry): Promise<string> {
+async function renderAll(registry: Registry): Promise<Buffer> {
   const slices = new Slices();
   const scrape = {};
-  const texts: string[] = [];
+  const texts: Buffer[] = [];
   for (const metric of registry.getMetricsAsArray() as unknown as (ScrapedMetric | { name: string })[]) {
     current = scrape;
     const text =
       metric instanceof ScrapedMetric ? metric.render(slices) : registry.getSingleMetricAsString(metric.name);
     current = undefined;
     const rendered = await text;
-    if (typeof rendered === "string") texts.push(rendered, "\n");
+    if (typeof rendered === "string") texts.push(Buffer.from(`${rendered}\n`));
     else texts.push(...rendered);
     if (slices.isOver) await slices.pause();
   }
-  return texts.join("");
+  return Buffer.concat(texts);
 }
 
 /** The scrape that a metric is read for, set only while it begins to be read. */

@@ -1,6 +1,6 @@
 import { Registry } from "prom-client";
 import { expect, test } from "vitest";
-import { renderMetrics } from "../../lib/scraped-metrics.ts";
+import { metricsText } from "../../lib/testing/metrics.ts";
 import { NO_STATS } from "../hooks/attach/hook-stats.ts";
 import { NO_ACTIONS } from "../policies/testing/policies.ts";
 import { type HookCounts, registerKernelMetrics } from "./kernel-metrics.ts";
@@ -19,7 +19,7 @@ const hook = (changes: Partial<HookCounts> = {}): HookCounts => ({
 async function samples(counts: HookCounts[], name: string): Promise<string[]> {
   const registry = new Registry();
   registerKernelMetrics(registry, async () => counts);
-  const lines = (await renderMetrics(registry)).split("\n");
+  const lines = (await metricsText(registry)).split("\n");
   const own = lines.filter((line) => line.startsWith(`trigon_${name}`) && !line.endsWith(" 0"));
   return own.map((line) => line.slice(`trigon_${name}`.length));
 }
@@ -35,7 +35,7 @@ test("counts are read once per scrape, and again at the next", async () => {
   const registry = new Registry();
   let reads = 0;
   registerKernelMetrics(registry, async () => [hook({ posted: ++reads })]);
-  const posted = async () => /^trigon_hook_posted_total.* (\d+)$/m.exec(await renderMetrics(registry))?.[1];
+  const posted = async () => /^trigon_hook_posted_total.* (\d+)$/m.exec(await metricsText(registry))?.[1];
   expect(await posted()).toBe("1");
   expect(await posted()).toBe("2");
 });

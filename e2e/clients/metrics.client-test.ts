@@ -16,7 +16,7 @@ import { HookTotals } from "../../agent/policies/totals.ts";
 import { credSlot, makeBatch, makeExec } from "../../agent/records/testing/records.ts";
 import { startHealthServer } from "../../lib/health.ts";
 import { createRegistry, createWatchMetrics } from "../../lib/metrics.ts";
-import { renderMetrics } from "../../lib/scraped-metrics.ts";
+import { metricsText } from "../../lib/testing/metrics.ts";
 import { createOperatorMetrics, registerGauges } from "../../operator/metrics.ts";
 import { type Binaries, findBinaries, METRICS_READERS } from "../control-plane/binaries.ts";
 import { checkMetrics, type Prometheus, startPrometheus } from "./prometheus.ts";
@@ -67,13 +67,13 @@ function makeOperatorRegistry() {
 test("promtool finds nothing in the agent's metrics", async () => {
   const agent = makeAgent();
   agent.pipeline.handleBatch(makeBatch(makeHit([credSlot({})])));
-  const text = await renderMetrics(agent.registry);
+  const text = await metricsText(agent.registry);
   assert.match(text, /^trigon_policy_events_total\{policy="creds"/m);
   assert.equal(checkMetrics(programs.promtool, text), "");
 });
 
 test("promtool finds nothing in the operator's metrics", async () => {
-  assert.equal(checkMetrics(programs.promtool, await renderMetrics(makeOperatorRegistry())), "");
+  assert.equal(checkMetrics(programs.promtool, await metricsText(makeOperatorRegistry())), "");
 });
 
 test("promtool would find something", () => {
