@@ -3,7 +3,7 @@ import { POLICY_API } from "../crds/names.ts";
 import { isObjectList, readObjectList } from "./object-list.ts";
 import { below, child, type PolicyError, Problems } from "./problems.ts";
 import { checkPolicy, member } from "./schema/check.ts";
-import { POLICY_SCHEMAS } from "./schema/schema.ts";
+import { POLICY_SCHEMAS } from "./schema/json-schema.ts";
 import { didYouMean } from "./suggest.ts";
 import type { Policy } from "./types.ts";
 import { decodeUtf8 } from "./yaml/decode.ts";

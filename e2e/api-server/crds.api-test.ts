@@ -22,7 +22,7 @@ import { compileParsed, compilePolicy } from "../../policy/compile.ts";
 import { parsePolicies } from "../../policy/parse.ts";
 import { Problems } from "../../policy/problems.ts";
 import { checkPolicy } from "../../policy/schema/check.ts";
-import { POLICY_SCHEMAS } from "../../policy/schema/schema.ts";
+import { POLICY_SCHEMAS } from "../../policy/schema/json-schema.ts";
 import { makeRandom, mutate, pick } from "../../policy/testing/mutations.ts";
 import { type ControlPlane, startControlPlane } from "../control-plane/control-plane.ts";
 import { clientWith } from "./api-clients.ts";

@@ -4,9 +4,10 @@ import { child, type Problems } from "../problems.ts";
 import { didYouMean, quote } from "../suggest.ts";
 import type { Policy } from "../types.ts";
 import { applyDefaults } from "./defaults.ts";
+import { POLICY_SCHEMAS } from "./json-schema.ts";
 import { type KeyMatching, normaliseKeys } from "./keys.ts";
 import { checkRules } from "./rules.ts";
-import { checkSchema, POLICY_SCHEMAS } from "./schema.ts";
+import { checkSchema } from "./schema.ts";
 
 const NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 

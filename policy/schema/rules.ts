@@ -3,7 +3,7 @@ import { type CelInput, celEnv, parse, plan } from "@bufbuild/cel";
 import type { PolicyKind } from "../../crds/names.ts";
 import type { CelRule, Structural } from "../../crds/schema/structural.ts";
 import { child, type Problems } from "../problems.ts";
-import { POLICY_SCHEMAS } from "./schema.ts";
+import { POLICY_SCHEMAS } from "./json-schema.ts";
 
 /** Reports everything that the API server's rules would refuse. */
 export function checkRules(policy: object, kind: PolicyKind, problems: Problems): void {
@@ -34,12 +34,34 @@ const environment = celEnv();
 const programs = new Map<string, ReturnType<typeof plan>>();
 
 function isTrue(rule: string, self: object): boolean {
+  return programOf(rule)({ self: self as CelInput }) === true;
+}
+
+function programOf(rule: string): ReturnType<typeof plan> {
   let program = programs.get(rule);
   if (!program) {
     program = plan(environment, parse(rule));
     programs.set(rule, program);
   }
-  return program({ self: self as CelInput }) === true;
+  return program;
+}
+
+/** Makes every rule ready, one for each value that it yields. What is not ready becomes so when it is first needed. */
+export function* prepareRules(): Generator<string, void, undefined> {
+  for (const schema of Object.values(POLICY_SCHEMAS)) {
+    for (const { rule } of rulesOf(schema)) {
+      programOf(rule);
+      yield rule;
+    }
+  }
+}
+
+function rulesOf(schema: Structural): CelRule[] {
+  return [...(schema["x-kubernetes-validations"] ?? []), ...partsOf(schema).flatMap(rulesOf)];
+}
+
+function partsOf({ items, properties = {}, additionalProperties }: Structural): Structural[] {
+  return [...Object.values(properties), items, additionalProperties].filter((part) => part !== undefined);
 }
 
 const ruled = new WeakMap<Structural, boolean>();
@@ -48,11 +70,7 @@ const ruled = new WeakMap<Structural, boolean>();
 function hasRules(schema: Structural): boolean {
   let known = ruled.get(schema);
   if (known === undefined) {
-    const { items, properties = {}, additionalProperties } = schema;
-    const parts = [...Object.values(properties), items, additionalProperties].filter(
-      (part) => part !== undefined,
-    );
-    known = schema["x-kubernetes-validations"] !== undefined || parts.some(hasRules);
+    known = schema["x-kubernetes-validations"] !== undefined || partsOf(schema).some(hasRules);
     ruled.set(schema, known);
   }
   return known;

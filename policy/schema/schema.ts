@@ -1,17 +1,10 @@
 /** Checks a policy against the schema of its definition and reports mistakes in terms of the policy's fields. */
-import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
+import type { ErrorObject } from "ajv";
 import type { PolicyKind } from "../../crds/names.ts";
-import { TRACING_POLICY, TRACING_POLICY_NAMESPACED } from "../../crds/schema/policy.ts";
-import type { Structural } from "../../crds/schema/structural.ts";
 import { child, type Problems } from "../problems.ts";
 import { didYouMean, quote } from "../suggest.ts";
 import { listExample, operatorInstead } from "./invented.ts";
-
-/** The schema of each kind, as its CustomResourceDefinition has it. */
-export const POLICY_SCHEMAS: Record<PolicyKind, Structural> = {
-  TracingPolicy: TRACING_POLICY,
-  TracingPolicyNamespaced: TRACING_POLICY_NAMESPACED,
-};
+import { validatorOf } from "./validators.ts";
 
 /** Reports everything that the API server's schema check would refuse. */
 export function checkSchema(policy: unknown, kind: PolicyKind, problems: Problems): void {
@@ -22,56 +15,6 @@ export function checkSchema(policy: unknown, kind: PolicyKind, problems: Problem
     const { path, name } = locate(policy, error);
     problems.error(path, describe(error, name));
   }
-}
-
-const validators = new Map<PolicyKind, ValidateFunction>();
-
-function validatorOf(kind: PolicyKind): ValidateFunction {
-  let validator = validators.get(kind);
-  if (!validator) {
-    const ajv = new Ajv({ allErrors: true, verbose: true, strict: true, code: { lines: false } });
-    ajv.addFormat("int32", { type: "number", validate: (n: number) => n >= -(2 ** 31) && n < 2 ** 31 });
-    ajv.addFormat("int64", { type: "number", validate: (n: number) => n >= -(2 ** 63) && n < 2 ** 63 });
-    ajv.addFormat("date-time", true);
-    ajv.addKeyword("help");
-    validator = ajv.compile(toJsonSchema(POLICY_SCHEMAS[kind]));
-    validators.set(kind, validator);
-  }
-  return validator;
-}
-
-/**
- * The schema in ajv's dialect. A part that stands in several places becomes one definition: written out, the same
- * selector would be compiled 21 times.
- */
-function toJsonSchema(root: Structural): Record<string, unknown> {
-  const definitions: Record<string, unknown> = {};
-  const names = new Map<Structural, string>();
-  const convert = (schema: Structural): Record<string, unknown> => {
-    if (schema.type !== "object") return convertMembers(schema);
-    let name = names.get(schema);
-    if (name === undefined) {
-      name = `part${names.size}`;
-      names.set(schema, name);
-      definitions[name] = convertMembers(schema);
-    }
-    const help = schema.description === undefined ? {} : { help: schema.description };
-    return { $ref: `#/definitions/${name}`, ...help };
-  };
-  const convertMembers = (schema: Structural): Record<string, unknown> => {
-    const { description, properties, items, additionalProperties, default: _, ...rest } = schema;
-    const result: Record<string, unknown> = Object.fromEntries(
-      Object.entries(rest).filter(([keyword]) => !keyword.startsWith("x-kubernetes-")),
-    );
-    if (description !== undefined) result.help = description;
-    if (items) result.items = convert(items);
-    if (additionalProperties) result.additionalProperties = convert(additionalProperties);
-    if (properties) {
-      result.properties = Object.fromEntries(Object.entries(properties).map(([k, p]) => [k, convert(p)]));
-    }
-    return result;
-  };
-  return { ...convert(root), definitions };
 }
 
 /** The field that an ajv error is about, and its last key. */
