@@ -13,13 +13,14 @@ const ROOMS = {
   "policy/yaml": FLOOR_OF_POLICY,
   "policy/schema": ["crds", ...FLOOR_OF_POLICY],
   "policy/expressions": ["crds", "policy/values"],
-  // What a filter may say depends on the hook's call, arguments and lists.
+  // What a selector may say depends on the hook's call and arguments, and on the policy's lists and enforcers.
   "policy/selectors": [
     "crds",
     "policy/values",
     "policy/expressions",
     "policy/probes/args.ts",
     "policy/probes/calls.ts",
+    "policy/probes/enforcers.ts",
     "policy/probes/lists.ts",
     "policy/scope.ts",
     ...FLOOR_OF_POLICY,

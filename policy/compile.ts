@@ -1,10 +1,10 @@
 /** The compiler: a policy becomes a hook spec, or errors with their place and the fix. Pure. */
 import { HOOK_SPEC_VERSION, type HookDef, type HookSpec } from "../crds/hook-spec.ts";
 import { encodeSpec } from "../crds/spec-config-map.ts";
-import { replacementOf } from "./enforcers.ts";
 import { compileNodeSelector } from "./node-selector.ts";
 import { compileOptions, wantsDrift } from "./options.ts";
 import type { ParsedPolicy } from "./parse.ts";
+import { readEnforcers } from "./probes/enforcers.ts";
 import { compileHooks } from "./probes/hooks.ts";
 import { readLists } from "./probes/lists.ts";
 import { type PolicyError, Problems } from "./problems.ts";
@@ -70,6 +70,7 @@ function compileChecked(policy: Policy, problems: Problems): CompileResult {
 function compileSections(spec: PolicySpec, problems: Problems): HookDef[] {
   const used = SECTIONS.filter((section) => (spec[section]?.length ?? 0) > 0);
   const lists = readLists(spec, problems);
+  const enforcers = readEnforcers(spec, lists, problems);
   const [first, second] = used;
   if (first === undefined) {
     problems.error("spec", `has no hooks: add kprobes, fentries, tracepoints or lsmhooks`);
@@ -82,7 +83,8 @@ function compileSections(spec: PolicySpec, problems: Problems): HookDef[] {
     );
   }
   return used.flatMap((section) => {
-    if (section !== "uprobes" && section !== "usdts") return compileHooks(spec, section, lists, problems);
+    if (section !== "uprobes" && section !== "usdts")
+      return compileHooks(spec, section, { lists, enforcers }, problems);
     refuse(section, `spec.${section}`, problems);
     return [];
   });
@@ -90,7 +92,6 @@ function compileSections(spec: PolicySpec, problems: Problems): HookDef[] {
 
 function refuseTopLevel(spec: PolicySpec, problems: Problems): void {
   if (spec.loader) refuse("loader", "spec.loader", problems);
-  if (spec.enforcers?.length) refuse("enforcers", "spec.enforcers", problems, replacementOf(spec));
 }
 
 /** A probe on a list is compiled once per entry and would report the same problem each time. */

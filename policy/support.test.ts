@@ -21,13 +21,11 @@ const cases: Record<keyof typeof UNSUPPORTED, [policy: Loose, path: string]> = {
   uprobes: [makePolicy({ uprobes: [{ path: "/bin/su", symbols: ["main"] }] }), "spec.uprobes"],
   usdts: [makePolicy({ usdts: [{ path: "/bin/su", provider: "p", name: "n" }] }), "spec.usdts"],
   loader: [withSpec({ loader: true }), "spec.loader"],
-  enforcers: [withSpec({ enforcers: [{ calls: ["sys_setuid"] }] }), "spec.enforcers"],
   generated_ftrace: [
     withSpec({ lists: [{ name: "l", type: "generated_ftrace", pattern: "sys_*" }] }),
     "spec.lists[0].type",
   ],
   "option sleepable-preload-size": [option("sleepable-preload-size"), "spec.options[0].name"],
-  NotifyEnforcer: [action("NotifyEnforcer"), `${SELECTOR}.matchActions[0].action`],
   CleanupEnforcerNotification: [action("CleanupEnforcerNotification"), `${SELECTOR}.matchActions[0].action`],
   Set: [action("Set"), `${SELECTOR}.matchActions[0].action`],
   GetUrl: [action("GetUrl", { argUrl: "http://a" }), `${SELECTOR}.matchActions[0].action`],

@@ -11,7 +11,6 @@ const outside = (what: string, why: string): string => `${what} is not supported
 
 const USER_SPACE = "Trigon watches the kernel, not functions of user-space programs";
 const SOCKETS = "Trigon does not follow sockets";
-const ENFORCERS = "put Override, Sigkill or Signal into the selector that decides";
 const REQUESTS = "an agent makes no requests on behalf of a policy";
 
 /** Feature to the reason why it is no part of the subject. */
@@ -19,14 +18,15 @@ export const UNSUPPORTED = {
   uprobes: outside("a policy with uprobes", USER_SPACE),
   usdts: outside("a policy with usdts", USER_SPACE),
   loader: outside("loader", "Trigon does not report the loading of files"),
-  enforcers: outside("enforcers", ENFORCERS),
   generated_ftrace: outside(
     "a list of the type generated_ftrace",
     "what its pattern stands for differs between kernels; list the functions",
   ),
   "option sleepable-preload-size": outside("the option sleepable-preload-size", USER_SPACE),
-  NotifyEnforcer: outside("the action NotifyEnforcer", ENFORCERS),
-  CleanupEnforcerNotification: outside("the action CleanupEnforcerNotification", ENFORCERS),
+  CleanupEnforcerNotification: outside(
+    "the action CleanupEnforcerNotification",
+    "no notification outlives the call that it is about",
+  ),
   Set: outside("the action Set", USER_SPACE),
   GetUrl: outside("the action GetUrl", REQUESTS),
   DnsLookup: outside("the action DnsLookup", REQUESTS),
@@ -34,9 +34,9 @@ export const UNSUPPORTED = {
   UntrackSock: outside("the action UntrackSock", SOCKETS),
 } as const;
 
-/** Reports a feature that the policy uses and Trigon does not have, and what the policy can have instead. */
-export function refuse(feature: Unsupported, path: string, problems: Problems, instead?: string): void {
-  problems.error(path, UNSUPPORTED[feature] + (instead === undefined ? "" : `; ${instead}`));
+/** Reports a feature that the policy uses and Trigon does not have. */
+export function refuse(feature: Unsupported, path: string, problems: Problems): void {
+  problems.error(path, UNSUPPORTED[feature]);
 }
 
 /** True for a word that has a row above. */

@@ -26,17 +26,28 @@ const OR_FUNCTION = "set syscall: false for a kernel function";
 
 /** Functions that a probe stands for; names that cannot be right are reported. */
 export function resolveCalls(probe: FunctionProbe, path: string, lists: Lists, problems: Problems): Call[] {
-  const syscall = probe.syscall ?? true;
-  const name = listName(probe.call);
-  if (name === undefined) return callOf(probe.call, syscall, `${path}.call`, problems);
-  const found = findList(name, `${path}.call`, lists, problems);
+  const at = { name: `${path}.call`, syscall: `${path}.syscall` };
+  return callsNamed(probe.call, probe.syscall ?? true, at, lists, problems);
+}
+
+/** Functions that a name or `list:NAME` stands for; `at` says where the name stands, and whether it is a system call. */
+export function callsNamed(
+  text: string,
+  syscall: boolean,
+  at: { name: string; syscall: string },
+  lists: Lists,
+  problems: Problems,
+): Call[] {
+  const name = listName(text);
+  if (name === undefined) return callOf(text, syscall, at.name, problems);
+  const found = findList(name, at.name, lists, problems);
   if (!found) return [];
   const { type, values = [] } = found.list;
   if ((type === "syscalls" || type === "generated_syscalls") && !syscall) {
-    problems.error(`${path}.syscall`, `must be true: list ${quote(name)} holds system calls`);
+    problems.error(at.syscall, `must be true: list ${quote(name)} holds system calls`);
     return [];
   }
-  if (type === "generated_syscalls") return everySyscall(`${path}.call`, problems);
+  if (type === "generated_syscalls") return everySyscall(at.name, problems);
   const elsewise = type === "syscalls" ? "write sys_NAME" : OR_FUNCTION;
   return values.flatMap((value, index) =>
     callOf(value, syscall, child(`${found.path}.values`, index), problems, elsewise),

@@ -2,6 +2,7 @@
 import type { HookSection } from "../../crds/hook-spec.ts";
 import type { Problems } from "../problems.ts";
 import type { PolicySpec } from "../types.ts";
+import type { Enforcers } from "./enforcers.ts";
 import type { Lists } from "./lists.ts";
 
 /** Where a probe stands, and what it can refer to. */
@@ -11,6 +12,7 @@ export interface ProbeContext {
   path: string;
   lists: Lists;
   macros: PolicySpec["selectorsMacros"];
+  enforcers: Enforcers;
   problems: Problems;
 }
 

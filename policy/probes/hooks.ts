@@ -4,6 +4,7 @@ import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import type { Problems } from "../problems.ts";
 import type { PolicySpec } from "../types.ts";
 import type { ProbeContext } from "./context.ts";
+import { withEnforcers } from "./enforcers.ts";
 import { compileFunction } from "./functions.ts";
 import { compileLsmHook } from "./lsm.ts";
 import { compileTracepoint } from "./tracepoints.ts";
@@ -12,19 +13,15 @@ import { compileTracepoint } from "./tracepoints.ts";
 export function compileHooks(
   spec: PolicySpec,
   section: HookSection,
-  lists: ProbeContext["lists"],
+  { lists, enforcers }: Pick<ProbeContext, "lists" | "enforcers">,
   problems: Problems,
 ): HookDef[] {
   const macros = spec.selectorsMacros;
-  const hooks = (spec[section] ?? []).flatMap((_, index) =>
-    compileEntry(spec, section, index, {
-      section,
-      path: `spec.${section}[${index}]`,
-      lists,
-      macros,
-      problems,
-    }),
-  );
+  const probes = (spec[section] ?? []).flatMap((_, index) => {
+    const path = `spec.${section}[${index}]`;
+    return compileEntry(spec, section, index, { section, path, lists, macros, enforcers, problems });
+  });
+  const hooks = withEnforcers(probes, enforcers, problems);
   if (hooks.length > HOOK_SPEC_LIMITS.hooks) {
     problems.error(
       `spec.${section}`,

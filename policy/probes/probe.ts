@@ -19,11 +19,11 @@ interface CommonParts {
 /** The parts of a hook that every kind of probe has. */
 export function compileCommon(
   probe: CommonParts,
-  hook: Omit<SelectorScope, "lists" | "macros" | "section">,
+  hook: Omit<SelectorScope, "lists" | "macros" | "enforcers" | "section">,
   context: ProbeContext,
 ): Pick<HookDef, "selectors" | "message" | "tags"> {
-  const { section, path, lists, macros, problems } = context;
-  const scope = { ...hook, section, lists, macros };
+  const { section, path, lists, macros, enforcers, problems } = context;
+  const scope = { ...hook, section, lists, macros, enforcers };
   const selectors = compileSelectors(probe.selectors ?? [], `${path}.selectors`, scope, problems);
   const message = compileMessage(probe.message, `${path}.message`, problems);
   checkTags(probe.tags ?? [], `${path}.tags`, problems);

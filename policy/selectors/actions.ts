@@ -4,7 +4,7 @@ import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import { child, type Problems } from "../problems.ts";
 import { isUnsupported, refuse } from "../support.ts";
 import type { Action } from "../types.ts";
-import { overrideAction, signalAction } from "./enforcement.ts";
+import { notifyActions, overrideAction, signalAction } from "./enforcement.ts";
 import { compilePost } from "./post.ts";
 import type { SelectorScope } from "./scope.ts";
 
@@ -71,7 +71,7 @@ function compileAction(
   { atReturn }: ActionPlace,
   scope: SelectorScope,
   problems: Problems,
-): ActionDef | undefined {
+): ActionDef | ActionDef[] | undefined {
   const name = action.action;
   if (isUnsupported(name)) {
     refuse(name, `${path}.action`, problems);
@@ -85,6 +85,8 @@ function compileAction(
       return signalAction(action, path, problems);
     case "Override":
       return overrideAction(action, path, atReturn, scope, problems);
+    case "NotifyEnforcer":
+      return notifyActions(action, path, atReturn, scope, problems);
     case "NoPost":
     case "Sigkill":
       return { action: name };

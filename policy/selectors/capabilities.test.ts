@@ -3,7 +3,8 @@ import { errorsOf, hooksOf, type Loose, makeSelectorPolicy } from "../testing/po
 
 const AT = "spec.kprobes[0].selectors[0]";
 const ADMIN = String(1n << 21n);
-const filtersOf = (selector: Loose, probe: Loose = {}) =>
+/** Of a call that changes nothing itself. */
+const filtersOf = (selector: Loose, probe: Loose = { call: "sys_dup", args: [] }) =>
   hooksOf(makeSelectorPolicy(selector, probe))[0]?.selectors[0]?.filters;
 
 describe.each(["matchCapabilities", "matchCapabilityChanges"] as const)("%s", (part) => {

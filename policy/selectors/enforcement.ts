@@ -2,11 +2,13 @@
 import type { ActionDef } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import type { Call } from "../probes/calls.ts";
+import { reasonAgainstNotifying } from "../probes/enforcers.ts";
 import type { Problems } from "../problems.ts";
 import type { Action } from "../types.ts";
 import type { SelectorScope } from "./scope.ts";
 
 const SIGNALS = 64;
+const SIGKILL = 9;
 const MOST = HOOK_SPEC_LIMITS.error;
 
 /** LSM hooks, and functions without security_, that return no result. */
@@ -69,6 +71,38 @@ export function overrideAction(
     for (const call of scope.calls) warnOfPositive(error, call, `${path}.argError`, problems);
   }
   return { action: "Override", error };
+}
+
+/** What the enforcers of this hook's calls do: the selector does it itself, or a hook that is made from it. */
+export function notifyActions(
+  action: Action,
+  path: string,
+  atReturn: boolean,
+  scope: SelectorScope,
+  problems: Problems,
+): ActionDef[] {
+  const { section, calls, enforcers } = scope;
+  const reason = atReturn
+    ? "NotifyEnforcer does not fit matchReturnActions: the function has run already"
+    : reasonAgainstNotifying(section, calls, enforcers);
+  if (reason !== undefined) problems.error(`${path}.action`, reason);
+  else if (!action.argError && !action.argSig)
+    problems.error(
+      path,
+      "needs argError, argSig or both: the error that the call returns, a signal to the caller",
+    );
+  if (reason !== undefined) return [];
+  const acting = { ...scope, section: "kprobes" as const, calls: enforcers.calls };
+  const actions = [
+    action.argError ? overrideAction(action, path, false, acting, problems) : undefined,
+    action.argSig ? signalOrKill(action, path, problems) : undefined,
+  ].filter((each) => each !== undefined);
+  if (section === "tracepoints") for (const each of actions) enforcers.notifications.add(each);
+  return actions;
+}
+
+function signalOrKill(action: Action, path: string, problems: Problems): ActionDef | undefined {
+  return action.argSig === SIGKILL ? { action: "Sigkill" } : signalAction(action, path, problems);
 }
 
 function rightResult(highest: number): string {

@@ -1,6 +1,7 @@
 /** What a selector can refer to, and what it must fit. */
 import type { ArgDef, HookSection, ReturnDef } from "../../crds/hook-spec.ts";
 import type { Call } from "../probes/calls.ts";
+import type { Enforcers } from "../probes/enforcers.ts";
 import type { Lists } from "../probes/lists.ts";
 import type { PolicySpec } from "../types.ts";
 
@@ -19,4 +20,5 @@ export interface SelectorScope {
   returnIndex?: number;
   lists: Lists;
   macros: PolicySpec["selectorsMacros"];
+  enforcers: Enforcers;
 }
