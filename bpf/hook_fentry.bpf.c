@@ -5,6 +5,7 @@
  */
 #define PARAMETER_OFFSET(index) ((index) * 8)
 #define TYPED_PARAMETERS 1
+#define PROGRAM_FRAMES 2 /* the program, and the trampoline or bpf_trace_run */
 #include "engine.h"
 
 /* As wide as the register: an error that replaces what a system call returns is a long. */

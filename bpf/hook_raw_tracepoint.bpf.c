@@ -2,6 +2,7 @@
 /* Template of hooks on raw tracepoints whose parameter types are not in BTF. */
 #define PARAMETER_OFFSET(index) ((index) * 8)
 #define TYPED_PARAMETERS 0
+#define PROGRAM_FRAMES 2 /* the program and bpf_trace_run */
 #include "engine.h"
 
 SEC("raw_tp")

@@ -108,6 +108,11 @@ export function frameCount(words: Uint32Array, slot: number): number {
   return slot === 0 || isUnread(words, slot) ? 0 : payloadSize(words, slot) >>> 3;
 }
 
+/** Number of the error for which a stack could not be read; 0: it could, or the record has none. */
+export function stackError(words: Uint32Array, slot: number): number {
+  return slot !== 0 && isUnread(words, slot) ? failedDepth(words, slot) : 0;
+}
+
 /** Word indexes of what a hook record carries; 0: it does not carry this. */
 export interface HookParts {
   /** First slot of data. */

@@ -180,6 +180,12 @@ describe("counters of actions", () => {
   });
 });
 
+const onTracepoint = (raw: boolean) =>
+  makeHookOn("raw_syscalls/sys_enter", {
+    section: "tracepoints",
+    tracepoint: { subsystem: "raw_syscalls", event: "sys_enter", raw },
+  });
+
 describe("stack traces", () => {
   const post: ActionDef = { action: "Post", kernelStackTrace: true, userStackTrace: true };
   const withStacks = (def: HookDef): Hit[] => {
@@ -199,6 +205,7 @@ describe("stack traces", () => {
         functions.some((name) => /do_syscall_64|x64_sys_call/.test(name)),
         functions.join(" "),
       );
+      assert.equal(functions[0]?.replace(/^__x64_/, ""), call, functions.join(" "));
       assert.ok(hit.kernelStack.length <= 64);
       // Without frame pointers in the C library only the innermost address is certain.
       assert.ok((hit.userStack[0] ?? 0n) > 0n && (hit.userStack[0] ?? 0n) < 1n << 47n);
@@ -209,8 +216,32 @@ describe("stack traces", () => {
     const selectors: SelectorDef[] = [{ filters: [], actions: [post] }];
     const def = makeHookOn("commit_creds", { args: BY_KPROBE, selectors });
     const hits = engine.watch([def], () => act(`call ${NR.setuid}:1001`));
-    assert.ok(hits.length > 0 && hits.every((hit) => hit.kernelStack.length > 0));
+    assert.ok(hits.length > 0 && hits.every((hit) => symbolAt(hit.kernelStack[0] ?? 0n) === "commit_creds"));
   });
+
+  const kinds: Record<string, HookDef> = {
+    "an LSM hook": makeHookOn("task_prctl", { section: "lsmhooks" }),
+    "a hook that overrides": makeHookOn("security_task_prctl"),
+    "a raw tracepoint with types": onTracepoint(true),
+    "a trace event": onTracepoint(false),
+  };
+  for (const [name, def] of Object.entries(kinds)) {
+    test(`of ${name} have no frames of programs`, (t) => {
+      const actions: ActionDef[] =
+        name === "a hook that overrides" ? [{ action: "Override", error: -1 }, post] : [post];
+      const hook = engine.engine.attach({ ...def, selectors: [{ filters: [], actions }] });
+      if (hook.status.reason === "KernelUnsupported") return t.skip(hook.status.message);
+      assert.equal(hook.status.state, "Attached", hook.status.message);
+      const hits = engine.hitsOf([hook], () => act(`call ${PRCTL}`));
+      hook.detach();
+      const functions = hits.map(({ kernelStack }) => kernelStack.map(symbolAt));
+      assert.ok(functions.length > 0 && functions.every((names) => names.length > 2));
+      assert.deepEqual(
+        functions.flat().filter((symbol) => /^bpf_(prog|trampoline|trace_run)/.test(symbol)),
+        [],
+      );
+    });
+  }
 
   test("stand in records of the selector that asks for them only", () => {
     const other = selector({ action: "Post" });

@@ -200,6 +200,12 @@ describe("stacks", () => {
     ]);
   });
 
+  test("that could not be read say why", () => {
+    const body = bodyOf({}, [credSlot({})], { kernelStack: { error: 14 }, userStack: [] });
+    expect(body.kernel_stack_trace).toEqual([{ symbol: "(not read: EFAULT)" }]);
+    expect(body).not.toHaveProperty("user_stack_trace");
+  });
+
   test("that are empty are left out", () => {
     const body = bodyOf({}, [credSlot({})], { kernelStack: [], userStack: [] });
     expect(Object.keys(body)).toEqual(KPROBE_KEYS);

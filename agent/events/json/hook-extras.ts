@@ -6,6 +6,7 @@ import {
   payloadAt,
   recordAction,
   recordFlags,
+  stackError,
 } from "../../records/hook-record.ts";
 import { RECORD_CRED_FAILED } from "../../records/layout.ts";
 import { type ByteWriter, utf8 } from "../byte-writer.ts";
@@ -46,18 +47,13 @@ export function writeExtended(
   }
   const action = recordAction(words, at);
   out.bytes((fragments.byAction[action] ?? fragments.makeAction(action)).action);
-  // upstream has no empty stack: a list without entries has no place in its JSON
-  const kernelFrames = frameCount(words, kernelStack);
-  if (kernelFrames > 0) {
-    out.bytes(KERNEL_STACK);
-    stacks.kernel(out, words, payloadAt(kernelStack), kernelFrames);
-  }
+  writeStack(out, KERNEL_STACK, words, kernelStack, stacks, (at, count) =>
+    stacks.kernel(out, words, at, count),
+  );
   out.bytes(fragments.afterKernelStack);
-  const userFrames = frameCount(words, userStack);
-  if (userFrames > 0) {
-    out.bytes(USER_STACK);
-    stacks.user(out, words, payloadAt(userStack), userFrames, image);
-  }
+  writeStack(out, USER_STACK, words, userStack, stacks, (at, count) =>
+    stacks.user(out, words, at, count, image),
+  );
   if (hash !== 0 && !isUnread(words, hash)) writeHash(out, batch, payloadAt(hash));
   if (dataCount > 0) writeData(out, batch, data, end, fragments.data, dataCount);
   if (credChange !== 0) {
@@ -67,4 +63,21 @@ export function writeExtended(
   }
   writeSystemCall(out, words, at);
   out.bytes(fragments.end);
+}
+
+/** Upstream has no empty stack: a list without entries has no place in its JSON. */
+function writeStack(
+  out: ByteWriter,
+  name: Uint8Array,
+  words: Uint32Array,
+  slot: number,
+  stacks: StackWriter,
+  writeFrames: (at: number, count: number) => void,
+): void {
+  const count = frameCount(words, slot);
+  const error = stackError(words, slot);
+  if (count === 0 && error === 0) return;
+  out.bytes(name);
+  if (error !== 0) stacks.unread(out, error);
+  else writeFrames(payloadAt(slot), count);
 }

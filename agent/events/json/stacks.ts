@@ -2,6 +2,7 @@
 import type { Image } from "../../process/image.ts";
 import type { CodePlace, StackOptions } from "../../stacks/code-place.ts";
 import { type ByteWriter, utf8 } from "../byte-writer.ts";
+import { unreadStack } from "../unread-stack.ts";
 
 const LIST_OPEN = utf8("[{");
 const LIST_NEXT = utf8("},{");
@@ -26,6 +27,11 @@ export class StackWriter {
   /** The same of the code of a process. */
   user(out: ByteWriter, words: Uint32Array, at: number, count: number, image: Image): void {
     this.#frames(out, words, at, count, (low, high) => this.#options.user?.find(image, low, high));
+  }
+
+  /** A stack that the kernel could not read. */
+  unread(out: ByteWriter, error: number): void {
+    out.bytes(utf8(`[${JSON.stringify(unreadStack(error))}]`));
   }
 
   #frames(

@@ -16,6 +16,7 @@ import {
   recordEnd,
   recordFlags,
   slotCount,
+  stackError,
 } from "../../records/hook-record.ts";
 import { RECORD_CRED_FAILED } from "../../records/layout.ts";
 import { utf8 } from "../byte-writer.ts";
@@ -121,6 +122,8 @@ function writeParts(
     payloadAt(kernelStack),
     frameCount(words, kernelStack),
   );
+  stacks.unread(out, bytesKey(message.kernelStack), stackError(words, kernelStack));
+  stacks.unread(out, bytesKey(message.userStack), stackError(words, userStack));
   stacks.user(
     out,
     bytesKey(message.userStack),

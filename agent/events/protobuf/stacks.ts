@@ -1,6 +1,7 @@
 /** Stacks of addresses as lists of StackTraceEntry, innermost frame first. */
 import type { Image } from "../../process/image.ts";
 import type { CodePlace, StackOptions } from "../../stacks/code-place.ts";
+import { unreadStack } from "../unread-stack.ts";
 import { STACK_FRAME, writeFields } from "./messages.ts";
 import { type ProtoWriter, varintKey } from "./writer.ts";
 
@@ -22,6 +23,14 @@ export class StackWriter {
   user(out: ProtoWriter, key: number, words: Uint32Array, at: number, count: number, image: Image): void {
     const { user } = this.#options;
     this.#frames(out, key, words, at, count, (low, high) => user?.find(image, low, high));
+  }
+
+  /** A stack that the kernel could not read, for the number of an error; none for 0. */
+  unread(out: ProtoWriter, key: number, error: number): void {
+    if (error === 0) return;
+    const start = out.begin(key);
+    writeFields(out, STACK_FRAME, unreadStack(error));
+    out.end(start);
   }
 
   #frames(

@@ -95,6 +95,9 @@ export interface SlotFields {
   payload: Uint8Array;
 }
 
+/** The addresses of a stack, or the number of the error for which it could not be read. */
+export type StackFields = bigint[] | { error: number };
+
 /** A hook record. */
 export interface HookFields extends HeaderFields {
   hookId: number;
@@ -102,8 +105,8 @@ export interface HookFields extends HeaderFields {
   slots?: SlotFields[];
   returned?: SlotFields;
   credChange?: CredChangeFields;
-  kernelStack?: bigint[];
-  userStack?: bigint[];
+  kernelStack?: StackFields;
+  userStack?: StackFields;
   hash?: SlotFields;
   /** Absent: none. */
   syscall?: number;
@@ -261,7 +264,8 @@ export function moduleSlot(name: string, fields: { taints?: bigint; signatureOk?
   return { payload: Buffer.concat([head, Buffer.from(name)]) };
 }
 
-function stackSlot(addresses: bigint[]): SlotFields {
+function stackSlot(addresses: StackFields): SlotFields {
+  if (!Array.isArray(addresses)) return { status: 1, depth: addresses.error, payload: new Uint8Array(0) };
   return { payload: new Uint8Array(BigUint64Array.from(addresses).buffer) };
 }
 
