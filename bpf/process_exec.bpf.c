@@ -50,11 +50,16 @@ struct {
 	__type(value, struct image_scratch);
 } image_scratch SEC(".maps");
 
+static __always_inline bool read_own_cred(struct task_struct *task, struct cred_value *value)
+{
+	return HAS_CURRENT_TASK_BTF ? load_cred(task->cred, value) : read_cred(BPF_CORE_READ(task, cred), value);
+}
+
 static __always_inline void describe_process(struct exec_record *record, struct task_struct *task)
 {
 	struct task_struct *parent = TASK_READ(task, real_parent);
 
-	if (!read_cred(TASK_READ(task, cred), &record->cred)) {
+	if (!read_own_cred(task, &record->cred)) {
 		__builtin_memset(&record->cred, 0, sizeof(record->cred));
 		record->header.flags |= RECORD_CRED_FAILED;
 	}
@@ -65,7 +70,7 @@ static __always_inline void describe_process(struct exec_record *record, struct 
 	record->auid = bpf_core_field_exists(task->loginuid) ? TASK_READ(task, loginuid.val) : -1U;
 	record->parent_pid = TASK_READ(parent, tgid);
 	record->parent_start_ns = TASK_READ(parent, group_leader, start_boottime);
-	record->cgroup_id = cgroup_id_of_current(task);
+	record->cgroup_id = bpf_get_current_cgroup_id();
 }
 
 static __always_inline void add_filename(struct exec_scratch *scratch, struct linux_binprm *bprm)
@@ -84,8 +89,8 @@ static __always_inline void add_filename(struct exec_scratch *scratch, struct li
 static __always_inline void add_arguments(struct exec_scratch *scratch, struct mm_struct *mm)
 {
 	__u64 at = at_most(scratch->used, ARGS_AT);
-	__u64 start = BPF_CORE_READ(mm, arg_start);
-	__u64 size = BPF_CORE_READ(mm, arg_end) - start;
+	__u64 start = TASK_READ(mm, arg_start);
+	__u64 size = TASK_READ(mm, arg_end) - start;
 
 	if (size > ARGS_BYTES)
 		scratch->record.header.flags |= RECORD_ARGS_TRUNCATED;
@@ -162,33 +167,57 @@ static __always_inline void keep_state(struct process_image *image, const struct
 	image->flags = IMAGE_STATE_KNOWN;
 }
 
-/* Whether each name of the path leads down: there is no empty one, no . and no .. in it. */
-static __always_inline bool leads_down(const char *path, __u32 size)
+/* The size anew from memory: the verifier knows no bounds of it, so all rounds of a loop end in one state. */
+static __always_inline __u32 any_size(const struct text_ends *name)
 {
-	__u32 last = 0, i;
+	return *(const volatile __u32 *)&name->path_size;
+}
+
+#define EACH_BYTE(byte) (0x0101010101010101ULL * (byte))
+
+/* The highest bit of each byte of the word that is this character. */
+static __always_inline __u64 where_is(__u64 word, __u8 character)
+{
+	__u64 other = word ^ EACH_BYTE(character);
+
+	return ~((other & EACH_BYTE(0x7f)) + EACH_BYTE(0x7f) | other | EACH_BYTE(0x7f));
+}
+
+/*
+ * Whether each name of the path leads down: there is no empty one, no . and no .. in it. Eight bytes at a time and without
+ * a branch between them, because the verifier follows each branch in each round. Behind the path there are zeros.
+ */
+static __always_inline bool leads_down(const struct text_ends *name)
+{
+	const __u64 *words = (const __u64 *)name->path;
+	__u64 slashes = 0, dots = 0, leads_up = 0;
+	__u32 i;
 
 	NOT_UNROLLED
-	for (i = 0; i < EXE_PATH && i < size; i++) {
-		last = last << 8 | (__u8)path[i];
-		if ((last & 0xffff) == 0x2f2f || (last & 0xffffff) == 0x2f2e2f || last == 0x2f2e2e2f)
-			return false;
+	for (i = 0; i < EXE_PATH / 8 && i * 8 < any_size(name); i++) {
+		__u64 slash = where_is(words[i], '/'), dot = where_is(words[i], '.');
+		/* In the place of each byte, what is one, two and three before it. */
+		__u64 slash1 = slash << 8 | slashes >> 56, slash2 = slash << 16 | slashes >> 48;
+		__u64 slash3 = slash << 24 | slashes >> 40;
+		__u64 dot1 = dot << 8 | dots >> 56, dot2 = dot << 16 | dots >> 48;
+
+		leads_up |= slash & (slash1 | (dot1 & slash2) | (dot1 & dot2 & slash3));
+		slashes = slash;
+		dots = dot;
 	}
-	return size && path[0] == '/';
+	return name->path[0] == '/' && !leads_up;
 }
 
 static __always_inline bool is_same(const struct text_ends *one, const struct text_ends *other)
 {
 	const __u64 *words = (const __u64 *)one->path, *others = (const __u64 *)other->path;
+	__u64 differences = one->path_size ^ other->path_size;
 	__u32 i;
 
-	if (one->path_size != other->path_size)
-		return false;
 	NOT_UNROLLED
-	for (i = 0; i < EXE_PATH / 8 && i * 8 < one->path_size; i++) {
-		if (words[i] != others[i])
-			return false;
-	}
-	return true;
+	for (i = 0; i < EXE_PATH / 8 && i * 8 < any_size(one); i++)
+		differences |= words[i] ^ others[i];
+	return !differences;
 }
 
 /*
@@ -212,7 +241,7 @@ static __always_inline bool set_asked(struct text_ends *name, const struct text_
 	bpf_probe_read_kernel(name->tail + at_most(EXE_TAIL - tail, EXE_TAIL), tail,
 			      bytes + at_most(size - tail, EXE_PATH));
 	name->path_size = size;
-	return !is_same(name, exe) && leads_down(name->path, size);
+	return !is_same(name, exe) && leads_down(name);
 }
 
 /* Puts the directory before a relative name into the buffer, and skips its ./ at the beginning; returns its size. */
@@ -285,14 +314,14 @@ static __always_inline void add_exe(struct exec_scratch *scratch, struct image_s
 				    struct linux_binprm *bprm, struct mm_struct *mm, struct fs_struct *fs,
 				    struct hook_stats *stats)
 {
-	struct file *file = BPF_CORE_READ(mm, exe_file);
+	struct file *file = TASK_READ(mm, exe_file);
 	__u32 pid = scratch->record.header.pid;
 	struct process_image *before = bpf_map_lookup_elem(&process_images, &pid);
 
 	walk_path(&image->path, &file->f_path, &fs->root);
 	scratch->record.exe_size = 0;
-	scratch->record.exe_links = BPF_CORE_READ(file, f_inode, i_nlink);
-	scratch->record.exe_inode = BPF_CORE_READ(file, f_inode, i_ino);
+	scratch->record.exe_links = TASK_READ(file, f_inode, i_nlink);
+	scratch->record.exe_inode = TASK_READ(file, f_inode, i_ino);
 	if (image->path.flags & WALK_FAILED)
 		return;
 	__builtin_memset(&image->image, 0, sizeof(image->image));
@@ -355,9 +384,9 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx)
 	add_privileges(&scratch->record);
 	__builtin_memset(scratch->record.reserved16, 0, sizeof(scratch->record.reserved16));
 	scratch->record.header.size = size;
-	if (bpf_ringbuf_output(&events, scratch, size, wake_up_flags()))
-		stats->lost++;
-	else
+	if (copy_to_ring(scratch, size))
 		stats->posted++;
+	else
+		stats->lost++;
 	return 0;
 }

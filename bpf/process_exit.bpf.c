@@ -78,7 +78,7 @@ int process_exit(struct bpf_raw_tracepoint_args *ctx)
 	identify_current(&record->header, task);
 	record->code = wait_status(task);
 	record->reserved = 0;
-	bpf_ringbuf_submit(record, wake_up_flags());
+	submit(record, sizeof(*record));
 	stats->posted++;
 	return 0;
 }

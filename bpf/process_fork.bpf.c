@@ -18,10 +18,33 @@ static __always_inline void copy_image(__u32 creator, __u32 child)
 	bpf_map_update_elem(&process_images, &child, image, BPF_ANY);
 }
 
-/* The child has not run yet and current is its creator, so the child is read by probe reads. */
-static __always_inline void describe_child(struct fork_record *record, struct task_struct *child)
+/* The parent is the creator or, with CLONE_PARENT, the creator's. Of the creator nothing needs a helper call. */
+static __always_inline void describe_parent(struct fork_record *record, struct task_struct *child)
 {
-	struct task_struct *parent = BPF_CORE_READ(child, real_parent);
+	struct task_struct *parent = BPF_CORE_READ(child, real_parent), *creator = current_task();
+
+	if ((__u64)parent == address_of(creator)) {
+		record->parent_pid = TASK_READ(creator, tgid);
+		record->parent_start_ns = TASK_READ(creator, group_leader, start_boottime);
+	} else {
+		record->parent_pid = BPF_CORE_READ(parent, tgid);
+		record->parent_start_ns = BPF_CORE_READ(parent, group_leader, start_boottime);
+	}
+}
+
+/* The child is in its creator's cgroup, unless clone3 was asked for another one. */
+static __always_inline __u64 cgroup_id_of_child(struct task_struct *child)
+{
+	struct css_set *set = BPF_CORE_READ(child, cgroups);
+
+	if ((__u64)set == address_of(TASK_READ(current_task(), cgroups)))
+		return bpf_get_current_cgroup_id();
+	return BPF_CORE_READ(set, dfl_cgrp, kn, id);
+}
+
+/* The child has not run yet and current is its creator, so the child is read by probe reads. */
+static __always_inline void describe_child(struct fork_record *record, struct task_struct *child, __u32 child_pid)
+{
 	struct pid *pid = BPF_CORE_READ(child, thread_pid);
 	struct upid upid = {};
 
@@ -29,17 +52,16 @@ static __always_inline void describe_child(struct fork_record *record, struct ta
 	record->header.flags = 0;
 	record->header.size = sizeof(*record);
 	record->header.ktime_ns = bpf_ktime_get_boot_ns();
-	record->header.pid = BPF_CORE_READ(child, tgid);
-	record->header.tid = BPF_CORE_READ(child, pid);
+	record->header.pid = child_pid;
+	record->header.tid = child_pid; /* of its only thread */
 	record->header.leader_start_ns = BPF_CORE_READ(child, start_boottime);
 	record->header.exec_seq = (__u32)BPF_CORE_READ(child, self_exec_id);
 	record->header.uid = BPF_CORE_READ(child, cred, euid.val);
-	record->parent_pid = BPF_CORE_READ(parent, tgid);
-	record->parent_start_ns = BPF_CORE_READ(parent, group_leader, start_boottime);
+	describe_parent(record, child);
 	if (!read_innermost_upid(pid, BPF_CORE_READ(pid, level), &upid))
 		record->header.flags |= RECORD_NS_FAILED;
 	record->nspid = upid.nr;
-	record->cgroup_id = BPF_CORE_READ(child, cgroups, dfl_cgrp, kn, id);
+	record->cgroup_id = cgroup_id_of_child(child);
 	record->creator_pid = bpf_get_current_pid_tgid() >> 32;
 	record->reserved = 0;
 }
@@ -65,8 +87,8 @@ int process_fork(struct bpf_raw_tracepoint_args *ctx)
 		stats->lost++;
 		return 0;
 	}
-	describe_child(record, child);
-	bpf_ringbuf_submit(record, wake_up_flags());
+	describe_child(record, child, pid);
+	submit(record, sizeof(*record));
 	stats->posted++;
 	return 0;
 }

@@ -91,7 +91,7 @@ export function openHandles(
   object.load();
   // The reader starts before the sensors, so that it reads their first records too.
   const { onBatch, reuseBuffer = false, backlogBytes } = options;
-  const sleepFlag = object.map("reader_sleeps");
+  const sleepFlag = object.map(".data.reader");
   const reader = keep(
     bpf.readRing(object.map("events"), {
       onBatch,

@@ -40,7 +40,7 @@ static __always_inline void fill(struct hook_record *record, struct arg_slot *sl
 	record->selector = 0xffff;
 	record->action = 1;
 	record->args = 1;
-	record->cgroup_id = cgroup_id_of_current(task);
+	record->cgroup_id = bpf_get_current_cgroup_id();
 	slot->depth = 0;
 	slot->room = value_size;
 	slot->size = value_size;

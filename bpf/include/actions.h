@@ -24,7 +24,7 @@ static __always_inline bool is_enforcing(void)
 static __always_inline void count_match(struct task_struct *task, struct action_stats *actions)
 {
 	struct count_key key = {
-		.cgroup_id = cgroup_id_of_current(task),
+		.cgroup_id = bpf_get_current_cgroup_id(),
 		.hook_id = hook_config.hook_id,
 		.pid = bpf_get_current_pid_tgid() >> 32,
 	};

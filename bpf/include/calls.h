@@ -5,20 +5,6 @@
 
 #include "values.h"
 
-/*
- * The low half of a pointer that stays the same from entry to return, such as the address of a trampoline's context.
- * An instruction on 32-bit registers: the one way to turn a pointer into a number that every kernel's verifier accepts.
- */
-#define LOW_HALF(pointer)                                                        \
-	({                                                                       \
-		__u64 low;                                                       \
-		asm volatile("r1 = %1\n\t.8byte 0x11bc\n\t%0 = r1" /* w1 = w1 */ \
-			     : "=r"(low)                                         \
-			     : "r"(pointer)                                      \
-			     : "r1");                                            \
-		low & 0xffffffff;                                                \
-	})
-
 static __always_inline struct call_key call_key(__u32 frame)
 {
 	struct call_key key = {.task = bpf_get_current_task()};

@@ -32,6 +32,28 @@ static __always_inline __u64 at_most(__u64 value, __u64 max)
 	return value;
 }
 
+/*
+ * The low half of an address, as a number.
+ * An instruction on 32-bit registers: the one way to turn a pointer into a number that every kernel's verifier accepts.
+ */
+#define LOW_HALF(pointer)                                                        \
+	({                                                                       \
+		__u64 low;                                                       \
+		asm volatile("r1 = %1\n\t.8byte 0x11bc\n\t%0 = r1" /* w1 = w1 */ \
+			     : "=r"(low)                                         \
+			     : "r"(pointer)                                      \
+			     : "r1");                                            \
+		low & 0xffffffff;                                                \
+	})
+
+static __always_inline __u64 address_of(const void *structure)
+{
+	__u64 address = (__u64)structure;
+
+	OPAQUE(address); /* as a number: the verifier keeps typed pointers out of map keys */
+	return address;
+}
+
 /* bpf_get_current_task_btf exists since 5.11: remove this with support for 5.10. It is a constant once loaded. */
 #define HAS_CURRENT_TASK_BTF bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)
 

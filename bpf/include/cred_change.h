@@ -261,6 +261,7 @@ static __always_inline __u64 read_caps(const void *set)
 	return caps;
 }
 
+#define GROUPS_COUNT(side) OF_SIDE(side, cred->group_info->ngroups, BPF_CORE_READ(cred, group_info, ngroups))
 #define RECORD_CAPS(side, set) OF_SIDE(side, CAPS(cred, set), read_caps(__builtin_preserve_access_index(&cred->set)))
 
 static __always_inline void write_cred_rest(const struct cred_side *side, struct task_struct *task,
@@ -272,7 +273,7 @@ static __always_inline void write_cred_rest(const struct cred_side *side, struct
 	rest->cap_bounding = RECORD_CAPS(side, cap_bset);
 	rest->cap_ambient = RECORD_CAPS(side, cap_ambient);
 	rest->no_new_privs = TASK_READ(task, atomic_flags) & 1; /* PFA_NO_NEW_PRIVS is bit 0 */
-	rest->groups_count = groups_count(groups);
+	rest->groups_count = GROUPS_COUNT(side);
 	__builtin_memset(rest->groups, 0, sizeof(rest->groups));
 	size = at_most((__u64)rest->groups_count * sizeof(__u32), sizeof(rest->groups));
 	if (size)
@@ -284,11 +285,17 @@ static __always_inline void write_cred_rest(const struct cred_side *side, struct
 	rest->reserved = 0;
 }
 
-static __always_inline bool write_side(const struct cred_side *side, struct task_struct *task, struct cred_value *cred,
+/* `known`: the same credentials, where they have been read already. */
+static __always_inline bool write_side(const struct cred_side *side, struct task_struct *task,
+				       const struct cred_value *known, struct cred_value *cred,
 				       struct cred_rest_value *rest)
 {
-	bool read = side->typed ? load_cred(side->cred, cred) : read_cred(side->cred, cred);
+	bool read = true;
 
+	if (known)
+		*cred = *known;
+	else
+		read = side->typed ? load_cred(side->cred, cred) : read_cred(side->cred, cred);
 	if (read)
 		write_cred_rest(side, task, rest);
 	return read;
@@ -301,6 +308,24 @@ static __always_inline __u32 bit_if_different(__u32 bit, __u64 from, __u64 to)
 
 	OPAQUE(difference);
 	return (difference | -difference) >> 63 << bit;
+}
+
+#define PAIR_OF_IDS(cred, index) (((const __u64 *)&(cred)->uid)[index])
+#define IDS_DIFFER(index) (PAIR_OF_IDS(&value->old, index) ^ PAIR_OF_IDS(&value->new, index))
+#define DIFFER(member) (value->old.member ^ value->new.member)
+#define REST_DIFFER(member) (value->old_rest.member ^ value->new_rest.member)
+_Static_assert(__builtin_offsetof(struct cred_value, fsgid) - __builtin_offsetof(struct cred_value, uid) == 28,
+	       "four pairs of ids");
+
+/* Most commits change nothing: execs of the same user. */
+static __always_inline bool is_any_different(const struct cred_change_value *value)
+{
+	__u64 differences = IDS_DIFFER(0) | IDS_DIFFER(1) | IDS_DIFFER(2) | IDS_DIFFER(3) | DIFFER(cap_permitted) |
+			    DIFFER(cap_effective) | DIFFER(cap_inheritable) | DIFFER(securebits) |
+			    DIFFER(user_ns_inum) | REST_DIFFER(cap_bounding) | REST_DIFFER(cap_ambient);
+
+	OPAQUE(differences);
+	return differences;
 }
 
 #define FIELD_BIT(bit, member) bit_if_different(bit, value->old.member, value->new.member)
@@ -323,15 +348,16 @@ static __always_inline __u32 changed_fields(const struct cred_change_value *valu
 }
 
 /* False, and all zeros, if the old or the new credentials cannot be read. */
-static __always_inline bool write_cred_change(void *context, struct task_struct *task, struct cred_change_value *value)
+static __always_inline bool write_cred_change(void *context, struct task_struct *task, const struct cred_value *known,
+					      struct cred_change_value *value)
 {
 	struct cred_side from, to;
 
 	value->reserved = 0;
 	if (find_old_cred(context, task, &from) && find_new_cred(context, task, &to) &&
-	    write_side(&from, task, &value->old, &value->old_rest) &&
-	    write_side(&to, task, &value->new, &value->new_rest)) {
-		value->changed = changed_fields(value);
+	    write_side(&from, task, NULL, &value->old, &value->old_rest) &&
+	    write_side(&to, task, known, &value->new, &value->new_rest)) {
+		value->changed = is_any_different(value) ? changed_fields(value) : 0;
 		if (groups_changed(&from, &to, CRED_CHANGED))
 			value->changed |= 1 << CRED_FIELD_GROUPS;
 		return true;

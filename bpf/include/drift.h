@@ -19,14 +19,6 @@ struct drift_record {
 	struct cred_change_value change;
 };
 
-static __always_inline __u64 address_of(const struct task_struct *task)
-{
-	__u64 address = (__u64)task;
-
-	OPAQUE(address); /* as a number: the verifier keeps typed pointers out of map keys */
-	return address;
-}
-
 /* What is compared. The first word may also contain the count of references. */
 static __always_inline bool read_raw(const struct cred *cred, struct cred_raw *raw)
 {
@@ -65,7 +57,7 @@ static __always_inline bool describe_cred(const struct cred *cred, struct task_s
 {
 	struct cred_side side = side_of(cred);
 
-	return write_side(&side, task, value, rest);
+	return write_side(&side, task, NULL, value, rest);
 }
 
 /* The credentials are what the kernel gave the task. */
@@ -125,7 +117,7 @@ static __always_inline void fill_drift(struct drift_record *record, const struct
 	record->hook.selector = NO_SELECTOR;
 	record->hook.action = 0;
 	record->hook.args = 0;
-	record->hook.cgroup_id = cgroup_id_of_current(task);
+	record->hook.cgroup_id = bpf_get_current_cgroup_id();
 	record->hook.syscall = current_syscall(task);
 	record->hook.in_exec = is_executing(task);
 }
@@ -144,7 +136,7 @@ static __always_inline void report_drift(const struct cred_state *state, const s
 		return;
 	}
 	fill_drift(record, state, cred, task, hook_id);
-	bpf_ringbuf_submit(record, wake_up_flags());
+	submit(record, sizeof(*record));
 	stats->posted++;
 }
 

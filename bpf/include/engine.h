@@ -77,16 +77,46 @@ static __always_inline __u32 write_stacks(void *context, void *record, __u32 at,
 	return at;
 }
 
+/* The new credentials where the record has them already: they are its first argument. */
+static __always_inline const struct cred_value *new_cred_in(const void *record)
+{
+	const volatile struct value_config *config = &hook_config.arg[0];
+	const struct arg_slot *slot = (const struct arg_slot *)((const char *)record + sizeof(struct hook_record));
+
+	if (!hook_config.args || config->kind != VALUE_CRED || !is_typed(0) || config->flags & VALUE_AT_RETURN)
+		return NULL;
+	if (hook_config.cred.new_source != CRED_PARAMETER || hook_config.cred.new_parameter != config->parameter)
+		return NULL;
+	return slot->status == ARG_OK ? (const struct cred_value *)(slot + 1) : NULL;
+}
+
 /* Writes old and new credentials; zeros if they cannot be read. */
-static __always_inline __u32 write_changes(const struct hit *hit, struct cred_change_value *value, __u16 *flags)
+static __always_inline __u32 write_changes(const struct hit *hit, const void *record, struct cred_change_value *value,
+					   __u16 *flags)
 {
 	*flags |= RECORD_CRED_CHANGE;
-	if (!write_cred_change(hit->context, hit->task, value))
+	if (!write_cred_change(hit->context, hit->task, new_cred_in(record), value))
 		*flags |= RECORD_CRED_FAILED;
 	return sizeof(*value);
 }
 
-static __always_inline void write_head(struct hook_record *record, __u32 size, __u32 selector, struct task_struct *task)
+/* At a system call's entry its registers are at hand, and the task does not execute a file yet. */
+static __always_inline void write_syscall(void *context, struct hook_record *record, struct task_struct *task)
+{
+	record->syscall = NO_SYSCALL;
+	record->in_exec = 0;
+	if (!(hook_config.flags & HOOK_IN_SYSCALL))
+		return;
+	if (hook_config.flags & HOOK_SYSCALL) {
+		record->syscall = entered_syscall(context, task);
+		return;
+	}
+	record->syscall = current_syscall(task);
+	record->in_exec = is_executing(task);
+}
+
+static __always_inline void write_head(void *context, struct hook_record *record, __u32 size, __u32 selector,
+				       struct task_struct *task)
 {
 	record->header.kind = RECORD_HOOK;
 	record->header.size = size;
@@ -94,18 +124,16 @@ static __always_inline void write_head(struct hook_record *record, __u32 size, _
 	record->hook_id = hook_config.hook_id;
 	record->selector = selector;
 	record->args = hook_config.args;
-	record->cgroup_id = cgroup_id_of_current(task);
-	record->syscall = hook_config.flags & HOOK_IN_SYSCALL ? current_syscall(task) : NO_SYSCALL;
-	record->in_exec = hook_config.flags & HOOK_IN_SYSCALL && is_executing(task);
+	record->cgroup_id = bpf_get_current_cgroup_id();
+	write_syscall(context, record, task);
 }
 
 static __always_inline bool output(void *record, __u32 size, struct hook_stats *stats)
 {
-	if (bpf_ringbuf_output(&events, record, at_most(size, MAX_RECORD), wake_up_flags())) {
-		stats->lost++;
-		return false;
-	}
-	return true;
+	if (copy_to_ring(record, at_most(size, MAX_RECORD)))
+		return true;
+	stats->lost++;
+	return false;
 }
 
 /* Posts a record from hook_scratch, unless a rate limit suppresses it. */
@@ -195,7 +223,7 @@ static __always_inline void post(const struct hit *hit, __u32 selector, __u32 ca
 	if (hit->undecided || is_undecided_at_return(hit, candidates))
 		flags |= RECORD_SCOPE_UNDECIDED;
 	if (hook_config.flags & HOOK_CRED_CHANGE)
-		size += write_changes(hit, (struct cred_change_value *)((char *)record + size), &flags);
+		size += write_changes(hit, record, (struct cred_change_value *)((char *)record + size), &flags);
 	size = write_stacks(hit->context, record, size, selector, &flags);
 	if (hashed) {
 		flags |= RECORD_HASH;
@@ -203,13 +231,13 @@ static __always_inline void post(const struct hit *hit, __u32 selector, __u32 ca
 	}
 	record->header.flags = flags;
 	record->action = action;
-	write_head(record, size, selector, hit->task);
+	write_head(hit->context, record, size, selector, hit->task);
 	if (hook_config.flags & HOOK_RETURN || hashed) {
 		keep_call(call_of(record), values_size, size, candidates, frame, &counters->hook);
 	} else if (hook_config.flags & HOOK_SCRATCH) {
 		output_limited(record, values_size, size, selector, hit->task, counters, actions);
 	} else {
-		bpf_ringbuf_submit(record, wake_up_flags());
+		submit(record, hook_config.record_size);
 		counters->hook.posted++;
 		actions->post++;
 	}

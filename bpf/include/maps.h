@@ -10,10 +10,10 @@
 
 #ifdef TRIGON_DEFINE_MAPS
 #define MAP
-#define CONFIG_SECTION SEC(".rodata.hook")
+#define SECTION(name) SEC(name)
 #else
 #define MAP extern
-#define CONFIG_SECTION
+#define SECTION(name)
 #endif
 
 #define BPF_F_NO_PREALLOC 1
@@ -25,13 +25,7 @@ MAP struct {
 } events SEC(".maps");
 
 /* Not 0: the reader of the ring sleeps until a record asks for a wake-up; see ring.h. User space writes it. */
-MAP struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} reader_sleeps SEC(".maps");
+MAP volatile __u32 reader_sleeps SECTION(".data.reader");
 
 /* Counters of the sensors, by record kind. */
 MAP struct {
@@ -155,7 +149,7 @@ MAP struct {
 	__type(value, struct cred_state);
 } no_cred_state SEC(".maps");
 
-MAP const volatile struct hook_config hook_config CONFIG_SECTION;
+MAP const volatile struct hook_config hook_config SECTION(".rodata.hook");
 
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -114,6 +114,17 @@ static __always_inline bool read_parameter(void *context, __u8 index, __u64 *val
 }
 #endif
 
+/* Number of the system call that is entered, without its ABI. */
+static __always_inline bool read_syscall_number(void *context, __u64 *number)
+{
+	__u64 regs = LOAD_AT(context, PARAMETER_OFFSET(0));
+
+	if (!TYPED_PARAMETERS)
+		return !bpf_probe_read_kernel(number, sizeof(*number), (const char *)regs + SYSCALL_NUMBER);
+	*number = LOAD_AT(regs, SYSCALL_NUMBER);
+	return true;
+}
+
 /* Address of a struct pt_regs. For a function only a kprobe has one: its context. */
 static __always_inline __u64 registers_of(void *context)
 {

@@ -24,6 +24,8 @@ static __always_inline __u32 namespace_pid(struct task_struct *task)
 	return upid.nr;
 }
 
+#define INITIAL_PID_NS 0xEFFFFFFCU /* PROC_PID_INIT_INO: user space relies on it */
+
 static __always_inline __u32 pid_ns_inum(struct task_struct *task)
 {
 	struct pid *pid = TASK_READ(task, thread_pid);
@@ -31,19 +33,12 @@ static __always_inline __u32 pid_ns_inum(struct task_struct *task)
 
 	if (!pid)
 		return 0;
-	/* Most hits on a node come from processes of the host, which need no helper call. */
-	if (HAS_CURRENT_TASK_BTF && pid->level == 0)
-		return pid->numbers[0].ns->ns.inum;
+	/* Most hits on a node come from processes of the host: there is one namespace of level 0. */
+	if (TASK_READ(pid, level) == 0)
+		return INITIAL_PID_NS;
 	if (!read_innermost_upid(pid, TASK_READ(pid, level), &upid))
 		return 0;
 	return BPF_CORE_READ(upid.ns, ns.inum);
-}
-
-static __always_inline __u64 cgroup_id_of_current(struct task_struct *task)
-{
-	if (HAS_CURRENT_TASK_BTF)
-		return task->cgroups->dfl_cgrp->kn->id;
-	return bpf_get_current_cgroup_id();
 }
 
 /* Everything of the header but kind, flags and size. `task` is from current_task(). */

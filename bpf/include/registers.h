@@ -26,10 +26,12 @@ struct user_pt_regs {
 #define FOURTH_SYSCALL_PARAMETER regs[3]
 #define SYSCALL_PARAMETER_IA32 SYSCALL_PARAMETER /* calls of both ABIs use the same registers */
 #define RETURN_ADDRESS_BYTES 0
+#define SYSCALL_NUMBER REGISTER(regs[8])
 #else
 #define SIXTH_PARAMETER r9
 #define FOURTH_SYSCALL_PARAMETER r10 /* the instruction `syscall` overwrites cx */
 #define RETURN_ADDRESS_BYTES 8       /* that a call leaves on the stack */
+#define SYSCALL_NUMBER REGISTER(orig_ax)
 #endif
 
 /* The registers of `int 0x80`. The kernel's wrapper takes their lower halves. */

@@ -18,7 +18,7 @@ enum scope_verdict {
 /* NULL for a process that is in no pod. */
 static __always_inline const struct cgroup_scopes *scopes_of_current(struct task_struct *task)
 {
-	__u64 cgroup_id = cgroup_id_of_current(task);
+	__u64 cgroup_id = bpf_get_current_cgroup_id();
 
 	return bpf_map_lookup_elem(&cgroup_scopes, &cgroup_id);
 }

@@ -3,7 +3,7 @@
 #ifndef TRIGON_SYSCALLS_H
 #define TRIGON_SYSCALLS_H
 
-#include "registers.h"
+#include "parameters.h"
 
 #define SYSCALL_32_BIT (1U << 31)
 #define NO_SYSCALL -1U
@@ -72,6 +72,16 @@ static __always_inline __u32 current_syscall(struct task_struct *task)
 }
 
 #endif
+
+/* The same at the entry of a system call, whose first parameter are the registers that it came with. */
+static __always_inline __u32 entered_syscall(void *context, struct task_struct *task)
+{
+	__u64 number;
+
+	if (!read_syscall_number(context, &number))
+		return NO_SYSCALL;
+	return number | syscall_abi(task);
+}
 
 /* Kernels that no longer keep this in the task are asked by the name of the call. */
 static __always_inline bool is_executing(struct task_struct *task)
