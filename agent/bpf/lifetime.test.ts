@@ -10,6 +10,8 @@ import { bpf, describeBpf, loadHooks, makeMap, testObject } from "./testing/prog
 
 const ADDON = fileURLToPath(new URL("../../build/bpf.node", import.meta.url));
 
+const PRODUCT = fileURLToPath(new URL("../../build/bpf/trigon.bpf.o", import.meta.url));
+
 /** Runs a script in a process of its own, with `bpf` and an `object` whose on_getuid is attached. */
 function runScript(script: string): Promise<{ status: number; stdout: string; stderr: string }> {
   const directory = mkdtempSync(join(tmpdir(), "trigon-addon-"));
@@ -60,6 +62,17 @@ function openLoadCloneAttachClose(): void {
 }
 
 describeBpf("what the addon takes it gives back", () => {
+  test("500 handles of a program of 150 KB share its instructions", () => {
+    const object = bpf.openObject(PRODUCT);
+    object.load();
+    const first = object.program("hook_kprobe");
+    expect(first.instructionCount()).toBeGreaterThan(10_000);
+    const before = process.memoryUsage.rss();
+    const handles = Array.from({ length: 500 }, () => object.program("hook_kprobe"));
+    expect(process.memoryUsage.rss() - before).toBeLessThan(8 << 20);
+    for (const handle of [...handles, first, object]) handle.close();
+  });
+
   test("200 rounds of open, load, clone, attach, read and close leave no descriptor and no memory", () => {
     for (let i = 0; i < 50; i++) openLoadCloneAttachClose();
     collectGarbage();

@@ -9,6 +9,8 @@
 #include <memory>
 #include <vector>
 
+#include "optimizer/specialize.h"
+
 namespace {
 
 struct Mapping {
@@ -42,9 +44,19 @@ std::vector<Mapping> CleanFileMappings() {
   return found;
 }
 
+// A heap's free end up to this size stays: batches of events come and go within it.
+constexpr int kSpareBytes = 4 << 20;
+
 }  // namespace
 
+void KeepHeapsSmall() {
+  // Setting one of the two ends the adaptation of both.
+  mallopt(M_TRIM_THRESHOLD, kSpareBytes);
+  mallopt(M_MMAP_THRESHOLD, kSpareBytes);
+}
+
 void ReleaseUnusedMemory() {
+  ReleaseSpecializer();
   malloc_trim(0);
   for (const auto& [start, end] : CleanFileMappings()) {
     madvise(reinterpret_cast<void*>(start), end - start, MADV_DONTNEED);

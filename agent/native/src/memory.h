@@ -4,3 +4,7 @@
 // Returns freed memory of malloc, and unmaps the pages of program files that were read. What is used again comes back
 // from the page cache by a minor fault.
 void ReleaseUnusedMemory();
+
+// From now on malloc gives freed memory at the end of a heap back by itself, in every thread's heap. Without this it keeps
+// up to twice the largest block that was ever freed, and trimming reaches the end of the main thread's heap alone.
+void KeepHeapsSmall();

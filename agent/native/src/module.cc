@@ -63,6 +63,7 @@ Classes* DefineClasses(Napi::Env env) {
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  KeepHeapsSmall();
   CaptureLibbpfMessages();
   RegisterTemplateSections();
   env.SetInstanceData(DefineClasses(env));

@@ -24,11 +24,11 @@
 
 namespace {
 
-std::vector<bpf_insn> Instructions(const OpenObject& object, const bpf_program* program) {
+std::span<const bpf_insn> Instructions(const OpenObject& object, const bpf_program* program) {
   auto found = object.templates.find(bpf_program__name(program));
   if (found != object.templates.end()) return found->second.instructions;
   const bpf_insn* first = bpf_program__insns(program);
-  return {first, first + bpf_program__insn_cnt(program)};
+  return {first, bpf_program__insn_cnt(program)};
 }
 
 // The kernel stores only whether a license is GPL-compatible; libbpf has no call that returns the object's.

@@ -80,7 +80,7 @@ int OpenObject::Load() {
 }
 
 std::vector<bpf_insn> ProgramImage::WithMaps(const std::unordered_map<int, int>& replacements) const {
-  std::vector<bpf_insn> copy = instructions;
+  std::vector<bpf_insn> copy(instructions.begin(), instructions.end());
   for (size_t i = 0; i + 1 < copy.size(); i++) {
     if (!RefersToMap(copy[i])) continue;
     auto found = replacements.find(copy[i].imm);

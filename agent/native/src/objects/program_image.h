@@ -5,6 +5,7 @@
 #include <linux/bpf.h>
 
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -39,7 +40,7 @@ struct OpenObject {
 
 struct ProgramImage {
   std::shared_ptr<OpenObject> owner;
-  std::vector<bpf_insn> instructions;
+  std::span<const bpf_insn> instructions;  // the owner's: each hook has handles, and each copy would take 150 KB
   bool gpl_compatible;
 
   // A copy whose references to maps go elsewhere: from descriptor to descriptor.

@@ -218,8 +218,9 @@ std::optional<bool> IsTaken(const Operation& operation, const State& before) {
   return Compare<int32_t, uint32_t>(kind, static_cast<uint32_t>(a.number), static_cast<uint32_t>(b.number));
 }
 
-std::vector<std::optional<State>> FindKnownValues(const std::vector<Operation>& program, const Constants& constants) {
-  std::vector<std::optional<State>> states(program.size());
+void FindKnownValues(const std::vector<Operation>& program, const Constants& constants,
+                     std::vector<std::optional<State>>& states) {
+  states.assign(program.size(), std::nullopt);
   std::vector<size_t> open = {0};
   states[0] = StateAtStart();
   auto reach = [&](size_t at, const State& state) {
@@ -242,5 +243,4 @@ std::vector<std::optional<State>> FindKnownValues(const std::vector<Operation>& 
     if (jumps && taken.value_or(true)) reach(operation.target, after);
     if (!jumps || !taken.value_or(false)) reach(at + 1, after);
   }
-  return states;
 }

@@ -47,8 +47,9 @@ uint64_t SlotsFrom(int64_t offset);
 // Bytes that a load or store moves.
 uint64_t AccessBytes(const bpf_insn& code);
 
-// The state before each operation; none for those that are never reached.
-std::vector<std::optional<State>> FindKnownValues(const std::vector<Operation>& program, const Constants& constants);
+// Leaves the state before each operation in `states`, none for those that are never reached.
+void FindKnownValues(const std::vector<Operation>& program, const Constants& constants,
+                     std::vector<std::optional<State>>& states);
 
 // What the operation leaves in its destination register; kForeign or kAny where that is unknown.
 Value ResultOf(const Operation& operation, const State& before, const Constants& constants);
