@@ -68,6 +68,7 @@ describeBpf("a wrong argument is a TypeError", () => {
       /maps\.hits: expected a BpfMap/,
     ],
     "no symbol": [program, "attachKprobe", [undefined], /symbol: expected a string/],
+    "no symbol, in another thread": [program, "attachKprobeAsync", [undefined], /symbol: expected a string/],
     "a number for kprobe options": [program, "attachKprobe", ["x", 1], /options: expected an object/],
     "half a tracepoint": [program, "attachTracepoint", ["sched"], /event: expected a string/],
     "no name of a map": [object, "map", [undefined], /name: expected a string/],
@@ -98,7 +99,7 @@ describeBpf("a wrong argument is a TypeError", () => {
     for (const receiver of [program, {}, null]) expect(() => lookup.call(receiver, u32(0))).toThrow();
   });
 
-  test("no method crashes on any single odd argument", () => {
+  test("no method crashes on any single odd argument", async () => {
     const odd = [
       undefined,
       null,
@@ -124,7 +125,7 @@ describeBpf("a wrong argument is a TypeError", () => {
       for (const method of methods) {
         for (const argument of odd) {
           try {
-            handle[method]?.(argument, argument);
+            await handle[method]?.(argument, argument);
           } catch (error) {
             expect(error).toBeInstanceOf(Error);
           }

@@ -83,22 +83,32 @@ export interface BpfProgram {
   /** As clone(); the verifier runs in another thread. The maps may be closed meanwhile. */
   cloneAsync(options: CloneOptions): Promise<BpfProgram>;
   attachRawTracepoint(name: string): BpfLink;
+  /** As attachRawTracepoint(), in another thread. The program may be closed meanwhile. So do the other three. */
+  attachRawTracepointAsync(name: string): Promise<BpfLink>;
   /** fentry, fexit, fmod_ret and LSM programs: the target was given at load. */
   attachTracing(): BpfLink;
+  attachTracingAsync(): Promise<BpfLink>;
   /** perf kprobe on a symbol; a link where the kernel has perf links (5.15), else the perf event itself. */
   attachKprobe(symbol: string, options?: { retprobe?: boolean }): BpfLink;
+  attachKprobeAsync(symbol: string, options?: { retprobe?: boolean }): Promise<BpfLink>;
   attachTracepoint(subsystem: string, event: string): BpfLink;
+  attachTracepointAsync(subsystem: string, event: string): Promise<BpfLink>;
   /** Runs a raw tracepoint's program once, with this context (8 bytes per argument), and returns its result. */
   testRun(context: Uint8Array): number;
   /** Runs a clone of a `SEC("iter")` template over all objects of its target; returns what it wrote with bpf_seq_write. */
   runIterator(): Uint8Array;
-  /** From bpf_prog_info: verified instructions, memory and the runs that the kernel skipped (5.12+, else 0). */
+  /**
+   * From bpf_prog_info: verified instructions, memory, the runs that the kernel skipped (5.12+, else 0), and those that it
+   * counted and timed while kernel.bpf_stats_enabled was 1.
+   */
   info(): {
     id: number;
     xlatedInstructions: number;
     jitedBytes: number;
     memlockBytes: number;
     recursionMisses: number;
+    runs: number;
+    runNs: number;
   };
   close(): void;
 }
@@ -121,6 +131,8 @@ export interface BpfLink {
    */
   missed(): number;
   close(): void;
+  /** As close(), in another thread: before it lets go of a function, the kernel waits for all CPUs, up to a second. */
+  closeAsync(): Promise<void>;
 }
 
 export type MapType =
@@ -223,7 +235,10 @@ export interface RingReaderOptions {
   onBatch: (batch: ArrayBuffer, bytes: number) => void | Promise<void>;
   /** Calls get one and the same buffer of `batchBytes`, except for records that are larger. Its content is valid until the call returns. */
   reuseBuffer?: boolean;
-  /** How often the reader thread checks the ring while records arrive; 10 by default. */
+  /**
+   * How often the reader thread checks the ring while records arrive, and how long the first one after silence waits for
+   * others; 10 by default.
+   */
   pollMs?: number;
   /**
    * An array map of one 32-bit integer with BPF_F_MMAPABLE. It is not 0 while the reader sleeps without a timer, which

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { expect, test } from "vitest";
-import type { BpfMap, CloneOptions } from "./binding.ts";
+import type { BpfError, BpfMap, CloneOptions } from "./binding.ts";
 import {
   Collector,
   describeBpf,
@@ -36,6 +36,19 @@ function makeSettings(forbidden: number): BpfMap {
   return makeRodata(1, process.pid, 0, forbidden);
 }
 
+/** A program that is loaded and not attached, and a reader of what it records. */
+function makeGetuidProgram() {
+  const object = loadHooks();
+  const events = object.map("events");
+  const collector = new Collector();
+  const reader = collector.read(events);
+  const program = object.program("on_getuid");
+  const close = () => {
+    for (const handle of [reader, program, events, object]) handle.close();
+  };
+  return { program, collector, reader, close };
+}
+
 describeBpf("programs", () => {
   test("of raw tracepoints run once when asked to, and their result comes back", () => {
     const object = loadHooks();
@@ -62,6 +75,50 @@ describeBpf("programs", () => {
     reader.close();
   });
 
+  test("fire once their link has been opened in another thread, also if they are closed meanwhile", async () => {
+    const { program, collector, reader, close } = makeGetuidProgram();
+    const opening = program.attachRawTracepointAsync("sys_enter");
+    program.close();
+    const link = await opening;
+    process.getuid?.();
+    reader.flush();
+    expect(collector.numbers).toHaveLength(1);
+    link.close();
+    close();
+  });
+
+  test("are refused in another thread as they are here", async () => {
+    const object = loadHooks();
+    const program = object.program("on_getuid");
+    const refusal = thrownBy(() => program.attachRawTracepoint("no_such")) as BpfError;
+    expect(refusal).toMatchObject({ code: "ENOENT", step: "attach raw tracepoint", subject: "no_such" });
+    await expect(program.attachRawTracepointAsync("no_such")).rejects.toMatchObject({
+      code: refusal.code,
+      step: refusal.step,
+      message: refusal.message,
+    });
+    program.close();
+    expect(thrownBy(() => program.attachRawTracepointAsync("sys_enter"))).toMatchObject({ code: "EBADF" });
+    object.close();
+  });
+
+  test("do not run any more when their link has been closed in another thread", async () => {
+    const { program, collector, reader, close } = makeGetuidProgram();
+    const link = program.attachRawTracepoint("sys_enter");
+    process.getuid?.();
+    const closing = link.closeAsync();
+    link.close();
+    expect(link.missed()).toBe(0);
+    await closing;
+    await link.closeAsync();
+    reader.flush();
+    const before = collector.numbers.length;
+    process.getuid?.();
+    reader.flush();
+    expect([before, collector.numbers.length]).toEqual([1, 1]);
+    close();
+  });
+
   test("report what the kernel made of them", () => {
     const object = loadHooks();
     const program = object.program("on_getuid");
@@ -70,7 +127,7 @@ describeBpf("programs", () => {
     expect(info.id).toBeGreaterThan(0);
     expect(info.xlatedInstructions).toBeGreaterThan(10);
     expect(info.memlockBytes).toBeGreaterThanOrEqual(4096);
-    expect(info.recursionMisses).toBe(0);
+    expect(info).toMatchObject({ recursionMisses: 0, runs: expect.any(Number), runNs: expect.any(Number) });
     expect(program.fd).toBeGreaterThan(2);
     program.close();
     expect(program.fd).toBe(-1);

@@ -48,6 +48,21 @@ describeBpf("a ring reader", () => {
     recorder.close();
   });
 
+  test("delivers the first record after silence with those that follow it", async () => {
+    const recorder = new GetuidRecorder();
+    const collector = new Collector();
+    const reader = collector.read(recorder.events, { pollMs: 1000, sleepFlag: recorder.readerSleeps });
+    await until(() => expect(recorder.isReaderAsleep()).toBe(true));
+    letReaderRead(); // it was about to fall asleep
+    recorder.record(5);
+    await until(() => expect(recorder.isReaderAsleep()).toBe(false));
+    recorder.record(5);
+    await until(() => expect(collector.numbers).toEqual(kept(0, 10)));
+    expect(collector.batchSizes).toHaveLength(1);
+    reader.close();
+    recorder.close();
+  });
+
   test("loses no record that comes while it falls asleep", async () => {
     const recorder = new GetuidRecorder();
     const collector = new Collector();

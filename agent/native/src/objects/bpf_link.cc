@@ -2,6 +2,9 @@
 
 #include <bpf/bpf.h>
 
+#include <memory>
+
+#include "objects/background.h"
 #include "objects/handles.h"
 
 namespace {
@@ -38,7 +41,8 @@ uint64_t ReadMissed(const UniqueFd& link) {
 
 Napi::Function BpfLink::Define(Napi::Env env) {
   return DefineClass(env, kClassName,
-                     {InstanceMethod<&BpfLink::Missed>("missed"), InstanceMethod<&BpfLink::Close>("close")});
+                     {InstanceMethod<&BpfLink::Missed>("missed"), InstanceMethod<&BpfLink::Close>("close"),
+                      InstanceMethod<&BpfLink::CloseAsync>("closeAsync")});
 }
 
 Napi::Value BpfLink::Wrap(Napi::Env env, UniqueFd link, UniqueFd perf_event) {
@@ -61,4 +65,19 @@ void BpfLink::Close(const Napi::CallbackInfo&) {
   if (link_) missed_ = ReadMissed(link_);
   link_.Reset();
   perf_event_.Reset();
+}
+
+Napi::Value BpfLink::CloseAsync(const Napi::CallbackInfo& info) {
+  struct Descriptors {
+    UniqueFd link;
+    UniqueFd perf_event;
+  };
+  if (link_) missed_ = ReadMissed(link_);
+  auto job = std::make_shared<Descriptors>(Descriptors{std::move(link_), std::move(perf_event_)});
+  auto work = [](Descriptors& descriptors) {
+    descriptors.link.Reset();
+    descriptors.perf_event.Reset();
+  };
+  auto finish = [](Napi::Env env, Descriptors&) -> Napi::Value { return env.Undefined(); };
+  return Background<Descriptors>::Run(info.Env(), std::move(job), work, finish);
 }

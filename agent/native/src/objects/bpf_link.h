@@ -21,6 +21,7 @@ class BpfLink : public Napi::ObjectWrap<BpfLink> {
  private:
   Napi::Value Missed(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
+  Napi::Value CloseAsync(const Napi::CallbackInfo& info);
 
   uint64_t missed_ = 0;  // as it was last read
   UniqueFd perf_event_;

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <functional>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -59,6 +61,17 @@ struct CloneJob {
   LoadResult result;
 };
 
+// A link to open, and then the link.
+struct LinkJob {
+  UniqueFd program;
+  const char* step;
+  std::string subject;
+  std::function<void(LinkJob&)> open;
+  UniqueFd link, perf_event;
+  int error = 0;
+  std::string hint;
+};
+
 namespace {
 
 void ReplaceMaps(Napi::Env env, CloneJob& job, const std::unordered_map<int, BpfMap*>& maps) {
@@ -106,33 +119,108 @@ int ReadAll(int fd, std::vector<uint8_t>& output) {
   }
 }
 
-// The link of a program attached at a perf event; takes the event.
-Napi::Value AttachPerf(Napi::Env env, int program_fd, PerfEvent event, const char* step, const std::string& subject) {
-  if (!event.fd) throw BpfFailure(env, event.error, step, subject, {.hint = event.hint});
-  PerfAttachment attachment = AttachToPerfEvent(program_fd, event.fd.get());
-  if (attachment.error) throw BpfFailure(env, attachment.error, step, subject);
-  return BpfLink::Wrap(env, std::move(attachment.link), std::move(event.fd));
+// Runs the program at a perf event.
+void OpenPerfLink(LinkJob& job, PerfEvent event) {
+  if (!event.fd) {
+    job.error = event.error;
+    job.hint = std::move(event.hint);
+    return;
+  }
+  PerfAttachment attachment = AttachToPerfEvent(job.program.get(), event.fd.get());
+  job.error = attachment.error;
+  job.link = std::move(attachment.link);
+  job.perf_event = std::move(event.fd);
+}
+
+// Takes the link, or the errno of the call that should have opened it.
+void TakeLink(LinkJob& job, int fd) {
+  job.error = fd < 0 ? errno : 0;
+  job.link = UniqueFd(fd);
+}
+
+void OpenLink(LinkJob& job) { job.open(job); }
+
+Napi::Value FinishLink(Napi::Env env, LinkJob& job) {
+  if (job.error) throw BpfFailure(env, job.error, job.step, job.subject, {.hint = job.hint});
+  return BpfLink::Wrap(env, std::move(job.link), std::move(job.perf_event));
 }
 
 }  // namespace
 
+std::shared_ptr<LinkJob> BpfProgram::LinkJobFor(const char* step, std::string subject) const {
+  auto job = std::make_shared<LinkJob>();
+  job->program = UniqueFd::Duplicate(LoadedFd(step));
+  if (!job->program) throw BpfFailure(Env(), errno, step, subject);
+  job->step = step;
+  job->subject = std::move(subject);
+  return job;
+}
+
+std::shared_ptr<LinkJob> BpfProgram::RawTracepointJob(const Napi::CallbackInfo& info) const {
+  auto job = LinkJobFor("attach raw tracepoint", StringArgument(info, 0, "name"));
+  job->open = [](LinkJob& job) { TakeLink(job, bpf_raw_tracepoint_open(job.subject.c_str(), job.program.get())); };
+  return job;
+}
+
+std::shared_ptr<LinkJob> BpfProgram::TracingJob(const Napi::CallbackInfo&) const {
+  auto job = LinkJobFor(TracingStep(attach_type_), name_);
+  // Before 5.16 there are no links of this kind: libbpf then opens a raw tracepoint without a name.
+  job->open = [type = attach_type_](LinkJob& job) {
+    TakeLink(job, bpf_link_create(job.program.get(), 0, type, nullptr));
+  };
+  return job;
+}
+
+std::shared_ptr<LinkJob> BpfProgram::KprobeJob(const Napi::CallbackInfo& info) const {
+  std::string symbol = StringArgument(info, 0, "symbol");
+  bool retprobe = IsPresent(info[1]) && BooleanProperty(ObjectArgument(info, 1, "options"), "retprobe", false);
+  auto job = LinkJobFor(retprobe ? "attach kretprobe" : "attach kprobe", std::move(symbol));
+  job->open = [retprobe](LinkJob& job) { OpenPerfLink(job, OpenKprobeEvent(job.subject, retprobe)); };
+  return job;
+}
+
+std::shared_ptr<LinkJob> BpfProgram::TracepointJob(const Napi::CallbackInfo& info) const {
+  std::string subsystem = StringArgument(info, 0, "subsystem");
+  std::string event = StringArgument(info, 1, "event");
+  auto job = LinkJobFor("attach tracepoint", subsystem + "/" + event);
+  job->open = [subsystem, event](LinkJob& job) { OpenPerfLink(job, OpenTracepointEvent(subsystem, event)); };
+  return job;
+}
+
+template <BpfProgram::MakeLinkJob kMake>
+Napi::Value BpfProgram::Attach(const Napi::CallbackInfo& info) {
+  auto job = (this->*kMake)(info);
+  OpenLink(*job);
+  return FinishLink(info.Env(), *job);
+}
+
+template <BpfProgram::MakeLinkJob kMake>
+Napi::Value BpfProgram::AttachAsync(const Napi::CallbackInfo& info) {
+  return Background<LinkJob>::Run(info.Env(), (this->*kMake)(info), OpenLink, FinishLink);
+}
+
 Napi::Function BpfProgram::Define(Napi::Env env) {
-  return DefineClass(env, kClassName,
-                     {
-                         InstanceAccessor<&BpfProgram::Name>("name"),
-                         InstanceAccessor<&BpfProgram::FdNumber>("fd"),
-                         InstanceMethod<&BpfProgram::InstructionCount>("instructionCount"),
-                         InstanceMethod<&BpfProgram::Clone>("clone"),
-                         InstanceMethod<&BpfProgram::CloneAsync>("cloneAsync"),
-                         InstanceMethod<&BpfProgram::AttachRawTracepoint>("attachRawTracepoint"),
-                         InstanceMethod<&BpfProgram::AttachTracing>("attachTracing"),
-                         InstanceMethod<&BpfProgram::AttachKprobe>("attachKprobe"),
-                         InstanceMethod<&BpfProgram::AttachTracepoint>("attachTracepoint"),
-                         InstanceMethod<&BpfProgram::TestRun>("testRun"),
-                         InstanceMethod<&BpfProgram::RunIterator>("runIterator"),
-                         InstanceMethod<&BpfProgram::Info>("info"),
-                         InstanceMethod<&BpfProgram::Close>("close"),
-                     });
+  return DefineClass(
+      env, kClassName,
+      {
+          InstanceAccessor<&BpfProgram::Name>("name"),
+          InstanceAccessor<&BpfProgram::FdNumber>("fd"),
+          InstanceMethod<&BpfProgram::InstructionCount>("instructionCount"),
+          InstanceMethod<&BpfProgram::Clone>("clone"),
+          InstanceMethod<&BpfProgram::CloneAsync>("cloneAsync"),
+          InstanceMethod<&BpfProgram::Attach<&BpfProgram::RawTracepointJob>>("attachRawTracepoint"),
+          InstanceMethod<&BpfProgram::AttachAsync<&BpfProgram::RawTracepointJob>>("attachRawTracepointAsync"),
+          InstanceMethod<&BpfProgram::Attach<&BpfProgram::TracingJob>>("attachTracing"),
+          InstanceMethod<&BpfProgram::AttachAsync<&BpfProgram::TracingJob>>("attachTracingAsync"),
+          InstanceMethod<&BpfProgram::Attach<&BpfProgram::KprobeJob>>("attachKprobe"),
+          InstanceMethod<&BpfProgram::AttachAsync<&BpfProgram::KprobeJob>>("attachKprobeAsync"),
+          InstanceMethod<&BpfProgram::Attach<&BpfProgram::TracepointJob>>("attachTracepoint"),
+          InstanceMethod<&BpfProgram::AttachAsync<&BpfProgram::TracepointJob>>("attachTracepointAsync"),
+          InstanceMethod<&BpfProgram::TestRun>("testRun"),
+          InstanceMethod<&BpfProgram::RunIterator>("runIterator"),
+          InstanceMethod<&BpfProgram::Info>("info"),
+          InstanceMethod<&BpfProgram::Close>("close"),
+      });
 }
 
 Napi::Value BpfProgram::Find(Napi::Env env, std::shared_ptr<OpenObject> object, const std::string& name) {
@@ -223,37 +311,6 @@ Napi::Value BpfProgram::CloneAsync(const Napi::CallbackInfo& info) {
   return Background<CloneJob>::Run(info.Env(), MakeCloneJob(info), Load, Finish);
 }
 
-Napi::Value BpfProgram::AttachRawTracepoint(const Napi::CallbackInfo& info) {
-  std::string name = StringArgument(info, 0, "name");
-  UniqueFd link(bpf_raw_tracepoint_open(name.c_str(), LoadedFd("attach raw tracepoint")));
-  if (!link) throw BpfFailure(info.Env(), errno, "attach raw tracepoint", name);
-  return BpfLink::Wrap(info.Env(), std::move(link));
-}
-
-Napi::Value BpfProgram::AttachTracing(const Napi::CallbackInfo& info) {
-  // Before 5.16 there are no links of this kind: libbpf then opens a raw tracepoint without a name.
-  const char* step = TracingStep(attach_type_);
-  UniqueFd link(bpf_link_create(LoadedFd(step), 0, attach_type_, nullptr));
-  if (!link) throw BpfFailure(info.Env(), errno, step, name_);
-  return BpfLink::Wrap(info.Env(), std::move(link));
-}
-
-Napi::Value BpfProgram::AttachKprobe(const Napi::CallbackInfo& info) {
-  std::string symbol = StringArgument(info, 0, "symbol");
-  bool retprobe = IsPresent(info[1]) && BooleanProperty(ObjectArgument(info, 1, "options"), "retprobe", false);
-  const char* step = retprobe ? "attach kretprobe" : "attach kprobe";
-  int fd = LoadedFd(step);
-  return AttachPerf(info.Env(), fd, OpenKprobeEvent(symbol, retprobe), step, symbol);
-}
-
-Napi::Value BpfProgram::AttachTracepoint(const Napi::CallbackInfo& info) {
-  std::string subsystem = StringArgument(info, 0, "subsystem");
-  std::string event = StringArgument(info, 1, "event");
-  int fd = LoadedFd("attach tracepoint");
-  return AttachPerf(info.Env(), fd, OpenTracepointEvent(subsystem, event), "attach tracepoint",
-                    subsystem + "/" + event);
-}
-
 Napi::Value BpfProgram::InstructionCount(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), Image("count instructions of program").instructions.size());
 }
@@ -294,6 +351,8 @@ Napi::Value BpfProgram::Info(const Napi::CallbackInfo& info) {
   result.Set("jitedBytes", facts.jited_prog_len);
   result.Set("memlockBytes", static_cast<double>(MemlockBytes(fd)));
   result.Set("recursionMisses", static_cast<double>(facts.recursion_misses));
+  result.Set("runs", static_cast<double>(facts.run_cnt));
+  result.Set("runNs", static_cast<double>(facts.run_time_ns));
   return result;
 }
 

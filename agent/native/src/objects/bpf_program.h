@@ -13,6 +13,7 @@
 #include "objects/unique_fd.h"
 
 struct CloneJob;
+struct LinkJob;
 
 class BpfProgram : public Napi::ObjectWrap<BpfProgram> {
  public:
@@ -32,10 +33,11 @@ class BpfProgram : public Napi::ObjectWrap<BpfProgram> {
   Napi::Value InstructionCount(const Napi::CallbackInfo& info);
   Napi::Value Clone(const Napi::CallbackInfo& info);
   Napi::Value CloneAsync(const Napi::CallbackInfo& info);
-  Napi::Value AttachRawTracepoint(const Napi::CallbackInfo& info);
-  Napi::Value AttachTracing(const Napi::CallbackInfo& info);
-  Napi::Value AttachKprobe(const Napi::CallbackInfo& info);
-  Napi::Value AttachTracepoint(const Napi::CallbackInfo& info);
+  using MakeLinkJob = std::shared_ptr<LinkJob> (BpfProgram::*)(const Napi::CallbackInfo&) const;
+  template <MakeLinkJob kMake>
+  Napi::Value Attach(const Napi::CallbackInfo& info);
+  template <MakeLinkJob kMake>
+  Napi::Value AttachAsync(const Napi::CallbackInfo& info);
   Napi::Value TestRun(const Napi::CallbackInfo& info);
   Napi::Value RunIterator(const Napi::CallbackInfo& info);
   Napi::Value Info(const Napi::CallbackInfo& info);
@@ -47,6 +49,12 @@ class BpfProgram : public Napi::ObjectWrap<BpfProgram> {
   // Throws when the program is closed or was never loaded itself.
   int LoadedFd(const char* step) const;
   std::shared_ptr<CloneJob> MakeCloneJob(const Napi::CallbackInfo& info) const;
+  // What opens a link of this program, with a descriptor of its own: the program may be closed meanwhile.
+  std::shared_ptr<LinkJob> LinkJobFor(const char* step, std::string subject) const;
+  std::shared_ptr<LinkJob> RawTracepointJob(const Napi::CallbackInfo& info) const;
+  std::shared_ptr<LinkJob> TracingJob(const Napi::CallbackInfo& info) const;
+  std::shared_ptr<LinkJob> KprobeJob(const Napi::CallbackInfo& info) const;
+  std::shared_ptr<LinkJob> TracepointJob(const Napi::CallbackInfo& info) const;
   std::unordered_map<int, BpfMap*> MapReplacements(const Napi::Value& maps) const;
 
   std::string name_;

@@ -71,13 +71,15 @@ void RingThread::Stop() {
 }
 
 // While records keep coming, it looks at the ring every poll_ms. Once a look finds nothing, it asks for a wake-up, looks
-// once more for what came before everyone knew that, and sleeps without a timer.
+// once more for what came before everyone knew that, and sleeps without a timer. The first record after silence seldom
+// comes alone: a process has three. So it waits for the others as long as between two looks.
 void RingThread::Run() {
   while (true) {
     if (idle_ && sleep_.is_open() && sleep_.Begin()) {
       if (!Collect()) return;
       if (idle_) WaitForRecords(-1);
       sleep_.End();
+      if (idle_) WaitForRecords(options_.poll_ms);
     } else {
       WaitForRecords(options_.poll_ms);
     }
