@@ -282,6 +282,13 @@ export interface Binding {
    * page that is used again costs a minor fault, so call it once after work that will not come back soon.
    */
   releaseMemory(): void;
+  /**
+   * From now on, maps of this process are read and written without the bpf() system call, during which the kernel skips
+   * the kprobe programs of its CPU: hashes and per-CPU maps by a program of their own, arrays by their memory. False where
+   * the kernel cannot run such programs (before 6.1). What is left to the system call, as updates of constants and of
+   * per-CPU maps, is done as a real-time task if CAP_SYS_NICE allows it, else at the beginning of a time slice.
+   */
+  useMapPrograms(): boolean;
   possibleCpus(): number;
   /** Path of tracefs. If it is not mounted, mounts it for this process alone; empty if that is not possible. */
   tracefsPath(): string;

@@ -22,7 +22,7 @@ import { tryAttach } from "./attach/try-attach.ts";
 import { DriftSensor } from "./drift/drift-sensor.ts";
 import { type CountedHits, takeHitCounts } from "./hit-counts.ts";
 import { detectFeatures, type KernelFeatures } from "./kernel/features.ts";
-import { detectPreemption, readPreemptionMode } from "./kernel/preemption.ts";
+import { detectPreemption, preemptsPrograms, readPreemptionMode } from "./kernel/preemption.ts";
 import { functionName, KernelSymbols } from "./kernel/symbols.ts";
 import { type EngineOptions, type Handles, openHandles } from "./open-engine.ts";
 import { FollowTable } from "./processes/follow-table.ts";
@@ -113,6 +113,8 @@ export class HookEngine {
       },
       (kind) => tryAttach({ bpf, object }, btf, kind),
     );
+    if (preemptsPrograms(this.features.preemption) && !bpf.useMapPrograms())
+      options.logger.warn("hooks may miss calls while the agent reads or writes a map: Linux 6.1 is needed");
     const symbols = new KernelSymbols(btf, join(procfs, "kallsyms"));
     const follows = new FollowTable(handles.maps, (list) => readRunning(procfs, list));
     const scopes = new ScopeTable(options.workloads);

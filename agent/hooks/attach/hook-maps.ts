@@ -124,13 +124,12 @@ function createOptional(
     fillArray(create("hook_automata", table(image.automata.length, 1)), [image.automata]);
   }
   if (image.paths.size > 0) {
-    const flags = BPF_F_RDONLY_PROG | BPF_F_NO_PREALLOC;
     const options = {
       type: "hash",
       keySize: EXE_PATH,
       valueSize: 8,
       maxEntries: image.paths.size,
-      flags,
+      flags: BPF_F_NO_PREALLOC, // not BPF_F_RDONLY_PROG, which would rule out Binding.useMapPrograms
     } as const;
     const map = create("hook_paths", options);
     for (const [path, filters] of image.paths) {

@@ -13,6 +13,7 @@
 #include "objects/bpf_program.h"
 #include "objects/error.h"
 #include "objects/handles.h"
+#include "objects/map_program.h"
 #include "objects/perf_event.h"
 #include "objects/ring_reader.h"
 
@@ -49,6 +50,10 @@ Napi::Value LibbpfVersion(const Napi::CallbackInfo& info) {
 
 void ReleaseMemory(const Napi::CallbackInfo&) { ReleaseUnusedMemory(); }
 
+Napi::Value UseMapPrograms(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), MapProgram::Enable());
+}
+
 Napi::Value TracefsPath(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), TracefsRoot()); }
 
 Classes* DefineClasses(Napi::Env env) {
@@ -75,6 +80,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("waitForPrograms", Napi::Function::New<WaitForRunning>(env, "waitForPrograms"));
   exports.Set("waitForProgramsAsync", Napi::Function::New<WaitForRunningAsync>(env, "waitForProgramsAsync"));
   exports.Set("releaseMemory", Napi::Function::New<ReleaseMemory>(env, "releaseMemory"));
+  exports.Set("useMapPrograms", Napi::Function::New<UseMapPrograms>(env, "useMapPrograms"));
   exports.Set("possibleCpus", Napi::Function::New<PossibleCpus>(env, "possibleCpus"));
   exports.Set("libbpfVersion", Napi::Function::New<LibbpfVersion>(env, "libbpfVersion"));
   exports.Set("tracefsPath", Napi::Function::New<TracefsPath>(env, "tracefsPath"));

@@ -1,13 +1,25 @@
 #include "kernel/grace_period.h"
 
 #include <bpf/bpf.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdint>
 
+#include "objects/map_program.h"
+#include "objects/unpreempted.h"
+
 namespace {
 
 constexpr uint32_t kKey = 0;
+
+// membarrier() waits for one grace period, too, but neither with a single CPU nor where CPUs run without a timer tick
+// (nohz_full).
+bool WaitByBarrier() {
+  return sysconf(_SC_NPROCESSORS_ONLN) > 1 && syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0;
+}
 
 }  // namespace
 
@@ -21,9 +33,12 @@ int GracePeriod::Open() {
 }
 
 // Since 4.20 an update of a map of maps returns after one grace period of RCU, so that no program uses the old inner map
-// any longer. membarrier() waits in the same way, but not where CPUs run without a timer tick (nohz_full).
+// any longer. Where kprobes must go on meanwhile, it is the second choice.
 int GracePeriod::Wait() {
+  const bool keeps_kprobes = MapProgram::IsWanted();
+  if (keeps_kprobes && WaitByBarrier()) return 0;
   const int value = inner_.get();
+  Unpreempted scope(keeps_kprobes);
   return bpf_map_update_elem(outer_.get(), &kKey, &value, BPF_ANY) < 0 ? errno : 0;
 }
 

@@ -4,10 +4,13 @@
 #include <napi.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "objects/map_program.h"
+#include "objects/mapped_array.h"
 #include "objects/unique_fd.h"
 
 class BpfMap : public Napi::ObjectWrap<BpfMap> {
@@ -41,11 +44,22 @@ class BpfMap : public Napi::ObjectWrap<BpfMap> {
   Napi::Value ValueSize(const Napi::CallbackInfo& info);
   Napi::Value MaxEntries(const Napi::CallbackInfo& info);
 
-  // Bytes that a lookup returns and an update takes.
-  size_t TransferSize() const;
+  // 0 or an errno. Without the bpf() system call, where MapProgram is enabled and there is another way.
+  int Read(const void* key, void* value) const;
+  int Write(const void* key, const void* value);
+  int Remove(const void* key);
+  // The program of this map; none where the system call has to do it.
+  MapProgram* Program() const;
+  MapProgram* ProgramForWriting() const;
+  bool IsMappable() const;
+  // Of the element with this key; null, with the errno, if there is none or it cannot be mapped.
+  uint8_t* Mapped(const void* key, bool writable, int& error) const;
 
   UniqueFd fd_;
   std::string name_;
-  uint32_t type_ = 0, key_size_ = 0, value_size_ = 0, max_entries_ = 0, flags_ = 0;
-  size_t per_cpu_copies_ = 0;  // 0: not a per-CPU map
+  MapShape shape_;
+  bool frozen_ = false;  // by this handle
+  mutable bool program_tried_ = false;
+  mutable std::unique_ptr<MapProgram> program_;
+  mutable ArrayMapping mapping_;
 };

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "kernel/grace_period.h"
+#include "objects/mapped_array.h"
 #include "objects/unique_fd.h"
 
 // One __u32 in a map that the programs read when they post: not 0 asks for a wake-up. A program that read 0 just before
@@ -19,7 +20,7 @@ class ReaderSleep {
   // `map`: an array of one __u32 that can be mapped (BPF_F_MMAPABLE). 0 or an errno.
   int Open(const UniqueFd& map);
   void Close();
-  bool is_open() const { return flag_ != nullptr; }
+  bool is_open() const { return mapping_.bytes() != nullptr; }
 
   // From its return on, each program that posts asks for a wake-up. False, with nothing asked for, where the kernel
   // does not let us wait.
@@ -27,6 +28,8 @@ class ReaderSleep {
   void End();
 
  private:
+  uint32_t& flag() { return *reinterpret_cast<uint32_t*>(mapping_.bytes()); }
+
   GracePeriod period_;
-  uint32_t* flag_ = nullptr;
+  ArrayMapping mapping_;
 };
