@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* Keeps the credentials that the kernel gives to each task, and compares before it gives others and when it ends. */
+/* Keeps the credentials that the kernel gives to each task, and compares before it gives others and when it ends.
+ * All are templates: what the verifier takes for them, a second in emulation, is spent where drift is looked for. */
 #define PARAMETER_OFFSET(index) ((index) * 8)
 #define TYPED_PARAMETERS 0
 #include "drift.h"
@@ -40,8 +41,8 @@ long drift_hook(void *ctx)
 	return 0;
 }
 
-/* A child has its creator's, but for those of a user namespace that is made for it. */
-SEC("raw_tp/sched_process_fork")
+/* On sched_process_fork. A child has its creator's, but for those of a user namespace that is made for it. */
+SEC("raw_tp")
 int drift_fork(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = current_task(), *child = (struct task_struct *)ctx->args[1];
@@ -63,8 +64,8 @@ int drift_fork(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* A thread ends. It may only act with other credentials here if it is the kernel's own. */
-SEC("raw_tp/sched_process_exit")
+/* On sched_process_exit. A thread ends. It may only act with other credentials here if it is the kernel's own. */
+SEC("raw_tp")
 int drift_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = current_task();

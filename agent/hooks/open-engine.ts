@@ -10,6 +10,7 @@ import type {
   KernelBtf,
   RingReader,
 } from "../bpf/binding.ts";
+import { loadTemplate } from "../bpf/load-template.ts";
 import type { CountedHits } from "./hit-counts.ts";
 import { HookError } from "./hook-error.ts";
 import type { FollowMaps } from "./processes/follow-table.ts";
@@ -127,7 +128,7 @@ function attachPrivileges(object: BpfObject, logger: Logger): BpfLink[] {
   const name = "process_privileges";
   let program: BpfProgram | undefined;
   try {
-    program = object.program(name).clone({ name, type: "kprobe", expectedAttachType: "none" });
+    program = loadTemplate(object, { name, type: "kprobe", expectedAttachType: "none" });
     return [program.attachKprobe("security_bprm_committing_creds")];
   } catch (error) {
     logger.warn("privilege gains at exec are not recorded", { reason: errorText(error) });

@@ -1,7 +1,8 @@
 /** The programs that keep the credentials which the kernel gives to each task, and compare them later. */
 import type { Logger } from "../../../lib/logger.ts";
 import { errorText } from "../../../lib/logger.ts";
-import type { BpfLink, BpfObject, BpfProgram } from "../../bpf/binding.ts";
+import type { BpfLink, BpfObject, BpfProgram, ProgramType } from "../../bpf/binding.ts";
+import { loadTemplate } from "../../bpf/load-template.ts";
 import { HookError } from "../hook-error.ts";
 
 /** Where all credentials that a task gets go through, but for those of a fork. */
@@ -63,13 +64,17 @@ export class DriftSensor {
   }
 
   #kprobe(name: string, retprobe: boolean): void {
-    const program = this.#object.program(name).clone({ name, type: "kprobe", expectedAttachType: "none" });
+    const program = this.#load(name, "kprobe");
     this.#keep(program, () => program.attachKprobe(COMMIT, { retprobe }));
   }
 
   #tracepoint(name: string, event: string): void {
-    const program = this.#object.program(name);
+    const program = this.#load(name, "raw_tracepoint");
     this.#keep(program, () => program.attachRawTracepoint(event));
+  }
+
+  #load(name: string, type: ProgramType): BpfProgram {
+    return loadTemplate(this.#object, { name, type, expectedAttachType: "none" });
   }
 
   /** The link holds the program. */

@@ -1,6 +1,7 @@
 /** Whether the kernel preempts tasks in kernel code. If it does, a task can wait inside a BPF program. */
 import { readFileSync } from "node:fs";
 import type { BpfObject, BpfProgram, KernelBtf } from "../../bpf/binding.ts";
+import { loadTemplate } from "../../bpf/load-template.ts";
 
 /** `voluntary`: only where kernel code allows it, which is never inside a program. `unknown`: any of the others. */
 export type Preemption = "none" | "voluntary" | "full" | "lazy" | "unknown";
@@ -39,18 +40,15 @@ export function preemptsPrograms(preemption: Preemption): boolean {
 export function readPreemptionMode(object: BpfObject, btf: Pick<KernelBtf, "funcProto">): number | undefined {
   const target = btf.funcProto("bpf_iter_ksym"); // since 6.0
   if (!target) return undefined;
-  const name = "read_preemption";
-  const template = object.program(name);
   let program: BpfProgram | undefined;
   try {
     const how = { type: "tracing", expectedAttachType: "trace_iter", attachBtfId: target.btfId } as const;
-    program = template.clone({ name, ...how });
+    program = loadTemplate(object, { name: "read_preemption", ...how });
     return new Int32Array(program.runIterator().slice().buffer)[0];
   } catch {
     return undefined;
   } finally {
     program?.close();
-    template.close();
   }
 }
 
