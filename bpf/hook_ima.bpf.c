@@ -31,7 +31,7 @@ int hook_ima(void *context)
 	struct file *file;
 	long algorithm = -1;
 
-	if (!call || !counters)
+	if (!call)
 		return 0;
 	at = at_most(call->slot[RETURN_ARG], hook_config.record_size - HASH_SLOT_BYTES);
 	slot = (struct arg_slot *)((char *)(call + 1) + at);

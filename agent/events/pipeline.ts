@@ -159,9 +159,9 @@ export class EventPipeline implements RecordVisitor {
   }
 
   /** What hooks in the mode count have counted of their processes, a few seconds ago. */
-  addCounts(counts: readonly { hookId: number; pid: number; count: number }[]): void {
-    for (const { hookId, pid, count } of counts) {
-      const image = this.#deps.processes.current(pid);
+  addCounts(counts: readonly { hookId: number; pid: number; seq: number; count: number }[]): void {
+    for (const { hookId, pid, seq, count } of counts) {
+      const image = this.#deps.processes.atExec(pid, seq);
       const counted = this.#hooks.get(hookId)?.counted;
       if (image) counted?.add(image, count);
       else counted?.addUnknown(count);

@@ -13,7 +13,7 @@ import {
   type HookStats,
   NO_STATS,
   readCounters,
-  readMissed,
+  readKernelCounts,
   readStats,
 } from "./attach/hook-stats.ts";
 import { type LoadSteps, loadInBackground, loadNow } from "./attach/load-steps.ts";
@@ -196,10 +196,10 @@ export class HookEngine {
   /** The sum of the counters of the three process sensors. */
   processStats(): HookStats {
     const { sensors, maps } = this.#handles;
-    const missed = readMissed(sensors);
+    const counted = readKernelCounts(sensors);
     return SENSOR_KINDS.map((kind) => ({ ...NO_STATS, ...readStats(maps.sensorStats, kind) })).reduce(
       addStats,
-      { ...NO_STATS, missed },
+      { ...NO_STATS, ...counted },
     );
   }
 
@@ -312,8 +312,8 @@ function readAll(
   { maps, programs, links }: Attachment,
   def: HookDef,
 ): { stats: HookStats; actions: ActionStats[] } {
-  const { hook, selectors } = readCounters(maps.hook_stats, Math.max(1, def.selectors.length));
-  return { stats: { ...hook, missed: readMissed(programs, links) }, actions: selectors };
+  const { hook, selectors } = readCounters(maps[".data.stats"], Math.max(1, def.selectors.length));
+  return { stats: { ...hook, ...readKernelCounts(programs, links) }, actions: selectors };
 }
 
 function memoryOf(attachment: Attachment): number {

@@ -2,10 +2,12 @@
 import type { BpfMap } from "../bpf/binding.ts";
 import { COUNT_KEY } from "./config/layout.ts";
 
-/** What a hook counted of one process. */
+/** What a hook counted of one process while it executed one file. */
 export interface CountedHits {
   hookId: number;
   pid: number;
+  /** exec_seq, as in the header of records. */
+  seq: number;
   count: number;
 }
 
@@ -21,6 +23,7 @@ export function takeHitCounts(map: BpfMap): CountedHits[] {
       {
         hookId: view.getUint32(COUNT_KEY.members.hook_id, true),
         pid: view.getUint32(COUNT_KEY.members.pid, true),
+        seq: view.getUint32(COUNT_KEY.members.exec_seq, true),
         count: Number(count),
       },
     ];

@@ -25,6 +25,8 @@ test("a hook's counts are the kernel's", () => {
       rateLimited: 0,
       errors: 0,
       missed: 0,
+      timedRuns: 0,
+      runNs: 0,
       actions: [],
     },
   ]);

@@ -69,6 +69,15 @@ function scanned(
 
 const id = (ms: number, pid: number) => execId("node-1", BigInt(ms) * MS, pid);
 
+test("what was counted of a process before its last exec is of the earlier image", () => {
+  const { feed, processes } = setup();
+  feed(exec(10, 1, 100, "/bin/sh"), fork(11, 10, 1, 110));
+  feed(exec(11, 2, 120, "/bin/setpriv", { parentPid: 10 }), exec(11, 3, 130, "/bin/true", { parentPid: 10 }));
+  const binaryAt = (seq: number) => processes.atExec(11, seq)?.facts.binary;
+  expect([binaryAt(1), binaryAt(2), binaryAt(3)]).toEqual(["/bin/true", "/bin/setpriv", "/bin/true"]);
+  expect(processes.atExec(12, 1)).toBeUndefined();
+});
+
 describe("identity and parents", () => {
   test("exec after a fork: flags say clone, the parent is the real parent", () => {
     const { feed } = setup();

@@ -77,9 +77,11 @@ export class ProcessCache {
     return this.#images.values();
   }
 
-  /** The newest image of a pid; also for some seconds after its end. */
-  current(pid: number): Image | undefined {
-    return this.#images.get(pid);
+  /** The image of a pid after so many execs, if it is remembered; the newest one otherwise. Also for some seconds after its end. */
+  atExec(pid: number, seq: number): Image | undefined {
+    const newest = this.#images.get(pid);
+    for (let image = newest; image?.pid === pid; image = image.parent) if (image.seq === seq) return image;
+    return newest;
   }
 
   /** Counts since the start. */

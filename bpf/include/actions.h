@@ -10,9 +10,7 @@
 
 static __always_inline bool is_in_mode(__u32 wanted)
 {
-	__u32 zero = 0, *mode = bpf_map_lookup_elem(&hook_mode, &zero);
-
-	return mode && *mode == wanted;
+	return hook_mode == wanted;
 }
 
 static __always_inline bool is_enforcing(void)
@@ -24,9 +22,9 @@ static __always_inline bool is_enforcing(void)
 static __always_inline void count_match(struct task_struct *task, struct action_stats *actions)
 {
 	struct count_key key = {
-		.cgroup_id = bpf_get_current_cgroup_id(),
 		.hook_id = hook_config.hook_id,
 		.pid = bpf_get_current_pid_tgid() >> 32,
+		.exec_seq = (__u32)TASK_READ(task, self_exec_id),
 	};
 	__u64 one = 1, *count = bpf_map_lookup_elem(&hit_counts, &key);
 

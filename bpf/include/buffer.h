@@ -27,12 +27,12 @@ static __always_inline bool read_buffer_size(void *context, __u32 arg, __u64 *si
 	__u64 value;
 
 	*size = config->limit;
-	if (!config->width)
+	if (!config->bits)
 		return true;
 	*size = 0;
 	if (!read_parameter(context, config->parameter, &value))
 		return false;
-	value = narrow(value, config->width, config->flags);
+	value = narrow(value, config->bits, config->flags);
 	if ((__s64)value < 0)
 		return config->parameter == RETURN_ARG;
 	*size = value;

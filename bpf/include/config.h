@@ -65,18 +65,19 @@ enum value_flags {
 	VALUE_USER = 1 << 1,      /* the string is in user memory */
 	VALUE_ID16 = 1 << 2,      /* a user or group id of 16 bits */
 	VALUE_SYSCALL = 1 << 3,   /* the number of a system call, without its ABI */
+	VALUE_NO_SIGN = 1 << 4,   /* with VALUE_SIGNED: the field that it comes from has no sign */
 	VALUE_AT_RETURN = 1 << 7, /* read when the function returns */
 };
 
 struct value_config {
 	__u8 kind;      /* enum value_kind */
 	__u8 parameter; /* of the function or system call, from 0 */
-	__u8 width;     /* bytes of an integer: 1, 2, 4, 8 */
+	__u8 bits;      /* of an integer */
 	__u8 flags;     /* enum value_flags */
 	__u8 source;    /* enum value_source */
 	__u8 steps;     /* of the field path from there: used elements of hook_config.step */
-	__u8 load;      /* bytes at its end; 0: the value is the address */
-	__u8 reserved;
+	__u8 load;      /* bytes at its end, 1 to 8; 0: the value is the address */
+	__u8 shift;     /* of a bit-field: bits of the loaded bytes that are below it */
 };
 
 /*
@@ -86,7 +87,7 @@ struct value_config {
 struct buffer_config {
 	__u32 limit;
 	__u8 parameter; /* RETURN_ARG: what the function returned */
-	__u8 width;     /* of the size, in bytes; 0: there are `limit` bytes */
+	__u8 bits;      /* of the size, an integer; 0: there are `limit` bytes */
 	__u8 flags;     /* VALUE_SIGNED */
 	__u8 reserved;
 };
@@ -260,8 +261,9 @@ enum selector_flags {
 	SELECTOR_USER_STACK = 1 << 2,
 	SELECTOR_OVERRIDE = 1 << 3,
 	SELECTOR_NO_POST_AT_RETURN = 1 << 4,
-	SELECTOR_REMEMBERS = 1 << 5, /* later states are compared with the state at a match */
-	SELECTOR_HASH = 1 << 6,      /* of a file, with HOOK_HASH */
+	SELECTOR_REMEMBERS = 1 << 5,           /* later states are compared with the state at a match */
+	SELECTOR_HASH = 1 << 6,                /* of a file, with HOOK_HASH */
+	SELECTOR_REMEMBERS_AT_RETURN = 1 << 7, /* the same for filters that are compared at return */
 };
 
 enum limit_scope {
@@ -305,6 +307,7 @@ enum hook_flags {
 	HOOK_SCOPED = 1 << 6,       /* the hook or one of its selectors is not about all processes */
 	HOOK_IA32 = 1 << 7,         /* with HOOK_SYSCALL: arguments are in the registers of the 32-bit ABI */
 	HOOK_IN_SYSCALL = 1 << 8,   /* records have the system call that the task is in */
+	HOOK_GATE = 1 << 9,         /* filter 0 and range 0 are compared first: the only selector begins behind */
 };
 
 /* Where a hook finds credentials. */
@@ -344,8 +347,8 @@ struct hook_config {
 	struct buffer_config buffer[MAX_ARGS];
 	__u32 step[MAX_ARGS][MAX_STEPS_OF_VALUE]; /* bytes to add; between two of them the pointer there is followed */
 	struct bound_config bound[MAX_ARGS];
-	__u16 scope; /* bit of struct cgroup_scopes */
-	__u16 reserved_end;
+	__u16 scope;    /* bit of struct cgroup_scopes */
+	__u16 cpu_mask; /* hook_stats has one element more: a power of two */
 };
 
 /* Values of hook_mode. */
@@ -366,14 +369,14 @@ struct action_stats {
 	__u64 count;
 };
 
-/* Key of hit_counts: a process, and the hook that counts. */
+/* Key of hit_counts: a process and the file that it executes, and the hook that counts. */
 struct count_key {
-	__u64 cgroup_id;
 	__u32 hook_id;
-	__u32 pid; /* tgid */
+	__u32 pid;      /* tgid */
+	__u32 exec_seq; /* as in struct record_header */
 };
 
-/* Value of hook_stats. A hook without selectors counts for the first. */
+/* Value of hook_stats. A hook without selectors counts for the first. hook.posted is not used: it is the sum of `post`. */
 struct hook_counters {
 	struct hook_stats hook;
 	struct action_stats selector[MAX_SELECTORS];

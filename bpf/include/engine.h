@@ -49,7 +49,7 @@ static __always_inline __u32 write_arguments(void *context, void *record)
 	for (i = 0; i < MAX_ARGS && i < count; i++) {
 		if (hook_config.arg[i].flags & VALUE_AT_RETURN) {
 			keep_parameter(context, call_of(record), hook_config.arg[i].parameter);
-			if (hook_config.buffer[i].width && hook_config.buffer[i].parameter != RETURN_ARG)
+			if (hook_config.buffer[i].bits && hook_config.buffer[i].parameter != RETURN_ARG)
 				keep_parameter(context, call_of(record), hook_config.buffer[i].parameter);
 			at += reserve_late(call_of(record), i, at);
 		} else {
@@ -156,7 +156,6 @@ static __always_inline void output_limited(void *record, __u32 values_size, __u3
 		return;
 	}
 	if (output(record, size, &counters->hook)) {
-		counters->hook.posted++;
 		actions->post++;
 	} else if (limited) {
 		bpf_map_delete_elem(&hook_limits, &key); /* a lost record must not suppress the next one */
@@ -238,7 +237,6 @@ static __always_inline void post(const struct hit *hit, __u32 selector, __u32 ca
 		output_limited(record, values_size, size, selector, hit->task, counters, actions);
 	} else {
 		submit(record, hook_config.record_size);
-		counters->hook.posted++;
 		actions->post++;
 	}
 }
@@ -278,9 +276,9 @@ static __always_inline int run_hook(void *context, __u32 frame)
 	if (!enter_scope(&hit))
 		return 0;
 	counters = hook_counters();
-	if (!counters)
-		return 0;
 	counters->hook.hits++;
+	if (!passes_gate(&hit))
+		return 0;
 	hit.nothing = counters->hook.hits >> 63;
 	selector = choose_selector(&hit, &candidates);
 	if (selector == NO_MATCH)

@@ -332,6 +332,12 @@ static __always_inline bool read_argument_number(const struct hit *hit, const vo
 	return true;
 }
 
+static __always_inline bool read_namespace(const struct hit *hit, __u8 kind, __u64 *value)
+{
+	*value = namespace_inum(hit->task, kind);
+	return *value;
+}
+
 static __always_inline bool read_operand(const struct hit *hit, const volatile struct filter_config *filter,
 					 __u64 *value)
 {
@@ -346,25 +352,14 @@ static __always_inline bool read_operand(const struct hit *hit, const volatile s
 		*value = namespace_pid(hit->task);
 		return *value;
 	}
-	if (operand == OPERAND_NAMESPACE) {
-		*value = namespace_inum(hit->task, index);
-		return *value;
-	}
+	if (operand == OPERAND_NAMESPACE)
+		return read_namespace(hit, index, value);
 	if (operand == OPERAND_CAPABILITY) {
 		*value = current_caps(hit->task, index & ~IN_NAMESPACE);
 		return true;
 	}
 	if (operand == OPERAND_CRED) {
 		*value = current_cred_field(hit->task, index);
-		return true;
-	}
-	if (operand == OPERAND_CAPABILITY_CHANGE) {
-		const struct process_state *state = remembered_state(hit->task);
-
-		index &= ~IN_NAMESPACE;
-		if (!state || index >= CAPABILITY_SET_COUNT)
-			return false;
-		*value = current_caps(hit->task, index) ^ state->caps[index];
 		return true;
 	}
 	if (operand == OPERAND_FILE_TYPE)
@@ -387,6 +382,20 @@ static __always_inline bool is_outside_namespace(const struct hit *hit, const vo
 	return filter->index & IN_NAMESPACE && !TASK_READ(task, cred, user_ns, level);
 }
 
+static __always_inline bool capability_change_matches(const struct hit *hit,
+						      const volatile struct filter_config *filter)
+{
+	__u8 set = filter->index & ~IN_NAMESPACE;
+	const struct process_state *state;
+
+	if (is_outside_namespace(hit, filter))
+		return false;
+	state = remembered_state(hit->task);
+	if (!state || set >= CAPABILITY_SET_COUNT)
+		return false;
+	return in_set(hit, filter, current_caps(hit->task, set) ^ state->caps[set]);
+}
+
 static __always_inline bool filter_matches(const struct hit *hit, const volatile struct filter_config *filter)
 {
 	__u8 operand = filter->operand;
@@ -406,11 +415,34 @@ static __always_inline bool filter_matches(const struct hit *hit, const volatile
 		return cred_changed(hit->context, hit->task, filter->first, filter->index);
 	if (operand == OPERAND_GAINED)
 		return read_operand(hit, filter, &value) && value;
-	if (operand == OPERAND_CAPABILITY || operand == OPERAND_CAPABILITY_CHANGE) {
-		if (is_outside_namespace(hit, filter))
-			return false;
-	}
+	if (operand == OPERAND_CAPABILITY_CHANGE)
+		return capability_change_matches(hit, filter);
+	if (operand == OPERAND_CAPABILITY && is_outside_namespace(hit, filter))
+		return false;
 	return read_operand(hit, filter, &value) && in_set(hit, filter, value) != !!filter->negate;
+}
+
+/*
+ * With HOOK_GATE, filter 0 and range 0 are the first condition of the only selector. They are compared outside of the
+ * loops over selectors and filters, so that nothing but the comparison is left of it when the program is specialised.
+ */
+static __always_inline bool passes_gate(const struct hit *hit)
+{
+	const volatile struct filter_config *gate = &hook_config.filter[0];
+	__u64 value, low;
+
+	if (!(hook_config.flags & HOOK_GATE))
+		return true;
+	if (gate->operand == OPERAND_NAMESPACE) {
+		if (!read_namespace(hit, gate->index, &value))
+			return false;
+	} else if (gate->operand == OPERAND_CRED) {
+		value = current_cred_field(hit->task, gate->index);
+	} else if (!read_argument_number(hit, gate, &value)) {
+		return false;
+	}
+	low = hook_config.range[0].low;
+	return (value - low <= hook_config.range[0].high - low) != !!gate->negate;
 }
 
 static __always_inline __u8 verdict_of_selector(const struct hit *hit, const volatile struct selector_config *selector)

@@ -151,20 +151,11 @@ MAP struct {
 
 MAP const volatile struct hook_config hook_config SECTION(".rodata.hook");
 
-MAP struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct hook_counters);
-} hook_stats SEC(".maps");
+/* A hook's own map has one for each CPU, and more up to a power of two. A variable is read without a look-up. */
+MAP struct hook_counters hook_stats SECTION(".data.stats");
 
 /* What a match leads to: enum hook_mode_value. */
-MAP struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} hook_mode SEC(".maps");
+MAP volatile __u32 hook_mode SECTION(".data.mode");
 
 /* Calls that have not returned yet. */
 MAP struct {

@@ -19,14 +19,15 @@ static __always_inline __u64 widen_id(__u64 id)
 }
 
 /* Cuts a register to the width of its type and extends the sign. */
-static __always_inline __u64 narrow(__u64 value, __u8 width, __u8 flags)
+static __always_inline __u64 narrow(__u64 value, __u8 bits, __u8 flags)
 {
-	__u32 unused = 64 - 8 * width;
+	__u32 unused = 64 - bits;
 
 	if (flags & VALUE_ID16)
 		value = widen_id(value);
 	value <<= unused;
-	return flags & VALUE_SIGNED ? (__u64)((__s64)value >> unused) : value >> unused;
+	return (flags & (VALUE_SIGNED | VALUE_NO_SIGN)) == VALUE_SIGNED ? (__u64)((__s64)value >> unused)
+									: value >> unused;
 }
 
 #ifndef PARAMETERS_KEPT

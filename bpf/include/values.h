@@ -52,7 +52,7 @@ static __always_inline bool take_steps(__u32 arg, __u64 *value, __u16 *depth)
 		}
 		at = next;
 	}
-	*value = at;
+	*value = at >> config->shift;
 	return true;
 }
 
@@ -87,7 +87,7 @@ static __always_inline bool read_number_at(void *context, __u32 arg, __u64 *numb
 	if (!read_value(context, arg, &value, depth))
 		return false;
 	if (kind == VALUE_INTEGER) {
-		*number = narrow(value, config->width, config->flags);
+		*number = narrow(value, config->bits, config->flags);
 		if (config->flags & VALUE_SYSCALL)
 			*number = (__u32)*number | syscall_abi(current_task());
 		return true;

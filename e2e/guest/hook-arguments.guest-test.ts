@@ -82,6 +82,7 @@ function hitsBy(
   const proto = btf.funcProto(name);
   const image = encodeConfig(def, {
     hookId: 1,
+    cpus: bpf.possibleCpus(),
     limitSeed: [1n, 2n],
     hostNamespace: () => 0,
     followBit: () => 0,

@@ -26,6 +26,10 @@ const hookOn = (parts: Partial<HookDef> = {}) => makeHookOn("sys_setfsuid", part
 const CALLS = 25;
 const STEPS = Array.from({ length: CALLS }, () => QUIET).join(" ");
 
+const MODES = ["monitor", "enforce", "count"] as const;
+/** Does nothing to a process that runs. */
+const SIGCONT = 18;
+
 const kill: SelectorDef = { filters: [], actions: [{ action: "Sigkill" }] };
 const forms: Record<string, { parts: Partial<HookDef>; want: number }> = {
   "a hook without selectors": { parts: {}, want: CALLS },
@@ -46,7 +50,7 @@ for (const [name, { parts, want }] of Object.entries(forms)) {
       assert.equal(ran.signal, null);
       pid = ran.pid;
     });
-    const counted = engine.engine.takeHitCounts();
+    const counted = engine.engine.takeHitCounts().map(({ seq: _, ...counts }) => counts);
     const [actions] = hook.actions();
     hook.detach();
     assert.deepEqual(hits, []);
@@ -56,21 +60,23 @@ for (const [name, { parts, want }] of Object.entries(forms)) {
   });
 }
 
-test("while the mode changes back and forth, each call is either posted or counted", async () => {
-  const hook = engine.engine.attach(hookOn(), "count");
+test("while the mode changes between count, monitor and enforce, each call is either posted or counted", async () => {
+  const wakes: SelectorDef = { filters: [], actions: [{ action: "Signal", signal: SIGCONT }] };
+  const hook = engine.engine.attach(hookOn({ selectors: [wakes] }), "count");
   const caller = spawn(ACT, ["count-up", String(NR.setfsuid)], { stdio: ["pipe", "pipe", "inherit"] });
   caller.stdin.write("start\n");
   for (let n = 0; n < 20; n++) {
     await delay(20);
-    hook.setMode(n % 2 ? "count" : "monitor");
+    hook.setMode(MODES[n % MODES.length] ?? "count");
   }
   caller.stdin.end("stop\n");
   const [output] = await once(caller.stdout, "data");
   await once(caller, "exit");
   engine.takeRecords();
   const { posted, lost } = hook.stats();
-  const count = hook.actions()[0]?.count ?? 0;
+  const { count = 0, signal = 0 } = hook.actions()[0] ?? {};
   hook.detach();
   assert.equal(posted + lost + count, Number(String(output)));
-  assert.ok(count > 0 && posted > 0, `${count} counted, ${posted} posted`);
+  assert.ok(count > 0 && posted > signal, `${count} counted, ${posted} posted`);
+  assert.ok(signal > 0, "none was enforced on");
 });

@@ -248,6 +248,7 @@ function bySyscallEvents(def: HookDef, steps: string) {
   const event = readTraceEvent(bpf.tracefsPath(), "syscalls", `sys_enter_${def.call.slice("sys_".length)}`);
   const image = encodeConfig(def, {
     hookId: 1,
+    cpus: bpf.possibleCpus(),
     limitSeed: [1n, 2n],
     hostNamespace: () => 0,
     followBit: () => 0,

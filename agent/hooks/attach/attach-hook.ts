@@ -117,7 +117,7 @@ function abiMessages(
 }
 
 function makeImage(
-  { procfs, btf, follows, scopes }: HookContext,
+  { bpf, procfs, btf, follows, scopes }: HookContext,
   hookId: number,
   target: Target,
   kind: EntryKind,
@@ -125,6 +125,7 @@ function makeImage(
   const { def, event, proto, hashOf } = target;
   const resolution: Resolution = {
     hookId,
+    cpus: bpf.possibleCpus(),
     limitSeed: [randomBytes(8).readBigUInt64LE(), randomBytes(8).readBigUInt64LE()],
     hostNamespace: (name) => hostNamespace(procfs, name),
     followBit: (list) => follows.take(hookId, list),

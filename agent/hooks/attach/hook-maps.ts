@@ -1,5 +1,6 @@
 /** The maps of one hook. In its program they replace the placeholders of the same name in the object. */
 import type { Binding, BpfMap, CreateMapOptions } from "../../bpf/binding.ts";
+import { counterSlots } from "../config/counter-slots.ts";
 import type { ConfigImage } from "../config/encode.ts";
 import {
   CALL_KEY,
@@ -34,8 +35,8 @@ const ENTRY_OVERHEAD = 64;
 
 /** Handles by the name of the placeholder in the object. */
 export type HookMaps = Record<string, BpfMap> & {
-  hook_stats: BpfMap;
-  hook_mode: BpfMap;
+  ".data.stats": BpfMap;
+  ".data.mode": BpfMap;
   hook_calls?: BpfMap;
 };
 
@@ -48,16 +49,11 @@ export function createHookMaps(bpf: Binding, image: ConfigImage): HookMaps {
       maps[name] = map;
       return map;
     };
-    const stats = create("hook_stats", {
-      type: "percpu_array",
-      keySize: 4,
-      valueSize: HOOK_COUNTERS.size,
-      maxEntries: 1,
-    });
-    const mode = create("hook_mode", table(4, 1));
+    const stats = create(".data.stats", table(HOOK_COUNTERS.size * counterSlots(bpf.possibleCpus()), 1));
+    const mode = create(".data.mode", table(4, 1));
     maps[".rodata.hook"] = createConfigMap(bpf, image.config);
     createOptional(bpf, image, create);
-    return { ...maps, hook_stats: stats, hook_mode: mode };
+    return { ...maps, ".data.stats": stats, ".data.mode": mode };
   } catch (error) {
     for (const map of Object.values(maps)) map.close();
     throw error;

@@ -18,9 +18,16 @@ export interface HookStats {
    * kprobe was, or too many calls were in flight for a kretprobe (both counted since 6.7).
    */
   missed: number;
+  /** Runs that the kernel has timed, and how long they took: zero until someone sets kernel.bpf_stats_enabled. */
+  timedRuns: number;
+  runNs: number;
 }
 
-type CountedProgram = { info(): Pick<ReturnType<BpfProgram["info"]>, "recursionMisses"> };
+/** Counters that the kernel itself keeps of programs and links. */
+type KernelCounts = "missed" | "timedRuns" | "runNs";
+type OwnCounts = Omit<HookStats, KernelCounts>;
+
+type CountedProgram = { info(): Pick<ReturnType<BpfProgram["info"]>, "recursionMisses" | "runs" | "runNs"> };
 type CountersMap = Pick<BpfMap, "name" | "lookup">;
 type CountedLink = Pick<BpfLink, "missed">;
 
@@ -38,67 +45,98 @@ export interface ActionStats {
   count: number;
 }
 
+const COUNTER_BYTES = 8;
+
 /** No counts at all. */
-export const NO_STATS: HookStats = { hits: 0, posted: 0, lost: 0, rateLimited: 0, errors: 0, missed: 0 };
+export const NO_STATS: HookStats = {
+  hits: 0,
+  posted: 0,
+  lost: 0,
+  rateLimited: 0,
+  errors: 0,
+  missed: 0,
+  timedRuns: 0,
+  runNs: 0,
+};
 
 /** Sums one element of a per-CPU array of struct hook_stats. */
-export function readStats(map: CountersMap, key: number): Omit<HookStats, "missed"> {
-  return ownCounters(summing(map, key, HOOK_STATS.size));
+export function readStats(map: CountersMap, key: number): OwnCounts {
+  return ownCounters(summed(map, key, { stride: HOOK_STATS.size, used: HOOK_STATS.size }));
 }
 
-/** Sums the missed runs that the kernel itself counts, per program and per link. */
-export function readMissed(programs: readonly CountedProgram[], links: readonly CountedLink[] = []): number {
-  const ofPrograms = programs.reduce((sum, program) => sum + program.info().recursionMisses, 0);
-  return links.reduce((sum, link) => sum + link.missed(), ofPrograms);
+/** Sums what the kernel itself counts, per program and per link. */
+export function readKernelCounts(
+  programs: readonly CountedProgram[],
+  links: readonly CountedLink[] = [],
+): Pick<HookStats, KernelCounts> {
+  const sums = { missed: 0, timedRuns: 0, runNs: 0 };
+  for (const program of programs) {
+    const { recursionMisses, runs, runNs } = program.info();
+    sums.missed += recursionMisses;
+    sums.timedRuns += runs;
+    sums.runNs += runNs;
+  }
+  for (const link of links) sums.missed += link.missed();
+  return sums;
 }
 
 /** Sums the struct hook_counters of a hook: its own and those of its first selectors, as many as it has. */
-export function readCounters(
-  map: CountersMap,
-  count: number,
-): { hook: Omit<HookStats, "missed">; selectors: ActionStats[] } {
-  const sum = summing(map, 0, HOOK_COUNTERS.size);
-  const selectors = Array.from({ length: count }, (_, selector) => {
-    const base = HOOK_COUNTERS.members.selector + selector * ACTION_STATS.size;
-    return selectorCounters((member) => sum(base + member));
-  });
-  return { hook: ownCounters(sum), selectors };
+export function readCounters(map: CountersMap, count: number): { hook: OwnCounts; selectors: ActionStats[] } {
+  const used = HOOK_COUNTERS.members.selector + count * ACTION_STATS.size;
+  const sums = summed(map, 0, { stride: HOOK_COUNTERS.size, used });
+  const selectors = Array.from({ length: count }, (_, selector) =>
+    selectorCounters(sums, HOOK_COUNTERS.members.selector + selector * ACTION_STATS.size),
+  );
+  const posted = selectors.reduce((all, { post }) => all + post, 0);
+  return { hook: { ...ownCounters(sums), posted }, selectors };
 }
 
-function selectorCounters(sum: (member: number) => number): ActionStats {
+function selectorCounters(sums: Float64Array, base: number): ActionStats {
   const { members } = ACTION_STATS;
   return {
-    post: sum(members.post),
-    nopost: sum(members.nopost),
-    signal: sum(members.signal),
-    monitor_signal: sum(members.monitor_signal),
-    override: sum(members.override),
-    monitor_override: sum(members.monitor_override),
-    count: sum(members.count),
+    post: at(sums, base + members.post),
+    nopost: at(sums, base + members.nopost),
+    signal: at(sums, base + members.signal),
+    monitor_signal: at(sums, base + members.monitor_signal),
+    override: at(sums, base + members.override),
+    monitor_override: at(sums, base + members.monitor_override),
+    count: at(sums, base + members.count),
   };
 }
 
-function ownCounters(sum: (member: number) => number): Omit<HookStats, "missed"> {
+function ownCounters(sums: Float64Array): OwnCounts {
   const { hits, posted, lost, rate_limited, errors } = HOOK_STATS.members;
   return {
-    hits: sum(hits),
-    posted: sum(posted),
-    lost: sum(lost),
-    rateLimited: sum(rate_limited),
-    errors: sum(errors),
+    hits: at(sums, hits),
+    posted: at(sums, posted),
+    lost: at(sums, lost),
+    rateLimited: at(sums, rate_limited),
+    errors: at(sums, errors),
   };
 }
 
-function summing(map: CountersMap, key: number, size: number): (member: number) => number {
+function at(sums: Float64Array, member: number): number {
+  return sums[member / COUNTER_BYTES] as number;
+}
+
+/** Sums over the CPUs of the counters in the first `used` bytes; the counters of a CPU take `stride` bytes. */
+function summed(
+  map: CountersMap,
+  key: number,
+  { stride, used }: { stride: number; used: number },
+): Float64Array {
   const values = map.lookup(new Uint8Array(Uint32Array.of(key).buffer));
   if (!values) throw new Error(`map ${map.name} has no element ${key}`);
   const view = new DataView(values.buffer, values.byteOffset, values.byteLength);
-  return (member) => {
-    let total = 0;
-    for (let at = member; at < view.byteLength; at += size)
-      total += view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;
-    return total;
-  };
+  const sums = new Float64Array(used / COUNTER_BYTES);
+  for (let cpu = 0; cpu < view.byteLength; cpu += stride) {
+    for (let index = 0; index < sums.length; index++) {
+      const counter = cpu + index * COUNTER_BYTES;
+      sums[index] =
+        (sums[index] as number) + view.getUint32(counter, true) + view.getUint32(counter + 4, true) * 2 ** 32;
+    }
+  }
+  return sums;
 }
 
 /** Adds two sets of counters. */
@@ -110,6 +148,8 @@ export function addStats(a: HookStats, b: HookStats): HookStats {
     rateLimited: a.rateLimited + b.rateLimited,
     errors: a.errors + b.errors,
     missed: a.missed + b.missed,
+    timedRuns: a.timedRuns + b.timedRuns,
+    runNs: a.runNs + b.runNs,
   };
 }
 

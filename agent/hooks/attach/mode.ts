@@ -15,6 +15,6 @@ const VALUES: Readonly<Record<Mode, number>> = {
 };
 
 /** Sets the mode of a hook from the next match on: each is either posted or counted. */
-export function setMode({ hook_mode: map }: HookMaps, mode: Mode): void {
+export function setMode({ ".data.mode": map }: HookMaps, mode: Mode): void {
   map.update(new Uint8Array(4), new Uint8Array(Uint32Array.of(VALUES[mode]).buffer));
 }

@@ -27,6 +27,7 @@ export function tryAttach(
   };
   const image = encodeConfig(def, {
     hookId: 0,
+    cpus: context.bpf.possibleCpus(),
     limitSeed: [0n, 0n],
     hostNamespace: () => 0,
     followBit: () => 0,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { FilterDef, HookDef } from "../../../crds/hook-spec.ts";
+import type { ArgDef, FilterDef, HookDef, SelectorDef } from "../../../crds/hook-spec.ts";
 import { HookError } from "../hook-error.ts";
+import type { FieldPath } from "../kernel/field-path.ts";
 import { makeArgs, makeHook, makeSelector } from "../testing/hooks.ts";
 import { type ConfigImage, encodeConfig } from "./encode.ts";
 import type { BufferConfig } from "./filters.ts";
@@ -16,9 +17,11 @@ import {
 
 const HOST_PID = 4_026_531_836;
 
-function encode(def: Partial<HookDef>): ConfigImage {
+function encode(def: Partial<HookDef>, fieldPaths: readonly FieldPath[] = []): ConfigImage {
   return encodeConfig(makeHook(def), {
+    fieldPaths,
     hookId: 7,
+    cpus: 1,
     limitSeed: [1n, 2n],
     hostNamespace: () => HOST_PID,
     followBit: () => 5,
@@ -44,8 +47,8 @@ function head(image: ConfigImage) {
 
 function valueAt(image: ConfigImage, index: number) {
   const base = HOOK_CONFIG.members.arg + index * VALUE_CONFIG.size;
-  const [kind, parameter, width, flags] = image.config.subarray(base, base + 4);
-  return { kind, parameter, width, flags };
+  const [kind, parameter, bits, flags] = image.config.subarray(base, base + 4);
+  return { kind, parameter, bits, flags };
 }
 
 function filterAt(image: ConfigImage, index: number) {
@@ -119,6 +122,21 @@ describe("the record", () => {
     expect(image.scratchBytes).toBe(64 + 8 + 4096 + 64);
   });
 
+  test("looks for the pod of a process only if it or one of its selectors has a scope", () => {
+    const scope = { pods: { matchLabels: { app: "web" } }, host: true };
+    const scopeOf = (image: ConfigImage) => {
+      const view = viewOf(image);
+      const { scope, scope_flags } = HOOK_CONFIG.members;
+      return [view.getUint16(scope, true), view.getUint8(scope_flags)];
+    };
+    const all = encode({ call: "fd_install" });
+    expect([head(all).flags, ...scopeOf(all)]).toEqual([0, 0, 0]);
+    const own = encode({ call: "fd_install", scope });
+    expect([head(own).flags, ...scopeOf(own)]).toEqual([E.HOOK_SCOPED, 3, E.SCOPE_LIMITED | E.SCOPE_HOST]);
+    const ofSelector = encode({ call: "fd_install", selectors: [{ ...makeSelector(), scope }] });
+    expect([head(ofSelector).flags, ...scopeOf(ofSelector)]).toEqual([E.HOOK_SCOPED, 0, 0]);
+  });
+
   test("that may be held back is built aside", () => {
     const rateLimit = { intervalMs: 60_000, scope: "process" } as const;
     const selectors = [{ filters: [], actions: [{ action: "Post", rateLimit } as const] }];
@@ -134,6 +152,7 @@ describe("buffers", () => {
   const buffers = (def: Partial<HookDef>, ...configs: (BufferConfig | undefined)[]) =>
     encodeConfig(makeHook({ call: "fd_install", ...def }), {
       hookId: 7,
+      cpus: 1,
       limitSeed: [1n, 2n],
       hostNamespace: () => 0,
       followBit: () => 0,
@@ -152,7 +171,7 @@ describe("buffers", () => {
     expect([viewOf(image).getUint32(base, true), ...image.config.subarray(base + 4, base + 7)]).toEqual([
       16_384,
       3,
-      8,
+      64,
       E.VALUE_SIGNED,
     ]);
   });
@@ -200,7 +219,19 @@ describe("expressions", () => {
 describe("arguments", () => {
   test("carry width and sign of their type, and the parameter they are read from", () => {
     const image = encode({ args: [{ index: 3, type: "int16" }] });
-    expect(valueAt(image, 0)).toEqual({ kind: 1, parameter: 3, width: 2, flags: E.VALUE_SIGNED });
+    expect(valueAt(image, 0)).toEqual({ kind: 1, parameter: 3, bits: 16, flags: E.VALUE_SIGNED });
+  });
+
+  test("are as wide as the field that they are in, and have its sign", () => {
+    const encodeField = (type: ArgDef["type"], field: Partial<FieldPath>) => {
+      const args = [{ index: 0, type, resolve: "member" }];
+      return valueAt(encode({ args }, [{ offsets: [0], load: 4, signed: false, ...field }]), 0);
+    };
+    const { VALUE_SIGNED, VALUE_NO_SIGN } = E;
+    expect(encodeField("int", { load: 1 })).toMatchObject({ bits: 8, flags: VALUE_SIGNED | VALUE_NO_SIGN });
+    expect(encodeField("int", { load: 2, signed: true })).toMatchObject({ bits: 16, flags: VALUE_SIGNED });
+    expect(encodeField("int", {})).toMatchObject({ bits: 32, flags: VALUE_SIGNED });
+    expect(encodeField("uint8", { bits: { shift: 2, count: 1 } })).toMatchObject({ bits: 1, flags: 0 });
   });
 
   test("of a system call are strings in user memory", () => {
@@ -304,6 +335,43 @@ describe("filters", () => {
     expect(selectorAt(image, 0)).toMatchObject({ first: 0, filters: 2 });
     expect(selectorAt(image, 1)).toMatchObject({ first: 2, filters: 1 });
     expect(filterAt(image, 2)).toMatchObject({ operand: E.OPERAND_ARG, first: 2, count: 1 });
+  });
+
+  const one = onArg([["1", "1"]]);
+  const namespace: FilterDef = { match: "namespace", negate: true, namespace: "Pid", values: ["host_ns"] };
+  const gates: Record<string, { selectors: SelectorDef[]; rest?: number }> = {
+    "the first number of the only selector": { selectors: [makeSelector(one, one)], rest: 1 },
+    "a namespace": { selectors: [makeSelector(namespace)], rest: 0 },
+    "not the first of several selectors": { selectors: [makeSelector(one), makeSelector(one)] },
+    "not a set of two ranges": {
+      selectors: [
+        makeSelector(
+          onArg([
+            ["1", "1"],
+            ["3", "3"],
+          ]),
+        ),
+      ],
+    },
+    "not a mask": {
+      selectors: [makeSelector({ match: "arg", arg: 0, negate: false, compare: "mask", masks: ["1"] }, one)],
+    },
+    "not a filter that is compared at return": {
+      selectors: [
+        {
+          ...makeSelector(),
+          returnFilters: [{ match: "return", negate: false, compare: "range", ranges: [["1", "1"]] }],
+        },
+      ],
+    },
+    "not of a selector without filters": { selectors: [makeSelector()] },
+  };
+
+  test.each(Object.entries(gates))("compared before the selectors: %s", (_name, { selectors, rest }) => {
+    const image = encode({ args: makeArgs("int"), returnArg: { type: "int" }, selectors });
+    const filters = rest ?? selectors[0]?.filters.length;
+    expect(selectorAt(image, 0)).toMatchObject({ first: rest === undefined ? 0 : 1, filters });
+    expect(head(image).flags & E.HOOK_GATE).toBe(rest === undefined ? 0 : E.HOOK_GATE);
   });
 
   test("with many values go to a map, sorted", () => {

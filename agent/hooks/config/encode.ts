@@ -6,7 +6,9 @@ import { CRED_CHANGE_SIZE, HASH_SIZE, SLOT_SIZE, STACK_FRAMES } from "../../reco
 import { HookError } from "../hook-error.ts";
 import { AutomatonTables } from "./automata.ts";
 import type { Tables } from "./comparisons.ts";
+import { counterSlots } from "./counter-slots.ts";
 import type { Resolution } from "./filters.ts";
+import { encodeGate } from "./gate.ts";
 import {
   CALL_HEAD_BYTES,
   CRED_HOOK_CONFIG,
@@ -84,6 +86,7 @@ export function encodeConfig(def: HookDef, resolution: Resolution): ConfigImage 
     expressions: [],
   };
   encodeSelectors(view, def, resolution, tables);
+  encodeGate(view, def.selectors[0]?.filters.length ?? 0);
   for (const [index, range] of tables.ranges.inline.entries()) {
     encodeRange(view, HOOK_CONFIG.members.range + index * VALUE_RANGE.size, range);
   }
@@ -157,6 +160,7 @@ function encodeHead(view: DataView, def: HookDef, resolution: Resolution, record
   view.setUint16(at.parameters, resolution.parameters ?? 0, true);
   view.setUint8(at.hash_parameter, resolution.hashOf?.parameter ?? 0);
   encodeScope(view, at, def.scope, resolution);
+  view.setUint16(at.cpu_mask, counterSlots(resolution.cpus) - 1, true);
 }
 
 function encodeValues(

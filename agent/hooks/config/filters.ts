@@ -34,6 +34,8 @@ export type FollowedList =
 /** The parts of a config that differ between nodes and between attachments of the same definition. */
 export interface Resolution {
   hookId: number;
+  /** Processors that the machine may have. */
+  cpus: number;
   /** Random, because a process that could predict it could hide its events behind another key of the rate limit. */
   limitSeed: [bigint, bigint];
   /** Returns the inode number of the host's namespace. */

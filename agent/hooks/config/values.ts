@@ -77,18 +77,19 @@ export function encodeArgs(
   }
   values.forEach(({ position, late, ...arg }) => {
     const fieldPath = fieldPaths[position];
-    const type = atEndOf(fieldPath, valueType(arg));
+    const type = valueType(arg);
     const base = HOOK_CONFIG.members.arg + position * VALUE_CONFIG.size;
-    const { kind, parameter, width, flags, source } = VALUE_CONFIG.members;
+    const { kind, parameter, bits, flags, source } = VALUE_CONFIG.members;
     view.setUint8(base + kind, type.kind);
     view.setUint8(base + source, sourceOf(arg));
     if (fieldPath) encodeFieldPath(view, position, fieldPath);
     if (fieldPath?.room && type.kind === E.VALUE_STRING) encodeRoom(view, position, fieldPath.room);
     view.setUint8(base + parameter, arg.index);
-    view.setUint8(base + width, type.width);
+    view.setUint8(base + bits, bitsOf(fieldPath, type));
     view.setUint8(
       base + flags,
       (type.signed ? E.VALUE_SIGNED : 0) |
+        (fieldPath && isUnsignedInSigned(fieldPath, type) ? E.VALUE_NO_SIGN : 0) |
         (arg.type === "syscall64" ? E.VALUE_SYSCALL : 0) |
         (def.syscall && !fieldPath ? E.VALUE_USER : 0) |
         (late ? E.VALUE_AT_RETURN : 0),
@@ -117,7 +118,7 @@ export function encodeBuffers(
     const at = BUFFER_CONFIG.members;
     view.setUint32(base + at.limit, buffer.limit, true);
     view.setUint8(base + at.parameter, buffer.parameter);
-    view.setUint8(base + at.width, buffer.width);
+    view.setUint8(base + at.bits, buffer.width * 8);
     view.setUint8(base + at.flags, buffer.signed ? E.VALUE_SIGNED : 0);
   });
 }
@@ -131,16 +132,25 @@ function sourceOf({ source }: Pick<ArgDef, "source">): number {
   return source === "pt_regs" ? E.SOURCE_REGISTERS : E.SOURCE_PARAMETER;
 }
 
-/** Reads an integer only as wide as the field is, if the argument's type is wider. */
-function atEndOf(fieldPath: FieldPath | undefined, type: ValueType): ValueType {
-  if (!fieldPath || fieldPath.load === 0 || type.width <= fieldPath.load) return type;
-  return { ...type, width: fieldPath.load, signed: type.signed && fieldPath.signed };
+/** An integer is read only as wide as the field is, if the argument's type is wider. */
+function bitsOf(fieldPath: FieldPath | undefined, type: ValueType): number {
+  if (!fieldPath || !isNarrower(fieldPath, type)) return type.width * 8;
+  return fieldPath.bits?.count ?? fieldPath.load * 8;
 }
 
-function encodeFieldPath(view: DataView, arg: number, { offsets, load, bound }: FieldPath): void {
+function isNarrower({ load, bits }: FieldPath, { width }: ValueType): boolean {
+  return load > 0 && (bits?.count ?? load * 8) < width * 8;
+}
+
+function isUnsignedInSigned(fieldPath: FieldPath, type: ValueType): boolean {
+  return type.signed && !fieldPath.signed && isNarrower(fieldPath, type);
+}
+
+function encodeFieldPath(view: DataView, arg: number, { offsets, load, bits, bound }: FieldPath): void {
   const base = HOOK_CONFIG.members.arg + arg * VALUE_CONFIG.size;
   view.setUint8(base + VALUE_CONFIG.members.steps, offsets.length);
   view.setUint8(base + VALUE_CONFIG.members.load, load);
+  view.setUint8(base + VALUE_CONFIG.members.shift, bits?.shift ?? 0);
   offsets.forEach((offset, step) => {
     view.setUint32(HOOK_CONFIG.members.step + (arg * MAX_STEPS_OF_VALUE + step) * 4, offset, true);
   });

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import type { BpfMap } from "../../bpf/binding.ts";
-import { addStats, NO_STATS, readMissed, readStats } from "../attach/hook-stats.ts";
+import { addStats, NO_STATS, readKernelCounts, readStats } from "../attach/hook-stats.ts";
 import { detectFeatures, featureFlags } from "./features.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "securityfs-"));
@@ -47,13 +47,15 @@ test("BPF is an LSM only where it is among the active ones", () => {
 test("counters are summed over the CPUs and over hooks", () => {
   const values = new BigUint64Array([1n, 2n, 3n, 4n, 5n, 10n, 20n, 30n, 40n, 50n]);
   const map = { name: "hook_stats", lookup: () => new Uint8Array(values.buffer) } as unknown as BpfMap;
-  const stats = { ...readStats(map, 0), missed: 6 };
-  expect(stats).toEqual({ hits: 11, posted: 22, lost: 33, rateLimited: 44, errors: 55, missed: 6 });
+  const own = readStats(map, 0);
+  expect(own).toEqual({ hits: 11, posted: 22, lost: 33, rateLimited: 44, errors: 55 });
+  const stats = { ...own, missed: 6, timedRuns: 7, runNs: 8 };
   expect(addStats(stats, { ...NO_STATS, hits: 1 })).toEqual({ ...stats, hits: 12 });
 });
 
-test("runs that the kernel skipped are those of all programs and probes", () => {
-  const program = (recursionMisses: number) => ({ info: () => ({ recursionMisses }) });
+test("runs that the kernel skipped or timed are those of all programs and probes", () => {
+  const program = (recursionMisses: number) => ({ info: () => ({ recursionMisses, runs: 3, runNs: 500 }) });
   const link = (missed: number) => ({ missed: () => missed });
-  expect(readMissed([program(2), program(0), program(40)], [link(0), link(8)])).toBe(50);
+  const counted = readKernelCounts([program(2), program(0), program(40)], [link(0), link(8)]);
+  expect(counted).toEqual({ missed: 50, timedRuns: 9, runNs: 1_500 });
 });

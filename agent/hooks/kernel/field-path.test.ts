@@ -56,6 +56,13 @@ describe.skipIf(!available)(
       expect(fieldPath("dentry", "d_name.len").load).toBe(4);
     });
 
+    test("a bit-field is some bits of the fewest bytes that have them", () => {
+      const after = fieldPath("task_struct", "in_iowait");
+      expect(after).toMatchObject({ load: 1, signed: false, bits: { count: 1 } });
+      expect(after.bits?.shift).toBeLessThan(8);
+      expect(fieldPath("task_struct", "pid")).not.toHaveProperty("bits");
+    });
+
     const bounds: Record<
       string,
       { path: string; step: number; of: [string, string]; index?: number; most?: number }
@@ -114,7 +121,6 @@ describe.skipIf(!available)(
         message: /struct cred has no member eiud: did you mean "euid"\?/,
       },
       "a member of a number": { path: "pid.val", message: /val: an integer has no members|no members/ },
-      "a bit-field": { path: "in_execve", message: /in_execve of struct task_struct is a bit-field/ },
       "an element beyond the end": { path: "comm[16]", message: /\[16\] is beyond 16 elements/ },
       "an element of an array that is open": {
         path: "cred.session_keyring.description[2].x",
@@ -157,6 +163,35 @@ describe.skipIf(!available)(
       "a structure as a number": {
         def: { args: [{ index: 0, type: "uint64", resolve: "cap_effective" }] },
         message: /is no number, as type uint64 wants/,
+      },
+      "an address as a number": {
+        def: { args: [{ index: 0, type: "int", resolve: "user_ns" }] },
+        message:
+          /^args\[0\]: resolve user_ns: it is an address, not of the type int: name the type of what is/,
+      },
+      "an address as a capability": {
+        def: { args: [{ index: 0, type: "capability", resolve: "group_info" }] },
+        message: /it is an address, not of the type capability/,
+      },
+      "a whole address as a number": {
+        def: { args: [{ index: 0, type: "uint64", source: "current_task", resolve: "real_parent" }] },
+        message: /it is an address, not of the type uint64/,
+      },
+      "an address in an array as a number": {
+        def: { args: [{ index: 0, type: "int", source: "current_task", resolve: "signal.pids[0]" }] },
+        message: /it is an address, not of the type int/,
+      },
+      "an address as a descriptor": {
+        def: { args: [{ index: 0, type: "fd", source: "current_task", resolve: "files" }] },
+        message: /it is an address, not of the type fd/,
+      },
+      "a number of more bytes": {
+        def: { args: [{ index: 0, type: "uint32", source: "current_task", resolve: "start_time" }] },
+        message: /resolve start_time: it has 8 bytes, type uint32 has 4: write long or uint64$/,
+      },
+      "a number of twice the bytes": {
+        def: { args: [{ index: 0, type: "uint8", source: "current_task", resolve: "flags" }] },
+        message: /it has 4 bytes, type uint8 has 1: write int or uint32$/,
       },
       "a number as a structure": {
         def: { args: [{ index: 0, type: "cred", resolve: "euid.val" }] },
@@ -204,6 +239,9 @@ describe.skipIf(!available)(
 
     const read: [source: string, type: ArgType, resolve: string][] = [
       ["cred", "user_namespace", "user_ns"],
+      ["cred", "uint64", "uid.val"],
+      ["cred", "capability", "securebits"],
+      ["task_struct", "uint8", "in_iowait"],
       ["cred", "cap_inheritable", "cap_inheritable"],
       ["cred", "kernel_cap_t", "cap_bset"],
       ["task_struct", "cred", "real_cred"],

@@ -16,10 +16,19 @@ export interface FieldPath {
   /** Width of the value in bytes; 0 if the value is the address of the field itself. */
   load: 0 | 1 | 2 | 4 | 8;
   signed: boolean;
+  /** The value is only some of these bits. */
+  bits?: BitField;
   /** An element on the way is there only if the kernel's own length of the array says so. */
   bound?: Bound;
   /** The size of the array at the end; a string there has no more bytes, also without a NUL. */
   room?: number;
+}
+
+/** Where the bits of a bit-field are in the bytes that are loaded. */
+export interface BitField {
+  /** How many lie below the field. */
+  shift: number;
+  count: number;
 }
 
 /** The element `index` is there if a number in the same structure is above it. */
@@ -44,6 +53,8 @@ interface Place {
   length?: Pick<Bound, "offset" | "width"> & ArrayLength;
   /** A NUL ends the characters of this array without a length. */
   terminated?: boolean;
+  /** The member is a bit-field; `offset` is that of the bytes that it is loaded from. */
+  bits?: BitField & { load: FieldPath["load"] };
 }
 
 /** A path on its way: the pointers followed so far, and the one element that needs a check. */
@@ -84,6 +95,7 @@ export function resolveMember(types: Types, structId: number, path: string): Mem
   const fieldPath = {
     offsets: [...walk.offsets, offset],
     ...loadOf(type),
+    ...(place.bits && { load: place.bits.load, bits: { shift: place.bits.shift, count: place.bits.count } }),
     ...(walk.bound && { bound: walk.bound }),
     ...(type.kind === "array" && !place.terminated && { room: type.size }),
   };
@@ -114,7 +126,7 @@ function takeMember(walk: Walk, { type, offset }: Place, name: string): Place {
     const hint = didYouMean(name, allNames(types, type.members));
     return fail(walk, `${describe(type)} has no member ${name}${hint}`);
   }
-  if (found.bitSize > 0) return fail(walk, `${name} of ${describe(type)} is a bit-field`);
+  if (found.bitSize > 0) return bitField(types, found, offset);
   const length = lengthOf(types, type, name, offset);
   return {
     type: types.describeType(found.type),
@@ -122,6 +134,14 @@ function takeMember(walk: Walk, { type, offset }: Place, name: string): Place {
     ...(length && { length }),
     terminated: isTerminated(type.name, name),
   };
+}
+
+/** The fewest bytes that have all bits of the field, at an address that is a multiple of their number. */
+function bitField(types: Types, { type, bitOffset, bitSize }: BtfMember, offset: number): Place {
+  const at = offset * 8 + bitOffset;
+  const load = ([1, 2, 4, 8] as const).find((bytes) => (at % (bytes * 8)) + bitSize <= bytes * 8) ?? 8;
+  const shift = at % (load * 8);
+  return { type: types.describeType(type), offset: (at - shift) / 8, bits: { load, shift, count: bitSize } };
 }
 
 function lengthOf(
