@@ -26,9 +26,14 @@ export const HOOK_SPEC_LIMITS = {
   ranges: 64,
   syscalls: 512,
   texts: 100,
+  /** Bytes of a string that arguments are compared with as a whole or at their beginning. */
+  textValueBytes: 4095,
   substringBytes: 99,
-  /** Substring filters of a hook, and the bytes of their tables. */
-  substringFilters: 6,
+  /**
+   * Filters of a hook on substrings and on strings longer than pathBytes, and the bytes of their tables. Of a hook that
+   * asks for much beside, a kernel's verifier may take fewer.
+   */
+  substringFilters: 20,
   substringTables: 2 << 20,
   /** Steps of all expressions of a hook together, and values on the stack at once. */
   expressionSteps: 64,
@@ -219,7 +224,7 @@ const TEXT_FILTER = {
     how: { enum: ["equal", "prefix", "postfix", "substring", "substringIgnoreCase"] },
     values: {
       type: "array",
-      items: { type: "string", minLength: 1, maxLength: L.pathBytes },
+      items: { type: "string", minLength: 1, maxLength: L.textValueBytes },
       minItems: 1,
       maxItems: L.texts,
     },
@@ -311,6 +316,19 @@ const RETURN_MASK_FILTER = {
   type: "object",
   properties: { match: { const: "return" }, negate: FLAG, compare: { const: "mask" }, masks: MASKS },
   required: ["match", "negate", "compare", "masks"],
+  additionalProperties: false,
+} as const;
+
+const RETURN_TEXT_FILTER = {
+  type: "object",
+  properties: {
+    match: { const: "return" },
+    negate: FLAG,
+    compare: { const: "text" },
+    how: TEXT_FILTER.properties.how,
+    values: TEXT_FILTER.properties.values,
+  },
+  required: ["match", "negate", "compare", "how", "values"],
   additionalProperties: false,
 } as const;
 
@@ -436,8 +454,16 @@ const SELECTOR = {
     actions: ACTIONS,
     returnFilters: {
       type: "array",
-      items: { anyOf: [RETURN_RANGE_FILTER, RETURN_MASK_FILTER] },
-      maxItems: L.args,
+      items: {
+        anyOf: [
+          RETURN_RANGE_FILTER,
+          RETURN_MASK_FILTER,
+          RETURN_TEXT_FILTER,
+          NAMESPACE_CHANGE_FILTER,
+          CAPABILITY_CHANGE_FILTER,
+        ],
+      },
+      maxItems: L.filters,
     },
     returnActions: ACTIONS,
   },

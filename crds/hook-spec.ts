@@ -121,7 +121,7 @@ export interface SelectorDef {
   scope?: WorkloadScope;
   filters: FilterDef[];
   actions: ActionDef[];
-  /** On the return value, evaluated at return; a hit that does not match them is not posted. */
+  /** Evaluated at return; a hit that does not match them is not posted. */
   returnFilters?: ReturnFilterDef[];
   /** Done at return. */
   returnActions?: ActionDef[];
@@ -136,19 +136,10 @@ export type Range = [low: Decimal, high: Decimal];
 /** In the order in which a policy's sections are evaluated; every filter costs instructions at each hit. */
 export type FilterDef =
   | { match: "pid"; negate: boolean; values: number[]; namespacePid: boolean; followForks: boolean }
+  | ChangeFilterDef
   | { match: "namespace"; negate: boolean; namespace: NamespaceName; values: (number | "host_ns")[] }
-  /** A namespace differs from what it was at exec, or when it was last found different. */
-  | { match: "namespaceChange"; negate: boolean; namespaces: NamespaceName[] }
   /** The set has a bit of the mask; `inNamespace`: only in a user namespace other than the initial one. */
   | { match: "capability"; negate: boolean; set: CurrentCapabilitySet; mask: Decimal; inNamespace: boolean }
-  /** A bit of the mask differs from what it was at exec, or when it was last found different. */
-  | {
-      match: "capabilityChange";
-      negate: boolean;
-      set: CurrentCapabilitySet;
-      mask: Decimal;
-      inNamespace: boolean;
-    }
   /** `of`: the process itself (when absent) or its parent; followChildren: also who descends from one of the list. */
   | {
       match: "binary";
@@ -187,10 +178,25 @@ export type ExpressionStep =
   | { op: "add" | "sub" | "mul" | "div" | "mod" | "sdiv" | "smod" | "neg" }
   | { op: "eq" | "lt" | "le" | "slt" | "sle" | "and" | "or" | "not" };
 
-/** A filter on the return value. */
+/** A filter on what the process has changed. */
+export type ChangeFilterDef =
+  /** A namespace differs from what it was at exec, or when it was last found different. */
+  | { match: "namespaceChange"; negate: boolean; namespaces: NamespaceName[] }
+  /** A bit of the mask differs from what it was at exec, or when it was last found different. */
+  | {
+      match: "capabilityChange";
+      negate: boolean;
+      set: CurrentCapabilitySet;
+      mask: Decimal;
+      inNamespace: boolean;
+    };
+
+/** A filter on the return value, or on what the call has changed by then. */
 export type ReturnFilterDef =
+  | ChangeFilterDef
   | { match: "return"; negate: boolean; compare: "range"; ranges: Range[] }
-  | { match: "return"; negate: boolean; compare: "mask"; masks: Decimal[] };
+  | { match: "return"; negate: boolean; compare: "mask"; masks: Decimal[] }
+  | { match: "return"; negate: boolean; compare: "text"; how: TextComparison; values: string[] };
 
 /** How a string is compared: as a whole, at its beginning, at its end, anywhere. */
 export type TextComparison = "equal" | "prefix" | "postfix" | "substring" | "substringIgnoreCase";

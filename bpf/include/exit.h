@@ -11,11 +11,19 @@
 #define PARAMETERS_KEPT 1
 #include "engine.h"
 
-/* Compares numbers only: with all of filter_matches() for each selector, jumps would exceed 16 bits. */
-static __always_inline bool returned_number_matches(const struct hit *hit, const volatile struct filter_config *filter)
+/* Compares the returned number, string or path, or what the call has changed. */
+static __always_inline bool return_filter_matches(const struct hit *hit, const volatile struct filter_config *filter)
 {
 	__u64 value;
 
+#ifndef TRIGON_SLEEPABLE
+	if (filter->operand == OPERAND_NAMESPACE_CHANGE)
+		return is_namespace_changed(hit->task, filter->first);
+	if (filter->operand == OPERAND_CAPABILITY_CHANGE)
+		return capability_change_matches(hit, filter);
+	if (filter->operand == OPERAND_TEXT)
+		return text_matches(hit, filter);
+#endif
 	return read_argument_number(hit, filter, &value) && in_set(hit, filter, value) != !!filter->negate;
 }
 
@@ -25,7 +33,7 @@ static __always_inline bool return_matches(const struct hit *hit, const volatile
 
 	NOT_UNROLLED
 	for (i = 0; i < MAX_FILTERS && i < count; i++) {
-		if (!returned_number_matches(hit, &hook_config.filter[first + i]))
+		if (!return_filter_matches(hit, &hook_config.filter[first + i]))
 			return false;
 	}
 	return true;
@@ -71,39 +79,20 @@ static __always_inline void end_call(const struct hit *hit, struct call_head *ca
 		       counters, actions);
 }
 
-/* A number that is known to the verifier and unknown to the compiler. */
-#define KNOWN(number)                                        \
-	({                                                   \
-		__u64 known;                                 \
-		asm volatile("%0 = " #number : "=r"(known)); \
-		known;                                       \
-	})
-
-static __always_inline bool is_candidate(const struct hit *hit, const struct call_head *call, __u32 selector)
-{
-	if (selector >= hook_config.selectors || !(call->candidates & 1 << selector))
-		return false;
-	return return_matches(hit, &hook_config.selector[selector]);
-}
-
-/* The first selector that matched at entry and matches now. The verifier checks each possible result separately. */
+/* The first selector that matched at entry and matches now. */
 static __always_inline __u32 choose_at_return(const struct hit *hit, const struct call_head *call)
 {
-	if (!hook_config.selectors)
+	__u32 count = hook_config.selectors, i;
+
+	if (!count)
 		return NO_SELECTOR;
-	if (is_candidate(hit, call, 0))
-		return KNOWN(0);
-	if (is_candidate(hit, call, 1))
-		return KNOWN(1);
-	if (is_candidate(hit, call, 2))
-		return KNOWN(2);
-	if (is_candidate(hit, call, 3))
-		return KNOWN(3);
-	if (is_candidate(hit, call, 4))
-		return KNOWN(4);
+	NOT_UNROLLED
+	for (i = 0; i < MAX_SELECTORS && i < count; i++) {
+		if (call->candidates & 1 << i && return_matches(hit, &hook_config.selector[i]))
+			return i;
+	}
 	return NO_MATCH;
 }
-_Static_assert(MAX_SELECTORS == 5, "choose_at_return() lists them");
 
 static __always_inline int run_exit(__u32 frame, __u64 returned)
 {
@@ -113,14 +102,17 @@ static __always_inline int run_exit(__u32 frame, __u64 returned)
 	struct hit hit = {.task = current_task()};
 	__u32 selector;
 
-	if (!call || !counters) /* filtered out at entry, or entered before the hook was attached */
+	if (!call) /* filtered out at entry, or entered before the hook was attached */
 		return 0;
 	call->parameter[RETURN_ARG] = returned;
 	hit.context = call->parameter;
 	hit.nothing = counters->hook.hits >> 63;
 	selector = choose_at_return(&hit, call);
-	if (selector != NO_MATCH)
+	if (selector != NO_MATCH) {
+		if (selector != NO_SELECTOR && hook_config.selector[selector].flags & SELECTOR_REMEMBERS_AT_RETURN)
+			remember_state(hit.task);
 		end_call(&hit, call, selector, counters);
+	}
 	bpf_map_delete_elem(&hook_calls, &key);
 	return 0;
 }

@@ -3,7 +3,8 @@
  * Whether a string contains one of a filter's substrings. An automaton, built by agent/hooks/config/automata.ts, finds any
  * of them in one pass with one step per byte. hook_automata has, from byte `first` on, the class of each byte, and then a
  * row for each state with an entry for each class. An entry is the byte of hook_automata at which the next state's row
- * begins; AUTOMATON_FOUND is set if a substring ends there. All classes of that state lead back to it.
+ * begins; AUTOMATON_FOUND is set if a substring ends there. All classes of that state lead back to it. With `count` the
+ * filter is on whole strings, with their NUL; their automata, and those of long beginnings, find at the start only.
  */
 #ifndef TRIGON_SUBSTRING_H
 #define TRIGON_SUBSTRING_H
@@ -67,6 +68,8 @@ static __always_inline bool search_text(struct text_scratch *scratch, const vola
 			search_some(scratch, (__u64)table, (__u64)table + first, mask);
 		}
 	}
+	if (filter->count) /* the NUL after the last byte, in case that the last block ended with that byte */
+		search->entry = next_entry(search->entry, 0, (__u64)table, (__u64)table + first, mask);
 	return search->entry & AUTOMATON_FOUND;
 }
 

@@ -3,7 +3,7 @@
  * repeatable to a percent. Figures of fentry, of a filter and of events are from `npm run bench -- hook-cost`; those of
  * empty programs that are attached otherwise were counted in the same way, once. What is absent has not been measured.
  */
-import type { FilterDef, HookDef } from "../../crds/hook-spec.ts";
+import type { FilterDef, HookDef, ReturnFilterDef } from "../../crds/hook-spec.ts";
 
 /** How a hook is attached where the kernel allows it, and what comes in its place where it does not. */
 export interface AttachPlan {
@@ -74,10 +74,10 @@ const WORK: Readonly<Record<string, string>> = {
 };
 
 /** What a filter does at each call that reaches it. */
-export function filterCost(filter: FilterDef | { match: "return" }): string {
+export function filterCost(filter: FilterDef | ReturnFilterDef): string {
   if (filter.match === "binary" && filter.compare !== "equal")
     return "one look-up, and a comparison for each value";
   if (filter.match === "binary" && filter.followChildren) return "up to 32 look-ups, one for each ancestor";
-  if (filter.match === "arg" && filter.compare === "text") return "copies the string, and compares it";
+  if ("how" in filter) return "copies the string, and compares it";
   return WORK[filter.match] ?? "not measured";
 }

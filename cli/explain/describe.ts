@@ -53,7 +53,7 @@ function argumentFilterText(filter: ArgumentFilter, args: readonly ArgDef[]): st
     case "mask":
       return `${what} ${has(filter.negate)} a bit of ${filter.masks.join(", ")}`;
     case "text":
-      return `${what} ${compared(filter.how, filter.negate)} ${filter.values.map((value) => JSON.stringify(value)).join(", ")}`;
+      return `${what} ${textText(filter)}`;
     case "gained":
       return `${name(filter.newArg)} has a capability that ${what} has not`;
     case "fileType":
@@ -61,11 +61,23 @@ function argumentFilterText(filter: ArgumentFilter, args: readonly ArgDef[]): st
   }
 }
 
-/** The condition on the return value. */
-export function returnFilterText(filter: ReturnFilterDef): string {
-  return filter.compare === "range"
-    ? `the return value ${isIn(filter.negate)} ${rangesText(filter.ranges)}`
-    : `the return value ${has(filter.negate)} a bit of ${filter.masks.join(", ")}`;
+function textText({ how, negate, values }: Extract<FilterDef, { compare: "text" }> | ReturnText): string {
+  return `${compared(how, negate)} ${values.map((value) => JSON.stringify(value)).join(", ")}`;
+}
+
+type ReturnText = Extract<ReturnFilterDef, { compare: "text" }>;
+
+/** A condition at return: on the return value, or on what the call has changed. */
+export function returnFilterText(filter: ReturnFilterDef, hook: HookDef): string {
+  if (filter.match !== "return") return filterText(filter, hook);
+  switch (filter.compare) {
+    case "range":
+      return `the return value ${isIn(filter.negate)} ${rangesText(filter.ranges)}`;
+    case "mask":
+      return `the return value ${has(filter.negate)} a bit of ${filter.masks.join(", ")}`;
+    case "text":
+      return `the return value ${textText(filter)}`;
+  }
 }
 
 /** What a selector does, in order. */

@@ -197,6 +197,14 @@ describe("events", () => {
       event: setuid({ return: { int_arg: -1 } }),
       posted: 1,
     },
+    "a path that is returned": {
+      policy: policy(
+        "{matchReturnArgs: [{operator: Prefix, values: [/etc/]}]}",
+        "call: do_filp_open, syscall: false, return: true, returnArg: {index: 0, type: file}",
+      ),
+      event: setuid({ function_name: "do_filp_open", return: { file_arg: { path: "/etc/shadow" } } }),
+      posted: 1,
+    },
   };
   test.each(Object.entries(cases))("%s", async (_name, { policy: text, event, posted = 0, says }) => {
     const { lines } = await explain(text, [event, { process_exec: {} }, setuid({ function_name: "other" })]);

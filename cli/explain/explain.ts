@@ -142,7 +142,7 @@ function explainSelector(selector: SelectorDef, index: number, hook: HookDef): s
   const order = index === 0 ? "" : ", if none before matches";
   const lines = [
     ...filters.map((filter) => `${filterText(filter, hook)} [${filterCost(filter)}]`),
-    ...returnFilters.map((filter) => `at return: ${returnFilterText(filter)} [${filterCost(filter)}]`),
+    ...returnFilters.map((filter) => `at return: ${returnFilterText(filter, hook)} [${filterCost(filter)}]`),
   ];
   return [
     `    selectors[${index}]${label === undefined ? "" : ` "${label}"`}${order}: in the kernel, in this order, until one does not hold`,

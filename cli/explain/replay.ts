@@ -84,7 +84,9 @@ export function countPosts(events: readonly HookEvent[], hook: HookDef, policy: 
 function matches(event: HookEvent, selector: SelectorDef, hook: HookDef, isOwn: boolean): Verdict {
   const verdicts = [
     ...selector.filters.map((filter) => filterVerdict(event, filter, hook, isOwn)),
-    ...(selector.returnFilters ?? []).map((filter) => returnVerdict(event, filter)),
+    ...(selector.returnFilters ?? []).map((filter) =>
+      filter.match === "return" ? returnVerdict(event, filter) : filterVerdict(event, filter, hook, isOwn),
+    ),
   ];
   if (verdicts.includes(false)) return false;
   return verdicts.find((verdict) => verdict !== true) ?? true;
@@ -240,7 +242,9 @@ function hasBit(number: bigint, masks: readonly string[]): boolean {
   return masks.some((mask) => (number & BigInt(mask)) !== 0n);
 }
 
-function textVerdict(value: unknown, filter: Extract<Filter<"arg">, { compare: "text" }>): Verdict {
+type TextFilter = Extract<FilterDef | ReturnFilterDef, { compare: "text" }>;
+
+function textVerdict(value: unknown, filter: TextFilter): Verdict {
   const text = typeof value === "string" ? value : (value as { path?: string }).path;
   if (text === undefined) return unknown("the event does not show the argument as a string");
   return not(
@@ -249,9 +253,13 @@ function textVerdict(value: unknown, filter: Extract<Filter<"arg">, { compare: "
   );
 }
 
-function returnVerdict({ return: returned }: HookEvent, filter: ReturnFilterDef): Verdict {
+function returnVerdict(
+  { return: returned }: HookEvent,
+  filter: Extract<ReturnFilterDef, { match: "return" }>,
+): Verdict {
   const value = returned && Object.entries(returned).find(([name]) => name.endsWith("_arg"))?.[1];
   if (value === undefined) return unknown("the event has no return value");
+  if (filter.compare === "text") return textVerdict(value, filter);
   const test = (number: bigint) =>
     filter.compare === "range" ? inRanges(number, filter.ranges) : hasBit(number, filter.masks);
   return integerVerdict(value, test, filter.negate);

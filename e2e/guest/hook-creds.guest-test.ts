@@ -10,8 +10,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { makeSelector } from "../../agent/hooks/testing/hooks.ts";
-import type { CredChange, CredChangeField, FilterDef } from "../../crds/hook-spec.ts";
+import type { CredChange, CredChangeField, FilterDef, HookDef } from "../../crds/hook-spec.ts";
 import { CRED_CHANGE_FIELDS } from "../../crds/schema/words.ts";
+import { compilePolicy } from "../../policy/compile.ts";
 import { ACT, act, BY_KPROBE, type Hit, makeHookOn, NR, QUIET, run, TestEngine } from "./test-engine.ts";
 
 let engine: TestEngine;
@@ -239,6 +240,83 @@ describe("matchNamespaceChanges", () => {
     assert.deepEqual(
       counts(filters, () => act(`call ${UNSHARE}:${NEWUSER} ${QUIET} ${QUIET}`)),
       [0, 1, 1],
+    );
+  });
+});
+
+describe("a change that the hooked call makes", () => {
+  /** A policy of one kprobe, compiled as it is for nodes. */
+  function hookOf(call: string, selector: object, more: object = {}): HookDef {
+    const kprobe = { call, syscall: call.startsWith("sys_"), args: [], ...more, selectors: [selector] };
+    const result = compilePolicy({
+      apiVersion: "cilium.io/v1alpha1",
+      kind: "TracingPolicy",
+      metadata: { name: "changes" },
+      spec: { kprobes: [kprobe] },
+    });
+    assert.ok(result.ok, JSON.stringify(result));
+    return result.spec.hooks[0] as HookDef;
+  }
+  const SYS_ADMIN = [{ type: "Effective", operator: "In", values: ["CAP_SYS_ADMIN"] }];
+  const NAMESPACES = [{ operator: "In", values: ["Mnt", "Pid", "Net", "User"] }];
+  const asKprobe = { data: [{ index: 0, type: "uint64", source: "pt_regs", resolve: "di" }] };
+
+  for (const [kind, more] of [
+    ["fentry", {}],
+    ["kprobe", asKprobe],
+  ] as const) {
+    test(`of capabilities is posted by commit_creds when it returns, by ${kind}`, () => {
+      const hook = hookOf("commit_creds", { matchCapabilityChanges: SYS_ADMIN }, more);
+      const hits = engine.watch([hook], () => asUser(ACT, "userns", "exit", "0"));
+      // setpriv loses it with its user id, takes it again for a moment, and execs without it.
+      const has = hits.map(({ change }) => (BigInt(change?.new.cap_effective ?? 0) & CAP.SYS_ADMIN) !== 0n);
+      assert.deepEqual(has, [false, true, false, true]);
+      // The program has it in a user namespace of its own.
+      const last = hits.at(-1)?.change;
+      assert.deepEqual([last?.old.user_ns_level, last?.new.user_ns_level], [0, 1]);
+    });
+  }
+
+  test("of namespaces is posted by the system call", () => {
+    const args = [{ index: 0, type: "int" }];
+    const hook = hookOf("sys_unshare", { matchNamespaceChanges: NAMESPACES }, { args });
+    const hits = engine.watch([hook], () => {
+      run("unshare", ["-m", "true"]);
+      act(`call ${UNSHARE}:0 call ${UNSHARE}:${NEWUTS} call ${UNSHARE}:${NEWUSER} call ${UNSHARE}:0`);
+    });
+    assert.deepEqual(
+      hits.map(({ values }) => values[0]),
+      [0x20000n, BigInt(NEWUSER)],
+    );
+  });
+
+  test("by an exec is posted by the exec", () => {
+    const hook = hookOf("sys_execve", { matchCapabilityChanges: SYS_ADMIN });
+    const hits = engine.watch([hook], () => act(`call ${NR.prctl}:24:21 exec ${ACT} exec ${ACT} ${QUIET}`));
+    assert.equal(hits.length, 1);
+  });
+
+  test("decides about a signal", () => {
+    const selector = { matchCapabilityChanges: SYS_ADMIN, matchActions: [{ action: "Sigkill" }] };
+    const hook = hookOf("sys_setuid", selector);
+    const ends: unknown[] = [];
+    const hits = engine.watch([hook], () => {
+      for (const uid of [0, 1000]) {
+        const { status, signal } = act(`call ${NR.setuid}:${uid} exit 3`);
+        ends.push(status ?? signal);
+      }
+    });
+    assert.deepEqual([ends, hits.map(({ action }) => action)], [[3, "SIGKILL"], [3]]);
+  });
+
+  test("leaves the selectors behind it what it does not match", () => {
+    const hook = hookOf("sys_setuid", { matchCapabilityChanges: SYS_ADMIN });
+    const hits = engine.watch([{ ...hook, selectors: [...hook.selectors, makeSelector()] }], () =>
+      act(`call ${NR.setuid}:0 call ${NR.setuid}:1000`),
+    );
+    assert.deepEqual(
+      hits.map(({ selector }) => selector),
+      [1, 0],
     );
   });
 });

@@ -6,12 +6,20 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { makeArgs } from "../../agent/hooks/testing/hooks.ts";
-import type { HookDef, ReturnDef, ReturnFilterDef, SelectorDef } from "../../crds/hook-spec.ts";
+import type {
+  HookDef,
+  ReturnDef,
+  ReturnFilterDef,
+  SelectorDef,
+  TextComparison,
+} from "../../crds/hook-spec.ts";
 import { since } from "./lacking.ts";
-import { act, BY_KPROBE, makeHookOn, NR, TestEngine } from "./test-engine.ts";
+import { ACT, act, BY_KPROBE, makeHookOn, NR, TestEngine } from "./test-engine.ts";
 
 let engine: TestEngine;
 before(() => {
@@ -97,6 +105,70 @@ describe("filters on what is returned", () => {
   for (const [name, selectors, want] of cases) {
     test(name, () => assert.deepEqual(returned({ ...SETUID, selectors }, steps), want));
   }
+
+  const long = `/tmp/${"a".repeat(120)}/${"b".repeat(160)}`;
+  const texts: [how: TextComparison, value: string, negate: boolean, opened: string[]][] = [
+    ["equal", "/etc/hostname", false, ["/etc/hostname"]],
+    ["equal", "/etc/hostname", true, ["/etc/passwd", long]],
+    ["prefix", "/etc/", false, ["/etc/hostname", "/etc/passwd"]],
+    ["postfix", "name", false, ["/etc/hostname"]],
+    ["substring", "c/p", false, ["/etc/passwd"]],
+    ["substringIgnoreCase", "passwd", false, ["/etc/passwd"]],
+    ["equal", long, false, [long]],
+    ["prefix", long.slice(0, -9), false, [long]],
+  ];
+  const open = (...paths: string[]) => paths.map((path) => `call ${NR.openat}:-100:@${path}:0`).join(" ");
+  const OPENED = makeHookOn(since(7, 0) ? "do_file_open" : "do_filp_open", { returnArg: { type: "file" } });
+
+  for (const [by, args] of [
+    ["fexit", []],
+    ["kretprobe", BY_KPROBE],
+  ] as const) {
+    test(`a path, by ${by}`, () => {
+      mkdirSync(dirname(long), { recursive: true });
+      writeFileSync(long, "");
+      const defs = texts.map(([how, value, negate]) => ({
+        ...OPENED,
+        args: [...args],
+        selectors: [selector({ match: "return", negate, compare: "text", how, values: [value] })],
+      }));
+      let pid = 0;
+      const hits = engine.watch(defs, () => {
+        pid = act(open("/etc/hostname", "/etc/passwd", "/no/such", long)).pid;
+      });
+      const opened = texts.map((_, hook) =>
+        hits.flatMap((hit) => (hit.pid === pid && hit.hook === hook ? [String(hit.returned)] : [])),
+      );
+      // What is opened to execute the program: the program itself, its loader and its libraries.
+      const isLoading = (path: string) => path === ACT || /^\/(usr|lib|etc\/ld)/.test(path);
+      const ours = opened.map((paths) => paths.filter((path) => !isLoading(path)));
+      assert.deepEqual(
+        ours,
+        texts.map(([, , , paths]) => paths),
+      );
+    });
+  }
+
+  test("a string, in the first of five selectors that matches", () => {
+    const is = (how: TextComparison, value: string) =>
+      selector({ match: "return", negate: false, compare: "text", how, values: [value] });
+    const def = makeHookOn("d_path", { returnArg: { type: "string" } });
+    const selectors = [
+      is("equal", "/act"),
+      is("substring", "guest/actor"),
+      is("prefix", `${ACT}/`),
+      is("substringIgnoreCase", "guest/ac"),
+      is("postfix", "act"),
+    ];
+    let pid = 0;
+    const hits = engine.watch([{ ...def, selectors }], () => {
+      pid = act(`call ${NR.readlink}:@/proc/self/exe:@${"_".repeat(200)}:200`).pid;
+    });
+    assert.deepEqual(
+      hits.filter((hit) => hit.pid === pid).map((hit) => [hit.selector, hit.returned]),
+      [[3, ACT]],
+    );
+  });
 
   test("belong to the selector that matched at entry", () => {
     const ofUid = (uid: string, ...returnFilters: ReturnFilterDef[]): SelectorDef => ({

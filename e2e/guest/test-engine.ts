@@ -31,10 +31,12 @@ export const CALL_32 = resolve(ROOT, "build/guest/call-32");
 
 /** Numbers of system calls on this architecture. */
 export const NR = {
+  ioctl: 16,
   access: 21,
   getpid: 39,
   clone: 56,
   getcwd: 79,
+  readlink: 89,
   setuid: 105,
   setgid: 106,
   setreuid: 113,
@@ -49,6 +51,7 @@ export const NR = {
   keyctl: 250,
   openat: 257,
   unshare: 272,
+  setns: 308,
 };
 
 /** A step of `act`: setfsuid(-1) changes nothing and is called by nothing else in a guest. */

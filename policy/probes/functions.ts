@@ -7,6 +7,7 @@ import type { FunctionProbe } from "../types.ts";
 import { isGone, warnOfGone } from "../warnings/noise.ts";
 import { compileArgs } from "./args.ts";
 import { type Call, resolveCalls } from "./calls.ts";
+import { compareAtReturn } from "./compare-at-return.ts";
 import type { ProbeContext } from "./context.ts";
 import { checkArgsOfCall } from "./fit.ts";
 import { compileCommon } from "./probe.ts";
@@ -27,7 +28,7 @@ export function compileFunction(probe: FunctionProbe, context: ProbeContext): Ho
     checkArgsOfCall(args.slice(0, args.length - data), path, call, problems);
     const mayBeMissing = call.mayBeMissing || (probe.ignore?.callNotFound ?? false);
     warnOfName(call, mayBeMissing, `${path}.call`, problems);
-    return {
+    return compareAtReturn({
       path,
       section,
       call: call.name,
@@ -36,7 +37,7 @@ export function compileFunction(probe: FunctionProbe, context: ProbeContext): Ho
       args,
       ...(returnArg ? { returnArg } : {}),
       ...common,
-    };
+    });
   });
 }
 

@@ -6,7 +6,10 @@ const PROBE = "spec.kprobes[0]";
 const SELECTOR = `${PROBE}.selectors[0]`;
 const returning = (returnArg: Loose = {}, more: Loose = {}) =>
   makeProbePolicy({ return: true, returnArg: { index: 0, type: "int", ...returnArg }, ...more });
-const selecting = (selector: Loose, returnArg: Loose = {}) => returning(returnArg, { selectors: [selector] });
+/** A system call returns a number. */
+const OF_ANY = { call: "some_function", syscall: false, args: [] };
+const selecting = (selector: Loose, returnArg: Loose = {}) =>
+  returning(returnArg, { ...OF_ANY, selectors: [selector] });
 const filtering = (entry: Loose, returnArg: Loose = {}) =>
   selecting({ matchReturnArgs: [{ index: 0, operator: "Equal", values: ["-1"], ...entry }] }, returnArg);
 
@@ -88,8 +91,20 @@ describe("matchReturnArgs", () => {
       { index: undefined, args: [0] },
       { negate: false, compare: "range", ranges: [["-1", "-1"]] },
     ],
-  ])("%s", (_name, entry, want) => {
-    expect(selectorOf(filtering(entry))).toEqual({
+    [
+      "NotPrefix of a path",
+      { operator: "NotPrefix", values: ["/usr/"] },
+      { negate: true, compare: "text", how: "prefix", values: ["/usr/"] },
+      "file",
+    ],
+    [
+      "Equal of a string",
+      { values: ["a\0", "b"] },
+      { negate: false, compare: "text", how: "equal", values: ["a", "b"] },
+      "string",
+    ],
+  ])("%s", (_name, entry, want, type = "int") => {
+    expect(selectorOf(filtering(entry, { type }))).toEqual({
       filters: [],
       actions: [],
       returnFilters: [{ match: "return", ...want }],
@@ -113,9 +128,13 @@ describe("matchReturnArgs", () => {
       filtering({ operator: "Prefix" }),
       "matchReturnArgs[0].operator: Prefix does not fit the type int: use Equal, NotEqual, GT, GreaterThan, LT, LessThan, Mask, InRange, NotInRange, InMap, NotInMap",
     ],
-    "a text": [
-      filtering({ values: ["a"] }, { type: "string" }),
-      "matchReturnArgs[0].operator: Equal does not fit a return value: only numbers are compared",
+    "a kind of file": [
+      filtering({ operator: "FileType", values: ["reg"] }, { type: "file" }),
+      "matchReturnArgs[0].operator: FileType does not fit a return value: numbers, strings and paths are compared",
+    ],
+    "a string that is too long": [
+      filtering({ operator: "Postfix", values: ["a".repeat(128)] }, { type: "string" }),
+      "matchReturnArgs[0].values[0]: is longer than 127 bytes",
     ],
     "six entries": [
       selecting({ matchReturnArgs: Array(6).fill({ index: 0, operator: "Equal", values: ["1"] }) }),

@@ -73,7 +73,7 @@ describe("matchArgs: which argument", () => {
     [
       "an index that is not read",
       { index: 1 },
-      "index: there is no argument with index 1: the hook reads 2, 0, 3",
+      "index: there is no argument with index 1: the hook reads 2, 0, 3; args: [1] refers to args[1], parameter 0",
     ],
     [
       "a position beyond the list",

@@ -85,8 +85,8 @@ function findParameter(
   const args = scope.args.slice(0, window.count);
   const position = args.findIndex((arg) => arg.index === index);
   if (position >= 0) return position;
-  const placed = scope.section === "tracepoints" ? args[index] : undefined;
-  if (placed) {
+  const placed = args[index];
+  if (placed && scope.section === "tracepoints") {
     const message = `${index} is no field that the hook reads: args[${index}], field ${placed.index}, is meant; write args: [${index}]`;
     problems.warn(`${path}.index`, message);
     return index;
@@ -94,7 +94,8 @@ function findParameter(
   const known = [...new Set(args.map((arg) => arg.index))];
   const right =
     known.length > 0 ? `the hook reads ${known.join(", ")}` : "the hook reads no arguments, add it to args";
-  problems.error(`${path}.index`, `there is no argument with index ${index}: ${right}`);
+  const advice = placed ? `; args: [${index}] refers to args[${index}], parameter ${placed.index}` : "";
+  problems.error(`${path}.index`, `there is no argument with index ${index}: ${right}${advice}`);
   return undefined;
 }
 

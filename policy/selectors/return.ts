@@ -8,6 +8,7 @@ import { comparisonOf } from "./operators.ts";
 import type { Parts } from "./parts.ts";
 import { checkEntryCount } from "./process.ts";
 import type { SelectorScope } from "./scope.ts";
+import { textFilter } from "./texts.ts";
 import { maskFilter, rangeFilter } from "./values.ts";
 
 /** Reports parts about the return value on hooks that do not read it. */
@@ -42,8 +43,11 @@ export function returnFilter(
   const type = scope.returnArg?.type ?? "nop";
   const comparison = comparisonOf(operator, type, `${path}.operator`, problems);
   if (!comparison) return undefined;
-  if (comparison === "text" || comparison === "fileType" || operator === "CapabilitiesGained") {
-    problems.error(`${path}.operator`, `${operator} does not fit a return value: only numbers are compared`);
+  if (comparison === "fileType" || operator === "CapabilitiesGained") {
+    problems.error(
+      `${path}.operator`,
+      `${operator} does not fit a return value: numbers, strings and paths are compared`,
+    );
     return undefined;
   }
   if (values.length === 0) {
@@ -57,6 +61,10 @@ export function returnFilter(
     problems,
     syscalls: "refused",
   } as const;
+  if (comparison === "text") {
+    const text = textFilter(type, values, where);
+    return text && { match: "return", ...text };
+  }
   const integer = integerType(type);
   if (comparison === "mask") return { match: "return", ...maskFilter(integer, values, where) };
   const range = rangeFilter(integer, values, where);

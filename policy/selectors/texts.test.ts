@@ -1,5 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { errorsOf, hooksOf, type Loose, makeSelectorPolicy, warningsOf } from "../testing/policies.ts";
+import {
+  errorsOf,
+  hooksOf,
+  type Loose,
+  makeProbePolicy,
+  makeSelectorPolicy,
+  warningsOf,
+} from "../testing/policies.ts";
 import { tableBytes } from "./substrings.ts";
 
 const AT = "spec.kprobes[0].selectors[0]";
@@ -63,8 +70,9 @@ test.each([
   ["an empty text", "string", "Equal", [""], "values[0]: is empty: write a text"],
   ["only a NUL", "string", "Equal", ["\0"], "values[0]: is empty: write a text"],
   ["a NUL inside", "string", "Equal", ["a", "a\0b"], "values[1]: contains a NUL character: texts end there"],
-  ["a long text, in bytes", "file", "Equal", ["é".repeat(128)], "values[0]: is longer than 255 bytes"],
-  ["a long beginning", "string", "Prefix", ["x".repeat(256)], "values[0]: is longer than 255 bytes"],
+  ["a long text, in bytes", "file", "Equal", ["é".repeat(2048)], "values[0]: is longer than 4095 bytes"],
+  ["a long beginning", "string", "Prefix", ["x".repeat(4096)], "values[0]: is longer than 4095 bytes"],
+  ["a long buffer", "char_buf", "Equal", ["x".repeat(256)], "values[0]: is longer than 255 bytes"],
   ["a long end", "string", "Postfix", ["x".repeat(128)], "values[0]: is longer than 127 bytes"],
   ["a long part", "string", "SubString", ["x".repeat(100)], "values[0]: is longer than 99 bytes"],
   [
@@ -211,6 +219,23 @@ const manyTexts = (count: number) =>
   Array.from({ length: count }, (_, n) =>
     Array.from({ length: 99 }, (_, at) => String.fromCharCode(33 + ((n * 31 + at * (n + 7)) % 90))).join(""),
   );
+
+test("long texts count as substrings do", () => {
+  const long = (n: number) => ({ index: 0, operator: "Prefix", values: ["x".repeat(300 + n)] });
+  const policy = (count: number) =>
+    makeProbePolicy({
+      call: "some_function",
+      syscall: false,
+      args: [{ index: 0, type: "string" }],
+      selectors: Array.from({ length: Math.ceil(count / 5) }, (_, n) => ({
+        matchArgs: Array.from({ length: Math.min(5, count - 5 * n) }, (_, m) => long(5 * n + m)),
+      })),
+    });
+  expect(errorsOf(policy(20))).toEqual([]);
+  expect(errorsOf(policy(21))).toEqual([
+    "spec.kprobes[0].selectors: have 21 filters with SubString, SubStringIgnCase or texts longer than 255 bytes: at most 20 are possible",
+  ]);
+});
 
 describe("substrings need tables", () => {
   test.each([

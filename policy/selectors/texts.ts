@@ -8,14 +8,14 @@ import { warnOfPattern } from "./binaries.ts";
 import { unique } from "./process.ts";
 import type { Where } from "./values.ts";
 
-const { pathBytes, postfixBytes, substringBytes } = HOOK_SPEC_LIMITS;
+const { pathBytes, postfixBytes, substringBytes, textValueBytes } = HOOK_SPEC_LIMITS;
 
 /** What each operator compares, and the most bytes of a value. */
 const COMPARISONS: Record<string, { how: TextComparison; most: number }> = {
-  Equal: { how: "equal", most: pathBytes },
-  NotEqual: { how: "equal", most: pathBytes },
-  Prefix: { how: "prefix", most: pathBytes },
-  NotPrefix: { how: "prefix", most: pathBytes },
+  Equal: { how: "equal", most: textValueBytes },
+  NotEqual: { how: "equal", most: textValueBytes },
+  Prefix: { how: "prefix", most: textValueBytes },
+  NotPrefix: { how: "prefix", most: textValueBytes },
   Postfix: { how: "postfix", most: postfixBytes },
   NotPostfix: { how: "postfix", most: postfixBytes },
   SubString: { how: "substring", most: substringBytes },
@@ -61,7 +61,8 @@ function textError(text: string, how: TextComparison, most: number, type: ArgTyp
   if (text === "") return "is empty: write a text";
   if (text.includes("\0") && (!isBuffer(type) || how.startsWith("substring")))
     return "contains a NUL character: texts end there";
-  if (Buffer.byteLength(text) > most) return `is longer than ${most} bytes`;
+  const limit = isBuffer(type) ? Math.min(most, pathBytes) : most;
+  if (Buffer.byteLength(text) > limit) return `is longer than ${limit} bytes`;
   return undefined;
 }
 

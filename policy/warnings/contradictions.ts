@@ -1,6 +1,14 @@
 /** Selectors that can never match: their filters exclude each other, or an earlier selector takes every hit. */
 import { isDeepStrictEqual } from "node:util";
-import type { FilterDef, HookDef, Range, ReturnFilterDef, SelectorDef } from "../../crds/hook-spec.ts";
+import type {
+  FilterDef,
+  HookDef,
+  Range,
+  ReturnFilterDef,
+  SelectorDef,
+  TextComparison,
+} from "../../crds/hook-spec.ts";
+import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import type { Problems } from "../problems.ts";
 
 type AnyFilter = FilterDef | ReturnFilterDef;
@@ -11,8 +19,9 @@ type Interval = [low: bigint, high: bigint];
 const LEAST = -(1n << 64n);
 const MOST = 1n << 64n;
 
-/** Warns of each selector that no call can match. */
+/** Warns of each selector that no call can match. Too many selectors are an error, and comparing all would take long. */
 export function warnOfContradictions(hook: HookDef, problems: Problems): void {
+  if (hook.selectors.length > HOOK_SPEC_LIMITS.selectors) return;
   for (const [index, selector] of hook.selectors.entries()) {
     const reason = contradiction(selector) ?? hiddenBy(hook.selectors.slice(0, index), selector);
     if (reason !== undefined) problems.warn(`${hook.path}.selectors[${index}]`, `never matches: ${reason}`);
@@ -52,9 +61,11 @@ function operandOf(filter: AnyFilter): string | undefined {
     case "currentCred":
       return `the current ${filter.field}`;
     case "return":
-      return filter.compare === "range" ? "the return value" : undefined;
+      if (filter.compare === "text") return "text of the return value";
+      return "the return value";
     case "arg":
       if (filter.compare === "range") return filter.syscalls ? undefined : `args[${filter.arg}]`;
+      if (filter.compare === "mask") return `args[${filter.arg}]`;
       if (filter.compare === "text") return `text of args[${filter.arg}]`;
       return filter.compare === "fileType" ? `the file type of args[${filter.arg}]` : undefined;
     default:
@@ -65,13 +76,33 @@ function operandOf(filter: AnyFilter): string | undefined {
 /** Whether some value passes all filters of a group, which look at the same operand in the same way. */
 function isPossible(group: readonly AnyFilter[]): boolean {
   const [first] = group;
-  if (first && "ranges" in first) return intersect(group as Filter<"currentCred">[]).length > 0;
+  if (first && ("ranges" in first || "masks" in first))
+    return isPossibleNumber(group as readonly NumberFilter[]);
   if (first?.match === "capability") return isPossibleSet(group as Filter<"capability">[]);
-  if (first?.match === "arg" && first.compare === "text") return isPossibleText(group as TextFilter[]);
+  if (first && "how" in first) return isPossibleText(group as TextFilter[]);
   return isPossibleMember(group as readonly ListFilter[]);
 }
 
-function intersect(filters: readonly { negate: boolean; ranges: Range[] }[]): Interval[] {
+type RangeFilter = { negate: boolean; ranges: Range[] };
+type NumberFilter = RangeFilter | { masks: string[] };
+
+/** Each mask needs one of its bits in a number that all ranges leave. */
+function isPossibleNumber(filters: readonly NumberFilter[]): boolean {
+  const left = intersect(filters.filter((filter) => "ranges" in filter));
+  const masks = filters.flatMap((filter) => ("masks" in filter ? filter.masks.map(BigInt) : []));
+  return left.some((interval) => masks.every((mask) => hasBitOf(mask, interval)));
+}
+
+function hasBitOf(mask: bigint, [low, high]: Interval): boolean {
+  for (let bit = 0n; mask >> bit > 0n; bit++) {
+    const isBitOf = (mask >> bit) & 1n;
+    const firstWithBit = (low >> bit) & 1n ? low : ((low >> bit) | 1n) << bit;
+    if (isBitOf && firstWithBit <= high) return true;
+  }
+  return false;
+}
+
+function intersect(filters: readonly RangeFilter[]): Interval[] {
   return filters.reduce<Interval[]>(
     (allowed, filter) => common(allowed, intervalsOf(filter)),
     [[LEAST, MOST]],
@@ -124,17 +155,26 @@ function listOf({ values = [], types = values }: { values?: unknown[]; types?: u
   return types;
 }
 
-type TextFilter = Extract<FilterDef, { compare: "text" }>;
+type TextFilter = Extract<AnyFilter, { how: TextComparison }>;
 
 /** Whole texts are tried on the other filters; without one, only beginnings are compared with each other. */
 function isPossibleText(filters: readonly TextFilter[]): boolean {
   const whole = filters.find(({ how, negate }) => how === "equal" && !negate);
   if (whole) return whole.values.some((text) => filters.every((filter) => passes(text, filter)));
-  const prefixes = filters.filter(({ how, negate }) => how === "prefix" && !negate);
-  return prefixes.every((one) =>
-    prefixes.every((other) =>
-      one.values.some((a) => other.values.some((b) => a.startsWith(b) || b.startsWith(a))),
-    ),
+  const startsSo = (a: string, b: string) => a.startsWith(b) || b.startsWith(a);
+  const endsSo = (a: string, b: string) => a.endsWith(b) || b.endsWith(a);
+  return agree(filters, "prefix", startsSo) && agree(filters, "postfix", endsSo);
+}
+
+/** Whether each two filters have values that one string can be like. */
+function agree(
+  filters: readonly TextFilter[],
+  wanted: TextComparison,
+  together: (a: string, b: string) => boolean,
+): boolean {
+  const parts = filters.filter(({ how, negate }) => how === wanted && !negate);
+  return parts.every((one) =>
+    parts.every((other) => one.values.some((a) => other.values.some((b) => together(a, b)))),
   );
 }
 

@@ -39,13 +39,15 @@ export function warnOfNoise(hook: HookDef, problems: Problems): void {
   }
 }
 
+const CHANGES = ["credChange", "capabilityChange", "namespaceChange"];
+
 /** True when no selector posts whatever comes. */
 function isQuiet(hook: HookDef): boolean {
   return hook.selectors.length > 0 && hook.selectors.every((selector) => isQuietSelector(selector));
 }
 
-function isQuietSelector({ filters, actions }: SelectorDef): boolean {
-  if (filters.some(({ match }) => match === "credChange")) return true;
+function isQuietSelector({ filters, returnFilters = [], actions }: SelectorDef): boolean {
+  if ([...filters, ...returnFilters].some(({ match }) => CHANGES.includes(match))) return true;
   return actions.some((action) =>
     action.action === "Post" ? action.rateLimit !== undefined : action.action === "NoPost",
   );

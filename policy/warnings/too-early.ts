@@ -2,23 +2,9 @@
 import { credHookOf } from "../../crds/cred-hooks.ts";
 import type { FilterDef, HookDef } from "../../crds/hook-spec.ts";
 import type { Problems } from "../problems.ts";
+import { CHANGE_CAPABILITIES, CHANGE_NAMESPACES, EXECS } from "./changing-calls.ts";
 
 type Filter<M extends FilterDef["match"]> = Extract<FilterDef, { match: M }>;
-
-/** System calls that change the caller's capabilities. */
-const CHANGE_CAPABILITIES: ReadonlySet<string> = new Set([
-  "capset",
-  "setuid",
-  "setreuid",
-  "setresuid",
-  "setfsuid",
-  "unshare",
-  "setns",
-]);
-/** System calls that change the caller's namespaces. */
-const CHANGE_NAMESPACES: ReadonlySet<string> = new Set(["unshare", "setns"]);
-/** System calls that install new credentials and then compare from there on. */
-const EXECS: ReadonlySet<string> = new Set(["execve", "execveat"]);
 
 /** Functions and LSM hooks on the way to new credentials, which they do not receive themselves. */
 const BEFORE_CREDENTIALS: ReadonlySet<string> = new Set([

@@ -27,9 +27,9 @@ describe("a comparison before the change", () => {
   const compares = "use matchCredChanges, which compares the old credentials with the new ones";
 
   const warned: Record<string, [policy: Loose, warning: string]> = {
-    "capabilities where new credentials are installed": [
-      kernel("commit_creds", { selectors: [CAPABILITIES] }),
-      `${atCapabilities}: ${early("commit_creds", compares)}`,
+    "capabilities before new credentials are installed": [
+      kernel("security_task_fix_setuid", { selectors: [CAPABILITIES] }),
+      `${atCapabilities}: ${early("security_task_fix_setuid", compares)}`,
     ],
     "capabilities where an LSM hook is asked about new credentials": [
       lsm("capset", { selectors: [CAPABILITIES] }),
@@ -39,25 +39,21 @@ describe("a comparison before the change", () => {
       lsm("bprm_check_security", { selectors: [CAPABILITIES] }),
       `${atCapabilities}: ${early("bprm_check_security", "hook commit_creds with matchCredChanges")}`,
     ],
-    "capabilities at the entry of a system call": [
-      syscall("sys_setuid", CAPABILITIES),
+    "capabilities where a call is kept from being made": [
+      syscall("sys_setuid", { ...CAPABILITIES, matchActions: [{ action: "Override", argError: -1 }] }),
       `${atCapabilities}: ${early("setuid", exit("setuid"))}`,
     ],
-    "capabilities at the entry of an exec": [
-      syscall("sys_execve", CAPABILITIES),
+    "capabilities at the tracepoint of an exec": [
+      event("sys_enter_execve", CAPABILITIES),
       `${atCapabilities}: ${early("execve", "hook commit_creds with matchCredChanges")}`,
-    ],
-    "namespaces at the entry of unshare": [
-      syscall("sys_unshare", NAMESPACES),
-      `${atNamespaces}: ${early("unshare", exit("unshare"))}`,
     ],
     "namespaces at the tracepoint of that entry": [
       event("sys_enter_setns", NAMESPACES),
       `${atNamespaces}: ${early("setns", exit("setns"))}`,
     ],
     "the user namespace of credentials": [
-      kernel("commit_creds", { selectors: [USER] }),
-      `${atNamespaces}: ${early("commit_creds", "use matchCredChanges with the field userNamespace")}`,
+      kernel("security_task_fix_setuid", { selectors: [USER] }),
+      `${atNamespaces}: ${early("security_task_fix_setuid", "use matchCredChanges with the field userNamespace")}`,
     ],
   };
   test.each(Object.entries(warned))("warns of %s", (_name, [policy, warning]) => {
@@ -69,7 +65,11 @@ describe("a comparison before the change", () => {
     "namespaces after the call": event("sys_exit_unshare", NAMESPACES),
     "capabilities at a call that changes none": syscall("sys_openat", CAPABILITIES),
     "capabilities at another function": kernel("fd_install", { selectors: [CAPABILITIES] }),
-    "namespaces that are new when the credentials are": kernel("commit_creds", { selectors: [NAMESPACES] }),
+    "capabilities where new credentials are installed": kernel("commit_creds", { selectors: [CAPABILITIES] }),
+    "the user namespace where new credentials are installed": kernel("commit_creds", { selectors: [USER] }),
+    "capabilities at the return of a call": syscall("sys_setuid", CAPABILITIES),
+    "capabilities at the return of an exec": syscall("sys_execve", CAPABILITIES),
+    "namespaces at the return of a call": syscall("sys_unshare", NAMESPACES),
   };
   test.each(Object.entries(silent))("does not warn of %s", (_name, policy) => {
     expect(quietly(policy)).toEqual([]);
@@ -179,6 +179,20 @@ describe("a selector that never matches", () => {
       exclude("args[0]"),
     ],
     "two beginnings": [texts(arg("Prefix", "/etc/a"), arg("Prefix", "/etc/b")), exclude("args[0]")],
+    "two endings": [texts(arg("Postfix", ".so"), arg("Postfix", ".conf")), exclude("args[0]")],
+    "bits that the number has not": [numbers(arg("Mask", "8"), arg("Equal", "7", "16")), exclude("args[0]")],
+    "bits above all numbers of a range": [
+      numbers(arg("InRange", "0:7"), arg("Mask", "24")),
+      exclude("args[0]"),
+    ],
+    "bits of a return value that the number has not": [
+      kernel("some_function", {
+        return: true,
+        returnArg: { index: 0, type: "int" },
+        selectors: [{ matchReturnArgs: [arg("Mask", "1"), arg("Equal", "0")] }],
+      }),
+      exclude("the return value"),
+    ],
     "a text that is left out": [texts(arg("Equal", "/a"), arg("NotEqual", "/a")), exclude("args[0]")],
     "two processes": [
       one({
@@ -229,6 +243,9 @@ describe("a selector that never matches", () => {
     "ranges that overlap": numbers(arg("GT", "1"), arg("LT", "3")),
     "values on both sides of a range": numbers(arg("Equal", "1", "20"), arg("NotInRange", "0:10")),
     "a beginning and a longer one": texts(arg("Prefix", "/etc"), arg("Prefix", "/etc/a")),
+    "an ending and a longer one": texts(arg("Postfix", ".conf"), arg("Postfix", "a.conf")),
+    "bits that some numbers have": numbers(arg("Mask", "8"), arg("InRange", "7:8")),
+    "bits of a negative number": numbers(arg("Mask", "8"), arg("LT", "0")),
     "a beginning and an end": texts(arg("Prefix", "/a"), arg("Postfix", "b")),
     "capabilities of which one is left": one({
       matchCapabilities: [

@@ -1,7 +1,15 @@
 /** Encodes filters on a hook's arguments as struct filter_config. Pure. */
 import type { FileType, FilterDef, HookDef, TextComparison } from "../../../crds/hook-spec.ts";
 import { HookError } from "../hook-error.ts";
-import { bits, compareNumber, compareTexts, type FilterConfig, mask, type Tables } from "./comparisons.ts";
+import {
+  bits,
+  compareNumber,
+  compareStrings,
+  compareTexts,
+  type FilterConfig,
+  mask,
+  type Tables,
+} from "./comparisons.ts";
 import { ENUMERATORS as E, MAX_EXPRESSION_STEPS } from "./layout.ts";
 import { isBuffer, isNumber, isPath, isText, type ValueType, valueType } from "./value-types.ts";
 
@@ -29,7 +37,8 @@ export function describeArgument(
       if (!isText(type)) throw unfit(def, index, "string");
       const { how: compare } = filter;
       const values = filter.values.map(withoutZeros(type, compare));
-      return { operand: E.OPERAND_TEXT, index, negate, ...compareTexts({ compare, values }, tables) };
+      const encode = isBuffer(type) ? compareTexts : compareStrings;
+      return { operand: E.OPERAND_TEXT, index, negate, ...encode({ compare, values }, tables) };
     }
     case "fileType": {
       if (!isPath(typeOfArgument(def, index))) throw unfit(def, index, "file type");

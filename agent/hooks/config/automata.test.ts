@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { AutomatonTables } from "./automata.ts";
+import { AutomatonTables, type SearchOptions } from "./automata.ts";
 import { AUTOMATON_FOUND, CLASS_BYTES, ENTRY_BYTES } from "./layout.ts";
 
 /** What bpf/include/substring.h does in a table, with the automaton from byte `first` on. */
@@ -14,9 +14,9 @@ function search(text: string, table: Uint8Array, first: number): boolean {
   return (entry & AUTOMATON_FOUND) !== 0;
 }
 
-function contains(text: string, values: string[], ignoreCase = false): boolean {
+function contains(text: string, values: string[], how: SearchOptions = {}): boolean {
   const tables = new AutomatonTables();
-  const first = tables.add(values, ignoreCase);
+  const first = tables.add(values, how);
   return search(text, tables.bytes(), first);
 }
 
@@ -39,8 +39,19 @@ describe("an automaton", () => {
   });
 
   test("ignores the case of letters A to Z", () => {
-    expect(contains("/bin/SuDo", ["sUdO"], true)).toBe(true);
-    expect(contains("[", ["{"], true)).toBe(false);
+    expect(contains("/bin/SuDo", ["sUdO"], { ignoreCase: true })).toBe(true);
+    expect(contains("[", ["{"], { ignoreCase: true })).toBe(false);
+  });
+
+  test.each([
+    ["/etc/passwd", ["/etc/"], true],
+    ["/etc", ["/etc/"], false],
+    ["x/etc/passwd", ["/etc/"], false],
+    ["/e/etc/passwd", ["/etc/"], false],
+    ["ab", ["abc", "ab\0"], true], // a whole string that begins another one
+    ["abc", ["ab\0"], false],
+  ])("anchored, of %s and the strings %j: %s", (text, values, found) => {
+    expect(contains(text, values, { anchored: true })).toBe(found);
   });
 
   test("agrees with a search for each text", () => {
@@ -65,8 +76,8 @@ describe("an automaton", () => {
 describe("the tables of a hook", () => {
   test("stand one after the other, in a power of two", () => {
     const tables = new AutomatonTables();
-    expect(tables.add(["ab"], false)).toBe(0);
-    const second = tables.add(["b"], true);
+    expect(tables.add(["ab"])).toBe(0);
+    const second = tables.add(["b"], { ignoreCase: true });
     expect(second).toBe(256 + 3 * 3 * 4);
     const bytes = tables.bytes();
     expect(bytes.length).toBe(1024);
@@ -77,12 +88,12 @@ describe("the tables of a hook", () => {
 
   test("have bounds", () => {
     const tables = new AutomatonTables();
-    for (let n = 0; n < 6; n++) tables.add(["a"], false);
-    expect(() => tables.add(["a"], false)).toThrow(/more than 6 filters on substrings/);
+    for (let n = 0; n < 20; n++) tables.add(["a"]);
+    expect(() => tables.add(["a"])).toThrow(/more than 20 filters on substrings or long strings/);
     const wide = Array.from({ length: 100 }, (_, n) =>
       Array.from({ length: 99 }, (_, at) => String.fromCharCode(33 + ((n * 31 + at * 7) % 90))).join(""),
     );
     const big = new AutomatonTables();
-    expect(() => big.add(wide, false)).toThrow(/too many|at most 2048 are possible/);
+    expect(() => big.add(wide)).toThrow(/too many|at most 2048 are possible/);
   });
 });

@@ -8,19 +8,29 @@ const MAX_BYTES = HOOK_SPEC_LIMITS.substringTables;
 /** A filter on a path uses up to a twelfth of the instructions that the verifier is willing to follow. */
 const MAX_AUTOMATA = HOOK_SPEC_LIMITS.substringFilters;
 
+/** How an automaton finds its strings. */
+export interface SearchOptions {
+  ignoreCase?: boolean;
+  /** Only at the beginning of what is searched. */
+  anchored?: boolean;
+}
+
 /** The automata of a hook's filters. */
 export class AutomatonTables {
   readonly #automata: Uint32Array[] = [];
   #bytes = 0;
 
   /** Adds an automaton and returns the offset of its first byte. */
-  add(values: readonly string[], ignoreCase: boolean): number {
+  add(values: readonly string[], how: SearchOptions = {}): number {
     const first = this.#bytes;
-    const entries = buildAutomaton(values, ignoreCase, first);
+    const entries = buildAutomaton(values, how, first);
     this.#automata.push(entries);
     this.#bytes += entries.byteLength;
     if (this.#automata.length > MAX_AUTOMATA) {
-      throw new HookError("InvalidArgument", `more than ${MAX_AUTOMATA} filters on substrings in one hook`);
+      throw new HookError(
+        "InvalidArgument",
+        `more than ${MAX_AUTOMATA} filters on substrings or long strings in one hook`,
+      );
     }
     if (this.#bytes > MAX_BYTES) {
       const message = `the substrings of the hook need a table of ${this.#bytes >> 10} KiB, at most ${MAX_BYTES >> 10} are possible`;
@@ -52,10 +62,15 @@ interface State {
 }
 
 /** Builds the class table and the rows for byte `first` on. Class 0 has the bytes that occur in no string. */
-function buildAutomaton(values: readonly string[], ignoreCase: boolean, first: number): Uint32Array {
+function buildAutomaton(
+  values: readonly string[],
+  { ignoreCase = false, anchored = false }: SearchOptions,
+  first: number,
+): Uint32Array {
   const texts = values.map((value) => new TextEncoder().encode(ignoreCase ? lowerCase(value) : value));
   const { table, classes } = classifyBytes(texts, ignoreCase);
   const states = makeTrie(texts, table);
+  const dead = anchored ? states.push({ next: [], fallback: 0, found: false }) - 1 : undefined;
   const rowBytes = classes * ENTRY_BYTES;
   const bytes = CLASS_BYTES + states.length * rowBytes;
   if (bytes > MAX_BYTES) {
@@ -63,7 +78,7 @@ function buildAutomaton(values: readonly string[], ignoreCase: boolean, first: n
   }
   const entries = new Uint32Array(bytes / ENTRY_BYTES);
   new Uint8Array(entries.buffer).set(table);
-  const complete = completeStates(states, classes);
+  const complete = completeStates(states, classes, dead);
   const entryOf = (state: number) =>
     (first + CLASS_BYTES + state * rowBytes) | (states[state]?.found ? AUTOMATON_FOUND : 0);
   complete.forEach((row, state) => {
@@ -106,17 +121,20 @@ function makeTrie(texts: readonly Uint8Array[], table: Uint8Array): State[] {
   return states;
 }
 
-/** Works breadth first, so that a state's fallback is complete before the state is. */
-function completeStates(states: State[], classes: number): number[][] {
-  const rows: number[][] = Array.from({ length: states.length }, () => []);
+/**
+ * Works breadth first, so that a state's fallback is complete before the state is. If there is a dead state, it is the
+ * one after the first byte with which no string continues.
+ */
+function completeStates(states: State[], classes: number, dead: number | undefined): number[][] {
+  const rows: number[][] = states.map((_, state) => (state === dead ? Array(classes).fill(dead) : []));
   const queue = [0];
   for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
     const state = states[at] as State;
-    const below = at === 0 ? undefined : (rows[state.fallback] as number[]);
+    const below = at === 0 || dead !== undefined ? undefined : (rows[state.fallback] as number[]);
     state.found ||= (states[state.fallback] as State).found;
     rows[at] = Array.from({ length: classes }, (_, group) => {
       const next = state.next[group];
-      if (next === undefined) return below?.[group] ?? 0;
+      if (next === undefined) return below?.[group] ?? dead ?? 0;
       (states[next] as State).fallback = below?.[group] ?? 0;
       queue.push(next);
       return next;

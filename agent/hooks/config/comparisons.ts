@@ -1,5 +1,6 @@
 /** Encodes how a filter compares: part of struct filter_config, and the sets of values that it refers to. Pure. */
-import type { Decimal, ExpressionStep, Range, TextComparison } from "../../../crds/hook-spec.ts";
+import type { Decimal, ExpressionStep, HookDef, Range, TextComparison } from "../../../crds/hook-spec.ts";
+import { HOOK_SPEC_LIMITS } from "../../../crds/hook-spec-schema.ts";
 import type { AutomatonTables } from "./automata.ts";
 import { ENUMERATORS as E } from "./layout.ts";
 import type { PathTables } from "./path-tables.ts";
@@ -72,7 +73,7 @@ export function compareTexts(
   if (compare === "equal")
     return { compare: E.COMPARE_PATHS, first: tables.paths.addPaths(values), count: 0 };
   if (compare === "substring" || compare === "substringIgnoreCase") {
-    const first = tables.automata.add(values, compare === "substringIgnoreCase");
+    const first = tables.automata.add(values, { ignoreCase: compare === "substringIgnoreCase" });
     return { compare: E.COMPARE_SUBSTRINGS, first, count: 0 };
   }
   const end = compare === "postfix";
@@ -80,6 +81,39 @@ export function compareTexts(
     compare: end ? E.COMPARE_TAIL_PATTERNS : E.COMPARE_PATTERNS,
     ...tables.paths.addPatterns(values, end),
   };
+}
+
+/** Encodes a comparison of an argument's string, which may be with longer strings than that of a path. */
+export function compareStrings(
+  { compare, values }: { compare: TextComparison; values: readonly string[] },
+  tables: Tables,
+): Comparison {
+  if (isLong(compare, values)) return searchFromStart(compare, values, tables);
+  return compareTexts({ compare, values }, tables);
+}
+
+/** How many filters of a hook look at each byte of a string, which takes a large part of what the verifier allows. */
+export function countSearches({ selectors }: HookDef): number {
+  const filters = selectors.flatMap((selector) => [...selector.filters, ...(selector.returnFilters ?? [])]);
+  return filters.filter(
+    (filter) => "how" in filter && (filter.how.startsWith("substring") || isLong(filter.how, filter.values)),
+  ).length;
+}
+
+/** Longer than what the other comparisons have room for. */
+function isLong(compare: TextComparison, values: readonly string[]): compare is "equal" | "prefix" {
+  const most = HOOK_SPEC_LIMITS.pathBytes;
+  return (
+    (compare === "equal" || compare === "prefix") && values.some((value) => Buffer.byteLength(value) > most)
+  );
+}
+
+/** Long strings are found as substrings are, but at the beginning only; a whole string ends with its NUL. */
+function searchFromStart(compare: "equal" | "prefix", values: readonly string[], tables: Tables): Comparison {
+  const isWhole = compare === "equal";
+  const ends = isWhole ? values.map((value) => `${value}\0`) : values;
+  const first = tables.automata.add(ends, { anchored: true });
+  return { compare: E.COMPARE_SUBSTRINGS, first, count: isWhole ? 1 : 0 };
 }
 
 /** A number with the bits at these positions. */

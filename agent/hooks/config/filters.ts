@@ -5,6 +5,7 @@ import type {
   CurrentCredField,
   FilterDef,
   HookDef,
+  ReturnFilterDef,
   WorkloadScope,
 } from "../../../crds/hook-spec.ts";
 import { type CurrentCapabilitySet, NAMESPACES, type NamespaceName } from "../../../crds/linux.ts";
@@ -123,7 +124,7 @@ export function encodeFilter(
 }
 
 /** True for a filter that compares with the state that the hook reported last, which each match changes. */
-export function comparesWithRemembered(filter: FilterDef): boolean {
+export function comparesWithRemembered(filter: FilterDef | ReturnFilterDef): boolean {
   return filter.match === "capabilityChange" || filter.match === "namespaceChange";
 }
 

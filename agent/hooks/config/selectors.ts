@@ -26,8 +26,9 @@ export function encodeSelectors(view: DataView, def: HookDef, resolution: Resolu
     view.setUint16(base + at.first_return_filter, next, true);
     view.setUint16(base + at.return_filters, returnFilters.length, true);
     for (const filter of returnFilters) {
-      const ofValue = { ...filter, match: "arg", arg: RETURN_ARG } as const;
-      encodeFilter(view, next++, ofValue, { def: atReturn, resolution, tables });
+      const atEnd =
+        filter.match === "return" ? ({ ...filter, match: "arg", arg: RETURN_ARG } as const) : filter;
+      encodeFilter(view, next++, atEnd, { def: atReturn, resolution, tables });
     }
     encodeScope(
       view,
@@ -75,8 +76,16 @@ function flagsOf(selectors: readonly SelectorDef[], index: number): number {
 }
 
 /** Whether a selector compares with the state that the hook reported last. */
-export function remembers({ filters }: SelectorDef): boolean {
+export function remembers(selector: SelectorDef): boolean {
+  return remembersAtEntry(selector) || remembersAtReturn(selector);
+}
+
+function remembersAtEntry({ filters }: SelectorDef): boolean {
   return filters.some(comparesWithRemembered);
+}
+
+function remembersAtReturn({ returnFilters = [] }: SelectorDef): boolean {
+  return returnFilters.some(comparesWithRemembered);
 }
 
 function selectorFlags(selector: SelectorDef): number {
@@ -96,7 +105,8 @@ function selectorFlags(selector: SelectorDef): number {
     ) |
     flag(asksForHash(selector), E.SELECTOR_HASH) |
     flag(overrideOf(actions) !== undefined, E.SELECTOR_OVERRIDE) |
-    flag(remembers(selector), E.SELECTOR_REMEMBERS)
+    flag(remembersAtEntry(selector), E.SELECTOR_REMEMBERS) |
+    flag(remembersAtReturn(selector), E.SELECTOR_REMEMBERS_AT_RETURN)
   );
 }
 
