@@ -27,11 +27,22 @@ const FD_BYTES = 4;
 
 const TYPE_OF_WIDTH = { 1: "uint8", 2: "uint16", 4: "int or uint32", 8: "long or uint64" } as const;
 
+/** The argument types for an integer of so many bytes, as an error names them. */
+export const typeOfWidth = (bytes: 1 | 2 | 4 | 8): string => TYPE_OF_WIDTH[bytes];
+
 /** Bytes of a type that is read as a number; undefined for the others. */
 export function numberWidth(type: ArgType): 1 | 2 | 4 | 8 | undefined {
   const traits = traitsOf(type);
   if (type === "fd") return FD_BYTES;
   return traits.family === "integer" || traits.family === "capability" ? traits.width : undefined;
+}
+
+/** Types of system calls' parameters that are addresses, and whose names do not show it. */
+const NAMED_ADDRESSES = /^(?:const )?(?:cap_user_header_t|cap_user_data_t|__sighandler_t)$/;
+
+/** Whether C declares an address. */
+export function isAddress(declared: string): boolean {
+  return declared.endsWith("*") || NAMED_ADDRESSES.test(declared);
 }
 
 /** Whether what C declares so can be read as a type that is a structure or a text; numbers always fit here. */
@@ -46,16 +57,23 @@ export function fitsDeclared(type: ArgType, declared: string): boolean {
 export function misfit(type: ArgType, declared: string, shape: Shape | undefined): string | undefined {
   const width = numberWidth(type);
   if (width === undefined) return fitsDeclared(type, declared) ? undefined : "";
-  const found = shape ?? (declared.endsWith("*") ? "pointer" : width);
+  const found = shape ?? (isAddress(declared) ? "pointer" : width);
   if (found === width) return undefined;
   if (found === "pointer") return "it is an address: name the type of what is there, or resolve a member";
   if (found === "aggregate") return "it is a structure: resolve a member";
   return type === "fd" || type === "capability" ? "" : `write ${TYPE_OF_WIDTH[found]}`;
 }
 
+/** The same for what a function returns. */
+export function misfitOfReturn(type: ArgType, returns: string): string | undefined {
+  if (returns === "void") return "it returns nothing";
+  if (numberWidth(type) !== undefined && isAddress(returns)) return `it returns ${returns}, an address`;
+  return fitsDeclared(type, returns) ? undefined : `it returns ${returns}`;
+}
+
 /** The same for system calls, whose registers are whole: only an address does not fit a type with fewer bytes. */
 export function misfitOfSyscall(type: ArgType, declared: string): string | undefined {
   const width = numberWidth(type);
-  if (width === undefined || width === 8 || !declared.endsWith("*")) return undefined;
+  if (width === undefined || width === 8 || !isAddress(declared)) return undefined;
   return "it is an address: write string or uint64";
 }

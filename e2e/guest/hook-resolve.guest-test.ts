@@ -4,7 +4,7 @@
  *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/hook-resolve.guest-test.ts
  */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { makeArgs, makeSelector, matchText } from "../../agent/hooks/testing/hooks.ts";
 import type { ArgDef, FilterDef, HookDef, TextComparison } from "../../crds/hook-spec.ts";
@@ -131,6 +131,48 @@ describe("resolve", () => {
     const args = [data("pi_blocked_on.task.tgid", "uint32")];
     const hook = makeHookOn("sys_setfsuid", { args });
     assert.deepEqual(lastHit(hook, () => act(`call ${NR.setfsuid}:-1`)).statuses, [1]);
+  });
+});
+
+describe("bits of a structure", () => {
+  const SECURE = 1n;
+  for (const by of [[], BY_KPROBE]) {
+    test(`are read and compared, by ${by.length === 0 ? "fentry" : "kprobe"}`, () => {
+      const bits = (type: ArgDef["type"]): ArgDef => ({ index: 0, type, resolve: "secureexec" });
+      const args: ArgDef[] = [
+        ...by,
+        bits("uint8"),
+        bits("int"),
+        bits("int8"),
+        { index: 0, type: "uint32", resolve: "per_clear" },
+      ];
+      const hook = (...filters: FilterDef[]) =>
+        makeHookOn("security_bprm_committing_creds", { args, selectors: [makeSelector(...filters)] });
+      const at = by.length;
+      const hooks = [hook(), hook(onArg(at, 1)), hook(onArg(at + 1, 1)), hook(onArg(at + 2, -9, 0))];
+      const hits = engine.watch(hooks, () =>
+        run("setpriv", ["--reuid=1000", "--clear-groups", "su", "--version"]),
+      );
+      const of = (index: number) =>
+        hits.filter(({ hook }) => hook === index).map(({ values }) => values.slice(at));
+      const [plain, secure] = of(0);
+      assert.deepEqual(plain, [0n, 0n, 0n, 0n]);
+      assert.deepEqual(secure?.slice(0, 3), [SECURE, SECURE, SECURE]);
+      assert.notEqual(secure?.[3], 0n, "personality bits that a set-user-ID program clears");
+      assert.deepEqual([of(1), of(2), of(3)], [[secure], [secure], [plain]]);
+    });
+  }
+
+  test("an unsigned field that is narrower than the argument's type compares as it is shown", () => {
+    const args: ArgDef[] = [{ index: 0, type: "int", source: "current_task", resolve: "comm[0]" }];
+    const code = "a".charCodeAt(0);
+    const hooks = [onArg(0, code), onArg(0, -5, 5)].map((filter) =>
+      makeHookOn("sys_setfsuid", { args, selectors: [makeSelector(filter)] }),
+    );
+    assert.deepEqual(
+      engine.watch(hooks, () => act(QUIET)).map(({ hook, values }) => [hook, values[0]]),
+      [[0, BigInt(code)]],
+    );
   });
 });
 
@@ -379,6 +421,48 @@ describe("strings and gained capabilities", () => {
       assert.deepEqual(opens(filters, path), [1, 0, 1, 1, 1, 0]);
     });
 
+    test("as a whole or at its beginning, if the value is longer than 255 bytes", () => {
+      const path = `/no/${"x".repeat(300)}/${"y".repeat(287)}`; // 592 bytes: 37 blocks of the search
+      const like = (how: TextComparison, value: string, negate = false) =>
+        matchText(how, [value, `/other/${"z".repeat(300)}`], 0, negate);
+      const filters = [
+        like("equal", path),
+        like("equal", `${path}y`),
+        like("equal", path.slice(0, -1)),
+        like("equal", path.slice(0, -1), true),
+        like("prefix", path.slice(0, 400)),
+        like("prefix", path.slice(1, 400)),
+        like("prefix", `${path}y`),
+      ];
+      assert.deepEqual(opens(filters, path), [1, 0, 0, 1, 1, 0, 0]);
+      const shorter = path.slice(0, -5);
+      assert.deepEqual(opens([like("equal", shorter), like("equal", path)], shorter), [1, 0]);
+    });
+
+    test("of a path as a whole or at its beginning, if the value is longer than 255 bytes", () => {
+      const directory = `/tmp/${"d".repeat(200)}/${"e".repeat(100)}`;
+      mkdirSync(directory, { recursive: true });
+      const file = `${directory}/file`;
+      writeFileSync(file, "");
+      const filters = [
+        matchText("equal", [file]),
+        matchText("equal", [directory]),
+        matchText("prefix", [`${directory}/`]),
+        matchText("prefix", [`${directory}x`]),
+      ];
+      const defs = filters.map((filter) =>
+        makeHookOn("security_file_open", { args: makeArgs("file"), selectors: [makeSelector(filter)] }),
+      );
+      let pid = 0;
+      const hits = engine.watch(defs, () => {
+        pid = act(`call ${NR.openat}:-100:@${file}:0`).pid;
+      });
+      assert.deepEqual(
+        filters.map((_, hook) => hits.some((hit) => hit.hook === hook && hit.pid === pid)),
+        [true, false, true, false],
+      );
+    });
+
     test("not in bytes that a longer string has left behind", () => {
       const args: ArgDef[] = [{ index: 1, type: "string" }];
       const selectors = [makeSelector(within(["9-secret"]))];
@@ -410,27 +494,45 @@ describe("strings and gained capabilities", () => {
       );
     });
 
-    test("as often as a hook can ask, and still by fentry", () => {
-      const selectors = Array.from({ length: 3 }, (_, n) =>
-        makeSelector(within([`${n}`]), within([`x${n}`, ...hundred])),
-      );
+    describe("often in one hook, by fentry", () => {
+      const selectors = Array.from({ length: 4 }, (_, n) => [
+        within([`${n}`]),
+        within([`x${n}`]),
+        within([`p/x${n}`], "substringIgnoreCase"),
+        within([`/x${n}`, ...hundred.slice(0, 50)]),
+        within(["mp/"]),
+      ]);
+      const ofString = makeHookOn("sys_openat", { args: makeArgs("nop", "string").slice(1) });
+      const ofPath = makeHookOn("security_file_open", { args: makeArgs("file") });
+      /** A hook with the first selectors, and the first filters of each. */
+      const asking = (def: HookDef, count: number, filters: number): HookDef => {
+        const own = selectors.slice(0, count).map((each) => makeSelector(...each.slice(0, filters)));
+        return { ...def, section: "fentries", selectors: own };
+      };
       const path = "/tmp/x2";
-      writeFileSync(path, "");
-      const section = "fentries";
-      const ofString = makeHookOn("sys_openat", {
-        section,
-        args: makeArgs("nop", "string").slice(1),
-        selectors,
-      });
-      const ofPath = makeHookOn("security_file_open", { section, args: makeArgs("file"), selectors });
-      for (const def of [ofString, ofPath]) {
+      const check = (def: HookDef) => {
+        writeFileSync(path, "");
         const hook = engine.attach(def);
         assert.equal(hook.status.attach, "fentry", hook.status.message);
         const hits = engine.hitsOf([hook], () => act(`call ${NR.openat}:-100:@${path}:0`));
         hook.detach();
         const ofFile = hits.filter((hit) => hit.values[0] === path);
         assert.deepEqual([...new Set(ofFile.map((hit) => hit.selector))], [2]);
-      }
+      };
+
+      test("20 filters of a string", () => check(asking(ofString, 4, 5)));
+      test("6 filters of a path", () => check(asking(ofPath, 3, 2)));
+      test("20 filters of a path, or the status says that these are too many", () => {
+        const def = asking(ofPath, 4, 5);
+        const hook = engine.engine.attach(def);
+        hook.detach();
+        if (hook.status.state === "Attached") check(def);
+        else
+          assert.match(
+            hook.status.message ?? "",
+            /too large for this kernel: 20 of its filters are with SubString/,
+          );
+      });
     });
   });
 

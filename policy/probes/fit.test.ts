@@ -45,6 +45,28 @@ describe("an argument that no recorded kernel takes", () => {
       lsm("task_fix_setuid", arg(3, "int")),
       "args[0].index: is 3, beyond the parameters of int task_fix_setuid(struct cred *new, const struct cred *old, int flags): the last index is 2",
     ],
+    "an address of a system call by another name": [
+      syscall("sys_capset", arg(1, "capability")),
+      "args[0].type: capability does not fit parameter 1 of capset(cap_user_header_t header, const cap_user_data_t data): it is an address: write string or uint64",
+    ],
+    "an address that is returned": [
+      makeProbePolicy({
+        ...{ call: "prepare_creds", syscall: false, args: [] },
+        ...{ return: true, returnArg: arg(0, "int") },
+      }),
+      "returnArg.type: int does not fit prepare_creds: it returns struct cred *, an address",
+    ],
+    "nothing that is returned": [
+      makeProbePolicy({
+        ...{ call: "security_bprm_committed_creds", syscall: false, args: [] },
+        ...{ return: true, returnArg: arg(0, "int") },
+      }),
+      "returnArg.type: int does not fit security_bprm_committed_creds: it returns nothing",
+    ],
+    "a structure of a system call's result": [
+      makeProbePolicy({ call: "sys_setuid", args: [], return: true, returnArg: arg(0, "cred") }),
+      "returnArg.type: cred does not fit sys_setuid: it returns long",
+    ],
     "half of an address of a system call": [
       syscall("sys_setgroups", arg(1, "int")),
       "args[0].type: int does not fit parameter 1 of setgroups(int size, gid_t *list): it is an address: write string or uint64",

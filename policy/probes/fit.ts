@@ -1,7 +1,7 @@
 /** Whether arguments fit what a hook is attached to, as far as that is known before a node looks: index, type, members. */
-import { misfit, misfitOfSyscall, type Shape } from "../../crds/argument-fit.ts";
-import { isKernelStructure, isReadable } from "../../crds/argument-types.ts";
-import type { ArgDef } from "../../crds/hook-spec.ts";
+import { misfit, misfitOfReturn, misfitOfSyscall, type Shape } from "../../crds/argument-fit.ts";
+import { isKernelStructure, isReadable, traitsOf } from "../../crds/argument-types.ts";
+import type { ArgDef, ReturnDef } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import { child, type Problems } from "../problems.ts";
 import type { Call } from "./calls.ts";
@@ -25,6 +25,24 @@ export function checkArgsOfCall(args: ArgDef[], path: string, call: Call, proble
         problems.error(`${at}.${field}`, message);
     }
   }
+}
+
+/** The same for what is read at return; a system call returns a number. */
+export function checkReturnOfCall(
+  returnArg: ReturnDef | undefined,
+  path: string,
+  call: Call,
+  problems: Problems,
+): void {
+  if (!returnArg || returnArg.type === "nop" || !isReadable(returnArg.type)) return;
+  if (["buffer", "placeholder"].includes(traitsOf(returnArg.type).family)) return; // an error already
+  const returns = call.syscall ? ["long"] : recordedPrototypes(call).map(([, declared]) => declared);
+  const reasons = returns.flatMap((declared) => misfitOfReturn(returnArg.type, declared) ?? []);
+  const reason = reasons.at(-1);
+  if (reason === undefined) return;
+  const message = `${returnArg.type} does not fit ${call.name}: ${reason}`;
+  if (reasons.length === returns.length) problems.error(`${path}.returnArg.type`, message);
+  else problems.warn(`${path}.returnArg.type`, `in some kernels: ${message}`);
 }
 
 function syscallFaults(arg: ArgDef, name: string): Fault[] {

@@ -9,7 +9,7 @@ import { compileArgs } from "./args.ts";
 import { type Call, resolveCalls } from "./calls.ts";
 import { compareAtReturn } from "./compare-at-return.ts";
 import type { ProbeContext } from "./context.ts";
-import { checkArgsOfCall } from "./fit.ts";
+import { checkArgsOfCall, checkReturnOfCall } from "./fit.ts";
 import { compileCommon } from "./probe.ts";
 import { nameDoubt, recordedPrototypes } from "./prototypes.ts";
 import { checkReturnAction, compileReturn } from "./return.ts";
@@ -26,6 +26,7 @@ export function compileFunction(probe: FunctionProbe, context: ProbeContext): Ho
   const common = compileCommon(probe, { calls, args, data, returnArg, returnIndex }, context);
   return calls.map((call): HookDef => {
     checkArgsOfCall(args.slice(0, args.length - data), path, call, problems);
+    checkReturnOfCall(returnArg, path, call, problems);
     const mayBeMissing = call.mayBeMissing || (probe.ignore?.callNotFound ?? false);
     warnOfName(call, mayBeMissing, `${path}.call`, problems);
     return compareAtReturn({

@@ -158,11 +158,11 @@ describe("what is returned", () => {
   });
 
   test.each<[ArgType, string | undefined, boolean, string]>([
-    ["int", "void", false, "return: f returns void"],
-    ["int", "struct cred *", false, "return: type int does not fit f, which returns struct cred *"],
-    ["cred", "int", false, "return: type cred does not fit f, which returns int"],
-    ["file", "struct cred *", false, "return: type file does not fit f, which returns struct cred *"],
-    ["string", undefined, true, "return: type string does not fit f, which returns long"],
+    ["int", "void", false, "return: type int does not fit f: it returns nothing"],
+    ["int", "struct cred *", false, "return: type int does not fit f: it returns struct cred *, an address"],
+    ["cred", "int", false, "return: type cred does not fit f: it returns int"],
+    ["file", "struct cred *", false, "return: type file does not fit f: it returns struct cred *"],
+    ["string", undefined, true, "return: type string does not fit f: it returns long"],
   ])("is refused as %s where it is %s", (type, returnType, syscall, message) => {
     expect(() => check(type, returnType, syscall)).toThrow(message);
   });

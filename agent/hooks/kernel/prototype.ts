@@ -1,7 +1,9 @@
 /** Does a policy's argument list fit the function? Only where BTF knows the prototype. Pure. */
 import {
   fitsDeclared,
+  isAddress,
   misfit,
+  misfitOfReturn,
   misfitOfSyscall,
   numberWidth,
   type Shape,
@@ -50,7 +52,7 @@ function adviceOn(
   types: Types | undefined,
 ): string | undefined {
   if (!def.syscall) return misfit(arg.type, parameter.type, shapeOf(types, parameter.typeId));
-  if (isAddress(def, arg, parameter)) return undefined;
+  if (takesAddress(def, arg, parameter)) return undefined;
   return fitsDeclared(arg.type, parameter.type) ? misfitOfSyscall(arg.type, parameter.type) : "";
 }
 
@@ -66,7 +68,7 @@ function shapeOf(types: Types | undefined, typeId: number | undefined): Shape | 
 }
 
 /** System calls such as prctl and keyctl take addresses as numbers. */
-function isAddress({ syscall }: HookDef, { type }: ArgDef, parameter: BtfParam): boolean {
+function takesAddress({ syscall }: HookDef, { type }: ArgDef, parameter: BtfParam): boolean {
   return (
     syscall && (type === "string" || type === "char_buf") && /^(long|long unsigned int)$/.test(parameter.type)
   );
@@ -80,13 +82,9 @@ export function checkReturn(
 ): void {
   const returns = syscall ? "long" : proto?.returnType;
   if (!returnArg || returnArg.type === "nop" || returns === undefined) return;
-  if (returns === "void") throw new HookError("InvalidArgument", `return: ${name} returns void`);
-  const isNumberOfAddress = numberWidth(returnArg.type) !== undefined && returns.endsWith("*");
-  if (isNumberOfAddress || !fitsDeclared(returnArg.type, returns)) {
-    throw new HookError(
-      "InvalidArgument",
-      `return: type ${returnArg.type} does not fit ${name}, which returns ${returns}`,
-    );
+  const reason = misfitOfReturn(returnArg.type, returns);
+  if (reason !== undefined) {
+    throw new HookError("InvalidArgument", `return: type ${returnArg.type} does not fit ${name}: ${reason}`);
   }
 }
 
@@ -100,7 +98,7 @@ export function formatPrototype(name: string, proto: FuncProto): string {
 export function readsPointerAsInteger(args: readonly ArgDef[], proto: FuncProto): boolean {
   return args.some((arg) => {
     const type = proto.params[arg.index]?.type ?? "";
-    return numberWidth(arg.type) !== undefined && !readsOther(arg) && type.endsWith("*");
+    return numberWidth(arg.type) !== undefined && !readsOther(arg) && isAddress(type);
   });
 }
 

@@ -30,7 +30,9 @@ function findType(
     throw new HookError("KernelUnsupported", `${at}: BTF does not describe ${def.call}: name the type`);
   }
   const found = typeOf(types, type);
-  if (!found) throw new HookError("InvalidArgument", `${at}: no type reads ${describe(type)}: name the type`);
+  const isAddress = arg.resolve !== undefined && type.kind === "pointer" && found === "uint64";
+  if (!found || isAddress)
+    throw new HookError("InvalidArgument", `${at}: no type reads ${describe(type)}: name the type`);
   return found;
 }
 

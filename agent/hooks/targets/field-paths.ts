@@ -1,4 +1,6 @@
 /** Where an argument's value is found: in its parameter, or by a field path from there or from the current task. Pure. */
+
+import { numberWidth, typeOfWidth } from "../../../crds/argument-fit.ts";
 import { type ArgType, isKernelStructure, traitsOf } from "../../../crds/argument-types.ts";
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
 import { type BtfType, type FuncProto, isBpfError, type KernelBtf } from "../../bpf/binding.ts";
@@ -123,12 +125,16 @@ function structOf(types: Types, name: string): number {
 }
 
 /** The type must suit what stands there: a number where it wants one, else a structure, an array or a pointer. */
-function checkEnd({ type, resolve }: ArgDef, { fieldPath: { load, room }, of }: Member): void {
+function checkEnd(arg: ArgDef, member: Member): void {
+  const { type, resolve } = arg;
+  const { fieldPath, of } = member;
+  const { load, room } = fieldPath;
   const { width } = valueType({ type });
-  if (type === "nop" || type === "fd") return;
+  if (type === "nop") return;
   if (width > 0 && load === 0) {
     throw new HookError("InvalidArgument", `resolve ${resolve}: it is no number, as type ${type} wants`);
   }
+  checkNumber(arg, member);
   if (width === 0 && load !== 0 && load !== 8) {
     throw new HookError(
       "InvalidArgument",
@@ -145,6 +151,26 @@ function checkEnd({ type, resolve }: ArgDef, { fieldPath: { load, room }, of }: 
       "InvalidArgument",
       `resolve ${resolve}: the kernel's types do not contain the array's length, and no NUL need end it`,
     );
+}
+
+/** A register may hold a narrower number; a member has all of its bytes, and an address is no number. */
+function checkNumber(
+  { type, resolve, source }: ArgDef,
+  { fieldPath: { load, bits }, type: found }: Member,
+): void {
+  const width = numberWidth(type);
+  if (width === undefined || source === "pt_regs") return;
+  if (found.kind === "pointer") {
+    const advice = "name the type of what is there, or resolve a member of it";
+    throw new HookError(
+      "InvalidArgument",
+      `resolve ${resolve}: it is an address, not of the type ${type}: ${advice}`,
+    );
+  }
+  if (load !== 0 && (bits?.count ?? load * 8) > width * 8) {
+    const what = `it has ${load} bytes, type ${type} has ${width}`;
+    throw new HookError("InvalidArgument", `resolve ${resolve}: ${what}: write ${typeOfWidth(load)}`);
+  }
 }
 
 /** A pointer to void may lead to anything. A set of capabilities has no name from 6.3 on. */

@@ -1,6 +1,6 @@
 /** Reads the fields of trace events from tracefs, and finds a policy's arguments among them. */
 import { readdirSync, readFileSync } from "node:fs";
-import { fitsDeclared, numberWidth } from "../../../crds/argument-fit.ts";
+import { fitsDeclared, isAddress, numberWidth } from "../../../crds/argument-fit.ts";
 import { type ArgType, isKernelStructure, traitsOf } from "../../../crds/argument-types.ts";
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
 import { didYouMean } from "../../../policy/suggest.ts";
@@ -42,7 +42,7 @@ export function readTraceEvent(tracefs: string, subsystem: string, event: string
     const { code } = cause as NodeJS.ErrnoException;
     if (code === "ENOENT") {
       const hint = closeEvents(`${tracefs}/events`, subsystem, event);
-      throw new HookError("FunctionNotFound", `this kernel has no tracepoint ${name}${hint}`, { cause });
+      throw new HookError("FunctionNotFound", `this kernel has no tracepoint ${name}${hint}`);
     }
     throw new HookError("KernelUnsupported", `read the format of tracepoint ${name}: ${code}`, { cause });
   }
@@ -147,8 +147,7 @@ const REGISTERS: ReadonlySet<string> = new Set(["syscalls", "raw_syscalls"]);
 function fitsField(type: ArgType, field: EventField, subsystem: string): boolean {
   if (isInside(field)) return isBytes(type);
   const width = numberWidth(type);
-  if (width !== undefined)
-    return width >= field.size || (REGISTERS.has(subsystem) && !field.type.endsWith("*"));
+  if (width !== undefined) return width >= field.size || (REGISTERS.has(subsystem) && !isAddress(field.type));
   if (isKernelStructure(type)) return fitsDeclared(type, field.type);
   return type !== "string" || field.size === 8;
 }
