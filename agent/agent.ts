@@ -59,7 +59,7 @@ export interface AgentDeps {
   bpf: Binding;
   sink: EventSink;
   /** Policies from files. Those that are required end the agent if they cannot be attached; by default all are. */
-  files: SpecSource & { isRequired?(key: string): boolean };
+  files: SpecSource & { isRequired?(key: string): boolean; onAnnounced?(listener: () => void): void };
   /** How to reach the API server; absent outside of Kubernetes. */
   access: ClusterAccess | undefined;
   procfs: HostProcfs;
@@ -161,6 +161,10 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
     onTried: (key) => api.tried(key),
   });
   running.defer(() => loop.stop());
+  deps.files.onAnnounced?.(() => {
+    memory.touch(); // also if nothing comes of it
+    void engine.prepare();
+  });
   cluster?.onLabels(() => {
     if (config.enableNodeLabels) events.node.labels = cluster.labels();
     loop.trigger();

@@ -5,7 +5,13 @@ import type { AttachKind } from "../../crds/conditions.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import { errorText } from "../../lib/logger.ts";
 import { type Attachment, closeAttachment } from "./attach/attach-entry.ts";
-import { attachHook, type HookContext, type HookStatus } from "./attach/attach-hook.ts";
+import {
+  type AttachWishes,
+  attachHook,
+  type HookContext,
+  type HookStatus,
+  type LoadedHook,
+} from "./attach/attach-hook.ts";
 import { countCallsInFlight, removeEndedCalls } from "./attach/calls-in-flight.ts";
 import {
   type ActionStats,
@@ -16,8 +22,8 @@ import {
   readKernelCounts,
   readStats,
 } from "./attach/hook-stats.ts";
-import { type LoadSteps, loadInBackground, loadNow } from "./attach/load-steps.ts";
 import { type Mode, setMode } from "./attach/mode.ts";
+import { runInBackground, runNow, type Steps } from "./attach/steps.ts";
 import { tryAttach } from "./attach/try-attach.ts";
 import { DriftSensor } from "./drift/drift-sensor.ts";
 import { type CountedHits, takeHitCounts } from "./hit-counts.ts";
@@ -31,7 +37,7 @@ import { readRunning } from "./processes/running.ts";
 import { CgroupScopes } from "./scopes/cgroup-scopes.ts";
 import { ScopeTable } from "./scopes/scope-table.ts";
 
-export type { HookStatus } from "./attach/attach-hook.ts";
+export type { HookStatus, LoadedHook } from "./attach/attach-hook.ts";
 export type { ActionStats, HookStats } from "./attach/hook-stats.ts";
 export type { Mode } from "./attach/mode.ts";
 export type { EngineOptions } from "./open-engine.ts";
@@ -57,6 +63,8 @@ export interface AttachedHook {
   memoryBytes(): number;
   /** How long it took to load and attach it. */
   readonly attachMs: number;
+  /** Ends its runs, in another thread: the kernel waits for all CPUs. The hook is attached until detach(). */
+  unlink(): Promise<void>;
   detach(): void;
 }
 
@@ -93,6 +101,7 @@ export class HookEngine {
   /** Runs while there are some. */
   #counter: NodeJS.Timeout | undefined;
   #nextId = 1;
+  #readingTypes: Promise<void> | undefined;
 
   private constructor(options: EngineOptions, handles: Handles) {
     this.#options = options;
@@ -155,22 +164,47 @@ export class HookEngine {
 
   /** Loads and attaches one hook under a new id; never throws: a failure is in the status. */
   attach(def: HookDef, mode: Mode = "enforce"): AttachedHook {
-    return loadNow(this.#attachSteps(def, mode));
+    return runNow(this.#attachSteps(def, { mode }));
   }
 
-  /** As attach(), with other work between the steps; no other task runs between its last step and the caller's next. */
-  async attachInBackground(def: HookDef, mode: Mode = "enforce"): Promise<AttachedHook> {
-    await this.#handles.btf.readAsync().catch(() => {}); // the first step reads them, too, and reports the error
-    return loadInBackground(this.#attachSteps(def, mode));
+  /** Reads what attaching needs of the kernel's types and symbols, with other work in between; never rejects. */
+  async prepare(): Promise<void> {
+    await this.#readTypes();
+    await this.#context.symbols.readEntries(arch());
   }
 
-  *#attachSteps(def: HookDef, mode: Mode): LoadSteps<AttachedHook> {
+  /** Whatever asks while they are being read waits for the same reading. The first step that uses them reports an error. */
+  #readTypes(): Promise<void> {
+    this.#readingTypes ??= this.#handles.btf
+      .readAsync()
+      .catch(() => {})
+      .finally(() => {
+        this.#readingTypes = undefined;
+      });
+    return this.#readingTypes;
+  }
+
+  /**
+   * As attach(), with other work between the steps. Records of the hook may be read from the call of `onLoaded` on, also
+   * if it does not get attached in the end.
+   */
+  async attachInBackground(
+    def: HookDef,
+    mode: Mode = "enforce",
+    onLoaded?: (hook: LoadedHook) => void,
+  ): Promise<AttachedHook> {
+    await this.#readTypes();
+    await this.#context.symbols.prepare(def, arch());
+    return runInBackground(this.#attachSteps(def, { mode, onLoaded }));
+  }
+
+  *#attachSteps(def: HookDef, wishes: AttachWishes): Steps<AttachedHook> {
     const id = this.#nextId++;
     const startMs = performance.now();
-    const { status, def: resolved, attachment } = yield* attachHook(this.#context, id, def, mode);
+    const { status, def: resolved, attachment } = yield* attachHook(this.#context, id, def, wishes);
     if (attachment) {
       this.#attached.set(id, attachment);
-      this.#setCounting(id, mode);
+      this.#setCounting(id, wishes.mode);
     }
     this.#updateSweeper();
     const level = status.state === "Attached" || status.state === "Skipped" ? "info" : "warn";
@@ -287,6 +321,9 @@ export class HookEngine {
         if (!attachment) return 0;
         memory ??= memoryOf(attachment);
         return memory;
+      },
+      unlink: async () => {
+        for (const link of this.#attached.get(id)?.links ?? []) await link.closeAsync();
       },
       detach: () => {
         const attachment = this.#attached.get(id);

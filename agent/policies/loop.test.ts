@@ -143,7 +143,7 @@ test("a deletion gives up what is being attached, and is carried out after it", 
   const { course, goOn } = await stopInTheMiddle();
   expect(course.isWanted()).toBe(true);
   source.set();
-  expect(course.isWanted()).toBe(false);
+  expect([course.isWanted(), course.isEnding()]).toEqual([false, false]);
   expect(reconciler.calls).toEqual(["+TracingPolicy/a"]);
   goOn();
   await until(() => expect(reconciler.calls).toEqual(["+TracingPolicy/a", "-TracingPolicy/a"]));
@@ -164,7 +164,7 @@ test("stopping gives up what is being attached, and waits until it is", async ()
   const stopped = loop.stop().then(() => {
     isStopped = true;
   });
-  expect(course.isWanted()).toBe(false);
+  expect([course.isWanted(), course.isEnding()]).toEqual([false, true]);
   await new Promise((resolve) => setTimeout(resolve, 5));
   expect(isStopped).toBe(false);
   goOn();

@@ -125,6 +125,7 @@ export class PolicyLoop {
   #courseOf(key: string): Course {
     return {
       isWanted: () => !this.#isStopping && isWanted(this.#desired?.get(key)),
+      isEnding: () => this.#isStopping,
       onProgress: () => this.#noteProgress(),
     };
   }

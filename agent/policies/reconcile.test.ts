@@ -6,7 +6,7 @@ import type { Logger } from "../../lib/logger.ts";
 import type { HandOver } from "../events/hand-over.ts";
 import type { HookInfo } from "../events/hooks.ts";
 import { NO_STATS } from "../hooks/attach/hook-stats.ts";
-import type { AttachedHook, HookStatus, Mode } from "../hooks/engine.ts";
+import type { AttachedHook, HookStatus, LoadedHook, Mode } from "../hooks/engine.ts";
 import { Reconciler, SHOW_ATTACHING_MS, TransientAttachError } from "./reconcile.ts";
 import type { BrokenPolicy, WantedPolicy } from "./sources/source.ts";
 import { makeHookDef, makeHookSpec } from "./testing/policies.ts";
@@ -25,22 +25,31 @@ class FakeKernel {
   readonly retired = new Map<number, bigint | undefined>();
   readonly handOvers = new Map<number, HandOver | undefined>();
   readonly attachedIds = new Set<number>();
+  readonly #unlinked = new Set<number>();
   labels: Record<string, string> | undefined;
   attach: AttachKind = "fentry";
   #id = 0;
   readonly modes = new Map<number, Mode>();
   /** Called before each hook is attached. */
   onAttach: (def: HookDef) => void | Promise<void> = () => {};
+  /** Called when its programs may run, before it is attached. */
+  onRunning: () => void = () => {};
   /** When the reconciler waited for hits in flight. */
   readonly waits: bigint[] = [];
   #clock = 0n;
 
   readonly engine = {
-    attachInBackground: async (def: HookDef, mode: Mode): Promise<AttachedHook> => {
+    attachInBackground: async (
+      def: HookDef,
+      mode: Mode,
+      onLoaded: (hook: LoadedHook) => void,
+    ): Promise<AttachedHook> => {
       await this.onAttach(def);
       this.#clock++;
       const id = ++this.#id;
       const status = this.#status(def);
+      if (status.state !== "NotFound") onLoaded({ id, resolved: def, functionName: `__x64_${def.call}` });
+      this.onRunning();
       this.log.push(`attach ${def.call}`);
       this.modes.set(id, mode);
       if (status.state === "Attached") this.attachedIds.add(id);
@@ -52,6 +61,7 @@ class FakeKernel {
         status,
         setMode: (changed) => void this.modes.set(id, changed),
         functionName: `__x64_${def.call}`,
+        unlink: async () => void this.#unlinked.add(id),
         detach: () => this.#detach(id, def),
       };
     },
@@ -61,6 +71,7 @@ class FakeKernel {
   readonly pipeline = {
     registerHook: (id: number, info: HookInfo) => void this.registered.set(id, info),
     retireHook: (id: number, until?: bigint, handsOver?: HandOver) => {
+      if (!this.registered.has(id)) return;
       this.retired.set(id, until);
       this.handOvers.set(id, handsOver);
     },
@@ -90,6 +101,7 @@ class FakeKernel {
   }
 
   #detach(id: number, def: HookDef): void {
+    expect(this.#unlinked, "unlinked in another thread before").toContain(id);
     this.#clock++;
     this.log.push(`detach ${def.call}`);
     this.attachedIds.delete(id);
@@ -453,8 +465,9 @@ describe("two sources of one policy", () => {
 describe("while the hooks of a policy are being attached", () => {
   const CALLS = ["sys_setuid", "sys_setgid", "sys_setreuid"];
   /** Course of a policy that is wanted until so many hooks are attached. */
-  const wantedUntil = (hooks: number) => ({
+  const wantedUntil = (hooks: number, isEnding = false) => ({
     isWanted: () => kernel.log.filter((line) => line.startsWith("attach")).length < hooks,
+    isEnding: () => isEnding,
     onProgress: () => {},
   });
 
@@ -471,11 +484,17 @@ describe("while the hooks of a policy are being attached", () => {
     const told: string[][] = [];
     kernel.onAttach = () => {
       told.push(kernel.toldAt(kernel.bootTimeNs()));
-      expect([...kernel.registered.keys()]).toEqual([...kernel.attachedIds]);
     };
+    kernel.onRunning = () => expect(kernel.registered.size).toBe(kernel.attachedIds.size + 1);
     await reconciler.reconcile(KEY, want(CALLS));
     expect(told).toEqual([[], [], []]);
     expect(kernel.toldAt(kernel.bootTimeNs())).toEqual(CALLS);
+  });
+
+  test("a hook that ran for a moment, and could not be attached, is not waited for", async () => {
+    kernel.refused.set("sys_setgid", { reason: "AttachFailed", message: "attach fentry: EBUSY" });
+    await reconciler.reconcile(KEY, want(["sys_setuid", "sys_setgid"]));
+    expect([...kernel.registered.keys()].every((id) => kernel.retired.has(id))).toBe(true);
   });
 
   test("the hooks that it replaces go on, and are told of until all are attached", async () => {
@@ -485,6 +504,12 @@ describe("while the hooks of a policy are being attached", () => {
     await reconciler.reconcile(KEY, want(CALLS));
     expect(told).toEqual([["sys_setfsuid"], ["sys_setfsuid"], ["sys_setfsuid"]]);
     expect(kernel.log.at(-1)).toBe("detach sys_setfsuid");
+  });
+
+  test("an agent that ends does not detach them one by one: its last events go out first", async () => {
+    expect(await reconciler.reconcile(KEY, want(CALLS), wantedUntil(2, true))).toBe(false);
+    expect(kernel.log).toEqual(["attach sys_setuid", "attach sys_setgid"]);
+    expect(kernel.toldAt(kernel.bootTimeNs())).toEqual([]);
   });
 
   test("a new policy that is not wanted any more leaves nothing behind", async () => {

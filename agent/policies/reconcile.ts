@@ -22,6 +22,8 @@ export interface ReconcilerDeps extends HookDeps {
 export interface Course {
   /** Once it is false, hooks that are being attached are detached again. */
   isWanted(): boolean;
+  /** True once the agent ends: what is attached then goes with its engine, which takes less time. */
+  isEnding(): boolean;
   /** Called after each hook. */
   onProgress(): void;
 }
@@ -29,7 +31,7 @@ export interface Course {
 /** A policy that is being attached for longer is shown as Pending. Most are attached sooner, and cost one status write. */
 export const SHOW_ATTACHING_MS = 10_000;
 
-const TO_THE_END: Course = { isWanted: () => true, onProgress: () => {} };
+const TO_THE_END: Course = { isWanted: () => true, isEnding: () => false, onProgress: () => {} };
 
 /** Thrown when the kernel lacked resources or was busy: the same spec may attach later. */
 export class TransientAttachError extends Error {}

@@ -5,15 +5,15 @@ import type { PolicyRef } from "../../crds/names.ts";
 import { HandOver } from "../events/hand-over.ts";
 import type { HookInfo } from "../events/hooks.ts";
 import { newRunsFirst, postsFirst } from "../hooks/attach/order.ts";
-import type { AttachedHook, HookStatus, Mode } from "../hooks/engine.ts";
+import type { AttachedHook, HookStatus, LoadedHook, Mode } from "../hooks/engine.ts";
 import { diffHooks } from "./diff.ts";
 import { judgeHooks, type Verdict } from "./outcome.ts";
 
 /** The parts of the engine and of the event pipeline that a replacement uses. */
 export interface HookDeps {
   engine: {
-    /** No other task may run between its last step and the continuation of its caller. */
-    attachInBackground(def: HookDef, mode: Mode): Promise<AttachedHook>;
+    /** Records of the hook may be read from the call of `onLoaded` on, also if it does not get attached in the end. */
+    attachInBackground(def: HookDef, mode: Mode, onLoaded: (hook: LoadedHook) => void): Promise<AttachedHook>;
     waitForHits(): Promise<void>;
   };
   pipeline: {
@@ -34,6 +34,8 @@ export interface HookChange {
   mode: Mode;
   /** Asked before each hook; once it is false, the replacement is given up. */
   isWanted(): boolean;
+  /** True once the agent ends: what is attached then goes with its engine. */
+  isEnding(): boolean;
   /** Called after each hook. */
   onProgress(): void;
 }
@@ -68,7 +70,7 @@ export async function replaceHooks(deps: HookDeps, change: HookChange): Promise<
   const hooks = await attachWanted(deps, change, diff.wanted);
   const fresh = hooks.filter(({ hook, fresh }) => fresh && isAttached(hook)).map(({ hook }) => hook);
   if (hooks.length < wanted.length) {
-    await rollBack(deps, fresh);
+    if (!change.isEnding()) await rollBack(deps, fresh);
     return undefined;
   }
   const statuses = hooks.map(({ def, hook }) => ({ ...hook.status, path: def.path }));
@@ -88,18 +90,28 @@ export async function replaceHooks(deps: HookDeps, change: HookChange): Promise<
 /** Keeps or attaches one hook after the other; ends early if the change is not wanted any more. */
 async function attachWanted(
   deps: HookDeps,
-  { policy, mode, isWanted, onProgress }: HookChange,
+  change: HookChange,
   wanted: readonly { def: HookDef; keep: AttachedHook | undefined }[],
 ): Promise<WantedHook[]> {
   const hooks: WantedHook[] = [];
   for (const { def, keep } of wanted) {
-    if (!isWanted()) break;
-    const hook = keep ?? (await deps.engine.attachInBackground(def, mode === "count" ? "count" : "monitor"));
-    if (!keep && isAttached(hook)) register(deps, policy, hook, NOT_YET); // before any record of it is read
-    hooks.push({ def, hook, fresh: !keep });
-    onProgress();
+    if (!change.isWanted()) break;
+    hooks.push({ def, hook: keep ?? (await attachFresh(deps, change, def)), fresh: !keep });
+    change.onProgress();
   }
   return hooks;
+}
+
+/** The pipeline knows the hook before any record of it is read, and leaves its records out until the hand-over. */
+async function attachFresh(
+  { engine, pipeline }: HookDeps,
+  { policy, mode }: HookChange,
+  def: HookDef,
+): Promise<AttachedHook> {
+  const onLoaded = (loaded: LoadedHook) => register(pipeline, policy, loaded, NOT_YET);
+  const hook = await engine.attachInBackground(def, mode === "count" ? "count" : "monitor", onLoaded);
+  if (!isAttached(hook)) pipeline.retireHook(hook.id);
+  return hook;
 }
 
 function isAttached({ status }: AttachedHook): boolean {
@@ -115,13 +127,13 @@ async function handOver(
   const { fresh, old, enable } = hooks;
   const areBoth = fresh.length > 0 && old.length > 0;
   const handOvers = pairUp(fresh, old);
-  for (const hook of fresh) register(deps, policy, hook, NOT_YET, handOvers.get(hook));
+  for (const hook of fresh) register(deps.pipeline, policy, hook, NOT_YET, handOvers.get(hook));
   if (areBoth) {
     enable();
     await deps.engine.waitForHits(); // from here on every hit runs the new hook
   }
   const cutOver = deps.bootTimeNs();
-  for (const hook of fresh) register(deps, policy, hook, cutOver, handOvers.get(hook));
+  for (const hook of fresh) register(deps.pipeline, policy, hook, cutOver, handOvers.get(hook));
   for (const hook of old) deps.pipeline.retireHook(hook.id, cutOver, handOvers.get(hook));
   if (areBoth)
     await deps.engine.waitForHits(); // the old hook has run for every hit that began before the cut-over
@@ -149,13 +161,13 @@ async function rollBack(deps: HookDeps, hooks: readonly AttachedHook[]): Promise
 }
 
 function register(
-  deps: HookDeps,
+  pipeline: HookDeps["pipeline"],
   policy: PolicyRef,
-  hook: AttachedHook,
+  hook: LoadedHook,
   fromKtimeNs: bigint,
   takesOver?: HandOver,
 ): void {
-  deps.pipeline.registerHook(hook.id, {
+  pipeline.registerHook(hook.id, {
     policy,
     def: hook.resolved,
     functionName: hook.functionName,
@@ -189,6 +201,7 @@ async function detachEach(
   follow: (hook: AttachedHook) => void,
 ): Promise<void> {
   for (const hook of hooks) {
+    await hook.unlink();
     hook.detach();
     follow(hook);
     await nextTurn();

@@ -8,7 +8,7 @@ import { readlinkSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { loadBinding } from "../../agent/bpf/binding.ts";
 import { attachEntry, closeAttachment } from "../../agent/hooks/attach/attach-entry.ts";
-import { loadNow } from "../../agent/hooks/attach/load-steps.ts";
+import { runNow } from "../../agent/hooks/attach/steps.ts";
 import { encodeConfig } from "../../agent/hooks/config/encode.ts";
 import { makeArgs, makeSelector, matchText } from "../../agent/hooks/testing/hooks.ts";
 import type { ArgType } from "../../crds/argument-types.ts";
@@ -89,7 +89,7 @@ function hitsBy(
     scopeBit: () => 0,
   });
   try {
-    const attachment = loadNow(
+    const attachment = runNow(
       attachEntry({ bpf, object }, kind, { name, def, ...(proto && { proto }) }, image),
     );
     const { pid } = trigger();

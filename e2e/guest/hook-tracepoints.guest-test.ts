@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { loadBinding } from "../../agent/bpf/binding.ts";
 import { attachEntry, closeAttachment } from "../../agent/hooks/attach/attach-entry.ts";
-import { loadNow } from "../../agent/hooks/attach/load-steps.ts";
+import { runNow } from "../../agent/hooks/attach/steps.ts";
 import { encodeConfig } from "../../agent/hooks/config/encode.ts";
 import { readTraceEvent, syscallFields } from "../../agent/hooks/targets/trace-events.ts";
 import { makeArgs } from "../../agent/hooks/testing/hooks.ts";
@@ -257,7 +257,7 @@ function bySyscallEvents(def: HookDef, steps: string) {
   });
   try {
     const target = { name: `__x64_${def.call}`, def, event };
-    const attachment = loadNow(attachEntry({ bpf, object }, "tracepoint", target, image));
+    const attachment = runNow(attachEntry({ bpf, object }, "tracepoint", target, image));
     assert.equal(attachment.kind, "tracepoint");
     const { pid } = act(steps);
     reader.flush();

@@ -8,6 +8,7 @@ import {
   type BpfMap,
   type BpfObject,
   type BpfProgram,
+  type CloneOptions,
   isBpfError,
   type ProgramType,
 } from "../../bpf/binding.ts";
@@ -17,8 +18,8 @@ import { configAtEntry } from "../config/syscall-entry.ts";
 import { callName, type OtherEntry, type Target } from "../targets/targets.ts";
 import type { EntryKind } from "./choose.ts";
 import { createConfigMap, createHookMaps, type HookMaps } from "./hook-maps.ts";
-import type { LoadSteps, ProgramLoad } from "./load-steps.ts";
 import { type Mode, setMode } from "./mode.ts";
+import { type SlowStep, type Steps, take } from "./steps.ts";
 import { readVerdict } from "./verifier-reason.ts";
 
 /** The handles of an attached hook. */
@@ -48,7 +49,8 @@ interface Half {
   type: ProgramType;
   expectedAttachType: AttachType;
   sleepable?: boolean;
-  attach(program: BpfProgram, target: Target): BpfLink;
+  /** Opens the link. */
+  attach(program: BpfProgram, target: Target): SlowStep<BpfLink>;
 }
 
 const tracing = (template: string, expectedAttachType: AttachType, name = template): Half => ({
@@ -56,7 +58,10 @@ const tracing = (template: string, expectedAttachType: AttachType, name = templa
   name,
   type: expectedAttachType === "lsm_mac" ? "lsm" : "tracing",
   expectedAttachType,
-  attach: (program) => program.attachTracing(),
+  attach: (program) => ({
+    now: () => program.attachTracing(),
+    inBackground: () => program.attachTracingAsync(),
+  }),
 });
 
 const untyped = (template: string, type: ProgramType, attach: Half["attach"]): Half => ({
@@ -68,6 +73,16 @@ const untyped = (template: string, type: ProgramType, attach: Half["attach"]): H
 
 /** Compares credentials, and looks at no parameter: it suits every kind of entry. */
 const DRIFT = "drift_hook";
+
+const kprobe = (program: BpfProgram, name: string, retprobe: boolean): SlowStep<BpfLink> => ({
+  now: () => program.attachKprobe(name, { retprobe }),
+  inBackground: () => program.attachKprobeAsync(name, { retprobe }),
+});
+
+const tracepoint = (program: BpfProgram, subsystem: string, event: string): SlowStep<BpfLink> => ({
+  now: () => program.attachTracepoint(subsystem, event),
+  inBackground: () => program.attachTracepointAsync(subsystem, event),
+});
 
 const FEXIT = tracing("hook_fexit", "trace_fexit");
 
@@ -81,23 +96,22 @@ const KINDS: Readonly<Record<EntryKind, { entry: Half; exit?: Half; exitKind?: A
   },
   tp_btf: { entry: tracing("hook_fentry", "trace_raw_tp", "hook_tp_btf") },
   raw_tracepoint: {
-    entry: untyped("hook_raw_tracepoint", "raw_tracepoint", (program, { name }) =>
-      program.attachRawTracepoint(name),
-    ),
+    entry: untyped("hook_raw_tracepoint", "raw_tracepoint", (program, { name }) => ({
+      now: () => program.attachRawTracepoint(name),
+      inBackground: () => program.attachRawTracepointAsync(name),
+    })),
   },
   kprobe: {
-    entry: untyped("hook_kprobe", "kprobe", (program, { name }) => program.attachKprobe(name)),
-    exit: untyped("hook_kretprobe", "kprobe", (program, { name }) =>
-      program.attachKprobe(name, { retprobe: true }),
-    ),
+    entry: untyped("hook_kprobe", "kprobe", (program, { name }) => kprobe(program, name, false)),
+    exit: untyped("hook_kretprobe", "kprobe", (program, { name }) => kprobe(program, name, true)),
     exitKind: "kretprobe",
   },
   tracepoint: {
     entry: untyped("hook_tracepoint", "tracepoint", (program, { name, event }) =>
-      program.attachTracepoint(event?.subsystem ?? "", event?.event ?? name),
+      tracepoint(program, event?.subsystem ?? "", event?.event ?? name),
     ),
     exit: untyped("hook_sys_exit", "tracepoint", (program, { name }) =>
-      program.attachTracepoint("syscalls", `sys_exit_${callName(name)}`),
+      tracepoint(program, "syscalls", `sys_exit_${callName(name)}`),
     ),
   },
 };
@@ -109,17 +123,25 @@ interface ReadyHalf {
   target: Target;
 }
 
+/** How a hook is attached. */
+interface AttachOptions {
+  mode?: Mode;
+  drift?: boolean;
+  /** Called when all is loaded: from then on programs may run, and post records. */
+  onLoaded?(): void;
+}
+
 /**
- * Attaches a hook in one way. Loads every program before the first one is attached, so that all of them begin to run in
- * one step. Throws the addon's error, with every handle closed.
+ * Attaches a hook in one way. Loads every program before the first one is attached, so that little time passes between
+ * the first one that runs and the last one. Throws the addon's error, with every handle closed.
  */
 export function* attachEntry(
   context: AttachContext,
   kind: EntryKind,
   target: Target,
   image: ConfigImage,
-  { mode = "enforce", drift = false }: { mode?: Mode; drift?: boolean } = {},
-): LoadSteps<Attachment> {
+  { mode = "enforce", drift = false, onLoaded }: AttachOptions = {},
+): Steps<Attachment> {
   const { entry, exit, exitKind = kind } = KINDS[kind];
   const maps = createHookMaps(context.bpf, image);
   const attachment: Attachment = { kind, maps, configs: [], programs: [], links: [], notOverridable: [] };
@@ -138,7 +160,9 @@ export function* attachEntry(
       if (loaded) ready.push(...loaded);
       else attachment.notOverridable.push(other.name);
     }
-    for (const one of ready) attachment.links.unshift(one.half.attach(one.program, one.target));
+    onLoaded?.();
+    for (const { half, program, target } of ready)
+      attachment.links.unshift(yield* take(half.attach(program, target)));
     return attachment;
   } catch (error) {
     closeAttachment(attachment);
@@ -166,8 +190,8 @@ function inOrder(kind: EntryKind, entry: Half, exit: Half, { def }: Target): Hal
  */
 function* loadIfOverridable(
   { programs }: Attachment,
-  load: () => LoadSteps<ReadyHalf[]>,
-): LoadSteps<ReadyHalf[] | undefined> {
+  load: () => Steps<ReadyHalf[]>,
+): Steps<ReadyHalf[] | undefined> {
   const before = programs.length;
   try {
     return yield* load();
@@ -184,23 +208,31 @@ function* loadHalves(
   halves: readonly Half[],
   target: Target,
   maps: HookMaps,
-): LoadSteps<ReadyHalf[]> {
+): Steps<ReadyHalf[]> {
   const ready: ReadyHalf[] = [];
   for (const half of halves) {
-    const program = yield toLoad(object, half, target, maps);
+    const program = yield* take(toLoad(object, half, target, maps));
     programs.unshift(program);
     ready.push({ half, program, target });
   }
   return ready;
 }
 
-function toLoad(object: BpfObject, half: Half, target: Target, maps: HookMaps): ProgramLoad {
+function toLoad(object: BpfObject, half: Half, target: Target, maps: HookMaps): SlowStep<BpfProgram> {
   const { template, name = template, type, expectedAttachType, sleepable = false } = half;
   const byId = expectedAttachType !== "none";
   if (byId && !target.proto) throw new Error(`kernel BTF does not describe ${target.name}`);
   const attachBtfId = byId && { attachBtfId: target.proto?.btfId ?? 0 };
-  const options = { name, type, expectedAttachType, sleepable, ...attachBtfId, maps: { ...maps } };
-  return { template: object.program(template), options };
+  const options: CloneOptions = {
+    name,
+    type,
+    expectedAttachType,
+    sleepable,
+    ...attachBtfId,
+    maps: { ...maps },
+  };
+  const program = object.program(template);
+  return { now: () => program.clone(options), inBackground: () => program.cloneAsync(options) };
 }
 
 /** Closes the links first, so that the programs no longer run when their maps are closed. */

@@ -22,8 +22,9 @@ import { resolveTarget, type Target } from "../targets/targets.ts";
 import { resolveFields, syscallFields } from "../targets/trace-events.ts";
 import { type AttachContext, type Attachment, attachEntry, failureReason } from "./attach-entry.ts";
 import { type Choice, chooseAttach, type EntryKind } from "./choose.ts";
-import type { LoadSteps } from "./load-steps.ts";
 import type { Mode } from "./mode.ts";
+import type { Steps } from "./steps.ts";
+import { adviceOnSize } from "./too-large.ts";
 
 /** Status of a hook: how it is attached, or why it is not. */
 export interface HookStatus {
@@ -63,13 +64,29 @@ export interface AttachResult {
   attachment?: Attachment;
 }
 
+/** A hook whose programs are loaded, and run from now on. */
+export interface LoadedHook {
+  id: number;
+  /** As in AttachResult. */
+  resolved: HookDef;
+  /** The kernel's name of the function. */
+  functionName: string;
+}
+
+/** How a hook is attached. */
+export interface AttachWishes {
+  mode: Mode;
+  /** Called before the first program runs; again if the hook is then attached by another kind. */
+  onLoaded?: ((hook: LoadedHook) => void) | undefined;
+}
+
 /** Attaches a hook; never throws. */
 export function* attachHook(
   context: HookContext,
   id: number,
   def: HookDef,
-  mode: Mode,
-): LoadSteps<AttachResult> {
+  { mode, onLoaded }: AttachWishes,
+): Steps<AttachResult> {
   const status: HookStatus = { path: def.path, call: def.call, state: "Failed" };
   try {
     if (context.refusal !== undefined) throw new HookError("AttachFailed", context.refusal);
@@ -78,8 +95,10 @@ export function* attachHook(
     const choice = chooseAttach(target.def, target, context.features);
     const drift = def.drift === true || (context.driftEverywhere && readsCredentials(def));
     if (drift) context.drift.take(id);
-    const { attachment, messages } = yield* attachFirst(choice, (kind) =>
-      attachEntry(context, kind, target, makeImage(context, id, target, kind), { mode, drift }),
+    const loaded = { id, resolved: target.def, functionName: target.name };
+    const options = { mode, drift, onLoaded: () => onLoaded?.(loaded) };
+    const { attachment, messages } = yield* attachFirst(choice, target.def, (kind) =>
+      attachEntry(context, kind, target, makeImage(context, id, target, kind), options),
     );
     messages.push(...abiMessages(attachment, target));
     if (messages.length > 0) status.message = messages.join("; ");
@@ -146,8 +165,9 @@ function makeImage(
 /** Tries the candidates in order. The messages explain why the kinds before the attached one were not used. */
 function* attachFirst(
   choice: Choice,
-  attach: (kind: EntryKind) => LoadSteps<Attachment>,
-): LoadSteps<{ attachment: Attachment; messages: string[] }> {
+  def: HookDef,
+  attach: (kind: EntryKind) => Steps<Attachment>,
+): Steps<{ attachment: Attachment; messages: string[] }> {
   let reason: HookReason = "KernelUnsupported";
   // A kind that is not preferred is worth a message only if there is no candidate at all.
   const messages = choice.refusals
@@ -164,5 +184,6 @@ function* attachFirst(
       refusals.push(...refusalsOf(error));
     }
   }
+  messages.push(...adviceOnSize(def, refusals));
   throw new HookError(reason, messages.join("; "), { refusals });
 }

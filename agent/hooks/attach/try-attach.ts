@@ -4,7 +4,7 @@ import { errorText } from "../../../lib/logger.ts";
 import type { KernelBtf } from "../../bpf/binding.ts";
 import { encodeConfig } from "../config/encode.ts";
 import { type AttachContext, attachEntry, closeAttachment } from "./attach-entry.ts";
-import { loadNow } from "./load-steps.ts";
+import { runNow } from "./steps.ts";
 
 /** Every kernel has this function, and calls it seldom. */
 const FUNCTION = "commit_creds";
@@ -35,7 +35,7 @@ export function tryAttach(
   });
   try {
     const target = { name: FUNCTION, def, ...(proto && { proto }) };
-    closeAttachment(loadNow(attachEntry(context, kind, target, image)));
+    closeAttachment(runNow(attachEntry(context, kind, target, image)));
     return undefined;
   } catch (error) {
     return errorText(error);

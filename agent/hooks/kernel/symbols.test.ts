@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import type { KernelBtf } from "../../bpf/binding.ts";
-import { functionName, KernelSymbols, parseKallsyms } from "./symbols.ts";
+import { functionName, KernelSymbols } from "./symbols.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "kallsyms-"));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -75,11 +75,73 @@ describe("a function that is missing", () => {
   });
 });
 
-test("kallsyms gives functions, of modules too, and no data", () => {
-  expect([...parseKallsyms(KALLSYMS)]).toEqual([
-    "commit_creds",
-    "copy_creds.isra.0",
-    "__x64_sys_setuid",
-    "helper",
-  ]);
+describe("what is prepared", () => {
+  const many = Array.from(
+    { length: 20_000 },
+    (_, i) => `ffffffff82${String(i).padStart(6, "0")} t function_${i}\n`,
+  );
+  const large = join(directory, "large");
+  const hook = (call: string, syscall = false) => ({ section: "kprobes" as const, call, syscall });
+
+  test("is found without reading again, and other work has its turn while it is read", async () => {
+    writeFileSync(large, [...many, KALLSYMS, "ffffffff810a0210 T __ia32_sys_setuid\n"].join(""));
+    const prepared = new KernelSymbols(btf, large);
+    let turns = 0;
+    const count = () => {
+      turns++;
+      counting = setImmediate(count);
+    };
+    let counting = setImmediate(count);
+    await prepared.prepare(hook("commit_creds"), "x64");
+    await prepared.prepare(hook("sys_setuid", true), "x64");
+    clearImmediate(counting);
+    rmSync(large);
+    expect(turns).toBeGreaterThan(2);
+    expect(prepared.resolve(hook("commit_creds"), "x64")).toEqual({ name: "commit_creds" });
+    expect(prepared.resolve(hook("function_9999"), "x64")).toEqual({ name: "function_9999" });
+    expect(prepared.names("function_")).toHaveLength(many.length);
+    expect(prepared.otherEntries("setuid", "x64").entries.map(({ name }) => name)).toEqual([
+      "__ia32_sys_setuid",
+    ]);
+  });
+
+  test("is read once for all who ask meanwhile", async () => {
+    writeFileSync(large, [...many, "ffffffff810a0210 T __ia32_sys_setuid\n"].join(""));
+    const prepared = new KernelSymbols(btf, large);
+    const reading = prepared.readEntries("x64");
+    expect(prepared.readEntries("x64")).toBe(reading);
+    await Promise.all([reading, prepared.prepare(hook("sys_setuid", true), "x64")]);
+    rmSync(large);
+    expect(prepared.otherEntries("setuid", "x64").entries).toHaveLength(1);
+  });
+
+  test("has the same names that are close to a missing one", async () => {
+    writeFileSync(large, [...many, KALLSYMS].join(""));
+    const prepared = new KernelSymbols(btf, large);
+    const refusal = () => {
+      try {
+        prepared.resolve(hook("function_12O"), "x64");
+      } catch (error) {
+        return (error as Error).message;
+      }
+      return "found";
+    };
+    const unprepared = refusal();
+    prepared.release();
+    await prepared.prepare(hook("function_12O"), "x64");
+    expect(refusal()).toBe(unprepared);
+    expect(unprepared).toMatch(/did you mean "function_\d+", "function_\d+" or "function_\d+"\?$/);
+  });
+
+  test("is nothing for a hook that BTF describes", async () => {
+    const unread = new KernelSymbols(btf, join(directory, "none"));
+    await unread.prepare(hook("sys_setuid"), "arm64");
+    await unread.prepare({ section: "tracepoints", call: "sched_switch", syscall: false }, "x64");
+  });
+
+  test("may be missing: resolving reports what cannot be read", async () => {
+    const unread = new KernelSymbols(btf, join(directory, "none"));
+    await unread.prepare(hook("commit_creds"), "x64");
+    expect(() => unread.resolve(hook("commit_creds"), "x64")).toThrow(/ENOENT/);
+  });
 });

@@ -1,4 +1,5 @@
 /** The part of policy-file.ts that needs the compiler, which is loaded when there is a file. */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { PolicyKind, PolicyRef } from "../../../crds/names.ts";
 import { compileParsed } from "../../../policy/compile.ts";
 import { type ParsedPolicy, parsePolicies } from "../../../policy/parse.ts";
@@ -16,12 +17,15 @@ export interface PolicyFile {
   warnings: string[];
 }
 
-/** Compiles what was read of a file. */
-export function compileFile(path: string, hash: string, bytes: Buffer): PolicyFile {
+/** Compiles what was read of a file, each policy in a turn of its own. */
+export async function compileFile(path: string, hash: string, bytes: Buffer): Promise<PolicyFile> {
   const parsed = parsePolicies(bytes, path);
   const errors = parsed.errors.map((error) => errorLine(path, error));
   const file: PolicyFile = { path, hash, policies: [], errors, warnings: [] };
-  for (const policy of parsed.policies) compileInto(file, policy);
+  for (const policy of parsed.policies) {
+    await nextTurn();
+    compileInto(file, policy);
+  }
   return file;
 }
 

@@ -179,6 +179,15 @@ describe("a directory is watched", () => {
     expect(lines).toEqual([]);
   });
 
+  test("a row of changes is announced once, before it is read", async () => {
+    const { source, changes } = await open();
+    const announced: number[] = [];
+    source.onAnnounced(() => announced.push(changes.count));
+    await Promise.all(["a.yaml", "b.yaml", "c.yaml"].map((name) => write(name, policy(name[0] ?? ""))));
+    await becomes(source, { a: "sys_setuid", b: "sys_setuid", c: "sys_setuid" });
+    expect(announced[0]).toBe(0);
+  });
+
   test("a file that is renamed goes on without a gap", async () => {
     await write("a.yaml", policy("a"));
     const { source } = await open();

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { policyKey } from "../../../crds/names.ts";
 import { errorText, type Logger } from "../../../lib/logger.ts";
 import type { PolicyFile } from "./compile-file.ts";
+import { loadCompiler } from "./load-compiler.ts";
 import { keepBroken, readPolicyFile } from "./policy-file.ts";
 import type { DesiredPolicy, SpecSource } from "./source.ts";
 import { DirectoryWatch } from "./watch-path.ts";
@@ -66,6 +67,7 @@ export class FileSource implements SpecSource {
   #watch: DirectoryWatch | undefined;
   #reading: Promise<void> = Promise.resolve();
   #listener: () => void = () => {};
+  #prepare: () => void = () => {};
 
   constructor(named: ReadonlyMap<string, DesiredPolicy>, directory: string | undefined, logger: Logger) {
     this.#named = named;
@@ -79,6 +81,7 @@ export class FileSource implements SpecSource {
     const directory = this.#directory;
     if (directory === undefined) return;
     this.#watch = new DirectoryWatch(directory, {
+      onFirst: () => this.#announce(),
       onChange: () => this.refresh(),
       onError: (error) => this.#logger.error(`watch ${directory}: ${errorText(error)}`),
     });
@@ -101,6 +104,16 @@ export class FileSource implements SpecSource {
 
   onChange(listener: () => void): void {
     this.#listener = listener;
+  }
+
+  /** The listener is called when the directory begins to change: what attaching needs can be read until it has. */
+  onAnnounced(listener: () => void): void {
+    this.#prepare = listener;
+  }
+
+  /** A compiler that cannot be loaded is reported by the first file. */
+  #announce(): void {
+    loadCompiler().then(this.#prepare, () => {});
   }
 
   /** Reads the directory again. What it had stays wanted while it cannot be read. */

@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { policyKey } from "../../../crds/names.ts";
 import { errorText } from "../../../lib/logger.ts";
 import type { PolicyFile } from "./compile-file.ts";
+import { loadCompiler } from "./load-compiler.ts";
 
 /** Never rejects: a file that cannot be read has an error. `known` is returned where the content is still the same. */
 export async function readPolicyFile(path: string, known?: PolicyFile): Promise<PolicyFile> {
@@ -15,7 +16,7 @@ export async function readPolicyFile(path: string, known?: PolicyFile): Promise<
   }
   const hash = createHash("sha256").update(bytes).digest("hex");
   if (known?.hash === hash) return known;
-  const { compileFile } = await import("./compile-file.ts");
+  const { compileFile } = await loadCompiler();
   return compileFile(path, hash, bytes);
 }
 

@@ -4,6 +4,8 @@ import { basename, dirname } from "node:path";
 
 /** What a watch needs. */
 export interface WatchOptions {
+  /** Called at the first of a row of changes. */
+  onFirst?: () => void;
   /** Called some time after the last of a row of changes. */
   onChange: () => void;
   onError: (error: Error) => void;
@@ -41,8 +43,10 @@ export class DirectoryWatch {
   }
 
   #changed(): void {
+    if (this.#timer === undefined) this.#options.onFirst?.();
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
+      this.#timer = undefined;
       this.#watchEntries();
       this.#options.onChange();
     }, this.#options.quietMs ?? QUIET_MS);

@@ -58,6 +58,7 @@ export function makeAttachedHook(
     setMode: () => {},
     memoryBytes: () => 4096,
     attachMs: 1_500,
+    unlink: async () => {},
     detach: () => {},
   };
 }
