@@ -83,6 +83,21 @@ const I386 = `
 `;
 const FIRST_COMMON = 451;
 
+/** Calls that have a number of their own in the x32 ABI, in the order of these numbers; the others have that of x64. */
+const X32_ONLY = `
+  rt_sigaction rt_sigreturn ioctl readv writev recvfrom sendmsg recvmsg execve ptrace rt_sigpending rt_sigtimedwait
+  rt_sigqueueinfo sigaltstack timer_create mq_notify kexec_load waitid set_robust_list get_robust_list vmsplice
+  move_pages preadv pwritev rt_tgsigqueueinfo recvmmsg sendmmsg process_vm_readv process_vm_writev setsockopt getsockopt
+  io_setup io_submit execveat preadv2 pwritev2
+`;
+const FIRST_X32 = 512;
+
+const NUMBERS_X32: ReadonlyMap<string, number> = new Map(
+  X32_ONLY.trim()
+    .split(/\s+/)
+    .map((name, index): [string, number] => [name, FIRST_X32 + index]),
+);
+
 const NUMBERS_I386: ReadonlyMap<string, number> = new Map([
   ...I386.trim()
     .split(/\s+/)
@@ -96,11 +111,17 @@ const NUMBERS_I386: ReadonlyMap<string, number> = new Map([
   }),
 ]);
 
-const NAMES_I386 = new Map([...NUMBERS_I386].map(([name, number]) => [number, name]));
+const NAMES_I386 = swapped(NUMBERS_I386);
 const NAMES: Readonly<Record<SyscallArchitecture, ReadonlyMap<number, string>>> = {
   x64: namesOf("x64"),
   arm64: namesOf("arm64"),
 };
+
+const NAMES_X32: ReadonlyMap<number, string> = new Map([...NAMES.x64, ...swapped(NUMBERS_X32)]);
+
+function swapped(numbers: ReadonlyMap<string, number>): Map<number, string> {
+  return new Map([...numbers].map(([name, number]) => [number, name]));
+}
 
 function namesOf(architecture: SyscallArchitecture): Map<number, string> {
   return new Map(
@@ -111,8 +132,8 @@ function namesOf(architecture: SyscallArchitecture): Map<number, string> {
   );
 }
 
-/** How i386 calls the variants of a call that take wider ids, offsets or times; and those that have other names. */
-const VARIANTS = ["", "32", "64", "_time64"];
+/** How i386 calls the variants of a call that take wider ids, offsets or times, if x64 does not call another one so; and those that have other names. */
+const VARIANTS = ["32", "64", "_time64"];
 const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
   mmap: ["mmap2"],
   lseek: ["_llseek"],
@@ -126,14 +147,23 @@ const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
 export function syscallNumbers(name: string, architecture: SyscallArchitecture): number[] {
   const native = syscallNumber(name, architecture);
   const numbers = native === undefined ? [] : [native];
-  return architecture === "x64" ? [...numbers, ...numbersI386(name)] : numbers;
+  return architecture === "x64" ? [...numbers, ...numbersX32(name, native), ...numbersI386(name)] : numbers;
+}
+
+function numbersX32(name: string, native: number | undefined): number[] {
+  const number = NUMBERS_X32.get(name) ?? native;
+  return number === undefined ? [] : [SYSCALL_X32 + number];
 }
 
 function numbersI386(name: string): number[] {
-  const names = [...VARIANTS.map((suffix) => name + suffix), ...(OTHER_NAMES[name] ?? [])];
+  const wider = VARIANTS.map((suffix) => name + suffix).filter((variant) => !syscallNumber(variant, "x64"));
+  const names = [name, ...wider, ...(OTHER_NAMES[name] ?? [])];
   const numbers = names.flatMap((variant) => NUMBERS_I386.get(variant) ?? []);
   return [...new Set(numbers)].map((number) => SYSCALL_32_BIT + number);
 }
+
+/** Whether the x32 ABI has a call by a number of its own, often with a function of its own. */
+export const isOwnOfX32 = (name: string): boolean => NUMBERS_X32.has(name);
 
 /** Whether a hook runs at the entry of every system call. */
 export function seesEverySyscall({ section, call }: { section: string; call: string }): boolean {
@@ -146,7 +176,7 @@ export function nameSyscall(number: number, architecture: SyscallArchitecture): 
   const id = is32 ? number - SYSCALL_32_BIT : number;
   if (architecture === "arm64") return named(id, is32 ? undefined : NAMES.arm64, is32 ? "arm32" : "arm64");
   if (is32) return named(id, NAMES_I386, "i386");
-  if (id & SYSCALL_X32) return named(id - SYSCALL_X32, NAMES.x64, "x32");
+  if (id & SYSCALL_X32) return named(id - SYSCALL_X32, NAMES_X32, "x32");
   return named(id, NAMES.x64, "x64");
 }
 

@@ -411,6 +411,30 @@ test("a 32-bit program is reported like any other, with the calls of its ABI", a
   }
 });
 
+/** The same by the x32 ABI, whose numbers have bit 30: arguments of act. */
+test("a caller of the x32 ABI is reported with that ABI", async () => {
+  const X32 = 0x4000_0000;
+  const calls = { setgid: [106, 7], setfsuid: [122, 1003], setuid: [105, 0] } as const;
+  const count = kprobesOf(await agent.events()).length;
+  await trigger(
+    Object.values(calls).flatMap(([number, id]) => ["call", `${X32 + number}:${id}`]),
+    join(ROOT, "build/guest/act"),
+  );
+  const fresh = kprobesOf(await agent.events()).slice(count);
+  assert.deepEqual(
+    ofPolicy(fresh, SYSCALL_POLICY_NAME).map(({ function_name, args, system_call }) => [
+      function_name,
+      args,
+      system_call,
+    ]),
+    Object.entries(calls).map(([name, [id, int_arg]]) => [
+      `__x64_sys_${name}`,
+      [{ int_arg }],
+      { id, name, abi: "x32" },
+    ]),
+  );
+});
+
 test("the metrics count what was exported, and nothing was lost", async () => {
   const exported = kprobesOf(await agent.events());
   const metrics = await agent.get("/metrics");

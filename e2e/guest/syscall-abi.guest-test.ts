@@ -28,6 +28,20 @@ function watch32(def: HookDef, ...calls: string[]): { hits: Hit[]; ran: Ran } {
   return { hits: hits.filter((hit) => hit.pid === pid), ran };
 }
 
+/** A hook on every system call, and a filter on the calls of these names. */
+const enter = (...filters: FilterDef[]) =>
+  makeHookOn("raw_syscalls/sys_enter", {
+    section: "tracepoints",
+    path: "spec.tracepoints[0]",
+    syscall: false,
+    tracepoint: { subsystem: "raw_syscalls", event: "sys_enter", raw: false },
+    args: [{ index: 4, type: "syscall64" }],
+    selectors: [makeSelector(...filters)],
+  });
+const named = (...syscalls: string[]): FilterDef => {
+  return { match: "arg", arg: 0, negate: false, compare: "range", ranges: [], syscalls };
+};
+
 /** A call of a policy, and as the 32-bit ABI makes it: `NUMBER:ARGUMENT...` with 32-bit ids, and with 16-bit ids. */
 const SET_IDS: Record<string, { by32: string; by16: string; values: bigint[] }> = {
   sys_setuid: { by32: "213:-1", by16: "23:65535", values: [-1n] },
@@ -88,6 +102,44 @@ test("filters compare what events show", () => {
   assert.equal(watch32(def, "213:-1", "213:0", "23:65535", "23:0").hits.length, 2);
 });
 
+/** Calls of the 32-bit ABI by entries that have other names than most. */
+const OTHER_NAMES: Record<string, number[]> = {
+  sys_process_vm_writev: [348],
+  sys_setsockopt: [366],
+  sys_epoll_pwait: [319],
+  sys_sendfile64: [187, 239],
+  sys_fcntl: [55, 221],
+  sys_getrlimit: [76, 191],
+  sys_newfstatat: [300],
+  sys_recvmmsg: [337, 417],
+  sys_rt_sigtimedwait: [177, 421],
+  sys_clock_settime: [264, 404],
+  sys_setgroups: [81, 206],
+};
+
+test("calls are seen at each of their entries, whatever its name", () => {
+  const defs = Object.keys(OTHER_NAMES).map((call) => makeHookOn(call));
+  const numbers = Object.values(OTHER_NAMES);
+  let pid = 0;
+  const hits = engine.watch(defs, () => {
+    pid = run(
+      CALL_32,
+      numbers.flat().map((number) => `${number}:-1:-1:-1:-1:-1`),
+    ).pid;
+  });
+  const found = hits
+    .filter((hit) => hit.pid === pid && hit.syscall >= SYSCALL_32_BIT)
+    .map(({ hook, syscall }) => `${hook} ${syscall}`);
+  const want = numbers.flatMap((of, hook) => of.map((number) => `${hook} ${SYSCALL_32_BIT + number}`));
+  assert.deepEqual(found, want);
+});
+
+test("a hook names the entries of other arguments, at which it does not see callers", () => {
+  const hook = engine.attach(makeHookOn("sys_connect"));
+  assert.match(hook.status.message ?? "", /not at __ia32_compat_sys_socketcall, where arguments are others/);
+  hook.detach();
+});
+
 test("a return hook has the result of each", () => {
   const def = makeHookOn("sys_setuid", { args: makeArgs("int"), returnArg: { type: "int" } });
   const { hits } = watch32(def, "213:-1", "23:0");
@@ -107,6 +159,64 @@ for (const call of ["213:0", "sysenter:213:0", "23:0"]) {
     assert.equal(ran.signal, "SIGKILL");
   });
 }
+
+describe("callers of the x32 ABI", () => {
+  const X32 = 0x4000_0000;
+  const [IOCTL, EXECVE] = [514, 520];
+  const withX32 = (name: string, run: () => void) =>
+    test(name, (t) => {
+      // getpid: the number of an error, or what comes after the call
+      if (act(`errno ${X32 + NR.getpid}:0 exit 99`).status !== 99) return t.skip("the kernel has no x32 ABI");
+      run();
+    });
+  const seenBy = (def: HookDef, call: string) => {
+    let pid = 0;
+    const hits = engine.watch([def], () => {
+      pid = act(`call ${call}`).pid;
+    });
+    return hits.filter((hit) => hit.pid === pid && hit.syscall >= X32);
+  };
+
+  withX32("are seen at the entry of the native one, where they use it", () => {
+    const [hit, ...others] = seenBy(
+      makeHookOn("sys_setuid", { args: makeArgs("int") }),
+      `${X32 + NR.setuid}:0`,
+    );
+    assert.deepEqual([hit?.values, hit?.syscall, others], [[0n], X32 + NR.setuid, []]);
+  });
+
+  withX32("are seen by a list of calls at raw_syscalls", () => {
+    const [hit, ...others] = seenBy(enter(named("setuid")), `${X32 + NR.setuid}:0`);
+    assert.deepEqual([hit?.values, others], [[BigInt(X32 + NR.setuid)], []]);
+  });
+
+  withX32("count once, at either entry", () => {
+    const is99: FilterDef = { match: "arg", arg: 0, negate: false, compare: "range", ranges: [["99", "99"]] };
+    const def = makeHookOn("sys_ioctl", { args: makeArgs("int"), selectors: [makeSelector(is99)] });
+    const hook = engine.attach(def);
+    const before = hook.stats().posted;
+    act(`call ${NR.ioctl}:99:1:7 call ${X32 + IOCTL}:99:1:7`);
+    assert.equal(hook.stats().posted - before, 2);
+    hook.detach();
+  });
+
+  withX32("pass no filter by the upper half of a register, which the kernel ignores", () => {
+    const filter: FilterDef = { match: "arg", arg: 2, negate: false, compare: "range", ranges: [["7", "7"]] };
+    const args = makeArgs("int", "uint32", "uint64");
+    const def = makeHookOn("sys_ioctl", { args, selectors: [makeSelector(filter)] });
+    const [hit, ...others] = seenBy(def, `${X32 + IOCTL}:0x100000063:1:0x100000007`);
+    assert.deepEqual([hit?.values, others], [[99n, 1n, 7n], []]);
+  });
+
+  withX32("are seen at an entry of their own, where they have one", () => {
+    const def = makeHookOn("sys_execve", { args: makeArgs("string") });
+    const hook = engine.attach(def);
+    assert.match(hook.status.message ?? "", /__x(32|64)_compat_sys_execve/);
+    hook.detach();
+    const [hit, ...others] = seenBy(def, `${X32 + EXECVE}:@/no/such:0:0`);
+    assert.deepEqual([hit?.values, hit?.syscall, others], [["/no/such"], X32 + EXECVE, []]);
+  });
+});
 
 describe("credential changes have the call that made them", () => {
   const commit = makeHookOn("commit_creds", { args: makeArgs("nop") });
@@ -135,18 +245,6 @@ describe("credential changes have the call that made them", () => {
 });
 
 describe("the number of a call at raw_syscalls has its ABI", () => {
-  const enter = (...filters: FilterDef[]) =>
-    makeHookOn("raw_syscalls/sys_enter", {
-      section: "tracepoints",
-      path: "spec.tracepoints[0]",
-      syscall: false,
-      tracepoint: { subsystem: "raw_syscalls", event: "sys_enter", raw: false },
-      args: [{ index: 4, type: "syscall64" }],
-      selectors: [makeSelector(...filters)],
-    });
-  const named = (...syscalls: string[]): FilterDef => {
-    return { match: "arg", arg: 0, negate: false, compare: "range", ranges: [], syscalls };
-  };
   const masked: FilterDef = {
     match: "arg",
     arg: 0,

@@ -131,7 +131,7 @@ function abiMessages(
     ...(notOverridable.length > 0
       ? [`not at ${notOverridable.join(", ")}, where the kernel allows no override`]
       : []),
-    ...(unseen.length > 0 ? [`not at ${unseen.join(", ")}, which has other arguments`] : []),
+    ...(unseen.length > 0 ? [`not at ${unseen.join(", ")}, where arguments are others`] : []),
   ];
 }
 

@@ -1,4 +1,5 @@
 /** The functions by which callers of other ABIs reach a system call of x86-64. Pure. */
+import { isOwnOfX32 } from "../../../crds/syscall-abis.ts";
 
 /** A function of the kernel that leads to the call, and how it gets its arguments. */
 export interface SyscallEntry {
@@ -23,46 +24,98 @@ const IDS16: Readonly<Record<string, readonly number[]>> = {
   ...{ setresuid: [0, 1, 2], setresgid: [0, 1, 2], chown: [1, 2], lchown: [1, 2], fchown: [1, 2] },
 };
 
+/** Functions of the 32-bit ABI with names of their own, and the arguments of the call. */
+const SAME_ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
+  fcntl: ["fcntl64"],
+  getrlimit: ["old_getrlimit"],
+  sendfile64: ["sendfile"],
+  newstat: ["ia32_stat64"],
+  newlstat: ["ia32_lstat64"],
+  newfstat: ["ia32_fstat64"],
+  newfstatat: ["ia32_fstatat64"],
+};
+
+/** Calls whose compat function the table of the 32-bit ABI does not have, or no longer: since 5.9, 5.10 and 5.16. */
+const NATIVE_TOO: ReadonlySet<string> = new Set([
+  ...["setsockopt", "getsockopt", "process_vm_readv", "process_vm_writev", "readv", "writev", "vmsplice"],
+  ...["move_pages", "migrate_pages", "mbind", "set_mempolicy", "sendfile64", "epoll_pwait"],
+]);
+
+/** Functions of the 32-bit ABI that lead to the call, and have other arguments. */
+const OTHER_ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
+  fadvise64: ["ia32_fadvise64_64"],
+  fstatfs: ["fstatfs64"],
+  ftruncate: ["ia32_ftruncate64"],
+  lseek: ["llseek"],
+  mmap: ["mmap_pgoff"],
+  select: ["old_select"],
+  statfs: ["statfs64"],
+  truncate: ["ia32_truncate64"],
+  ...together("socketcall", "socket bind connect listen accept getsockname getpeername socketpair sendto"),
+  ...together(
+    "socketcall",
+    "recvfrom shutdown setsockopt getsockopt sendmsg recvmsg accept4 recvmmsg sendmmsg",
+  ),
+  ...together("ipc", "semop semget semctl semtimedop msgsnd msgrcv msgget msgctl shmat shmdt shmget shmctl"),
+};
+
+/** Many calls through one function, which gets their arguments in memory. */
+function together(name: string, calls: string): Record<string, string[]> {
+  return Object.fromEntries(calls.split(" ").map((call) => [call, [name]]));
+}
+
 /**
  * Finds the entries of a call (`setuid`). `addresses` has the kernel's entry points by name: two names of one address
  * are one function, as a call without parameters has one entry for all ABIs.
  */
 export function otherEntries(call: string, addresses: ReadonlyMap<string, string>): OtherEntries {
   const seen = new Set([addresses.get(`__x64_sys_${call}`)]);
-  const entries = candidates(call, addresses).filter(({ name }) => {
+  const entries = [...candidates32(call, addresses), ...candidatesX32(call)].filter(({ name }) => {
     const address = addresses.get(name);
     if (address === undefined || seen.has(address)) return false;
     seen.add(address);
     return true;
   });
-  const unseen = [`__ia32_sys_ia32_${call}`, `__ia32_compat_sys_ia32_${call}`];
-  return { entries, unseen: unseen.filter((name) => addresses.has(name)) };
+  const names = [`ia32_${call}`, ...(OTHER_ARGUMENTS[call] ?? [])];
+  return {
+    entries,
+    unseen: names.map((name) => name32(name, addresses)).filter((name) => addresses.has(name)),
+  };
 }
 
-/** The table of the 32-bit ABI has the compat function where there is one. */
-function candidates(call: string, addresses: ReadonlyMap<string, string>): SyscallEntry[] {
-  const ia32 = (name: string, more: Partial<SyscallEntry> = {}): SyscallEntry => {
-    return { name, abi: "i386", compat: false, ids16: [], ...more };
+function candidates32(call: string, addresses: ReadonlyMap<string, string>): SyscallEntry[] {
+  const entry = (name: string): SyscallEntry => {
+    return { name, abi: "i386", compat: name.includes("_compat_"), ids16: [] };
   };
-  const compat = ia32(`__ia32_compat_sys_${call}`, { compat: true });
+  const names = [call, `${call}_time32`, `${call}_time64`, `${call}32`, ...(SAME_ARGUMENTS[call] ?? [])];
   return [
-    addresses.has(compat.name) ? compat : ia32(`__ia32_sys_${call}`),
-    ia32(`__ia32_sys_${call}16`, { ids16: IDS16[call] ?? [] }),
-    ia32(`__ia32_sys_${call}_time32`),
-    // Named so before 5.8 and since.
-    ...["__x32_compat_sys_", "__x64_compat_sys_"].map(
-      (prefix): SyscallEntry => ({ name: prefix + call, abi: "x32", compat: true, ids16: [] }),
-    ),
+    ...names.map((name) => entry(name32(name, addresses))),
+    ...(NATIVE_TOO.has(call) ? [entry(`__ia32_sys_${call}`)] : []),
+    { ...entry(name32(`${call}16`, addresses)), ids16: IDS16[call] ?? [] },
   ];
 }
 
-/** Entry points of system calls among the lines `ADDRESS TYPE NAME`, with their addresses. */
-export function parseEntries(kallsyms: string): Map<string, string> {
-  const matches = kallsyms.matchAll(/^([0-9a-f]+) [tTwW] (__(?:x64|ia32|x32)_(?:compat_)?sys_\w+)$/gm);
-  return new Map([...matches].map(([, address = "", name = ""]) => [ownText(name), ownText(address)]));
+/** The table of the 32-bit ABI has the compat function where there is one. */
+function name32(name: string, addresses: ReadonlyMap<string, string>): string {
+  const compat = `__ia32_compat_sys_${name}`;
+  return addresses.has(compat) ? compat : `__ia32_sys_${name}`;
 }
 
-/** A part of a string keeps the whole in memory: of /proc/kallsyms, ten megabytes. */
-function ownText(part: string): string {
-  return Buffer.from(part, "latin1").toString("latin1");
+/** Functions of the x32 ABI with names of their own; they get 64-bit offsets in one register, as the call does. */
+const X32_NAMES: Readonly<Record<string, string>> = {
+  preadv: "preadv64",
+  pwritev: "pwritev64",
+  preadv2: "preadv64v2",
+  pwritev2: "pwritev64v2",
+};
+
+/** The x32 ABI uses the native function of most calls. */
+function candidatesX32(call: string): SyscallEntry[] {
+  if (!isOwnOfX32(call)) return [];
+  const own = X32_NAMES[call];
+  const names = own === undefined ? [call, `${call}_time64`, `x32_${call}`] : [own];
+  // Named so before 5.8 and since.
+  return ["__x32_compat_sys_", "__x64_compat_sys_"].flatMap((prefix) =>
+    names.map((name) => ({ name: prefix + name, abi: "x32", compat: own === undefined, ids16: [] })),
+  );
 }
