@@ -1,6 +1,7 @@
 import { Registry } from "prom-client";
 import { expect, test } from "vitest";
 import type { PolicyRef } from "../../crds/names.ts";
+import { metricsText } from "../../lib/testing/metrics.ts";
 import { makeAttachedHook } from "../policies/testing/policies.ts";
 import { registerHookMetrics } from "./hook-metrics.ts";
 
@@ -26,6 +27,19 @@ test("hooks are shown with how they are attached, policies with memory and state
 
   hooks = [];
   expect(await registry.metrics()).not.toContain("trigon_hook_attached{");
+});
+
+test("hooks of a policy on the same function are one series of each gauge", async () => {
+  const registry = new Registry();
+  const hooks = ["sys_setuid", "sys_setuid"].map((call) => ({ policy, hook: makeAttachedHook(call) }));
+  registerHookMetrics(registry, { attachedHooks: () => hooks, outcomes: () => [] });
+  const series = (await metricsText(registry)).split("\n").filter((line) => line.startsWith("trigon_hook_"));
+  const labels = 'policy="p",policy_namespace="shop",hook="kprobe:__x64_sys_setuid"';
+  expect(series).toEqual([
+    `trigon_hook_attached{${labels},attach="fentry"} 2`,
+    `trigon_hook_attach_seconds{${labels}} 3`,
+    `trigon_hook_kernel_memory_bytes{${labels}} 8192`,
+  ]);
 });
 
 test.each([

@@ -2,7 +2,13 @@
 import type { Registry } from "prom-client";
 import type { NodePolicyState } from "../../crds/conditions.ts";
 import type { PolicyRef } from "../../crds/names.ts";
-import { type Labels, type Sample, scrapedGauges, sumSamples } from "../../lib/scraped-metrics.ts";
+import {
+  type Labels,
+  oncePerScrape,
+  type Sample,
+  scrapedGauges,
+  sumSamples,
+} from "../../lib/scraped-metrics.ts";
 import type { AttachedHook } from "../hooks/engine.ts";
 import { hookLabel } from "./event-metrics.ts";
 import { KEPT_POLICIES, PolicyLabels, policyLabels } from "./policy-labels.ts";
@@ -21,30 +27,62 @@ export interface PolicyView {
   outcomes(): readonly Outcome[];
 }
 
-type Live = ReturnType<PolicyView["attachedHooks"]>[number];
+/** Hooks of a policy with the same label and way of attaching. */
+interface HookSum {
+  count: number;
+  attachMs: number;
+  memoryBytes: number;
+}
 
 /** Registers how hooks are attached, what they cost in the kernel, and the policies by state. */
 export function registerHookMetrics(registry: Registry, view: PolicyView): void {
-  const labels = new PolicyLabels(KEPT_POLICIES);
-  const attach = new Map<string, Labels>();
-  const perHook = (name: string, help: string, sample: (live: Live) => Sample) =>
-    scrapedGauges(registry, `trigon_${name}`, help, () => view.attachedHooks().map(sample));
-  const labelsOf = ({ policy, hook }: Live) => labels.of(policy, hookLabel(hook));
-  const attachLabels = ({ hook: { status } }: Live) => kept(attach, status.attach ?? "", "attach");
-  perHook("hook_attached", "Hooks that are attached now, by how they are attached.", (live) => [
-    labelsOf(live),
-    1,
-    attachLabels(live),
-  ]);
-  perHook("hook_attach_seconds", "How long it took to load and attach a hook.", (live) => [
-    labelsOf(live),
-    live.hook.attachMs / 1000,
-  ]);
-  perHook("hook_kernel_memory_bytes", "Kernel memory of the programs and maps of a hook.", (live) => [
-    labelsOf(live),
-    live.hook.memoryBytes(),
-  ]);
+  const sums = oncePerScrape(summing(view));
+  const gauge = (
+    name: string,
+    help: string,
+    samples: (labels: Labels, attach: Map<Labels, HookSum>) => Sample[],
+  ) =>
+    scrapedGauges(registry, `trigon_${name}`, help, () =>
+      Array.from(sums(), ([labels, attach]) => samples(labels, attach)).flat(),
+    );
+  const perHook = (name: string, help: string, value: (sum: HookSum) => number) =>
+    gauge(name, help, (labels, attach) => [[labels, total(attach.values(), value)]]);
+  gauge("hook_attached", "Hooks that are attached now, by how they are attached.", (labels, attach) =>
+    Array.from(attach, ([how, { count }]): Sample => [labels, count, how]),
+  );
+  const seconds = "How long it took to load and attach a hook.";
+  perHook("hook_attach_seconds", seconds, ({ attachMs }) => attachMs / 1000);
+  const memory = "Kernel memory of the programs and maps of a hook.";
+  perHook("hook_kernel_memory_bytes", memory, ({ memoryBytes }) => memoryBytes);
   registerPolicies(registry, view);
+}
+
+/** Hooks on the same function have the same labels: they are one series. */
+function summing(view: PolicyView): () => Map<Labels, Map<Labels, HookSum>> {
+  const labels = new PolicyLabels(KEPT_POLICIES);
+  const attachLabels = new Map<string, Labels>();
+  return () => {
+    const sums = new Map<Labels, Map<Labels, HookSum>>();
+    for (const { policy, hook } of view.attachedHooks()) {
+      const own = labels.of(policy, hookLabel(hook));
+      const ofHook = sums.get(own) ?? new Map<Labels, HookSum>();
+      sums.set(own, ofHook);
+      const how = kept(attachLabels, hook.status.attach ?? "", "attach");
+      const { count = 0, attachMs = 0, memoryBytes = 0 } = ofHook.get(how) ?? {};
+      ofHook.set(how, {
+        count: count + 1,
+        attachMs: attachMs + hook.attachMs,
+        memoryBytes: memoryBytes + hook.memoryBytes(),
+      });
+    }
+    return sums;
+  };
+}
+
+function total(sums: Iterable<HookSum>, value: (sum: HookSum) => number): number {
+  let all = 0;
+  for (const sum of sums) all += value(sum);
+  return all;
 }
 
 function registerPolicies(registry: Registry, view: PolicyView): void {

@@ -64,6 +64,22 @@ test("missed runs stand under the function", async () => {
   ]);
 });
 
+test("the time of programs stands under sensor and function, where the kernel has measured it", async () => {
+  const counts = [
+    hook({ timedRuns: 4, runNs: 2_500_000_000 }),
+    hook({ hook: "kprobe:g" }),
+    { hook: "process", ...NO_STATS, timedRuns: 3, runNs: 9_000 },
+  ];
+  const ofHook =
+    '{policy="creds",policy_namespace="shop",sensor="generic_kprobe",attach="f",section="kprobes"}';
+  const ofProcesses = '{policy="",policy_namespace="",sensor="base",attach="process",section=""}';
+  expect(await samples(counts, "overhead_program_runs_total")).toEqual([`${ofHook} 4`, `${ofProcesses} 3`]);
+  expect(await samples(counts, "overhead_program_seconds_total")).toEqual([
+    `${ofHook} 2.5`,
+    `${ofProcesses} 0.000009`,
+  ]);
+});
+
 test("actions are counted for each selector, with its place and label", async () => {
   const selectors = [
     { selector: "root", index: 0, label: "root", ...NO_ACTIONS, post: 2 },

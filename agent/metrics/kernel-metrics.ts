@@ -70,13 +70,56 @@ export function registerKernelMetrics(registry: Registry, read: ReadCounts): voi
   ];
   counter("observer_ringbuf_events_received", "Records written to the ring buffer.", () => sum("posted"));
   counter("observer_ringbuf_events_lost", "Records that found the ring buffer full.", () => sum("lost"));
-  const total = (name: string, help: string, samples: (counts: HookCounts) => Sample[]) =>
-    counter(name, help, async () => sumSamples((await counts()).flatMap(({ own }) => samples(own))));
+  const total = (name: string, help: string, samples: (counts: LabelledCounts) => Sample[]) =>
+    counter(name, help, async () => sumSamples((await counts()).flatMap(samples)));
   const missed = "Records that did not reach the ring buffer, by the type of message and what was wrong.";
-  total("bpf_missed_events", missed, missedSamples(keptLabels()));
+  total("bpf_missed_events", missed, missedSamples());
   const probes = "Runs that the kernel skipped because a program was already running, by function.";
-  total("missed_prog_probes", probes, missedProbes(keptLabels()));
+  total("missed_prog_probes", probes, missedProbes());
+  registerOverhead(registry, counts);
   registerActions(registry, counts);
+}
+
+/** There is nothing to show while the kernel does not time programs. */
+function registerOverhead(registry: Registry, counts: () => Promise<readonly LabelledCounts[]>): void {
+  const labels = new OverheadLabels();
+  const counter = (what: string, help: string, value: (own: HookCounts) => number) =>
+    scrapedCounter(registry, `trigon_overhead_program_${what}_total`, help, async () => {
+      const timed = (await counts()).filter(({ own }) => own.timedRuns > 0);
+      return sumSamples(timed.map((one): Sample => [labels.of(one), value(one.own)]));
+    });
+  const enabled = "while kernel.bpf_stats_enabled is 1";
+  counter("runs", `Runs of programs ${enabled}.`, ({ timedRuns }) => timedRuns);
+  counter("seconds", `Time that programs ran ${enabled}.`, ({ runNs }) => runNs / 1e9);
+}
+
+/** Upstream's names of what carries out the hooks of a section. */
+export const SENSORS: Record<HookSection, string> = {
+  kprobes: "generic_kprobe",
+  fentries: "generic_fentry",
+  tracepoints: "generic_tracepoint",
+  lsmhooks: "generic_lsm",
+};
+
+/** The function in a hook's label. */
+function functionOf(hook: string): string {
+  return hook.slice(hook.indexOf(":") + 1);
+}
+
+/** One object of labels for those of each hook. */
+class OverheadLabels {
+  readonly #ofHooks = new WeakMap<Labels, Labels>();
+
+  of({ labels, own: { policy, hook, section } }: LabelledCounts): Labels {
+    const known = this.#ofHooks.get(labels) ?? {
+      ...policyLabels(policy),
+      sensor: section ? SENSORS[section] : "base",
+      attach: functionOf(hook),
+      section: section ?? "",
+    };
+    this.#ofHooks.set(labels, known);
+    return known;
+  }
 }
 
 /** Counts with the labels of their hook, one object for each hook. */
@@ -97,41 +140,47 @@ function sumByLabels(counts: readonly LabelledCounts[]): Map<Labels, HookStats> 
 
 const NONE: Labels = {};
 
-/** Hooks of all policies that a node ever has at once. */
-const MAX_KEPT = 10 * KEPT_POLICIES;
-
-/** Labels by a key that says which they are. */
-function keptLabels(): (key: string, make: () => Labels) => Labels {
-  const kept = new Map<string, Labels>();
-  return (key, make) => {
-    if (kept.size >= MAX_KEPT && !kept.has(key)) kept.clear();
-    const labels = kept.get(key) ?? make();
-    kept.set(key, labels);
-    return labels;
-  };
-}
-
-type Kept = ReturnType<typeof keptLabels>;
-
-function missedSamples(kept: Kept): (counts: HookCounts) => Sample[] {
-  return ({ section, lost, errors }) => {
+function missedSamples(): (counts: LabelledCounts) => Sample[] {
+  const kept = new Map<string, { full: Labels; failed: Labels }>();
+  return ({ own: { section, lost, errors } }) => {
     // the message of an exec stands for all process sensors
     const msg_op = MESSAGES[section ? hookMessage(section) : "exec"];
-    const labels = (error: string) => kept(`${msg_op} ${error}`, () => ({ msg_op, error }));
+    const labels = kept.get(msg_op) ?? {
+      full: { msg_op, error: "ENOSPC" },
+      failed: { msg_op, error: "unknown" },
+    };
+    kept.set(msg_op, labels);
     return [
-      [labels("ENOSPC"), lost],
-      [labels("unknown"), errors],
+      [labels.full, lost],
+      [labels.failed, errors],
     ];
   };
 }
 
-function missedProbes(kept: Kept): (counts: HookCounts) => Sample[] {
-  return ({ policy, hook, missed }) => {
-    if (!policy) return [];
-    const attach = hook.slice(hook.indexOf(":") + 1);
-    const key = `${policy.namespace ?? ""}/${policy.name} ${attach}`;
-    return [[kept(key, () => ({ ...policyLabels(policy), attach })), missed]];
+function missedProbes(): (counts: LabelledCounts) => Sample[] {
+  const functions = new FunctionLabels();
+  return ({ own, labels }) => {
+    const { policy, hook, missed } = own;
+    return policy ? [[functions.of(labels, policy, hook), missed]] : [];
   };
+}
+
+/** Labels of a policy and a function, one object for each, however hooks are attached to it. */
+class FunctionLabels {
+  readonly #byText = new PolicyLabels(KEPT_POLICIES);
+  readonly #made = new WeakMap<Labels, Labels>();
+  readonly #ofHooks = new WeakMap<Labels, Labels>();
+
+  /** `labels` are those of the hook. */
+  of(labels: Labels, policy: PolicyRef, hook: string): Labels {
+    const known = this.#ofHooks.get(labels);
+    if (known) return known;
+    const named = this.#byText.of(policy, functionOf(hook));
+    const own = this.#made.get(named) ?? { ...policyLabels(policy), attach: named.hook ?? "" };
+    this.#made.set(named, own);
+    this.#ofHooks.set(labels, own);
+    return own;
+  }
 }
 
 const ACTION_LABELS: Record<keyof ActionStats, Labels> = {

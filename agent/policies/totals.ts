@@ -64,7 +64,11 @@ class Reading {
 
   constructor(settled: Settled, live: readonly LiveHook[]) {
     const keys = new Set(live.map(({ policy }) => policyKey(policy)));
-    this.#settled = new Map([...keys].map((key) => [key, new Map(settled.get(key))]));
+    const known = [...keys].flatMap((key) => {
+      const counts = settled.get(key);
+      return counts ? [[key, new Map(counts)] as const] : [];
+    });
+    this.#settled = new Map(known);
   }
 
   add(live: LiveHook): void {
@@ -82,7 +86,7 @@ class Reading {
         hook: label,
         section: hook.def.section,
         index: Number(/\d+/.exec(hook.def.path)?.[0] ?? 0),
-        ...addStats(before.stats, counts.stats),
+        ...(before === NOTHING ? counts.stats : addStats(before.stats, counts.stats)),
         actions:
           before === NOTHING ? counts.actions : counts.actions.map((own) => addSelector(before.actions, own)),
       };
