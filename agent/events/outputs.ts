@@ -39,8 +39,11 @@ export interface Output {
 
 /** How much a sink gets at once, unless events are rare: a buffer with room for one more event. */
 const CHUNK_BYTES = WRITER_BYTES - (16 << 10);
-/** Buffers of one output that sinks may have at a time; what goes beyond them is copied. */
-const LENT_BUFFERS = 8;
+/**
+ * Buffers of one output that sinks may have at a time; what goes beyond them is copied. As many as the lines of a full batch
+ * of the ring fill: copies are memory outside of V8's heap, for which it collects all garbage again and again.
+ */
+const LENT_BUFFERS = 64;
 
 /** The outputs of a pipeline; they come and go while it runs. */
 export class Outputs {

@@ -25,6 +25,8 @@ const ROUNDS = WARM_UP_ROUNDS + 40;
 const BYTES_PER_BATCH = 24 << 10;
 /** Some numbers that do not fit into 31 bits. */
 const BYTES_PER_1000_EVENTS = 64 << 10;
+/** What the reader of the ring hands over at most. */
+const RING_BATCH_BYTES = 256 << 10;
 const directory = mkdtempSync(join(tmpdir(), "steady-"));
 afterAll(() => rmSync(directory, { recursive: true }));
 
@@ -59,6 +61,22 @@ test.each(Object.entries(loads))(
     await sink.close();
   },
 );
+
+test("a full batch of the ring needs no buffer that the batch before did not have", async () => {
+  const { pipeline, sink } = exportTo(join(directory, "full"));
+  const record = () => makeHook({ ...HIT, hookId: 1, slots: [credSlot(capabilities)] });
+  const one = makeBatch(record()).byteLength;
+  const full = makeBatch(...Array.from({ length: Math.floor(RING_BATCH_BYTES / one) }, record));
+  const pass = async () => {
+    pipeline.handleBatch(full);
+    await sink.flush();
+  };
+  for (let i = 0; i < 2; i++) await pass();
+  const before = memory().buffers;
+  for (let i = 0; i < 5; i++) await pass();
+  expect(memory().buffers - before).toBeLessThanOrEqual(0);
+  await sink.close();
+});
 
 /** Medians of what rounds have left, without those in which garbage was collected. */
 async function settled(round: () => Promise<ReturnType<typeof memory>>): Promise<ReturnType<typeof memory>> {

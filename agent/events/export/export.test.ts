@@ -12,6 +12,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
+import { stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -104,7 +105,7 @@ describe("write queue", () => {
       const target = new SlowTarget();
       const queue = fill(target);
       const room = queue.room();
-      await vi.advanceTimersByTimeAsync(1_000);
+      await vi.advanceTimersByTimeAsync(1_001);
       await room;
       expect(target.written).toEqual([]);
       expect(queue.room()).toBeUndefined();
@@ -135,6 +136,26 @@ describe("write queue", () => {
       await queue.flush();
       expect(isOver).toBe(true);
     });
+  });
+
+  test("takes a write for done that ended while the event loop was busy", async () => {
+    const gate = Promise.withResolvers<void>();
+    let begun = 0;
+    const target: WriteTarget = {
+      // The first as a file does, in a thread.
+      write: async () => void (await (begun++ === 0 ? stat(directory) : gate.promise)),
+      close: async () => {},
+    };
+    const queue = new WriteQueue(target, { ...options, maxBytes: 20 });
+    for (const text of ["1", "2345678", "3456"]) queue.write(line(text), 1);
+    let isOver = false;
+    void queue.room()?.then(() => (isOver = true));
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_100);
+    await vi.waitFor(() => expect(begun).toBe(2));
+    expect(isOver).toBe(false);
+    gate.resolve();
+    await queue.flush();
+    expect(isOver).toBe(true);
   });
 
   test("counts what the destination refuses and goes on", async () => {

@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -193,4 +193,90 @@ test("a disk that is full in the middle of a line costs that write only", () => 
     ["prlimit", "--fsize=4096"],
   );
   expect(result).toMatchObject({ text: "kept\nalso\n", stats: { events: 2, failedEvents: 1, errors: 1 } });
+});
+
+/** Runs the child on a disk of its own, of 64 KiB, which only it sees. */
+const ON_SMALL_DISK = ["unshare", "--map-root-user", "--mount", "sh", "-c"];
+const mountSmallDisk = (target: string) => `mount -t tmpfs -o size=64k none ${target}`;
+const canMount =
+  spawnSync("unshare", [...ON_SMALL_DISK.slice(1), mountSmallDisk("/mnt")], { stdio: "ignore" }).status === 0;
+
+describe.skipIf(!canMount)("on a disk of its own (skipped where no mount namespace can be made)", () => {
+  const onSmallDisk = (script: string) =>
+    inChild(script, [...ON_SMALL_DISK, `${mountSmallDisk(directory)} && exec "$@"`, "sh"]) as {
+      lines: string[];
+      stats: object;
+      said: string[];
+    };
+  const fill = `
+    const { execFileSync } = await import("node:child_process");
+    const { rmSync, writeFileSync } = await import("node:fs");
+    const fill = () => { try { writeFileSync(directory + "/rest", Buffer.alloc(1 << 20)); } catch {} };
+    const write = async (sink, text) => { sink.write(line(text), 1); await sink.flush(); };
+    const end = async (sink) => {
+      await sink.close();
+      const names = readdirSync(directory).filter((name) => name.startsWith("events")).sort();
+      const lines = names.flatMap((name) => readFileSync(directory + "/" + name, "utf8").trimEnd().split("\\n"));
+      console.log(JSON.stringify({ lines, stats: sink.stats, said }));
+    };`;
+
+  test("a full disk costs events, which are counted, until there is room", () => {
+    const { lines, stats, said } = onSmallDisk(`${fill}
+      rotation.maxBytes = 0;
+      const sink = new FileSink(path, options);
+      await write(sink, "first");
+      fill();
+      const [lost, large] = ["y".repeat(9000), "x".repeat(9000)];
+      await write(sink, large); // more than the file's last page has room for
+      await write(sink, lost);
+      rmSync(directory + "/rest");
+      await write(sink, "last");
+      await end(sink);`);
+    expect(lines).toEqual(["first", "last"]);
+    expect(stats).toMatchObject({ events: 2, failedEvents: 2, errors: 2 });
+    expect(said[0]).toMatch(/^events lost: 1, because of .*ENOSPC/);
+  });
+
+  test("a rotation on a full disk costs events until there is room", () => {
+    const { lines, stats } = onSmallDisk(`${fill}
+      rotation.maxBytes = 4096;
+      const sink = new FileSink(path, options);
+      await write(sink, "x".repeat(4090));
+      fill();
+      await write(sink, "lost".repeat(100)); // the new file gets no page
+      rmSync(directory + "/rest");
+      await write(sink, "last");
+      await end(sink);`);
+    expect(lines).toEqual(["last", "x".repeat(4090)].reverse());
+    expect(stats).toMatchObject({ events: 2, failedEvents: 1, errors: 1 });
+  });
+
+  test("a mount that becomes read-only costs no event, and rotations fail and are counted", () => {
+    const { lines, stats, said } = onSmallDisk(`${fill}
+      const sink = new FileSink(path, options);
+      await write(sink, "1111111");
+      execFileSync("mount", ["--bind", directory, directory]);
+      execFileSync("mount", ["-o", "remount,bind,ro", directory]);
+      for (const text of ["2222222", "3333333"]) await write(sink, text);
+      await end(sink);`);
+    expect(lines).toEqual(["1111111", "2222222", "3333333"]);
+    expect(stats).toMatchObject({ events: 3, failedEvents: 0, rotationErrors: 1 });
+    expect(said).toEqual([expect.stringMatching(/^rotation of .*events\.log failed: EROFS/)]);
+  });
+
+  test("a file that is removed from a read-only mount comes back when it can be written again", () => {
+    const { lines, stats } = onSmallDisk(`${fill}
+      rotation.maxBytes = 0;
+      const sink = new FileSink(path, options);
+      await write(sink, "first");
+      rmSync(path);
+      execFileSync("mount", ["--bind", directory, directory]);
+      execFileSync("mount", ["-o", "remount,bind,ro", directory]);
+      await write(sink, "lost");
+      execFileSync("umount", [directory]);
+      await write(sink, "last");
+      await end(sink);`);
+    expect(lines).toEqual(["last"]);
+    expect(stats).toMatchObject({ events: 2, failedEvents: 1, errors: 1 });
+  });
 });

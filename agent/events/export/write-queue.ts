@@ -45,6 +45,8 @@ export class WriteQueue implements EventSink {
   #waitingForRoom: PromiseWithResolvers<void> | undefined;
   #patience: NodeJS.Timeout | undefined;
   #isStuck = false;
+  /** How many have ended. */
+  #writes = 0;
 
   constructor(target: WriteTarget, options: WriteQueueOptions) {
     this.#target = target;
@@ -74,12 +76,18 @@ export class WriteQueue implements EventSink {
 
   room(): Promise<void> | undefined {
     if (this.#hasRoom || this.#isStuck) return undefined;
-    this.#patience ??= setTimeout(() => {
-      this.#isStuck = true;
-      this.#endWait();
-    }, PATIENCE_MS).unref();
+    this.#patience ??= setTimeout(() => this.#giveUpUnlessWritten(this.#writes), PATIENCE_MS).unref();
     this.#waitingForRoom ??= Promise.withResolvers();
     return this.#waitingForRoom.promise;
+  }
+
+  /** After a busy second of the event loop its timers come before the end of a write that has been there for long. */
+  #giveUpUnlessWritten(writes: number): void {
+    setImmediate(() => {
+      if (this.#writes !== writes || this.#waitingForRoom === undefined) return;
+      this.#isStuck = true;
+      this.#endWait();
+    }).unref();
   }
 
   async flush(): Promise<void> {
@@ -117,6 +125,7 @@ export class WriteQueue implements EventSink {
       this.#chunks.splice(0, chunks.length);
       for (const { bytes, release } of chunks) release?.(bytes);
       this.#waitingBytes -= size;
+      this.#writes++;
       this.#isStuck = false;
       if (this.#hasRoom) this.#endWait();
       else this.#patience?.refresh();

@@ -173,7 +173,24 @@ const cases: Record<string, { allow?: Filter[]; deny?: Filter[]; want: EventName
     allow: [{ cel_expression: ["process_exec.process.pid == 20u", "process_exit.process.pid == 20u"] }],
     want: ["host exec", "exit"],
   },
-  "a CEL expression that is no condition matches nothing": { allow: [{ cel_expression: ["1"] }], want: [] },
+  "a CEL expression over elements of a list": {
+    allow: [{ cel_expression: ["process_kprobe.args.exists(arg, arg.process_credentials_arg.uid == 7u)"] }],
+    want: ["hit"],
+  },
+  "a CEL expression with the name of an enumeration": {
+    allow: [{ cel_expression: ["process_kprobe.action == tetragon.KprobeAction.KPROBE_ACTION_POST"] }],
+    want: ["hit"],
+  },
+  "a CEL expression over labels": {
+    allow: [{ cel_expression: ["process_exec.process.pod.pod_labels['app'] == 'web'"] }],
+    want: ["pod exec", "probe exec"],
+  },
+  "a CEL expression over a field that may be absent": {
+    allow: [
+      { cel_expression: ["!has(process_exec.process.pod) && process_exec.process.in_init_tree == false"] },
+    ],
+    want: ["host exec"],
+  },
 };
 
 test.each(Object.entries(cases))("%s", (_name, { allow = [], deny = [], want }) => {
@@ -201,6 +218,30 @@ describe("what cannot be used is refused with its place", () => {
     "a CEL expression": {
       filter: { cel_expression: ["a ||"] },
       says: 'allow_list[0].cel_expression[0]: "a ||" is no CEL expression: ',
+    },
+    "a CEL expression that is no condition": {
+      filter: { cel_expression: ["true", "process_exec.process.pid + 1u"] },
+      says: 'allow_list[0].cel_expression[1]: "process_exec.process.pid + 1u" is no CEL expression: its result is neither true nor false',
+    },
+    "a CEL expression that is a field": {
+      filter: { cel_expression: ["process_exec.process.binary"] },
+      says: "its result is neither true nor false",
+    },
+    "a CEL expression over an event that does not exist": {
+      filter: { cel_expression: ["process_fork.process.pid == 1u"] },
+      says: "there is no process_fork: events are process_exec, process_exit, process_kprobe, ",
+    },
+    "a CEL expression over a field that does not exist": {
+      filter: { cel_expression: ["process_exec.process.name == 'sh'"] },
+      says: "Process has no field name",
+    },
+    "a CEL expression over a field that elements of a list do not have": {
+      filter: { cel_expression: ["process_kprobe.args.exists(arg, arg.integer == 1)"] },
+      says: "KprobeArgument has no field integer",
+    },
+    "a CEL expression with a function that does not exist": {
+      filter: { cel_expression: ["lowerAscii(process_exec.process.binary) == 'a'"] },
+      says: "lowerAscii",
     },
     "a field": { filter: { binary: ["a"] }, says: "allow_list[0].binary: is no field of a filter" },
   };
