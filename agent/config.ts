@@ -19,6 +19,7 @@ export interface Config {
   redaction: readonly RedactionFilter[];
   clusterName?: string;
   enableNodeLabels: boolean;
+  enablePodAnnotations: boolean;
   /** Absent: no server. */
   metricsServer?: ListenAddress;
   /** Absent: no gRPC. */
@@ -119,6 +120,7 @@ async function makeConfig(settings: Settings, env: Environment, hostname: string
     redaction: await makeRedactionFilters(settings),
     ...(clusterName !== undefined && { clusterName }),
     enableNodeLabels: isOn("enable-node-labels"),
+    enablePodAnnotations: isOn("enable-pod-annotations"),
     ...(metricsServer !== undefined && {
       metricsServer: parseListenAddress(subject("metrics-server"), metricsServer),
     }),

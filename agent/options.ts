@@ -84,6 +84,10 @@ export const OPTIONS = {
     type: "boolean",
     help: "Show the labels of the node in events; needs --kubernetes.",
   },
+  "enable-pod-annotations": {
+    type: "boolean",
+    help: "Show the annotations of pods in events; needs --kubernetes.",
+  },
   "cluster-name": { type: "string", value: "NAME", help: "Name of this cluster in events." },
   "metrics-server": {
     type: "string",

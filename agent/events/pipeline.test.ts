@@ -259,6 +259,14 @@ describe("pods", () => {
     );
   });
 
+  test("annotations of a pod are shown in their order where they were kept", () => {
+    const store = new PodStore();
+    store.put({ ...pod({ main: idA }), shownAnnotations: { "b/owner": "y", a: "x" } });
+    const { feed } = setup({ store });
+    const [event] = feed(exec(10, 1, 100, "/a", { cgroup: cgroup(idA) }));
+    expect(JSON.stringify(event.process_exec.process.pod.pod_annotations)).toBe('{"a":"x","b/owner":"y"}');
+  });
+
   test("when the wait is over they go with the pod that the cgroup names", () => {
     const store = new PodStore();
     store.put(pod());
@@ -276,6 +284,33 @@ describe("pods", () => {
       container: { id: `containerd://${idA}` },
     });
     expect(events[0].process_exec.process.pod.container).not.toHaveProperty("name");
+  });
+
+  test("until the pods that are there at the start are listed, they wait a minute longer", () => {
+    const store = new PodStore({ isListed: false });
+    const { feed, take, clock, pipeline, metrics } = setup({ store });
+    const takeAfter = (ms: number) => {
+      clock.nowMs += ms;
+      pipeline.tick();
+      return brief(take());
+    };
+    feed(exec(10, 1, 100, "/a", { cgroup: cgroup(idA) }), exec(11, 1, 100, "/b", { cgroup: cgroup(idB) }));
+    expect(takeAfter(50_000)).toEqual([]);
+    store.put(pod({ main: idA }));
+    expect(takeAfter(0)).toEqual([["exec", 10, "main"]]);
+    expect(takeAfter(14_000)).toEqual([]);
+    expect(takeAfter(2_000)).toEqual([["exec", 11, expect.objectContaining({ name: "web-7d4b9c-x" })]]);
+    expect(metrics.unresolvedPodEvents).toBe(0);
+  });
+
+  test("once the pods are listed, one that is not among them is not waited for", () => {
+    const store = new PodStore({ isListed: false });
+    const { feed, take, clock, pipeline } = setup({ store });
+    feed(exec(10, 1, 100, "/a", { cgroup: cgroup(idA) }));
+    clock.nowMs += 20_000;
+    store.markListed();
+    pipeline.tick();
+    expect(brief(take())).toEqual([["exec", 10, undefined]]);
   });
 
   test("a pod that nobody knows is counted, and its container does not wait again", () => {

@@ -53,6 +53,8 @@ export interface PipelineDeps {
 }
 
 const MAX_WAITING = 20_000;
+/** Processes that ran before the agent are in pods that its first list has: agent/pods/decision-waiting.md. */
+const LIST_WAIT_MS = 60_000;
 const TICK_MS = 100;
 const SWEEP_MS = 1_000;
 const RECHECK_MS = 1_000;
@@ -96,6 +98,7 @@ export class EventPipeline implements RecordVisitor {
       metrics,
       nowMs,
       waitMs: deps.podWaitMs ?? 5_000,
+      listWaitMs: LIST_WAIT_MS,
       maxEvents: MAX_WAITING,
       write: (event) => this.#write(event),
     });

@@ -84,9 +84,10 @@ function podFields(pod: PodContext, image: Image): Fields {
       maybe_exec_probe: isProbe(container.probeCommands, image.facts) || undefined,
       security_context: container.privileged ? { privileged: true } : undefined,
     },
-    pod_labels: sortedLabels(pod.labels),
+    pod_labels: sorted(pod.labels),
     workload: pod.workload || undefined,
     workload_kind: pod.workloadKind || undefined,
+    pod_annotations: sorted(pod.annotations),
   };
 }
 
@@ -101,8 +102,8 @@ export function isProbe(commands: string[][], facts: ProcessFacts): boolean {
   });
 }
 
-function sortedLabels(labels: Record<string, string>): Record<string, string> | undefined {
-  const entries = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
+function sorted(values: Record<string, string>): Record<string, string> | undefined {
+  const entries = Object.entries(values).sort(([a], [b]) => (a < b ? -1 : 1));
   return entries.length === 0 ? undefined : Object.fromEntries(entries);
 }
 

@@ -11,6 +11,7 @@ export interface PodContext {
   name: string;
   uid: string;
   labels: Record<string, string>;
+  annotations: Record<string, string>;
   workload: string;
   workloadKind: string;
   container: ContainerContext;
@@ -47,6 +48,7 @@ export function makePodContext(
     name: pod.metadata.name,
     uid: pod.metadata.uid ?? "",
     labels: pod.metadata.labels ?? {},
+    annotations: pod.shownAnnotations ?? {},
     workload: workload.name,
     workloadKind: workload.kind,
     container: makeContainer(ref, status, spec, facts),

@@ -6,6 +6,8 @@ export type Owner = OwnerReference & { controller?: boolean };
 
 /** What is kept of a pod. */
 export interface PodObject extends KubeObject {
+  /** Annotations that events show; absent unless these are wanted. */
+  shownAnnotations?: Record<string, string>;
   metadata: Omit<ObjectMeta, "ownerReferences"> & { ownerReferences?: Owner[] };
   spec?: {
     containers?: ContainerSpec[];
@@ -49,9 +51,10 @@ interface Terminated {
 }
 
 /** Drops what events do not need, which is most of a pod. */
-export function parsePod(object: KubeObject): PodObject {
+export function parsePod(object: KubeObject, { withAnnotations = false } = {}): PodObject {
   const { metadata, spec, status } = object as PodObject;
   return {
+    ...(withAnnotations && { shownAnnotations: metadata.annotations ?? {} }),
     metadata: {
       name: metadata.name,
       ...(metadata.namespace !== undefined && { namespace: metadata.namespace }),

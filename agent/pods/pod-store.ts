@@ -28,10 +28,23 @@ export class PodStore {
   readonly #deletedCapacity: number;
   readonly #bundles: Bundles | undefined;
   readonly #listeners: ((pod: PodObject) => void)[] = [];
+  #isListed: boolean;
 
-  constructor(options: { deletedCapacity?: number; bundles?: Bundles } = {}) {
+  /** `isListed`: false for a store that is told by markListed() when it has the pods that are there at the start. */
+  constructor(options: { deletedCapacity?: number; bundles?: Bundles; isListed?: boolean } = {}) {
     this.#deletedCapacity = options.deletedCapacity ?? 1024;
     this.#bundles = options.bundles;
+    this.#isListed = options.isListed ?? true;
+  }
+
+  /** Whether a pod that is not found was not there at the start. */
+  get isListed(): boolean {
+    return this.#isListed;
+  }
+
+  /** The pods that are there at the start have been put. */
+  markListed(): void {
+    this.#isListed = true;
   }
 
   /** Live pods. */

@@ -185,6 +185,12 @@ describe("store", () => {
   });
 });
 
+test("parsing keeps annotations for events only if they are wanted", () => {
+  const pod = { metadata: { name: "p", annotations: { team: "x" } } };
+  expect(parsePod(pod)).not.toHaveProperty("shownAnnotations");
+  expect(parsePod(pod, { withAnnotations: true }).shownAnnotations).toEqual({ team: "x" });
+});
+
 test("parsing keeps what events need and drops the rest", () => {
   const parsed = parsePod({
     metadata: {

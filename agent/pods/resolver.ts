@@ -41,6 +41,11 @@ export class PodResolver {
     });
   }
 
+  /** False until the pods that are there at the start are known. */
+  get isListed(): boolean {
+    return this.#store?.isListed ?? true;
+  }
+
   /** Called when a container that was not known may be known now. */
   onChange(listener: () => void): void {
     this.#listeners.push(listener);

@@ -14,14 +14,16 @@ export function watchPods(deps: {
   store: PodStore;
   logger: Logger;
   metrics?: WatchMetrics;
+  /** Keeps annotations, for events to show them. */
+  withAnnotations?: boolean;
 }): ResourceWatch<PodObject> {
-  const { client, nodeName, store, logger, metrics } = deps;
+  const { client, nodeName, store, logger, metrics, withAnnotations = false } = deps;
   return new ResourceWatch<PodObject>(
     {
       client,
       resource: PODS,
       fieldSelector: `spec.nodeName=${nodeName}`,
-      parse: parsePod,
+      parse: (object) => parsePod(object, { withAnnotations }),
       logger,
       ...(metrics !== undefined && { metrics }),
     },
@@ -29,6 +31,7 @@ export function watchPods(deps: {
       onAdd: (pod) => store.put(pod),
       onUpdate: (pod) => store.put(pod),
       onDelete: (pod) => store.delete(pod),
+      onSync: () => store.markListed(),
     },
   );
 }

@@ -16,6 +16,8 @@ export interface PodHoldDeps {
   metrics: EventMetrics;
   nowMs: () => number;
   waitMs: number;
+  /** How much longer waits are while the pods that are there at the start have not been listed. */
+  listWaitMs: number;
   maxEvents: number;
   /** Called with events that do not have to wait, or no longer. */
   write(event: Event): void;
@@ -71,7 +73,9 @@ export class PodHold {
   /** Ends waits that are over. */
   tick(): void {
     if (this.#room.count === 0) return;
-    for (const container of this.#room.overdue(this.#deps.nowMs())) this.#release(container, true);
+    const { pods, nowMs, listWaitMs } = this.#deps;
+    const more = pods.isListed ? 0 : listWaitMs;
+    for (const container of this.#room.overdue(nowMs() - more)) this.#release(container, true);
   }
 
   /** Ends all waits. */
