@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* Cgroups of the v2 hierarchy come and go: one cgroup_record each; a new one belongs to the scopes of its parent. */
 #include "cgroup.h"
+#include "namespaces.h"
 #include "process.h"
 #include "ring.h"
 #include "stats.h"
@@ -9,6 +10,28 @@
 static __always_inline bool is_of_v2(struct cgroup *cgroup)
 {
 	return BPF_CORE_READ(cgroup, root, hierarchy_id) == 0;
+}
+
+/* PROC_CGROUP_INIT_INO: the inode number of the namespace that the kernel starts with. */
+#define FIRST_CGROUP_NAMESPACE 0xEFFFFFFBU
+
+/*
+ * conmon watches a container of CRI-O from a cgroup of its pod, and is no part of it. Its runtime starts from there, too.
+ * A container that makes a cgroup of such a name does not leave its scopes: it sees cgroups in a namespace of its own.
+ */
+static __always_inline bool is_monitor(struct kernfs_node *node)
+{
+	const char monitor[] = "crio-conmon-";
+	char name[sizeof(monitor)] = {};
+
+	if (namespace_inum(current_task(), NAMESPACE_CGROUP) != FIRST_CGROUP_NAMESPACE)
+		return false;
+	bpf_probe_read_kernel_str(name, sizeof(name), BPF_CORE_READ(node, name));
+#pragma unroll
+	for (__u32 i = 0; i < sizeof(monitor) - 1; i++)
+		if (name[i] != monitor[i])
+			return false;
+	return true;
 }
 
 static __always_inline void inherit_scopes(__u64 parent, __u64 child, struct hook_stats *stats)
@@ -63,7 +86,8 @@ int process_cgroup_mkdir(struct bpf_raw_tracepoint_args *ctx)
 	stats = count_sensor_hit(RECORD_CGROUP);
 	if (!stats)
 		return 0;
-	inherit_scopes(parent, id, stats);
+	if (!is_monitor(node))
+		inherit_scopes(parent, id, stats);
 	return report_cgroup(node, id, parent, false, stats);
 }
 

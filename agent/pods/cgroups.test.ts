@@ -44,6 +44,10 @@ describe("what a cgroup is, by its path", () => {
       { kind: "host" },
     ],
     "what a container has made": [`kubepods/pod${UID}/${ID}/init.scope`, container],
+    "what a container has made in a monitor's name": [
+      `kubepods/pod${UID}/${ID}/crio-conmon-${OTHER}.scope`,
+      container,
+    ],
     "a container in a container": [`kubepods/pod${UID}/${ID}/docker/${OTHER}`, container],
     "pods in a container": [`kubepods/pod${UID}/${ID}/kubepods/pod${UID.replace("1", "2")}`, container],
   };

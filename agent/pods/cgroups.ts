@@ -32,8 +32,10 @@ export function placeOf(parent: CgroupPlace, name: string): CgroupPlace {
   if (podUid !== undefined && parent.kind !== "pod") return { kind: "pod", uid: podUid };
   if (parent.kind === "host") return isPodsRoot ? PODS : HOST;
   if (parent.kind === "pods") return PODS;
+  // What a container makes is the container's, whatever its name.
+  if (parent.containerId !== undefined) return parent;
   if (isMonitor) return HOST;
-  if (parent.containerId !== undefined || container === undefined) return parent;
+  if (container === undefined) return parent;
   return { ...parent, containerId: container.id };
 }
 
