@@ -78,7 +78,7 @@ export class ApiSide {
     try {
       const api = await startApi({ ...server, logger: this.#logger, services: this.#services(parts) });
       running.defer(() => api.close());
-      running.defer(this.#publishAddress(api.address));
+      running.defer(await this.#publishAddress(api.address));
     } catch (error) {
       if (server.isRequired) throw error;
       this.#logger.warn("gRPC is not served", { error });
@@ -86,12 +86,12 @@ export class ApiSide {
   }
 
   /** Clients that are given no address find it in a file; where that cannot be written, they need one. */
-  #publishAddress(address: ServerAddress): () => void {
+  async #publishAddress(address: ServerAddress): Promise<() => void> {
     const { export: output, metricsServer } = this.#config;
     const metrics = metricsServer ? addressText(metricsServer) : "";
     try {
       const about = { metrics_address: metrics, export_fname: output.filename ?? "", pid: process.pid };
-      return writeInfoFile(address, about);
+      return await writeInfoFile(address, about);
     } catch (error) {
       this.#logger.debug("the file with the address of the gRPC server is not written", { error });
       return () => {};

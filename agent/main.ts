@@ -129,10 +129,11 @@ function reloadOnSignal(deps: AgentDeps & { files: FileSource }, settings: Setti
     const plan = planReload(current, await readCommand());
     if (plan.kind === "refuse") throw new Error(plan.message);
     await apply(plan.config);
+    const { needRestart } = plan;
+    logger.info("SIGHUP: settings are read again");
+    if (needRestart.length > 0) logger.warn("SIGHUP: some settings need a restart", { needRestart });
     logger.level = plan.config.logLevel;
     current = plan.settings;
-    const { needRestart } = plan;
-    logger.info("SIGHUP: settings are read again", needRestart.length > 0 ? { needRestart } : {});
   };
   process.on("SIGHUP", () => {
     if (sink instanceof FileSink) sink.reopen();

@@ -12,7 +12,7 @@ import type { EventFilter, Output } from "../events/outputs.ts";
 import type { ProtobufEncoder } from "../events/protobuf/encoder.ts";
 import type { StreamCounts } from "../metrics/stream-metrics.ts";
 import { EventStream, type StreamLimits } from "./event-stream.ts";
-import type { Request } from "./service.ts";
+import { type Request, readable, type UnreadableRequest } from "./service.ts";
 import { CallError, errorStatus } from "./status.ts";
 
 /** What streams of events need. */
@@ -27,7 +27,7 @@ export interface GetEventsDeps {
   disconnect(peer: string): void;
 }
 
-type Call = ServerWritableStream<Request, Buffer>;
+type Call = ServerWritableStream<Request | UnreadableRequest, Buffer>;
 
 /** A field that asks for more time than a client that is told to go may take to do so. */
 const GOODBYE_MS = 5_000;
@@ -44,7 +44,7 @@ export class EventStreams {
   /** Answers one call. */
   async open(call: Call): Promise<void> {
     try {
-      const { filter, rewrite } = await this.#read(call.request);
+      const { filter, rewrite } = await this.#read(readable(call.request));
       if (!call.cancelled) this.#start(call, filter, rewrite);
     } catch (error) {
       const cause =

@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
@@ -8,6 +7,7 @@ import { connect as connectTls, type TLSSocket } from "node:tls";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { isLocal, parseServerAddress, type ServerAddress } from "./address.ts";
 import { type Listener, listen } from "./listen.ts";
+import { hasOpenssl, makeCertificate } from "./testing/certificate.ts";
 
 describe("addresses", () => {
   const cases: Record<string, { want: ServerAddress | undefined; local?: boolean }> = {
@@ -62,6 +62,14 @@ describe("a UNIX socket", () => {
     other.close();
   });
 
+  test("takes 1,000 clients that connect at once", async () => {
+    const path = join(directory, "a.sock");
+    listener = await listen({ path }, undefined, () => {});
+    const sockets = Array.from({ length: 1_000 }, () => connect(path));
+    await Promise.all(sockets.map((socket) => once(socket, "connect")));
+    for (const socket of sockets) socket.destroy();
+  });
+
   test("goes when the agent ends", async () => {
     const path = join(directory, "a.sock");
     const own = await listen({ path }, undefined, () => {});
@@ -69,35 +77,6 @@ describe("a UNIX socket", () => {
     expect(existsSync(path)).toBe(false);
   });
 });
-
-/** A self-signed certificate with its key, in files. */
-function makeCertificate(name: string): { cert: string; key: string } {
-  const [cert, key] = [join(directory, `${name}.crt`), join(directory, `${name}.key`)];
-  const subject = ["-subj", `/CN=${name}`, "-addext", "subjectAltName=IP:127.0.0.1"];
-  const files = ["-keyout", key, "-out", cert];
-  const args = [
-    "req",
-    "-x509",
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:prime256v1",
-    "-nodes",
-    "-days",
-    "2",
-  ];
-  execFileSync("openssl", [...args, ...subject, ...files], { stdio: "ignore" });
-  return { cert, key };
-}
-
-function hasOpenssl(): boolean {
-  try {
-    execFileSync("openssl", ["version"]);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 describe.skipIf(!hasOpenssl())("TLS (needs openssl)", () => {
   async function subject(options: object = {}): Promise<string> {
@@ -121,18 +100,18 @@ describe.skipIf(!hasOpenssl())("TLS (needs openssl)", () => {
   const address = { host: "127.0.0.1", port: 0 };
 
   test("uses a certificate that has changed without a new start", async () => {
-    const files = makeCertificate("first");
+    const files = makeCertificate(directory, "first");
     listener = await listen(address, files, (socket) => socket.end("hello"));
     expect(await subject()).toBe("first");
-    const next = makeCertificate("second");
+    const next = makeCertificate(directory, "second");
     copyFileSync(next.key, files.key);
     copyFileSync(next.cert, files.cert);
     await vi.waitFor(async () => expect(await subject()).toBe("second"), { timeout: 20_000, interval: 200 });
   });
 
   test("refuses clients without a certificate where one is asked for", async () => {
-    const files = makeCertificate("server");
-    const client = makeCertificate("client");
+    const files = makeCertificate(directory, "server");
+    const client = makeCertificate(directory, "client");
     listener = await listen(address, { ...files, clientCa: [client.cert] }, (socket) => socket.end("hello"));
     await expect(subject()).rejects.toThrow();
     expect(await subject({ cert: readFileSync(client.cert), key: readFileSync(client.key) })).toBe("server");

@@ -19,6 +19,8 @@ export interface Listener {
 }
 
 const SOCKET_MODE = 0o660;
+/** Connections that may wait to be accepted. More are refused on a UNIX socket, and Node's own 511 are too few for 1,000 clients. */
+const BACKLOG = 4_096;
 
 /** Resolves when clients can connect; rejects with the address and what is wrong with it. */
 export async function listen(
@@ -35,7 +37,9 @@ export async function listen(
     material.watch((options) => (server as ReturnType<typeof createTlsServer>).setSecureContext(options));
   server.on("tlsClientError", () => {}); // of a client that speaks no TLS or has no certificate; it is closed
   const { host, port } = address;
-  await start(server, address, () => server.listen(port, host));
+  await start(server, address, () =>
+    server.listen({ port, ...(host !== undefined && { host }), backlog: BACKLOG }),
+  );
   const { port: bound } = server.address() as { port: number };
   return {
     address: { ...address, port: bound },
@@ -52,23 +56,24 @@ async function listenUnix(path: string, onConnection: OnConnection): Promise<Lis
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
   await removeStaleSocket(path);
   const server = createServer(onConnection);
-  await start(server, address, () => server.listen(path));
+  await start(server, address, () => server.listen({ path, backlog: BACKLOG }));
   chmodSync(path, SOCKET_MODE);
   return { address, close: () => stop(server) };
 }
 
 /** A socket that an agent has left behind refuses connections; one that accepts them belongs to another agent. */
 async function removeStaleSocket(path: string): Promise<void> {
-  if (await isServed(path))
+  if (await isServed({ path }))
     throw new Error(
       `listen on unix://${path}: another process serves this socket, a second agent on this node or Tetragon's; to run beside it, set --server-address to another path`,
     );
   rmSync(path, { force: true });
 }
 
-function isServed(path: string): Promise<boolean> {
+/** Whether a process accepts connections there. */
+export function isServed(address: ServerAddress): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket: Socket = connect(path);
+    const socket: Socket = connect(address);
     socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
     socket.once("connect", () => socket.destroy());
   });

@@ -1,6 +1,7 @@
 /** Remote calls about policies. */
 import { status } from "@grpc/grpc-js";
 import { type PolicyRef, policyKey } from "../../crds/names.ts";
+import { isEnforcing } from "../hooks/config/selectors.ts";
 import type { AttachedHook, Mode } from "../hooks/engine.ts";
 import type { HookCounts } from "../metrics/kernel-metrics.ts";
 import type { PolicyOutcome } from "../policies/outcome.ts";
@@ -118,6 +119,7 @@ export class PolicyApi {
         "problem" in desired ? desired.problem : "the nodeSelector of the policy excludes this node";
       throw new CallError(status.FAILED_PRECONDITION, why);
     }
+    refuseModeOfMonitor(desired, change);
     await this.#change(key, () => this.#deps.overrides.change(key, change));
     return {};
   }
@@ -230,6 +232,14 @@ function modeChange({ mode: name, count_only: isCountOnly = false }: Request): P
   if (!isCountOnly) return mode ? { mode } : {};
   if (mode === "monitor") return { mode: "count" };
   throw new CallError(status.INVALID_ARGUMENT, "count_only: expected together with mode TP_MODE_MONITOR");
+}
+
+/** Such a policy has one mode, unless it only counts. */
+function refuseModeOfMonitor(desired: DesiredPolicy, { mode }: Override): void {
+  if (mode === undefined || mode === "count" || !("spec" in desired)) return;
+  if (desired.spec.mode === "count" || desired.spec.hooks.some(isEnforcing)) return;
+  const why = "cannot set policy mode on a policy that is monitor only: none of its actions is enforced";
+  throw new CallError(status.FAILED_PRECONDITION, why);
 }
 
 function modeOf(name: string): Mode {

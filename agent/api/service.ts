@@ -1,17 +1,42 @@
 /** Services of our .proto files for grpc-js: requests and answers are objects in the JSON form of protobuf. */
-import { type DescMethod, fromBinary, fromJson, type JsonValue, toBinary, toJson } from "@bufbuild/protobuf";
-import type {
-  MethodDefinition,
-  ServerUnaryCall,
-  ServiceDefinition,
-  sendUnaryData,
-  UntypedServiceImplementation,
+import {
+  type DescMessage,
+  type DescMethod,
+  fromBinary,
+  fromJson,
+  type JsonValue,
+  toBinary,
+  toJson,
+} from "@bufbuild/protobuf";
+import {
+  type MethodDefinition,
+  type ServerUnaryCall,
+  type ServiceDefinition,
+  type sendUnaryData,
+  status,
+  type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { errorText } from "../../lib/logger.ts";
 import { registry, serviceType } from "../../proto/descriptors.ts";
-import { errorStatus } from "./status.ts";
+import { CallError, errorStatus } from "./status.ts";
 
 /** A request in the JSON form of protobuf: fields under the names of the .proto file, zeros left out. */
 export type Request = Record<string, unknown>;
+
+/** Bytes that are no message of the type that the call takes. */
+export class UnreadableRequest {
+  readonly reason: string;
+
+  constructor(reason: string) {
+    this.reason = reason;
+  }
+}
+
+/** What a call was sent. Throws CallError for what could not be read. */
+export function readable(request: Request | UnreadableRequest): Request {
+  if (!(request instanceof UnreadableRequest)) return request;
+  throw new CallError(status.INVALID_ARGUMENT, `the request cannot be read: ${request.reason}`);
+}
 
 /** Answers one request; what it throws becomes the status of the call. */
 export type UnaryHandler = (request: Request) => object | Promise<object>;
@@ -30,8 +55,7 @@ function defineMethod(service: string, method: DescMethod): MethodDefinition<unk
     responseStream: methodKind === "server_streaming",
     requestSerialize: (value) =>
       Buffer.from(toBinary(input, fromJson(input, value as JsonValue, { registry }))),
-    requestDeserialize: (bytes) =>
-      toJson(input, fromBinary(input, bytes), { registry, useProtoFieldName: true }) as Request,
+    requestDeserialize: (bytes) => read(input, bytes),
     responseSerialize: (value) =>
       Buffer.isBuffer(value)
         ? value
@@ -40,15 +64,27 @@ function defineMethod(service: string, method: DescMethod): MethodDefinition<unk
   };
 }
 
+/** grpc-js hides what an error says: the answer to the call has it instead. */
+function read(input: DescMessage, bytes: Uint8Array): Request | UnreadableRequest {
+  try {
+    return toJson(input, fromBinary(input, bytes), { registry, useProtoFieldName: true }) as Request;
+  } catch (error) {
+    return new UnreadableRequest(errorText(error));
+  }
+}
+
 /** Handlers for grpc-js. */
 export function unary(handlers: Record<string, UnaryHandler>): UntypedServiceImplementation {
   return Object.fromEntries(Object.entries(handlers).map(([name, handler]) => [name, answer(handler)]));
 }
 
 function answer(handler: UnaryHandler) {
-  return async ({ request }: ServerUnaryCall<Request, object>, done: sendUnaryData<object>) => {
+  return async (
+    { request }: ServerUnaryCall<Request | UnreadableRequest, object>,
+    done: sendUnaryData<object>,
+  ) => {
     try {
-      done(null, await handler(request));
+      done(null, await handler(readable(request)));
     } catch (error) {
       done(errorStatus(error));
     }
