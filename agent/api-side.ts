@@ -5,7 +5,7 @@ import type { Logger } from "../lib/logger.ts";
 import { addressText, type ServerAddress } from "./api/address.ts";
 import type { ServicesDeps } from "./api/grpc-server.ts";
 import { writeInfoFile } from "./api/info-file.ts";
-import { startApi } from "./api/start.ts";
+import { startApi, startHealthApi } from "./api/start.ts";
 import type { Config } from "./config.ts";
 import { FileSink } from "./events/export/file.ts";
 import type { EventSink } from "./events/export/sink.ts";
@@ -104,12 +104,12 @@ export class ApiSide {
       agent: {
         version,
         logger: this.#logger,
-        health: () => ({ ...checks.live, ...checks.ready }),
         features: () => featureFlags(engine.features),
         settings: settingsOf(this.#config),
         processes: () => processes.images(),
         processFields: encoding.process ?? {},
       },
+      health: { checks, intervalMs: this.#config.healthServer.intervalMs },
       policies: {
         source: this.#source,
         overrides: this.#overrides,
@@ -147,4 +147,21 @@ function settingsOf(config: Config): Record<string, string> {
     typeof value === "string" ? value : JSON.stringify(value),
   ]);
   return Object.fromEntries(entries);
+}
+
+/** Serves gRPC's health service. If the agent cannot listen on the default address, it runs without. */
+export async function serveHealth(
+  { healthServer: { address, isRequired, intervalMs } }: Config,
+  checks: HealthChecks,
+  logger: Logger,
+  running: AsyncDisposableStack,
+): Promise<void> {
+  if (!address) return;
+  try {
+    const api = await startHealthApi({ address, health: { checks, intervalMs }, logger });
+    running.defer(() => api.close());
+  } catch (error) {
+    if (isRequired) throw error;
+    logger.warn("gRPC health is not served", { error });
+  }
 }

@@ -29,6 +29,7 @@ const accepted: Record<string, Given & { want: object }> = {
     want: {
       policyFiles: [],
       server: { address: { path: "/var/run/tetragon/tetragon.sock" }, isRequired: false },
+      healthServer: { address: { port: 6789 }, isRequired: false, intervalMs: 10_000 },
       policyStateDir: "/var/lib/trigon/policies",
       nodeName: "myhost",
       kubernetes: false,
@@ -83,6 +84,16 @@ const accepted: Record<string, Given & { want: object }> = {
         tls: { cert: "c", key: "k", clientCa: ["a", "b"] },
       },
     },
+  },
+  "the health service of gRPC on an address of its own, looking at the agent each minute": {
+    argv: ["--health-server-address=127.0.0.1:6790", "--health-server-interval=1m"],
+    want: {
+      healthServer: { address: { host: "127.0.0.1", port: 6790 }, isRequired: true, intervalMs: 60_000 },
+    },
+  },
+  "no health service on an address of its own": {
+    argv: ["--health-server-address=none", "--health-server-interval=5"],
+    want: { healthServer: { isRequired: true, intervalMs: 5_000 } },
   },
   "NODE_NAME beats the host name": { env: { NODE_NAME: "n1" }, want: { nodeName: "n1" } },
   "HUBBLE_NODE_NAME beats NODE_NAME": {
@@ -249,6 +260,18 @@ const refused: Record<string, Given & { says: RegExp }> = {
   "environment variables of processes are not collected": {
     argv: ["--enable-process-environment-variables"],
     says: /--enable-process-environment-variables/,
+  },
+  "an address of the health service that is none": {
+    argv: ["--health-server-address", "6789"],
+    says: /--health-server-address: "6789" is not unix:\/\/\/PATH, HOST:PORT or none, for example :6789/,
+  },
+  "a health service that looks at the agent without a pause": {
+    argv: ["--health-server-interval", "0"],
+    says: /--health-server-interval: "0" is not between 1 \(second\) and 24h, for example 10/,
+  },
+  "a health service that never looks at the agent": {
+    argv: ["--health-server-interval", "1000h"],
+    says: /--health-server-interval: "1000h" is not between 1 \(second\) and 24h/,
   },
   "an address of the gRPC server that is none": {
     argv: ["--server-address", "here"],

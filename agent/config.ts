@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { DEFAULT_NAMESPACE } from "../crds/names.ts";
 import { isLocal, parseServerAddress, type ServerAddress } from "./api/address.ts";
 import type { TlsFiles } from "./api/tls.ts";
-import { type ExportConfig, makeExportConfig, makeRedactionFilters } from "./export-config.ts";
+import { type ExportConfig, makeExportConfig, makeRedactionFilters, parseDuration } from "./export-config.ts";
 import type { EventType } from "./metrics/event-metrics.ts";
 import { PROCESS_LABELS } from "./metrics/series.ts";
 import type { OptionName } from "./options.ts";
@@ -24,6 +24,7 @@ export interface Config {
   metricsServer?: ListenAddress;
   /** Absent: no gRPC. */
   server?: ServerConfig;
+  healthServer: HealthServerConfig;
   /** Where policies that are added over gRPC are kept. */
   policyStateDir: string;
   procfs?: string;
@@ -62,6 +63,15 @@ export interface ServerConfig {
   /** Whether the agent is of no use without it: the address was asked for. */
   isRequired: boolean;
   tls?: TlsFiles;
+}
+
+/** How the health service of gRPC is served: without TLS, as it has no event and takes no order. */
+export interface HealthServerConfig {
+  /** Absent: not on an address of its own. */
+  address?: ServerAddress;
+  /** Whether the address was asked for. */
+  isRequired: boolean;
+  intervalMs: number;
 }
 
 /** What the command line asks for. */
@@ -125,6 +135,7 @@ async function makeConfig(settings: Settings, env: Environment, hostname: string
       metricsServer: parseListenAddress(subject("metrics-server"), metricsServer),
     }),
     ...(server && { server }),
+    healthServer: makeHealthServer(settings),
     policyStateDir: text("policy-state-dir") ?? "/var/lib/trigon/policies",
     ...(procfs !== undefined && { procfs }),
     nodeName: text("node-name") ?? nonEmpty(env.HUBBLE_NODE_NAME) ?? nonEmpty(env.NODE_NAME) ?? hostname,
@@ -165,11 +176,7 @@ function makeServer(settings: Settings): ServerConfig | undefined {
   const text = asked ?? DEFAULT_SERVER_ADDRESS;
   const tls = makeTls(settings);
   if (text === "none") return undefined;
-  const address = parseServerAddress(text);
-  if (!address) {
-    const example = "unix:///PATH, HOST:PORT or none, for example localhost:54321";
-    throw new UsageError(`${settings.origin("server-address")}: "${text}" is not ${example}`);
-  }
+  const address = parseAddress(settings, "server-address", text, "localhost:54321");
   if (!tls && !isLocal(address) && !settings.isOn("server-allow-plaintext")) {
     const remedies = "--server-tls-cert-file and --server-tls-key-file, or --server-allow-plaintext";
     throw new UsageError(
@@ -177,6 +184,40 @@ function makeServer(settings: Settings): ServerConfig | undefined {
     );
   }
   return { address, isRequired: asked !== undefined, ...(tls && { tls }) };
+}
+
+function parseAddress(settings: Settings, name: OptionName, text: string, example: string): ServerAddress {
+  const address = parseServerAddress(text);
+  if (address) return address;
+  const forms = `unix:///PATH, HOST:PORT or none, for example ${example}`;
+  throw new UsageError(`${settings.origin(name)}: "${text}" is not ${forms}`);
+}
+
+const DEFAULT_HEALTH_ADDRESS = ":6789";
+const DEFAULT_HEALTH_INTERVAL_MS = 10_000;
+const HEALTH_INTERVAL_MS = { min: 1_000, max: 86_400_000 } as const;
+
+function makeHealthServer(settings: Settings): HealthServerConfig {
+  const asked = settings.text("health-server-address");
+  const text = asked ?? DEFAULT_HEALTH_ADDRESS;
+  const server = { isRequired: asked !== undefined, intervalMs: parseHealthInterval(settings) };
+  if (text === "none") return server;
+  return {
+    address: parseAddress(settings, "health-server-address", text, DEFAULT_HEALTH_ADDRESS),
+    ...server,
+  };
+}
+
+/** Tetragon takes a number of seconds. */
+function parseHealthInterval(settings: Settings): number {
+  const name = "health-server-interval";
+  const text = settings.text(name);
+  if (text === undefined) return DEFAULT_HEALTH_INTERVAL_MS;
+  const ms = /^\d{1,6}$/.test(text) ? Number(text) * 1_000 : parseDuration(settings, name);
+  if (ms >= HEALTH_INTERVAL_MS.min && ms <= HEALTH_INTERVAL_MS.max) return ms;
+  throw new UsageError(
+    `${settings.origin(name)}: "${text}" is not between 1 (second) and 24h, for example 10`,
+  );
 }
 
 function makeTls(settings: Settings): TlsFiles | undefined {

@@ -120,6 +120,16 @@ export const OPTIONS = {
     type: "boolean",
     help: "Serve gRPC without TLS on a TCP address that other machines can reach.",
   },
+  "health-server-address": {
+    type: "string",
+    value: "ADDR",
+    help: "Serve the health service of gRPC here, and nothing else: HOST:PORT, :PORT, unix:///PATH or none. Default: :6789.",
+  },
+  "health-server-interval": {
+    type: "string",
+    value: "SECONDS",
+    help: "How often the health service looks at the agent, in seconds or as a duration. Default: 10.",
+  },
   "policy-state-dir": {
     type: "string",
     value: "DIR",

@@ -1,8 +1,10 @@
 /** Remote calls about the agent itself: version, health, log level, process cache. */
 import { status } from "@grpc/grpc-js";
+import type { HealthChecks } from "../../lib/health.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { type ProcessFieldOptions, processFields } from "../events/process-fields.ts";
 import type { Image } from "../process/image.ts";
+import { problems } from "./health.ts";
 import type { Request, UnaryHandler } from "./service.ts";
 import { CallError } from "./status.ts";
 
@@ -10,8 +12,7 @@ import { CallError } from "./status.ts";
 export interface AgentCallsDeps {
   version: string;
   logger: Logger;
-  /** Checks by name; each returns what is wrong. */
-  health(): Readonly<Record<string, () => string | undefined>>;
+  checks: HealthChecks;
   /** Features of the kernel. */
   features(): Readonly<Record<string, boolean>>;
   /** Settings by the names of their flags. */
@@ -54,19 +55,11 @@ function info({ version, features, settings }: AgentCallsDeps): object {
 }
 
 /** One problem is enough to be in error; the details name all. */
-function health(deps: AgentCallsDeps, asked: readonly string[]): object[] {
+function health({ checks }: AgentCallsDeps, asked: readonly string[]): object[] {
   if (asked.length > 0 && !asked.includes("HEALTH_STATUS_TYPE_STATUS")) return [];
-  const details = problems(deps).join("; ") || "running";
+  const details = problems({ ...checks.live, ...checks.ready }).join("; ") || "running";
   const result = details === "running" ? "HEALTH_STATUS_RUNNING" : "HEALTH_STATUS_ERROR";
   return [{ event: "HEALTH_STATUS_TYPE_STATUS", status: result, details }];
-}
-
-/** What is wrong with the agent, each with the name of its check. */
-export function problems({ health }: Pick<AgentCallsDeps, "health">): string[] {
-  return Object.entries(health()).flatMap(([name, check]) => {
-    const problem = check();
-    return problem === undefined ? [] : [`${name}: ${problem}`];
-  });
 }
 
 const LEVELS: Readonly<Record<string, string>> = {
@@ -90,9 +83,19 @@ const PROCESS_CACHE = "CONFIG_FLAG_DUMP_PROCESS_CACHE";
 function getDebug(deps: AgentCallsDeps, { flag = LOG_LEVEL, dump }: Request): object {
   if (flag === LOG_LEVEL) return { flag, level: LEVEL_NAMES[deps.logger.level] };
   if (flag !== PROCESS_CACHE) throw new CallError(status.INVALID_ARGUMENT, `flag: ${flag} is not known`);
-  const { skip_zero_refcnt = false } = (dump ?? {}) as { skip_zero_refcnt?: boolean };
-  const images = [...deps.processes()].filter(({ ended }) => !skip_zero_refcnt || !ended);
+  const images = [...deps.processes()].filter(dumpFilter(dump));
   return { flag, processes: { processes: images.map((image) => dumpProcess(image, deps.processFields)) } };
+}
+
+/** The kernel's table of processes has those that run: without them, those that have ended are left. */
+function dumpFilter(dump: unknown): (image: Image) => boolean {
+  const { skip_zero_refcnt: skipsEnded, exclude_execve_map_processes: skipsRunning } = (dump ?? {}) as Dump;
+  return ({ ended }) => !(ended ? skipsEnded : skipsRunning);
+}
+
+interface Dump {
+  skip_zero_refcnt?: boolean;
+  exclude_execve_map_processes?: boolean;
 }
 
 /** A process that runs counts as one reference. */
@@ -112,6 +115,7 @@ function setDebug(deps: AgentCallsDeps, { flag = LOG_LEVEL, level = "LOG_LEVEL_P
   const wanted = LEVELS[String(level)];
   if (flag !== LOG_LEVEL) throw new CallError(status.INVALID_ARGUMENT, `flag: ${flag} cannot be set`);
   if (wanted === undefined) throw new CallError(status.INVALID_ARGUMENT, `level: ${level} is not known`);
+  deps.logger.warn(`gRPC: a client sets the log level to ${wanted}`);
   deps.logger.level = wanted;
   return { flag, level };
 }

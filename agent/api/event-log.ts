@@ -1,6 +1,7 @@
 /** Remote calls about the file that events are exported to. */
 import { status } from "@grpc/grpc-js";
 import { goDurationText, parseGoDuration } from "../../lib/go-duration.ts";
+import type { Logger } from "../../lib/logger.ts";
 import type { Rotation } from "../events/export/rotation.ts";
 import type { Request, UnaryHandler } from "./service.ts";
 import { CallError } from "./status.ts";
@@ -13,13 +14,14 @@ export interface EventLog {
 
 const MEGABYTE = 1 << 20;
 
-/** By the names of the calls. `log` is undefined where events are not exported to a file. */
-export function eventLogCalls(log: EventLog | undefined): Record<string, UnaryHandler> {
+/** By the names of the calls. `log` is undefined where events are not exported to a file. Each change is logged. */
+export function eventLogCalls(log: EventLog | undefined, logger: Logger): Record<string, UnaryHandler> {
   return {
     GetEventLogParams: () => paramsOf(rotationOf(log)),
     SetEventLogParams: (request) => {
       rotationOf(log);
       log?.changeRotation(readChange(request));
+      logger.info("gRPC: a client has changed the export file's rotation", paramsOf(rotationOf(log)));
       return {};
     },
   };

@@ -1,19 +1,20 @@
 /** The services on grpc-js. Loaded when the first client connects: an agent without clients does not pay for it. */
-import type { Duplex } from "node:stream";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
-import { HealthImplementation } from "grpc-health-check";
 import { fileDescriptors } from "../../proto/descriptors.ts";
 import { ProtobufEncoder, type ProtobufOptions } from "../events/protobuf/encoder.ts";
-import { type AgentCallsDeps, agentCalls, problems } from "./agent-calls.ts";
+import { type AgentCallsDeps, agentCalls } from "./agent-calls.ts";
 import { type EventLog, eventLogCalls } from "./event-log.ts";
 import { EventStreams, type GetEventsDeps } from "./get-events.ts";
+import { addHealth, type HealthOptions } from "./health.ts";
 import { PolicyApi, type PolicyApiDeps } from "./policies.ts";
+import type { GrpcServer } from "./server.ts";
 import { defineService, unary } from "./service.ts";
 
 /** What the services need. */
 export interface ServicesDeps {
-  agent: AgentCallsDeps;
+  agent: Omit<AgentCallsDeps, "checks">;
+  health: HealthOptions;
   policies: PolicyApiDeps;
   /** Undefined: events are not exported to a file. */
   eventLog: EventLog | undefined;
@@ -21,17 +22,9 @@ export interface ServicesDeps {
   encoding: ProtobufOptions;
 }
 
-/** Takes connections. */
-export interface GrpcServer {
-  connect(socket: Duplex): void;
-  /** Ends all calls and connections. */
-  close(): void;
-}
-
 /** Requests are small; a policy is the largest. */
 const MAX_REQUEST_BYTES = 4 << 20;
 const KEEPALIVE_MS = 60_000;
-const HEALTH_MS = 5_000;
 const GOODBYE_MS = 1_000;
 
 /** `disconnect` ends the connection of a peer. */
@@ -44,11 +37,14 @@ export function openGrpcServer(deps: ServicesDeps, disconnect: (peer: string) =>
   const streams = new EventStreams({ ...deps.events, encoder, disconnect });
   const policies = new PolicyApi(deps.policies);
   server.addService(defineService("tetragon.FineGuidanceSensors"), {
-    ...unary({ ...agentCalls(deps.agent), ...policies.handlers() }),
+    ...unary({ ...agentCalls({ ...deps.agent, checks: deps.health.checks }), ...policies.handlers() }),
     GetEvents: (call: Parameters<EventStreams["open"]>[0]) => streams.open(call),
   });
-  server.addService(defineService("tetragon.EventLogService"), unary(eventLogCalls(deps.eventLog)));
-  const endHealth = addHealth(server, deps.agent);
+  server.addService(
+    defineService("tetragon.EventLogService"),
+    unary(eventLogCalls(deps.eventLog, deps.agent.logger)),
+  );
+  const endHealth = addHealth(server, deps.health);
   addReflection(server);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   return {
@@ -60,18 +56,6 @@ export function openGrpcServer(deps: ServicesDeps, disconnect: (peer: string) =>
       injector.destroy();
     },
   };
-}
-
-/** grpc.health.v1.Health: the agent as a whole, also under the name that upstream's probes ask for. */
-function addHealth(server: Server, agent: AgentCallsDeps): () => void {
-  const current = () => (problems(agent).length === 0 ? "SERVING" : "NOT_SERVING");
-  const names = ["", "liveness", "tetragon.FineGuidanceSensors"];
-  const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, current()])));
-  health.addToServer(server);
-  const timer = setInterval(() => {
-    for (const name of names) health.setStatus(name, current());
-  }, HEALTH_MS).unref();
-  return () => clearInterval(timer);
 }
 
 /** Shows all services of proto/, that of the health check among them; the library reads nothing but the files. */

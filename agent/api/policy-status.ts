@@ -1,10 +1,9 @@
 /** A policy as ListTracingPolicies shows it, in the JSON form of TracingPolicyStatus. Pure. */
 import type { NodePolicyState } from "../../crds/conditions.ts";
-import type { HookDef } from "../../crds/hook-spec.ts";
 import type { PolicyRef } from "../../crds/names.ts";
 import { isEnforcing } from "../hooks/config/selectors.ts";
 import type { HookStatus } from "../hooks/engine.ts";
-import type { HookCounts } from "../metrics/kernel-metrics.ts";
+import { type HookCounts, SENSORS } from "../metrics/kernel-metrics.ts";
 import type { PolicyOutcome } from "../policies/outcome.ts";
 import type { DesiredPolicy } from "../policies/sources/source.ts";
 
@@ -49,13 +48,6 @@ export function policyStatus({ id, domain, desired, outcome, memoryBytes, counts
     hook_statuses: (outcome?.hooks ?? []).map(hookStatus),
   };
 }
-
-const SENSORS: Record<HookDef["section"], string> = {
-  kprobes: "generic_kprobe",
-  fentries: "generic_fentry",
-  tracepoints: "generic_tracepoint",
-  lsmhooks: "generic_lsm",
-};
 
 function stateOf(outcome: PolicyOutcome | undefined): string {
   if (!outcome) return "TP_STATE_LOADING";

@@ -1,11 +1,13 @@
-/** The agent's gRPC API: it listens from the start, and is loaded when the first client connects. */
+/** The agent's gRPC servers: each listens from the start, and is loaded when the first client connects. */
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout } from "node:timers/promises";
 import { errorText, type Logger } from "../../lib/logger.ts";
 import { addressText, type ServerAddress } from "./address.ts";
-import type { GrpcServer, ServicesDeps } from "./grpc-server.ts";
+import type { ServicesDeps } from "./grpc-server.ts";
+import type { HealthOptions } from "./health.ts";
 import { type Listener, listen } from "./listen.ts";
+import type { GrpcServer } from "./server.ts";
 import type { TlsFiles } from "./tls.ts";
 
 /** What the API is built from. */
@@ -25,27 +27,62 @@ export interface Api {
 /** How long clients may take to read why their calls end. */
 const GOODBYE_MS = 1_000;
 
-/** Resolves when clients can connect. */
-export async function startApi({ address, tls, services, logger }: ApiDeps): Promise<Api> {
+/** What the health server is built from. */
+export interface HealthApiDeps {
+  address: ServerAddress;
+  health: HealthOptions;
+  logger: Logger;
+}
+
+/** How a server comes into being: `disconnect` ends the connection of a peer. */
+type Load = (disconnect: (peer: string) => void) => Promise<GrpcServer>;
+
+/** Of a server that any machine may connect to: enough for probes, whose connections are short. */
+const MAX_HEALTH_CONNECTIONS = 64;
+
+/** Serves all services. Resolves when clients can connect. */
+export function startApi({ address, tls, services, logger }: ApiDeps): Promise<Api> {
+  return serve({ name: "gRPC", address, ...(tls && { tls }), logger }, async (disconnect) =>
+    (await import("./grpc-server.ts")).openGrpcServer(services, disconnect),
+  );
+}
+
+/** Serves the health service alone. Resolves when clients can connect. */
+export function startHealthApi({ address, health, logger }: HealthApiDeps): Promise<Api> {
+  const limits = { maxConnections: MAX_HEALTH_CONNECTIONS };
+  return serve({ name: "gRPC health", address, logger, ...limits }, async () =>
+    (await import("./health-server.ts")).openHealthServer(health),
+  );
+}
+
+interface Serving {
+  /** Names the server in the log. */
+  name: string;
+  address: ServerAddress;
+  tls?: TlsFiles;
+  /** With one more the oldest is closed: connections that stay keep no client out. */
+  maxConnections?: number;
+  logger: Logger;
+}
+
+async function serve(serving: Serving, load: Load): Promise<Api> {
+  const { name, address, tls, maxConnections = Number.POSITIVE_INFINITY, logger } = serving;
   const connections = new Connections();
   let server: Promise<GrpcServer> | undefined;
-  const load = async () => {
-    const { openGrpcServer } = await import("./grpc-server.ts");
-    return openGrpcServer(services, (peer) => connections.end(peer));
-  };
   const onConnection = (socket: Duplex) => {
     connections.add(socket as Socket);
-    server ??= load();
+    if (connections.count > maxConnections) connections.endOldest();
+    server ??= load((peer) => connections.end(peer));
     server.then(
       ({ connect }) => connect(socket),
       (error: unknown) => {
-        logger.error(`gRPC: ${errorText(error)}`);
+        logger.error(`${name}: ${errorText(error)}`);
         socket.destroy();
       },
     );
   };
   const listener: Listener = await listen(address, tls, onConnection);
-  logger.info(`gRPC on ${addressText(listener.address)}`);
+  logger.info(`${name} on ${addressText(listener.address)}`);
   return {
     address: listener.address,
     close: async () => {
@@ -62,16 +99,28 @@ class Connections {
   readonly #sockets = new Map<string, Socket>();
   #next = 1;
 
+  get count(): number {
+    return this.#sockets.size;
+  }
+
+  endOldest(): void {
+    const [peer] = this.#sockets.keys();
+    if (peer !== undefined) this.end(peer);
+  }
+
   add(socket: Socket): void {
     socket.on("error", () => {}); // a client that is gone; its calls end with it
     if (socket.remoteAddress === undefined) nameUnixPeer(socket, this.#next++);
     const peer = `${socket.remoteAddress}:${socket.remotePort}`;
     this.#sockets.set(peer, socket);
-    socket.once("close", () => this.#sockets.delete(peer));
+    socket.once("close", () => {
+      if (this.#sockets.get(peer) === socket) this.#sockets.delete(peer);
+    });
   }
 
   end(peer: string): void {
     this.#sockets.get(peer)?.destroy();
+    this.#sockets.delete(peer);
   }
 
   /** Resolves when all are closed, at the end of the time by force. */

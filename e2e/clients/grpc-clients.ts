@@ -20,6 +20,11 @@ export interface EventStream {
   close(): Promise<void>;
 }
 
+/** Status of a service that grpc-go's own client of the health service gets; rejects with what it printed. */
+export async function checkHealth(clients: GrpcClients, address: string, service: string): Promise<string> {
+  return JSON.parse(await run(clients.generated, [address, "health", service])).status;
+}
+
 /** The Go client that is generated from proto/. */
 export class GeneratedClient {
   readonly #program: string;

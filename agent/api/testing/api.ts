@@ -10,6 +10,7 @@ import {
   makeClientConstructor,
   type ServiceError,
 } from "@grpc/grpc-js";
+import type { HealthChecks } from "../../../lib/health.ts";
 import { createLogger } from "../../../lib/logger.ts";
 import { makeHookDef, setupShell } from "../../events/testing/pipeline.ts";
 import { PolicyLoop } from "../../policies/loop.ts";
@@ -17,11 +18,13 @@ import { PolicyOverrides, withOverrides } from "../../policies/overrides.ts";
 import type { Reconciler } from "../../policies/reconcile.ts";
 import { ApiSource } from "../../policies/sources/api.ts";
 import type { DesiredPolicy, SpecSource } from "../../policies/sources/source.ts";
+import type { ServerAddress } from "../address.ts";
 import type { EventLog } from "../event-log.ts";
 import type { StreamLimits } from "../event-stream.ts";
 import type { RunningPolicies } from "../policies.ts";
 import { defineService } from "../service.ts";
 import { startApi } from "../start.ts";
+import type { TlsFiles } from "../tls.ts";
 
 /** A call of a client; `fail` of the policy's name makes its attaching fail. */
 export type Fails = (policy: DesiredPolicy) => string | undefined;
@@ -56,6 +59,9 @@ class FakeKernel {
   }
 }
 
+/** How often the health service looks at the checks. */
+const HEALTH_MS = 50;
+
 /** What tests look at and move. */
 export type TestApi = Awaited<ReturnType<typeof makeApi>>;
 
@@ -67,6 +73,9 @@ export async function makeApi(
     keepsDirectory?: boolean;
     eventLog?: EventLog;
     limits?: StreamLimits;
+    /** Absent: a UNIX socket in the directory. */
+    address?: ServerAddress;
+    tls?: TlsFiles;
   } = {},
 ) {
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), "trigon-api-"));
@@ -90,21 +99,22 @@ export async function makeApi(
   loop.start();
   await loop.initialSetTried;
   const counts = { sent: 0, lost: 0, open: 0 };
-  const health: Record<string, () => string | undefined> = {};
+  const checks: HealthChecks = { live: {}, ready: {} };
   const socket = join(directory, "trigon.sock");
   const api = await startApi({
-    address: { path: socket },
+    address: options.address ?? { path: socket },
+    ...(options.tls && { tls: options.tls }),
     logger,
     services: {
       agent: {
         version: "1.2.3",
         logger,
-        health: () => health,
         features: () => ({ btf: true, bpfLsm: false }),
         settings: { "node-name": "node-1" },
         processes: () => shell.processes.images(),
         processFields: {},
       },
+      health: { checks, intervalMs: HEALTH_MS },
       policies: {
         source,
         overrides,
@@ -135,7 +145,7 @@ export async function makeApi(
     await loop.stop();
     if (!options.keepsDirectory) rmSync(directory, { recursive: true });
   };
-  return { ...shell, api, socket, counts, health, kernel, logger, source, directory, close };
+  return { ...shell, api, socket, counts, checks, kernel, logger, source, directory, close };
 }
 
 /** A client of both services; answers are messages of protobuf-es. */

@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -86,7 +87,7 @@ func main() {
 }
 
 func run(args []string) error {
-	if len(args) < 2 || commands[args[1]] == nil {
+	if len(args) < 2 || (commands[args[1]] == nil && (args[1] != "health" || len(args) < 3)) {
 		return errors.New("usage: client ADDRESS COMMAND [ARGUMENT...]")
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -101,7 +102,22 @@ func run(args []string) error {
 		return err
 	}
 	defer connection.Close()
+	if args[1] == "health" {
+		return checkHealth(ctx, connection, args[2])
+	}
 	return commands[args[1]](ctx, tetragon.NewFineGuidanceSensorsClient(connection), args[2:])
+}
+
+// The call of the kubelet's gRPC probes.
+func checkHealth(ctx context.Context, connection *grpc.ClientConn, service string) error {
+	limited, cancel := context.WithTimeout(ctx, 90*time.Second)
+	defer cancel()
+	request := &grpc_health_v1.HealthCheckRequest{Service: service}
+	answer, err := grpc_health_v1.NewHealthClient(connection).Check(limited, request)
+	if err != nil {
+		return err
+	}
+	return show(answer)
 }
 
 func noArguments[Request any]([]string) (*Request, error) { return new(Request), nil }
