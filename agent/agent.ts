@@ -10,7 +10,7 @@ import { KubeClient } from "../lib/kube.ts";
 import type { Logger } from "../lib/logger.ts";
 import { createWatchMetrics } from "../lib/metrics.ts";
 import { SpareMemory } from "../lib/spare-memory.ts";
-import { ApiSide } from "./api-side.ts";
+import { ApiSide, serveHealth } from "./api-side.ts";
 import type { Binding } from "./bpf/binding.ts";
 import { Cluster } from "./cluster.ts";
 import type { Config } from "./config.ts";
@@ -115,6 +115,7 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
     const server = await startHealthServer({ ...config.metricsServer, registry, ...checks });
     running.defer(() => server.close());
   }
+  await serveHealth(config, checks, logger, running);
   running.defer(() => kubernetes?.client.transport.close());
   running.defer(() => sink.close());
   await events.exported.apply(config.export);
@@ -214,13 +215,22 @@ function makeKubernetesSide(deps: AgentDeps, access: ClusterAccess): KubernetesS
   const options = { userAgent: `trigon-agent/${version}` };
   const client = new KubeClient(access, options);
   const podClient = makePodClient(access, options, nodeName);
-  const podStore = new PodStore({ bundles: new RuntimeBundles(NODE_ROOT) });
+  const podStore = new PodStore({ bundles: new RuntimeBundles(NODE_ROOT), isListed: false });
   const metrics = createWatchMetrics(registry);
   return {
     client,
     podStore,
     workloads: new WorkloadScopes({ pods: podStore, cgroups: hostCgroups(procfs.path), logger }),
-    cluster: new Cluster({ client, podClient, nodeName, namespace, podStore, logger, metrics }),
+    cluster: new Cluster({
+      client,
+      podClient,
+      nodeName,
+      namespace,
+      podStore,
+      withPodAnnotations: config.enablePodAnnotations,
+      logger,
+      metrics,
+    }),
   };
 }
 

@@ -3,6 +3,7 @@ import { SPECS_FOR_ALL_NODES, SPECS_FOR_SOME_NODES, TRACING_NODES } from "../crd
 import type { KubeClient } from "../lib/kube.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { WatchMetrics } from "../lib/metrics.ts";
+import { pause } from "../lib/pause.ts";
 import { CONFIG_MAPS, type KubeObject, NODES, objectKey } from "../lib/resources.ts";
 import { ResourceWatch } from "../lib/watch.ts";
 import { type Labels, selectorMatches } from "./pods/label-selector.ts";
@@ -11,6 +12,7 @@ import { watchPods } from "./pods/watch.ts";
 import type { ConfigMap } from "./policies/sources/candidates.ts";
 import { ConfigMapSource } from "./policies/sources/config-maps.ts";
 import { SelectedSpecs } from "./policies/sources/selected-specs.ts";
+import { ClusterSize } from "./status/cluster-size.ts";
 import { StatusPublisher } from "./status/publish.ts";
 import { type TracingNode, tracingNodeApi } from "./status/tracing-node-api.ts";
 import { WriteGuard } from "./write-guard.ts";
@@ -24,17 +26,32 @@ export interface ClusterDeps {
   /** Namespace of the operator's ConfigMaps. */
   namespace: string;
   podStore: PodStore;
+  /** Whether events show the annotations of pods. */
+  withPodAnnotations?: boolean;
   logger: Logger;
   metrics: WatchMetrics;
 }
 
 const LASTING_SECONDS = 300;
+/** In a large cluster, what nothing waits for begins within this time. */
+const UNHURRIED_MS = 60_000;
 
-/** Reads hook specs, labels and pods, and writes the TracingNode. Sends no request before start(). */
+type Watch = Pick<ResourceWatch<KubeObject>, "start" | "stop" | "problem" | "waitForFirstTry">;
+
+/**
+ * Reads hook specs, labels and pods, and writes the TracingNode. Sends no request before start(). The agents of all nodes
+ * may start at the same moment, so what is needed first is asked for first, and the rest when the API server has answered.
+ */
 export class Cluster {
   readonly source: ConfigMapSource;
   readonly publisher: StatusPublisher;
-  readonly #watches: Pick<ResourceWatch<KubeObject>, "start" | "stop" | "problem">[];
+  /** In the order in which they are needed. */
+  readonly #watches: readonly Watch[];
+  /** Restores what others change in this node's report. */
+  readonly #ownReport: Watch;
+  readonly #size: ClusterSize;
+  readonly #stopped = new AbortController();
+  #isUnhurried = false;
   readonly #nodes: ResourceWatch<KubeObject>;
   readonly #writeGuard: WriteGuard;
   readonly #nodeName: string;
@@ -47,21 +64,30 @@ export class Cluster {
     const { client, nodeName, logger } = deps;
     this.#nodeName = nodeName;
     this.source = new ConfigMapSource({ logger });
+    this.#size = new ClusterSize({ client: client.onlyMetadata(), now: () => performance.now() });
     this.publisher = new StatusPublisher({
       api: tracingNodeApi(client, nodeName),
       logger,
+      cluster: this.#size,
       random: Math.random,
     });
     const specs = watchSpecs(deps, this.source, () => this.labels());
     this.#selectedSpecs = specs.selected;
     this.#writeGuard = new WriteGuard({ transport: client.transport, logger });
     this.#nodes = this.#watchNode(deps);
+    const [allSpecs, someSpecs] = specs.watches;
     this.#watches = [
-      ...specs.watches,
+      allSpecs,
       this.#nodes,
-      watchPods({ ...deps, client: deps.podClient, store: deps.podStore }),
-      watchTracingNode(deps, this.publisher),
+      someSpecs,
+      watchPods({
+        ...deps,
+        client: deps.podClient,
+        store: deps.podStore,
+        withAnnotations: deps.withPodAnnotations === true,
+      }),
     ];
+    this.#ownReport = watchTracingNode(deps, this.publisher);
   }
 
   /** Labels of this node; undefined until they are known. They stay known while the API server is away. */
@@ -77,7 +103,8 @@ export class Cluster {
 
   /** Why the watches are not up to date; undefined when they are. */
   get problem(): string | undefined {
-    return this.#watches.map((watch) => watch.problem).find((problem) => problem !== undefined);
+    const started = this.#isUnhurried ? [...this.#watches, this.#ownReport] : this.#watches;
+    return started.map((watch) => watch.problem).find((problem) => problem !== undefined);
   }
 
   /**
@@ -98,14 +125,30 @@ export class Cluster {
   }
 
   start(): void {
-    this.#writeGuard.start();
     this.#selectedSpecs.start();
-    for (const watch of this.#watches) watch.start();
+    void this.#startInTurn();
   }
 
   async stop(): Promise<void> {
+    this.#stopped.abort();
     this.publisher.close();
-    await Promise.all([this.#writeGuard, this.#selectedSpecs, ...this.#watches].map((part) => part.stop()));
+    const parts = [this.#writeGuard, this.#selectedSpecs, ...this.#watches, this.#ownReport];
+    await Promise.all(parts.map((part) => part.stop()));
+  }
+
+  /** One request at a time: the answers set the pace, however many agents ask. */
+  async #startInTurn(): Promise<void> {
+    const { signal } = this.#stopped;
+    for (const watch of this.#watches) {
+      if (signal.aborted) return;
+      watch.start();
+      await watch.waitForFirstTry();
+    }
+    await pause(Math.random() * UNHURRIED_MS * (await this.#size.share()), signal);
+    if (signal.aborted) return;
+    this.#isUnhurried = true;
+    this.#ownReport.start();
+    this.#writeGuard.start();
   }
 
   /** Keeps only the labels of the Node, because the kubelet updates its other fields all the time. */
@@ -197,7 +240,7 @@ function watchSpecs(deps: ClusterDeps, source: ConfigMapSource, readLabels: () =
       onSync: () => selected.listed(),
     },
   );
-  return { selected, watches: [all, some] };
+  return { selected, watches: [all, some] as const };
 }
 
 /** By list, which the agent's Role allows. */

@@ -91,7 +91,13 @@ class World {
     this.#nodes = Array.from({ length: nodes }, (_, i) => `ip-10-0-${i}.eu-central-1.compute.internal`);
     this.#policies = Array.from({ length: policies }, (_, i) => `credentials-of-team-${i}`);
     this.#publishers = this.#nodes.map(
-      (node) => new StatusPublisher({ api: tracingNodeApi(client, node), logger, random: Math.random }),
+      (node) =>
+        new StatusPublisher({
+          api: tracingNodeApi(client, node),
+          cluster: { share: async () => 1 },
+          logger,
+          random: Math.random,
+        }),
     );
     this.#watch = new ResourceWatch(
       { client, resource: POLICIES, logger },

@@ -14,7 +14,6 @@ class FakeApi implements TracingNodeApi {
   creations = 0;
   reads = 0;
   patches: object[] = [];
-
   async read() {
     this.reads++;
     this.#check();
@@ -62,16 +61,21 @@ const timing = {
   coalesceMs: 100,
   jitterMs: 0,
   factsMs: 30_000,
+  restartMs: 5_000,
   retry: { initialMs: 1000, maxMs: 8000 },
   checkMs: 60_000,
 };
+/** Part of a large cluster that the tests' is. */
+let share: number;
+const cluster = { share: async () => share };
 let api: FakeApi;
 let publisher: StatusPublisher;
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
   api = new FakeApi();
-  publisher = new StatusPublisher({ api, logger, random: () => 1, timing });
+  share = 1;
+  publisher = new StatusPublisher({ api, logger, cluster, random: () => 1, timing });
 });
 afterEach(() => {
   publisher.close();
@@ -162,21 +166,51 @@ describe("an agent that starts anew", () => {
     expect(api.patches).toEqual([{ agentVersion: "new" }]);
   });
 
-  test("writes it at once together with news about policies", async () => {
+  test.each([
+    ["new", "1", 30_000],
+    ["1", "2", 5_000],
+  ])("takes less in a smaller cluster: version %s, spec %s", async (version, hash, longestMs) => {
+    share = 0.1;
+    api.object = status("1", "1");
+    publisher.publish(status(hash, version));
+    await pass(longestMs / 10);
+    expect(api.writes).toBe(0);
+    await pass(200);
+    expect(api.writes).toBe(1);
+  });
+
+  test("takes less time for news about policies, and writes all of it together", async () => {
     api.object = status("1", "old");
     publisher.publish(status("1", "new"));
     await pass(1_000);
     publisher.publish(status("2", "new"));
-    await pass(100);
+    await pass(4_900);
+    expect(api.writes).toBe(0);
+    await pass(300);
     expect(api.patches).toEqual([{ agentVersion: "new", attached: { p: "2" } }]);
     await pass(40_000);
     expect(api.writes).toBe(1);
   });
 
+  test("writes news about policies at once when its first minute is over, or nothing is there yet", async () => {
+    api.object = status("1");
+    publisher.publish(status("1"));
+    await pass(61_000);
+    publisher.publish(status("2"));
+    await pass(100);
+    expect(api.writes).toBe(1);
+    api.object = {} as never;
+    const other = new StatusPublisher({ api, logger, cluster, random: () => 1, timing });
+    other.publish(status("1"));
+    await pass(100);
+    other.close();
+    expect(api.writes).toBe(2);
+  });
+
   test("removes what only an earlier version wrote", async () => {
     api.object = { ...status("1"), old: true } as never;
     publisher.publish(status("2"));
-    await pass(100);
+    await pass(5_200);
     expect(api.object).toEqual(status("2"));
   });
 });

@@ -1,8 +1,10 @@
 /** Keeps this node's TracingNode in the API server up to date. */
 import { isDeepStrictEqual } from "node:util";
-import { type BackoffOptions, backoffMs } from "../../lib/backoff.ts";
+import type { BackoffOptions } from "../../lib/backoff.ts";
+import { retryDelayMs } from "../../lib/kube-error.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { errorText } from "../../lib/logger.ts";
+import type { ClusterSize } from "./cluster-size.ts";
 import { Contest } from "./contest.ts";
 import { type Json, mergePatchOf } from "./merge-patch.ts";
 import type { TracingNodeStatus } from "./tracing-node.ts";
@@ -23,8 +25,13 @@ export interface PublisherTiming {
   coalesceMs: number;
   /** Random time in addition: an edit changes the status of every node at the same moment. */
   jitterMs: number;
-  /** Random time before a write that changes nothing about policies: an upgrade restarts the agents of many nodes. */
+  /**
+   * Random time before a write that changes nothing about policies: an upgrade restarts the agents of many nodes. It is
+   * this long in a large cluster, and shorter in a smaller one: see ClusterSize.
+   */
   factsMs: number;
+  /** The same before any other change in the first minute of an agent that replaces another. */
+  restartMs: number;
   retry: BackoffOptions;
   /** How often to read the object when no change was reported. */
   checkMs: number;
@@ -34,13 +41,18 @@ const DEFAULT_TIMING: PublisherTiming = {
   coalesceMs: 500,
   jitterMs: 1_000,
   factsMs: 60_000,
+  restartMs: 15_000,
   retry: { initialMs: 500, maxMs: 60_000 },
   checkMs: 3_600_000,
 };
 
+/** How long an agent counts as restarting: its hooks are attached by then, or shown as Pending. */
+const RESTART_MS = 60_000;
+
 interface PublisherDeps {
   api: TracingNodeApi;
   logger: Logger;
+  cluster: Pick<ClusterSize, "share">;
   /** Random number from 0 to 1: agents that lost the API server at the same time must not all retry at once. */
   random(): number;
   timing?: Partial<PublisherTiming>;
@@ -53,6 +65,7 @@ interface PublisherDeps {
 export class StatusPublisher {
   readonly #api: TracingNodeApi;
   readonly #logger: Logger;
+  readonly #cluster: PublisherDeps["cluster"];
   readonly #random: () => number;
   readonly #timing: PublisherTiming;
   readonly #contest = new Contest();
@@ -60,9 +73,13 @@ export class StatusPublisher {
   /** The status in the API server; undefined when it is not known. */
   #written: TracingNodeStatus | undefined;
   #isOwned = true;
-  /** When a change that is not about policies was put off. */
-  #factsDueAt: number | undefined;
+  readonly #startedAt = performance.now();
+  /** Whether an earlier agent has left a report; undefined until the object has been read. */
+  #isRestart: boolean | undefined;
+  /** When a change that was put off is written, by what put it off. */
+  #putOffTo: Partial<Record<"factsMs" | "restartMs", number>> = {};
   #failures = 0;
+  #failure: unknown;
   #timer: NodeJS.Timeout | undefined;
   #dueAt = Number.POSITIVE_INFINITY;
   #busy = false;
@@ -71,6 +88,7 @@ export class StatusPublisher {
   constructor(deps: PublisherDeps) {
     this.#api = deps.api;
     this.#logger = deps.logger;
+    this.#cluster = deps.cluster;
     this.#random = deps.random;
     this.#timing = { ...DEFAULT_TIMING, ...deps.timing };
   }
@@ -136,6 +154,7 @@ export class StatusPublisher {
     } catch (error) {
       this.#written = undefined;
       this.#failures++;
+      this.#failure = error;
       this.#logger.warn(`write TracingNode: ${errorText(error)}`, { attempt: this.#failures });
     }
     this.#busy = false;
@@ -152,14 +171,15 @@ export class StatusPublisher {
     // What was written last is read again when the same is due: another client may have changed it.
     const known = isDeepStrictEqual(status, this.#written) ? undefined : this.#written;
     const before = known ?? (await this.#api.read()) ?? {};
+    this.#isRestart ??= "agentVersion" in before;
     const patch = mergePatchOf(before as Json, status as unknown as Json);
-    const putOffMs = patch && this.#putOff(before, patch);
+    const putOffMs = patch && (await this.#putOff(before, patch));
     if (putOffMs !== undefined) {
       this.#written = before as TracingNodeStatus;
       return putOffMs;
     }
     if (patch !== undefined) await this.#patch(patch, status);
-    this.#factsDueAt = undefined;
+    this.#putOffTo = {};
     this.#written = status;
     return undefined;
   }
@@ -171,18 +191,22 @@ export class StatusPublisher {
       throw new Error("the object is gone again right after its creation");
   }
 
-  /** How long a change of an object that is there has to wait if it is not about policies. */
-  #putOff(before: object, patch: object): number | undefined {
-    const isUrgent = !("agentVersion" in before) || Object.keys(patch).some((name) => !FACTS.has(name));
-    if (isUrgent) return undefined;
-    this.#factsDueAt ??= performance.now() + this.#random() * this.#timing.factsMs;
-    const waitMs = this.#factsDueAt - performance.now();
+  /** How long a change of what an agent has written has to wait, so that not all agents write at the same time. */
+  async #putOff(before: object, patch: object): Promise<number | undefined> {
+    if (!("agentVersion" in before)) return undefined;
+    const isAboutPolicies = Object.keys(patch).some((name) => !FACTS.has(name));
+    const isRestarting = this.#isRestart && performance.now() < this.#startedAt + RESTART_MS;
+    if (isAboutPolicies && !isRestarting) return undefined;
+    const why = isAboutPolicies ? "restartMs" : "factsMs";
+    const longestMs = this.#timing[why] * (await this.#cluster.share());
+    this.#putOffTo[why] ??= performance.now() + this.#random() * longestMs;
+    const waitMs = Math.min(...Object.values(this.#putOffTo)) - performance.now();
     return waitMs > 0 ? waitMs : undefined;
   }
 
   #nextDelay(putOffMs: number | undefined): number {
     const { retry, checkMs } = this.#timing;
-    if (this.#failures > 0) return backoffMs(retry, this.#failures - 1, this.#random);
+    if (this.#failures > 0) return retryDelayMs(this.#failure, retry, this.#failures - 1, this.#random);
     if (putOffMs !== undefined) return putOffMs;
     if (!this.#isOwned || !isDeepStrictEqual(this.#wanted, this.#written)) return this.#soonMs();
     return checkMs * (0.5 + this.#random() / 2);

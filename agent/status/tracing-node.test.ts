@@ -59,6 +59,25 @@ test("messages are one bounded line", () => {
   expect(policy?.hooks?.[0]?.message).toBe("a | b");
 });
 
+test("fifty policies of eight hooks that run are less than 4 KiB, with the metadata of the object", () => {
+  const hooks = Array.from({ length: 8 }, (_, i) => ({
+    path: `spec.kprobes[${i}]`,
+    call: "sys_setresuid",
+    state: "Attached" as const,
+    attach: "fentry" as const,
+    function: "__x64_sys_setresuid",
+  }));
+  const outcomes = Array.from({ length: 50 }, (_, i) => ({
+    ref: { kind: "TracingPolicy" as const, name: `credentials-of-team-${i}` },
+    specHash: `${i}`.padEnd(40, "a"),
+    attachedHash: `${i}`.padEnd(40, "a"),
+    state: "Attached" as const,
+    hooks,
+  }));
+  const METADATA = 1_100; // names, owner and managed fields, which name each field once
+  expect(JSON.stringify(makeTracingNodeStatus(facts, outcomes)).length).toBeLessThan(4_096 - METADATA);
+});
+
 test("only what the schema knows is written", () => {
   const hook = { ...outcome.hooks[1], programId: 7 } as unknown as PolicyOutcome["hooks"][number];
   const [policy] = makeTracingNodeStatus(facts, [{ ...outcome, hooks: [hook] }]).policies;

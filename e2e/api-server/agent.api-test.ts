@@ -13,6 +13,7 @@ import { makePodClient } from "../../agent/pods/pod-client.ts";
 import { PodStore } from "../../agent/pods/pod-store.ts";
 import type { ConfigMap } from "../../agent/policies/sources/candidates.ts";
 import { makeHookSpec } from "../../agent/policies/testing/policies.ts";
+import { ClusterSize } from "../../agent/status/cluster-size.ts";
 import { makeTracingNodeStatus, type TracingNodeStatus } from "../../agent/status/tracing-node.ts";
 import type { HookSpec } from "../../crds/hook-spec.ts";
 import { encodeHookSpec, hookSpecHash } from "../../crds/hook-spec-codec.ts";
@@ -375,6 +376,7 @@ describe("the TracingNode", () => {
   test("loses entries of an earlier agent that this one does not write", async () => {
     cluster.publisher.publish(makeStatus("1", ["p", "q"]));
     await written(makeStatus("1", ["p", "q"]));
+    await cluster.stop(); // it would put back what it has written
     const next = await makeCluster(token);
     next.publisher.publish(makeStatus("2", ["q"]));
     await written(makeStatus("2", ["q"]));
@@ -474,10 +476,19 @@ describe("the TracingNode", () => {
       await cluster.stop();
       cluster = await makeCluster(token);
       cluster.start();
-      await eventually(() => assert.match(problem() ?? "", /trigon-tracingnode-writer/), 500);
+      await eventually(() => assert.match(problem() ?? "", /trigon-tracingnode-writer/), 5_000);
     });
     await kubectl("apply", "-f", `${MANIFESTS}/tracingnode-guard.yaml`);
     await eventually(() => assert.equal(problem(), undefined));
+  });
+
+  test("is counted by the API server, for what agents of a small cluster need not put off", async () => {
+    const more = ["counted-1", "counted-2", "counted-3"].map((name) => ({ metadata: { name } }));
+    for (const node of more) await admin.create(TRACING_NODES, node, OPERATOR);
+    const reader = (await client(token)).onlyMetadata();
+    const size = new ClusterSize({ client: reader, now: () => performance.now() });
+    assert.equal(await size.share(), (await admin.list(TRACING_NODES)).length / 5_000);
+    for (const { metadata } of more) await admin.delete(TRACING_NODES, metadata);
   });
 
   test("cannot be deleted by the agent, nor can the agent read Secrets", async () => {
