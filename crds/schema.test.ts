@@ -193,6 +193,8 @@ test.each([
       "HOOKS:0",
       "REASON:0",
       "AGE:0",
+      "GENERATION:0",
+      "OBSERVED:0",
       "PODS:1",
       "EVENTS:1",
       "MESSAGE:1",

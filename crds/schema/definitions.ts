@@ -43,6 +43,19 @@ const POLICY_COLUMNS: Column[] = [
   },
   { name: "REASON", type: "string", jsonPath: `.status.conditions[?(@.type=="Ready")].reason` },
   AGE,
+  // A column cannot compare the two, and READY is about what was observed. operator/status/decision-stale-ready.md
+  {
+    name: "GENERATION",
+    type: "integer",
+    jsonPath: ".metadata.generation",
+    description: "Goes up by one with each edit of the spec.",
+  },
+  {
+    name: "OBSERVED",
+    type: "integer",
+    jsonPath: ".status.observedGeneration",
+    description: "Generation that the other columns are about; behind GENERATION while the operator is away.",
+  },
   {
     name: "PODS",
     type: "integer",
@@ -82,6 +95,20 @@ const NODE_COLUMNS: Column[] = [
   { name: "LOST", type: "string", jsonPath: ".status.lost", description: "Events lost, at least." },
   { name: "AGENT", type: "string", jsonPath: ".status.agentVersion" },
   AGE,
+  {
+    name: "FAILING",
+    type: "string",
+    jsonPath: `.status.policies[?(@.state=="Failed")].name`,
+    description: "The first policy that cannot be attached.",
+    priority: 1,
+  },
+  {
+    name: "MESSAGE",
+    type: "string",
+    jsonPath: `.status.policies[?(@.state=="Failed")].message`,
+    description: "Why it cannot.",
+    priority: 1,
+  },
 ];
 
 /** Helm upgrades the CRDs with the chart, but an uninstall must not delete them and with them every policy. */

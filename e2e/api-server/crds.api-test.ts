@@ -330,6 +330,7 @@ function withoutNulls(value: unknown): unknown {
 describe("kubectl get", () => {
   const metadata = { name: "columns" };
   const status = {
+    observedGeneration: 1,
     nodesSummary: "2/3",
     hooksSummary: "7/8",
     conditions: [
@@ -356,19 +357,29 @@ describe("kubectl get", () => {
 
   const cells = (line = "") => line.trim().split(/\s{2,}/);
 
-  test("shows READY, NODES, HOOKS, REASON and AGE", () => {
+  test("shows READY, NODES, HOOKS, REASON and AGE, and which edit that is about", () => {
     const [header, row] = succeed("get", "tracingpolicies", "columns").trimEnd().split("\n");
-    assert.deepEqual(cells(header), ["NAME", "READY", "NODES", "HOOKS", "REASON", "AGE"]);
+    assert.deepEqual(cells(header), [
+      "NAME",
+      "READY",
+      "NODES",
+      "HOOKS",
+      "REASON",
+      "AGE",
+      "GENERATION",
+      "OBSERVED",
+    ]);
     assert.deepEqual(cells(row).slice(0, 5), ["columns", "False", "2/3", "7/8", "AttachFailed"]);
+    assert.deepEqual(cells(row).slice(-2), ["1", "1"]);
   });
 
   test("-o wide adds PODS, EVENTS and MESSAGE", () => {
     const [header, row] = succeed("get", "tgtp", "columns", "-o", "wide").trimEnd().split("\n");
-    assert.deepEqual(cells(header).slice(-4), ["AGE", "PODS", "EVENTS", "MESSAGE"]);
+    assert.deepEqual(cells(header).slice(-4), ["OBSERVED", "PODS", "EVENTS", "MESSAGE"]);
     assert.equal(cells(row).at(-1), "node b: attach fentry");
   });
 
-  test("shows READY, KERNEL, POLICIES, LOST, AGENT and AGE of nodes", async () => {
+  test("shows READY, KERNEL, POLICIES, LOST, AGENT and AGE of nodes, and with -o wide the first failure", async () => {
     const node = { name: "columns" };
     const facts = {
       agentVersion: "1.2.3",
@@ -385,6 +396,18 @@ describe("kubectl get", () => {
     const [header, row] = succeed("get", "tracingnodes", "columns").trimEnd().split("\n");
     assert.deepEqual(cells(header), ["NAME", "READY", "KERNEL", "POLICIES", "LOST", "AGENT", "AGE"]);
     assert.deepEqual(cells(row).slice(0, 6), ["columns", "True", "6.1.0", "2/2", "200+", "1.2.3"]);
+
+    const failed = { state: "Failed" as const, message: "no such function", hooks: [] };
+    const failures = ["r", "s"].map((name) => ({
+      ...{ ...failed, specHash: "a" },
+      ref: { kind: "TracingPolicy" as const, name },
+    }));
+    const failing = makeTracingNodeStatus(facts, [...outcomes, ...failures]);
+    await client.applyStatus<Any>(RESOURCES.TracingNode, { metadata: node, status: failing }, WRITER);
+    const [wide, one] = succeed("get", "tracingnodes", "columns", "-o", "wide").trimEnd().split("\n");
+    assert.deepEqual(cells(wide).slice(-3), ["AGE", "FAILING", "MESSAGE"]);
+    assert.deepEqual(cells(one).slice(1, 4), ["False", "6.1.0", "2/4"]);
+    assert.deepEqual(cells(one).slice(-2), ["r", "no such function"]);
     await client.delete(RESOURCES.TracingNode, node);
   });
 

@@ -204,8 +204,11 @@ describe("a policy from apply to attached", () => {
     assert.equal(conditionOf(ready.conditions, "Reconciling"), undefined);
 
     const table = await kubectl(plane, "get", "tracingpolicies", "-o", "wide");
-    assert.match(table, /NAME +READY +NODES +HOOKS +REASON +AGE +PODS +EVENTS +MESSAGE\n/);
-    assert.match(table, /a +True +2\/2 +2\/2 +Attached +\S+ +2 hooks attached on 2 nodes/);
+    assert.match(
+      table,
+      /NAME +READY +NODES +HOOKS +REASON +AGE +GENERATION +OBSERVED +PODS +EVENTS +MESSAGE\n/,
+    );
+    assert.match(table, /a +True +2\/2 +2\/2 +Attached +\S+ +1 +1 +2 hooks attached on 2 nodes/);
   });
 
   test("its spec is an immutable ConfigMap, named by its content and labelled with the policy", async () => {
