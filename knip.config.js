@@ -11,6 +11,7 @@ export default {
     "agent/api/{address,start}.ts!",
     "agent/policies/overrides.ts!",
     "operator/main.ts!",
+    "operator/compiler/compiler-thread.ts!",
     "cli/main.ts!",
     // Generators: what they are made of is not test code. The version is read as text.
     "{crds,proto}/generate.ts!",

@@ -45,7 +45,7 @@ export function encodeSpec(spec: HookSpec): EncodedSpec {
 
 /** Reads the spec of the ConfigMap with this name; never throws, whatever the data is. */
 export function decodeSpec(name: string, configMap: SpecData): DecodedSpec {
-  const unpacked = unpack(configMap);
+  const unpacked = unpackSpec(configMap);
   if ("problem" in unpacked) return failed(name, unpacked.problem);
   const parsed = parseHookSpec(unpacked.text);
   if (!parsed.ok) return failed(name, `holds no hook spec: ${parsed.errors.map(describe).join("; ")}`);
@@ -54,7 +54,8 @@ export function decodeSpec(name: string, configMap: SpecData): DecodedSpec {
   return parsed;
 }
 
-function unpack({ data, binaryData }: SpecData): { text: string } | { problem: string } {
+/** The JSON of a hook spec, as it stands in the ConfigMap; it is not checked. */
+export function unpackSpec({ data, binaryData }: SpecData): { text: string } | { problem: string } {
   const text = data?.[HOOK_SPEC_KEYS.json];
   if (text !== undefined) return { text };
   const packed = binaryData?.[HOOK_SPEC_KEYS.gzip];

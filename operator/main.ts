@@ -7,16 +7,21 @@ import { KubeClient } from "../lib/kube.ts";
 import { createLogger, errorText, type Logger } from "../lib/logger.ts";
 import { createRegistry } from "../lib/metrics.ts";
 import packageJson from "../package.json" with { type: "json" };
-import { compilePolicy } from "../policy/compile.ts";
 import { type Admission, startAdmission } from "./admission/admission.ts";
 import { reviewPolicy } from "./admission/review.ts";
 import { makeApis } from "./cluster/api.ts";
 import { OperatorClient } from "./cluster/client.ts";
 import { Elector } from "./cluster/elector.ts";
+import { type Compiler, makeCompiler } from "./compiler/compiler.ts";
 import { type Config, parseCommand, USAGE } from "./config.ts";
 import { type Operator, startOperator } from "./operator.ts";
 
 const LEASE_NAME = "trigon-operator";
+
+/** Beside this file, in the sources and in the image. */
+const COMPILER_THREAD = import.meta.filename.endsWith(".ts")
+  ? new URL("./compiler/compiler-thread.ts", import.meta.url)
+  : new URL("./compiler-thread.js", import.meta.url);
 
 const command = parseCommand(process.argv.slice(2), process.env, hostname());
 if (command.kind === "help") {
@@ -55,14 +60,15 @@ async function lead(config: Config, logger: Logger, elector: Elector, client: Op
   const ready: Record<string, () => string | undefined> = {};
   const health = await startHealthServer({ ...config.metricsServer, registry, live: {}, ready });
   const stopping = new AbortController();
-  const running: Running = {};
+  const compiler = makeCompiler({ program: COMPILER_THREAD });
+  const { compile } = compiler;
+  const running: Running = { compiler };
   stopOnSignals(logger, { stopping, running, elector, health });
   running.admission = await serveAdmission(config, logger, running);
 
   await elector.acquire(stopping.signal);
   if (stopping.signal.aborted) return;
   const { namespace, instance, patience, tolerance } = config;
-  const compile = compilePolicy;
   const parts = { client, compile, namespace, instance, patience, tolerance, logger, registry };
   running.operator = startOperator(parts);
   Object.assign(ready, running.operator.checks);
@@ -74,12 +80,10 @@ async function lead(config: Config, logger: Logger, elector: Elector, client: Op
 
 /** What runs; the operator only on the replica that leads. */
 interface Running {
+  compiler: Compiler;
   operator?: Operator;
   admission?: Admission | undefined;
 }
-
-/** What a replica that does not lead knows. */
-const STANDBY = { compile: compilePolicy, missing: () => [] };
 
 /** Every replica answers API servers; which hooks nodes lack is known to the one that leads. */
 async function serveAdmission(
@@ -88,13 +92,15 @@ async function serveAdmission(
   running: Running,
 ): Promise<Admission | undefined> {
   const { webhookServer, namespace } = config;
+  const { compile } = running.compiler;
   if (!webhookServer) return undefined;
   return startAdmission({
     ...webhookServer,
     client: new KubeClient(await lightAccess(config), {
       userAgent: `trigon-operator/${packageJson.version}`,
     }),
-    review: (body) => running.operator?.review(body) ?? reviewPolicy(STANDBY, body),
+    // A replica that does not lead knows of no node.
+    review: (body) => running.operator?.review(body) ?? reviewPolicy({ compile, missing: () => [] }, body),
     names: [`trigon-operator.${namespace}.svc`, `trigon-operator.${namespace}.svc.cluster.local`],
     logger,
   });
@@ -114,7 +120,7 @@ function stopOnSignals(
       logger.info(`${signal}: stopping`);
       parts.stopping.abort();
       await parts.running.admission?.stop();
-      await parts.running.operator?.stop();
+      await Promise.all([parts.running.operator?.stop(), parts.running.compiler.close()]);
       await parts.elector.release();
       await parts.health.close();
       process.exit(0); // also while the operator waits for an API server that does not answer

@@ -66,7 +66,7 @@ export function createOperatorMetrics(registry: Registry): OperatorMetrics {
     }),
     compileErrors: new Counter({
       name: "trigon_operator_compile_errors_total",
-      help: "Errors of policies that did not compile, by the field of the spec, at each attempt.",
+      help: "Errors of policies that did not compile, by the field of the spec, at each attempt; the first ten of a policy.",
       labelNames: ["field"],
       registers,
     }),

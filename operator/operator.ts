@@ -1,6 +1,5 @@
 /** The operator as a whole: watches feed two queues, one distributes specs, one publishes statuses. */
 import type { Registry } from "prom-client";
-import type { HookSpec } from "../crds/hook-spec.ts";
 import { type PolicyRef, parsePolicyKey, policyKey } from "../crds/names.ts";
 import type { Logger } from "../lib/logger.ts";
 import { createWatchMetrics } from "../lib/metrics.ts";
@@ -8,9 +7,10 @@ import { WorkQueue } from "../lib/work-queue.ts";
 import { missingHooks } from "./admission/missing.ts";
 import { type ReviewAnswer, reviewPolicy } from "./admission/review.ts";
 import type { OperatorClient } from "./cluster/client.ts";
-import type { Compile } from "./compiler.ts";
+import type { Compile, HookCall } from "./compiler/compiled.ts";
 import { generationsOf, hashOfName, type SpecObject } from "./distribute/config-map.ts";
 import type { Again } from "./distribute/repair-pace.ts";
+import { SpecReader } from "./distribute/spec-reader.ts";
 import { SpecStore } from "./distribute/spec-store.ts";
 import { UnusedSpecs } from "./distribute/unused-specs.ts";
 import { createOperatorMetrics, errorField, type OperatorMetrics, registerGauges } from "./metrics.ts";
@@ -49,7 +49,7 @@ export interface Operator {
   /** For /readyz. */
   checks: Record<string, () => string | undefined>;
   /** Answers an AdmissionReview; throws ReviewError for what is none. */
-  review(body: unknown): ReviewAnswer;
+  review(body: unknown): Promise<ReviewAnswer>;
   /** Lets running writes end. */
   stop(): Promise<void>;
 }
@@ -65,12 +65,14 @@ export function startOperator(deps: OperatorDeps): Operator {
   const compile = countErrors(deps.compile, metrics);
   const specQueue = makeSpecQueue(logger, metrics);
   const statusQueue = new WorkQueue({ name: "status of", logger, concurrency: 8 });
-  const sources = new Sources({ client, namespace, logger, metrics: createWatchMetrics(registry) });
+  const reader = new SpecReader();
+  const sources = new Sources({ client, namespace, reader, logger, metrics: createWatchMetrics(registry) });
   const nodes = new NodeIndex(now, patience);
   /** Without reports, every spec may be in use. */
   const isInUse = (ref: PolicyRef, name: string) =>
     sources.areReportsMissing || nodes.runs(policyKey(ref), hashOfName(name));
-  const specs = new SpecStore({ client, namespace, logger, now, known: () => sources.specs.store.values() });
+  const known = () => sources.specs.store.values();
+  const specs = new SpecStore({ client, namespace, reader, logger, now, known });
   const unused = new UnusedSpecs({ specs, sources, isInUse });
   const reporter = new StatusReporter({
     queue: statusQueue,
@@ -115,9 +117,9 @@ export function startOperator(deps: OperatorDeps): Operator {
   });
   return {
     started,
-    review: (body) => {
-      const missing = (spec: HookSpec) => missingHooks(spec, [...nodes.lacks()]);
-      const answer = reviewPolicy({ compile: deps.compile, missing }, body);
+    review: async (body) => {
+      const missing = (calls: readonly HookCall[]) => missingHooks(calls, [...nodes.lacks()]);
+      const answer = await reviewPolicy({ compile: deps.compile, missing }, body);
       metrics.reviews.inc({ result: resultOf(answer) });
       return answer;
     },
@@ -130,8 +132,8 @@ export function startOperator(deps: OperatorDeps): Operator {
 }
 
 function countErrors(compile: Compile, { compileErrors }: OperatorMetrics): Compile {
-  return (policy) => {
-    const compiled = compile(policy);
+  return async (policy) => {
+    const compiled = await compile(policy);
     if (!compiled.ok) for (const { path } of compiled.errors) compileErrors.inc({ field: errorField(path) });
     return compiled;
   };

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { NotLeadingError } from "./cluster/leadership.ts";
-import type { Compiled } from "./compiler.ts";
+import type { Compiled } from "./compiler/compiled.ts";
 import type { WantedSpec } from "./distribute/plan.ts";
 import type { Again } from "./distribute/repair-pace.ts";
 import { type ReconcileDeps, reconcile } from "./reconcile.ts";
@@ -24,12 +24,18 @@ interface World {
   lastGood?: WantedSpec;
   applyFails?: Error;
   again?: Again;
+  /** Happens while the policy is compiled. */
+  meanwhile?: () => void;
 }
 
 function makeDeps(world: World): ReconcileDeps {
   return {
     findPolicy: () => world.policy,
-    compile: () => world.compiled ?? { ok: true, ...newest, warnings: [] },
+    compile: async () => {
+      const compiled = world.compiled ?? { ok: true, ...newest, calls: [], warnings: [] };
+      world.meanwhile?.();
+      return compiled;
+    },
     isInUse: () => false,
     specs: {
       apply: async (wanted) => {
@@ -55,7 +61,11 @@ function makeDeps(world: World): ReconcileDeps {
 }
 
 const policy = makePolicy({ metadata: { name: "p", uid: "u", generation: 2 } });
-const invalid: Compiled = { ok: false, errors: [{ path: "spec.kprobes", message: "is empty" }] };
+const invalid: Compiled = {
+  ok: false,
+  errors: [{ path: "spec.kprobes", message: "is empty" }],
+  moreErrors: 0,
+};
 const cases: Record<string, { world: World; said: string[]; distributed: string[] }> = {
   "distributes what compiles": {
     world: { policy },
@@ -93,6 +103,25 @@ describe("reconcile", () => {
     expect(said).toEqual(one.said);
     expect(distributed).toEqual(one.distributed);
   });
+
+  test.each<[string, (world: World) => void]>([
+    ["is deleted", (world) => delete world.policy],
+    [
+      "gets another generation",
+      (world) => (world.policy = makePolicy({ metadata: { name: "p", uid: "u", generation: 3 } })),
+    ],
+    [
+      "is another object",
+      (world) => (world.policy = makePolicy({ metadata: { name: "p", uid: "v", generation: 2 } })),
+    ],
+  ])(
+    "does nothing about a policy that %s while it is compiled: the queue has it again",
+    async (_name, change) => {
+      const world: World = { policy, meanwhile: () => change(world) };
+      await reconcile(makeDeps(world), REF);
+      expect([...said, ...distributed]).toEqual([]);
+    },
+  );
 
   test("comes back when a repair has to wait, and reports what is wrong until then", async () => {
     const again = { againAfterMs: 4_000, problem: "it does not stay" };

@@ -2,7 +2,7 @@
 import { type PolicyRef, policyKey } from "../crds/names.ts";
 import { errorText } from "../lib/logger.ts";
 import { isNotLeading } from "./cluster/leadership.ts";
-import { type Compile, joinRemarks, type Remark } from "./compiler.ts";
+import { type Compile, joinRemarks, type Remark } from "./compiler/compiled.ts";
 import type { WantedSpec } from "./distribute/plan.ts";
 import type { Again } from "./distribute/repair-pace.ts";
 import { type PolicyObject, policyRefOf } from "./resources.ts";
@@ -54,14 +54,21 @@ export async function reconcile(deps: ReconcileDeps, ref: PolicyRef): Promise<Ag
     return again;
   }
 
-  const compiled = deps.compile(policy);
-  if (!compiled.ok) return reject(deps, policy, joinRemarks(compiled.errors));
+  const compiled = await deps.compile(policy);
+  if (hasChanged(policy, deps.findPolicy(ref))) return undefined;
+  if (!compiled.ok) return reject(deps, policy, joinRemarks(compiled.errors, compiled.moreErrors));
 
   const wanted = { spec: compiled.spec, hash: compiled.hash, generation: policy.metadata.generation };
   const again = await distribute(deps, policy, wanted);
   if (again?.problem === undefined) deps.reporter.accept(policy, wanted, compiled.warnings);
   else deps.reporter.fail(policy, again.problem, deps.specs.distributed(policyKey(ref)));
   return again;
+}
+
+/** A change while a large policy is compiled puts it into the queue again. */
+function hasChanged(before: PolicyObject, now: PolicyObject | undefined): boolean {
+  const { uid, generation } = before.metadata;
+  return now?.metadata.uid !== uid || now?.metadata.generation !== generation;
 }
 
 /** The spec that ran before stays distributed, and is put back if its ConfigMap is deleted meanwhile. */

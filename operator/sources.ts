@@ -14,6 +14,7 @@ import type { WatchMetrics } from "../lib/metrics.ts";
 import { CONFIG_MAPS, objectKey, PODS } from "../lib/resources.ts";
 import { ResourceWatch, type WatchHandlers } from "../lib/watch.ts";
 import { parseSpecObject, type SpecObject } from "./distribute/config-map.ts";
+import type { SpecReader } from "./distribute/spec-reader.ts";
 import { POLICY_RESOURCES, type PolicyObject, parsePolicyObject } from "./resources.ts";
 import { type AgentPod, parseAgentPod } from "./status/agent-pod.ts";
 import { type NodeReport, NodeReportParser } from "./status/node-report.ts";
@@ -22,6 +23,7 @@ import { type NodeReport, NodeReportParser } from "./status/node-report.ts";
 export interface SourcesDeps {
   client: ListAndWatch;
   namespace: string;
+  reader: SpecReader;
   logger: Logger;
   metrics: WatchMetrics;
 }
@@ -46,7 +48,7 @@ export class Sources {
   readonly #knownMissing = Promise.withResolvers<void>();
   #areReportsMissing = false;
 
-  constructor({ client, namespace, logger, metrics }: SourcesDeps) {
+  constructor({ client, namespace, reader, logger, metrics }: SourcesDeps) {
     const common = { client, logger, metrics };
     const policies = (kind: PolicyKind) =>
       new ResourceWatch<PolicyObject>({
@@ -63,7 +65,7 @@ export class Sources {
       resource: CONFIG_MAPS,
       namespace,
       labelSelector: HOOK_SPEC_SELECTOR,
-      parse: parseSpecObject,
+      parse: (object) => parseSpecObject(object, reader),
     });
     this.#pods = new ResourceWatch<AgentPod>({
       ...common,

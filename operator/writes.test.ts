@@ -5,8 +5,8 @@ import { encodeHookSpec } from "../crds/hook-spec-codec.ts";
 import { HOOK_SPEC_LIMITS } from "../crds/hook-spec-schema.ts";
 import { hookSpecConfigMapName, LABELS, MANAGED_BY_OPERATOR } from "../crds/names.ts";
 import type { MemoryApi, Stored, Write } from "../lib/testing/memory-api.ts";
-import { compilePolicy } from "../policy/compile.ts";
-import { makeConfigMap, makeWanted } from "./testing/data.ts";
+import { compileAndEncode } from "./compiler/compiled.ts";
+import { makeConfigMap, makeSpec, makeWanted } from "./testing/data.ts";
 import { makePolicyObject, NAMESPACE, pass, startWorld, type World } from "./testing/world.ts";
 
 const OLD = "trigon-spec-old";
@@ -58,7 +58,7 @@ const damages: Record<string, () => void> = {
   "holds another version": sameSpec({ version: 1 }),
   "holds a field that the schema does not have": sameSpec({ more: true }),
   "holds a spec that is too large": json(" ".repeat(HOOK_SPEC_LIMITS.textBytes + 1)),
-  "holds the spec of another policy": json(encodeHookSpec({ ...makeWanted(1, "a").spec })),
+  "holds the spec of another policy": json(encodeHookSpec(makeSpec("a"))),
   "holds nothing": () => replace((object) => delete object.data),
   "holds another key": withData({ "hook-spec.yaml": "" }),
   "holds what is not base64": withGzip("\u00e9%"),
@@ -249,6 +249,6 @@ describe("the operator writes with backoff while", () => {
 });
 
 test("a policy's spec is named by its content", () => {
-  const compiled = compilePolicy(makePolicyObject("sys_setuid"));
+  const compiled = compileAndEncode(makePolicyObject("sys_setuid"));
   expect(wanted().metadata.name).toBe(compiled.ok && hookSpecConfigMapName(compiled.hash));
 });

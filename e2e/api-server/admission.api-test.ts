@@ -22,10 +22,10 @@ import {
   WEBHOOK_NAME,
   WEBHOOKS,
 } from "../../operator/admission/admission.ts";
+import { compileAndEncode } from "../../operator/compiler/compiled.ts";
 import { type Operator, startOperator } from "../../operator/operator.ts";
 import { POLICY_RESOURCES, type PolicyObject } from "../../operator/resources.ts";
 import { conditionOf } from "../../operator/status/policy-status.ts";
-import { compilePolicy } from "../../policy/compile.ts";
 import { type ControlPlane, startControlPlane } from "../control-plane/control-plane.ts";
 import { applyCrds } from "../control-plane/crds.ts";
 import { clientWith, eventually, kubectl, operatorClientWith, serviceAccountToken } from "./api-clients.ts";
@@ -59,7 +59,7 @@ before(async () => {
   const registry = createRegistry({ component: "operator", version: "test", defaultMetrics: false });
   operator = startOperator({
     client: operatorClientWith(plane, token),
-    compile: compilePolicy,
+    compile: async (policy) => compileAndEncode(policy),
     namespace: NAMESPACE,
     instance: "test",
     logger,

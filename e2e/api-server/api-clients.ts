@@ -1,5 +1,7 @@
 /** Clients of a test's API server, and functions that wait for a state. */
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { KubeConfig } from "@kubernetes/client-node";
 import { KubeClient } from "../../lib/kube.ts";
 import { makeApis } from "../../operator/cluster/api.ts";
@@ -43,6 +45,26 @@ export async function serviceAccountToken(
 /** Runs kubectl as admin and returns its output. */
 export function kubectl(plane: ControlPlane, ...args: string[]): Promise<string> {
   return runProgram(plane.binaries.kubectl, ["--kubeconfig", plane.kubeconfigPath, ...args]);
+}
+
+/** Every object of the cluster but those that come and go by themselves. */
+export async function listAllObjects(plane: ControlPlane): Promise<string[]> {
+  const kinds = (await kubectl(plane, "api-resources", "--verbs=list", "-o", "name"))
+    .trim()
+    .split("\n")
+    .filter((kind) => !/^(events|leases|componentstatuses|endpoints|apiservices)\b/.test(kind));
+  const everywhere = ["--all-namespaces", "--ignore-not-found", "-o", "name"];
+  const names = await kubectl(plane, "get", kinds.join(","), ...everywhere);
+  return names.trim().split("\n").sort();
+}
+
+/** A port of this machine that nothing listens on. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
 }
 
 /** Waits until the check passes; its last error is the failure. */

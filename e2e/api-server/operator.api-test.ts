@@ -13,11 +13,11 @@ import { createLogger } from "../../lib/logger.ts";
 import { createRegistry } from "../../lib/metrics.ts";
 import { CONFIG_MAPS, type KubeObject, PODS } from "../../lib/resources.ts";
 import { ResourceWatch } from "../../lib/watch.ts";
+import { compileAndEncode } from "../../operator/compiler/compiled.ts";
 import type { ConfigMap } from "../../operator/distribute/config-map.ts";
 import { type Operator, startOperator } from "../../operator/operator.ts";
 import { POLICY_RESOURCES, type PolicyObject } from "../../operator/resources.ts";
 import { conditionOf, type PolicyStatus } from "../../operator/status/policy-status.ts";
-import { compilePolicy } from "../../policy/compile.ts";
 import { type ControlPlane, startControlPlane } from "../control-plane/control-plane.ts";
 import { applyCrds } from "../control-plane/crds.ts";
 import {
@@ -72,7 +72,7 @@ async function restartOperator(): Promise<void> {
   const client = operatorClientWith(plane, operatorToken);
   operator = startOperator({
     client,
-    compile: compilePolicy,
+    compile: async (policy) => compileAndEncode(policy),
     namespace: NAMESPACE,
     instance: "test",
     patience: { restartMs: 2_000, startMs: 300_000 },

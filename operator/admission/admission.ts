@@ -12,7 +12,7 @@ import { type AdmissionServer, startAdmissionServer } from "./server.ts";
 
 /** What the webhook works with. */
 export interface AdmissionDeps {
-  review(body: unknown): ReviewAnswer;
+  review(body: unknown): Promise<ReviewAnswer>;
   client: KubeClient;
   logger: Logger;
   host?: string;

@@ -1,6 +1,5 @@
 /** Which hooks of a policy are known to be missing on nodes, by what their agents report. Pure. */
-import type { HookDef, HookSpec } from "../../crds/hook-spec.ts";
-import type { Remark } from "../compiler.ts";
+import type { HookCall, Remark } from "../compiler/compiled.ts";
 import { hookKey, type KernelLack } from "../status/node-report.ts";
 
 /** A node with what its kernel is known to lack. */
@@ -11,7 +10,7 @@ export interface NodeLack extends KernelLack {
 const SHOWN_NODES = 3;
 
 /** One remark for each hook that is missing somewhere; an agent that has never looked says nothing. */
-export function missingHooks({ hooks }: HookSpec, nodes: readonly NodeLack[]): Remark[] {
+export function missingHooks(hooks: readonly HookCall[], nodes: readonly NodeLack[]): Remark[] {
   return hooks.flatMap((hook) => {
     const lacking = nodes.filter((node) => lacks(node, hook));
     if (lacking.length === 0) return [];
@@ -28,6 +27,6 @@ export function missingHooks({ hooks }: HookSpec, nodes: readonly NodeLack[]): R
   });
 }
 
-function lacks({ calls, features }: NodeLack, { section, call }: HookDef): boolean {
+function lacks({ calls, features }: NodeLack, { section, call }: HookCall): boolean {
   return section === "lsmhooks" ? features.has("bpfLsm") : calls.has(hookKey(section, call));
 }

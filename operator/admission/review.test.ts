@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { compilePolicy } from "../../policy/compile.ts";
+import { compileAndEncode, type HookCall } from "../compiler/compiled.ts";
 import { missingHooks, type NodeLack } from "./missing.ts";
 import { reviewPolicy } from "./review.ts";
 
@@ -26,74 +26,74 @@ const review = (object: object, oldObject?: object) => ({
   request: { uid: "123", operation: oldObject ? "UPDATE" : "CREATE", object, oldObject: oldObject ?? null },
 });
 
-function answer(body: unknown, nodes: NodeLack[] = []) {
+async function answer(body: unknown, nodes: NodeLack[] = []) {
   const deps = {
-    compile: compilePolicy,
-    missing: (spec: Parameters<typeof missingHooks>[0]) => missingHooks(spec, nodes),
+    compile: async (policy: unknown) => compileAndEncode(policy),
+    missing: (calls: readonly HookCall[]) => missingHooks(calls, nodes),
   };
-  return reviewPolicy(deps, body).response;
+  return (await reviewPolicy(deps, body)).response;
 }
 
 const broken = makePolicy({
   kprobes: [{ call: "sys_setuid", syscall: true, args: [{ index: 9, type: "int" }] }],
 });
 
-test("a policy that compiles is allowed, under the request's uid", () => {
-  expect(answer(review(makePolicy()))).toEqual({ uid: "123", allowed: true });
+test("a policy that compiles is allowed, under the request's uid", async () => {
+  expect(await answer(review(makePolicy()))).toEqual({ uid: "123", allowed: true });
 });
 
-test("one that does not is refused with field and reason", () => {
-  const { allowed, status } = answer(review(broken));
+test("one that does not is refused with field and reason", async () => {
+  const { allowed, status } = await answer(review(broken));
   expect(allowed).toBe(false);
   expect(status).toMatchObject({ code: 422, reason: "Invalid" });
   expect(status?.message).toMatch(/^spec\.kprobes\[0\]\.args\[0\]\.index: /);
 });
 
 describe("a policy that was there before the webhook", () => {
-  test("may get labels", () => {
+  test("may get labels", async () => {
     const labelled = { ...broken, metadata: { ...broken.metadata, labels: { a: "b" } } };
-    expect(answer(review(labelled, broken)).allowed).toBe(true);
+    expect((await answer(review(labelled, broken))).allowed).toBe(true);
   });
 
-  test("may lose its finalizers", () => {
+  test("may lose its finalizers", async () => {
     const going = { ...makePolicy({}), metadata: { name: "p", deletionTimestamp: "2026-01-01T00:00:00Z" } };
-    expect(answer(review(going, broken)).allowed).toBe(true);
+    expect((await answer(review(going, broken))).allowed).toBe(true);
   });
 
-  test("may not become another broken one", () => {
+  test("may not become another broken one", async () => {
     const other = makePolicy({
       kprobes: [{ call: "sys_setgid", syscall: true, args: [{ index: 8, type: "int" }] }],
     });
-    expect(answer(review(other, broken)).allowed).toBe(false);
+    expect((await answer(review(other, broken))).allowed).toBe(false);
   });
 });
 
 describe("warnings", () => {
-  test("about noise come from the compiler", () => {
+  test("about noise come from the compiler", async () => {
     const noisy = makePolicy({
       kprobes: [{ call: "commit_creds", syscall: false, args: [{ index: 0, type: "cred" }] }],
     });
-    expect(answer(review(noisy)).warnings).toEqual([
+    expect((await answer(review(noisy))).warnings).toEqual([
       expect.stringMatching(/commit_creds runs at every exec/),
     ]);
   });
 
-  test("name nodes on which a call is known to be missing", () => {
+  test("name nodes on which a call is known to be missing", async () => {
     const policy = makePolicy({ kprobes: [{ call: "override_creds", syscall: false }] });
     const lacking = { calls: new Set(["kprobes override_creds"]) };
     const nodes = [node("a", lacking), node("b"), ...["c", "d", "e"].map((name) => node(name, lacking))];
-    expect(answer(review(policy), nodes).warnings?.at(-1)).toBe(
+    expect((await answer(review(policy), nodes)).warnings?.at(-1)).toBe(
       "spec.kprobes[0]: override_creds: is not there on 4 of 5 nodes (a, c, d and 1 more)",
     );
   });
 
-  test("name nodes on which BPF is no LSM, for LSM hooks alone", () => {
+  test("name nodes on which BPF is no LSM, for LSM hooks alone", async () => {
     const nodes = [node("a", { features: new Set(["bpfLsm"]) })];
     const policy = makePolicy({ lsmhooks: [{ hook: "capset" }] });
-    expect(answer(review(policy), nodes).warnings?.at(-1)).toBe(
+    expect((await answer(review(policy), nodes)).warnings?.at(-1)).toBe(
       "spec.lsmhooks[0]: capset: BPF is no active LSM on 1 of 1 nodes (a)",
     );
-    expect(answer(review(makePolicy()), nodes).warnings).toBeUndefined();
+    expect((await answer(review(makePolicy()), nodes)).warnings).toBeUndefined();
   });
 });
 
@@ -117,6 +117,6 @@ test.each([
     { ...review({}), request: { uid: "1", object: "p" } },
     'request.object: expected an object, got "p"',
   ],
-])("%s is no review of a policy", (_name, body, message) => {
-  expect(() => answer(body)).toThrow(message);
+])("%s is no review of a policy", async (_name, body, message) => {
+  await expect(answer(body)).rejects.toThrow(message);
 });

@@ -1,7 +1,5 @@
 /** An AdmissionReview of a policy and the answer to it. Pure. */
-
-import type { HookSpec } from "../../crds/hook-spec.ts";
-import { type Compile, joinRemarks, type Remark } from "../compiler.ts";
+import { type Compile, type HookCall, joinRemarks, type Remark } from "../compiler/compiled.ts";
 
 /** The answer to an AdmissionReview. */
 export interface ReviewAnswer {
@@ -24,7 +22,7 @@ export class ReviewError extends Error {
 export interface ReviewDeps {
   compile: Compile;
   /** What is known to be missing on nodes for these hooks. */
-  missing(spec: HookSpec): readonly Remark[];
+  missing(calls: readonly HookCall[]): readonly Remark[];
 }
 
 /** Kubernetes cuts warnings of more than 256 characters where there are many. */
@@ -32,7 +30,7 @@ const MAX_WARNING = 256;
 const MAX_WARNINGS = 10;
 
 /** Refuses what does not compile, with each field and reason; other remarks are warnings, which kubectl prints. */
-export function reviewPolicy(deps: ReviewDeps, body: unknown): ReviewAnswer {
+export async function reviewPolicy(deps: ReviewDeps, body: unknown): Promise<ReviewAnswer> {
   const { uid, object, oldObject } = parseReview(body);
   const answer = (response: Omit<ReviewAnswer["response"], "uid">): ReviewAnswer => ({
     apiVersion: "admission.k8s.io/v1",
@@ -40,12 +38,12 @@ export function reviewPolicy(deps: ReviewDeps, body: unknown): ReviewAnswer {
     response: { uid, ...response },
   });
   if (!isNews(object, oldObject)) return answer({ allowed: true });
-  const compiled = deps.compile(object);
+  const compiled = await deps.compile(object);
   if (!compiled.ok) {
-    const message = joinRemarks(compiled.errors);
+    const message = joinRemarks(compiled.errors, compiled.moreErrors);
     return answer({ allowed: false, status: { code: 422, reason: "Invalid", message } });
   }
-  const remarks = [...compiled.warnings, ...deps.missing(compiled.spec)];
+  const remarks = [...compiled.warnings, ...deps.missing(compiled.calls)];
   return answer({ allowed: true, ...(remarks.length > 0 && { warnings: warningsOf(remarks) }) });
 }
 

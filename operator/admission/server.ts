@@ -20,7 +20,7 @@ export interface AdmissionServerOptions {
   host?: string;
   port: number;
   certificate: Certificate;
-  review(body: unknown): ReviewAnswer;
+  review(body: unknown): Promise<ReviewAnswer>;
 }
 
 const VALIDATE_PATH = "/validate";
@@ -55,7 +55,7 @@ async function answer(
   const body = await readBody(request);
   if (body === undefined) return send(response, 413, `the body has more than ${MAX_BODY_BYTES} bytes`);
   try {
-    const text = JSON.stringify(review(JSON.parse(body)));
+    const text = JSON.stringify(await review(JSON.parse(body)));
     response.writeHead(200, { "content-type": "application/json" }).end(text);
   } catch (error) {
     if (error instanceof ReviewError) return send(response, 400, error.message);

@@ -1,5 +1,4 @@
 /** A hook spec as a ConfigMap and back. Pure. */
-import type { HookSpec } from "../../crds/hook-spec.ts";
 import {
   hookSpecConfigMapName,
   LABELS,
@@ -9,10 +8,12 @@ import {
   policyLabelValue,
   shortSpecHash,
 } from "../../crds/names.ts";
-import { decodeSpec, type SpecData } from "../../crds/spec-config-map.ts";
+import type { SpecData } from "../../crds/spec-config-map.ts";
 import { writeNodeSelector } from "../../crds/spec-node-selector.ts";
 import type { KubeObject } from "../../lib/resources.ts";
+import type { EncodedSpec } from "../compiler/compiled.ts";
 import { slimMeta } from "../resources.ts";
+import type { SpecReader } from "./spec-reader.ts";
 
 /** A ConfigMap as the API server has it. */
 export interface ConfigMap extends KubeObject, SpecData {
@@ -22,7 +23,7 @@ export interface ConfigMap extends KubeObject, SpecData {
 /** A ConfigMap with the labels of a hook spec, as the operator reads it. */
 export interface SpecObject extends KubeObject {
   /** Undefined: the content is no hook spec, or does not hash to the name; then there is a problem. */
-  spec: HookSpec | undefined;
+  spec: EncodedSpec | undefined;
   problem?: string;
   immutable: boolean;
   /** NaN when it is missing or no number. */
@@ -31,7 +32,12 @@ export interface SpecObject extends KubeObject {
 }
 
 /** Labels and annotations that a ConfigMap with this spec must have. */
-export function specMetadata(spec: HookSpec, hash: string, revision: number, generation: number | undefined) {
+export function specMetadata(
+  spec: Pick<EncodedSpec, "policy" | "nodeSelector">,
+  hash: string,
+  revision: number,
+  generation: number | undefined,
+) {
   const selector = writeNodeSelector(spec.nodeSelector);
   return {
     labels: {
@@ -51,9 +57,9 @@ export function specMetadata(spec: HookSpec, hash: string, revision: number, gen
 }
 
 /** Never throws: damaged content gives an object without a spec. */
-export function parseSpecObject(object: KubeObject): SpecObject {
-  const { immutable, metadata, ...data } = object as ConfigMap;
-  const decoded = decodeSpec(metadata.name, data);
+export function parseSpecObject(object: KubeObject, reader: SpecReader): SpecObject {
+  const { immutable, metadata, data, binaryData } = object as ConfigMap;
+  const decoded = reader.read(metadata.name, { ...(data && { data }), ...(binaryData && { binaryData }) });
   return {
     metadata: {
       ...slimMeta(metadata),

@@ -1,11 +1,11 @@
 /** Plans the writes that a policy's ConfigMaps need. Pure. */
-import type { HookSpec } from "../../crds/hook-spec.ts";
 import { hookSpecConfigMapName, LABELS } from "../../crds/names.ts";
+import type { EncodedSpec } from "../compiler/compiled.ts";
 import { type SpecObject, specMetadata } from "./config-map.ts";
 
 /** The spec that every node should run. */
 export interface WantedSpec {
-  spec: HookSpec;
+  spec: EncodedSpec;
   hash: string;
   /**
    * Generation of the policy that it was compiled from; undefined if a restarted operator found its annotation damaged.

@@ -1,5 +1,4 @@
 /** Brings the ConfigMaps of one policy to what is planned. */
-import { hookSpecHash } from "../../crds/hook-spec-codec.ts";
 import {
   hookSpecConfigMapName,
   LABELS,
@@ -7,12 +6,12 @@ import {
   policyKey,
   policyLabelValue,
 } from "../../crds/names.ts";
-import { decodeSpec, encodeSpec } from "../../crds/spec-config-map.ts";
 import { hasStatus } from "../../lib/kube-error.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { OperatorClient } from "../cluster/client.ts";
 import {
   type ConfigMap,
+  hashOfName,
   parseSpecObject,
   type SpecObject,
   specGeneration,
@@ -20,6 +19,7 @@ import {
 } from "./config-map.ts";
 import { lastGoodOf, planDeletion, planRemoval, planSpecs, type SpecStep, type WantedSpec } from "./plan.ts";
 import { type Again, RepairPace } from "./repair-pace.ts";
+import type { SpecReader } from "./spec-reader.ts";
 
 /** What people read in the status and in the log. */
 const UNDONE =
@@ -29,6 +29,7 @@ const UNDONE =
 export interface SpecStoreDeps {
   client: OperatorClient;
   namespace: string;
+  reader: SpecReader;
   logger: Logger;
   now(): number;
   /** ConfigMaps as the watch knows them: finds those whose labels were changed by hand. */
@@ -53,6 +54,7 @@ export class SpecStore {
   /** Makes the wanted spec the one that agents run; previous ones stay as long as they are in use. */
   async apply(wanted: WantedSpec, isInUse: (name: string) => boolean): Promise<Again> {
     const { spec, hash, generation } = wanted;
+    this.#deps.reader.add(hash, spec);
     const key = policyKey(spec.policy);
     const existing = await this.#read(spec.policy, hookSpecConfigMapName(hash));
     const again = await this.#run(key, `${hash} ${generation}`, planSpecs(wanted, existing, isInUse));
@@ -72,7 +74,8 @@ export class SpecStore {
     if (distributed !== undefined) return distributed;
     const object = lastGoodOf(await this.#read(ref));
     if (object?.spec === undefined) return undefined;
-    return { spec: object.spec, hash: hookSpecHash(object.spec), generation: specGeneration(object) };
+    const hash = hashOfName(object.metadata.name);
+    return { spec: object.spec, hash, generation: specGeneration(object) };
   }
 
   /** Key of the policy that wants the ConfigMap of this name. */
@@ -93,15 +96,15 @@ export class SpecStore {
 
   /** By label; what the label does not find any more is read by its name. */
   async #read(ref: PolicyRef, wantedName?: string): Promise<SpecObject[]> {
-    const { client, namespace } = this.#deps;
+    const { client, namespace, reader } = this.#deps;
     const labelSelector = `${LABELS.policy}=${policyLabelValue(ref)}`;
     const listed = await client.listConfigMaps(namespace, labelSelector);
-    const found = new Map(listed.map((object) => [object.metadata.name, parseSpecObject(object)]));
+    const found = new Map(listed.map((object) => [object.metadata.name, parseSpecObject(object, reader)]));
 
     const missing = [...this.#knownNames(ref), ...(wantedName === undefined ? [] : [wantedName])];
     for (const name of missing.filter((candidate) => !found.has(candidate))) {
       const object = await client.findConfigMap(namespace, name);
-      if (object !== undefined) found.set(name, parseSpecObject(object));
+      if (object !== undefined) found.set(name, parseSpecObject(object, reader));
     }
     return [...found.values()];
   }
@@ -156,10 +159,10 @@ export class SpecStore {
 
   /** The name is the hash of the content: what another replica has created meanwhile is what is wanted. */
   async #create(step: Extract<SpecStep, { step: "create" }>): Promise<void> {
-    const { client, namespace } = this.#deps;
+    const { client, namespace, reader } = this.#deps;
     if (await client.createConfigMap(namespace, makeConfigMap(namespace, step))) return;
     const existing = await client.findConfigMap(namespace, step.name);
-    if (existing === undefined || parseSpecObject(existing).spec === undefined)
+    if (existing === undefined || parseSpecObject(existing, reader).spec === undefined)
       throw new Error(`create ConfigMap ${step.name}: one of this name exists with other content`);
     await client.patchConfigMap(namespace, step.name, relabelPatch(step));
   }
@@ -171,16 +174,12 @@ function makeConfigMap(
   namespace: string,
   { name, revision, wanted }: Extract<SpecStep, { step: "create" }>,
 ): ConfigMap {
-  const encoded = encodeSpec(wanted.spec);
-  if (!encoded.ok) throw new Error(encoded.message); // the compiler refuses it before
-  const decoded = decodeSpec(name, encoded.data);
-  if (!decoded.ok) throw new Error(`would write what no agent can read: ${decoded.problem}`);
   const metadata = {
     name,
     namespace,
     ...specMetadata(wanted.spec, wanted.hash, revision, wanted.generation),
   };
-  return { metadata, immutable: true, ...encoded.data };
+  return { metadata, immutable: true, ...wanted.spec.data };
 }
 
 function relabelPatch({ revision, wanted }: Extract<SpecStep, { step: "create" | "relabel" }>) {

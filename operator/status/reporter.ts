@@ -2,7 +2,7 @@
 import type { PolicyReason } from "../../crds/conditions.ts";
 import { policyKey } from "../../crds/names.ts";
 import type { WorkQueue } from "../../lib/work-queue.ts";
-import { joinRemarks, type Remark } from "../compiler.ts";
+import { joinRemarks, type Remark } from "../compiler/compiled.ts";
 import type { WantedSpec } from "../distribute/plan.ts";
 import { type PolicyObject, policyRefOf } from "../resources.ts";
 import { aggregate, wasReady } from "./aggregate.ts";
@@ -156,7 +156,7 @@ function keyOf(policy: PolicyObject): string {
 }
 
 function describe({ spec, hash, generation }: WantedSpec): NonNullable<PolicyFacts["wanted"]> {
-  return { hash, hookCount: spec.hooks.length, generation };
+  return { hash, hookCount: spec.hookCount, generation };
 }
 
 function wantedFact(running: WantedSpec | undefined): Pick<PolicyFacts, "wanted"> {

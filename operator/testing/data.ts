@@ -4,14 +4,16 @@ import { hookSpecHash } from "../../crds/hook-spec-codec.ts";
 import { hookSpecConfigMapName, shortSpecHash } from "../../crds/names.ts";
 import { encodeSpec } from "../../crds/spec-config-map.ts";
 import type { KubeObject } from "../../lib/resources.ts";
+import { type EncodedSpec, summarize } from "../compiler/compiled.ts";
 import { parseSpecObject, type SpecObject, specMetadata } from "../distribute/config-map.ts";
 import type { WantedSpec } from "../distribute/plan.ts";
+import { SpecReader } from "../distribute/spec-reader.ts";
 import type { PolicyObject } from "../resources.ts";
 import type { NodeFact } from "../status/node-index.ts";
 import type { NodeEntry } from "../status/node-report.ts";
 
 /** A spec of the cluster-scoped policy `p` with one hook per call. */
-function makeSpec(...calls: string[]): HookSpec {
+export function makeSpec(...calls: string[]): HookSpec {
   const hooks = calls.map((call, i) => ({
     path: `spec.kprobes[${i}]`,
     section: "kprobes" as const,
@@ -27,7 +29,13 @@ function makeSpec(...calls: string[]): HookSpec {
 /** The same as reconcile hands it to the store. */
 export function makeWanted(generation: number, ...calls: string[]): WantedSpec {
   const spec = makeSpec(...calls);
-  return { spec, hash: hookSpecHash(spec), generation };
+  return { spec: encode(spec), hash: hookSpecHash(spec), generation };
+}
+
+function encode(spec: HookSpec): EncodedSpec {
+  const encoded = encodeSpec(spec);
+  if (!encoded.ok) throw new Error(encoded.message);
+  return summarize(spec, encoded.data);
 }
 
 /** The ConfigMap of a spec as the API server has it, with something changed. */
@@ -37,8 +45,6 @@ export function makeConfigMap(
   change: (object: ConfigMapLike) => void = () => {},
 ): ConfigMapLike {
   const { spec, hash, generation } = wanted;
-  const encoded = encodeSpec(spec);
-  if (!encoded.ok) throw new Error(encoded.message);
   const name = hookSpecConfigMapName(hash);
   const metadata = {
     name,
@@ -46,14 +52,14 @@ export function makeConfigMap(
     uid: `uid-${revision}`,
     ...specMetadata(spec, hash, revision, generation),
   };
-  const object: ConfigMapLike = { metadata, immutable: true, ...encoded.data };
+  const object: ConfigMapLike = { metadata, immutable: true, ...spec.data };
   change(object);
   return object;
 }
 
 /** The same as the operator reads it. */
 export function makeSpecObject(...args: Parameters<typeof makeConfigMap>): SpecObject {
-  return parseSpecObject(makeConfigMap(...args));
+  return parseSpecObject(makeConfigMap(...args), new SpecReader());
 }
 
 /** A ConfigMap that a test may damage. */

@@ -3,8 +3,8 @@ import { vi } from "vitest";
 import { createRegistry } from "../../lib/metrics.ts";
 import { makeLogger } from "../../lib/testing/api-server.ts";
 import { MemoryApi, type Stored } from "../../lib/testing/memory-api.ts";
-import { compilePolicy } from "../../policy/compile.ts";
 import { OperatorClient } from "../cluster/client.ts";
+import { compileAndEncode } from "../compiler/compiled.ts";
 import { startOperator } from "../operator.ts";
 import { memoryApis } from "./memory-connection.ts";
 
@@ -24,7 +24,7 @@ export function startWorld(): World {
   const api = new MemoryApi();
   const operator = startOperator({
     client: new OperatorClient(memoryApis(api)),
-    compile: compilePolicy,
+    compile: async (policy) => compileAndEncode(policy),
     namespace: NAMESPACE,
     instance: "test",
     logger: makeLogger(),
