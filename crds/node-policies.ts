@@ -62,18 +62,34 @@ export function writeNodePolicies(policies: readonly FullPolicy[]): PolicyPart {
   };
 }
 
+/** A policy as it is on the wire; equal texts mean the same. */
+export interface NodePolicyText {
+  text: string;
+  read(): NodePolicy;
+}
+
 /** Every policy of the status, whichever list it is in. */
 export function readNodePolicies(status: Status | undefined): NodePolicy[] {
+  return nodePolicyTexts(status).map(({ read }) => read());
+}
+
+/** The same for readers of thousands of nodes, most of which have the same policies. */
+export function nodePolicyTexts(status: Status | undefined): NodePolicyText[] {
   const { activity = {}, attached = {}, skipped = {}, policies = [] } = status ?? {};
-  const all = [
-    ...Object.entries(attached).map(([name, line]) => readPlain(name, line)),
-    ...Object.entries(skipped).map(([name, specHash]) => readSkipped(name, specHash)),
-    ...policies.map(readListed),
+  const textOf = (text: string, name: string, read: () => NodePolicy): NodePolicyText => {
+    const line = activity[name];
+    if (line === undefined) return { text, read };
+    return { text: `${text}\n${line}`, read: () => ({ ...read(), activity: readActivity(line) }) };
+  };
+  return [
+    ...Object.entries(attached).map(([name, line]) =>
+      textOf(`attached ${name} ${line}`, name, () => readPlain(name, line)),
+    ),
+    ...Object.entries(skipped).map(([name, hash]) =>
+      textOf(`skipped ${name} ${hash}`, name, () => readSkipped(name, hash)),
+    ),
+    ...policies.map((policy) => textOf(JSON.stringify(policy), nameOf(policy), () => readListed(policy))),
   ];
-  return all.map((policy) => {
-    const line = activity[nameOf(policy)];
-    return line === undefined ? policy : { ...policy, activity: readActivity(line) };
-  });
 }
 
 /** `fentry×7 kprobe×1`, in the order of the names. */
@@ -120,7 +136,7 @@ function byName(
 }
 
 /** `NAME`, or `NAMESPACE/NAME` of the namespaced kind. */
-function nameOf({ namespace, name }: PolicyRef): string {
+function nameOf({ namespace, name }: Pick<PolicyRef, "namespace" | "name">): string {
   return namespace === undefined ? name : `${namespace}/${name}`;
 }
 

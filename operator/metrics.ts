@@ -8,6 +8,7 @@ export interface OperatorMetrics {
   rejections: Counter;
   compileErrors: Counter<"field">;
   statusWrites: Counter;
+  readySeconds: Histogram;
   reviews: Counter<"result">;
 }
 
@@ -79,6 +80,12 @@ export function createOperatorMetrics(registry: Registry): OperatorMetrics {
     statusWrites: new Counter({
       name: "trigon_operator_status_writes_total",
       help: "Writes to the status of policies.",
+      registers,
+    }),
+    readySeconds: new Histogram({
+      name: "trigon_operator_ready_delay_seconds",
+      help: "Time from the last report about a policy until its status says Ready, each time that it becomes Ready.",
+      buckets: [0.1, 0.5, 1, 2, 5, 10, 30, 60],
       registers,
     }),
   };

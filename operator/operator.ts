@@ -86,6 +86,7 @@ export function startOperator(deps: OperatorDeps): Operator {
     publisher: new StatusPublisher({ client, now }),
     events: new EventRecorder({ client, logger, now, instance }),
     onWritten: () => metrics.statusWrites.inc(),
+    onReady: (afterMs) => metrics.readySeconds.observe(afterMs / 1000),
     onRejected: () => metrics.rejections.inc(),
   });
   registerGauges(registry, {

@@ -15,11 +15,13 @@ export class ActivitySum {
   readonly #namespaces = new Map<string, number>();
   readonly #binaries = new Map<string, number>();
 
-  add({ pods, perMinute, namespaces, binaries }: PolicyActivity): void {
-    if (pods !== undefined) this.#pods = (this.#pods ?? 0) + pods;
-    this.#perMinute += perMinute;
-    for (const name of namespaces) addWeight(this.#namespaces, name, perMinute);
-    for (const name of binaries) addWeight(this.#binaries, name, perMinute);
+  /** Adds what so many nodes report alike. */
+  add({ pods, perMinute, namespaces, binaries }: PolicyActivity, nodes = 1): void {
+    const weight = perMinute * nodes;
+    if (pods !== undefined) this.#pods = (this.#pods ?? 0) + pods * nodes;
+    this.#perMinute += weight;
+    for (const name of namespaces) addWeight(this.#namespaces, name, weight);
+    for (const name of binaries) addWeight(this.#binaries, name, weight);
   }
 
   result(): ClusterActivity {

@@ -3,7 +3,7 @@ import { HASH, makeNode } from "../testing/data.ts";
 import { aggregate } from "./aggregate.ts";
 import type { PolicyFacts } from "./conditions.ts";
 import { withTransitionTimes } from "./conditions.ts";
-import type { NodeFact } from "./node-index.ts";
+import type { NodeFact } from "./equal-nodes.ts";
 import { conditionOf, type NewCondition, type NewPolicyStatus } from "./policy-status.ts";
 
 const facts: PolicyFacts = { generation: 7, wanted: { hash: HASH, hookCount: 2, generation: 7 } };

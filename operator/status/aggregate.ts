@@ -1,7 +1,7 @@
 /** Makes a policy's status from the reports of all nodes. Pure; its size is bounded however many nodes there are. */
 import { shortSpecHash } from "../../crds/names.ts";
 import { makeConditions, type PolicyFacts } from "./conditions.ts";
-import type { NodeFact } from "./node-index.ts";
+import type { NodeFact } from "./equal-nodes.ts";
 import { type Viewpoint, viewOf } from "./node-state.ts";
 import type { FailingNodes, NewPolicyStatus, PolicyStatus } from "./policy-status.ts";
 import { conditionOf } from "./policy-status.ts";

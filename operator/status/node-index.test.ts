@@ -28,7 +28,8 @@ function makeReport(node: string, ...policies: { name: string; state?: string; a
   return parser.parse({ metadata: { name: node }, status: { policies: wire } } as never);
 }
 
-const nodesOf = (key: string) => [...index.nodesOf(key)].map(({ name, entry }) => [name, entry?.state]);
+const nodesOf = (key: string) =>
+  [...index.nodesOf(key)].flatMap(({ names, entry }) => [...names].map((name) => [name, entry?.state]));
 
 test("a node counts from its agent Pod on, with and without a report", () => {
   index.setReport(makeReport("b", { name: "p" }));
@@ -98,6 +99,69 @@ test("a Pod that replaces another on its node leaves the node where it was", () 
   index.removePod(makePod("a", "ready", "old"));
   expect(index.size).toBe(1);
 });
+
+test("nodes with a ready agent that are equal come together", () => {
+  for (const name of ["a", "b", "c", "d"]) index.setPod(makePod(name));
+  for (const name of ["a", "b"]) index.setReport(makeReport(name, { name: "p" }));
+  index.setPod(makePod("d", "unavailable"));
+  const groups = [...index.nodesOf(KEY)].map(({ names, agent, entry }) => [
+    [...names],
+    agent.state,
+    entry?.state,
+  ]);
+  expect(groups).toEqual([
+    [["a", "b"], "ready", "Attached"],
+    [["c"], "ready", undefined],
+    [["d"], "unavailable", undefined],
+  ]);
+});
+
+test("what is kept up to date change by change equals what is found at once, also for a policy that comes back", () => {
+  const asked = index;
+  const random = seeded(7);
+  const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
+  const changes: ((to: NodeIndex) => unknown)[] = [];
+  for (let step = 0; step < 2_000; step++) {
+    const node = pick(["a", "b", "c", "d", "e"]);
+    const pod = makePod(node, pick(["ready", "unavailable"]), `agent-${node}-${pick(["x", "y"])}`);
+    const state = pick(["Attached", "Failed"]);
+    const report = makeReport(
+      node,
+      ...pick([[], [{ name: "p", state }], [{ name: "q" }, { name: "p", state }]]),
+    );
+    const change = pick<(to: NodeIndex) => unknown>([
+      (to) => to.setPod(pod),
+      (to) => to.removePod(pod),
+      (to) => to.setReport(report),
+      (to) => to.removeReport(report),
+    ]);
+    changes.push(change);
+    change(asked);
+    if (random() < 0.02) asked.forgetPolicy(KEY);
+    const fresh = new NodeIndex(() => now, { restartMs: RESTART, startMs: 300_000 });
+    if (step % 20 === 0) {
+      for (const earlier of changes) earlier(fresh);
+      expect(sorted(asked)).toEqual(sorted(fresh));
+    }
+  }
+});
+
+/** A line for each node that counts. */
+function sorted(of: NodeIndex): string[] {
+  const lines = [...of.nodesOf(KEY)].flatMap(({ names, agent, entry }) =>
+    [...names].map((name) => `${name} ${agent.state} ${entry?.state}`),
+  );
+  return lines.sort();
+}
+
+/** Random numbers that are the same in each run. */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
+    return state / 0x80000000;
+  };
+}
 
 describe("returns as changed", () => {
   beforeEach(() => {

@@ -2,17 +2,11 @@
 import { shortSpecHash } from "../../crds/names.ts";
 import type { AgentHealth, AgentPod } from "./agent-pod.ts";
 import { preferredPod } from "./agent-pod.ts";
+import { EqualNodes, type NodeFact } from "./equal-nodes.ts";
 import { changedPolicies, type KernelLack, type NodeEntry, type NodeReport } from "./node-report.ts";
 import { DEFAULT_PATIENCE, nextChangeMs, type Patience } from "./patience.ts";
 
 const NOTHING_KNOWN: KernelLack = { calls: new Set(), features: new Set() };
-
-/** What is known of one node about one policy. */
-export interface NodeFact {
-  readonly name: string;
-  readonly agent: AgentHealth;
-  readonly entry?: NodeEntry | undefined;
-}
 
 /** Keys of the policies that a change is about; "all" when a node came, went or changed its health. */
 export type ChangedPolicies = readonly string[] | "all";
@@ -30,6 +24,8 @@ export class NodeIndex {
   /** Nodes whose agent is not ready. */
   readonly #notReady = new Set<string>();
   readonly #reports = new Map<string, NodeReport>();
+  /** By policy, from the first question about it on. */
+  readonly #equal = new Map<string, EqualNodes>();
 
   constructor(now: () => number = Date.now, patience: Patience = DEFAULT_PATIENCE) {
     this.#now = now;
@@ -61,7 +57,7 @@ export class NodeIndex {
     const { name } = report.metadata;
     const before = this.#reports.get(name);
     this.#reports.set(name, report);
-    return changedPolicies(before, report);
+    return this.#noteChanges(name, before, report);
   }
 
   /** The Node owns its report: when both are gone, so is the node. */
@@ -69,16 +65,25 @@ export class NodeIndex {
     const { name } = report.metadata;
     const before = this.#reports.get(name);
     this.#reports.delete(name);
-    if (!this.#pods.has(name) && this.#agents.has(name)) return this.#forgetAgent(name);
-    return changedPolicies(before, undefined);
+    const changed = this.#noteChanges(name, before, undefined);
+    if (this.#pods.has(name) || !this.#agents.has(name)) return changed;
+    this.#setAgent(name, undefined);
+    return "all";
   }
 
-  /** Every node that counts, as the policy sees it. */
+  /** Every node that counts, as the policy sees it; nodes with a ready agent that are equal come together. */
   *nodesOf(key: string): Generator<NodeFact> {
     this.#forgetReplaced();
-    for (const [name, agent] of this.#agents) {
-      yield { name, agent, entry: this.#reports.get(name)?.policies.get(key) };
+    yield* this.#equalNodes(key).facts();
+    for (const name of this.#notReady) {
+      const agent = this.#agents.get(name);
+      if (agent) yield { names: new Set([name]), agent, entry: this.#entry(name, key) };
     }
+  }
+
+  /** Nobody will ask about this policy again. */
+  forgetPolicy(key: string): void {
+    this.#equal.delete(key);
   }
 
   /** What the kernels of the nodes that count are known to lack. */
@@ -114,19 +119,17 @@ export class NodeIndex {
     const pod = preferredPod(this.#pods.get(node)?.values() ?? []);
     if (pod === undefined) return this.#podGone(node, before);
     const after = withSince(pod.health, before, this.#now());
-    this.#agents.set(node, after);
-    if (after.state === "ready") this.#notReady.delete(node);
-    else this.#notReady.add(node);
+    this.#setAgent(node, after);
     return before?.state === after.state && before.message === after.message ? [] : "all";
   }
 
   /** A DaemonSet that is upgraded deletes a Pod before it makes the next one. */
   #podGone(node: string, before: AgentHealth | undefined): ChangedPolicies {
     if (before === undefined) return [];
-    if (!this.#reports.has(node)) return this.#forgetAgent(node);
-    const since = before.state === "ready" ? this.#now() : (before.since ?? this.#now());
-    this.#agents.set(node, { state: "starting", message: "the agent pod is gone", since });
-    this.#notReady.add(node);
+    if (this.#reports.has(node)) {
+      const since = before.state === "ready" ? this.#now() : (before.since ?? this.#now());
+      this.#setAgent(node, { state: "starting", message: "the agent pod is gone", since });
+    } else this.#setAgent(node, undefined);
     return "all";
   }
 
@@ -134,14 +137,52 @@ export class NodeIndex {
     const end = this.#now() - this.#patience.restartMs;
     for (const name of this.#notReady) {
       const isOver = (this.#agents.get(name)?.since ?? 0) <= end;
-      if (isOver && !this.#pods.has(name)) this.#forgetAgent(name);
+      if (isOver && !this.#pods.has(name)) this.#setAgent(name, undefined);
     }
   }
 
-  #forgetAgent(node: string): "all" {
-    this.#agents.delete(node);
-    this.#notReady.delete(node);
-    return "all";
+  /** The only place that changes which agents there are, because three collections must agree. */
+  #setAgent(name: string, health: AgentHealth | undefined): void {
+    const wasReady = this.#isReady(name);
+    if (health) this.#agents.set(name, health);
+    else this.#agents.delete(name);
+    const isReady = health?.state === "ready";
+    if (health === undefined || isReady) this.#notReady.delete(name);
+    else this.#notReady.add(name);
+    if (wasReady === isReady) return;
+    for (const [key, equal] of this.#equal) {
+      if (isReady) equal.add(name, this.#entry(name, key));
+      else equal.remove(name, this.#entry(name, key));
+    }
+  }
+
+  #noteChanges(name: string, before: NodeReport | undefined, after: NodeReport | undefined): string[] {
+    const changed = changedPolicies(before, after);
+    if (!this.#isReady(name)) return changed;
+    for (const key of changed) {
+      const equal = this.#equal.get(key);
+      equal?.remove(name, before?.policies.get(key));
+      equal?.add(name, after?.policies.get(key));
+    }
+    return changed;
+  }
+
+  #equalNodes(key: string): EqualNodes {
+    const known = this.#equal.get(key);
+    if (known) return known;
+    const equal = new EqualNodes();
+    for (const [name, { state }] of this.#agents)
+      if (state === "ready") equal.add(name, this.#entry(name, key));
+    this.#equal.set(key, equal);
+    return equal;
+  }
+
+  #isReady(name: string): boolean {
+    return this.#agents.get(name)?.state === "ready";
+  }
+
+  #entry(name: string, key: string): NodeEntry | undefined {
+    return this.#reports.get(name)?.policies.get(key);
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import type { NodePolicyState } from "../../crds/conditions.ts";
 import { policyKey } from "../../crds/names.ts";
-import { type NodePolicy, readNodePolicies } from "../../crds/node-policies.ts";
+import { type NodePolicy, type NodePolicyText, nodePolicyTexts } from "../../crds/node-policies.ts";
 import type { PolicyActivity } from "../../crds/policy-activity.ts";
 import type { Policy, TracingNode } from "../../crds/tracingnode-v1alpha1.gen.ts";
 import type { KubeObject } from "../../lib/resources.ts";
@@ -48,15 +48,12 @@ const MAX_SHARED = 20_000;
 
 /** Reduces TracingNodes; entries that are equal come out as the same object. */
 export class NodeReportParser {
-  #shared = new Map<string, NodeEntry>();
+  #shared = new Map<string, readonly [policy: string, NodeEntry]>();
   #lacks = new Map<string, KernelLack>();
 
   parse(object: KubeObject): NodeReport {
     const { status } = object as KubeObject & Pick<TracingNode, "status">;
-    const entries = readNodePolicies(status).map(
-      (policy) => [policyKey(policy), this.#share(parseEntry(policy))] as const,
-    );
-    const policies = new Map(entries);
+    const policies = new Map(nodePolicyTexts(status).map((policy) => this.#share(policy)));
     return { metadata: slimMeta(object.metadata), policies, lack: this.#shareLack(status) };
   }
 
@@ -70,13 +67,14 @@ export class NodeReportParser {
     return shared;
   }
 
-  #share(entry: NodeEntry): NodeEntry {
-    const key = JSON.stringify(entry);
-    const shared = this.#shared.get(key);
+  #share({ text, read }: NodePolicyText): readonly [policy: string, NodeEntry] {
+    const shared = this.#shared.get(text);
     if (shared !== undefined) return shared;
+    const policy = read();
+    const made = [policyKey(policy), parseEntry(policy)] as const;
     if (this.#shared.size >= MAX_SHARED) this.#shared = new Map();
-    this.#shared.set(key, entry);
-    return entry;
+    this.#shared.set(text, made);
+    return made;
   }
 }
 

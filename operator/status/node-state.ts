@@ -1,6 +1,6 @@
 /** The state of one wanted spec on one node, from the node's report. Pure. */
 import type { PolicyReason } from "../../crds/conditions.ts";
-import type { NodeFact } from "./node-index.ts";
+import type { NodeFact } from "./equal-nodes.ts";
 import type { NodeEntry } from "./node-report.ts";
 import { DEFAULT_PATIENCE, isRestarting, isStuck, type Patience } from "./patience.ts";
 import type { NodeState } from "./policy-status.ts";

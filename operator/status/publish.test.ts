@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { KubeError } from "../../lib/kube-error.ts";
 import { HASH, makeNode, makePolicy } from "../testing/data.ts";
 import { aggregate } from "./aggregate.ts";
-import type { NodeFact } from "./node-index.ts";
+import type { NodeFact } from "./equal-nodes.ts";
 import type { PolicyStatus } from "./policy-status.ts";
 import { StatusPublisher } from "./publish.ts";
 

@@ -18,7 +18,7 @@ export interface ReporterDeps {
   /** Runs work() of each key that is added. */
   queue: Pick<WorkQueue, "add" | "addAfter">;
   findPolicy(key: string): PolicyObject | undefined;
-  nodes: Pick<NodeIndex, "nodesOf" | "size" | "nextChangeMs">;
+  nodes: Pick<NodeIndex, "nodesOf" | "size" | "nextChangeMs" | "forgetPolicy">;
   /** Generations of the policy's specs that are still distributed, by short hash. */
   generationsOf(key: string): ReadonlyMap<string, number>;
   /** True while the API server has no TracingNodes. */
@@ -29,6 +29,8 @@ export interface ReporterDeps {
   publisher: StatusPublisher;
   events: EventRecorder;
   onWritten(): void;
+  /** A policy is shown as Ready, so long after the last report about it. */
+  onReady(afterMs: number): void;
   onRejected(): void;
 }
 
@@ -51,6 +53,8 @@ export class StatusReporter {
   readonly #deps: ReporterDeps;
   readonly #facts = new Map<string, PolicyFacts>();
   readonly #suspects = new Set<string>();
+  /** When nodes last reported something new, by policy. */
+  readonly #changedAt = new Map<string, number>();
 
   constructor(deps: ReporterDeps) {
     this.#deps = deps;
@@ -85,6 +89,8 @@ export class StatusReporter {
   forget(key: string): void {
     this.#facts.delete(key);
     this.#suspects.delete(key);
+    this.#changedAt.delete(key);
+    this.#deps.nodes.forgetPolicy(key);
     this.#deps.publisher.forget(key);
     this.#deps.events.forget(key);
   }
@@ -92,7 +98,11 @@ export class StatusReporter {
   /** Nodes have reported something new about these policies. */
   nodesChanged(keys: ChangedPolicies): void {
     const delayMs = Math.min(MAX_COALESCE_MS, this.#deps.nodes.size);
-    for (const key of keys === "all" ? this.#facts.keys() : keys) this.#deps.queue.addAfter(key, delayMs);
+    const now = this.#deps.now();
+    for (const key of keys === "all" ? this.#facts.keys() : keys) {
+      this.#changedAt.set(key, now);
+      this.#deps.queue.addAfter(key, delayMs);
+    }
   }
 
   /** A watch has delivered a policy's status: the operator's own comes back as written, any other one is overwritten. */
@@ -111,13 +121,14 @@ export class StatusReporter {
     if (facts.generation !== policy.metadata.generation) return undefined; // reconcile runs first
     if (this.#suspects.delete(key)) this.#deps.publisher.distrust(key, policy);
 
+    const changedAt = this.#changedAt.get(key);
     const status = this.#aggregate(key, policy, facts);
     const nextChangeMs = this.#deps.nodes.nextChangeMs();
     const result = await this.#deps.publisher.publish(key, policy, status);
     if (result.kind === "wait") return { againAfterMs: Math.min(result.ms, nextChangeMs ?? result.ms) };
     if (result.kind === "written") {
       this.#deps.onWritten();
-      if (result.transition !== undefined) await this.#recordEvent(policy, result.transition);
+      if (result.transition !== undefined) await this.#transition(policy, result.transition, changedAt);
     }
     return nextChangeMs === undefined ? undefined : { againAfterMs: nextChangeMs };
   }
@@ -144,7 +155,12 @@ export class StatusReporter {
     this.#deps.queue.add(key);
   }
 
-  async #recordEvent(policy: PolicyObject, { after }: Transition): Promise<void> {
+  async #transition(
+    policy: PolicyObject,
+    { after }: Transition,
+    changedAt: number | undefined,
+  ): Promise<void> {
+    if (after.status === "True" && changedAt !== undefined) this.#deps.onReady(this.#deps.now() - changedAt);
     const isGood = after.status === "True" || HARMLESS.has(after.reason);
     const { reason, message } = after;
     await this.#deps.events.record(policy, { type: isGood ? "Normal" : "Warning", reason, message });

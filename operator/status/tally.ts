@@ -1,6 +1,6 @@
 /** Counts thousands of nodes in one pass and keeps only what the status can show. Pure. */
 import { ActivitySum, type ClusterActivity } from "./activity.ts";
-import type { NodeFact } from "./node-index.ts";
+import type { NodeFact } from "./equal-nodes.ts";
 import type { NodeEntry } from "./node-report.ts";
 import { type StateOnNode, stateOnNode, type Viewpoint } from "./node-state.ts";
 import type { NodeCounts, NodeState, NodeStates } from "./policy-status.ts";
@@ -49,9 +49,8 @@ const NOT_RUNNING = new Set<NodeState>(["Unavailable", "Absent"]);
 
 /** Finds the state of the wanted spec on every node, and counts. */
 export function tally(nodes: Iterable<NodeFact>, view: Viewpoint): NodeSummary {
-  const pass = new Pass();
-  const judge = makeJudge(view);
-  for (const node of nodes) pass.add(node, judge(node));
+  const pass = new Pass(view);
+  for (const node of nodes) pass.add(node);
   return pass.result();
 }
 
@@ -61,6 +60,7 @@ export function shorten(text: string, length: number): string {
 }
 
 class Pass {
+  readonly #view: Viewpoint;
   readonly #counts: NodeCounts = {
     total: 0,
     attached: 0,
@@ -80,20 +80,27 @@ class Pass {
   };
   readonly #running = new Map<string, number>();
   readonly #lines: [NodeFact, NodeState][] = [];
+  #size = 0;
   #fewestHooks = Number.POSITIVE_INFINITY;
   readonly #activity = new ActivitySum();
 
-  add(node: NodeFact, verdict: StateOnNode): void {
+  constructor(view: Viewpoint) {
+    this.#view = view;
+  }
+
+  add(nodes: NodeFact): void {
+    const verdict = stateOnNode(nodes, this.#view);
     const { state } = verdict;
     const counter = COUNTER[state];
-    this.#counts[counter]++;
-    if (counter !== "skipped") this.#counts.total++;
-    if (counter in this.#groups) addToGroup(this.#groups[counter as keyof Problems], node.name, verdict);
-    if (!NOT_RUNNING.has(state)) this.#countRunning(node.entry?.attachedHash);
-    if (!NOT_RUNNING.has(state) && node.entry?.activity) this.#activity.add(node.entry.activity);
+    const { size } = nodes.names;
+    this.#counts[counter] += size;
+    if (counter !== "skipped") this.#counts.total += size;
+    if (counter in this.#groups) group(this.#groups[counter as keyof Problems], verdict, nodes.names);
+    if (!NOT_RUNNING.has(state)) this.#countRunning(nodes.entry, size);
     if (counter !== "skipped" && counter !== "absent")
-      this.#fewestHooks = Math.min(this.#fewestHooks, hooksOf(node, state));
-    if (this.#lines.length <= MAX_LINES) this.#lines.push([node, state]);
+      this.#fewestHooks = Math.min(this.#fewestHooks, hooksOf(nodes.entry, state));
+    this.#size += size;
+    if (this.#size <= MAX_LINES) this.#lines.push([nodes, state]);
   }
 
   result(): NodeSummary {
@@ -108,39 +115,27 @@ class Pass {
       fewestHooks: Number.isFinite(this.#fewestHooks) ? this.#fewestHooks : 0,
       running: this.#running,
       activity: this.#activity.result(),
-      lines: this.#lines.length <= MAX_LINES ? groupLines(this.#lines) : undefined,
+      lines: this.#size <= MAX_LINES ? groupLines(this.#lines) : undefined,
     };
   }
 
-  #countRunning(hash: string | undefined): void {
-    if (hash !== undefined) this.#running.set(hash, (this.#running.get(hash) ?? 0) + 1);
+  #countRunning({ attachedHash, activity }: Partial<NodeEntry> = {}, count: number): void {
+    if (attachedHash !== undefined)
+      this.#running.set(attachedHash, (this.#running.get(attachedHash) ?? 0) + count);
+    if (activity) this.#activity.add(activity, count);
   }
 }
 
-/** Nodes with a ready agent share equal entries: the state is found once per entry and not once per node. */
-function makeJudge(view: Viewpoint): (node: NodeFact) => StateOnNode {
-  const verdicts = new Map<NodeEntry | undefined, StateOnNode>();
-  return (node) => {
-    if (node.agent.state !== "ready") return stateOnNode(node, view);
-    const known = verdicts.get(node.entry);
-    if (known !== undefined) return known;
-    const verdict = stateOnNode(node, view);
-    verdicts.set(node.entry, verdict);
-    return verdict;
-  };
-}
-
-function addToGroup(groups: Map<string, NodeGroup>, node: string, verdict: StateOnNode): void {
+/** Adds nodes to the group of their problem; they are only counted elsewhere if there are too many groups. */
+function group(groups: Map<string, NodeGroup>, verdict: StateOnNode, names: ReadonlySet<string>): void {
   const message = shorten(verdict.message ?? "", MAX_MESSAGE);
   const key = `${verdict.reason} ${message}`;
-  const group = groups.get(key);
-  if (group !== undefined) {
-    group.count++;
-    group.mayPass ||= verdict.mayPass;
-    keepFirst(group.nodes, node);
-  } else if (groups.size < MAX_GROUPS) {
-    groups.set(key, { ...verdict, ...(message && { message }), count: 1, nodes: [node] });
-  }
+  if (!groups.has(key) && groups.size >= MAX_GROUPS) return;
+  const known = groups.get(key) ?? { ...verdict, ...(message && { message }), count: 0, nodes: [] };
+  groups.set(key, known);
+  known.mayPass ||= verdict.mayPass;
+  known.count += names.size;
+  for (const name of names) keepFirst(known.nodes, name);
 }
 
 /** Keeps `names` sorted and short. */
@@ -156,14 +151,14 @@ function inOrder(groups: ReadonlyMap<string, NodeGroup>): NodeGroup[] {
   return [...groups.values()].sort((a, b) => b.count - a.count || compare(a.nodes[0], b.nodes[0]));
 }
 
-function hooksOf(node: NodeFact, state: NodeState): number {
+function hooksOf(entry: NodeEntry | undefined, state: NodeState): number {
   const isReported = state !== "Pending" && state !== "Unavailable";
-  return isReported ? (node.entry?.hooksAttached ?? 0) : 0;
+  return isReported ? (entry?.hooksAttached ?? 0) : 0;
 }
 
 function groupLines(lines: readonly [NodeFact, NodeState][]): NodeStates[] {
   const groups = new Map<string, NodeStates>();
-  for (const [{ name, entry }, state] of lines) {
+  for (const [{ names, entry }, state] of lines) {
     const { attachedHash, specHash, attach } = entry ?? {};
     const other = attachedHash !== specHash ? attachedHash : undefined;
     const key = JSON.stringify([state, other, attach]);
@@ -173,7 +168,7 @@ function groupLines(lines: readonly [NodeFact, NodeState][]): NodeStates[] {
       ...(other && { attachedHash: other }),
       ...(attach && { attach }),
     };
-    group.nodes.push(name);
+    group.nodes.push(...names);
     groups.set(key, group);
   }
   for (const { nodes } of groups.values()) nodes.sort();

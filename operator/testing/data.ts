@@ -9,7 +9,7 @@ import { parseSpecObject, type SpecObject, specMetadata } from "../distribute/co
 import type { WantedSpec } from "../distribute/plan.ts";
 import { SpecReader } from "../distribute/spec-reader.ts";
 import type { PolicyObject } from "../resources.ts";
-import type { NodeFact } from "../status/node-index.ts";
+import type { NodeFact } from "../status/equal-nodes.ts";
 import type { NodeEntry } from "../status/node-report.ts";
 
 /** A spec of the cluster-scoped policy `p` with one hook per call. */
@@ -76,7 +76,8 @@ export function makeNode(
   changes: { entry?: Partial<NodeEntry> | null; agent?: NodeFact["agent"] } = {},
 ): NodeFact {
   const { entry, agent = { state: "ready" } } = changes;
-  if (entry === null) return { name, agent };
+  const names = new Set([name]);
+  if (entry === null) return { names, agent };
   const base: NodeEntry = {
     specHash: shortSpecHash(HASH),
     attachedHash: shortSpecHash(HASH),
@@ -84,7 +85,7 @@ export function makeNode(
     hooksAttached: 2,
     attach: "fentry×2",
   };
-  return { name, agent, entry: { ...base, ...entry } };
+  return { names, agent, entry: { ...base, ...entry } };
 }
 
 /** Hash of the wanted spec in tests of statuses. */
