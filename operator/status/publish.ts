@@ -52,12 +52,13 @@ export class StatusPublisher {
 
     const ready = conditionOf(status.conditions, "Ready");
     const now = this.#deps.now();
-    const importance = importanceOf(known.history, isFlip(known.status, status), ready, now);
-    const ms = waitBeforeWrite(known.history, importance, now);
+    const { history: past, generation } = known;
+    const importance = importanceOf(past, generation, isFlip(known.status, status), ready, now);
+    const ms = waitBeforeWrite(past, generation, importance, now);
     if (ms > 0) return { kind: "wait", ms };
     if (!(await this.#write(policy, status))) return { kind: "gone" };
 
-    const history = noteWrite(known.history, ready, this.#deps.now());
+    const history = noteWrite(past, generation, ready, this.#deps.now());
     this.#published.set(key, { ...known, status, history });
     return { kind: "written", transition: transitionOf(known.status, status) };
   }
@@ -92,7 +93,7 @@ export class StatusPublisher {
     const known = this.#published.get(key);
     if (known === undefined || known.uid !== uid)
       return { uid, generation, status: policy.status, history: [] };
-    return known.generation === generation ? known : { ...known, generation, history: [] };
+    return { ...known, generation };
   }
 
   #write({ kind, metadata }: PolicyObject, status: PolicyStatus): Promise<boolean> {
