@@ -21,7 +21,9 @@ export async function generateManifests(
   const chart = ["template", "trigon", join(project, CHART)];
   const options = ["--set", "crds.install=false", "--kube-version", KUBERNETES];
   const files = splitByTemplate(await runProgram(helm, [...chart, ...options]));
-  files.set("kustomization.yaml", kustomization([...files.keys()].sort()));
+  const kustomized = kustomization([...files.keys()].sort());
+  files.set("kustomization.yaml", kustomized);
+  files.set("name-references.yaml", NAME_REFERENCES);
   const base = join(project, BASE);
   for (const name of await readdir(base)) if (!files.has(name)) await rm(join(base, name));
   for (const [name, text] of files) await writeFile(join(base, name), HEADER + text);
@@ -42,5 +44,16 @@ export function splitByTemplate(rendered: string): Map<string, string> {
 
 function kustomization(files: string[]): string {
   const resources = files.map((name) => `  - ${name}\n`).join("");
-  return `apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n${resources}`;
+  const head = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n";
+  return `${head}resources:\n${resources}configurations:\n  - name-references.yaml\n`;
 }
+
+/** Kustomize does not know that a role can name a webhook: without this, a namePrefix takes the operator's right away. */
+const NAME_REFERENCES = `nameReference:
+  - group: admissionregistration.k8s.io
+    kind: ValidatingWebhookConfiguration
+    fieldSpecs:
+      - group: rbac.authorization.k8s.io
+        kind: ClusterRole
+        path: rules/resourceNames
+`;

@@ -14,6 +14,7 @@ describe("parseCommand", () => {
       config: {
         namespace: "security",
         metricsServer: { port: 2113 },
+        webhookNames: { service: "trigon-operator", configuration: "trigon-policies" },
         logLevel: "info",
         logFormat: "text",
         inCluster: { host: "10.0.0.1", port: "443" },
@@ -42,6 +43,19 @@ describe("parseCommand", () => {
         metricsServer: { host: "::1", port: 9 },
         logLevel: "debug",
       },
+    });
+  });
+
+  test.each([
+    ["trigon-operator", "trigon-operator", "trigon-policies"],
+    ["prod-trigon-operator", "prod-trigon-operator", "prod-trigon-policies"],
+    ["trigon-operator-eu", "trigon-operator-eu", "trigon-policies-eu"],
+    ["a-trigon-operator-b", "a-trigon-operator-b", "a-trigon-policies-b"],
+    ["somebody-else", "trigon-operator", "trigon-policies"],
+  ])("finds the webhook of an installation whose account is %s", (account, service, configuration) => {
+    const env = { ...POD, POD_SERVICE_ACCOUNT: account };
+    expect(parseCommand([], env, "h")).toMatchObject({
+      config: { webhookNames: { service, configuration } },
     });
   });
 

@@ -11,6 +11,7 @@ export interface Config {
   metricsServer: { host?: string; port: number };
   /** Where API servers ask about policies; absent: nowhere. */
   webhookServer?: { host?: string; port: number };
+  webhookNames: WebhookNames;
   logLevel: (typeof LOG_LEVELS)[number];
   logFormat: (typeof LOG_FORMATS)[number];
   /** Address of the API server inside a cluster. */
@@ -19,6 +20,14 @@ export interface Config {
   instance: string;
   patience: Patience;
   tolerance: Tolerance;
+}
+
+/** The webhook's objects, as they are named in this installation. */
+export interface WebhookNames {
+  /** Of the Service through which API servers reach the operator. */
+  service: string;
+  /** Of the ValidatingWebhookConfiguration. */
+  configuration: string;
 }
 
 /** What the command line asks for. */
@@ -81,6 +90,7 @@ export function parseCommand(argv: readonly string[], env: Environment, hostname
         ...(kubeconfig !== undefined && { kubeconfig }),
         metricsServer: parseAddress("metrics-server", values["metrics-server"]),
         ...(webhook !== undefined && { webhookServer: parseAddress("webhook-server", webhook) }),
+        webhookNames: webhookNames(env.POD_SERVICE_ACCOUNT),
         logLevel: oneOf(LOG_LEVELS, "log-level", values["log-level"]),
         logFormat: oneOf(LOG_FORMATS, "log-format", values["log-format"]),
         ...(inCluster !== undefined && { inCluster }),
@@ -97,6 +107,16 @@ export function parseCommand(argv: readonly string[], env: Environment, hostname
 function inClusterAddress(env: Environment): Config["inCluster"] {
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = env;
   return host && port ? { host, port } : undefined;
+}
+
+const ACCOUNT = "trigon-operator";
+
+/** An overlay gives all names the same prefix and suffix: those of the service account are known. */
+function webhookNames(account = ACCOUNT): WebhookNames {
+  const at = account.indexOf(ACCOUNT);
+  const rename = (name: string) =>
+    at < 0 ? name : `${account.slice(0, at)}${name}${account.slice(at + ACCOUNT.length)}`;
+  return { service: rename("trigon-operator"), configuration: rename("trigon-policies") };
 }
 
 function parseAddress(name: string, text: string): Config["metricsServer"] {

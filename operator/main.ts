@@ -91,7 +91,8 @@ async function serveAdmission(
   logger: Logger,
   running: Running,
 ): Promise<Admission | undefined> {
-  const { webhookServer, namespace } = config;
+  const { webhookServer, webhookNames, namespace } = config;
+  const host = `${webhookNames.service}.${namespace}.svc`;
   const { compile } = running.compiler;
   if (!webhookServer) return undefined;
   return startAdmission({
@@ -101,7 +102,8 @@ async function serveAdmission(
     }),
     // A replica that does not lead knows of no node.
     review: (body) => running.operator?.review(body) ?? reviewPolicy({ compile, missing: () => [] }, body),
-    names: [`trigon-operator.${namespace}.svc`, `trigon-operator.${namespace}.svc.cluster.local`],
+    configuration: webhookNames.configuration,
+    names: [host, `${host}.cluster.local`],
     logger,
   });
 }

@@ -16,12 +16,7 @@ import type { KubeClient } from "../../lib/kube.ts";
 import { createLogger } from "../../lib/logger.ts";
 import { createRegistry } from "../../lib/metrics.ts";
 import type { KubeObject } from "../../lib/resources.ts";
-import {
-  type Admission,
-  startAdmission,
-  WEBHOOK_NAME,
-  WEBHOOKS,
-} from "../../operator/admission/admission.ts";
+import { type Admission, startAdmission, WEBHOOKS } from "../../operator/admission/admission.ts";
 import { compileAndEncode } from "../../operator/compiler/compiled.ts";
 import { type Operator, startOperator } from "../../operator/operator.ts";
 import { POLICY_RESOURCES, type PolicyObject } from "../../operator/resources.ts";
@@ -80,10 +75,12 @@ afterEach(async () => {
   for (const { metadata } of await admin.list(POLICIES)) await admin.delete(POLICIES, metadata);
 });
 
-function start(port = 0): Promise<Admission> {
+const CONFIGURATION = "trigon-policies";
+
+function start(port = 0, now = Date.now): Promise<Admission> {
   const { review } = operator;
-  const options = { client, review, names: ["127.0.0.1"], logger };
-  return startAdmission({ ...options, host: "127.0.0.1", port, seenMs: 0 });
+  const options = { client, review, configuration: CONFIGURATION, names: ["127.0.0.1"], logger };
+  return startAdmission({ ...options, host: "127.0.0.1", port, seenMs: 0, now });
 }
 
 async function installWebhook(port: number): Promise<void> {
@@ -105,7 +102,7 @@ async function installWebhook(port: number): Promise<void> {
 }
 
 async function caBundle(): Promise<string> {
-  const { webhooks } = await admin.get<Webhooks>(WEBHOOKS, { name: WEBHOOK_NAME });
+  const { webhooks } = await admin.get<Webhooks>(WEBHOOKS, { name: CONFIGURATION });
   return webhooks[0]?.clientConfig.caBundle ?? "";
 }
 
@@ -200,7 +197,7 @@ test("a CA bundle that somebody overwrites is put right", async () => {
     plane,
     "patch",
     "validatingwebhookconfiguration",
-    WEBHOOK_NAME,
+    CONFIGURATION,
     "--type=json",
     "-p",
     JSON.stringify([{ op: "remove", path: "/webhooks/0/clientConfig/caBundle" }]),
@@ -228,6 +225,38 @@ test("with the operator away a policy is stored, and its status says later what 
     assert.match(ready?.message ?? "", /spec\.kprobes\[0\]\.args\[0\]\.index: /);
   });
   admission = await start(port);
+  await trusted();
+});
+
+test("a certificate that cannot be published is not used", async () => {
+  const before = await caBundle();
+  const roles = ["clusterrole/trigon-operator", "-o", "json"];
+  const { rules } = JSON.parse(await kubectl(plane, "get", ...roles)) as { rules: { resources: string[] }[] };
+  const index = rules.findIndex(({ resources }) => resources.includes("validatingwebhookconfigurations"));
+  const patch = JSON.stringify([{ op: "replace", path: `/rules/${index}/verbs`, value: ["list", "watch"] }]);
+  await kubectl(plane, "patch", "clusterrole/trigon-operator", "--type=json", "-p", patch);
+  const question = ["can-i", "patch", "validatingwebhookconfigurations/trigon-policies"];
+  const account = `system:serviceaccount:${NAMESPACE}:trigon-operator`;
+  await eventually(() => assert.rejects(kubectl(plane, "auth", ...question, "--as", account)));
+  await assert.rejects(admission?.renew() ?? Promise.resolve(), /cannot be published/);
+  assert.equal(await caBundle(), before);
+  await trusted();
+  await kubectl(plane, "apply", "-f", `${MANIFESTS}/operator-rbac.yaml`);
+  await eventually(async () => {
+    await admission?.renew();
+    assert.notEqual(await caBundle(), before);
+  });
+  await trusted();
+});
+
+test("with an expired certificate a policy is stored unasked, until the certificate is renewed", async () => {
+  const port = admission?.port;
+  await admission?.stop();
+  let days = 100; // longer than a certificate lasts
+  admission = await start(port, () => Date.now() - days * 86_400_000);
+  await eventually(async () => assert.equal((await apply("late", policy("late", "index: 9"))).status, 0));
+  days = 0;
+  await admission.renew();
   await trusted();
 });
 

@@ -17,6 +17,8 @@ export interface AdmissionDeps {
   logger: Logger;
   host?: string;
   port: number;
+  /** Name of the ValidatingWebhookConfiguration. */
+  configuration: string;
   /** Host names under which API servers reach the server. */
   names: readonly string[];
   now?: () => number;
@@ -39,8 +41,7 @@ export const WEBHOOKS: Resource = {
   kind: "ValidatingWebhookConfiguration",
   namespaced: false,
 };
-/** Of the object and of the webhook in it; manifests/chart/templates/policy-webhook.yaml. */
-export const WEBHOOK_NAME = "trigon-policies";
+/** In that object; manifests/chart/templates/policy-webhook.yaml. */
 const WEBHOOK = "policies.trigon.dev";
 
 const FIELD_MANAGER = "trigon-operator-webhook";
@@ -69,7 +70,10 @@ export async function startAdmission(deps: AdmissionDeps): Promise<Admission> {
   const renew = async () => {
     const next = await makeCertificate(names, now());
     trust.require([certificate, next]);
-    await trust.settled();
+    if (!(await trust.isPublished())) {
+      trust.require([certificate]);
+      throw new Error("the new one cannot be published");
+    }
     await delay(seenMs, undefined, { signal: stopped.signal });
     server.setCertificate(next);
     certificate = next;
@@ -78,7 +82,7 @@ export async function startAdmission(deps: AdmissionDeps): Promise<Admission> {
   };
   const timer = setInterval(() => {
     if (now() < renewalMs(certificate)) return;
-    renew().catch((error: unknown) => logger.warn("the webhook keeps its certificate", { error }));
+    renew().catch((error: unknown) => logger.warn(`the webhook keeps its certificate: ${errorText(error)}`));
   }, CHECK_MS).unref();
   return {
     port: server.port,
@@ -98,14 +102,15 @@ class Trust {
   readonly #now: () => number;
   readonly #watch: ResourceWatch<Configuration>;
   #own: readonly string[] = [];
-  #writing: Promise<void> | undefined;
+  /** Whether the bundle has what it must have after all writes so far. */
+  #writing: Promise<boolean> = Promise.resolve(true);
   #isStopped = false;
 
   constructor(deps: AdmissionDeps, now: () => number) {
     this.#deps = deps;
     this.#now = now;
-    const { client, logger } = deps;
-    const fieldSelector = `metadata.name=${WEBHOOK_NAME}`;
+    const { client, logger, configuration } = deps;
+    const fieldSelector = `metadata.name=${configuration}`;
     this.#watch = new ResourceWatch<Configuration>({ client, logger, resource: WEBHOOKS, fieldSelector });
   }
 
@@ -119,9 +124,9 @@ class Trust {
     this.#watch.start({ onAdd: update, onUpdate: update });
   }
 
-  /** Resolves when the bundle is as it has to be, or cannot be written now. */
-  async settled(): Promise<void> {
-    await this.#writing;
+  /** False if the bundle cannot be written now: API servers would not trust what it lacks. */
+  isPublished(): Promise<boolean> {
+    return this.#writing;
   }
 
   async stop(): Promise<void> {
@@ -132,27 +137,29 @@ class Trust {
 
   #update(): void {
     if (this.#isStopped) return;
-    this.#writing = (this.#writing ?? Promise.resolve()).then(() => this.#write());
+    this.#writing = this.#writing.then(() => this.#write());
   }
 
   /** Another operator's write in between is a conflict: the watch shows it, and this is called again. */
-  async #write(): Promise<void> {
-    const found = this.#watch.store.get(WEBHOOK_NAME);
-    const webhook = found?.webhooks?.find(({ name }) => name === WEBHOOK);
-    if (!found || !webhook) return;
+  async #write(): Promise<boolean> {
+    const { client, logger, configuration: name } = this.#deps;
+    const found = this.#watch.store.get(name);
+    const webhook = found?.webhooks?.find((one) => one.name === WEBHOOK);
+    if (!found || !webhook) return true;
     const caBundle = planBundle(webhook.clientConfig?.caBundle, this.#own, this.#now());
-    if (caBundle === undefined) return;
-    const { client, logger } = this.#deps;
+    if (caBundle === undefined) return true;
     const { resourceVersion } = found.metadata;
-    const metadata = { name: WEBHOOK_NAME, ...(resourceVersion !== undefined && { resourceVersion }) };
+    const metadata = { name, ...(resourceVersion !== undefined && { resourceVersion }) };
     const object = { metadata, webhooks: [{ name: WEBHOOK, clientConfig: { caBundle } }] };
     try {
       await client.apply(WEBHOOKS, object, { fieldManager: FIELD_MANAGER });
       logger.info("API servers trust the webhook's certificate");
+      return true;
     } catch (error) {
-      if (hasStatus(error, 409)) return;
+      if (hasStatus(error, 409)) return false;
       logger.warn(`the webhook's certificate is not published: ${errorText(error)}`);
       setTimeout(() => this.#update(), RETRY_MS).unref();
+      return false;
     }
   }
 }
