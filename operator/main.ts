@@ -2,10 +2,12 @@
 import { hostname } from "node:os";
 import { KubeConfig } from "@kubernetes/client-node";
 import { type ClusterAccess, inClusterAccess, kubeconfigAccess } from "../lib/cluster-access.ts";
+import { collectGarbage } from "../lib/collect-garbage.ts";
 import { type HealthServer, startHealthServer } from "../lib/health.ts";
 import { KubeClient } from "../lib/kube.ts";
 import { createLogger, errorText, type Logger } from "../lib/logger.ts";
 import { createRegistry } from "../lib/metrics.ts";
+import { SpareMemory } from "../lib/spare-memory.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { type Admission, startAdmission } from "./admission/admission.ts";
 import { reviewPolicy } from "./admission/review.ts";
@@ -69,7 +71,9 @@ async function lead(config: Config, logger: Logger, elector: Elector, client: Op
   await elector.acquire(stopping.signal);
   if (stopping.signal.aborted) return;
   const { namespace, instance, patience, tolerance } = config;
-  const parts = { client, compile, namespace, instance, patience, tolerance, logger, registry };
+  const memory = new SpareMemory({ residentBytes: () => process.memoryUsage.rss(), release: collectGarbage });
+  const onWork = () => memory.touch();
+  const parts = { client, compile, namespace, instance, patience, tolerance, onWork, logger, registry };
   running.operator = startOperator(parts);
   Object.assign(ready, running.operator.checks);
   await elector.hold(stopping.signal);

@@ -3,10 +3,11 @@ import type { Registry } from "prom-client";
 import { type PolicyRef, parsePolicyKey, policyKey } from "../crds/names.ts";
 import type { Logger } from "../lib/logger.ts";
 import { createWatchMetrics } from "../lib/metrics.ts";
-import { WorkQueue } from "../lib/work-queue.ts";
+import { type Work, WorkQueue } from "../lib/work-queue.ts";
 import { missingHooks } from "./admission/missing.ts";
 import { type ReviewAnswer, reviewPolicy } from "./admission/review.ts";
 import type { OperatorClient } from "./cluster/client.ts";
+import { isNotLeading } from "./cluster/leadership.ts";
 import type { Compile, HookCall } from "./compiler/compiled.ts";
 import { generationsOf, hashOfName, type SpecObject } from "./distribute/config-map.ts";
 import type { Again } from "./distribute/repair-pace.ts";
@@ -38,6 +39,8 @@ export interface OperatorDeps {
   now?: () => number;
   /** How long agents may be away before it shows. */
   patience?: Patience;
+  /** Called when there is work, which memory is used for. */
+  onWork?: () => void;
   /** How many nodes may be absent while a policy is Ready. */
   tolerance?: Tolerance;
 }
@@ -54,13 +57,16 @@ export interface Operator {
   stop(): Promise<void>;
 }
 
+/** Between two looks whether this replica leads again; it tries to renew its lease as often. */
+const LEAD_MS = 2_000;
+
 /** Key prefix of ConfigMaps whose content names no policy. */
 const DAMAGED = "ConfigMap/";
 
 /** Starts the operator; only the holder of the leader's lease may do so. */
 export function startOperator(deps: OperatorDeps): Operator {
   const { client, namespace, logger, registry, instance, now = Date.now } = deps;
-  const { patience = DEFAULT_PATIENCE, tolerance = DEFAULT_TOLERANCE } = deps;
+  const { patience = DEFAULT_PATIENCE, tolerance = DEFAULT_TOLERANCE, onWork = () => {} } = deps;
   const metrics = createOperatorMetrics(registry);
   const compile = countErrors(deps.compile, metrics);
   const specQueue = makeSpecQueue(logger, metrics);
@@ -98,11 +104,13 @@ export function startOperator(deps: OperatorDeps): Operator {
   const findByRef = (ref: PolicyRef) => sources.findPolicy(ref);
   const reconcileDeps = { findPolicy: findByRef, compile, specs, reporter, isInUse };
   const workOnSpec = async (key: string): Promise<Again> => {
+    onWork();
     const ref = parsePolicyKey(key);
     if (ref !== undefined) return reconcile(reconcileDeps, ref);
     return repairDamaged(key.slice(DAMAGED.length), { specs, sources, specQueue });
   };
   const workOnStatus = (key: string) => {
+    onWork();
     if (unused.areNews(key)) specQueue.add(key);
     return reporter.work(key);
   };
@@ -112,8 +120,8 @@ export function startOperator(deps: OperatorDeps): Operator {
   const started = listed.then(() => {
     isRunning = true;
     for (const key of sources.policyKeys()) specQueue.add(key);
-    specQueue.start(workOnSpec);
-    statusQueue.start(workOnStatus);
+    specQueue.start(whileLeading(workOnSpec));
+    statusQueue.start(whileLeading(workOnStatus));
     logger.info("operator started", { policies: sources.policyKeys().length, nodes: nodes.size });
   });
   return {
@@ -130,6 +138,15 @@ export function startOperator(deps: OperatorDeps): Operator {
       await Promise.all([sources.stop(), specQueue.stop(), statusQueue.stop()]);
     },
   };
+}
+
+/** What this replica may not write now, it tries again in silence: nothing is wrong with the policy. */
+function whileLeading(work: Work): Work {
+  return (key) =>
+    work(key).catch((error: unknown) => {
+      if (isNotLeading(error)) return { againAfterMs: LEAD_MS };
+      throw error;
+    });
 }
 
 function countErrors(compile: Compile, { compileErrors }: OperatorMetrics): Compile {

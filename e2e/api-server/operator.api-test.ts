@@ -52,7 +52,7 @@ before(async () => {
 });
 after(() => plane?.stop());
 
-beforeEach(restartOperator);
+beforeEach(() => restartOperator());
 afterEach(async () => {
   await Promise.all(counters.splice(0).map((watch) => watch.stop()));
   for (const { metadata } of await admin.list(POLICIES)) await admin.delete(POLICIES, metadata);
@@ -63,7 +63,7 @@ afterEach(async () => {
   await eventually(async () => assert.deepEqual(await admin.list(PODS, { namespace: NAMESPACE }), []));
 });
 
-async function restartOperator(): Promise<void> {
+async function restartOperator(restartMs = 2_000): Promise<void> {
   registry = createRegistry({ component: "operator", version: "test", defaultMetrics: false });
   const logger = createLogger({
     component: "operator",
@@ -75,7 +75,7 @@ async function restartOperator(): Promise<void> {
     compile: async (policy) => compileAndEncode(policy),
     namespace: NAMESPACE,
     instance: "test",
-    patience: { restartMs: 2_000, startMs: 300_000 },
+    patience: { restartMs, startMs: 300_000 },
     logger,
     registry,
   });
@@ -326,6 +326,9 @@ describe("nodes", () => {
   });
 
   test("a node that is not ready is tolerated and named, and its agent's restart changes nothing", async () => {
+    await operator.stop();
+    const restartMs = 30_000; // the restart below takes less, however busy the machine is
+    await restartOperator(restartMs);
     const [first, second] = await startAgents("node-1", "node-2");
     await applyPolicy("a", "sys_setuid");
     await readyIs("a", "False", "RollingOut");
@@ -335,13 +338,12 @@ describe("nodes", () => {
     await pause(1_500); // updates caused by the last write
     const counter = await countWrites("a");
 
-    const lastTransitionTime = () => new Date().toISOString();
-    const ready = (status: "True" | "False") => ({
+    const notReady = (sinceMs: number) => ({
       type: "Ready",
-      status,
-      lastTransitionTime: lastTransitionTime(),
+      status: "False",
+      lastTransitionTime: new Date(Date.now() - sinceMs).toISOString(),
     });
-    await second?.setPodStatus({ conditions: [ready("False")] });
+    await second?.setPodStatus({ conditions: [notReady(0)] });
     await second?.leave();
     await pause(500);
     await second?.start();
@@ -349,7 +351,7 @@ describe("nodes", () => {
     assert.equal(counter.writes(), 0, "an agent that restarts");
 
     const containers = { type: "ContainersReady", status: "True" };
-    await second?.setPodStatus({ conditions: [ready("False"), containers] });
+    await second?.setPodStatus({ conditions: [notReady(restartMs), containers] });
     const status = await eventually(async () => {
       const now = await statusOf("a");
       assert.equal(now.nodes.absent, 1);
@@ -506,6 +508,48 @@ describe("edits", () => {
   });
 });
 
+describe("while the operator is away", () => {
+  /** Cells of kubectl's table by column; they stand where the column's name does. */
+  async function row(name: string): Promise<Record<string, string>> {
+    const [head = "", line = ""] = (await kubectl(plane, "get", "tracingpolicies", name)).split("\n");
+    const columns = [...head.matchAll(/\S+/g)];
+    return Object.fromEntries(
+      columns.map(({ 0: column, index }, n) => [column, line.slice(index, columns[n + 1]?.index).trim()]),
+    );
+  }
+
+  test("kubectl shows that READY is about an earlier generation", async () => {
+    await applyPolicy("a", "sys_setuid");
+    await readyIs("a", "Unknown", "NoNodes");
+    const { GENERATION, OBSERVED } = await row("a");
+    assert.deepEqual([GENERATION, OBSERVED], ["1", "1"]);
+
+    await operator.stop();
+    await applyPolicy("a", "sys_setgid");
+    const away = await row("a");
+    assert.deepEqual([away.READY, away.GENERATION, away.OBSERVED], ["Unknown", "2", "1"]);
+    await applyPolicy("b", "sys_setuid");
+    const unseen = await row("b");
+    assert.deepEqual([unseen.READY, unseen.GENERATION, unseen.OBSERVED], ["", "1", "-1"]);
+
+    await restartOperator();
+    for (const name of ["a", "b"]) await readyIs(name, "Unknown", "NoNodes");
+    const back = await row("a");
+    assert.deepEqual([back.GENERATION, back.OBSERVED], ["2", "2"]);
+  });
+});
+
+/** Puts `change(object)`, mutable, in the place of a ConfigMap, though the operator creates a deleted one again. */
+async function recreate(name: { namespace: string; name: string }, change: (object: ConfigMap) => ConfigMap) {
+  const { metadata, data } = await admin.get<ConfigMap>(CONFIG_MAPS, name);
+  const { labels, annotations } = metadata;
+  const forged = change({ metadata: { ...name, labels, annotations }, data } as ConfigMap);
+  await eventually(async () => {
+    await admin.delete(CONFIG_MAPS, name);
+    await admin.create(CONFIG_MAPS, forged, USER);
+  });
+}
+
 describe("a ConfigMap that another client changes is repaired", () => {
   const tamperings: Record<string, (name: { namespace: string; name: string }) => Promise<unknown>> = {
     deleted: (name) => admin.delete(CONFIG_MAPS, name),
@@ -521,26 +565,9 @@ describe("a ConfigMap that another client changes is repaired", () => {
       ),
     "without a revision": (name) =>
       admin.mergePatch(CONFIG_MAPS, name, { metadata: { annotations: { [LABELS.revision]: null } } }, USER),
-    "recreated with other content": async (name) => {
-      const object = await admin.get<ConfigMap>(CONFIG_MAPS, name);
-      await admin.delete(CONFIG_MAPS, name);
-      const { labels, annotations } = object.metadata;
-      const forged = {
-        metadata: { ...name, labels, annotations },
-        data: { "hook-spec.json": "{}" },
-      } as ConfigMap;
-      await admin.apply(CONFIG_MAPS, forged, USER);
-    },
-    "recreated without being immutable": async (name) => {
-      const object = await admin.get<ConfigMap>(CONFIG_MAPS, name);
-      await admin.delete(CONFIG_MAPS, name);
-      const { labels, annotations } = object.metadata;
-      await admin.apply(
-        CONFIG_MAPS,
-        { metadata: { ...name, labels, annotations }, data: object.data } as ConfigMap,
-        USER,
-      );
-    },
+    "recreated with other content": (name) =>
+      recreate(name, (object) => ({ ...object, data: { "hook-spec.json": "{}" } })),
+    "recreated without being immutable": (name) => recreate(name, (object) => object),
   };
   for (const [how, tamper] of Object.entries(tamperings)) {
     test(how, async () => {
@@ -675,13 +702,16 @@ describe("status writes", () => {
     await readyIs("a", "False", "RollingOut");
     const hash = await wantedHash();
     const counter = await countWrites("a");
+    const since = Date.now();
     for (const agent of agents) await agent.report(attached("a", hash, "sys_setuid"));
     const status = await readyIs("a", "True", "Attached");
     assert.equal(status.nodesSummary, "150/150");
     assert.equal(status.nodeStates, undefined, "no list in a cluster of this size");
     // The watch that counts may be behind the one that has shown the last write.
     await eventually(() => assert.ok(counter.writes() >= 1));
-    assert.ok(counter.writes() <= 4, `${counter.writes()} writes`);
+    // Three at once, the last one, and one for each twelve seconds that a busy machine takes.
+    const most = 4 + Math.floor((Date.now() - since) / 12_000);
+    assert.ok(counter.writes() <= most, `${counter.writes()} writes`);
   });
 
   test("a status that another client wrote is corrected", async () => {

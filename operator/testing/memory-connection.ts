@@ -4,8 +4,8 @@ import type { ApiRequest } from "../../lib/api-transport.ts";
 import type { MemoryApi } from "../../lib/testing/memory-api.ts";
 import { type Apis, makeApis } from "../cluster/api.ts";
 
-/** The typed APIs; no request leaves the process. */
-export function memoryApis(api: MemoryApi): Apis {
+/** The typed APIs; no request leaves the process. Writes are made while `mayWriteMs` is above 0. */
+export function memoryApis(api: MemoryApi, mayWriteMs = () => 60_000): Apis {
   const config = new KubeConfig();
   config.loadFromClusterAndUser(
     { name: "memory", server: "http://memory", skipTLSVerify: true },
@@ -34,7 +34,7 @@ export function memoryApis(api: MemoryApi): Apis {
       );
     },
   });
-  return makeApis({ config, userAgent: "test", http, watch: { watch: watchOf(api) } });
+  return makeApis({ config, userAgent: "test", mayWriteMs, http, watch: { watch: watchOf(api) } });
 }
 
 function watchOf(api: MemoryApi): Watch["watch"] {

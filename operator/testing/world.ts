@@ -1,4 +1,5 @@
 /** The real operator and compiler on an API server in memory, by a clock that tests move. */
+import type { Registry } from "prom-client";
 import { vi } from "vitest";
 import { createRegistry } from "../../lib/metrics.ts";
 import { makeLogger } from "../../lib/testing/api-server.ts";
@@ -14,6 +15,12 @@ export const NAMESPACE = "trigon-system";
 /** A cluster without nodes. */
 export interface World {
   api: MemoryApi;
+  /** Whether this replica leads, and so may write. */
+  leads: boolean;
+  /** Of its metrics. */
+  registry: Registry;
+  /** Messages that it has logged as warnings. */
+  warnings: string[];
   /** Stops the operator and gives the real clock back. */
   end(): Promise<void>;
 }
@@ -22,13 +29,20 @@ export interface World {
 export function startWorld(): World {
   vi.useFakeTimers();
   const api = new MemoryApi();
+  const logger = makeLogger();
+  const warnings: string[] = [];
+  vi.spyOn(logger, "warn").mockImplementation((message: unknown) => {
+    warnings.push(String(message));
+    return logger;
+  });
+  const registry = createRegistry({ component: "operator", version: "test", defaultMetrics: false });
   const operator = startOperator({
-    client: new OperatorClient(memoryApis(api)),
+    client: new OperatorClient(memoryApis(api, () => (world.leads ? 60_000 : 0))),
     compile: async (policy) => compileAndEncode(policy),
     namespace: NAMESPACE,
     instance: "test",
-    logger: makeLogger(),
-    registry: createRegistry({ component: "operator", version: "test", defaultMetrics: false }),
+    logger,
+    registry,
   });
   const end = async () => {
     api.react = () => {};
@@ -37,7 +51,8 @@ export function startWorld(): World {
     await stopped;
     vi.useRealTimers();
   };
-  return { api, end };
+  const world: World = { api, leads: true, registry, warnings, end };
+  return world;
 }
 
 /** Moves the clock, in steps: streams deliver between timers. */
