@@ -1,7 +1,8 @@
 /** A client of the agent's gRPC API over the messages of proto/; requests and answers have the JSON form of protobuf. */
 import { fromBinary, fromJson, type JsonValue, toBinary, toJson } from "@bufbuild/protobuf";
-import { type CallOptions, Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { type CallOptions, Client, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { registry, serviceType } from "../proto/descriptors.ts";
+import type { Connection } from "./connection.ts";
 
 const SERVICE = "tetragon.FineGuidanceSensors";
 const MAX_ANSWER_BYTES = 10 << 20;
@@ -31,11 +32,11 @@ export class AgentClient {
   readonly #client: Client;
   readonly #timeoutMs: number;
 
-  /** `address` as gRPC names it: `unix:///PATH` or `HOST:PORT`. */
-  constructor(address: string, timeoutMs: number) {
+  constructor({ address, credentials, options }: Connection, timeoutMs: number) {
     this.#address = address;
     this.#timeoutMs = timeoutMs;
-    this.#client = new Client(address, credentials.createInsecure(), {
+    this.#client = new Client(address, credentials, {
+      ...options,
       "grpc.max_receive_message_length": MAX_ANSWER_BYTES,
       "grpc.use_local_subchannel_pool": 1,
     });

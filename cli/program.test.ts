@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { makeApi, type TestApi } from "../agent/api/testing/api.ts";
 import { makeHit } from "../agent/events/testing/pipeline.ts";
@@ -81,19 +82,18 @@ describe("the command line", () => {
   });
 
   test.each(["bash", "zsh", "fish"])("completion for %s calls back", async (shell) => {
-    const log = vi.spyOn(console, "log").mockImplementation(() => {});
-    await run(["completion", shell]);
-    expect(log.mock.calls.join("\n")).toContain("trigon");
-    expect(log.mock.calls.join("\n")).toContain("complete --");
+    const script = (await run(["completion", shell])).lines.join("\n");
+    expect(script).toContain("trigon");
+    expect(script).toContain("complete --");
   });
 
-  test("completion knows commands and values of flags", async () => {
-    const log = vi.spyOn(console, "log").mockImplementation(() => {});
-    await run(["complete", "--", "policies", ""]);
-    expect(log.mock.calls.join("\n")).toMatch(/^list\t/m);
-    log.mockClear();
-    await run(["complete", "--", "events", "--output", ""]);
-    expect(log.mock.calls.join("\n")).toMatch(/^compact/m);
+  const completions: Record<string, { words: string[]; want: RegExp }> = {
+    "commands under an alias": { words: ["tp", ""], want: /^list\t/m },
+    "values of flags": { words: ["events", "--output", ""], want: /^compact/m },
+    "what is unknown may be a file": { words: ["validate", ""], want: /^:0$/ },
+  };
+  test.each(Object.entries(completions))("completion knows: %s", async (_name, { words, want }) => {
+    expect((await run(["complete", "--", ...words])).lines.join("\n")).toMatch(want);
   });
 });
 
@@ -143,6 +143,31 @@ describe("events of the standard input", () => {
   test.each(Object.entries(filters))("are filtered %s", async (_name, { args, shown }) => {
     const { lines } = await run(["events", "-", "-o", "json", ...args], new TestStreams(INPUT));
     expect(lines).toEqual(shown.map((index) => LINES[index]));
+  });
+});
+
+describe("events of a file", () => {
+  let directory: string;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), "trigon-cli-"));
+  });
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  test.each([
+    ["as it is written", "events.json", Buffer.from(INPUT)],
+    ["as a rotation has compressed it", "events-2026-11-20.json.gz", gzipSync(INPUT)],
+  ])("are shown: %s", async (_name, file, content) => {
+    writeFileSync(join(directory, file), content);
+    const { lines } = await run(["events", "-o", "json", join(directory, file)]);
+    expect(lines).toEqual(LINES);
+  });
+
+  test("that is cut are shown as far as it goes, with what is wrong", async () => {
+    const file = join(directory, "cut.json.gz");
+    writeFileSync(file, gzipSync(INPUT).subarray(0, -10));
+    const { errors, status } = await run(["events", file]);
+    expect(errors.join("\n")).toContain("unexpected end of file");
+    expect(status).toBe(1);
   });
 });
 

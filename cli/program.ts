@@ -1,6 +1,7 @@
 /** The commands of `trigon` with their options; what a command does is loaded when it is run. */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { DEFAULT_NAMESPACE } from "../crds/names.ts";
+import type { ConnectionFlags } from "./connection.ts";
 import { FORMATS } from "./findings.ts";
 import { EXIT, type LiveStreams, UsageError } from "./streams.ts";
 
@@ -90,10 +91,17 @@ function seconds(value: string): number {
   return (Number(digits) * ({ ms: 1, s: 1000, m: 60_000 }[unit] ?? 0)) / 1000;
 }
 
-function serverAddress(): Option {
-  return new Option("--server-address <address>", "where the agent listens: unix:///PATH or HOST:PORT")
-    .env("TRIGON_SERVER_ADDRESS")
-    .default("unix:///var/run/tetragon/tetragon.sock");
+/** tetra's flags for reaching the agent. */
+function connectionFlags(command: Command): Command {
+  const place = "where the agent listens: unix:///PATH or HOST:PORT";
+  const usual = "Default: what the agent has written into its info file, or its usual socket.";
+  return command
+    .addOption(new Option("--server-address <address>", `${place}. ${usual}`).env("TRIGON_SERVER_ADDRESS"))
+    .option("--tls-ca-cert-files <files>", "over TLS: who signs the agent's certificate", collect)
+    .option("--tls-cert-file <file>", "over TLS: certificate of this client")
+    .option("--tls-key-file <file>", "over TLS: key of that certificate")
+    .option("--tls-server-name <name>", "over TLS: the name in the agent's certificate")
+    .option("--tls-skip-verify", "over TLS: whatever the agent's certificate is");
 }
 
 function addEvents(program: Command, shared: Shared): void {
@@ -113,6 +121,11 @@ function addEvents(program: Command, shared: Shared): void {
     .addOption(new Option("--policy-names <names>", "the same as --policy").argParser(collect))
     .addOption(new Option("--namespaces <names>", "the same as --namespace").argParser(collect).hideHelp())
     .addOption(new Option("--pods <patterns>", "the same as --pod").argParser(collect).hideHelp())
+    .addOption(
+      new Option("--containers <patterns>", "only containers with names like this")
+        .argParser(collect)
+        .hideHelp(),
+    )
     .addOption(new Option("--processes <patterns>", "the same as --process").argParser(collect).hideHelp())
     .option("--timestamps", "compact lines begin with the time")
     .option("-t, --tty-encode <tty>", "no effect: control characters are never passed to the terminal")
@@ -130,9 +143,19 @@ function flag(flags: string, description: string): Option {
   return new Option(flags, description).argParser(parse).preset("true").default(true);
 }
 
+/** Several of them with commas in between; tetra's long names are taken as well. */
+function eventTypes(): Option {
+  const option = new Option("-e, --event-types <types>", "only events of these types").argParser(collect);
+  option.argChoices = ["exec", "exit", "kprobe", "tracepoint", "lsm", "rate_limit_info"];
+  return option;
+}
+
 function eventsCommand(command: Command, { streams, done }: Shared, output: "compact" | "json"): Command {
-  return command
-    .argument("[file]", "exported events, one JSON object per line; - is the standard input")
+  return connectionFlags(command)
+    .argument(
+      "[file]",
+      "exported events, one JSON object per line, also with gzip (.gz); - is the standard input",
+    )
     .addOption(
       new Option("-o, --output <format>", "form of the events").choices(["compact", "json"]).default(output),
     )
@@ -141,14 +164,13 @@ function eventsCommand(command: Command, { streams, done }: Shared, output: "com
         .choices(["auto", "always", "never"])
         .default("auto"),
     )
-    .addOption(serverAddress())
     .option("-n, --namespace <names>", "only pods of these namespaces", collect)
     .option("--namespace-regex <pattern>", "only pods of namespaces like this (RE2)", collectWhole)
     .option("--host", "only processes that are in no pod")
     .option("--pod <pattern>", "only pods with names like this (RE2)", collectWhole)
     .option("--process <pattern>", "only binaries like this (RE2)", collectWhole)
     .option("--policy <names>", "only events of these policies", collect)
-    .option("-e, --event-types <types>", "only these: exec, exit, kprobe, lsm, tracepoint ...", collect)
+    .addOption(eventTypes())
     .option(
       "--cel-expression <expression>",
       "only events for which this is true; the agent evaluates it",
@@ -171,8 +193,7 @@ function eventsCommand(command: Command, { streams, done }: Shared, output: "com
           process: [...(options.process ?? []), ...(processes ?? [])],
           ...(isTetra && { tetra: { timestamps: options.timestamps === true, ...options } }),
         };
-        const isDefault = self.getOptionValueSource("serverAddress") === "default";
-        const piped = isTetra && isDefault && streams.isPiped();
+        const piped = isTetra && options.serverAddress === undefined && streams.isPiped();
         done(await events(file ?? (piped ? "-" : undefined), selection, streams));
       },
     );
@@ -185,7 +206,7 @@ function addPolicies(program: Command, shared: Shared): void {
     .description("Policies on this node, over the agent's socket.");
   example(policies, "trigon policies list", "trigon policies add policy.yaml --mode monitor");
   const command = (name: string, description: string, ...examples: string[]) => {
-    const made = policies.command(name).description(description).addOption(serverAddress());
+    const made = connectionFlags(policies.command(name).description(description));
     made.option("--timeout <duration>", "how long the agent may take", seconds, 60);
     example(made, ...examples);
     return made;
@@ -291,11 +312,14 @@ type Agent = import("./client.ts").AgentClient;
 
 async function withAgent(
   { done }: Shared,
-  options: { serverAddress: string; timeout: number },
+  options: ConnectionFlags & { timeout: number },
   run: (client: Agent) => Promise<number>,
 ): Promise<void> {
-  const { AgentClient } = await import("./client.ts");
-  const client = new AgentClient(options.serverAddress, options.timeout * 1000);
+  const [{ AgentClient }, { connectionOf }] = await Promise.all([
+    import("./client.ts"),
+    import("./connection.ts"),
+  ]);
+  const client = new AgentClient(connectionOf(options), options.timeout * 1000);
   try {
     done(await run(client));
   } finally {

@@ -1,19 +1,19 @@
 /** `trigon events` and `trigon getevents`: events of the agent, of an export file or of the standard input. */
-import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { setTimeout } from "node:timers/promises";
+import type { ConnectionFlags } from "../connection.ts";
 import { EXIT, type LiveStreams, UsageError } from "../streams.ts";
 import { type CompactEvent, compactLine } from "./compact.ts";
+import { openEvents } from "./files.ts";
 import { eventsRequest, eventTest, type Selection, sinceMs } from "./selection.ts";
 import { COLOURED, PLAIN, TETRA_COLOURED, TETRA_PLAIN } from "./style.ts";
 import { type TetraOptions, tetraLines } from "./tetra.ts";
 
 /** The flags. */
-export interface EventsOptions extends Selection {
+export interface EventsOptions extends Selection, ConnectionFlags {
   output: "compact" | "json";
   color: "auto" | "always" | "never";
-  serverAddress: string;
   since?: string;
   reconnect?: boolean;
   /** Seconds. */
@@ -32,7 +32,7 @@ export async function events(
 ): Promise<number> {
   const show = presentation(options, streams);
   if (file === undefined) await showLive(options, streams, show);
-  else await showLines(file === "-" ? streams.input : createReadStream(file), options, streams, show);
+  else await showLines(file === "-" ? streams.input : openEvents(file), options, streams, show);
   return EXIT.ok;
 }
 
@@ -51,9 +51,12 @@ async function showLive(options: EventsOptions, streams: LiveStreams, show: Show
     throw new UsageError("--since: the agent streams events from now on; name a file with exported events");
   }
   const request = eventsRequest(options);
-  const { AgentClient, CallFailure } = await import("../client.ts");
+  const [{ AgentClient, CallFailure }, { connectionOf }] = await Promise.all([
+    import("../client.ts"),
+    import("../connection.ts"),
+  ]);
   for (;;) {
-    const client = new AgentClient(options.serverAddress, 0);
+    const client = new AgentClient(connectionOf(options), 0);
     try {
       for await (const event of client.events(request, streams.signal)) await print(show(event), streams);
       if (!options.reconnect || streams.signal.aborted) return;

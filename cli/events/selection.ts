@@ -10,6 +10,8 @@ export interface Selection {
   host?: boolean;
   pod?: string[];
   process?: string[];
+  /** Patterns of names of containers. */
+  containers?: string[];
   policy?: string[];
   eventTypes?: string[];
   celExpression?: string[];
@@ -53,6 +55,7 @@ export function eventsRequest(selection: Selection): object {
     namespace_regex: selection.namespaceRegex ?? [],
     pod_regex: selection.pod ?? [],
     binary_regex: selection.process ?? [],
+    container_name_regex: selection.containers ?? [],
     policy_names: selection.policy ?? [],
     event_set: eventTypes(selection.eventTypes),
     cel_expression: selection.celExpression ?? [],
@@ -76,7 +79,7 @@ function fieldFilter(action: string, fields: readonly string[] = []): object[] {
 }
 
 interface EventBody {
-  process?: { binary?: string; pod?: { namespace?: string; name?: string } };
+  process?: { binary?: string; pod?: { namespace?: string; name?: string; container?: { name?: string } } };
   policy_name?: string;
 }
 
@@ -107,6 +110,7 @@ function fieldTests(selection: Selection): EventTest[] {
     ...oneOf(selection.policy, (_type, { policy_name }) => policy_name),
     ...patterns("--namespace-regex", selection.namespaceRegex, ({ process }) => process?.pod?.namespace),
     ...patterns("--pod", selection.pod, ({ process }) => process?.pod?.name),
+    ...patterns("--containers", selection.containers, ({ process }) => process?.pod?.container?.name),
     ...patterns("--process", selection.process, ({ process }) => process?.binary),
   ];
 }

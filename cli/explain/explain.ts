@@ -1,5 +1,4 @@
 /** `trigon explain`: what a policy would attach, filter and post, and at which price. */
-import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import type { ActionDef, HookDef, HookSpec, SelectorDef } from "../../crds/hook-spec.ts";
@@ -7,6 +6,7 @@ import { policyKey } from "../../crds/names.ts";
 import { compileParsed } from "../../policy/compile.ts";
 import { parsePolicies } from "../../policy/parse.ts";
 import type { PolicyError } from "../../policy/problems.ts";
+import { openEvents } from "../events/files.ts";
 import { EXIT, type Streams } from "../streams.ts";
 import { attachCost, attachPlan, filterCost, postCost } from "./costs.ts";
 import { actionsText, argumentText, filterText, returnFilterText } from "./describe.ts";
@@ -37,7 +37,7 @@ type EventsOfHooks = Map<HookDef, HookEvent[]>;
 
 async function readEvents(file: string, hooks: readonly HookDef[]): Promise<EventsOfHooks> {
   const found: EventsOfHooks = new Map(hooks.map((hook) => [hook, []]));
-  const input = createReadStream(file);
+  const input = openEvents(file);
   const failed = new Promise<never>((_resolve, reject) => input.once("error", reject));
   const read = async () => {
     for await (const line of createInterface({ input })) {
