@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { DEFAULT_NAMESPACE } from "../crds/names.ts";
 import type { ConnectionFlags } from "./connection.ts";
 import { FORMATS } from "./findings.ts";
+import { KERNEL_CHOICES } from "./kernels/choices.ts";
 import { EXIT, type LiveStreams, UsageError } from "./streams.ts";
 
 /** Of policies. */
@@ -61,19 +62,18 @@ async function makeProgram(version: string, streams: LiveStreams, done: Done): P
   addStatus(program, shared, version);
   addValidate(program, shared);
   addExplain(program, shared);
-  const { default: addCompletion } = await import("@bomb.sh/tab/commander");
-  addCompletion(program, { completionCommandName: "completion" });
+  const { addCompletion } = await import("./completion.ts");
   example(
-    program.commands.find((command) => command.name() === "completion"),
-    "source <(trigon completion bash)     # with the package bash-completion",
+    addCompletion(program, streams),
+    "source <(trigon completion bash)",
     "trigon completion fish | source",
   );
   return program;
 }
 
 /** An example at the end of the help. */
-function example(command: Command | undefined, ...lines: string[]): void {
-  command?.addHelpText("after", `\nExample:\n${lines.map((line) => `  ${line}`).join("\n")}`);
+function example(command: Command, ...lines: string[]): void {
+  command.addHelpText("after", `\nExample:\n${lines.map((line) => `  ${line}`).join("\n")}`);
 }
 
 function collect(value: string, earlier: string[] = []): string[] {
@@ -386,7 +386,9 @@ function addValidate(program: Command, { streams, done }: Shared): void {
         .choices(FORMATS)
         .default("text"),
     )
-    .option("--kernel <version>", "report hooks that this kernel lacks: 5.10, 6.1, 6.12 or latest")
+    .addOption(
+      new Option("--kernel <version>", "report hooks that this kernel lacks").choices(KERNEL_CHOICES),
+    )
     .addHelpText("after", VALIDATE)
     .action(async (paths: string[], options) => {
       const { validate } = await import("./validate.ts");

@@ -1,13 +1,8 @@
 /** What a kernel has that hooks can be attached to, as far as its BTF names it. */
 import { brotliDecompressSync } from "node:zlib";
 import type { HookDef, HookSpec } from "../../crds/hook-spec.ts";
+import { LATEST } from "./choices.ts";
 import { KERNELS, NAMES } from "./names.gen.ts";
-
-/** Names for the newest of the kernels. */
-const LATEST = "latest";
-
-/** What `--kernel` takes. */
-export const KERNEL_CHOICES: readonly string[] = [...KERNELS.slice(0, -1), LATEST];
 
 /** A hook that the kernel lacks. */
 export interface MissingHook {
