@@ -51,7 +51,8 @@ export const USAGE = `trigon operator: compiles policies, distributes hook specs
 const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
 const LOG_FORMATS = ["text", "json"] as const;
 
-const OPTIONS = {
+/** Every flag of the operator. */
+export const OPTIONS = {
   namespace: { type: "string" },
   kubeconfig: { type: "string" },
   "metrics-server": { type: "string", default: ":2113" },

@@ -5,8 +5,10 @@
  *   node --test e2e/api-server/chart.api-test.ts
  */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -15,7 +17,7 @@ import { findBinaries } from "../control-plane/binaries.ts";
 import { type ControlPlane, startControlPlane } from "../control-plane/control-plane.ts";
 import { PROJECT } from "../runner/run-tests.ts";
 import { writeOverlay } from "../user-overlay.ts";
-import { eventually } from "./api-clients.ts";
+import { eventually, freePort, listAllObjects } from "./api-clients.ts";
 
 const CHART = join(PROJECT, "manifests/chart");
 const OVERLAY = join(PROJECT, "manifests/overlays/default");
@@ -45,6 +47,11 @@ after(async () => {
   await plane?.stop();
   rmSync(directory, { recursive: true, force: true });
 });
+
+interface PodVariable {
+  name: string;
+  valueFrom?: { fieldRef: { fieldPath: string } };
+}
 
 interface Ended {
   status: number | null;
@@ -111,6 +118,19 @@ describe("the chart", () => {
     "a wrong type": ["operator.replicas=two", /\/operator\/replicas/],
     "a value outside of its range": ["agent.metrics.port=0", /\/agent\/metrics\/port/],
     "a value that is none of those it may be": ["rbac.podAccess=all", /\/rbac\/podAccess/],
+    "a setting that the agent does not have": [
+      "agent.settings.log-levl=debug",
+      /\/agent\/settings.*'log-levl'/,
+    ],
+    "a setting of the operator that another value sets": [
+      "operator.settings.metrics-server=:1",
+      /\/operator\/settings.*'metrics-server'/,
+    ],
+    "two servers on one port": [
+      "operator.webhook.port=2113",
+      /operator\.webhook\.port: 2113 is operator\.metrics\.port/,
+    ],
+    "a section that is gone": ["writerGuard=null", /missing property 'writerGuard'/],
   };
   for (const [what, [setting, error]] of Object.entries(refused)) {
     test(`refuses ${what} and names it`, () => {
@@ -156,6 +176,45 @@ describe("the chart", () => {
   });
 });
 
+describe("the chart is installed with", () => {
+  const odd: Record<string, string[]> = {
+    "one operator, without its webhook and without NetworkPolicies": [
+      "operator.replicas=1",
+      "operator.webhook.enabled=false",
+      "networkPolicy.enabled=false",
+    ],
+    "no operator, which is how it is stopped": ["operator.replicas=0"],
+    "metrics without labels": ["agent.metrics.labels=[]"],
+    "no class of priority, no toleration, no affinity": [
+      'agent.priorityClassName=""',
+      'operator.priorityClassName=""',
+      "agent.tolerations=[]",
+      "agent.affinity={}",
+    ],
+    "no right for people": ["rbac.aggregateToDefaultRoles=false"],
+    "the right to read all pods": ['rbac.podAccess="cluster"'],
+  };
+  const at = ["--namespace", "odd"];
+
+  before(() => {
+    kubectl("create", "namespace", "odd");
+  });
+  after(() => {
+    kubectl("delete", "namespace", "odd", "--wait=true");
+    kubectl("delete", ...CRDS);
+  });
+
+  for (const [what, settings] of Object.entries(odd)) {
+    test(what, () => {
+      const sets = settings.flatMap((setting) => ["--set-json", setting]);
+      helm("install", "odd", CHART, ...at, "--take-ownership", ...sets);
+      const listed = ["-o", "jsonpath={.items[*].kind}"];
+      assert.equal(kubectl("get", "daemonset,deployment", ...at, ...listed), "DaemonSet Deployment");
+      helm("uninstall", "odd", ...at);
+    });
+  }
+});
+
 /** Paths of values without a comment before them and without one before the group that they are in. */
 function undocumented(map: YAMLMap, path: string, isGroupDocumented: boolean): string[] {
   return map.items.flatMap(({ key, value }, index) => {
@@ -198,23 +257,6 @@ function valuePaths(value: unknown, path = ""): string[] {
   );
 }
 
-/** Every object of the cluster but those that the cluster itself makes. */
-function allObjects(): string[] {
-  const kinds = kubectl("api-resources", "--verbs=list", "-o", "name")
-    .trim()
-    .split("\n")
-    .filter((kind) => !/^(events|leases|componentstatuses|endpoints|apiservices)\b/.test(kind));
-  const names = kubectl(
-    "get",
-    kinds.join(","),
-    "--all-namespaces",
-    "-o",
-    "name",
-    "--ignore-not-found",
-  ).trim();
-  return names.split("\n").sort();
-}
-
 describe("a release", () => {
   const image = () =>
     kubectl("get", "daemonset", "trigon-agent", "-n", "trigon-system", "-o", "jsonpath={..image}");
@@ -224,9 +266,10 @@ describe("a release", () => {
 
   before(async () => {
     // What the controllers make by themselves is there before the test looks.
-    await eventually(() => kubectl("get", "serviceaccount", "default", "-n", "default"));
-    await eventually(() => kubectl("get", "configmap", "kube-root-ca.crt", "-n", "kube-node-lease"));
-    untouched = allObjects();
+    for (const namespace of ["default", "kube-node-lease", "kube-public", "kube-system"])
+      for (const object of ["serviceaccount/default", "configmap/kube-root-ca.crt"])
+        await eventually(() => kubectl("get", object, "-n", namespace));
+    untouched = await listAllObjects(plane);
   });
 
   test("is installed with one command, and says what to do next", () => {
@@ -249,11 +292,31 @@ describe("a release", () => {
     assert.deepEqual([image(), shortNames()], ["trigon.dev/trigon:dev", '["tgn"]']);
   });
 
+  test("is upgraded with the values of an earlier chart, and names what --reuse-values lacks of a newer one", () => {
+    const older = join(directory, "older");
+    cpSync(CHART, older, { recursive: true });
+    const schema = join(older, "values.schema.json");
+    writeFileSync(schema, readFileSync(schema, "utf8").replaceAll('"writerGuard", ', ""));
+    for (const guard of ["hook-spec-guard", "tracingnode-guard"])
+      rmSync(join(older, `templates/${guard}.yaml`));
+    const values = parseDocument(readFileSync(join(older, "values.yaml"), "utf8"));
+    values.delete("writerGuard");
+    writeFileSync(join(older, "values.yaml"), values.toString());
+    helm("upgrade", "trigon", older, "--reset-values", "--set", "image.tag=v3");
+    const { status, stderr } = run(helmProgram, ["upgrade", "trigon", CHART, "--reuse-values"]);
+    assert.equal(status, 1);
+    assert.match(stderr, /missing property 'writerGuard'/);
+    helm("upgrade", "trigon", CHART, "--reset-then-reuse-values");
+    assert.equal(image(), "trigon.dev/trigon:v3");
+    helm("upgrade", "trigon", CHART, "--reuse-values", "--set", "image.tag=dev");
+    assert.equal(image(), "trigon.dev/trigon:dev");
+  });
+
   test("leaves the CRDs and the policies behind when it is uninstalled, and nothing else", async () => {
     kubectl("apply", "-f", join(PROJECT, "crds/examples/valid/process-creds-installed.yaml"));
     assert.match(helm("uninstall", "trigon"), /tracingpolicies\.cilium\.io/);
-    await eventually(() => {
-      const left = allObjects().filter((name) => !untouched.includes(name));
+    await eventually(async () => {
+      const left = (await listAllObjects(plane)).filter((name) => !untouched.includes(name));
       assert.deepEqual(left, [...CRDS, "tracingpolicy.cilium.io/process-creds-changed"].sort());
     });
   });
@@ -266,7 +329,7 @@ describe("a release", () => {
     helm("uninstall", "trigon", "--namespace", "security");
     kubectl("delete", "namespace", "security");
     kubectl("delete", ...CRDS);
-    await eventually(() => assert.deepEqual(allObjects(), untouched));
+    await eventually(async () => assert.deepEqual(await listAllObjects(plane), untouched));
   });
 });
 
@@ -341,6 +404,109 @@ describe("with kustomize's namePrefix and namespace", () => {
   function writeSpec(labels: Record<string, string>, ...as: string[]): Ended {
     const args = ["apply", "--server-side", "--force-conflicts", "-f", writeObject(hookSpec(labels)), ...as];
     return run(plane.binaries.kubectl, args);
+  }
+
+  test("agents run on Linux nodes only, and on no virtual ones", async () => {
+    const linux = { "kubernetes.io/os": "linux" };
+    const nodes = {
+      "linux-1": linux,
+      "windows-1": { "kubernetes.io/os": "windows" },
+      "virtual-1": { ...linux, type: "virtual-kubelet" },
+      "linux-2": { ...linux, type: "large" },
+    };
+    for (const [name, labels] of Object.entries(nodes))
+      kubectl("create", "-f", writeObject({ ...nodeObject(name), metadata: { name, labels } }));
+    const targets = () => {
+      const pods = ["get", "pods", "-n", "security", "-l", "app.kubernetes.io/component=agent", "-o", "json"];
+      const { items } = JSON.parse(kubectl(...pods));
+      const found = JSON.stringify(items).matchAll(
+        /"key":"metadata\.name","operator":"In","values":\["([^"]+)"\]/g,
+      );
+      return [...found].map(([, name]) => name).sort();
+    };
+    await eventually(() => assert.deepEqual(targets(), ["linux-1", "linux-2"]));
+  });
+
+  test("API servers trust the operator's webhook under its new names", async () => {
+    const deployment = JSON.parse(
+      kubectl("get", "deployment", "prod-trigon-operator", "-n", "security", "-o", "json"),
+    );
+    const { serviceAccountName, containers } = deployment.spec.template.spec;
+    const fields = containers[0].env.flatMap(({ name, valueFrom }: PodVariable) =>
+      valueFrom ? [[name, valueFrom.fieldRef.fieldPath]] : [],
+    );
+    assert.ok(fields.some(([, path]: string[]) => path === "spec.serviceAccountName"));
+    const pod: Record<string, string> = {
+      "metadata.namespace": "security",
+      "metadata.name": "prod-trigon-operator-1",
+      "spec.serviceAccountName": serviceAccountName,
+    };
+    const environment = fields.map(([name, path]: string[]) => [name, pod[path ?? ""]]);
+    const operator = await startOperator(Object.fromEntries(environment));
+    try {
+      const configuration = ["validatingwebhookconfiguration", "prod-trigon-policies", "-o", "json"];
+      const { caBundle, service } = await eventually(() => {
+        const [{ clientConfig }] = JSON.parse(kubectl("get", ...configuration)).webhooks;
+        assert.ok(clientConfig.caBundle, operator.log());
+        return clientConfig;
+      });
+      const answer = await askAsApiServer(operator.webhookPort, service, caBundle);
+      assert.equal(answer.response.uid, "1");
+      assert.match(answer.response.status.message, /spec\.kprobes\[0\]\.args\[0\]\.index/);
+    } finally {
+      await operator.stop();
+    }
+  });
+
+  /** The operator with the rights of its account, and the environment that its Deployment gives it. */
+  async function startOperator(environment: Record<string, string>) {
+    const token = kubectl("create", "token", "prod-trigon-operator", "-n", "security").trim();
+    const cluster = { server: plane.url, "certificate-authority": plane.caFile };
+    const kubeconfig = writeObject({
+      apiVersion: "v1",
+      kind: "Config",
+      clusters: [{ name: "c", cluster }],
+      users: [{ name: "u", user: { token } }],
+      contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
+      "current-context": "x",
+    });
+    const webhookPort = await freePort();
+    const servers = ["--metrics-server", "127.0.0.1:0", "--webhook-server", `127.0.0.1:${webhookPort}`];
+    const args = [join(PROJECT, "operator/main.ts"), "--kubeconfig", kubeconfig, ...servers];
+    let text = "";
+    const child = spawn(process.execPath, args, {
+      env: { ...process.env, ...environment },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    child.stderr.on("data", (chunk) => (text += chunk));
+    const stop = async () => {
+      child.kill("SIGTERM");
+      if (child.exitCode === null) await once(child, "exit");
+    };
+    return { webhookPort, log: () => text, stop };
+  }
+
+  /** The API server's question, with the name and the trust that the webhook's configuration gives it. */
+  function askAsApiServer(
+    port: number,
+    { name, namespace, path }: { name: string; namespace: string; path: string },
+    caBundle: string,
+  ): Promise<{ response: { uid: string; status: { message: string } } }> {
+    const spec = { kprobes: [{ call: "sys_setuid", syscall: true, args: [{ index: 9, type: "int" }] }] };
+    const object = { apiVersion: "cilium.io/v1alpha1", kind: "TracingPolicy", metadata: { name: "p" }, spec };
+    const review = { apiVersion: "admission.k8s.io/v1", kind: "AdmissionReview" };
+    const body = JSON.stringify({ ...review, request: { uid: "1", operation: "CREATE", object } });
+    const ca = Buffer.from(caBundle, "base64");
+    const options = { host: "127.0.0.1", port, path, ca, servername: `${name}.${namespace}.svc` };
+    return new Promise((resolve, reject) => {
+      const sent = request({ ...options, method: "POST" }, async (response) => {
+        const chunks: Buffer[] = [];
+        for await (const chunk of response) chunks.push(chunk as Buffer);
+        resolve(JSON.parse(Buffer.concat(chunks).toString("utf8")));
+      });
+      sent.on("error", reject);
+      sent.end(body);
+    });
   }
 
   test("the operator writes hook specs; neither an admin nor an agent does", async () => {
