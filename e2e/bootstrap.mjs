@@ -115,7 +115,9 @@ function startBuildingKubernetes() {
 }
 
 /** Where an installed Kubernetes is searched. */
-const kubernetesPath = () => `${process.env.KUBEBUILDER_ASSETS ?? ""}:${process.env.PATH ?? ""}`;
+function kubernetesPath() {
+  return `${process.env.KUBEBUILDER_ASSETS ?? ""}:${process.env.PATH ?? ""}`;
+}
 
 /** @param {Command} command */
 async function prepare(command) {

@@ -57,6 +57,19 @@ test.each(Object.entries(cases))(
   },
 );
 
+const installed = spawnSync("dpkg-query", ["--show", "qemu-system-x86", "mmdebstrap", "clang"]).status === 0;
+
+test.skipIf(!installed)("npm run quickstart starts where Kubernetes was never built", () => {
+  const bootstrap = join(import.meta.dirname, "bootstrap.mjs");
+  const env = { ...process.env, TRIGON_CACHE: join(directory, "empty"), KUBEBUILDER_ASSETS: "" };
+  const line = [bootstrap, "quickstart", "--policy", "MISSING"];
+  const ended = spawnSync(process.execPath, line, { encoding: "utf8", timeout: 50_000, env });
+  expect(ended).toMatchObject({
+    status: 1,
+    stderr: expect.stringMatching(/quickstart: \/.*MISSING/) as string,
+  });
+});
+
 test("a file may hold several policies", async () => {
   const file = join(directory, "two.yaml");
   const one = readFileSync(`${EXAMPLES}/valid/process-creds-installed.yaml`, "utf8");

@@ -10,7 +10,7 @@ import { prepareCluster } from "./control-plane/prepare.ts";
 import { KERNEL_NAMES, type KernelName } from "./guest/kernels.ts";
 import { WORKLOAD_IMAGE } from "./image/build.ts";
 import { gitCheckout, networkNamespaces, programs, root, x86 } from "./runner/capabilities.ts";
-import { guestSuite } from "./runner/guest-tests.ts";
+import { kernelSuite, oneGuestSuite } from "./runner/guest-tests.ts";
 import { findTests, nodeTestArguments, PROJECT, runCheck, runTestProcess } from "./runner/run-tests.ts";
 import type { Suite } from "./runner/suite.ts";
 
@@ -112,7 +112,8 @@ export const SUITES: Suite[] = [
       return runTestProcess(context, { program: process.execPath, args });
     },
   },
-  ...KERNEL_NAMES.map((kernel) => guestSuite(kernel, GUESTS)),
+  ...KERNEL_NAMES.map((kernel) => kernelSuite(kernel, GUESTS)),
+  oneGuestSuite(GUESTS),
   {
     name: "API server",
     group: "cluster",

@@ -1,12 +1,16 @@
 /** The agent as a user runs it: a process with flags, a log, an export file and an exit status. */
+import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { projectProgram } from "./project-program.ts";
 
-const MAIN = resolve(import.meta.dirname, "../../agent/main.ts");
+const MAIN = projectProgram("agent/main");
 const SERVER = "127.0.0.1:2112";
+
+/** With TRIGON_DRIFT=1 every agent looks for credential drift, and one with an export file fails if it found some. */
+const LOOKS_FOR_DRIFT = process.env.TRIGON_DRIFT === "1";
 
 /** One line of the export file. */
 export type ExportedEvent = Record<string, unknown> & { time: string; node_name: string };
@@ -47,10 +51,20 @@ export async function startAgent(exportFile: string, flags: readonly string[]): 
     log: () => output.stderr,
     events: () => readEvents(exportFile),
     get: async (path) => (await fetch(`http://${SERVER}${path}`)).text(),
-    stop: (signal = "SIGTERM") => stopChild(child, signal),
+    stop: async (signal = "SIGTERM") => {
+      const status = await stopChild(child, signal);
+      if (LOOKS_FOR_DRIFT) expectNoDrift(await agent.events());
+      return status;
+    },
   };
   await until(child, () => output.stderr, answersReady);
   return agent;
+}
+
+/** Resident memory of a process. */
+export async function residentMiB(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8");
+  return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024;
 }
 
 /** Runs an agent that is expected to end by itself. */
@@ -63,7 +77,8 @@ export async function runAgent(flags: readonly string[], command: readonly strin
 
 /** `command` runs the agent: capsh, for example. */
 function spawnAgent(flags: readonly string[], command: readonly string[] = []): ChildProcess {
-  const [program = process.execPath, ...args] = [...command, process.execPath, MAIN, ...flags];
+  const all = LOOKS_FOR_DRIFT ? [...flags, "--credential-drift"] : flags;
+  const [program = process.execPath, ...args] = [...command, process.execPath, MAIN, ...all];
   return spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
 }
 
@@ -134,6 +149,11 @@ function answersReady(): Promise<boolean> {
     (response) => response.ok,
     () => false,
   );
+}
+
+function expectNoDrift(events: readonly ExportedEvent[]): void {
+  const drifts = events.filter((event) => "credential_drift" in event);
+  assert.deepEqual(drifts, [], "credential drift");
 }
 
 async function stopChild(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {

@@ -10,11 +10,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { type EventStream, GeneratedClient, Grpcurl, type Json } from "../clients/grpc-clients.ts";
+import {
+  checkHealth,
+  type EventStream,
+  GeneratedClient,
+  Grpcurl,
+  type Json,
+} from "../clients/grpc-clients.ts";
 import { cachedGrpcClients } from "../clients/programs.ts";
 import { checkMetrics } from "../clients/prometheus.ts";
 import { findCached } from "../control-plane/binaries.ts";
 import { startAgent } from "./agent-process.ts";
+import { ContractClient } from "./clients/contract-client.ts";
 import { act, NR } from "./test-engine.ts";
 
 const policy = (name: string, call: string) => `apiVersion: cilium.io/v1alpha1
@@ -28,17 +35,19 @@ spec:
 const clients = await cachedGrpcClients(process.env);
 const promtool = await findCached("promtool", process.env);
 
+type Stream = Pick<EventStream, "events">;
+
 /** Policy and argument of each hit so far. */
-const hits = ({ events }: EventStream) =>
+const hits = ({ events }: Stream) =>
   events.flatMap(({ process_kprobe: hit }) => (hit ? [`${hit.policy_name} ${hit.args[0].int_arg}`] : []));
 
-async function expectHits(streams: readonly EventStream[], want: string[]): Promise<void> {
+async function expectHits(streams: readonly Stream[], want: string[]): Promise<void> {
   for (let i = 0; i < 200 && streams.some((stream) => hits(stream).length < want.length); i++)
     await delay(50);
   for (const stream of streams) assert.deepEqual(hits(stream), want);
 }
 
-test("a Go client and grpcurl see every hit while policies are added, disabled, enabled and deleted", {
+test("a Go client, grpcurl and grpc-js with a .proto of its own see every hit while policies are added, disabled, enabled and deleted", {
   skip: clients ? false : "no Go clients in the cache: the machine that started the guest has no go",
 }, async (t) => {
   assert.ok(clients);
@@ -58,7 +67,11 @@ test("a Go client and grpcurl see every hit while policies are added, disabled, 
 
   const generated = new GeneratedClient(clients, socket);
   const grpcurl = new Grpcurl(clients, socket);
-  const streams = [await generated.events(), await grpcurl.events()];
+  const contract = new ContractClient(socket);
+  t.after(() => contract.close());
+  const processes = [await generated.events(), await grpcurl.events()];
+  const { seen, cancel } = await contract.events();
+  const streams: Stream[] = [...processes, { events: seen }];
   const file = join(directory, "setfsuid.yaml");
   await writeFile(file, policy("by-go", "setfsuid"));
   // The name of a user is only certain while its process lives.
@@ -92,15 +105,18 @@ test("a Go client and grpcurl see every hit while policies are added, disabled, 
   await generated.call("tp-delete", "by-go");
   await grpcurl.call("DeleteTracingPolicy", { name: "by-grpcurl" });
   act(`call ${NR.setfsuid}:6 call ${NR.setfsgid}:7`);
-  await grpcurl.call("AddTracingPolicy", { yaml: policy("again", "setfsuid") });
+  await contract.call("AddTracingPolicy", { yaml: policy("by-grpc-js", "setfsuid") });
   act(`call ${NR.setfsuid}:8`);
-  await expectHits(streams, ["by-go 2", "by-grpcurl 3", "by-go 5", "again 8"]);
+  await expectHits(streams, ["by-go 2", "by-grpcurl 3", "by-go 5", "by-grpc-js 8"]);
   assert.equal((await generated.call("status")).health_status[0].details, "running");
-  await Promise.all(streams.map((stream) => stream.close()));
+  for (const service of ["", "liveness"])
+    assert.equal(await checkHealth(clients, "127.0.0.1:6789", service), "SERVING");
+  await Promise.all(processes.map((stream) => stream.close()));
+  cancel();
 
   const metrics = await agent.get("/metrics");
-  assert.match(metrics, /^trigon_hook_attach_seconds\{policy="again",.*\} \d+\.\d+$/m);
-  assert.match(metrics, /^trigon_hook_kernel_memory_bytes\{policy="again",.*\} [1-9]\d+$/m);
+  assert.match(metrics, /^trigon_hook_attach_seconds\{policy="by-grpc-js",.*\} \d+\.\d+$/m);
+  assert.match(metrics, /^trigon_hook_kernel_memory_bytes\{policy="by-grpc-js",.*\} [1-9]\d+$/m);
   assert.match(metrics, /^trigon_tracingpolicy_selector_actions_total\{.*action="post"\} 1$/m);
   assert.match(metrics, /^trigon_tracingpolicy_loaded\{state="enabled"\} 1$/m);
   if (promtool) assert.equal(checkMetrics(promtool, metrics), "");

@@ -53,8 +53,10 @@ export class ContractClient {
 
   /** Rejects with a CallFailure. */
   call<T>(method: string, request: object = {}): Promise<T> {
+    const { [method]: send } = this.#client;
+    if (!send) throw new Error(`contract.proto has no ${method}`);
     return new Promise((resolve, reject) => {
-      this.#client[method]?.(request, (error, answer) => (error ? reject(error) : resolve(answer)));
+      send.call(this.#client, request, (error, answer) => (error ? reject(error) : resolve(answer)));
     });
   }
 

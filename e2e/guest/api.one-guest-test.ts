@@ -1,7 +1,7 @@
 /**
  * Tetragon's gRPC API, as a client that has nothing of ours sees it.
  *
- *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/api.guest-test.ts
+ *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/api.one-guest-test.ts
  */
 import assert from "node:assert/strict";
 import { mkdtemp } from "node:fs/promises";

@@ -1,7 +1,7 @@
 /**
  * `trigon` beside a running agent, as `kubectl exec` runs it.
  *
- *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/cli.guest-test.ts
+ *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/cli.one-guest-test.ts
  */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
@@ -13,7 +13,10 @@ import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { type AgentProcess, startAgent } from "./agent-process.ts";
+import { projectProgram } from "./project-program.ts";
 import { act, NR } from "./test-engine.ts";
+
+const CLI = projectProgram("cli/main");
 
 const POLICY = `apiVersion: cilium.io/v1alpha1
 kind: TracingPolicy
@@ -38,7 +41,7 @@ before(async () => {
 after(() => agent.stop());
 
 function trigon(args: string[], input = "") {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ["cli/main.ts", ...args], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, ...args], {
     encoding: "utf8",
     input,
   });
@@ -47,7 +50,7 @@ function trigon(args: string[], input = "") {
 
 /** A `trigon events` that runs; its lines so far. */
 function watch(args: string[]): { lines: string[]; command: ChildProcess } {
-  const command = spawn(process.execPath, ["cli/main.ts", "events", ...address, ...args]);
+  const command = spawn(process.execPath, [CLI, "events", ...address, ...args]);
   const lines: string[] = [];
   createInterface({ input: command.stdout as NodeJS.ReadableStream }).on("line", (line) => lines.push(line));
   return { lines, command };
