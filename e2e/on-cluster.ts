@@ -14,7 +14,8 @@ const USAGE = `npm run e2e -- [OPTIONS]
 
 Runs the user stories of e2e/stories against a cluster whose nodes can get the image. Installs Trigon first if it is not
 there, and then removes it again, with its CRDs. A Trigon that was there stays as it is. The stories make namespaces of
-their own and a static pod on each node, by a file in /etc/kubernetes/manifests; they remove both at their end.
+their own and static pods on each node, by files in /etc/kubernetes/manifests; they remove both at their end. They kill
+the agent of each node once, from a pod that sees the node's processes.
 
   --kubeconfig FILE       the cluster (KUBECONFIG)
   --image IMAGE           what to install (trigon.dev/trigon:dev)

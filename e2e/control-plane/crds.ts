@@ -13,5 +13,7 @@ export async function applyCrds(plane: Pick<ControlPlane, "binaries" | "kubeconf
   const kubectl = (args: string[]) =>
     runProgram(plane.binaries.kubectl, ["--kubeconfig", plane.kubeconfigPath, ...args, ...crdFiles]);
   await kubectl(["apply", "--server-side"]);
-  await kubectl(["wait", "--for=condition=Established", "--timeout=30s"]);
+  const established = () => kubectl(["wait", "--for=condition=Established", "--timeout=30s"]);
+  // Right after its creation a CRD can have no conditions at all, which kubectl calls an error.
+  await established().catch(established);
 }

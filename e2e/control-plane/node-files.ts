@@ -153,7 +153,7 @@ export GODEBUG=asyncpreemptoff=1
 # Kubernetes wants a shared root; not before, or the RAM disk would cover the ready snapshots too.
 mount --make-rshared /
 containerd --config ${directory}/containerd.toml >>${directory}/containerd.log 2>&1 &
-while ! [ -S /run/containerd/containerd.sock ]; do sleep 0.1; done
+while ! [ -S /run/containerd/containerd.sock ]; do kill -0 $!; sleep 0.1; done
 exec ${kubelet} --config ${directory}/kubelet.yaml --kubeconfig ${directory}/kubeconfig \\
   --root-dir /var/lib/kubelet --hostname-override ${name} --node-ip ${addresses.address} \\
   >>${directory}/kubelet.log 2>&1

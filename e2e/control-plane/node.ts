@@ -59,7 +59,7 @@ export class ClusterNode {
       taps: [{ name: options.addresses.tap, mac: options.addresses.mac }],
       tmpfs: ["/var/lib/kubelet", "/var/log/pods", "/var/log/containers"],
       shares: [{ hostPath: options.directory, guestPath: GUEST_DIRECTORY }],
-      keep: [options.imageStore],
+      keep: [options.imageStore, ...Object.values(options.binaries).map(dirname)],
       // Ctrl-C in a terminal is for the command that uses the cluster.
       launcher: ["setsid"],
       stdout: sink,

@@ -1,10 +1,12 @@
 /** A platform team gives policies to some pods: by namespace, by labels, by container; and labels change. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { DEFAULT_NAMESPACE } from "../../crds/names.ts";
 import {
   agentPods,
   conditionIs,
   events,
+  isDetection,
   metrics,
   type PolicyObject,
   type TrigonEvent,
@@ -30,6 +32,12 @@ interface Hit {
   image: string;
 }
 
+/** What the status of a policy shows of its events. */
+interface Activity {
+  eventsPerMinute?: number;
+  noisiest?: { namespaces: string[]; binaries: string[] };
+}
+
 let nodes: string[] = [];
 /** Each trigger calls with an id of its own, by which its events are found. */
 let nextUid = 20_000;
@@ -53,7 +61,7 @@ before(async () => {
 });
 
 after(async () => {
-  for (const node of nodes) await administer(node, `rm -f ${STATIC_PODS}/trigon-story-*`);
+  for (const node of nodes) await administer(node, `rm -f ${STATIC_PODS}/trigon-story-*; ${RELEASE_AGENT}`);
   await kubectl(["delete", "tracingpolicy", "-l", "story=pods"]);
   await kubectl(["delete", "namespace", ...NAMESPACES, "--wait=false"]);
 });
@@ -126,6 +134,18 @@ describe("a policy for labels", () => {
   });
 });
 
+test("a policy in the mode count is Ready", async () => {
+  const noise = makeNoisePolicy("count");
+  await apply(noise);
+  await ready(noise);
+  // What is counted is measured once a minute: the test of it is further below.
+  for (const node of nodes) {
+    const loop = `while :; do ${callWith(nextUid++).join(" ")}; sleep 5; done`;
+    const start = ["sh", "-c", `(${loop}) </dev/null >/dev/null 2>&1 &`];
+    await kubectl(["exec", "-n", "team-a", podName(node), "-c", "main", "--", ...start]);
+  }
+});
+
 test("every kind of container is named, with its image: init, main, ephemeral, and of a static pod", async () => {
   const app = { key: "app", operator: "In", values: ["short", "plain"] };
   const policy = makePolicy("short", { podSelector: { matchExpressions: [app] } });
@@ -167,13 +187,52 @@ test("every kind of container is named, with its image: init, main, ephemeral, a
   for (const { image } of hits) assert.match(image, /workload/);
 });
 
-test("kubectl get -o wide shows how many pods a policy covers, and its events", async () => {
-  const [header = "", row = ""] = await until("events of the policy", async () => {
-    const lines = (await kubectl(["get", "tracingpolicy", "short", "-o", "wide"])).split("\n");
-    return column(lines, "EVENTS") !== "0" && column(lines, "EVENTS") !== "" && lines;
+test("the status of a policy in the mode count shows how much it would report, and where; then it reports", async () => {
+  assert.equal(await reportedBy("noise"), 0);
+  const { status } = await until("counts in the status", async () => {
+    const found = await getObject<PolicyObject & { status: Activity }>("tracingpolicy", "noise");
+    return (found?.status.eventsPerMinute ?? 0) > 0 && found;
   });
-  assert.match(column([header, row], "PODS"), /^[1-9]\d*$/);
-  assert.match(column([header, row], "EVENTS"), /^[1-9]/);
+  assert.deepEqual(status.noisiest, { namespaces: ["team-a"], binaries: ["/usr/bin/setpriv"] });
+  const table = (await kubectl(["get", "tracingpolicy", "noise", "-o", "wide"])).split("\n");
+  assert.equal(column(table, "PODS"), String(nodes.length)); // those of team-b have another label by now
+  assert.match(column(table, "EVENTS"), /^[1-9]/);
+  const noise = makeNoisePolicy("monitor");
+  await apply(noise);
+  await ready(noise);
+  await until("an event", async () => (await reportedBy("noise")) > 0);
+});
+
+test("an agent that is killed before pods start enforces on those of its policy again, and never on others", async () => {
+  const policy = makePolicy("kill", { podSelector: { matchLabels: { app: "victim" } } });
+  const [kprobe] = policy.spec.kprobes;
+  const enforcing = { ...kprobe, selectors: [{ matchActions: [{ action: "Sigkill" }] }] };
+  await apply({ ...policy, spec: { ...policy.spec, kprobes: [enforcing] } });
+  await ready(policy);
+  await startCallers("early-victim");
+  for (const pod of onNodes("early-victim")) await phaseIs(pod, "Failed");
+
+  const restarts = await restartCounts();
+  for (const node of nodes) await administer(node, HOLD_AGENT);
+  await startCallers("victim", "bystander");
+  for (const node of nodes) await makeStatic(node, makeCaller("trigon-story-bystander", "bystander", node));
+  const bystanders = onNodes("bystander", "trigon-story-bystander");
+  const callers = [...onNodes("victim"), ...bystanders];
+  for (const pod of callers) await until(`a call of ${pod}`, async () => (await callsOf(pod)) > 0);
+  for (const pod of callers) assert.equal(await phaseOf(pod), "Running", `${pod}, while there is no agent`);
+
+  for (const node of nodes) await administer(node, RELEASE_AGENT);
+  for (const pod of onNodes("victim")) await phaseIs(pod, "Failed");
+  for (const pod of bystanders) {
+    const calls = await callsOf(pod);
+    await until(`one more call of ${pod}`, async () => (await callsOf(pod)) > calls);
+    assert.equal(await phaseOf(pod), "Running", pod);
+  }
+  await until("the ends of shells that ran before the agents, with their containers", async () => {
+    const ended = new Set((await events()).flatMap(endedInContainer));
+    return onNodes("victim").every((pod) => ended.has(`${pod} main`));
+  });
+  for (const [node, count] of await restartCounts()) assert.ok(count > (restarts.get(node) ?? 0), node);
 });
 
 const CONTAINER = { image: WORKLOAD_IMAGE, imagePullPolicy: "IfNotPresent" };
@@ -207,15 +266,75 @@ function makeShortPod(name: string, node: string) {
   return { ...pod, metadata, spec: { ...spec, restartPolicy: "Never" } };
 }
 
+/** A pod that changes credentials again and again, and fails as soon as a call is killed. */
+function makeCaller(name: string, app: string, node: string) {
+  const pod = makeShortPod(name, node);
+  const call = callWith(nextUid++).join(" ");
+  const command = ["sh", "-c", `while ${call}; do echo called; sleep 0.2; done; exit 1`];
+  const metadata = { ...pod.metadata, labels: { app } };
+  return { ...pod, metadata, spec: { ...pod.spec, containers: [{ ...CONTAINER, name: "main", command }] } };
+}
+
+/** Names as startCallers gives them, and as the kubelet gives them to static pods. */
+function onNodes(...prefixes: string[]): string[] {
+  return nodes.flatMap((node) => prefixes.map((prefix) => `${prefix}-${node}`));
+}
+
+/** A caller per node; the last word of its name is its label. */
+async function startCallers(...names: string[]): Promise<void> {
+  const appOf = (name: string) => name.split("-").at(-1) ?? "";
+  const items = nodes.flatMap((node) =>
+    names.map((name) => makeCaller(`${name}-${node}`, appOf(name), node)),
+  );
+  await apply({ apiVersion: "v1", kind: "List", items });
+}
+
+async function callsOf(pod: string): Promise<number> {
+  return (await kubectl(["logs", "-n", "team-a", pod])).split("called").length - 1;
+}
+
+async function phaseOf(pod: string): Promise<string | undefined> {
+  return (await getObject<{ status: { phase: string } }>("pod", pod, "-n", "team-a"))?.status.phase;
+}
+
+async function phaseIs(pod: string, phase: string): Promise<void> {
+  await until(`${pod} ${phase}`, async () => (await phaseOf(pod)) === phase);
+}
+
+/** How often the container of each node's agent has been started again. */
+async function restartCounts(): Promise<Map<string, number>> {
+  const counts = (await agentPods()).map(async ({ node, name }) => {
+    const path = "jsonpath={.status.containerStatuses[0].restartCount}";
+    return [node, Number(await kubectl(["get", "pod", "-n", DEFAULT_NAMESPACE, name, "-o", path]))] as const;
+  });
+  return new Map(await Promise.all(counts));
+}
+
+/** The brackets keep the search from finding itself. */
+const FIND_AGENT = "grep -lzs '/app/[a]gent/main.js' /proc/[0-9]*/cmdline | cut -d/ -f3";
+const HELD = "/tmp/agent-is-held";
+/**
+ * Kills the agent and stops the next one in its first moments, before it has loaded anything. To kill that one as well
+ * would make the kubelet wait longer and longer.
+ */
+const HOLD_AGENT = `
+old=$(${FIND_AGENT}) && [ "$old" ] || exit 1
+touch ${HELD}
+kill -KILL $old
+while new=$(${FIND_AGENT}); [ ! "$new" ] || [ "$new" = "$old" ]; do sleep 0.05; done
+kill -STOP $new
+`;
+const RELEASE_AGENT = `if [ -e ${HELD} ]; then rm ${HELD}; kill -CONT $(${FIND_AGENT}); fi`;
+
 /** Where kubeadm and kind have the kubelet look for static pods. */
 const STATIC_PODS = "/etc/kubernetes/manifests";
-/** A pod that writes the static pods of its node. */
+/** A pod that sees the processes of its node, and writes its static pods. */
 function makeAdministrator(node: string) {
   const { spec, ...pod } = makePod("team-b", node);
   const volumes = [{ name: "static", hostPath: { path: STATIC_PODS, type: "DirectoryOrCreate" } }];
   const containers = [{ ...spec.containers[0], volumeMounts: [{ name: "static", mountPath: STATIC_PODS }] }];
   const metadata = { ...pod.metadata, name: `administrator-${node}`, labels: { app: "administrator" } };
-  return { ...pod, metadata, spec: { ...spec, volumes, containers } };
+  return { ...pod, metadata, spec: { ...spec, hostPID: true, volumes, containers } };
 }
 
 function administer(node: string, script: string, input?: string): Promise<string> {
@@ -244,6 +363,15 @@ function makePolicy(name: string, selectors: object, namespace?: Namespace) {
       ...selectors,
     },
   };
+}
+
+function makeNoisePolicy(mode: "count" | "monitor") {
+  const policy = makePolicy("noise", { podSelector: { matchLabels: { app: "plain" } } });
+  return { ...policy, spec: { ...policy.spec, options: [{ name: "policy-mode", value: mode }] } };
+}
+
+async function reportedBy(policy: string): Promise<number> {
+  return (await events()).filter((event) => isDetection(event, policy)).length;
 }
 
 async function apply(object: object): Promise<void> {
@@ -286,10 +414,21 @@ function exitOf(event: TrigonEvent): { uid: number } | undefined {
   return (event.process_exit as { process: { uid: number } } | undefined)?.process;
 }
 
+/** Pod and container of a process that an agent found in /proc when it started, at its end. */
+function endedInContainer({ process_exit }: TrigonEvent): string[] {
+  const { process } = (process_exit ?? {}) as { process?: { flags?: string } & Pick<Process, "pod"> };
+  if (!process?.pod || !process.flags?.includes("procFS")) return [];
+  return [`${process.pod.name} ${process.pod.container.name}`];
+}
+
+interface Process {
+  pod?: { name: string; container: { name: string; image: { name: string } } };
+}
+
 interface KprobeEvent {
   policy_name: string;
   args: { uint_arg?: number }[];
-  process: { pod?: { name: string; container: { name: string; image: { name: string } } } };
+  process: Process;
 }
 
 function hitOf(event: TrigonEvent, uid: number): Hit | undefined {
