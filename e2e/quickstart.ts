@@ -45,17 +45,20 @@ async function main(args: string[]): Promise<number> {
       environment: process.env,
       progress,
     });
-    const minutes = ((Date.now() - start) / 60_000).toFixed(1);
-    progress(
-      status === 0
-        ? `quickstart: all expected events arrived, in ${minutes} minutes`
-        : "quickstart: some expected events are missing",
-    );
+    progress(`quickstart: ${ending(status, Date.now() - start)}`);
     return status;
   } catch (error) {
     progress(`quickstart: ${(error as Error).message}`);
     return isUsageError(error) ? 2 : 1;
   }
+}
+
+/** @param status As `runInCluster` resolves it. */
+function ending(status: number, milliseconds: number): string {
+  if (status === 0) return `all expected events arrived, in ${(milliseconds / 60_000).toFixed(1)} minutes`;
+  if (status === 125) return "the cluster did not come up";
+  if (status > 128) return "interrupted";
+  return "some expected events are missing";
 }
 
 /** Resolves when they are under way, so that nothing else fetches the same kernel; they come only where a wait is ahead. */

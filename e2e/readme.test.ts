@@ -1,4 +1,5 @@
 /** Rooms, arrows and files that README names exist: a move that makes README wrong fails here. */
+import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -51,4 +52,29 @@ describe("README's section on architecture", () => {
 
 test.each([...new Set(paths)])("README names a path that exists: %s", (path) => {
   expect(existsSync(join(ROOT, path))).toBe(true);
+});
+
+/** Commands about policies in files need neither a cluster nor an agent. */
+const commands = [...README.matchAll(/^npx (trigon (?:validate|explain) [^#\n]*?) *(?:#.*)?$/gm)].map(
+  ([, command = ""]) => command,
+);
+
+test("README shows commands about policies in files", () => {
+  expect(commands.map((command) => command.split(" ")[1])).toEqual(["validate", "explain"]);
+});
+
+test.each(commands)("README's command does what it says: %s", (command) => {
+  const line = command.replace(/^trigon/, `"${process.execPath}" cli/trigon.mjs`);
+  const { status, stdout, stderr } = spawnSync("sh", ["-c", line], { cwd: ROOT, encoding: "utf8" });
+  const isRefused = command.includes("/invalid/");
+  expect({ status, stderr: isRefused ? "" : stderr }).toEqual({ status: isRefused ? 1 : 0, stderr: "" });
+  expect(stdout).toMatch(isRefused ? /^\S+\.yaml:\d+:\d+: spec\S*: \S/m : /selectors\[0\]: in the kernel/);
+});
+
+test.each(["github", "sarif", "json"])("README's form of findings exists: %s", (form) => {
+  expect(README).toMatch(new RegExp(`trigon validate -o (\\w+\\|)*${form}\\b`));
+  const args = ["cli/trigon.mjs", "validate", "-o", form, "crds/examples/invalid/wrong-operator.yaml"];
+  const { status, stdout } = spawnSync(process.execPath, args, { cwd: ROOT, encoding: "utf8" });
+  expect(status).toBe(1);
+  expect(stdout).toContain("matchNamespaces[0].operator");
 });
