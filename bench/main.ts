@@ -1,11 +1,19 @@
 /**
  * `npm run bench [-- NAME…]`: runs the named benchmarks, or all of them. It prints figures and no verdict.
  * `npm run bench -- instructions --write` commits to what it counted: it writes bench/instructions.json.
+ * `npm run bench -- cluster --rounds N --containers N` sets how often a time is measured, and how many short containers run.
  * `npm run bench -- --against REVISION [NAME…]` compares this checkout with another revision of it.
  */
 import { parseArgs } from "node:util";
 
-const BENCHES: Record<string, { what: string; run: (write: boolean) => Promise<unknown> }> = {
+/** Flags as they were given. */
+interface Flags {
+  write?: boolean | undefined;
+  rounds?: string | undefined;
+  containers?: string | undefined;
+}
+
+const BENCHES: Record<string, { what: string; run: (flags: Flags) => Promise<unknown> }> = {
   encode: {
     what: "CPU per event of the agent's data path, from records to JSON lines and to protobuf",
     run: () => import("./encode.ts"),
@@ -36,7 +44,7 @@ const BENCHES: Record<string, { what: string; run: (write: boolean) => Promise<u
   },
   instructions: {
     what: "instructions of hooks, against the committed table; with --write it becomes the table",
-    run: async (write) => (await import("./instructions.ts")).run(write),
+    run: async ({ write = false }) => (await import("./instructions.ts")).run(write),
   },
   "hook-cost": {
     what: "instructions that a hook adds to a system call, in the kernel",
@@ -44,7 +52,7 @@ const BENCHES: Record<string, { what: string; run: (write: boolean) => Promise<u
   },
   cluster: {
     what: "times from a change in the cluster to its effect on every node, and short containers, with real kubelets",
-    run: async () => (await import("./cluster.ts")).run(),
+    run: async (flags) => (await import("./cluster.ts")).run(flags),
   },
 };
 
@@ -56,7 +64,13 @@ async function main(args: string[]): Promise<number> {
   const { values, positionals: names } = parseArgs({
     args,
     allowPositionals: true,
-    options: { against: { type: "string" }, write: { type: "boolean" }, help: { type: "boolean" } },
+    options: {
+      against: { type: "string" },
+      write: { type: "boolean" },
+      rounds: { type: "string" },
+      containers: { type: "string" },
+      help: { type: "boolean" },
+    },
   });
   const { COMPARED, compareWith } = await import("./against.ts");
   const known = values.against === undefined ? Object.keys(BENCHES) : COMPARED;
@@ -65,15 +79,15 @@ async function main(args: string[]): Promise<number> {
     console.error(`${USAGE}\n${lines.join("\n")}\nwith --against: ${COMPARED.join(", ")}`);
     return values.help ? 0 : 2;
   }
-  if (values.against === undefined) await runAll(names, values.write === true);
+  if (values.against === undefined) await runAll(names, values);
   else await compareWith(values.against, names);
   return 0;
 }
 
-async function runAll(names: readonly string[], write: boolean): Promise<void> {
+async function runAll(names: readonly string[], flags: Flags): Promise<void> {
   for (const [name, { what, run }] of Object.entries(BENCHES)) {
     if (names.length > 0 && !names.includes(name)) continue;
     console.log(`${name}: ${what}`);
-    await run(write);
+    await run(flags);
   }
 }

@@ -1,33 +1,35 @@
 /**
- * Runs against a cluster and prints a table of times, from the request to the effect on the last node. Effects are read
- * from the agents' /metrics, not from a status: a hook is attached, a hook runs in a pod.
+ * Runs against a cluster and prints tables: times from the request to the effect on the last node, and what is known of
+ * containers that end at once. Effects are what the agents' /metrics count, not a status: a hook is attached, a program
+ * has written a record.
+ *
+ *   measure.ts ROUNDS CONTAINERS
  */
-import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
 import { PLURALS, POLICY_API } from "../../crds/names.ts";
-import {
-  type AgentPod,
-  agentPods,
-  conditionIs,
-  events,
-  metrics,
-  type PolicyObject,
-  type TrigonEvent,
-} from "../../e2e/stories/cluster-view.ts";
-import { WORKLOAD_IMAGE } from "../../e2e/stories/demo.ts";
+import { conditionIs, type PolicyObject } from "../../e2e/stories/cluster-view.ts";
 import { until } from "../../e2e/stories/kubectl.ts";
 import { kubeconfigAccess } from "../../lib/cluster-access.ts";
 import { KubeClient } from "../../lib/kube.ts";
 import { type KubeObject, PODS, type Resource } from "../../lib/resources.ts";
 import { median, showTable, writeResult } from "../report.ts";
+import { findAgents, onEveryNode, readMetrics } from "./agents.ts";
+import { firstCall, type Hit, hitsOf, livesOf, namesContainer } from "./hits.ts";
+import {
+  CALL_AND_END,
+  COUNTING_CALLS,
+  LAST_CALL,
+  LOOP,
+  makePod,
+  makePolicy,
+  NAMESPACE,
+  podsOf,
+} from "./objects.ts";
 
-const ROUNDS = 10;
-const RELABELS = 5;
-/** Containers in a row, in each of the pods of a node. */
-const CONTAINERS = 25;
+/** So many pods run beside each other on a node; the containers of each run one after the other. */
 const PODS_PER_NODE = 2;
-const POLL_MS = 100;
-const NAMESPACE = "default";
+/** In this time a looping pod would have been seen to call. */
+const STILL_MS = 1500;
 const POLICIES: Resource = {
   ...POLICY_API,
   plural: PLURALS.TracingPolicy,
@@ -36,33 +38,32 @@ const POLICIES: Resource = {
 };
 const WRITER = { fieldManager: "bench" };
 
+const [rounds = 0, containers = 0] = process.argv.slice(2).map(Number);
 const client = new KubeClient(await kubeconfigAccess(process.env.KUBECONFIG ?? ""), { userAgent: "bench" });
-const agents = await until("agents", async () => {
-  const found = await agentPods();
-  return found.length > 0 && found;
-});
+const agents = await findAgents();
 const samples = new Map<string, number[]>();
 
 await measureAttach();
 await measureRelabel();
-const shares = await measureShortContainers();
-const rows = [...samples].map(([effect, seconds]) => ({
+const starts = await measurePodStart();
+const short = await measureShortContainers();
+const times = [...samples].map(([effect, seconds]) => ({
   effect,
   "median s": round(median(seconds)),
   "slowest s": round(Math.max(...seconds)),
-  rounds: seconds.length,
+  times: seconds.length,
 }));
-showTable("from the request to the effect on the last node", rows);
-showTable("containers that call and end at once", [shares]);
-await writeResult("cluster", { times: rows, shortContainers: shares });
+showTable("from the request to the effect on the last node", times);
+showTable("pods that call from their first instruction on", [starts]);
+showTable("containers that call and end at once", [short]);
+await writeResult("cluster", { times, starts, short });
 
 async function measureAttach(): Promise<void> {
   const policy = makePolicy("bench-attach", {});
-  const shown = 'trigon_hook_attached{policy="bench-attach"';
-  for (let n = 0; n < ROUNDS; n++) {
+  for (let n = 0; n < rounds; n++) {
     const start = performance.now();
     await client.create(POLICIES, policy, WRITER);
-    await onEveryNode((text) => text.includes(shown));
+    await onEveryNode(agents, (metrics) => metrics.isAttached("bench-attach"));
     sample("apply -> attached", start);
     await until("policy Ready", async () =>
       conditionIs(await client.get<PolicyObject & KubeObject>(POLICIES, policy.metadata), "Ready", "True"),
@@ -70,109 +71,153 @@ async function measureAttach(): Promise<void> {
     sample("apply -> Ready in the status", start);
     const deleted = performance.now();
     await client.delete(POLICIES, policy.metadata);
-    await onEveryNode((text) => !text.includes(shown));
+    await onEveryNode(agents, (metrics) => !metrics.isAttached("bench-attach"));
     sample("delete -> detached", deleted);
   }
 }
 
 async function measureRelabel(): Promise<void> {
-  const policy = makePolicy("bench-relabel", { podSelector: { matchLabels: { app: "bench-in" } } });
-  await client.create(POLICIES, policy, WRITER);
-  const names = agents.map(({ node }) => `bench-loop-${node}`);
-  for (const [index, name] of names.entries())
-    await client.create(PODS, makePod(name, agents[index]?.node ?? "", LOOP), WRITER);
+  const policy = await attach("bench-relabel", podsOf("bench-in"));
+  const names = await runPods("bench-loop", "bench-out", LOOP);
   await Promise.all(names.map((name) => podIs(name, "Running")));
-  const hits = (text: string) => sumOf(text, "trigon_hook_hits_total", "bench-relabel");
-  await onEveryNode((text) => text.includes('trigon_hook_attached{policy="bench-relabel"'));
-  for (let n = 0; n < RELABELS; n++) {
-    const before = new Map(
-      await Promise.all(agents.map(async (agent) => [agent, hits(await metrics(agent))] as const)),
-    );
+  for (let n = 0; n < rounds; n++) {
+    const before = await postedOf("bench-relabel");
     const start = performance.now();
     await relabel(names, "bench-in");
-    await onEveryNode((text, agent) => hits(text) > (before.get(agent) ?? 0));
+    await onEveryNode(
+      agents,
+      (metrics, { node }) => metrics.posted("bench-relabel") > (before.get(node) ?? 0),
+    );
     sample("relabel -> covered", start);
+    const left = performance.now();
     await relabel(names, "bench-out");
-    await untilStill(hits);
+    add("relabel -> left alone", (await lastRecord("bench-relabel")) - left);
   }
-  await client.delete(POLICIES, policy.metadata);
-  for (const name of names) await client.delete(PODS, { name, namespace: NAMESPACE });
+  await remove(policy, names);
+}
+
+/** The first call that is reported has its number; those before it were missed. */
+async function measurePodStart() {
+  const policy = await attach("bench-start", podsOf("bench-start"));
+  const undecidedBefore = await undecided();
+  const missed: number[] = [];
+  for (let n = 0; n < rounds; n++) {
+    const before = await postedOf("bench-start");
+    const start = performance.now();
+    const names = await runPods(`bench-start-${n}`, "bench-start", COUNTING_CALLS);
+    await onEveryNode(agents, (metrics, { node }) => metrics.posted("bench-start") > (before.get(node) ?? 0));
+    sample("pod created -> its first record", start);
+    for (const name of names) {
+      const first = await until(`an event of ${name}`, () => firstCall("bench-start", name));
+      missed.push(first.missed);
+      add("container's first instruction -> its first record", 1000 * first.afterSeconds);
+    }
+    await Promise.all(names.map((name) => client.delete(PODS, { name, namespace: NAMESPACE })));
+  }
+  await remove(policy, []);
+  return {
+    pods: missed.length,
+    "covered from their first call on": missed.filter((calls) => calls === 0).length,
+    "most calls missed": Math.max(...missed),
+    "records while the pod was not known to the program": (await undecided()) - undecidedBefore,
+  };
 }
 
 /** Containers that call with their first instruction and end: how many of the calls are events, and name the container. */
 async function measureShortContainers() {
-  const policy = makePolicy(
-    "bench-short",
-    { podSelector: { matchLabels: { app: "bench-short" } } },
-    "sys_setresuid",
-  );
-  await client.create(POLICIES, policy, WRITER);
-  await onEveryNode((text) => text.includes('trigon_hook_attached{policy="bench-short"'));
+  const policy = await attach("bench-short", podsOf("bench-short"));
   const undecidedBefore = await undecided();
   const start = performance.now();
-  const pods = agents.flatMap(({ node }) =>
-    Array.from({ length: PODS_PER_NODE }, (_, n) => makeShortPod(`bench-short-${node}-${n}`, node)),
-  );
-  for (const pod of pods) await client.create(PODS, pod, WRITER);
-  await Promise.all(pods.map(({ metadata }) => podIs(metadata.name, "Succeeded")));
-  const containers = pods.length * CONTAINERS;
+  const perPod = Math.ceil(containers / agents.length / PODS_PER_NODE);
+  const names: string[] = [];
+  for (let n = 0; n < PODS_PER_NODE; n++)
+    names.push(...(await runPods(`bench-short-${n}`, "bench-short", CALL_AND_END, perPod)));
+  await Promise.all(names.map((name) => podIs(name, "Succeeded")));
   const seconds = (performance.now() - start) / 1000;
-  const hits = await until("the last events", async () => {
-    const found = (await events()).filter((event) => policyOf(event) === "bench-short");
-    return found.length >= containers && found;
-  }).catch(async () => (await events()).filter((event) => policyOf(event) === "bench-short"));
-  await client.delete(POLICIES, policy.metadata);
-  for (const { metadata } of pods) await client.delete(PODS, metadata);
+  const count = names.length * perPod;
+  await waitFor(async () => (await lastCalls()).length >= count);
+  const hits = await lastCalls();
+  await remove(policy, names);
   return {
-    containers,
+    containers: count,
     "in seconds": round(seconds),
     "with event": hits.length,
-    "with pod": hits.filter((event) => podOf(event)?.name).length,
-    "with container and image": hits.filter(hasContainer).length,
+    "with pod": hits.filter(({ process }) => process.pod?.name).length,
+    "with container and image": hits.filter(namesContainer).length,
     "pod not known to the program": (await undecided()) - undecidedBefore,
+    "median life s": round(median(await livesOf(hits))),
   };
 }
 
-/** Polls every agent until each one's /metrics passes the check. */
-async function onEveryNode(check: (text: string, agent: AgentPod) => boolean): Promise<void> {
-  await Promise.all(
-    agents.map(async (agent) => {
-      for (const end = Date.now() + 120_000; !check(await metrics(agent), agent); await delay(POLL_MS))
-        assert.ok(Date.now() < end, `${agent.node}: no effect within 120 s`);
-    }),
-  );
+async function lastCalls(): Promise<Hit[]> {
+  return (await hitsOf("bench-short")).filter(({ argument }) => argument === LAST_CALL);
 }
 
-/** Waits until no hook runs in the pods any more. */
-async function untilStill(hits: (text: string) => number): Promise<void> {
-  const last = new Map<AgentPod, number>();
-  await onEveryNode((text, agent) => {
-    const before = last.get(agent);
-    last.set(agent, hits(text));
-    return before === hits(text);
-  });
+async function attach(name: string, selectors: object) {
+  const policy = makePolicy(name, selectors);
+  await client.create(POLICIES, policy, WRITER);
+  await onEveryNode(agents, (metrics) => metrics.isAttached(name));
+  return policy;
+}
+
+async function remove({ metadata }: KubeObject, pods: readonly string[]): Promise<void> {
+  await client.delete(POLICIES, metadata);
+  for (const name of pods) await client.delete(PODS, { name, namespace: NAMESPACE });
+}
+
+/** One pod per node; returns their names. */
+async function runPods(
+  prefix: string,
+  app: string,
+  command: readonly string[],
+  count = 1,
+): Promise<string[]> {
+  const pods = agents.map(({ node }) =>
+    makePod(`${prefix}-${node}`, { nodeName: node, app, command, containers: count }),
+  );
+  await Promise.all(pods.map((pod) => client.create(PODS, pod, WRITER)));
+  return pods.map(({ metadata }) => metadata.name);
+}
+
+async function postedOf(policy: string): Promise<Map<string, number>> {
+  const counts = agents.map(
+    async (agent) => [agent.node, (await readMetrics(agent)).posted(policy)] as const,
+  );
+  return new Map(await Promise.all(counts));
 }
 
 async function undecided(): Promise<number> {
-  const texts = await Promise.all(agents.map(metrics));
-  return texts.reduce((sum, text) => sum + sumOf(text, "trigon_undecided_scope_records_total"), 0);
+  const all = await Promise.all(agents.map(readMetrics));
+  return all.reduce((sum, metrics) => sum + metrics.undecided, 0);
 }
 
-function sumOf(text: string, metric: string, policy?: string): number {
-  const lines = text
-    .split("\n")
-    .filter((line) => line.startsWith(`${metric}{`) || line.startsWith(`${metric} `));
-  const mine = policy === undefined ? lines : lines.filter((line) => line.includes(`policy="${policy}"`));
-  return mine.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
+/** Waits until the policy's programs write nothing any more, and returns when they did. */
+async function lastRecord(policy: string): Promise<number> {
+  let last = performance.now();
+  for (let counts = "", before = counts; performance.now() - last < STILL_MS; before = counts) {
+    counts = JSON.stringify([...(await postedOf(policy))]);
+    if (counts !== before) last = performance.now();
+    await delay(100);
+  }
+  return last;
+}
+
+/** Some seconds for what may never come: what is missing then is part of the result. */
+async function waitFor(check: () => Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 30_000; Date.now() < end && !(await check()); ) await delay(500);
 }
 
 function sample(effect: string, start: number): void {
-  const seconds = (performance.now() - start) / 1000;
-  samples.set(effect, [...(samples.get(effect) ?? []), seconds]);
+  add(effect, performance.now() - start);
+}
+
+function add(effect: string, ms: number): void {
+  process.stderr.write(`${effect}: ${round(ms / 1000)} s\n`);
+  samples.set(effect, [...(samples.get(effect) ?? []), ms / 1000]);
 }
 
 function round(seconds: number): number {
-  return Number(seconds.toFixed(1));
+  return Number(seconds.toFixed(2));
 }
 
 async function relabel(names: readonly string[], app: string): Promise<void> {
@@ -190,64 +235,4 @@ async function podIs(name: string, phase: string): Promise<void> {
     });
     return pod.status?.phase === phase;
   });
-}
-
-/** Ten calls of umask a second, without a process for each. */
-const LOOP = [
-  "bash",
-  "-c",
-  "mkfifo /tmp/wait; exec 3<>/tmp/wait; while :; do umask 022; read -t 0.1 <&3; done",
-];
-const CALL = ["setpriv", "--reuid=4321", "--clear-groups", "true"];
-
-function makePolicy(name: string, selectors: object, call = "sys_umask") {
-  const kprobes = [{ call, syscall: true, args: [{ index: 0, type: "uint32" }] }];
-  return { metadata: { name }, spec: { kprobes, ...selectors } };
-}
-
-function makeContainer(name: string, command: readonly string[]) {
-  return { name, command, image: WORKLOAD_IMAGE, imagePullPolicy: "IfNotPresent" };
-}
-
-function makePod(name: string, nodeName: string, command: readonly string[]) {
-  return {
-    metadata: { name, namespace: NAMESPACE, labels: { app: "bench-out" } },
-    spec: {
-      nodeName,
-      terminationGracePeriodSeconds: 0,
-      restartPolicy: "Never",
-      tolerations: [{ operator: "Exists" }],
-      containers: [makeContainer("main", command)],
-    },
-  };
-}
-
-/** Init containers run one after the other; the main container is the last one. */
-function makeShortPod(name: string, nodeName: string) {
-  const pod = makePod(name, nodeName, CALL);
-  const initContainers = Array.from({ length: CONTAINERS - 1 }, (_, n) => makeContainer(`init-${n}`, CALL));
-  const metadata = { ...pod.metadata, labels: { app: "bench-short" } };
-  return { ...pod, metadata, spec: { ...pod.spec, initContainers } };
-}
-
-interface Kprobe {
-  policy_name: string;
-  process: { pod?: { name: string; container: { name?: string; image?: { name?: string } } } };
-}
-
-function kprobeOf(event: TrigonEvent): Kprobe | undefined {
-  return event.process_kprobe as Kprobe | undefined;
-}
-
-function policyOf(event: TrigonEvent): string | undefined {
-  return kprobeOf(event)?.policy_name;
-}
-
-function podOf(event: TrigonEvent) {
-  return kprobeOf(event)?.process.pod;
-}
-
-function hasContainer(event: TrigonEvent): boolean {
-  const container = podOf(event)?.container;
-  return Boolean(container?.name && container.image?.name);
 }
