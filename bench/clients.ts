@@ -14,21 +14,36 @@ const READER = fileURLToPath(new URL("clients/reader.ts", import.meta.url));
 const BATCH = makeBatch(...Array.from({ length: 1_000 }, (_, uid) => makeHit([credSlot({ uid })])));
 const ROUND_MS = 3_000;
 
-/** Prints a line for each number of clients. */
+/** What clients ask for. */
+const REQUESTS = {
+  "every event": {},
+  "filtered events": { allow_list: [{ event_set: ["PROCESS_KPROBE"], binary_regex: ["^/bin/"] }] },
+  "fewer fields": { field_filters: [{ fields: "process.pod.podLabels,parent", action: "EXCLUDE" }] },
+};
+
+/** Prints a line for each number of clients and each request. */
 export async function run(): Promise<void> {
-  console.log("clients   events/CPU second of each client   events/CPU second in sum");
-  for (const clients of [1, 10]) {
-    const rate = await measure(clients);
-    console.log(
-      `${clients}`.padEnd(10) + rate.toFixed(0).padStart(33) + (rate * clients).toFixed(0).padStart(27),
-    );
+  console.log("request           clients   events/CPU second of each client   events/CPU second in sum");
+  for (const [name, request] of Object.entries(REQUESTS)) {
+    for (const clients of [1, 10]) {
+      const rate = await measure(clients, request);
+      console.log(
+        `${name.padEnd(18)}${clients}`.padEnd(28) +
+          rate.toFixed(0).padStart(33) +
+          (rate * clients).toFixed(0).padStart(27),
+      );
+    }
   }
 }
 
-async function measure(clients: number): Promise<number> {
+async function measure(clients: number, request: object): Promise<number> {
   const api = await makeApi();
-  const readers = fork(READER, [api.socket, String(clients)]);
-  await once(readers, "message");
+  const readers = fork(READER, [api.socket, String(clients), JSON.stringify(request)]);
+  const ended = once(readers, "exit").then(() => {
+    throw new Error("the clients have ended");
+  });
+  await Promise.race([once(readers, "message"), ended]);
+  ended.catch(() => {}); // they are killed at the end
   const cpu = process.cpuUsage();
   const end = performance.now() + ROUND_MS;
   let events = 0;

@@ -100,6 +100,17 @@ export function showTable(title: string, rows: readonly Record<string, unknown>[
   console.table(rows);
 }
 
+/** Prints the median of each measure as a table, and returns its rows. */
+export function showMedians(title: string, samples: readonly Omit<Figure, "checkout">[]) {
+  const measures = [...new Map(samples.map(({ measure, unit }) => [measure, unit]))];
+  const rows = measures.map(([measure, unit]) => {
+    const values = samples.filter((sample) => sample.measure === measure).map(({ value }) => value);
+    return { measure, median: Number(median(values).toPrecision(4)), unit, samples: values.length };
+  });
+  showTable(title, rows);
+  return rows;
+}
+
 /** Writes build/bench/NAME.json. */
 export async function writeResult(name: string, result: unknown): Promise<void> {
   await mkdir(RESULTS, { recursive: true });

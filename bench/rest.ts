@@ -3,7 +3,7 @@
  * ready, and the time from a call to its line. The guest's clock counts instructions: a second of CPU is 10^9 of them.
  */
 import { type Checkout, thisCheckout } from "./checkouts.ts";
-import { median, runAlternately, showTable, writeResult } from "./report.ts";
+import { runAlternately, showMedians, writeResult } from "./report.ts";
 
 /** The command that measures a checkout's image. The agent inherits the variables. */
 export function restCommand({ image, variables }: Checkout): string[] {
@@ -13,11 +13,6 @@ export function restCommand({ image, variables }: Checkout): string[] {
 /** Prints a table and writes build/bench/rest.json. */
 export async function run(): Promise<void> {
   const samples = await runAlternately([thisCheckout()], restCommand, 1);
-  const measures = [...new Map(samples.map(({ measure, unit }) => [measure, unit]))];
-  const rows = measures.map(([measure, unit]) => {
-    const values = samples.filter((sample) => sample.measure === measure).map(({ value }) => value);
-    return { measure, median: Number(median(values).toPrecision(4)), unit, samples: values.length };
-  });
-  showTable("kernel 6.1, one processor that counts instructions: an agent at rest", rows);
+  const rows = showMedians("kernel 6.1, one processor that counts instructions: an agent at rest", samples);
   await writeResult("rest", rows);
 }

@@ -1,9 +1,14 @@
-/** Reads streams of events and throws them away: `reader.ts SOCKET CLIENTS`, each over a connection of its own. */
+/** Reads streams of events and throws them away: `reader.ts SOCKET CLIENTS REQUEST`, each over a connection of its own. */
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
+import { fromJson, toBinary } from "@bufbuild/protobuf";
+import { frame } from "../../agent/api/testing/raw-call.ts";
+import { messageType } from "../../proto/descriptors.ts";
 
-const [socket = "", clients = "1"] = process.argv.slice(2);
+const [socket = "", clients = "1", request = "{}"] = process.argv.slice(2);
+const REQUEST = messageType("tetragon.GetEventsRequest");
+const message = frame(toBinary(REQUEST, fromJson(REQUEST, JSON.parse(request))));
 await Promise.all(Array.from({ length: Number(clients) }, open));
 process.send?.("reading");
 
@@ -16,7 +21,7 @@ async function open(): Promise<void> {
     "content-type": "application/grpc",
     te: "trailers",
   });
-  stream.end(Buffer.alloc(5));
+  stream.end(message);
   await once(stream, "response");
   stream.resume();
 }

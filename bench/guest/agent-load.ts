@@ -12,7 +12,7 @@ import { promisify } from "node:util";
 import { loadBinding } from "../../agent/bpf/binding.ts";
 import type { AttachedHook, HookEngine } from "../../agent/hooks/engine.ts";
 import { makeArgs, makeHook } from "../../agent/hooks/testing/hooks.ts";
-import { type AgentProcess, startAgent } from "../../e2e/guest/agent-process.ts";
+import { type AgentProcess, residentMiB, startAgent } from "../../e2e/guest/agent-process.ts";
 import { startEngine } from "./engine.ts";
 
 const ROUNDS = 5;
@@ -73,7 +73,7 @@ async function measureAgent(): Promise<void> {
   await (await startAgent(file, ["--tracing-policy", policy])).stop();
   const agent = await startAgent(file, ["--tracing-policy", policy]);
   await delay(3000);
-  report("resident memory at rest", await residentMiB(agent), "MiB");
+  report("resident memory at rest", await residentMiB(agent.pid), "MiB");
   for (let round = 0; round < ROUNDS; round++) {
     const before = await look(agent);
     await callSetuid(80, 500, 100_000);
@@ -83,7 +83,7 @@ async function measureAgent(): Promise<void> {
     report("CPU of 100,000 events", ((after.cpuMs - before.cpuMs) / events) * 100_000, "ms");
     await truncate(file);
   }
-  report("resident memory after 200,000 events", await residentMiB(agent), "MiB");
+  report("resident memory after 200,000 events", await residentMiB(agent.pid), "MiB");
   await findLargestRate(agent, file);
   await agent.stop();
   await rm(directory, { recursive: true });
@@ -150,9 +150,4 @@ async function look(agent: AgentProcess): Promise<Counts> {
     exportLost: sum("trigon_export_lost_events_total"),
     cpuMs,
   };
-}
-
-async function residentMiB(agent: AgentProcess): Promise<number> {
-  const status = await readFile(`/proc/${agent.pid}/status`, "utf8");
-  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
 }

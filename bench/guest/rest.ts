@@ -2,20 +2,21 @@
  * Runs in a guest whose clock counts instructions: `node rest.ts IMAGE` measures the agent of an image's root directory
  * where little happens. Prints one JSON object per line, {measure, value, unit}.
  */
-import { execFile, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { open, stat } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { promisify } from "node:util";
+import { SYSCALL_NAMES } from "../../crds/syscall-table.ts";
+import { residentMiB } from "../../e2e/guest/agent-process.ts";
+import { report, runProgram, startImageAgent } from "./image-agent.ts";
 
 const REST_MS = 60_000;
 /** After the last work, until the agent has given back what it does not need. */
 const SETTLE_MS = 20_000;
 const LATENCIES = 9;
-const EDITS = 50;
+/** After so many, memory is looked at. */
+const EDITS = [50, 200, 1000];
+const SYSCALLS = SYSCALL_NAMES.length;
 const LOAD = { rounds: 200, calls: 1000, pauseUs: 100_000 };
+
 const SETTERS = [
   "setuid",
   "setgid",
@@ -28,82 +29,34 @@ const SETTERS = [
 ];
 
 const [image = ""] = process.argv.slice(2);
-const directory = await mkdtemp(join(tmpdir(), "rest-"));
-const policies = await mkdtemp(join(tmpdir(), "policies-"));
-const file = join(directory, "events.jsonl");
+const agent = await startImageAgent(image);
+const { pid, file, cpuMs } = agent;
 
-const node = join(image, "usr/local/bin/node");
-const main = join(image, "app/agent/main.js");
-const { stdout: help } = await promisify(execFile)(node, [main, "--help"]);
-// Older revisions do not rotate.
-const unrotated = help.includes("--export-file-max-size-mb") ? ["--export-file-max-size-mb=0"] : [];
-
-const started = performance.now();
-const agent = spawn(node, [main, "--tracing-policy-dir", policies, "--export-filename", file, ...unrotated], {
-  stdio: ["ignore", "ignore", "pipe"],
-});
-let log = "";
-agent.stderr.setEncoding("utf8").on("data", (text: string) => (log += text));
-const pid = agent.pid ?? 0;
-
-await logged(/ ready /g, 1);
-report("time to ready, without a policy", performance.now() - started, "ms");
+await agent.logged(/ ready /g, 1);
+report("time to ready, without a policy", performance.now() - agent.startedMs, "ms");
 report("CPU to ready, without a policy", await cpuMs(), "ms");
 await measureRest("0 policies");
-await addPolicy(0, ["setuid"]);
+await timeAttach("1 hook", () => addPolicy(0, ["setuid"]));
 await measureRest("1 policy");
 await measureLatency();
 await measureProcesses();
-for (let policy = 1; policy < 20; policy++) await addPolicy(policy, SETTERS);
+await timeAttach("8 hooks", () => addPolicy(1, SETTERS));
+for (let policy = 2; policy < 20; policy++) await addPolicy(policy, SETTERS);
 await measureRest("20 policies");
-for (let policy = 1; policy < 20; policy++) await rm(policyFile(policy));
+for (let policy = 1; policy < 20; policy++) await agent.removePolicy(`p${policy}`);
+await measureAllCalls();
 await measureLoad();
 await measureEdits();
-agent.kill();
-await once(agent, "exit");
-
-function report(measure: string, value: number, unit: string): void {
-  console.log(JSON.stringify({ measure, value, unit }));
-}
-
-async function logged(pattern: RegExp, times: number): Promise<void> {
-  while ((log.match(pattern)?.length ?? 0) < times) {
-    if (agent.exitCode !== null) throw new Error(`the agent ended:\n${log}`);
-    await delay(20);
-  }
-}
-
-/** Of all threads; the kernel counts nanoseconds. */
-async function cpuMs(): Promise<number> {
-  const tasks = await readdir(`/proc/${pid}/task`);
-  const times = await Promise.all(
-    tasks.map((task) => readFile(`/proc/${pid}/task/${task}/schedstat`, "utf8")),
-  );
-  return times.reduce((sum, text) => sum + Number(text.split(" ")[0]), 0) / 1e6;
-}
-
-async function wakeUps(): Promise<number> {
-  const tasks = await readdir(`/proc/${pid}/task`);
-  const texts = await Promise.all(tasks.map((task) => readFile(`/proc/${pid}/task/${task}/status`, "utf8")));
-  return texts.reduce((sum, text) => sum + Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(text)?.[1]), 0);
-}
-
-async function residentMiB(): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8");
-  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
-}
+await agent.stop();
 
 async function measureRest(what: string): Promise<void> {
   await delay(SETTLE_MS);
-  const before = { cpu: await cpuMs(), wakeUps: await wakeUps() };
+  const before = { cpu: await cpuMs(), sleeps: await agent.sleeps() };
   await delay(REST_MS);
   report(`share of the processor at rest, ${what}`, ((await cpuMs()) - before.cpu) / (REST_MS / 100), "%");
-  report(`wake-ups at rest, ${what}`, ((await wakeUps()) - before.wakeUps) / (REST_MS / 1000), "/s");
-  report(`resident memory at rest, ${what}`, await residentMiB(), "MiB");
-}
-
-function policyFile(policy: number): string {
-  return join(policies, `p${policy}.yaml`);
+  report(`wake-ups at rest, ${what}`, ((await agent.sleeps()) - before.sleeps) / (REST_MS / 1000), "/s");
+  report(`resident memory at rest, ${what}`, await residentMiB(pid), "MiB");
+  report(`memory in the kernel at rest, ${what}`, await agent.kernelMiB(), "MiB");
 }
 
 async function addPolicy(policy: number, setters: readonly string[]): Promise<void> {
@@ -117,11 +70,29 @@ spec:
   kprobes:
 ${hooks.join("\n")}
 `;
-  const attached = log.match(/hook sys_/g)?.length ?? 0;
-  const part = join(directory, "policy");
-  await writeFile(part, text);
-  await rename(part, policyFile(policy));
-  await logged(/hook sys_/g, attached + setters.length);
+  await agent.putPolicy(`p${policy}`, text, setters.length);
+}
+
+async function timeAttach(what: string, attach: () => Promise<void>): Promise<void> {
+  const from = performance.now();
+  await attach();
+  report(`from a policy's file to its last hook attached, ${what}`, performance.now() - from, "ms");
+}
+
+/** Every system call, without those that the kernel lacks. */
+async function measureAllCalls(): Promise<void> {
+  const text = `apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: { name: p20 }
+spec:
+  lists: [{ name: all, type: generated_syscalls }]
+  kprobes:
+    - call: list:all
+      syscall: true
+      selectors: [{ matchPIDs: [{ operator: In, values: [1] }] }]
+`;
+  await timeAttach(`${SYSCALLS} hooks`, () => agent.putPolicy("p20", text, SYSCALLS));
+  await agent.removePolicy("p20");
 }
 
 /** From a call to its line in the file, where nothing happened before. */
@@ -130,7 +101,7 @@ async function measureLatency(): Promise<void> {
     await delay(3_000);
     const before = (await stat(file)).size;
     const from = performance.now();
-    await promisify(execFile)("build/bench/call-setuid", ["1", "1"]);
+    await runProgram("call-setuid", 1, 1);
     while (!(await newText(before)).includes("sys_setuid")) await delay(1);
     report("from a call to its line, at rest", performance.now() - from, "ms");
   }
@@ -150,7 +121,7 @@ async function newText(from: number): Promise<string> {
 /** Ten processes a second start and end. */
 async function measureProcesses(): Promise<void> {
   const before = await cpuMs();
-  await promisify(execFile)("build/bench/call-fork", ["600", "1", "100000", "exec"]);
+  await runProgram("call-fork", 600, 1, 100_000, "exec");
   report("share of the processor, 10 processes a second", ((await cpuMs()) - before) / (REST_MS / 100), "%");
 }
 
@@ -158,7 +129,7 @@ async function measureLoad(): Promise<void> {
   await delay(SETTLE_MS);
   const { rounds, calls, pauseUs } = LOAD;
   const before = await cpuMs();
-  await promisify(execFile)("build/bench/call-setuid", [rounds, calls, pauseUs].map(String));
+  await runProgram("call-setuid", rounds, calls, pauseUs);
   await delay(2_000);
   const events = rounds * calls;
   report(
@@ -166,16 +137,20 @@ async function measureLoad(): Promise<void> {
     (((await cpuMs()) - before) / events) * 1e5,
     "ms",
   );
-  report("resident memory right after 200,000 events", await residentMiB(), "MiB");
+  report("resident memory right after 200,000 events", await residentMiB(pid), "MiB");
   await delay(SETTLE_MS);
-  report("resident memory 20 s after 200,000 events", await residentMiB(), "MiB");
+  report("resident memory 20 s after 200,000 events", await residentMiB(pid), "MiB");
 }
 
 async function measureEdits(): Promise<void> {
-  const before = { cpu: await cpuMs(), at: performance.now() };
-  // Each edit, the first too, changes what runs.
-  for (let edit = 0; edit < EDITS; edit++) await addPolicy(0, [SETTERS[(edit + 1) % 2] ?? ""]);
-  report("CPU of an edit", ((await cpuMs()) - before.cpu) / EDITS, "ms");
-  await delay(SETTLE_MS);
-  report(`resident memory 20 s after ${EDITS} edits`, await residentMiB(), "MiB");
+  let edit = 0;
+  for (const edits of EDITS) {
+    const before = { cpu: await cpuMs(), edit };
+    // Each edit, the first too, changes what runs.
+    while (edit < edits) await addPolicy(0, [SETTERS[++edit % 2] ?? ""]);
+    report(`CPU of an edit, up to ${edits}`, ((await cpuMs()) - before.cpu) / (edits - before.edit), "ms");
+    report(`resident memory right after ${edits} edits`, await residentMiB(pid), "MiB");
+    await delay(SETTLE_MS);
+    report(`resident memory 20 s after ${edits} edits`, await residentMiB(pid), "MiB");
+  }
 }
