@@ -8,27 +8,48 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import { parse } from "yaml";
 import { StatusPublisher } from "../agent/status/publish.ts";
-import { makeTracingNodeStatus } from "../agent/status/tracing-node.ts";
-import { tracingNodeApi } from "../agent/status/tracing-node-api.ts";
+import { type TracingNode, tracingNodeApi } from "../agent/status/tracing-node-api.ts";
 import { AGENT_COMPONENT, LABELS, TRACING_NODES } from "../crds/names.ts";
+import { freePort } from "../e2e/api-server/api-clients.ts";
 import { type ControlPlane, startControlPlane } from "../e2e/control-plane/control-plane.ts";
 import { applyCrds } from "../e2e/control-plane/crds.ts";
+import { bundlePrograms } from "../e2e/image/bundle.ts";
+import { step } from "../e2e/progress.ts";
+import { waitUntil } from "../e2e/waiting.ts";
+import { ApiTransport } from "../lib/api-transport.ts";
 import { KubeClient } from "../lib/kube.ts";
 import { createLogger } from "../lib/logger.ts";
-import { CONFIG_MAPS, type KubeObject, NODES, PODS, type Resource } from "../lib/resources.ts";
+import { CONFIG_MAPS, NODES, PODS, type Resource } from "../lib/resources.ts";
 import { ResourceWatch } from "../lib/watch.ts";
 import { POLICY_RESOURCES, type PolicyObject } from "../operator/resources.ts";
 import { SET_ID_CALLS } from "../policy/testing/policies.ts";
 import { showTable, writeResult } from "./report.ts";
+import { makeReport, type Spec } from "./scale-reports.ts";
+import { measureRestart } from "./scale-restart.ts";
+import { inTurn } from "./turns.ts";
 
 const NAMESPACE = "trigon-system";
 const ROOT = resolve(import.meta.dirname, "..");
+/** The programs as they are in the image: Node needs 90 MiB more to run the sources. */
+const IMAGE = `${ROOT}/build/bench/image`;
 const POLICIES = POLICY_RESOURCES.TracingPolicy;
 const WRITER = { fieldManager: "bench" };
-const IN_FLIGHT = 16;
+/** As many as the transport has connections. */
+const IN_FLIGHT = 8;
+const REST_MS = 30_000;
+/** Fewer writes than this cost the API server too little CPU to be told from what it does anyway. */
+const COUNTED_WRITES = 500;
+/** Each agent has six connections, of which this machine has 28,000. */
+const RESTARTED = 1_000;
 const DEFAULT_SIZES = "50x5,50x20,50x50,500x5,500x50";
+const FAILURE =
+  "spec.kprobes[0] sys_setuid: attach fentry __x64_sys_setuid: EPERM (the kernel refuses tracing programs), attach kprobe __x64_sys_setuid: EPERM";
 
+const READY_DELAY = "trigon_operator_ready_delay_seconds";
+
+const progress = (line: string) => void process.stderr.write(`${new Date().toISOString()} ${line}\n`);
 const logger = createLogger({ component: "bench", level: "error" });
 
 /** Prints a row per size: NODESxPOLICIES of TRIGON_SCALE. */
@@ -36,8 +57,13 @@ export async function run(): Promise<void> {
   const sizes = (process.env.TRIGON_SCALE ?? DEFAULT_SIZES)
     .split(",")
     .map((size) => size.split("x").map(Number));
+  await bundlePrograms(ROOT, IMAGE);
   const rows: Record<string, string | number>[] = [];
-  for (const [nodes = 0, policies = 0] of sizes) rows.push(await measure(nodes, policies));
+  for (const [nodes = 0, policies = 0] of sizes) {
+    const row = await measure(nodes, policies);
+    console.log(JSON.stringify(row)); // a later size takes minutes, and may not come to its end
+    rows.push(row);
+  }
   const names = Object.keys(rows[0] ?? {});
   const columns = (name: string) =>
     Object.fromEntries(rows.map((row) => [`${row.nodes}x${row.policies}`, row[name]]));
@@ -62,13 +88,19 @@ async function measure(nodeCount: number, policyCount: number): Promise<Record<s
 async function connect(plane: ControlPlane): Promise<KubeClient> {
   const ca = await readFile(plane.caFile);
   const authorize = async () => ({ authorization: `Bearer ${plane.adminToken}` });
-  return new KubeClient({ server: new URL(plane.url), tls: { ca }, authorize }, { userAgent: "bench" });
+  const access = { server: new URL(plane.url), tls: { ca }, authorize };
+  const options = { userAgent: "bench" };
+  return new KubeClient(access, options, inTurn(new ApiTransport(access, options), IN_FLIGHT));
 }
 
-/** A spec as the agents see it. */
-interface Spec {
-  name: string;
-  hash: string;
+/** How the operator's Deployment starts Node: its flags, and the variables that have values of their own. */
+async function nodeSettings(): Promise<{ flags: string[]; variables: Record<string, string> }> {
+  const manifest = parse(await readFile(`${ROOT}/manifests/base/operator-deployment.yaml`, "utf8"));
+  const { command, env } = manifest.spec.template.spec.containers[0];
+  const fixed = (env as { name: string; value?: string }[]).flatMap(({ name, value }) =>
+    value === undefined ? [] : [[name, value] as const],
+  );
+  return { flags: command.slice(1, -1), variables: Object.fromEntries(fixed) };
 }
 
 class World {
@@ -78,12 +110,15 @@ class World {
   readonly #policies: string[];
   readonly #publishers: StatusPublisher[];
   readonly #watch: ResourceWatch<PolicyObject>;
-  readonly #reports: ResourceWatch<KubeObject>;
+  readonly #reports: ResourceWatch<TracingNode>;
   /** Times of the writes of each policy's status. */
   readonly #writes = new Map<string, number[]>();
+  /** Nodes whose report has changed since all were asked for one. */
+  readonly #reported = new Set<string>();
   #reportBytes = 0;
   #reportWrites = 0;
   #operator: ChildProcess | undefined;
+  #metricsPort = 0;
 
   constructor(plane: ControlPlane, client: KubeClient, nodes: number, policies: number) {
     this.#plane = plane;
@@ -94,8 +129,8 @@ class World {
       (node) =>
         new StatusPublisher({
           api: tracingNodeApi(client, node),
-          cluster: { share: async () => 1 },
           logger,
+          cluster: { share: async () => Math.min(1, nodes / 5_000) },
           random: Math.random,
         }),
     );
@@ -111,12 +146,13 @@ class World {
         },
       },
     );
-    this.#reports = new ResourceWatch(
+    this.#reports = new ResourceWatch<TracingNode>(
       { client, resource: TRACING_NODES, logger },
       {
         onUpdate: (report) => {
           this.#reportBytes += JSON.stringify(report).length;
           this.#reportWrites++;
+          this.#reported.add(report.metadata.name);
         },
       },
     );
@@ -134,22 +170,34 @@ class World {
       account,
       WRITER,
     );
-    await inParallel(this.#nodes, (node) => this.#createNode(node));
-    this.#operator = spawn(
-      process.execPath,
-      [
-        `${ROOT}/operator/main.ts`,
-        "--kubeconfig",
-        this.#plane.kubeconfigPath,
-        "--metrics-server",
-        "127.0.0.1:0",
-      ],
-      { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, POD_NAMESPACE: NAMESPACE } },
+    await step(progress, `${this.#nodes.length} nodes`, () =>
+      inParallel(this.#nodes, (node) => this.#createNode(node)),
     );
+    await this.#startOperator();
     for (const watch of [this.#watch, this.#reports]) {
       watch.start();
       await watch.waitForSync();
     }
+  }
+
+  async #startOperator(): Promise<void> {
+    const { flags, variables } = await nodeSettings();
+    this.#metricsPort = await freePort();
+    this.#operator = spawn(
+      process.execPath,
+      [
+        ...flags,
+        `${IMAGE}/operator/main.js`,
+        "--kubeconfig",
+        this.#plane.kubeconfigPath,
+        "--metrics-server",
+        `127.0.0.1:${this.#metricsPort}`,
+      ],
+      {
+        stdio: ["ignore", "ignore", "inherit"],
+        env: { ...process.env, ...variables, POD_NAMESPACE: NAMESPACE },
+      },
+    );
   }
 
   async stop(): Promise<void> {
@@ -164,47 +212,40 @@ class World {
   async measure(): Promise<Record<string, string | number>> {
     const appliedAt = Date.now();
     await inParallel(this.#policies, (name) => this.#applyPolicy(name, 0));
-    await this.#writeReports(await this.#specs(() => true));
+    const all = await this.#specs(() => true);
+    const distributed = seconds(Date.now() - appliedAt);
+    await this.#writeReports(all);
     const rollout = await this.#untilReady();
     const applied = seconds(Date.now() - appliedAt);
     const tracingNode = await this.#sizeOf(TRACING_NODES, this.#nodes[0] ?? "");
     const policy = await this.#sizeOf(POLICIES, this.#policies[0] ?? "");
 
-    const before = { cpu: await this.#apiCpuMs(), bytes: this.#reportBytes, writes: this.#reportWrites };
-    const [edited = ""] = this.#policies;
-    const old = (await this.#specs(() => true)).find(({ name }) => name === edited)?.hash;
-    const idleMs = await this.#idleCpuMs();
-    const editedAt = Date.now();
-    before.cpu = await this.#apiCpuMs();
-    await this.#applyPolicy(edited, 1);
-    await this.#writeReports(
-      await this.#specs((specs) => specs.some(({ name, hash }) => name === edited && hash !== old)),
-    );
-    const ready = await this.#untilReady();
-    const elapsedMs = Date.now() - editedAt;
-    const writes = this.#reportWrites - before.writes;
-    const cpuMs = (await this.#apiCpuMs()) - before.cpu - idleMs * elapsedMs;
-    const bytes = this.#reportBytes - before.bytes;
-
-    await this.#writeReports(
-      await this.#specs(() => true),
-      "spec.kprobes[0] sys_setuid: attach fentry __x64_sys_setuid: EPERM (the kernel refuses tracing programs), attach kprobe __x64_sys_setuid: EPERM",
-    );
-    await this.#untilFailed();
+    const lastReport = { ...(await this.#readyDelay()), cpu: rollout.operatorCpu };
+    const edits = await this.#edits();
+    const restart = await this.#restart();
+    await this.#writeReports(await this.#specs(() => true), FAILURE);
+    await this.#until("every policy not Ready", () => this.#count("False") === this.#policies.length);
     return {
       nodes: this.#nodes.length,
       policies: this.#policies.length,
       "policy B": policy,
-      "policy that fails everywhere B": await this.#sizeOf(POLICIES, edited),
+      "policy that fails everywhere B": await this.#sizeOf(POLICIES, this.#policies[0] ?? ""),
       "TracingNode B": tracingNode,
-      "API server CPU ms per write": Math.round((cpuMs / writes) * 10) / 10,
-      "bytes to a watcher per edit KB": Math.round(bytes / 1000),
-      "apply to Ready s": applied,
-      "last report to Ready s": rollout,
-      "edit: last report to Ready s": ready,
+      "TracingNode on which all fails B": await this.#sizeOf(TRACING_NODES, this.#nodes[0] ?? ""),
+      ...edits,
+      "apply to all specs distributed s": distributed,
+      "operator's part of apply to all attached s": Math.round((distributed + rollout.seconds) * 10) / 10,
+      "apply to Ready, with the writes of all agents s": applied,
+      "last report to Ready s": rollout.seconds,
+      "of this, the operator's CPU s": lastReport.cpu,
+      "last report at the operator to Ready, mean s": lastReport.mean,
+      "last report at the operator to Ready, most at most s": lastReport.atMost,
+      ...restart,
       "most status writes per policy and minute": this.#mostWrites(),
       "operator CPU s": await this.#operatorCpu(),
-      "operator RSS MiB": await this.#operatorRss(),
+      "operator peak RSS MiB": await this.#operatorMemory("VmHWM"),
+      "operator RSS at rest MiB": await this.#atRest(),
+      "when all fails: a new operator works after s": await this.#replaceOperator(),
       requests: await this.#requests(),
     };
   }
@@ -238,7 +279,7 @@ class World {
 
   /** The newest spec of each policy, once there is one for each and they are as wanted. */
   #specs(areWanted: (specs: readonly Spec[]) => boolean): Promise<Spec[]> {
-    return until(async () => {
+    return this.#until("hook specs", async () => {
       const objects = await this.#client.list(CONFIG_MAPS, {
         namespace: NAMESPACE,
         labelSelector: LABELS.policy,
@@ -257,62 +298,74 @@ class World {
 
   /** Every agent reports these specs, and resolves when the API server has it. */
   async #writeReports(specs: readonly Spec[], failure?: string): Promise<void> {
-    const facts = {
-      agentVersion: "0.1.0",
-      bootTime: "2026-11-24T20:00:00Z",
-      kernel: {
-        release: "6.1.0-29-cloud-amd64",
-        architecture: "x86_64",
-        features: {
-          btf: true,
-          ringBuffer: true,
-          currentTaskBtf: true,
-          bpfLoop: true,
-          kprobeMulti: false,
-          bpfLsm: true,
-          fentry: true,
-          kprobe: true,
-        },
-        reasons: { kprobeMulti: "the kernel is older than 5.18 or built without CONFIG_FPROBE" },
-      },
-    };
-    const hooks = SET_ID_CALLS.map((call, i) => ({
-      path: `spec.kprobes[${i}]`,
-      call: `sys_${call}`,
-      function: `__x64_sys_${call}`,
-      ...(failure === undefined
-        ? { state: "Attached" as const, attach: "fentry" as const }
-        : { state: "Failed" as const, reason: "AttachFailed" as const, message: failure }),
-    }));
-    const outcomes = specs.map(({ name, hash }) => ({
-      ref: { kind: "TracingPolicy" as const, name },
-      specHash: hash,
-      hooks,
-      ...(failure === undefined
-        ? { state: "Attached" as const, attachedHash: hash }
-        : { state: "Failed" as const, reason: "AttachFailed" as const, message: failure }),
-    }));
-    const status = makeTracingNodeStatus(facts, outcomes);
-    const done = this.#reportWrites + this.#nodes.length;
+    const status = makeReport(specs, { failure });
+    this.#reported.clear();
     for (const publisher of this.#publishers) publisher.publish(status);
-    await until(async () => this.#reportWrites >= done || undefined);
+    await this.#until("every agent's report", () => this.#reported.size === this.#nodes.length);
   }
 
-  async #untilReady(): Promise<number> {
+  /** How long it takes from now, and how much of a CPU the operator uses meanwhile. */
+  async #untilReady(): Promise<{ seconds: number; operatorCpu: number }> {
     const since = Date.now();
-    await until(async () => this.#every("True") || undefined);
-    return seconds(Date.now() - since);
+    const cpu = await this.#operatorCpu();
+    await this.#until("every policy Ready", () => this.#count("True") === this.#policies.length);
+    return { seconds: seconds(Date.now() - since), operatorCpu: round((await this.#operatorCpu()) - cpu) };
   }
 
-  async #untilFailed(): Promise<void> {
-    await until(async () => this.#every("False") || undefined);
+  /** Edits one policy after the other, each on every node, until there are enough writes to count their cost. */
+  async #edits(): Promise<Record<string, number>> {
+    const idleMs = await this.#idleCpuMs();
+    const since = { cpu: await this.#apiCpuMs(), bytes: this.#reportBytes, at: Date.now() };
+    const writesBefore = this.#reportWrites;
+    const ready: number[] = [];
+    while (this.#reportWrites - writesBefore < COUNTED_WRITES) {
+      const edited = this.#policies[ready.length % this.#policies.length] ?? "";
+      const before = await this.#specs(() => true);
+      const old = before.find(({ name }) => name === edited)?.hash;
+      await this.#applyPolicy(edited, ready.length + 1);
+      const isNew = (specs: readonly Spec[]) =>
+        specs.some(({ name, hash }) => name === edited && hash !== old);
+      await this.#writeReports(await this.#specs(isNew));
+      ready.push((await this.#untilReady()).seconds);
+    }
+    const cpuMs = (await this.#apiCpuMs()) - since.cpu - idleMs * (Date.now() - since.at);
+    return {
+      "API server CPU ms per write": round(cpuMs / (this.#reportWrites - writesBefore)),
+      "bytes to a watcher per edit KB": Math.round((this.#reportBytes - since.bytes) / ready.length / 1000),
+      "edit: last report to Ready, longest s": Math.max(...ready),
+    };
   }
 
-  #every(status: string): boolean {
-    return [...this.#watch.store.values()].every(({ metadata, status: now }) => {
+  async #restart(): Promise<Record<string, string | number>> {
+    const nodes = this.#nodes.slice(0, RESTARTED);
+    const hasVersion = (version: string) => (node: string) =>
+      this.#reports.store.get(node)?.status?.agentVersion === version;
+    return measureRestart({
+      plane: this.#plane,
+      admin: this.#client,
+      nodes,
+      specs: await this.#specs(() => true),
+      untilReported: async (version) => {
+        await this.#until("agents that restart", () => nodes.every(hasVersion(version)));
+      },
+    });
+  }
+
+  /** Waits as long as reports or statuses change. */
+  #until<T>(what: string, probe: () => T | undefined | false | Promise<T | undefined | false>): Promise<T> {
+    const state = async () =>
+      `${this.#reported.size} nodes, ${this.#count("True")} policies Ready, ${this.#count("False")} not`;
+    return step(progress, what, () =>
+      waitUntil({ what, probe: async () => probe(), state, intervalMs: 100 }),
+    );
+  }
+
+  /** How many policies have this status of Ready for their newest spec. */
+  #count(status: string): number {
+    return [...this.#watch.store.values()].filter(({ metadata, status: now }) => {
       const ready = now?.conditions.find(({ type }) => type === "Ready");
       return ready?.status === status && ready.observedGeneration === metadata.generation;
-    });
+    }).length;
   }
 
   #mostWrites(): number {
@@ -357,9 +410,40 @@ class World {
       .join(", ");
   }
 
-  async #operatorRss(): Promise<number> {
+  /** In MiB, by its name in /proc/PID/status. */
+  async #operatorMemory(name: "VmHWM" | "VmRSS"): Promise<number> {
     const text = await readFile(`/proc/${this.#operator?.pid}/status`, "utf8");
-    return Math.round(Number(/VmHWM:\s*(\d+)/.exec(text)?.[1]) / 1024);
+    return Math.round(Number(new RegExp(`${name}:\\s*(\\d+)`).exec(text)?.[1]) / 1024);
+  }
+
+  /** Some time after the last change. */
+  async #atRest(): Promise<number> {
+    await new Promise((later) => setTimeout(later, REST_MS));
+    return this.#operatorMemory("VmRSS");
+  }
+
+  /** By the operator's own clock, from the histogram of its metrics. */
+  async #readyDelay(): Promise<{ mean: number; atMost: number }> {
+    const text = await (await fetch(`http://127.0.0.1:${this.#metricsPort}/metrics`)).text();
+    const read = (name: string) => Number(new RegExp(`^${READY_DELAY}_${name} (\\S+)$`, "m").exec(text)?.[1]);
+    const count = read("count");
+    const buckets = [...text.matchAll(new RegExp(`^${READY_DELAY}_bucket\\{le="(\\S+)"\\} (\\d+)$`, "gm"))];
+    const [, limit = ""] = buckets.find(([, , within]) => Number(within) === count) ?? [];
+    return { mean: round(read("sum") / count), atMost: Number(limit) };
+  }
+
+  /** Ends the operator, which gives its lease back, and starts another; until this has read everything. */
+  async #replaceOperator(): Promise<number> {
+    const ended = this.#operator && once(this.#operator, "exit");
+    this.#operator?.kill("SIGTERM");
+    await ended;
+    const since = Date.now();
+    await this.#startOperator();
+    await this.#until("a new operator", async () => {
+      const answer = await fetch(`http://127.0.0.1:${this.#metricsPort}/readyz`);
+      return answer.ok && (await answer.text()).includes("tracingnodes");
+    });
+    return seconds(Date.now() - since);
   }
 
   async #operatorCpu(): Promise<number> {
@@ -370,7 +454,11 @@ class World {
 }
 
 function seconds(ms: number): number {
-  return Math.round(ms / 100) / 10;
+  return round(ms / 1000);
+}
+
+function round(number: number): number {
+  return Math.round(number * 10) / 10;
 }
 
 async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
@@ -379,14 +467,4 @@ async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<voi
     for (const item of rest) await work(item);
   };
   await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
-}
-
-async function until<T>(check: () => Promise<T | undefined>): Promise<T> {
-  const end = Date.now() + 600_000;
-  for (;;) {
-    const found = await check();
-    if (found !== undefined) return found;
-    if (Date.now() > end) throw new Error("did not happen within ten minutes");
-    await new Promise((later) => setTimeout(later, 100));
-  }
 }
