@@ -173,6 +173,48 @@ describe("hooks", () => {
   });
 });
 
+describe("what hooks in the mode count have counted", () => {
+  function count(pid: number, seq: number, count: number) {
+    return { hookId: 1, pid, seq, count };
+  }
+
+  function setupCounts() {
+    const parts = setup();
+    const counted = () =>
+      [...parts.metrics.eventCounts()].map(({ binary, count }) => [binary, count] as const);
+    parts.feed(exec(10, 1, 100, "/bin/sh"), makeFork({ pid: 11, seq: 1, ktimeNs: 110n * MS, parentPid: 10 }));
+    return { ...parts, counted };
+  }
+
+  test("is of the file that the process executed", () => {
+    const { pipeline, feed, counted } = setupCounts();
+    feed(exec(11, 2, 120, "/bin/setpriv"));
+    pipeline.addCounts([count(11, 2, 3)]);
+    expect(counted()).toEqual([["/bin/setpriv", 3]]);
+  });
+
+  test("waits for the record of the exec, which is read later", () => {
+    const { pipeline, clock, feed, counted } = setupCounts();
+    pipeline.addCounts([count(11, 2, 3), count(10, 1, 1)]);
+    expect(counted()).toEqual([["/bin/sh", 1]]);
+    pipeline.tick();
+    feed(exec(11, 2, 120, "/bin/setpriv"));
+    clock.nowMs += 1_000;
+    pipeline.tick();
+    expect(counted()).toEqual([
+      ["/bin/sh", 1],
+      ["/bin/setpriv", 3],
+    ]);
+  });
+
+  test("is of what is known of the process when no record comes", async () => {
+    const { pipeline, counted } = setupCounts();
+    pipeline.addCounts([count(11, 2, 3)]);
+    await pipeline.flush();
+    expect(counted()).toEqual([["/bin/sh", 3]]);
+  });
+});
+
 describe("bad batches", () => {
   test("a record with an impossible size ends the batch, which is counted", () => {
     const { feed, metrics } = setup();

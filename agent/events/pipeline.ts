@@ -52,6 +52,20 @@ export interface PipelineDeps {
   execWaitMs?: number;
 }
 
+interface ProcessCount {
+  hookId: number;
+  pid: number;
+  /** How many execs the process had before. */
+  seq: number;
+  count: number;
+}
+
+/** Counts that wait for records of their processes. */
+interface EarlyCounts {
+  counts: ProcessCount[];
+  dueMs: number;
+}
+
 const MAX_WAITING = 20_000;
 /** Processes that ran before the agent are in pods that its first list has: agent/pods/decision-waiting.md. */
 const LIST_WAIT_MS = 60_000;
@@ -75,6 +89,7 @@ export class EventPipeline implements RecordVisitor {
   #needsSweep = true;
   #nextSweepMs = 0;
   #nextRecheckMs = 0;
+  #earlyCounts: EarlyCounts[] = [];
   #lostRecords: (() => number) | undefined;
   #knownLost = 0;
   /** Latest time of a batch's first record. */
@@ -161,8 +176,28 @@ export class EventPipeline implements RecordVisitor {
     this.#setTimer();
   }
 
-  /** What hooks in the mode count have counted of their processes, a few seconds ago. */
-  addCounts(counts: readonly { hookId: number; pid: number; seq: number; count: number }[]): void {
+  /**
+   * What hooks in the mode count have counted of their processes in the last seconds. Counts are read past the ring: those
+   * of an exec whose record has not arrived wait for it, about a second.
+   */
+  addCounts(counts: readonly ProcessCount[]): void {
+    const { processes } = this.#deps;
+    this.#attribute(counts.filter(({ pid, seq }) => processes.hasSeen(pid, seq)));
+    const early = counts.filter(({ pid, seq }) => !processes.hasSeen(pid, seq));
+    if (early.length === 0) return;
+    this.#earlyCounts.push({ counts: early, dueMs: this.#nowMs() + SWEEP_MS });
+    this.#needsSweep = true;
+    this.#setTimer();
+  }
+
+  #attributeEarly(nowMs: number): void {
+    const isDue = ({ dueMs }: EarlyCounts) => dueMs <= nowMs;
+    const due = this.#earlyCounts.filter(isDue);
+    this.#earlyCounts = this.#earlyCounts.filter((early) => !isDue(early));
+    for (const { counts } of due) this.#attribute(counts);
+  }
+
+  #attribute(counts: readonly ProcessCount[]): void {
     for (const { hookId, pid, seq, count } of counts) {
       const image = this.#deps.processes.atExec(pid, seq);
       const counted = this.#hooks.get(hookId)?.counted;
@@ -188,6 +223,7 @@ export class EventPipeline implements RecordVisitor {
   async flush(): Promise<void> {
     this.#execHold.releaseAll();
     this.#podHold.releaseAll();
+    this.#attributeEarly(Number.POSITIVE_INFINITY);
     await this.#outputs.drain();
   }
 
@@ -199,10 +235,12 @@ export class EventPipeline implements RecordVisitor {
     this.#outputs.flush();
     if (nowMs < this.#nextSweepMs) return;
     this.#nextSweepMs = nowMs + SWEEP_MS;
+    this.#attributeEarly(nowMs);
     this.#hooks.sweep(this.#streamMs);
     const isLossy = this.#hasLostRecords();
     if (isLossy) this.#deps.workloads?.reread();
-    this.#needsSweep = this.#deps.processes.sweep(isLossy);
+    const isSweepLeft = this.#deps.processes.sweep(isLossy);
+    this.#needsSweep = isSweepLeft || this.#earlyCounts.length > 0;
   }
 
   /** Time goes on with the records: nothing has to look at the clock while there are none. */

@@ -76,6 +76,8 @@ test("what was counted of a process before its last exec is of the earlier image
   const binaryAt = (seq: number) => processes.atExec(11, seq)?.facts.binary;
   expect([binaryAt(1), binaryAt(2), binaryAt(3)]).toEqual(["/bin/true", "/bin/setpriv", "/bin/true"]);
   expect(processes.atExec(12, 1)).toBeUndefined();
+  expect([2, 3, 4].map((seq) => processes.hasSeen(11, seq))).toEqual([true, true, false]);
+  expect(processes.hasSeen(12, 1)).toBe(false);
 });
 
 describe("identity and parents", () => {

@@ -84,6 +84,12 @@ export class ProcessCache {
     return newest;
   }
 
+  /** Whether a record has told of this exec of the process, or of a later one. */
+  hasSeen(pid: number, seq: number): boolean {
+    const newest = this.#images.get(pid);
+    return newest !== undefined && (newest.seq === SEQ_UNKNOWN || ((newest.seq - seq) | 0) >= 0);
+  }
+
   /** Counts since the start. */
   get stats(): CacheStats {
     const { evictions, lostExits } = this.#images;
