@@ -8,6 +8,7 @@ export interface PolicyObject {
   status?: {
     observedGeneration?: number;
     nodesSummary?: string;
+    nodes?: { absent?: number; pending?: number; unavailable?: number };
     conditions?: { type: string; status: string; reason: string; message: string }[];
   };
 }
@@ -34,8 +35,14 @@ export function getPolicy(name: string): Promise<PolicyObject | undefined> {
 export function policyReady(name: string): Promise<PolicyObject> {
   return until(`policy ${name} Ready`, async () => {
     const policy = await getPolicy(name);
-    return conditionIs(policy, "Ready", "True") && policy;
+    return isReadyEverywhere(policy) && policy;
   });
+}
+
+/** Ready alone leaves out nodes whose agent is short of time for a moment. */
+export function isReadyEverywhere(policy: PolicyObject | undefined): boolean {
+  const { absent = 0, pending = 0, unavailable = 0 } = policy?.status?.nodes ?? {};
+  return conditionIs(policy, "Ready", "True") && absent + pending + unavailable === 0;
 }
 
 /** True only for a condition about the newest generation. */

@@ -2,8 +2,23 @@
 import { spawn } from "node:child_process";
 import { waitUntil } from "../waiting.ts";
 
-/** Output of a kubectl that succeeded; throws with its stderr otherwise. */
+/** What kubectl says when it has reached no node, or the API server no etcd in time: the command can be given again. */
+const NOT_REACHED =
+  /error dialing backend|etcdserver: (request timed out|leader changed)|TLS handshake timeout/;
+const TRIES = 3;
+
+/** Output of a kubectl that succeeded; throws with its stderr otherwise. One that has reached nobody is run again. */
 export async function kubectl(args: readonly string[], input?: string): Promise<string> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await runKubectl(args, input);
+    } catch (error) {
+      if (tries === TRIES || !NOT_REACHED.test((error as Error).message)) throw error;
+    }
+  }
+}
+
+async function runKubectl(args: readonly string[], input?: string): Promise<string> {
   const child = spawn("kubectl", args, { stdio: ["pipe", "pipe", "pipe"] });
   // A kubectl that ends before it has read everything says why by its status and stderr.
   child.stdin.on("error", () => {});

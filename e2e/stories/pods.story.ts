@@ -4,9 +4,9 @@ import { after, before, describe, test } from "node:test";
 import { DEFAULT_NAMESPACE } from "../../crds/names.ts";
 import {
   agentPods,
-  conditionIs,
   events,
   isDetection,
+  isReadyEverywhere,
   metrics,
   type PolicyObject,
   type TrigonEvent,
@@ -383,7 +383,7 @@ function ready({ kind, metadata }: ReturnType<typeof makePolicy>): Promise<Polic
   return until(`${kind} ${metadata.name} Ready`, async () => {
     const scope = metadata.namespace ? ["-n", metadata.namespace] : [];
     const policy = await getObject<PolicyObject>(resource, metadata.name, ...scope);
-    return conditionIs(policy, "Ready", "True") && policy;
+    return isReadyEverywhere(policy) && policy;
   });
 }
 
