@@ -1,9 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { cachePath, KUBERNETES_MODULE } from "./control-plane/go-modules.mjs";
 import { policyNames } from "./policy-files.ts";
+import { waitUntil } from "./waiting.ts";
 
 const EXAMPLES = join(import.meta.dirname, "../crds/examples");
 const INVALID = `${EXAMPLES}/invalid/unknown-capability.yaml`;
@@ -59,14 +61,25 @@ test.each(Object.entries(cases))(
 
 const installed = spawnSync("dpkg-query", ["--show", "qemu-system-x86", "mmdebstrap", "clang"]).status === 0;
 
-test.skipIf(!installed)("npm run quickstart starts where Kubernetes was never built", () => {
+test.skipIf(!installed)("npm run quickstart starts where Kubernetes was never built", async () => {
   const bootstrap = join(import.meta.dirname, "bootstrap.mjs");
-  const env = { ...process.env, TRIGON_CACHE: join(directory, "empty"), KUBEBUILDER_ASSETS: "" };
+  const cache = join(directory, "empty");
+  const env = { ...process.env, TRIGON_CACHE: cache, KUBEBUILDER_ASSETS: "" };
   const line = [bootstrap, "quickstart", "--policy", "MISSING"];
   const ended = spawnSync(process.execPath, line, { encoding: "utf8", timeout: 50_000, env });
   expect(ended).toMatchObject({
     status: 1,
     stderr: expect.stringMatching(/quickstart: \/.*MISSING/) as string,
+  });
+  const lock = `${cachePath(KUBERNETES_MODULE, env)}.lock`;
+  expect(existsSync(lock)).toBe(true);
+  // Compilers that run end what they have begun.
+  const isFree = () => spawnSync("flock", ["--nonblock", lock, "true"]).status === 0;
+  await waitUntil({
+    what: "the end of the build",
+    probe: async () => isFree(),
+    state: async () => "",
+    intervalMs: 100,
   });
 });
 

@@ -84,7 +84,8 @@ export function cachePath(module, environment) {
 
 /**
  * The command that builds packages of a module, for its directory. Its lock makes a second build of the same module
- * wait, which then finds everything in Go's cache. It gives way to whatever else runs on the machine.
+ * wait, which then finds everything in Go's cache. It gives way to whatever else runs on the machine. It is one process:
+ * who ends it ends the build.
  * @param {GoModule} module
  * @param {NodeJS.ProcessEnv} environment
  * @param {string[]} args Output and packages.
@@ -100,5 +101,5 @@ export function goBuild(module, environment, args) {
     ...flags(module),
     ...args,
   ];
-  return ["flock", `${cachePath(module, environment)}.lock`, ...build];
+  return ["flock", "--no-fork", `${cachePath(module, environment)}.lock`, ...build];
 }
