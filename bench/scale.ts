@@ -5,7 +5,6 @@
  *   TRIGON_SCALE=50x5,500x50 npm run bench -- scale
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { parse } from "yaml";
@@ -22,6 +21,7 @@ import { ApiTransport } from "../lib/api-transport.ts";
 import { KubeClient } from "../lib/kube.ts";
 import { createLogger } from "../lib/logger.ts";
 import { CONFIG_MAPS, NODES, PODS, type Resource } from "../lib/resources.ts";
+import { exitOf } from "../lib/testing/child-process.ts";
 import { ResourceWatch } from "../lib/watch.ts";
 import { POLICY_RESOURCES, type PolicyObject } from "../operator/resources.ts";
 import { SET_ID_CALLS } from "../policy/testing/policies.ts";
@@ -203,9 +203,8 @@ class World {
   async stop(): Promise<void> {
     for (const publisher of this.#publishers) publisher.close();
     await Promise.all([this.#watch.stop(), this.#reports.stop()]);
-    const ended = this.#operator && once(this.#operator, "exit");
     this.#operator?.kill("SIGKILL");
-    await ended;
+    if (this.#operator) await exitOf(this.#operator);
     this.#client.transport.close();
   }
 
@@ -434,9 +433,8 @@ class World {
 
   /** Ends the operator, which gives its lease back, and starts another; until this has read everything. */
   async #replaceOperator(): Promise<number> {
-    const ended = this.#operator && once(this.#operator, "exit");
     this.#operator?.kill("SIGTERM");
-    await ended;
+    if (this.#operator) await exitOf(this.#operator);
     const since = Date.now();
     await this.#startOperator();
     await this.#until("a new operator", async () => {

@@ -1,11 +1,11 @@
 /** The agent of an image's root directory, as a process in a guest, and what the kernel counts of it. */
 import { execFile, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
+import { exitOf } from "../../lib/testing/child-process.ts";
 
 /** A hook that has been tried, in the log. */
 const TRIED = /hook (?:sys_|commit_creds)/g;
@@ -102,7 +102,7 @@ export async function startImageAgent(image: string, flags: readonly string[] = 
     },
     async stop() {
       child.kill();
-      if (child.exitCode === null) await once(child, "exit");
+      await exitOf(child);
     },
   };
 }

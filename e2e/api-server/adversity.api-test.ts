@@ -6,7 +6,6 @@
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,6 +13,7 @@ import { after, afterEach, before, beforeEach, test } from "node:test";
 import { LABELS, type PolicyKind } from "../../crds/names.ts";
 import type { KubeClient } from "../../lib/kube.ts";
 import { CONFIG_MAPS, type KubeObject } from "../../lib/resources.ts";
+import { exitOf } from "../../lib/testing/child-process.ts";
 import { POLICY_RESOURCES, type PolicyObject } from "../../operator/resources.ts";
 import { conditionOf } from "../../operator/status/policy-status.ts";
 import { type ControlPlane, startControlPlane } from "../control-plane/control-plane.ts";
@@ -96,9 +96,8 @@ async function startOperator(): Promise<Operator> {
     log: () => log,
     readyz: async () => (await fetch(`http://${address}/readyz`)).text(),
     stop: async () => {
-      const ended = once(child, "exit");
       child.kill("SIGTERM");
-      await ended;
+      await exitOf(child);
     },
   };
 }

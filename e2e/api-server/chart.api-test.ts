@@ -6,13 +6,13 @@
  */
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { isMap, isScalar, type Node, parse, parseAllDocuments, parseDocument, type YAMLMap } from "yaml";
+import { exitOf } from "../../lib/testing/child-process.ts";
 import { findBinaries } from "../control-plane/binaries.ts";
 import { type ControlPlane, startControlPlane } from "../control-plane/control-plane.ts";
 import { PROJECT } from "../runner/run-tests.ts";
@@ -481,7 +481,7 @@ describe("with kustomize's namePrefix and namespace", () => {
     child.stderr.on("data", (chunk) => (text += chunk));
     const stop = async () => {
       child.kill("SIGTERM");
-      if (child.exitCode === null) await once(child, "exit");
+      await exitOf(child);
     };
     return { webhookPort, log: () => text, stop };
   }

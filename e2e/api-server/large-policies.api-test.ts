@@ -5,7 +5,6 @@
  */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -13,6 +12,7 @@ import { parse } from "yaml";
 import { LABELS } from "../../crds/names.ts";
 import type { KubeClient } from "../../lib/kube.ts";
 import { CONFIG_MAPS } from "../../lib/resources.ts";
+import { exitOf } from "../../lib/testing/child-process.ts";
 import { POLICY_RESOURCES, type PolicyObject } from "../../operator/resources.ts";
 import { conditionOf } from "../../operator/status/policy-status.ts";
 import { makeLargePolicy, makeWrongPolicy } from "../../operator/testing/large-policies.ts";
@@ -158,7 +158,7 @@ describe("/healthz is answered", () => {
 
   test("while a restarted operator reads the specs of all of them", async () => {
     operator.kill("SIGKILL");
-    await once(operator, "exit");
+    await exitOf(operator);
     await startOperator();
     const asked = await askingDuring(
       eventually(async () => {

@@ -6,7 +6,6 @@
  */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import http from "node:http";
 import https from "node:https";
@@ -15,6 +14,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, before, test } from "node:test";
 import type { KubeClient } from "../../lib/kube.ts";
+import { exitOf } from "../../lib/testing/child-process.ts";
 import { LEASE_TIMING } from "../../operator/cluster/lease.ts";
 import { POLICY_RESOURCES, type PolicyObject } from "../../operator/resources.ts";
 import { type ControlPlane, startControlPlane } from "../control-plane/control-plane.ts";
@@ -128,8 +128,6 @@ async function editPolicy(argument: number): Promise<void> {
   await admin.apply<PolicyObject>(POLICY_RESOURCES.TracingPolicy, policy, USER);
 }
 
-const ended = (child: ChildProcess) => once(child, "exit") as Promise<[number | null]>;
-
 test("one replica leads; when it is frozen the other takes over, and it ends without a write when it goes on", async () => {
   const first = await startReplica("first");
   await eventually(async () => assert.match(await holder(), /^first_/));
@@ -151,9 +149,8 @@ test("one replica leads; when it is frozen the other takes over, and it ends wit
   );
 
   const before = first.writes.length;
-  const end = ended(first.child);
   first.child.kill("SIGCONT");
-  assert.equal((await end)[0], 1);
+  assert.equal((await exitOf(first.child))[0], 1);
   await pause(500);
   assert.deepEqual(first.writes.slice(before), []);
 });
@@ -162,9 +159,9 @@ test("a leader that is stopped gives the lease back, and the next one begins bef
   const [, second] = replicas;
   const third = await startReplica("third");
   await eventually(() => assert.ok(third.hasReadLease));
-  const end = second && ended(second.child);
-  second?.child.kill("SIGTERM");
-  assert.equal((await end)?.[0], 0);
+  assert.ok(second);
+  second.child.kill("SIGTERM");
+  assert.equal((await exitOf(second.child))[0], 0);
   const stoppedAt = Date.now();
   await editPolicy(2);
   await eventually(() => assert.notEqual(third.writes.length, 0));

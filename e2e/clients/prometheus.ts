@@ -6,6 +6,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { exitOf } from "../../lib/testing/child-process.ts";
 
 /** What `promtool check metrics` has to say about a text; empty: nothing. */
 export function checkMetrics(promtool: string, text: string): string {
@@ -52,10 +53,8 @@ export async function startPrometheus(program: string, target: string): Promise<
       return data.result[0] && Number(data.result[0].value[1]);
     },
     close: async () => {
-      if (child.exitCode === null) {
-        child.kill("SIGTERM");
-        await once(child, "exit");
-      }
+      child.kill("SIGTERM");
+      await exitOf(child);
       await rm(directory, { recursive: true });
     },
   };

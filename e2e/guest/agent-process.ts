@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
+import { exitOf } from "../../lib/testing/child-process.ts";
 import { projectProgram } from "./project-program.ts";
 
 const MAIN = projectProgram("agent/main");
@@ -157,11 +158,9 @@ function expectNoDrift(events: readonly ExportedEvent[]): void {
 }
 
 async function stopChild(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
-  if (child.exitCode === null) {
-    child.kill(signal);
-    await once(child, "exit");
-  }
-  return child.exitCode;
+  child.kill(signal);
+  const [status] = await exitOf(child);
+  return status;
 }
 
 async function readEvents(file: string): Promise<ExportedEvent[]> {

@@ -5,13 +5,13 @@
  */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { exitOf } from "../../lib/testing/child-process.ts";
 import { type AgentProcess, startAgent } from "./agent-process.ts";
 import { projectProgram } from "./project-program.ts";
 import { act, NR } from "./test-engine.ts";
@@ -79,7 +79,7 @@ test("a policy is added, its events are shown, and it is switched off and delete
   assert.match(line, /^\d\d:\d\d:\d\d\.\d{3} {2}\S+ {2}host {2}\S*act .* {2}setfsuid\(103\)$/);
   assert.ok(lines.every((one) => one.includes("setfsuid(")));
   command.kill("SIGINT");
-  assert.deepEqual(await once(command, "exit"), [0, null]);
+  assert.deepEqual(await exitOf(command), [0, null]);
 
   assert.match(
     policies("list").stdout,

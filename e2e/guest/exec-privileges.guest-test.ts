@@ -10,6 +10,7 @@ import { chmodSync, chownSync, copyFileSync, mkdtempSync, writeFileSync } from "
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { exitOf } from "../../lib/testing/child-process.ts";
 import { ACT, act, NR, run, TestEngine } from "./test-engine.ts";
 
 const UNSHARE = 272;
@@ -94,9 +95,8 @@ test("root of a user namespace counts as root", async () => {
   });
   await once(inside.stdout, "data");
   for (const map of ["uid_map", "gid_map"]) writeFileSync(`/proc/${inside.pid}/${map}`, "0 100000 2000\n");
-  const ended = once(inside, "exit");
   engine.takeRecords();
   inside.stdin.end("go\n");
-  await ended;
+  await exitOf(inside);
   assert.equal(lastGain(file), KNOWN | SETUID | SETUID_ROOT | SETGID | SETGID_ROOT);
 });

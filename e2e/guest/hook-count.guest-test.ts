@@ -10,6 +10,7 @@ import { after, before, beforeEach, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { makeSelector } from "../../agent/hooks/testing/hooks.ts";
 import type { HookDef, SelectorDef } from "../../crds/hook-spec.ts";
+import { exitOf } from "../../lib/testing/child-process.ts";
 import { ACT, act, makeHookOn, NR, QUIET, TestEngine } from "./test-engine.ts";
 
 let engine: TestEngine;
@@ -71,7 +72,7 @@ test("while the mode changes between count, monitor and enforce, each call is ei
   }
   caller.stdin.end("stop\n");
   const [output] = await once(caller.stdout, "data");
-  await once(caller, "exit");
+  await exitOf(caller);
   engine.takeRecords();
   const { posted, lost } = hook.stats();
   const { count = 0, signal = 0 } = hook.actions()[0] ?? {};

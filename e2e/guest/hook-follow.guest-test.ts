@@ -4,7 +4,7 @@
  *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/hook-follow.guest-test.ts
  */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, copyFileSync, mkdtempSync, openSync, readlinkSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,6 +15,7 @@ import type { FollowedList } from "../../agent/hooks/config/filters.ts";
 import { readRunning } from "../../agent/hooks/processes/running.ts";
 import { makeSelector } from "../../agent/hooks/testing/hooks.ts";
 import type { FilterDef } from "../../crds/hook-spec.ts";
+import { exitOf } from "../../lib/testing/child-process.ts";
 import { ACT, act, makeHookOn, QUIET, run, TestEngine } from "./test-engine.ts";
 
 let engine: TestEngine;
@@ -76,7 +77,7 @@ describe("matchBinaries beyond the process itself", () => {
     const filter = related({ followChildren: true });
     const hook = engine.attach(makeHookOn("sys_setfsuid", { selectors: [makeSelector(filter)] }));
     waiting.stdin.end("go\n");
-    await once(waiting, "exit");
+    await exitOf(waiting);
     assert.equal(hook.stats().posted, 1);
     hook.detach();
   });
@@ -133,10 +134,6 @@ describe("followForks and followChildren, of processes that have ended", () => {
     return { child, pid: child.pid as number, said, go, finish };
   }
 
-  async function ended(child: ChildProcess): Promise<void> {
-    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
-  }
-
   function childOf(pid: number): number {
     const child = readRunning("/proc", { by: "pid", values: [] }).find(({ parentPid }) => parentPid === pid);
     assert.ok(child, `process ${pid} has no child`);
@@ -155,7 +152,7 @@ describe("followForks and followChildren, of processes that have ended", () => {
       const hooks = attachBoth(list(pid));
       go();
       await said("ready\nready");
-      await ended(child);
+      await exitOf(child);
       act(QUIET);
       assert.deepEqual(hooks.counts(), [0, 1]);
       await finish();
@@ -168,7 +165,7 @@ describe("followForks and followChildren, of processes that have ended", () => {
       await said("ready");
       const hooks = attachBoth(list(pid));
       process.kill(childOf(pid), "SIGKILL");
-      await ended(child); // it has waited for that child
+      await exitOf(child); // it has waited for that child
       act(QUIET);
       assert.deepEqual(hooks.counts(), [0, 1]);
       await finish();
@@ -186,7 +183,7 @@ describe("followForks and followChildren, of processes that have ended", () => {
       const hooks = attachBoth(list);
       const { child, said, finish } = start(ACT, `orphan read ${QUIET}`.split(" "));
       await said("ready");
-      await ended(child);
+      await exitOf(child);
       await finish();
       assert.deepEqual(hooks.counts(), [1, 0]);
       hooks.detach();
@@ -204,7 +201,7 @@ describe("followForks and followChildren, of processes that have ended", () => {
     assert.ok(run("true", []).pid > (values.at(-1) as number));
     go();
     await said("ready\nready");
-    await ended(child);
+    await exitOf(child);
     await finish();
     assert.deepEqual(hooks.counts(), [1, 0]);
     hooks.detach();

@@ -20,6 +20,7 @@ import { WorkloadScopes } from "../../agent/pods/workload-scopes.ts";
 import { RECORD_SCOPE_UNDECIDED } from "../../agent/records/layout.ts";
 import type { HookDef, SelectorDef, WorkloadScope } from "../../crds/hook-spec.ts";
 import { createLogger } from "../../lib/logger.ts";
+import { exitOf } from "../../lib/testing/child-process.ts";
 import type { TestRecord } from "./records.ts";
 import { ACT, makeHookOn, NR, QUIET, type Ran, run, TestEngine } from "./test-engine.ts";
 
@@ -347,7 +348,7 @@ test("changes of labels and of policies make no gap for a pod that stays", async
   }
   caller.stdin.end("stop\n");
   const [output] = await once(caller.stdout, "data");
-  await once(caller, "exit");
+  await exitOf(caller);
   const { posted, lost } = hook.stats();
   hook.detach();
   pods.put(early.object());
