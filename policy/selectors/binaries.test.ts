@@ -54,6 +54,36 @@ describe("matchBinaries", () => {
   });
 
   test.each([
+    [
+      { values: ["/usr/bin/sh"] },
+      "/usr/bin/sh is a link",
+      "/usr/bin/dash or /usr/bin/bash or /usr/bin/busybox",
+    ],
+    [{ values: ["/sbin/init"] }, "/sbin is a link to /usr/sbin", "/usr/lib/systemd/systemd"],
+    [{ operator: "Prefix", values: ["/bin"] }, "/bin is a link to /usr/bin", "/usr/bin"],
+    [{ values: ["/var/run/agent"] }, "/var/run is a link to /run", "/run/agent"],
+  ])("warns of the link in %o", (entry, fact, file) => {
+    expect(warningsOf(makeSelectorPolicy(match(entry)))).toEqual([
+      `${AT}.matchBinaries[0].values[0]: ${fact} on most images: a process that was not started by this path is compared by that of its file, add ${file}`,
+    ]);
+  });
+
+  test.each([
+    ["In", "/usr/bin/../sbin/su", "/usr/sbin/su"],
+    ["NotIn", "/usr//bin/./su", "/usr/bin/su"],
+    ["In", "/usr/bin/su/", "/usr/bin/su"],
+    ["In", "/usr/bin/su ", "/usr/bin/su"],
+    ["Prefix", "/opt//tools/", "/opt/tools/"],
+    ["Postfix", "bin/su/", "bin/su"],
+  ])("warns of a path that no file has: %s %o", (operator, value, right) => {
+    expect(warningsOf(makeSelectorPolicy(match({ operator, values: [value] })))).toEqual([
+      `${AT}.matchBinaries[0].values[0]: "${value}" is not how the kernel writes a path: write "${right}"`,
+    ]);
+  });
+
+  test.each([
+    ["a directory", { operator: "Prefix", values: ["/opt/tools/"] }],
+    ["an ending", { operator: "Postfix", values: [".so", "..so"] }],
     ["the file beside it", { values: ["/bin/su", "/usr/bin/su"] }],
     ["the file that sh is beside it", { values: ["/bin/sh", "/usr/bin/dash"] }],
     ["an end of the path", { operator: "Postfix", values: ["/bin/su"] }],

@@ -4,6 +4,7 @@ import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import { child, type Problems } from "../problems.ts";
 import { quote } from "../suggest.ts";
 import type { BinaryMatch } from "../types.ts";
+import { linkOf, warnOfSpelling } from "./paths.ts";
 import { checkValues, unique } from "./process.ts";
 
 /** The filter on the path of a process, or of its parent. */
@@ -34,12 +35,6 @@ export function binaryFilter(
   };
 }
 
-/** Nothing expands patterns, and hardly a file has such a name. */
-export function warnOfPattern(value: string, path: string, problems: Problems): void {
-  if (!value.includes("*")) return;
-  problems.warn(path, `${quote(value)} is no pattern, "*" stands for itself: use Prefix or Postfix`);
-}
-
 function checkPath(
   value: string,
   compare: "equal" | "prefix" | "postfix",
@@ -53,25 +48,17 @@ function checkPath(
   if (compare !== "postfix" && value !== "" && !value.startsWith("/")) {
     problems.warn(path, `${quote(value)} does not start with "/": binaries are compared by their full path`);
   }
-  warnOfPattern(value, path, problems);
+  warnOfSpelling(value, compare, path, problems);
 }
 
-/** Names that are links to other names on most images, and the files that they lead to. */
-const LINKED: Readonly<Record<string, readonly string[]>> = {
-  sh: ["dash", "bash", "busybox"],
-  python: ["python2", "python3"],
-};
-
-/** On most images /bin is a link to /usr/bin, and a process may be started by either. */
+/** A process may be started by the path of a link, and then has two paths. */
 function warnOfLinks(values: readonly string[], path: string, problems: Problems): void {
   for (const [index, value] of values.entries()) {
-    const [, directory = "", name = ""] = /^\/(bin|sbin|lib|lib64)\/(.*)$/.exec(value) ?? [];
-    const files = (Object.hasOwn(LINKED, name) ? LINKED[name] : undefined) ?? [name];
-    const resolved = files.map((file) => `/usr/${directory}/${file}`);
-    if (directory === "" || resolved.some((file) => values.includes(file))) continue;
+    const link = linkOf(value);
+    if (!link || link.files.some((file) => values.includes(file))) continue;
     problems.warn(
       child(path, index),
-      `/${directory} is a link to /usr/${directory} on most images: a process that was not started by this path is compared by that of its file, add ${resolved.join(" or ")}`,
+      `${link.fact} on most images: a process that was not started by this path is compared by that of its file, add ${link.files.join(" or ")}`,
     );
   }
 }

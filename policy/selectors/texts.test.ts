@@ -122,6 +122,33 @@ test.each([
   expect(warningsOf(policyOf(type, operator, value))).toEqual(warns ? [warning] : []);
 });
 
+const SH = "/usr/bin/dash or /usr/bin/bash or /usr/bin/busybox";
+const BIN = "/bin is a link to /usr/bin";
+test.each([
+  ["file", "Equal", ["/bin/su"], BIN, "/usr/bin/su"],
+  ["path", "NotPrefix", ["/lib/modules/"], "/lib is a link to /usr/lib", "/usr/lib/modules/"],
+  ["fd", "Equal", ["/usr/bin/sh"], "/usr/bin/sh is a link", SH],
+  ["linux_binprm", "Equal", ["/bin/sh"], BIN, SH],
+  ["file", "Equal", ["/bin/su", "/usr/bin/su"], undefined, ""],
+  ["string", "Equal", ["/bin/su"], undefined, ""],
+  ["dentry", "Equal", ["/bin/su"], undefined, ""],
+  ["file", "Postfix", ["/bin/su"], undefined, ""],
+])("%s %s %j: warns of a path that leads through a link: %s", (type, operator, values, fact, file) => {
+  const warning = `${AT}.matchArgs[0].values[0]: ${fact} on most images, and a file is compared by the path that links lead to: write ${file}`;
+  expect(warningsOf(policyOf(type, operator, ...values))).toEqual(fact ? [warning] : []);
+});
+
+test.each([
+  ["file", "Equal", "/etc/../etc/shadow", "/etc/shadow"],
+  ["linux_binprm", "Postfix", "bin//su", "bin/su"],
+  ["file", "SubString", "/./", undefined],
+  ["string", "Equal", "/etc//shadow", undefined],
+  ["file", "Equal", "pipe:[1]", undefined],
+])("%s %s %s: warns of a path that no file has: %s", (type, operator, value, right) => {
+  const warning = `${AT}.matchArgs[0].values[0]: "${value}" is not how the kernel writes a path: write "${right}"`;
+  expect(warningsOf(policyOf(type, operator, value))).toEqual(right ? [warning] : []);
+});
+
 describe("FileType", () => {
   test.each(FILES)("of the type %s", (type) => {
     expect(filterOf(policyOf(type, "NotFileType", "regular", "dir", "S_IFLNK", "reg"))).toEqual({

@@ -4,7 +4,7 @@ import type { TextComparison } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import { child } from "../problems.ts";
 import { quote } from "../suggest.ts";
-import { warnOfPattern } from "./binaries.ts";
+import { linkOf, warnOfSpelling } from "./paths.ts";
 import { unique } from "./process.ts";
 import type { Where } from "./values.ts";
 
@@ -44,7 +44,7 @@ export function textFilter(
   const failed = texts.map((text, index) => {
     const error = textError(text, how, most, type);
     if (error !== undefined) problems.error(child(path, index), error);
-    else warnOfPath(text, how, type, child(path, index), where);
+    else warnOfPath(text, how, type, child(path, index), { ...where, values: texts });
     return error !== undefined;
   });
   if (failed.includes(true)) return undefined;
@@ -72,14 +72,20 @@ function warnOfPath(
   how: TextComparison,
   type: ArgType,
   path: string,
-  { problems }: Where,
+  { problems, values }: Where & { values: readonly string[] },
 ): void {
   const traits = traitsOf(type);
   if (traits.family !== "path" || !traits.isFull) return;
-  warnOfPattern(text, path, problems);
+  warnOfSpelling(text, how, path, problems);
   if (how !== "equal" && how !== "prefix") return;
-  if (text.startsWith("/") || text.includes(":")) return;
-  problems.warn(path, `${quote(text)} does not start with "/": files are compared by their full path`);
+  if (!text.startsWith("/") && !text.includes(":"))
+    problems.warn(path, `${quote(text)} does not start with "/": files are compared by their full path`);
+  const link = linkOf(text);
+  if (!link || link.files.some((file) => values.includes(file))) return;
+  problems.warn(
+    path,
+    `${link.fact} on most images, and a file is compared by the path that links lead to: write ${link.files.join(" or ")}`,
+  );
 }
 
 /** Letters A to Z only: the kernel's side knows no others. */
