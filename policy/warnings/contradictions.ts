@@ -33,11 +33,20 @@ function hiddenBy(earlier: readonly SelectorDef[], { filters, scope }: SelectorD
     (other) =>
       (other.returnFilters ?? []).length === 0 &&
       (other.scope === undefined || isDeepStrictEqual(other.scope, scope)) &&
-      other.filters.every((filter) => filters.some((own) => isDeepStrictEqual(own, filter))),
+      other.filters.every((filter) => implies(filters, filter)),
   );
   if (by < 0) return undefined;
-  const what = earlier[by]?.filters.length === 0 ? "has no filters" : "has no filter that this one lacks";
+  const what = earlier[by]?.filters.length === 0 ? "has no filters" : "matches all that this one matches";
   return `selectors[${by}] ${what}, and the first selector that matches decides`;
+}
+
+/** Whether no value that passes the filters is one that the other filter leaves out. */
+function implies(filters: readonly FilterDef[], other: FilterDef): boolean {
+  if (filters.some((own) => isDeepStrictEqual(own, other))) return true;
+  const operand = operandOf(other);
+  if (operand === undefined || !("negate" in other) || "masks" in other) return false;
+  const own = filters.filter((filter) => operandOf(filter) === operand);
+  return own.length > 0 && !isPossible([...own, { ...other, negate: !other.negate }]);
 }
 
 function contradiction({ filters, returnFilters = [] }: SelectorDef): string | undefined {
@@ -163,7 +172,15 @@ function isPossibleText(filters: readonly TextFilter[]): boolean {
   if (whole) return whole.values.some((text) => filters.every((filter) => passes(text, filter)));
   const startsSo = (a: string, b: string) => a.startsWith(b) || b.startsWith(a);
   const endsSo = (a: string, b: string) => a.endsWith(b) || b.endsWith(a);
-  return agree(filters, "prefix", startsSo) && agree(filters, "postfix", endsSo);
+  if (!agree(filters, "prefix", startsSo) || !agree(filters, "postfix", endsSo)) return false;
+  return filters.every((filter) => isLeft(filter, filters));
+}
+
+/** Whether a beginning or ending is left by the filters that exclude shorter ones. */
+function isLeft({ how, negate, values }: TextFilter, filters: readonly TextFilter[]): boolean {
+  if (negate || (how !== "prefix" && how !== "postfix")) return true;
+  const excluding = filters.filter((filter) => filter.negate && filter.how === how);
+  return values.some((value) => excluding.every((filter) => passes(value, filter)));
 }
 
 /** Whether each two filters have values that one string can be like. */

@@ -162,7 +162,18 @@ describe("a selector that never matches", () => {
     kernel("some_function", { args: [{ index: 0, type: "int" }], selectors: [{ matchArgs }] });
   const one = (selector: Loose) => kernel("some_function", { selectors: [selector] });
   const never = (what: string, index = 0) => `selectors[${index}]: never matches: ${what}`;
-  const exclude = (operand: string) => never(`its filters on ${operand} exclude each other`);
+  const exclude = (operand: string, index = 0) =>
+    never(`its filters on ${operand} exclude each other`, index);
+  const hidden = never(
+    "selectors[0] matches all that this one matches, and the first selector that matches decides",
+    1,
+  );
+  const either = (...selectors: Loose[]) => kernel("some_function", { selectors });
+  const alternatives = (...matchArgs: Loose[][]) =>
+    kernel("some_function", {
+      args: [{ index: 0, type: "int" }],
+      selectors: matchArgs.map((filters) => ({ matchArgs: filters })),
+    });
 
   const warned: Record<string, [policy: Loose, warning: string]> = {
     "two ids at once": [
@@ -232,7 +243,38 @@ describe("a selector that never matches", () => {
           { matchPIDs: [{ operator: "In", values: [1] }], matchCurrentCred: [cred("Equal", "0")] },
         ],
       }),
-      never("selectors[0] has no filter that this one lacks, and the first selector that matches decides", 1),
+      hidden,
+    ],
+    "a number in the range of an earlier selector": [
+      alternatives([arg("InRange", "0:99")], [arg("Equal", "0"), arg("Mask", "1")]),
+      exclude("args[0]", 1),
+    ],
+    "a number below the bound of an earlier selector": [
+      alternatives([arg("LT", "1000")], [arg("GT", "5"), arg("LT", "10")]),
+      hidden,
+    ],
+    "numbers that an earlier selector does not leave out": [
+      alternatives([arg("NotEqual", "0")], [arg("Equal", "1", "2")]),
+      hidden,
+    ],
+    "a process of those of an earlier selector": [
+      either(
+        { matchPIDs: [{ operator: "In", values: [1, 2] }] },
+        { matchPIDs: [{ operator: "In", values: [2] }] },
+      ),
+      hidden,
+    ],
+    "a capability of those of an earlier selector": [
+      either(
+        { matchCapabilities: [{ operator: "In", values: ["CAP_BPF", "CAP_KILL"] }] },
+        { matchCapabilities: [{ operator: "In", values: ["CAP_KILL"] }] },
+      ),
+      hidden,
+    ],
+    "an ending that is left out": [texts(arg("Postfix", ".so"), arg("NotPostfix", "o")), exclude("args[0]")],
+    "a beginning that is left out": [
+      texts(arg("Prefix", "/etc/a"), arg("NotPrefix", "/etc/")),
+      exclude("args[0]"),
     ],
   };
   test.each(Object.entries(warned))("is warned of: %s", (_name, [policy, warning]) => {
@@ -246,6 +288,20 @@ describe("a selector that never matches", () => {
     "an ending and a longer one": texts(arg("Postfix", ".conf"), arg("Postfix", "a.conf")),
     "bits that some numbers have": numbers(arg("Mask", "8"), arg("InRange", "7:8")),
     "bits of a negative number": numbers(arg("Mask", "8"), arg("LT", "0")),
+    "an ending of which one is left": texts(arg("Postfix", ".so", ".conf"), arg("NotPostfix", "o")),
+    "a beginning and an excluded longer one": texts(arg("Prefix", "/etc/"), arg("NotPrefix", "/etc/a")),
+    "a number on the edge of an earlier range": alternatives(
+      [arg("InRange", "0:9")],
+      [arg("InRange", "9:10")],
+    ),
+    "other bits than those of an earlier selector": alternatives([arg("Mask", "3")], [arg("Equal", "4")]),
+    "a number that an earlier selector compares in another argument": kernel("some_function", {
+      args: [
+        { index: 0, type: "int" },
+        { index: 1, type: "int" },
+      ],
+      selectors: [{ matchArgs: [arg("GT", "0")] }, { matchArgs: [{ ...arg("Equal", "5"), index: 1 }] }],
+    }),
     "a beginning and an end": texts(arg("Prefix", "/a"), arg("Postfix", "b")),
     "capabilities of which one is left": one({
       matchCapabilities: [
