@@ -71,9 +71,16 @@ export function misfitOfReturn(type: ArgType, returns: string): string | undefin
   return fitsDeclared(type, returns) ? undefined : `it returns ${returns}`;
 }
 
+/** Parameters of calls such as prctl and keyctl, which take addresses as numbers. */
+const ADDRESS_OR_NUMBER = /^(?:unsigned long|long|long unsigned int)$/;
+
 /** The same for system calls, whose registers are whole: only an address does not fit a type with fewer bytes. */
 export function misfitOfSyscall(type: ArgType, declared: string): string | undefined {
   const width = numberWidth(type);
-  if (width === undefined || width === 8 || !isAddress(declared)) return undefined;
-  return "it is an address: write string or uint64";
+  if (isAddress(declared)) {
+    if (width === undefined ? fitsDeclared(type, declared) : width === 8) return undefined;
+    return `it is an address: write ${fitsDeclared("string", declared) ? "string or uint64" : "uint64"}`;
+  }
+  if (fitsDeclared(type, declared) || ADDRESS_OR_NUMBER.test(declared)) return undefined;
+  return "it is a number: write int or uint32";
 }

@@ -47,7 +47,8 @@ export function checkReturnOfCall(
 
 function syscallFaults(arg: ArgDef, name: string): Fault[] {
   const faults: Fault[] = [];
-  if (isKernelStructure(arg.type)) {
+  const isStructure = isKernelStructure(arg.type);
+  if (isStructure) {
     const instead = arg.type === "filename" ? "write string" : "no system call takes one";
     faults.push({ field: "type", message: `${arg.type} is a structure of the kernel: ${instead}` });
   }
@@ -56,7 +57,8 @@ function syscallFaults(arg: ArgDef, name: string): Fault[] {
   const shown = prototypeOf(name);
   const outside = beyond(arg, parameters.length, shown);
   if (outside) return [...faults, outside];
-  const advice = misfitOfSyscall(arg.type, declaredType(parameters[arg.index] ?? ""));
+  const declared = declaredType(parameters[arg.index] ?? "");
+  const advice = isStructure ? undefined : misfitOfSyscall(arg.type, declared);
   if (advice !== undefined) faults.push(typeFault(arg, shown, advice));
   return faults;
 }

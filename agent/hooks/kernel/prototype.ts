@@ -1,6 +1,5 @@
 /** Does a policy's argument list fit the function? Only where BTF knows the prototype. Pure. */
 import {
-  fitsDeclared,
   isAddress,
   misfit,
   misfitOfReturn,
@@ -51,9 +50,8 @@ function adviceOn(
   parameter: BtfParam,
   types: Types | undefined,
 ): string | undefined {
-  if (!def.syscall) return misfit(arg.type, parameter.type, shapeOf(types, parameter.typeId));
-  if (takesAddress(def, arg, parameter)) return undefined;
-  return fitsDeclared(arg.type, parameter.type) ? misfitOfSyscall(arg.type, parameter.type) : "";
+  if (def.syscall) return misfitOfSyscall(arg.type, parameter.type);
+  return misfit(arg.type, parameter.type, shapeOf(types, parameter.typeId));
 }
 
 /** A structure around one integer, such as kuid_t, is passed as that integer. */
@@ -65,13 +63,6 @@ function shapeOf(types: Types | undefined, typeId: number | undefined): Shape | 
   if (type.kind !== "struct" || type.members.length !== 1) return "aggregate";
   const inner = shapeOf(types, type.members[0]?.type);
   return inner === "pointer" ? "aggregate" : inner;
-}
-
-/** System calls such as prctl and keyctl take addresses as numbers. */
-function takesAddress({ syscall }: HookDef, { type }: ArgDef, parameter: BtfParam): boolean {
-  return (
-    syscall && (type === "string" || type === "char_buf") && /^(long|long unsigned int)$/.test(parameter.type)
-  );
 }
 
 /** The same for what is returned, by a system call a number. `proto` is that of the function. */
