@@ -10,6 +10,7 @@ import type {
 } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import type { Problems } from "../problems.ts";
+import { integerType } from "../values/integers.ts";
 
 type AnyFilter = FilterDef | ReturnFilterDef;
 type Filter<M extends AnyFilter["match"]> = Extract<AnyFilter, { match: M }>;
@@ -24,8 +25,35 @@ export function warnOfContradictions(hook: HookDef, problems: Problems): void {
   if (hook.selectors.length > HOOK_SPEC_LIMITS.selectors) return;
   for (const [index, selector] of hook.selectors.entries()) {
     const reason = contradiction(selector) ?? hiddenBy(hook.selectors.slice(0, index), selector);
-    if (reason !== undefined) problems.warn(`${hook.path}.selectors[${index}]`, `never matches: ${reason}`);
+    const path = `${hook.path}.selectors[${index}]`;
+    if (reason !== undefined) problems.warn(path, `never matches: ${reason}`);
+    else warnOfSilentOverride(hook, selector, `${path}.matchReturnArgs`, problems);
   }
+}
+
+/** After an Override the call returns its error, and the filters of the return value see that. */
+function warnOfSilentOverride(
+  { returnArg }: HookDef,
+  { actions, returnFilters = [] }: SelectorDef,
+  path: string,
+  problems: Problems,
+): void {
+  const override = actions.find((action) => action.action === "Override");
+  const type = returnArg && integerType(returnArg.type);
+  if (!override || !type || returnFilters.length === 0) return;
+  const { error } = override;
+  const seen = `${type.signed ? error : BigInt.asUintN(type.bits, BigInt(error))}`;
+  const returned: ReturnFilterDef = {
+    match: "return",
+    negate: false,
+    compare: "range",
+    ranges: [[seen, seen]],
+  };
+  if (!isPossible([...returnFilters, returned]))
+    problems.warn(
+      path,
+      `leave out ${error}, which Override lets the call return: it is refused without an event`,
+    );
 }
 
 function hiddenBy(earlier: readonly SelectorDef[], { filters, scope }: SelectorDef): string | undefined {

@@ -319,3 +319,36 @@ describe("a selector that never matches", () => {
     expect(quietly(policy)).toEqual([]);
   });
 });
+
+describe("a return value that Override excludes", () => {
+  const overriding = (type: string, operator: string, value: string, error = -1) =>
+    syscall(
+      "sys_setuid",
+      {
+        matchReturnArgs: [{ index: 0, operator, values: [value] }],
+        matchActions: [{ action: "Override", argError: error }],
+      },
+      { return: true, returnArg: { index: 0, type } },
+    );
+
+  test.each([
+    ["int", "Equal", "0"],
+    ["long", "NotEqual", "-1"],
+    ["uint32", "LT", "4294967295"],
+    ["int", "Mask", "2"],
+  ])("is warned of: %s %s %s", (type, operator, value) => {
+    const error = operator === "Mask" ? -1 - Number(value) : -1;
+    expect(quietly(overriding(type, operator, value, error))).toEqual([
+      `selectors[0].matchReturnArgs: leave out ${error}, which Override lets the call return: it is refused without an event`,
+    ]);
+  });
+
+  test.each([
+    ["int", "Equal", "-1"],
+    ["int", "LT", "0"],
+    ["uint32", "Equal", "4294967295"],
+    ["int", "Mask", "1"],
+  ])("is not warned of where it is one of the values: %s %s %s", (type, operator, value) => {
+    expect(quietly(overriding(type, operator, value))).toEqual([]);
+  });
+});
