@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { errorsOf, hooksOf, makeSelectorPolicy } from "../testing/policies.ts";
+import { errorsOf, hooksOf, makeSelectorPolicy, warningsOf } from "../testing/policies.ts";
 
 const AT = "spec.kprobes[0].selectors[0].matchArgs[0]";
 const policyOf = (...values: string[]) =>
@@ -49,5 +49,11 @@ test("all expressions of a hook share the room for steps", () => {
   const probe = { call: "some_function", syscall: false, args: [{ index: 0, type: "int" }] };
   expect(errorsOf(makeSelectorPolicy({ matchArgs }, probe))).toEqual([
     "spec.kprobes[0].selectors: have expressions of 82 steps: at most 64 are possible",
+  ]);
+});
+
+test.each(["true", "1 + 1 == 3", "2 in [1, 2] ? false : true"])("%s is the same for every call", (text) => {
+  expect(warningsOf(policyOf("arg0 == 0", text))).toEqual([
+    `${AT}.values[1]: names no argument: it is the same for every call`,
   ]);
 });

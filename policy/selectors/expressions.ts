@@ -27,7 +27,10 @@ export function expressionFilter(
   const args = scope.args.slice(0, window.count);
   const compiled = values.map((text, index) => {
     try {
-      return compileExpression(text, args);
+      const steps = compileExpression(text, args);
+      if (!steps.some(({ op }) => op === "arg"))
+        problems.warn(child(`${path}.values`, index), "names no argument: it is the same for every call");
+      return steps;
     } catch (error) {
       if (!(error instanceof ExpressionError)) throw error;
       problems.error(child(`${path}.values`, index), error.message);
