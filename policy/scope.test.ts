@@ -42,6 +42,14 @@ const scopes: Record<string, [policy: Loose, scope: WorkloadScope | undefined]> 
   ],
 };
 
+test("a namespace that limits nothing is warned of", () => {
+  const policy = makePolicy({ kprobes: [makeProbe()] });
+  expect(warningsOf({ ...policy, metadata: { name: "test", namespace: "team" } })).toEqual([
+    "metadata.namespace: has no effect: a TracingPolicy is about all namespaces, a TracingPolicyNamespaced about its own",
+  ]);
+  expect(warningsOf(inNamespace({}))).toEqual([]);
+});
+
 test.each(Object.entries(scopes))("the scope of a policy is %s", (_name, [policy, scope]) => {
   expect(hooksOf(policy).map((hook) => hook.scope)).toEqual([scope]);
 });

@@ -40,6 +40,11 @@ const CONTAINER_FIELDS: Vocabulary = {
 export function compilePolicyScope(policy: Policy, problems: Problems): WorkloadScope | undefined {
   const namespaced = policy.kind === "TracingPolicyNamespaced";
   const { namespace = "default" } = policy.metadata;
+  if (!namespaced && policy.metadata.namespace)
+    problems.warn(
+      "metadata.namespace",
+      "has no effect: a TracingPolicy is about all namespaces, a TracingPolicyNamespaced about its own",
+    );
   return compileScope(policy.spec, "spec", namespaced ? namespace : undefined, problems);
 }
 
