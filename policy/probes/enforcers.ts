@@ -25,7 +25,9 @@ export function readEnforcers(spec: PolicySpec, lists: Lists, problems: Problems
     names.flatMap((name, n) => callsOf(name, child(`spec.enforcers[${index}].calls`, n), lists, problems)),
   );
   const unique = [...new Map(calls.map((call) => [call.name, call])).values()];
-  const notifying = selectorsOf(spec).some((selector) => notifications(selector).length > 0);
+  const notifying = selectorsOf(spec).some(({ matchActions = [], matchReturnActions = [] }) =>
+    [...matchActions, ...matchReturnActions].some(({ action }) => action === "NotifyEnforcer"),
+  );
   if (spec.enforcers?.length && !notifying)
     problems.warn("spec.enforcers", "has no effect: no selector has the action NotifyEnforcer, leave it out");
   return { calls: unique, notifications: new Set(), instead: replacementOf(spec) };

@@ -31,6 +31,22 @@ describe("a form that is not ours leads to the right one", () => {
       makeProbePolicy({ actions: [{ action: "Sigkill" }] }),
       `${PROBE}.actions: unknown field "actions": it belongs into an entry of selectors, for example selectors: [{matchActions:`,
     ],
+    "an error by its name": [
+      makeSelectorPolicy({ matchActions: [{ action: "Override", argError: "EACCES" }] }),
+      `${AT}.matchActions[0].argError: must be an integer, is a text: write -13`,
+    ],
+    "a negative number in quotes": [
+      makeSelectorPolicy({ matchActions: [{ action: "Override", argError: "-1" }] }),
+      `${AT}.matchActions[0].argError: must be an integer, is a text: write -1 without quotes`,
+    ],
+    "a signal by its name": [
+      makeSelectorPolicy({ matchActions: [{ action: "Signal", argSig: "SIGTERM" }] }),
+      `${AT}.matchActions[0].argSig: must be an integer, is a text: write 15`,
+    ],
+    "a capability where a number is compared": [
+      makeSelectorPolicy({ matchArgs: [{ ...ENTRY, values: ["CAP_SYS_ADMIN"] }] }),
+      `${AT}.matchArgs[0].values[0]: "CAP_SYS_ADMIN" is not a number: the capability's is 21`,
+    ],
     "a filter beside the selectors": [
       makeProbePolicy({ matchArgs: [ENTRY] }),
       `${PROBE}.matchArgs: unknown field "matchArgs": it belongs into an entry of selectors, for example selectors: [{matchArgs:`,

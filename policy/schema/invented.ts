@@ -71,6 +71,21 @@ export function partInstead(key: string, here: readonly string[], inSelector: re
   return `: it belongs into an entry of selectors, for example selectors: [{${listExample(part) ?? `${part}: ...`}}]`;
 }
 
+/** Errors and signals by the names that C has for them, with their numbers on every architecture that Trigon knows. */
+const NUMBERS: Readonly<Record<string, number>> = {
+  ...{ EPERM: -1, ENOENT: -2, EAGAIN: -11, ENOMEM: -12, EACCES: -13, EBUSY: -16, EINVAL: -22, ENOSYS: -38 },
+  ...{ SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGABRT: 6, SIGKILL: 9, SIGUSR1: 10, SIGSEGV: 11, SIGUSR2: 12 },
+  ...{ SIGTERM: 15, SIGCONT: 18, SIGSTOP: 19 },
+};
+
+/** `: write 5 without quotes` or `: write -1` for a text where a number belongs; empty for any other. */
+export function numberInstead(written: string): string {
+  if (/^-?\d+$/.test(written)) return `: write ${written} without quotes`;
+  const name = written.replace(/^-/, "");
+  const number = Object.hasOwn(NUMBERS, name) ? NUMBERS[name] : undefined;
+  return number === undefined ? "" : `: write ${number}`;
+}
+
 /** What users write may be the name of something that every object has. */
 function own(table: Readonly<Record<string, string>>, key: string): string | undefined {
   return Object.hasOwn(table, key) ? table[key] : undefined;

@@ -3,7 +3,7 @@ import type { ErrorObject } from "ajv";
 import type { PolicyKind } from "../../crds/names.ts";
 import { child, type Problems } from "../problems.ts";
 import { didYouMean, quote } from "../suggest.ts";
-import { listExample, operatorInstead } from "./invented.ts";
+import { listExample, numberInstead, operatorInstead } from "./invented.ts";
 import { validatorOf } from "./validators.ts";
 
 /** Reports everything that the API server's schema check would refuse. */
@@ -86,9 +86,7 @@ function describeType(wanted: string, data: unknown, name: string): string {
     const example = listExample(name);
     return `${base}: start each entry with "- "${example ? `, or write ${example}` : ""}`;
   }
-  if (wanted === "integer" && typeof data === "string" && /^\d+$/.test(data))
-    return `${base}: write ${data} without quotes`;
-  return base;
+  return wanted === "integer" && typeof data === "string" ? `${base}${numberInstead(data)}` : base;
 }
 
 /** The description of a missing field, from the schema of the object that lacks it. */

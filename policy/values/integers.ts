@@ -1,6 +1,7 @@
 /** Integer argument types and the values that policies write for them. */
 import { type ArgType, type ArgumentTraits, traitsOf } from "../../crds/argument-types.ts";
 import type { Range } from "../../crds/hook-spec.ts";
+import { CAPABILITIES } from "../../crds/linux.ts";
 import { quote } from "../suggest.ts";
 
 /** Width and sign of an integer type. */
@@ -51,7 +52,12 @@ export function parseNumber(text: string): bigint | undefined {
 export function parseInteger(text: string, type: IntegerType): Parsed<bigint> {
   const value = parseNumber(text);
   if (value === undefined) {
-    return { error: `${quote(text)} is not a number: write decimal, 0x for hexadecimal or 0 for octal` };
+    const capability = CAPABILITIES.indexOf(text.replace(/^CAP_/, ""));
+    const right =
+      capability >= 0
+        ? `the capability's is ${capability}`
+        : "write decimal, 0x for hexadecimal or 0 for octal";
+    return { error: `${quote(text)} is not a number: ${right}` };
   }
   const [low] = bounds(type);
   const high = writable(type);
