@@ -231,7 +231,9 @@ describe("trigon validate", () => {
     expect(await run([join(EXAMPLES, "valid")])).toMatchObject({
       status: 0,
       out: [
+        expect.stringMatching(/enforcers\.yaml:23:11: .*Override of a system call needs Linux 7\.0/),
         expect.stringMatching(/lsm-deny\.yaml:8:7: .*"userns_create" is missing in some kernels: 5\.10 of/),
+        expect.stringMatching(/override\.yaml:19:11: .*Override of a system call needs Linux 7\.0/),
       ],
     });
     const names = readdirSync(join(EXAMPLES, "invalid")).filter(

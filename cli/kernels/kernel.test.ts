@@ -45,6 +45,17 @@ describe.each(KERNEL_CHOICES)("on %s", (choice) => {
 });
 
 test.each([
+  ["5.10", ["Linux 5.10 of Debian overrides no system calls: it is built without error injection"]],
+  ["6.12", ["Linux 6.12 of Debian overrides no system calls: it is built without error injection"]],
+  [LATEST, []],
+])("an Override of a system call on %s", (choice, messages) => {
+  const selectors = [{ matchActions: [{ action: "Override", argError: -1 }] }];
+  const hooks = missing(choice, { kprobes: [{ call: "sys_setns", syscall: true, selectors }] });
+  expect(hooks.map(({ message }) => message)).toEqual(messages);
+  expect(missing(choice, kprobe("security_capset", { selectors }))).toEqual([]);
+});
+
+test.each([
   ["5.10", true],
   ["6.1", false],
   ["latest", false],

@@ -4,7 +4,7 @@ import type { HookDef, HookSpec } from "../../crds/hook-spec.ts";
 import { LATEST } from "./choices.ts";
 import { KERNELS, NAMES } from "./names.gen.ts";
 
-/** A hook that the kernel lacks. */
+/** A hook that the kernel lacks, or whose actions it cannot do. */
 export interface MissingHook {
   path: string;
   message: string;
@@ -28,10 +28,21 @@ export class RecordedKernel {
   missing({ hooks }: HookSpec): MissingHook[] {
     return hooks.flatMap((hook) => {
       const { name, message } = target(hook, this.#release);
-      if (name === undefined || this.#names.has(name)) return [];
-      return [{ path: hook.path, message, isOptional: hook.ignoreCallNotFound === true }];
+      if (name !== undefined && !this.#names.has(name))
+        return [{ path: hook.path, message, isOptional: hook.ignoreCallNotFound === true }];
+      if (!hook.syscall || !overrides(hook) || Number.parseInt(this.#release, 10) >= OVERRIDES_SYSCALLS)
+        return [];
+      const refusal = `Linux ${this.#release} of Debian overrides no system calls: it is built without error injection`;
+      return [{ path: hook.path, message: refusal, isOptional: false }];
     });
   }
+}
+
+/** The first major version in which fmod_ret may override system calls. */
+const OVERRIDES_SYSCALLS = 7;
+
+function overrides({ selectors }: HookDef): boolean {
+  return selectors.some(({ actions }) => actions.some(({ action }) => action === "Override"));
 }
 
 function namesOf(index: number): ReadonlySet<string> {

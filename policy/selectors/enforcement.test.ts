@@ -192,7 +192,7 @@ test.each([
   ["a socket of Signal", { action: "Signal", argSig: 9, argSock: 1 }, "argSock: has no effect on Signal"],
   ["a symbol of Override", { ...EPERM, argNewSymbol: "x" }, "argNewSymbol: has no effect on Override"],
 ])("warns of %s", (_name, action, warning) => {
-  expect(warningsOf(policyOf(action))).toEqual([`spec.kprobes[0].selectors[0].matchActions[0].${warning}`]);
+  expect(warningsOf(policyOf(action))).toContain(`spec.kprobes[0].selectors[0].matchActions[0].${warning}`);
 });
 
 test("several actions stand together, in order", () => {

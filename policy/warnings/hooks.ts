@@ -3,6 +3,7 @@ import type { HookDef } from "../../crds/hook-spec.ts";
 import type { Problems } from "../problems.ts";
 import { warnOfContradictions } from "./contradictions.ts";
 import { warnOfNoise } from "./noise.ts";
+import { warnOfOverriddenCalls } from "./overridden-calls.ts";
 import { warnOfEarlyComparisons } from "./too-early.ts";
 import { warnOfLateSignals } from "./too-late.ts";
 
@@ -12,4 +13,5 @@ export function warnAboutHook(hook: HookDef, problems: Problems): void {
   warnOfEarlyComparisons(hook, problems);
   warnOfLateSignals(hook, problems);
   warnOfContradictions(hook, problems);
+  warnOfOverriddenCalls(hook, problems);
 }

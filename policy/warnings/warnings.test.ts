@@ -1,9 +1,11 @@
 import { describe, expect, test } from "vitest";
+import { recordedPrototypes } from "../probes/prototypes.ts";
 import { type Loose, makePolicy, makeProbe, warningsOf } from "../testing/policies.ts";
+import { REFUSABLE_FUNCTIONS } from "./overridden-calls.ts";
 
 const quietly = (policy: Loose): string[] =>
   warningsOf(policy)
-    .filter((warning) => !/runs at every exec|Trigon knows/.test(warning))
+    .filter((warning) => !/runs at every exec|Trigon knows|Override of a system call needs/.test(warning))
     .map((warning) => warning.replace(/^spec\.\w+\[0\]\./, ""));
 const kernel = (call: string, more: Loose = {}) =>
   makePolicy({ kprobes: [makeProbe({ call, syscall: false, args: [], ...more })] });
@@ -350,5 +352,30 @@ describe("a return value that Override excludes", () => {
     ["int", "Mask", "1"],
   ])("is not warned of where it is one of the values: %s %s %s", (type, operator, value) => {
     expect(quietly(overriding(type, operator, value))).toEqual([]);
+  });
+});
+
+describe("Override of a system call", () => {
+  const override = (call: string) =>
+    syscall(call, { matchActions: [{ action: "Post" }, { action: "Override", argError: -1 }] });
+  const needs =
+    "spec.kprobes[0].selectors[0].matchActions: Override of a system call needs Linux 7.0 or a kernel with CONFIG_BPF_KPROBE_OVERRIDE, which Debian's are built without";
+
+  test.each([
+    ["sys_setresuid", ": security_task_fix_setuid under kprobes can be overridden on all"],
+    ["sys_setns", ""],
+  ])("is warned of, with what works everywhere: %s", (call, advice) => {
+    expect(warningsOf(override(call))).toEqual([`${needs}${advice}`]);
+  });
+
+  test("is not warned of at other functions and without it", () => {
+    const selectors = [{ matchActions: [{ action: "Override", argError: -1 }] }];
+    expect(warningsOf(kernel("security_capset", { selectors }))).toEqual([]);
+    expect(warningsOf(syscall("sys_setuid", {}))).toEqual([]);
+  });
+
+  test.each(REFUSABLE_FUNCTIONS)("%s is a function that returns an error", (name) => {
+    const returned = recordedPrototypes({ name, syscall: false }).map(([, type]) => type);
+    expect(new Set(returned)).toEqual(new Set(["int"]));
   });
 });
