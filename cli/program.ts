@@ -369,7 +369,7 @@ and warnings likewise, marked as such. Prototypes of functions around credential
 compared; whether a node has a function is for that node to decide. With --kernel, hooks that this kernel of Debian (x86_64)
 does not have are errors, or warnings where the policy says that they may be missing.
 
-Exit status: 0 all policies are valid, 1 some are not, 2 usage error or unreadable file.`;
+Exit status: 0 all policies are valid, 1 some are not, 2 usage error or unreadable path.`;
 
 function addValidate(program: Command, { streams, done }: Shared): void {
   const command = program

@@ -212,11 +212,15 @@ describe("trigon validate", () => {
     expect(err).toEqual(["2 files: 1 valid, 1 invalid, 0 warnings"]);
   });
 
-  test("a link to nothing is an unreadable file", async () => {
-    mkdirSync(join(directory, "dangling"));
-    symlinkSync("/nonexistent.yaml", join(directory, "dangling/a.yaml"));
-    const { status, err } = await run([join(directory, "dangling")]);
-    expect({ status, err }).toEqual({ status: 2, err: [expect.stringContaining("ENOENT")] });
+  test("a link to nothing is an error of that file, and the others are checked", async () => {
+    const valid = write("dangling/valid.yaml", readFileSync(VALID, "utf8"));
+    symlinkSync(join(directory, "nowhere.yaml"), join(directory, "dangling/a.yaml"));
+    symlinkSync(join(valid, ".."), join(directory, "dangling/of-a-directory.yaml"));
+    expect(await run([join(directory, "dangling")])).toEqual({
+      status: 1,
+      out: [expect.stringMatching(/dangling\/a\.yaml:1:1: cannot be read: ENOENT/)],
+      err: ["2 files: 1 valid, 1 invalid, 0 warnings"],
+    });
   });
 
   test("a file that is not UTF-8 is refused where it is not", async () => {

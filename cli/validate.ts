@@ -40,7 +40,8 @@ export async function validate(
 
 interface PolicyText {
   file: string;
-  text: string | Uint8Array;
+  /** Or why it cannot be read. */
+  text: string | Uint8Array | Error;
   others: OtherDocuments;
 }
 
@@ -84,11 +85,16 @@ function checkText(
     missing,
   }: { names: Map<string, string>; tally: Tally; findings: Finding[]; missing: Missing },
 ): void {
-  const { policies, errors, invalid, skipped } = parsePolicies(text, file, others);
   const add = (level: Finding["level"], problems: readonly PolicyError[]) => {
     for (const { path, message, line = 1, column = 1 } of problems)
       findings.push({ file, line, column, level, path, message });
   };
+  if (text instanceof Error) {
+    add("error", [{ path: "", message: `cannot be read: ${text.message}` }]);
+    tally.invalid++;
+    return;
+  }
+  const { policies, errors, invalid, skipped } = parsePolicies(text, file, others);
   tally.skipped += skipped;
   add("error", errors);
   tally.invalid += invalid;
@@ -149,7 +155,8 @@ async function readPath(path: string, strict: boolean, streams: Streams): Promis
     return [{ file: path, text: await readFile(path), others: "refuse" }];
   const others = strict ? "refuse" : "skip";
   const texts: PolicyText[] = [];
-  for (const file of await findFiles(path, strict)) texts.push({ file, text: await readFile(file), others });
+  for (const file of await findFiles(path, strict))
+    texts.push({ file, text: await readFile(file).catch((error: Error) => error), others });
   return texts;
 }
 
@@ -172,9 +179,18 @@ function isHidden(path: string): boolean {
     .some((name) => name.startsWith("."));
 }
 
-/** A file that several links lead to is read once. */
+/**
+ * A file that several links lead to is read once. What is no file, such as a link to a directory, is left out; a link
+ * that leads nowhere stays, to be reported.
+ */
 async function withoutTwins(paths: readonly string[]): Promise<string[]> {
   const byFile = new Map<string, string>();
-  for (const path of paths) byFile.set(await realpath(path), path);
+  for (const path of paths) {
+    const isFile = await stat(path).then(
+      (found) => found.isFile(),
+      () => true,
+    );
+    if (isFile) byFile.set(await realpath(path).catch(() => path), path);
+  }
   return [...byFile.values()];
 }

@@ -278,6 +278,16 @@ describe("kind: List", () => {
     });
   });
 
+  test("and so is a list of policies, whose items need no kind", () => {
+    const bare = named("b").replace(/^apiVersion.*\nkind.*\n/, "");
+    const text = (kind: string) =>
+      list(named("a"), bare).replace("kind: List", `kind: ${kind}`).replace("v1", "cilium.io/v1alpha1");
+    for (const kind of ["TracingPolicyList", "TracingPolicyNamespacedList"])
+      expect(parse(text(kind))).toEqual({ names: ["a", "b"], errors: [], invalid: 0 });
+    expect(parse(text("TracingPolicyList").replace("call:", "cal:")).errors).toHaveLength(2);
+    expect(parse(text("PodList")).invalid).toBe(1);
+  });
+
   test("an error of an item has its place and its path in the file, and the other items are read", () => {
     const wrong = named("b").replace("call:", "cal:");
     expect(parse(list(named("a"), wrong, named("c")))).toEqual({

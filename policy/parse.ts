@@ -34,7 +34,7 @@ export interface ParsedFile {
 export type OtherDocuments = "refuse" | "skip";
 
 /**
- * All documents of a YAML text or of a file's bytes, and each item of those that are a `kind: List`; keys match case-insensitively as
+ * All documents of a YAML text or of a file's bytes, and each item of those that are a list of objects; keys match case-insensitively as
  * upstream's file path does; CRD defaults applied; unknown fields are errors. A document with an error is not among the
  * policies.
  */
