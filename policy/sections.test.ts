@@ -134,6 +134,14 @@ describe("tracepoints", () => {
       { selectors: [{ matchActions: [{ action: "Override", argError: -1 }] }] },
       "selectors[0].matchActions[0].action: Override does not fit tracepoints, which only report",
     ],
+    "half of the address that a system call gets": [
+      { event: "sys_enter_execve", args: [{ index: 5, type: "int" }] },
+      "args[0].type: int does not fit parameter 0 of execve(const char *path, const char *const *argv, const char *const *envp): it is an address: write string or uint64",
+    ],
+    "a structure of a system call": [
+      { args: [{ index: 5, type: "cred" }] },
+      "args[0].type: cred is a structure of the kernel: no system call takes one",
+    ],
     "changes of credentials": [
       { selectors: [{ matchCredChanges: [{ fields: ["any"], change: "Raised" }] }] },
       "selectors[0].matchCredChanges[0]: does not fit syscalls/sys_enter_setuid, which receives no new credentials: functions that do are found among kprobes, fentries and lsmhooks",
@@ -142,6 +150,35 @@ describe("tracepoints", () => {
   test.each(Object.entries(refused))("refuse %s", (_name, [more, error]) => {
     expect(errorsOf(tracepoint(more))).toEqual([`spec.tracepoints[0].${error}`]);
   });
+});
+
+test.each([
+  [
+    { event: "sys_enter_setiud" },
+    `event: is about "setiud", which is no system call that Trigon knows: did you mean "setuid"?`,
+  ],
+  [
+    { event: "sys_exit_setuid", subsystem: "syscall" },
+    `subsystem: "syscall" has no event sys_exit_setuid: it is in syscalls`,
+  ],
+])("tracepoints warn of a slip in the name of a system call's: %o", (more, warning) => {
+  expect(warningsOf(tracepoint(more))).toEqual([`spec.tracepoints[0].${warning}`]);
+});
+
+test.each([
+  {
+    event: "sys_enter_execve",
+    args: [
+      { index: 5, type: "string" },
+      { index: 6, type: "uint64" },
+    ],
+  },
+  { event: "sys_exit_execve", args: [{ index: 5, type: "int" }] },
+  { event: "sys_enter_newfstatat" },
+  { event: "sys_enter", subsystem: "raw_syscalls", args: [{ index: 4, type: "int64" }] },
+])("tracepoints take %o", (more) => {
+  expect(errorsOf(tracepoint(more))).toEqual([]);
+  expect(warningsOf(tracepoint(more)).filter((warning) => !warning.includes("costs time"))).toEqual([]);
 });
 
 describe("LSM hooks", () => {
@@ -183,6 +220,14 @@ describe("LSM hooks", () => {
     "the name of the program's function": [
       { hook: "bpf_lsm_capset" },
       `hook: "bpf_lsm_capset" is the name of a function: write the hook's name, capset`,
+    ],
+    "a function with another name than its hook": [
+      { hook: "security_bprm_check" },
+      `hook: "security_bprm_check" is the name of a function: write the hook's name, bprm_check_security`,
+    ],
+    "that name without its prefix": [
+      { hook: "create_user_ns" },
+      `hook: "create_user_ns" is the name of a function: write the hook's name, userns_create`,
     ],
     "a long name": [{ hook: "x".repeat(256) }, "hook: is longer than 255 characters"],
     "the type auto": [

@@ -45,7 +45,8 @@ export function checkReturnOfCall(
   else problems.warn(`${path}.returnArg.type`, `in some kernels: ${message}`);
 }
 
-function syscallFaults(arg: ArgDef, name: string): Fault[] {
+/** What is wrong with an argument of a system call, as far as its parameters are known. */
+export function syscallFaults(arg: ArgDef, name: string): Fault[] {
   const faults: Fault[] = [];
   const isStructure = isKernelStructure(arg.type);
   if (isStructure) {

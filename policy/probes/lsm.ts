@@ -13,6 +13,12 @@ import { nameDoubt } from "./prototypes.ts";
 const HOOK = /^[a-z_][a-z0-9_]*$/;
 const PREFIX = /^(?:bpf_lsm_|security_)/;
 
+/** Functions whose hooks are not named after them, without their prefix. */
+const OTHER_NAMES: Readonly<Record<string, string>> = {
+  bprm_check: "bprm_check_security",
+  create_user_ns: "userns_create",
+};
+
 /** The hook of a Linux Security Module. */
 export function compileLsmHook(probe: LsmProbe, context: ProbeContext): HookDef[] {
   const { path, section, problems } = context;
@@ -41,8 +47,10 @@ function checkHookName(name: string, path: string, problems: Problems): boolean 
 function nameError(name: string): string | undefined {
   if (name === "") return "is empty: name a hook, such as bprm_check_security";
   if (!HOOK.test(name)) return `${quote(name)} is not the name of a hook: lower-case letters, digits and "_"`;
-  if (PREFIX.test(name)) {
-    return `${quote(name)} is the name of a function: write the hook's name, ${name.replace(PREFIX, "") || "such as capset"}`;
+  const bare = name.replace(PREFIX, "");
+  const other = Object.hasOwn(OTHER_NAMES, bare) ? OTHER_NAMES[bare] : undefined;
+  if (bare !== name || other !== undefined) {
+    return `${quote(name)} is the name of a function: write the hook's name, ${other ?? (bare || "such as capset")}`;
   }
   if (name.length > HOOK_SPEC_LIMITS.functionNameLength)
     return `is longer than ${HOOK_SPEC_LIMITS.functionNameLength} characters`;

@@ -1,11 +1,14 @@
 /** Entries of tracepoints. */
-import type { HookDef } from "../../crds/hook-spec.ts";
+import { isReadable } from "../../crds/argument-types.ts";
+import type { ArgDef, HookDef } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
-import type { Problems } from "../problems.ts";
-import { quote } from "../suggest.ts";
+import { isSyscall, SYSCALL_NAMES } from "../../crds/syscall-table.ts";
+import { child, type Problems } from "../problems.ts";
+import { didYouMean, quote } from "../suggest.ts";
 import type { TracepointProbe } from "../types.ts";
 import { compileArgs } from "./args.ts";
 import type { ProbeContext } from "./context.ts";
+import { syscallFaults } from "./fit.ts";
 import { compileCommon } from "./probe.ts";
 
 const WORD = /^[A-Za-z_][A-Za-z0-9_-]*$/;
@@ -26,7 +29,9 @@ export function compileTracepoint(probe: TracepointProbe, context: ProbeContext)
   }
   if (name.length > HOOK_SPEC_LIMITS.functionNameLength)
     problems.error(`${path}.event`, `is too long: ${quote(name)}`);
+  warnOfSyscallEvent(probe, path, problems);
   const args = compileArgs(probe, context, raw);
+  checkSyscallArgs(args, probe, `${path}.args`, problems);
   const calls = [{ name, syscall: false, path: `${path}.event` }];
   return [
     {
@@ -40,6 +45,46 @@ export function compileTracepoint(probe: TracepointProbe, context: ProbeContext)
       ...compileCommon(probe, { calls, args, data: 0, returnArg: undefined }, context),
     },
   ];
+}
+
+/** Name of the system call at whose entry or return an event is. */
+function syscallOf(event: string): string | undefined {
+  return /^sys_(?:enter|exit)_(\w+)$/.exec(event)?.[1];
+}
+
+/** Nodes find out whether an event exists; a slip in its name can be told before. */
+function warnOfSyscallEvent({ subsystem, event }: TracepointProbe, path: string, problems: Problems): void {
+  const call = syscallOf(event);
+  if (call === undefined) return;
+  if (subsystem !== "syscalls") {
+    problems.warn(`${path}.subsystem`, `${quote(subsystem)} has no event ${event}: it is in syscalls`);
+    return;
+  }
+  const hint = isSyscall(call) ? "" : didYouMean(call, SYSCALL_NAMES);
+  if (hint !== "")
+    problems.warn(
+      `${path}.event`,
+      `is about ${quote(call)}, which is no system call that Trigon knows${hint}`,
+    );
+}
+
+/** Fields before the first parameter: those that all events have, and the number of the call. */
+const FIELDS_BEFORE = 5;
+
+/** What a call is given are the fields of its entry. */
+function checkSyscallArgs(
+  args: readonly ArgDef[],
+  { subsystem, event }: TracepointProbe,
+  path: string,
+  problems: Problems,
+): void {
+  const call = event.startsWith("sys_enter_") && subsystem === "syscalls" ? syscallOf(event) : undefined;
+  for (const [position, { index, type }] of args.entries()) {
+    const parameter = index - FIELDS_BEFORE;
+    if (call === undefined || parameter < 0 || !isReadable(type)) continue;
+    for (const { field, message } of syscallFaults({ index: parameter, type }, call))
+      if (field === "type") problems.error(`${child(path, position)}.type`, message);
+  }
 }
 
 function checkName(name: string, what: string, path: string, problems: Problems): void {
