@@ -35,7 +35,8 @@ describe("resolve", () => {
 
   const syntax = "write names with dots between them and [n] for an entry of an array, such as cred.uid.val";
   test.each([
-    ["euid->val", `"euid->val" is not a member: ${syntax}`],
+    ["euid->val", `"euid->val" is not a member: write euid.val`],
+    ["euid->", `"euid->" is not a member: ${syntax}`],
     ["euid.", `has an empty member: ${syntax}`],
     [".euid", `has an empty member: ${syntax}`],
     ["a.[1]", `"[1]" is not a member: ${syntax}`],

@@ -46,7 +46,10 @@ export function resolveError(resolve: string): string | undefined {
   const wrong = levels.find((level, n) => level === "" || !(n === 0 ? FIRST_LEVEL : LEVEL).test(level));
   if (wrong !== undefined) {
     const what = wrong === "" ? "has an empty member" : `${quote(wrong)} is not a member`;
-    return `${what}: write names with dots between them and [n] for an entry of an array, such as cred.uid.val`;
+    const dotted = resolve.replaceAll("->", ".");
+    return dotted !== resolve && resolveError(dotted) === undefined
+      ? `${what}: write ${dotted}`
+      : `${what}: write names with dots between them and [n] for an entry of an array, such as cred.uid.val`;
   }
   if (levels.length > LEVELS) return `has ${levels.length} levels: at most ${LEVELS} are followed`;
   if (resolve.length > HOOK_SPEC_LIMITS.resolveLength)

@@ -19,6 +19,18 @@ describe("a form that is not ours leads to the right one", () => {
       makeSelectorPolicy({ matchArgs: [{ ...ENTRY, operator: "startsWith" }] }),
       `${AT}.matchArgs[0].operator: "startsWith" is not allowed: use Prefix (allowed:`,
     ],
+    "an action by its effect": [
+      makeSelectorPolicy({ matchActions: [{ action: "deny" }] }),
+      `${AT}.matchActions[0].action: "deny" is not allowed: use Override with argError: -1 (allowed:`,
+    ],
+    "a namespace by its whole name": [
+      makeSelectorPolicy({ matchNamespaces: [{ namespace: "Mount", operator: "In", values: ["host_ns"] }] }),
+      `${AT}.matchNamespaces[0].namespace: "Mount" is not allowed: use Mnt (allowed:`,
+    ],
+    "the login id by the kernel's name": [
+      makeSelectorPolicy({ matchCurrentCred: [{ field: "loginuid", operator: "Equal", values: ["0"] }] }),
+      `${AT}.matchCurrentCred[0].field: "loginuid" is not allowed: use auid (allowed:`,
+    ],
     "a rate instead of a time": [
       makeSelectorPolicy({ matchActions: [{ action: "Post", rateLimit: "10/minute" }] }),
       `${AT}.matchActions[0].rateLimit: "10/minute" is a rate: write the time in which an equal event is posted once at most, such as 1m`,

@@ -24,8 +24,8 @@ export function listExample(name: string): string | undefined {
   return entry && `${name}: [${entry}]`;
 }
 
-/** Operators of sets, of regular expressions and of other languages, on fields that have others. */
-const OPERATORS: Readonly<Record<string, string>> = {
+/** Operators of sets and of other languages, and actions, namespaces and fields by other names, where those are allowed. */
+const WORDS: Readonly<Record<string, string>> = {
   in: "Equal, which takes several values, or InMap for many",
   notin: "NotEqual, which takes several values, or NotInMap for many",
   equals: "Equal",
@@ -44,11 +44,20 @@ const OPERATORS: Readonly<Record<string, string>> = {
   matches: "SubString, Prefix or Postfix: there are no patterns",
   exists: "Mask or NotEqual",
   between: "InRange with min:max",
+  kill: "Sigkill",
+  deny: "Override with argError: -1",
+  block: "Override with argError: -1",
+  alert: "Post",
+  log: "Post",
+  ignore: "NoPost",
+  mount: "Mnt",
+  network: "Net",
+  loginuid: "auid",
 };
 
-/** `: use Equal` for an operator that others have, where one of the allowed words does the same. */
-export function operatorInstead(written: string, allowed: readonly string[]): string {
-  const instead = own(OPERATORS, written.toLowerCase());
+/** `: use Equal` for a word that others have, where one of the allowed words does the same. */
+export function wordInstead(written: string, allowed: readonly string[]): string {
+  const instead = own(WORDS, written.toLowerCase());
   if (!instead) return "";
   const [word = ""] = instead.split(/[ ,:]/);
   return allowed.includes(word) ? `: use ${instead}` : "";

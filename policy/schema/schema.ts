@@ -3,7 +3,7 @@ import type { ErrorObject } from "ajv";
 import type { PolicyKind } from "../../crds/names.ts";
 import { child, type Problems } from "../problems.ts";
 import { didYouMean, quote } from "../suggest.ts";
-import { listExample, numberInstead, operatorInstead } from "./invented.ts";
+import { listExample, numberInstead, wordInstead } from "./invented.ts";
 import { validatorOf } from "./validators.ts";
 
 /** Reports everything that the API server's schema check would refuse. */
@@ -39,7 +39,7 @@ function describe(error: ErrorObject, name: string): string {
       return describeType(String(params.type), data, name);
     case "enum": {
       const words = params.allowedValues as string[];
-      const hint = typeof data === "string" ? operatorInstead(data, words) || didYouMean(data, words) : "";
+      const hint = typeof data === "string" ? wordInstead(data, words) || didYouMean(data, words) : "";
       return `${quote(data)} is not allowed${hint} (allowed: ${words.join(", ")})`;
     }
     case "required":

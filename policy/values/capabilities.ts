@@ -9,6 +9,10 @@ export function parseCapability(text: string): Parsed<number> {
   const name = text.trim().toUpperCase().replace(/^CAP_/, "");
   const number = CAPABILITIES.indexOf(name);
   if (number >= 0) return { value: number };
+  const byNumber = CAPABILITIES[/^\d{1,2}$/.test(name) ? Number(name) : -1];
+  if (byNumber !== undefined) return { error: `${quote(text)} is a number: write CAP_${byNumber}` };
+  if (name === "ALL")
+    return { error: `${quote(text)} is no capability: write the names of those that matter` };
   const hint = didYouMean(
     `CAP_${name}`,
     CAPABILITIES.map((known) => `CAP_${known}`),
