@@ -43,8 +43,9 @@ export function warnOfOverriddenCalls(hook: HookDef, problems: Problems): void {
   const name = hook.call.replace(/^sys_/, "");
   const instead = Object.hasOwn(REFUSABLE, name) ? REFUSABLE[name] : undefined;
   const advice = instead === undefined ? "" : `: ${instead} under kprobes can be overridden on all`;
+  const isOfEnforcer = hook.path.startsWith("spec.enforcers"); // its selectors are those of a tracepoint
   problems.warn(
-    `${hook.path}.selectors[${index}].matchActions`,
+    isOfEnforcer ? hook.path : `${hook.path}.selectors[${index}].matchActions`,
     `Override of a system call needs Linux 7.0 or a kernel with CONFIG_BPF_KPROBE_OVERRIDE, which Debian's are built without${advice}`,
   );
 }

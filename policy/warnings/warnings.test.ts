@@ -368,6 +368,18 @@ describe("Override of a system call", () => {
     expect(warningsOf(override(call))).toEqual([`${needs}${advice}`]);
   });
 
+  test("is warned of at the call of an enforcer", () => {
+    const lists = [{ name: "l", type: "syscalls", values: ["sys_setns"] }];
+    const actions = [{ action: "NotifyEnforcer", argError: -1 }];
+    const selectors = [
+      { matchArgs: [{ args: [0], operator: "InMap", values: ["list:l"] }], matchActions: actions },
+    ];
+    const args = [{ index: 4, type: "syscall64" }];
+    const tracepoints = [{ subsystem: "raw_syscalls", event: "sys_enter", args, selectors }];
+    const policy = makePolicy({ lists, enforcers: [{ calls: ["list:l"] }], tracepoints });
+    expect(warningsOf(policy)).toContain(needs.replace(/^\S+:/, "spec.enforcers[0].calls[0]:"));
+  });
+
   test("is not warned of at other functions and without it", () => {
     const selectors = [{ matchActions: [{ action: "Override", argError: -1 }] }];
     expect(warningsOf(kernel("security_capset", { selectors }))).toEqual([]);
