@@ -152,7 +152,17 @@ describe.skipIf(!available)(
     const refused: Record<string, { def: Parameters<typeof makeHook>[0]; message: RegExp }> = {
       "a register that there is not": {
         def: { args: [{ index: 0, type: "uint64", source: "pt_regs", resolve: "rsp" }] },
-        message: /args\[0\]: resolve rsp: struct pt_regs has no member rsp/,
+        message: /^data\[0\]: resolve rsp: struct pt_regs has no member rsp/,
+      },
+      "a member of data that comes after arguments": {
+        def: {
+          args: [
+            { index: 0, type: "cred" },
+            { index: 0, type: "uint32", source: "current_task", resolve: "tgid" },
+            { index: 1, type: "uint32", source: "current_task", resolve: "comm[20]" },
+          ],
+        },
+        message: /^data\[1\]: resolve comm\[20\]: \[20\] is beyond 16 elements/,
       },
       "a type of a module that is not loaded": {
         def: {

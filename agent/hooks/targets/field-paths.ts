@@ -23,12 +23,14 @@ export function resolveFieldPaths(
   def: HookDef,
   proto: FuncProto | undefined,
 ): (FieldPath | undefined)[] {
+  const firstData = def.args.findIndex(({ source }) => source !== undefined);
   return def.args.map((arg, position) => {
     try {
       return fieldPathOf(types, def, arg, proto);
     } catch (error) {
       if (!(error instanceof HookError)) throw error;
-      throw new HookError(error.reason, `args[${position}]: ${error.message}`, { cause: error.cause });
+      const at = arg.source === undefined ? `args[${position}]` : `data[${position - firstData}]`;
+      throw new HookError(error.reason, `${at}: ${error.message}`, { cause: error.cause });
     }
   });
 }
