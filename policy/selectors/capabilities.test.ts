@@ -37,11 +37,7 @@ describe.each(["matchCapabilities", "matchCapabilityChanges"] as const)("%s", (p
       { values: ["CAP_SYS_ADMINS"] },
       `values[0]: "CAP_SYS_ADMINS" is not a capability: did you mean "CAP_SYS_ADMIN"?`,
     ],
-    [
-      "a number",
-      { values: ["CAP_BPF", "21"] },
-      `values[1]: "21" is a number: write CAP_SYS_ADMIN`,
-    ],
+    ["a number", { values: ["CAP_BPF", "21"] }, `values[1]: "21" is a number: write CAP_SYS_ADMIN`],
     ["none", { values: [] }, "values: is empty: the filter needs at least one value"],
     ["another operator", { operator: "Equal" }, `operator: "Equal" is not allowed (allowed: In, NotIn)`],
     [
