@@ -582,7 +582,10 @@ describe("warnings", () => {
       [],
     ],
     "a list that claims to be validated": [
-      makePolicy({ lists: [{ name: "l", values: ["a"], validated: true }], kprobes: [makeProbe()] }),
+      makePolicy({
+        lists: [{ name: "l", values: ["a"], validated: true }],
+        kprobes: [makeProbe({ call: "list:l", syscall: false })],
+      }),
       ["spec.lists[0].validated: has no effect: every node checks every entry"],
     ],
   };

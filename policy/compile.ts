@@ -14,6 +14,7 @@ import { checkMacros } from "./selectors/parts.ts";
 import { refuse } from "./support.ts";
 import type { Policy, PolicySpec } from "./types.ts";
 import { warnAboutHook } from "./warnings/hooks.ts";
+import { warnOfUnused } from "./warnings/unused.ts";
 
 export type { PolicyError } from "./problems.ts";
 
@@ -52,6 +53,7 @@ function compileChecked(policy: Policy, problems: Problems): CompileResult {
   const { errors, warnings } = problems;
   if (errors.length > 0)
     return { ok: false, errors: withoutDoubles(errors), warnings: withoutDoubles(warnings) };
+  warnOfUnused(spec, problems); // not beside an error, which may be the misspelt name
   const result: HookSpec = {
     version: HOOK_SPEC_VERSION,
     policy: refOf(policy),

@@ -187,7 +187,8 @@ function replacementOf(spec: PolicySpec): string | undefined {
   return `for this policy: kprobes with ${callsText(calls)}, the selectors that decide, and matchActions ${actions.join(" or ")}`;
 }
 
-function selectorsOf({
+/** Every selector of a policy, and every macro. */
+export function selectorsOf({
   kprobes = [],
   fentries = [],
   tracepoints = [],

@@ -147,7 +147,7 @@ describe("matchCurrentCred", () => {
       "loginuid",
       "Equal",
       ["0"],
-      `field: "loginuid" is not allowed (allowed: uid, euid, suid, fsuid, gid, egid, sgid, fsgid, auid, securebits, noNewPrivs, userNamespaceLevel)`,
+      `field: "loginuid" is not allowed: use auid (allowed: uid, euid, suid, fsuid, gid, egid, sgid, fsgid, auid, securebits, noNewPrivs, userNamespaceLevel)`,
     ],
     [
       "another operator",
