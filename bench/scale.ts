@@ -23,6 +23,7 @@ import { createLogger } from "../lib/logger.ts";
 import { CONFIG_MAPS, NODES, PODS, type Resource } from "../lib/resources.ts";
 import { exitOf } from "../lib/testing/child-process.ts";
 import { ResourceWatch } from "../lib/watch.ts";
+import { LEASE_TIMING } from "../operator/cluster/lease.ts";
 import { POLICY_RESOURCES, type PolicyObject } from "../operator/resources.ts";
 import { SET_ID_CALLS } from "../policy/testing/policies.ts";
 import { showTable, writeResult } from "./report.ts";
@@ -181,9 +182,13 @@ class World {
   }
 
   async #startOperator(): Promise<void> {
-    const { flags, variables } = await nodeSettings();
     this.#metricsPort = await freePort();
-    this.#operator = spawn(
+    this.#operator = await this.#spawnOperator("operator-0", this.#metricsPort);
+  }
+
+  async #spawnOperator(replica: string, metricsPort: number): Promise<ChildProcess> {
+    const { flags, variables } = await nodeSettings();
+    return spawn(
       process.execPath,
       [
         ...flags,
@@ -191,11 +196,11 @@ class World {
         "--kubeconfig",
         this.#plane.kubeconfigPath,
         "--metrics-server",
-        `127.0.0.1:${this.#metricsPort}`,
+        `127.0.0.1:${metricsPort}`,
       ],
       {
         stdio: ["ignore", "ignore", "inherit"],
-        env: { ...process.env, ...variables, POD_NAMESPACE: NAMESPACE },
+        env: { ...process.env, ...variables, POD_NAMESPACE: NAMESPACE, POD_NAME: replica },
       },
     );
   }
@@ -246,6 +251,7 @@ class World {
       "operator RSS at rest MiB": await this.#atRest(),
       "when all fails: a new operator works after s": await this.#replaceOperator(),
       requests: await this.#requests(),
+      "the leader is killed: the next one has written after s": await this.#failOver(),
     };
   }
 
@@ -441,6 +447,32 @@ class World {
       const answer = await fetch(`http://127.0.0.1:${this.#metricsPort}/readyz`);
       return answer.ok && (await answer.text()).includes("tracingnodes");
     });
+    return seconds(Date.now() - since);
+  }
+
+  /**
+   * Where everything is attached, kills the leader while a second replica waits and a policy is edited; until the new
+   * leader has written the spec of the edit.
+   */
+  async #failOver(): Promise<number> {
+    await this.#writeReports(await this.#specs(() => true));
+    await this.#untilReady();
+    const port = await freePort();
+    const second = await this.#spawnOperator("operator-1", port);
+    await this.#until("a second replica", async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok);
+    // Since when the lease is unchanged is counted from the replica's first look at it.
+    await new Promise((later) => setTimeout(later, LEASE_TIMING.durationMs));
+    const [edited = ""] = this.#policies;
+    const hashOf = (specs: readonly Spec[]) => specs.find(({ name }) => name === edited)?.hash;
+    const old = hashOf(await this.#specs(() => true));
+    const ended = this.#operator && once(this.#operator, "exit");
+    this.#operator?.kill("SIGKILL");
+    await ended;
+    const since = Date.now();
+    this.#operator = second;
+    this.#metricsPort = port;
+    await this.#applyPolicy(edited, -1);
+    await this.#specs((specs) => hashOf(specs) !== old);
     return seconds(Date.now() - since);
   }
 
