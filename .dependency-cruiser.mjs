@@ -25,7 +25,7 @@ const ROOMS = {
     "policy/scope.ts",
     ...FLOOR_OF_POLICY,
   ],
-  "policy/warnings": ["crds", ...FLOOR_OF_POLICY],
+  "policy/warnings": ["crds", "policy/values", ...FLOOR_OF_POLICY],
   "policy/probes": ["crds", "policy/values", "policy/selectors", "policy/warnings", ...FLOOR_OF_POLICY],
   policy: ["crds"],
   proto: [],

@@ -13,8 +13,8 @@ import { compilePolicyScope } from "./scope.ts";
 import { checkMacros } from "./selectors/parts.ts";
 import { refuse } from "./support.ts";
 import type { Policy, PolicySpec } from "./types.ts";
+import { warnOfUnused } from "./unused.ts";
 import { warnAboutHook } from "./warnings/hooks.ts";
-import { warnOfUnused } from "./warnings/unused.ts";
 
 export type { PolicyError } from "./problems.ts";
 

@@ -6,7 +6,6 @@ import type { Problems } from "../problems.ts";
 const REFUSABLE: Readonly<Record<string, string>> = {
   ...to("security_task_fix_setuid", "setuid setreuid setresuid"),
   ...to("security_task_fix_setgid", "setgid setregid setresgid"),
-  ...to("security_task_fix_setgroups", "setgroups"),
   ...to("security_capset", "capset"),
   ...to("security_task_prctl", "prctl"),
   ...to("security_task_kill", "kill tkill tgkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal"),
@@ -29,9 +28,6 @@ const REFUSABLE: Readonly<Record<string, string>> = {
 function to(name: string, calls: string): Record<string, string> {
   return Object.fromEntries(calls.split(" ").map((call) => [call, name]));
 }
-
-/** Every function that a warning can name. */
-export const REFUSABLE_FUNCTIONS: readonly string[] = [...new Set(Object.values(REFUSABLE))];
 
 /** Warns of an Override that many nodes cannot do, with the function that does the same there. */
 export function warnOfOverriddenCalls(hook: HookDef, problems: Problems): void {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { SYSCALL_NAMES } from "../../crds/syscall-table.ts";
 import { recordedPrototypes } from "../probes/prototypes.ts";
 import { type Loose, makePolicy, makeProbe, warningsOf } from "../testing/policies.ts";
-import { REFUSABLE_FUNCTIONS } from "./overridden-calls.ts";
 
 const quietly = (policy: Loose): string[] =>
   warningsOf(policy)
@@ -386,28 +386,15 @@ describe("Override of a system call", () => {
     expect(warningsOf(syscall("sys_setuid", {}))).toEqual([]);
   });
 
-  test.each(REFUSABLE_FUNCTIONS)("%s is a function that returns an error", (name) => {
-    const returned = recordedPrototypes({ name, syscall: false }).map(([, type]) => type);
-    expect(new Set(returned)).toEqual(new Set(["int"]));
-  });
-});
-
-describe("what nothing names", () => {
-  const selector = { matchPIDs: [{ operator: "In", values: [1] }] };
-  const lists = [{ name: "ids", type: "syscalls", values: ["sys_setuid"] }];
-  const spec = (more: Loose, probe: Loose = {}) =>
-    makePolicy({ kprobes: [makeProbe({ args: [], ...probe })], ...more });
-
-  test("is warned of", () => {
-    expect(warningsOf(spec({ selectorsMacros: { one: selector }, lists }))).toEqual([
-      "spec.selectorsMacros.one: has no effect: no selector has it among its macros",
-      "spec.lists[0]: has no effect: neither a call nor a value is list:ids",
-    ]);
-  });
-
-  test("is not warned of where it is named", () => {
-    const selectors = [{ macros: ["one"] }];
-    const used = spec({ selectorsMacros: { one: selector }, lists }, { call: "list:ids", selectors });
-    expect(warningsOf(used)).toEqual([]);
+  test("the functions that it names return an error, on every kernel", () => {
+    const named = SYSCALL_NAMES.flatMap((call) => warningsOf(override(`sys_${call}`))).flatMap(
+      (warning) => /(\w+) under kprobes can be overridden/.exec(warning)?.[1] ?? [],
+    );
+    expect(named.length).toBeGreaterThan(30);
+    for (const name of new Set(named)) {
+      const prototypes = recordedPrototypes({ name, syscall: false });
+      const kernels = prototypes.reduce((bits, [other]) => bits | other, 0);
+      expect([name, kernels, ...new Set(prototypes.map(([, type]) => type))]).toEqual([name, 0b1111, "int"]);
+    }
   });
 });

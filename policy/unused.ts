@@ -1,7 +1,7 @@
 /** Definitions of a policy that nothing in it names. */
-import { selectorsOf } from "../probes/enforcers.ts";
-import { child, type Problems } from "../problems.ts";
-import type { PolicySpec } from "../types.ts";
+import { selectorsOf } from "./probes/enforcers.ts";
+import { child, type Problems } from "./problems.ts";
+import type { PolicySpec } from "./types.ts";
 
 /** Warns of macros that no selector names, and of lists that neither a call nor a value names. */
 export function warnOfUnused(spec: PolicySpec, problems: Problems): void {
