@@ -9,8 +9,6 @@
 #include <memory>
 #include <vector>
 
-#include "optimizer/specialize.h"
-
 namespace {
 
 struct Mapping {
@@ -56,7 +54,6 @@ void KeepHeapsSmall() {
 }
 
 void ReleaseUnusedMemory() {
-  ReleaseSpecializer();
   malloc_trim(0);
   for (const auto& [start, end] : CleanFileMappings()) {
     madvise(reinterpret_cast<void*>(start), end - start, MADV_DONTNEED);

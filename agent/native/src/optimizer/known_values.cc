@@ -4,6 +4,7 @@
 
 namespace {
 
+constexpr uint32_t kNoState = UINT32_MAX;
 constexpr Value kForeignValue = {.kind = Value::kForeign};
 constexpr Value kAnyValue = {.kind = Value::kAny};
 
@@ -218,29 +219,53 @@ std::optional<bool> IsTaken(const Operation& operation, const State& before) {
   return Compare<int32_t, uint32_t>(kind, static_cast<uint32_t>(a.number), static_cast<uint32_t>(b.number));
 }
 
-void FindKnownValues(const std::vector<Operation>& program, const Constants& constants,
-                     std::vector<std::optional<State>>& states) {
-  states.assign(program.size(), std::nullopt);
-  std::vector<size_t> open = {0};
-  states[0] = StateAtStart();
-  auto reach = [&](size_t at, const State& state) {
-    if (at >= program.size()) return;
-    if (states[at] && !states[at]->Join(state)) return;
-    if (!states[at]) states[at] = state;
-    open.push_back(at);
+KnownValues::KnownValues(const std::vector<Operation>& program, const Constants& constants)
+    : program_(program), constants_(constants), is_target_(program.size()), state_of_(program.size(), kNoState) {
+  is_target_[0] = true;
+  for (const Operation& operation : program)
+    if ((operation.IsJump() || operation.IsBranch()) && operation.target < program.size())
+      is_target_[operation.target] = true;
+
+  std::vector<size_t> open;
+  Reach reach = [&](size_t target, const State& state) {
+    if (target >= program.size()) return;
+    uint32_t& index = state_of_[target];
+    if (index == kNoState) {
+      index = static_cast<uint32_t>(states_.size());
+      states_.push_back(state);
+    } else if (!states_[index].Join(state)) {
+      return;
+    }
+    open.push_back(target);
   };
+  reach(0, StateAtStart());
   while (!open.empty()) {
     size_t at = open.back();
     open.pop_back();
-    const Operation& operation = program[at];
-    if (operation.IsExit()) continue;
-    State after = *states[at];
+    Walk(at, nullptr, &reach);
+  }
+}
+
+void KnownValues::ForEach(const Visit& visit) const {
+  for (size_t at = 0; at < program_.size(); at++)
+    if (state_of_[at] != kNoState) Walk(at, &visit, nullptr);
+}
+
+void KnownValues::Walk(size_t at, const Visit* visit, const Reach* reach) const {
+  State state = StateBefore(at);
+  for (;;) {
+    const Operation& operation = program_[at];
+    if (visit) (*visit)(at, state);
+    if (operation.IsExit()) return;
     std::optional<bool> taken;
     if (operation.IsJump()) taken = true;
-    if (operation.IsBranch()) taken = IsTaken(operation, after);
-    Apply(operation, after, constants);
+    if (operation.IsBranch()) taken = IsTaken(operation, state);
+    Apply(operation, state, constants_);
     bool jumps = operation.IsJump() || operation.IsBranch();
-    if (jumps && taken.value_or(true)) reach(operation.target, after);
-    if (!jumps || !taken.value_or(false)) reach(at + 1, after);
+    if (reach && jumps && taken.value_or(true)) (*reach)(operation.target, state);
+    if ((jumps && taken.value_or(false)) || ++at >= program_.size()) return;
+    if (!is_target_[at]) continue;
+    if (reach) (*reach)(at, state);
+    return;
   }
 }

@@ -3,6 +3,8 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <optional>
 #include <unordered_map>
 #include <vector>
@@ -47,9 +49,29 @@ uint64_t SlotsFrom(int64_t offset);
 // Bytes that a load or store moves.
 uint64_t AccessBytes(const bpf_insn& code);
 
-// Leaves the state before each operation in `states`, none for those that are never reached.
-void FindKnownValues(const std::vector<Operation>& program, const Constants& constants,
-                     std::vector<std::optional<State>>& states);
+// What is known before each operation. Keeps the states where jumps lead to alone, and only of those that are reached:
+// 1,200 bytes each. The others follow from them.
+class KnownValues {
+ public:
+  KnownValues(const std::vector<Operation>& program, const Constants& constants);
+
+  using Visit = std::function<void(size_t at, const State& before)>;
+  // Visits each operation that is reached once.
+  void ForEach(const Visit& visit) const;
+
+ private:
+  using Reach = std::function<void(size_t target, const State& state)>;
+
+  // From an operation with a known state up to the next one that jumps lead to, or to where the program leaves.
+  void Walk(size_t at, const Visit* visit, const Reach* reach) const;
+  const State& StateBefore(size_t target) const { return states_[state_of_[target]]; }
+
+  const std::vector<Operation>& program_;
+  const Constants& constants_;
+  std::vector<bool> is_target_;
+  std::vector<uint32_t> state_of_;  // of targets: index in states_
+  std::deque<State> states_;
+};
 
 // What the operation leaves in its destination register; kForeign or kAny where that is unknown.
 Value ResultOf(const Operation& operation, const State& before, const Constants& constants);

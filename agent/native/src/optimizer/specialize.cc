@@ -1,27 +1,10 @@
 #include "optimizer/specialize.h"
 
-#include <mutex>
 #include <utility>
 
 #include "optimizer/live_values.h"
 
 namespace {
-
-using States = std::vector<std::optional<State>>;
-
-// Programs are loaded in bursts: fresh pages for each would cost more than the work on them.
-std::mutex spare_mutex;
-States spare;
-
-States TakeSpare() {
-  std::lock_guard lock(spare_mutex);
-  return std::exchange(spare, {});
-}
-
-void KeepSpare(States states) {
-  std::lock_guard lock(spare_mutex);
-  if (states.capacity() > spare.capacity()) spare = std::move(states);
-}
 
 constexpr size_t kNone = static_cast<size_t>(-1);
 
@@ -123,14 +106,13 @@ std::vector<bpf_insn> Specialize(const std::vector<bpf_insn>& instructions, cons
   std::optional<std::vector<Operation>> program = ToOperations(instructions);
   if (!program || program->empty()) return instructions;
 
-  States states = TakeSpare();
-  FindKnownValues(*program, constants, states);
-  for (size_t i = 0; i < program->size(); i++)
-    if (states[i]) (*program)[i] = Simplified((*program)[i], i, *states[i], constants);
-  std::vector<bool> kept = FindUsed(*program, states);
-  KeepSpare(std::move(states));
-  std::optional<std::vector<bpf_insn>> result = ToInstructions(Layout(*program, kept).Run());
+  std::vector<Operation> simple = *program;
+  std::vector<StackUse> uses(program->size());
+  KnownValues(*program, constants).ForEach([&](size_t at, const State& before) {
+    simple[at] = Simplified((*program)[at], at, before, constants);
+    uses[at] = StackUseOf(simple[at], before);
+  });
+  std::vector<bool> kept = FindUsed(simple, uses);
+  std::optional<std::vector<bpf_insn>> result = ToInstructions(Layout(simple, kept).Run());
   return result ? *result : instructions;
 }
-
-void ReleaseSpecializer() { TakeSpare(); }

@@ -10,6 +10,3 @@
 // The result does the same as the program while the maps have these contents. The verifier finds the same constants
 // and leaves branches that are never taken out, but keeps every load and comparison that leads to them.
 std::vector<bpf_insn> Specialize(const std::vector<bpf_insn>& instructions, const Constants& constants);
-
-// Gives back the memory that Specialize() keeps for the next program, some 1,200 bytes for each instruction.
-void ReleaseSpecializer();
