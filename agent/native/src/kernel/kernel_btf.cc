@@ -14,11 +14,6 @@ namespace {
 
 constexpr const char* kRunningKernel = "vmlinux";
 
-const uint32_t* Find(const std::unordered_map<std::string_view, uint32_t>& index, const std::string& name) {
-  auto found = index.find(name);
-  return found == index.end() ? nullptr : &found->second;
-}
-
 template <typename Enumerator>
 const Enumerator* FindEnumerator(const btf* types, const Enumerator* enumerators, uint16_t count,
                                  const std::string& name) {
@@ -162,24 +157,23 @@ KernelBtf::KernelBtf(const Napi::CallbackInfo& info) : Napi::ObjectWrap<KernelBt
 
 void ParsedBtf::BuildIndex(const btf* base) {
   uint32_t count = btf__type_cnt(types.get());
-  functions.reserve(count / 2);
-  structs.reserve(count / 8);
+  functions.Reserve(count / 2);
+  structs.Reserve(count / 8);
   uint32_t own = base ? btf__type_cnt(base) : 1;
   for (uint32_t id = own; id < count; id++) IndexType(id);
   for (uint32_t id = 1; id < own; id++) IndexType(id);
 }
 
-// The first of several types with one name is kept, as in libbpf and the kernel.
 void ParsedBtf::IndexType(uint32_t id) {
   const btf_type* type = btf__type_by_id(types.get(), id);
-  std::string_view name = btf__name_by_offset(types.get(), type->name_off);
-  if (name.empty()) return;
-  if (btf_is_func(type)) functions.emplace(name, id);
-  if (btf_is_composite(type)) structs.emplace(name, id);
-  if (btf_is_any_enum(type)) enums.emplace(name, id);
+  if (type->name_off == 0) return;
+  auto add = [&](NameIndex& index) { index.Add(types.get(), btf__name_by_offset(types.get(), type->name_off), id); };
+  if (btf_is_func(type)) add(functions);
+  if (btf_is_composite(type)) add(structs);
+  if (btf_is_any_enum(type)) add(enums);
   if (btf_is_typedef(type)) {
     const btf_type* target = btf__type_by_id(types.get(), type->type);
-    if (target && btf_is_composite(target) && target->name_off == 0) structs.emplace(name, type->type);
+    if (target && btf_is_composite(target) && target->name_off == 0) add(structs);
   }
 }
 
@@ -217,10 +211,10 @@ Napi::Value KernelBtf::ReadAsync(const Napi::CallbackInfo& info) {
 Napi::Value KernelBtf::FuncProto(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const btf* types = Types("find function in BTF of");
-  const uint32_t* id = Find(parsed_.functions, StringArgument(info, 0, "name"));
+  uint32_t id = parsed_.functions.Find(types, StringArgument(info, 0, "name"));
   if (!id) return env.Undefined();
 
-  return Prototype(env, types, *id, btf__type_by_id(types, btf__type_by_id(types, *id)->type), 0);
+  return Prototype(env, types, id, btf__type_by_id(types, btf__type_by_id(types, id)->type), 0);
 }
 
 // A tracepoint's prototype is that of its probes, which get their own data before its parameters.
@@ -237,16 +231,22 @@ Napi::Value KernelBtf::TracepointProto(const Napi::CallbackInfo& info) {
   return Prototype(env, types, id, proto, 1);
 }
 
-const uint32_t* KernelBtf::FindStruct(const std::string& name) const { return Find(parsed_.structs, name); }
+std::optional<uint32_t> KernelBtf::FindStruct(const std::string& name) const {
+  const btf* types = parsed_.types.get();
+  uint32_t id = parsed_.structs.Find(types, name);
+  if (!id) return std::nullopt;
+  const btf_type* type = btf__type_by_id(types, id);
+  return btf_is_typedef(type) ? type->type : id;
+}
 
 Napi::Value KernelBtf::HasStruct(const Napi::CallbackInfo& info) {
   Types("find struct in BTF of");
-  return Napi::Boolean::New(info.Env(), FindStruct(StringArgument(info, 0, "name")) != nullptr);
+  return Napi::Boolean::New(info.Env(), FindStruct(StringArgument(info, 0, "name")).has_value());
 }
 
 Napi::Value KernelBtf::StructId(const Napi::CallbackInfo& info) {
   Types("find struct in BTF of");
-  const uint32_t* id = FindStruct(StringArgument(info, 0, "name"));
+  std::optional<uint32_t> id = FindStruct(StringArgument(info, 0, "name"));
   return id ? Napi::Number::New(info.Env(), *id) : info.Env().Undefined();
 }
 
@@ -287,17 +287,17 @@ Napi::Value KernelBtf::DescribeType(const Napi::CallbackInfo& info) {
 
 Napi::Value KernelBtf::EnumValue(const Napi::CallbackInfo& info) {
   const btf* types = Types("find enum in BTF of");
-  const uint32_t* id = Find(parsed_.enums, StringArgument(info, 0, "enumName"));
+  uint32_t id = parsed_.enums.Find(types, StringArgument(info, 0, "enumName"));
   std::string enumerator = StringArgument(info, 1, "enumerator");
   if (!id) return info.Env().Undefined();
-  auto value = EnumeratorValue(types, btf__type_by_id(types, *id), enumerator);
+  auto value = EnumeratorValue(types, btf__type_by_id(types, id), enumerator);
   return value ? Napi::Number::New(info.Env(), *value) : info.Env().Undefined();
 }
 
 Napi::Value KernelBtf::StructMember(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const btf* types = Types("find struct in BTF of");
-  const uint32_t* id = FindStruct(StringArgument(info, 0, "structName"));
+  std::optional<uint32_t> id = FindStruct(StringArgument(info, 0, "structName"));
   std::string wanted = StringArgument(info, 1, "member");
   if (!id) return env.Undefined();
 

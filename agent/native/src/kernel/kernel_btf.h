@@ -5,22 +5,21 @@
 #include <napi.h>
 
 #include <memory>
+#include <optional>
 #include <string>
-#include <string_view>
-#include <unordered_map>
+
+#include "kernel/name_index.h"
 
 // Types with their index, or why they cannot be read.
 struct ParsedBtf {
-  // Names live in the BTF's own string section.
-  using Index = std::unordered_map<std::string_view, uint32_t>;
-
   // From any thread.
   static ParsedBtf Read(const std::string& path, bool custom);
   Napi::Error Failure(Napi::Env env, const std::string& path) const;
   void BuildIndex(const btf* base);
 
   std::shared_ptr<btf> types;  // null: not read
-  Index functions, structs, enums;
+  // A struct without a tag has the name of its typedef, and is found by that one's id.
+  NameIndex functions, structs, enums;
   int error = 0;
   bool is_absent = false;  // the kernel has none
   std::string hint, libbpf_log;
@@ -59,7 +58,7 @@ class KernelBtf : public Napi::ObjectWrap<KernelBtf> {
   // Reads the types again if they were released.
   const btf* Types(const char* step);
   // A struct or union by its tag, or by a typedef's name where it has no tag.
-  const uint32_t* FindStruct(const std::string& name) const;
+  std::optional<uint32_t> FindStruct(const std::string& name) const;
 
   std::string path_;
   bool custom_ = false;  // path_ is a file, not a name
