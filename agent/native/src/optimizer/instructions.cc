@@ -53,6 +53,8 @@ std::optional<std::vector<Operation>> ToOperations(const std::vector<bpf_insn>& 
   std::vector<Operation> program;
   std::vector<size_t> index(instructions.size(), kNone);
   std::vector<size_t> positions;
+  program.reserve(instructions.size());
+  positions.reserve(instructions.size());
   for (size_t at = 0; at < instructions.size(); at++) {
     if (!IsKnown(instructions[at])) return std::nullopt;
     Operation operation = {.code = instructions[at]};

@@ -91,7 +91,7 @@ Live Before(const Operation& operation, const StackUse& use, Live live) {
 }  // namespace
 
 StackUse StackUseOf(const Operation& operation, const State& before) {
-  return {.is_reached = true, .read = SlotsRead(operation, before), .replaced = SlotReplaced(operation, before)};
+  return {.read = SlotsRead(operation, before), .replaced = SlotReplaced(operation, before)};
 }
 
 std::vector<bool> FindUsed(const std::vector<Operation>& program, const std::vector<StackUse>& uses) {
@@ -100,7 +100,6 @@ std::vector<bool> FindUsed(const std::vector<Operation>& program, const std::vec
   for (bool changed = true; changed;) {
     changed = false;
     for (size_t i = program.size(); i-- > 0;) {
-      if (!uses[i].is_reached) continue;
       const Operation& operation = program[i];
       Live after = operation.IsJump() || operation.IsExit() ? Live{} : live[i + 1];
       if (operation.IsJump() || operation.IsBranch()) {

@@ -106,12 +106,17 @@ std::vector<bpf_insn> Specialize(const std::vector<bpf_insn>& instructions, cons
   std::optional<std::vector<Operation>> program = ToOperations(instructions);
   if (!program || program->empty()) return instructions;
 
-  std::vector<Operation> simple = *program;
-  std::vector<StackUse> uses(program->size());
+  // Only what is reached, in the same order: what an operation goes on with comes after it here too.
+  std::vector<Operation> simple;
+  std::vector<StackUse> uses;
+  std::vector<size_t> place(program->size() + 1);
   KnownValues(*program, constants).ForEach([&](size_t at, const State& before) {
-    simple[at] = Simplified((*program)[at], at, before, constants);
-    uses[at] = StackUseOf(simple[at], before);
+    place[at] = simple.size();
+    simple.push_back(Simplified((*program)[at], at, before, constants));
+    uses.push_back(StackUseOf(simple.back(), before));
   });
+  for (Operation& operation : simple)
+    if (operation.IsJump() || operation.IsBranch()) operation.target = place[operation.target];
   std::vector<bool> kept = FindUsed(simple, uses);
   std::optional<std::vector<bpf_insn>> result = ToInstructions(Layout(simple, kept).Run());
   return result ? *result : instructions;
