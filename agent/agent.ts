@@ -130,6 +130,7 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
       collectGarbage();
       deps.bpf.releaseMemory();
     },
+    trim: () => deps.bpf.trimMemoryAsync(),
   });
   running.defer(() => memory.close());
   const engine = startEngine(deps, events, memory, running);

@@ -4,17 +4,23 @@ import { SpareMemory } from "./spare-memory.ts";
 const MIB = 1 << 20;
 let resident: number;
 let releases: number;
+let trims: number;
 let memory: SpareMemory;
 
 beforeEach(() => {
   vi.useFakeTimers();
   resident = 150 * MIB;
   releases = 0;
+  trims = 0;
   memory = new SpareMemory({
     residentBytes: () => resident,
     release: () => {
       releases++;
       resident = 60 * MIB;
+    },
+    trim: async () => {
+      trims++;
+      resident -= 10 * MIB;
     },
   });
 });
@@ -31,6 +37,17 @@ test("memory is given back once it is quiet, and then no timer runs", () => {
   vi.advanceTimersByTime(10_000);
   expect(releases).toBe(1);
   expect(vi.getTimerCount()).toBe(0);
+});
+
+test("memory is trimmed while work goes on, each time that it has grown enough", async () => {
+  for (let second = 0; second < 60; second++) {
+    memory.touch();
+    resident += MIB;
+    await vi.advanceTimersByTimeAsync(1_000);
+  }
+  expect(releases).toBe(0);
+  // The first time at once, and then every 16 MiB: looks are 5 seconds apart.
+  expect(trims).toBe(3);
 });
 
 const later: Record<string, { grown: number; want: number }> = {

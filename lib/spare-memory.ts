@@ -6,19 +6,25 @@ export interface SpareMemoryDeps {
   residentBytes(): number;
   /** Gives back whatever is not needed at rest. */
   release(): void;
+  /** Gives back what is cheap to get again, in another thread: work goes on. Never rejects. */
+  trim?(): Promise<void>;
 }
 
 /** Longer than the pauses of a node where something happens. */
 const QUIET_MS = 5_000;
 /** Pages that are used at rest come back by themselves: less growth than this may be nothing else. */
 const WORTH_BYTES = 24 << 20;
+/** The same while work goes on: what it needs has come back by then. */
+const WORTH_TRIMMING_BYTES = 16 << 20;
 
-/** While nothing happens it has no timer. */
+/** Trims from time to time while something happens, and releases once nothing does. Then it has no timer. */
 export class SpareMemory {
   readonly #deps: SpareMemoryDeps;
   #timer: NodeJS.Timeout | undefined;
   #isBusy = false;
   #restBytes = 0;
+  /** After the last release or trim. */
+  #lowBytes = 0;
 
   constructor(deps: SpareMemoryDeps) {
     this.#deps = deps;
@@ -39,6 +45,7 @@ export class SpareMemory {
     if (this.#isBusy) {
       this.#isBusy = false;
       this.#timer = setTimeout(() => this.#look(), QUIET_MS).unref();
+      void this.#trim();
     } else {
       this.#release();
     }
@@ -48,5 +55,12 @@ export class SpareMemory {
     if (this.#deps.residentBytes() < this.#restBytes + WORTH_BYTES) return;
     this.#deps.release();
     this.#restBytes = this.#deps.residentBytes();
+    this.#lowBytes = this.#restBytes;
+  }
+
+  async #trim(): Promise<void> {
+    if (this.#deps.residentBytes() < this.#lowBytes + WORTH_TRIMMING_BYTES) return;
+    await this.#deps.trim?.();
+    this.#lowBytes = this.#deps.residentBytes();
   }
 }

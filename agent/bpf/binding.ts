@@ -282,6 +282,8 @@ export interface Binding {
    * page that is used again costs a minor fault, so call it once after work that will not come back soon.
    */
   releaseMemory(): void;
+  /** As releaseMemory(), in another thread, and of the program's files only Node's own. For work that goes on. */
+  trimMemoryAsync(): Promise<void>;
   /**
    * From now on, maps of this process are read and written without the bpf() system call, during which the kernel skips
    * the kprobe programs of its CPU: hashes and per-CPU maps by a program of their own, arrays by their memory. False where

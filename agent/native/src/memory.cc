@@ -1,8 +1,10 @@
 #include "memory.h"
 
+#include <link.h>
 #include <malloc.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -42,6 +44,29 @@ std::vector<Mapping> CleanFileMappings() {
   return found;
 }
 
+// Where the program itself is, without its libraries.
+Mapping OwnProgram() {
+  Mapping own = {.start = UINTPTR_MAX, .end = 0};
+  auto measure = [](dl_phdr_info* info, size_t, void* data) {
+    Mapping& mapping = *static_cast<Mapping*>(data);
+    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+      const auto& segment = info->dlpi_phdr[i];
+      if (segment.p_type != PT_LOAD) continue;
+      uintptr_t start = info->dlpi_addr + segment.p_vaddr;
+      mapping.start = std::min(mapping.start, start);
+      mapping.end = std::max(mapping.end, start + segment.p_memsz);
+    }
+    return 1;  // it comes first
+  };
+  dl_iterate_phdr(measure, &own);
+  return own;
+}
+
+void ReleasePages(const Mapping& within) {
+  for (const auto& [start, end] : CleanFileMappings())
+    if (end > within.start && start < within.end) madvise(reinterpret_cast<void*>(start), end - start, MADV_DONTNEED);
+}
+
 // A heap's free end up to this size stays: batches of events come and go within it.
 constexpr int kSpareBytes = 4 << 20;
 
@@ -55,7 +80,10 @@ void KeepHeapsSmall() {
 
 void ReleaseUnusedMemory() {
   malloc_trim(0);
-  for (const auto& [start, end] : CleanFileMappings()) {
-    madvise(reinterpret_cast<void*>(start), end - start, MADV_DONTNEED);
-  }
+  ReleasePages({.start = 0, .end = UINTPTR_MAX});
+}
+
+void TrimMemory() {
+  malloc_trim(0);
+  ReleasePages(OwnProgram());
 }

@@ -50,6 +50,13 @@ Napi::Value LibbpfVersion(const Napi::CallbackInfo& info) {
 
 void ReleaseMemory(const Napi::CallbackInfo&) { ReleaseUnusedMemory(); }
 
+Napi::Value TrimMemoryAsync(const Napi::CallbackInfo& info) {
+  struct Nothing {};
+  auto work = [](Nothing&) { TrimMemory(); };
+  auto finish = [](Napi::Env env, Nothing&) -> Napi::Value { return env.Undefined(); };
+  return Background<Nothing>::Run(info.Env(), std::make_shared<Nothing>(), work, finish);
+}
+
 Napi::Value UseMapPrograms(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), MapProgram::Enable());
 }
@@ -80,6 +87,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("waitForPrograms", Napi::Function::New<WaitForRunning>(env, "waitForPrograms"));
   exports.Set("waitForProgramsAsync", Napi::Function::New<WaitForRunningAsync>(env, "waitForProgramsAsync"));
   exports.Set("releaseMemory", Napi::Function::New<ReleaseMemory>(env, "releaseMemory"));
+  exports.Set("trimMemoryAsync", Napi::Function::New<TrimMemoryAsync>(env, "trimMemoryAsync"));
   exports.Set("useMapPrograms", Napi::Function::New<UseMapPrograms>(env, "useMapPrograms"));
   exports.Set("possibleCpus", Napi::Function::New<PossibleCpus>(env, "possibleCpus"));
   exports.Set("libbpfVersion", Napi::Function::New<LibbpfVersion>(env, "libbpfVersion"));
