@@ -13,11 +13,14 @@ const ways: Record<string, () => void | Promise<void>> = {
   "at once": () => bpf.releaseMemory(),
   "in another thread": () => bpf.trimMemoryAsync(),
 };
-test.each(Object.entries(ways))("pages of the program are given back %s, and come again", async (_name, release) => {
-  new Intl.NumberFormat("de").format(12_345.6);
-  const before = residentOfNode();
-  await release();
-  expect(residentOfNode()).toBeLessThan(before * 0.6);
-  expect(new Intl.NumberFormat("de").format(12_345.6)).toBe("12.345,6");
-  expect(JSON.parse(JSON.stringify({ a: [1, "b"] }))).toEqual({ a: [1, "b"] });
-});
+test.each(Object.entries(ways))(
+  "pages of the program are given back %s, and come again",
+  async (_name, release) => {
+    new Intl.NumberFormat("de").format(12_345.6);
+    const before = residentOfNode();
+    await release();
+    expect(residentOfNode()).toBeLessThan(before * 0.6);
+    expect(new Intl.NumberFormat("de").format(12_345.6)).toBe("12.345,6");
+    expect(JSON.parse(JSON.stringify({ a: [1, "b"] }))).toEqual({ a: [1, "b"] });
+  },
+);

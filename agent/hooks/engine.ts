@@ -170,7 +170,12 @@ export class HookEngine {
   /** Reads what attaching needs of the kernel's types and symbols, with other work in between; never rejects. */
   async prepare(): Promise<void> {
     await this.#readTypes();
-    await this.#context.symbols.readEntries(arch());
+    await this.readEntries();
+  }
+
+  /** Reads the entries of system calls, which are kept, with other work in between; never rejects. */
+  readEntries(): Promise<void> {
+    return this.#context.symbols.readEntries(arch());
   }
 
   /** Whatever asks while they are being read waits for the same reading. The first step that uses them reports an error. */

@@ -1,9 +1,9 @@
-/** Attaches a hook that does nothing and detaches it. Only a try shows whether a kernel allows tracing programs. */
+/** Attaches a hook that does nothing, and detaches it in another thread. Only a try shows whether a kernel allows tracing programs. */
 import type { HookDef } from "../../../crds/hook-spec.ts";
 import { errorText } from "../../../lib/logger.ts";
 import type { KernelBtf } from "../../bpf/binding.ts";
 import { encodeConfig } from "../config/encode.ts";
-import { type AttachContext, attachEntry, closeAttachment } from "./attach-entry.ts";
+import { type AttachContext, type Attachment, attachEntry, closeAttachment } from "./attach-entry.ts";
 import { runNow } from "./steps.ts";
 
 /** Every kernel has this function, and calls it seldom. */
@@ -35,9 +35,15 @@ export function tryAttach(
   });
   try {
     const target = { name: FUNCTION, def, ...(proto && { proto }) };
-    closeAttachment(runNow(attachEntry(context, kind, target, image)));
+    void detachInBackground(runNow(attachEntry(context, kind, target, image)));
     return undefined;
   } catch (error) {
     return errorText(error);
   }
+}
+
+/** Before it lets go of a function, the kernel waits for all CPUs: the start does not. */
+async function detachInBackground(attachment: Attachment): Promise<void> {
+  await Promise.all(attachment.links.map((link) => link.closeAsync()));
+  closeAttachment(attachment);
 }
