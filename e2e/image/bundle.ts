@@ -4,6 +4,7 @@
  */
 import { resolve } from "node:path";
 import { type InputOptions, type OutputOptions, type Plugin, type RolldownOutput, rolldown } from "rolldown";
+import { readyRuleTrees } from "./rule-trees.ts";
 import { readyValidators } from "./validators.ts";
 
 /** The programs, by their path in the image. */
@@ -33,7 +34,7 @@ export async function bundlePrograms(checkout: string, directory: string): Promi
       cwd: resolve(checkout),
       input: PROGRAMS,
       preserveEntrySignatures: "allow-extension",
-      plugins: [readyValidators(checkout)],
+      plugins: [readyValidators(checkout), readyRuleTrees(checkout)],
     },
     { dir: directory, comments: false, codeSplitting: SHARED },
   );

@@ -1,20 +1,14 @@
 /** Puts what ajv makes of the schemas of policies into joined programs, so that they need not make it. */
-import { resolve } from "node:path";
 import { _ } from "ajv";
 import standalone from "ajv/dist/standalone/index.js";
 import type { Plugin } from "rolldown";
 import { POLICY_SCHEMAS } from "../../policy/schema/json-schema.ts";
 import { makeAjv, referenceTo } from "../../policy/schema/validators.ts";
-
-const MODULE = "policy/schema/validators.ts";
+import { replaceModule } from "./replace-module.ts";
 
 /** Replaces policy/schema/validators.ts of a checkout. */
 export function readyValidators(checkout: string): Plugin {
-  const path = resolve(checkout, MODULE);
-  return {
-    name: "validators",
-    load: (id) => (id === path ? { code: validatorsText(), moduleType: "js" } : null),
-  };
+  return replaceModule(checkout, "policy/schema/validators.ts", validatorsText);
 }
 
 /** A module of JavaScript with the `validatorOf` of policy/schema/validators.ts. */

@@ -1,9 +1,10 @@
 /** The CEL rules of the definitions, so that a file is refused for what the API server would refuse, in the same words. */
-import { type CelInput, celEnv, parse, plan } from "@bufbuild/cel";
+import { type CelInput, celEnv, plan } from "@bufbuild/cel";
 import type { PolicyKind } from "../../crds/names.ts";
 import type { CelRule, Structural } from "../../crds/schema/structural.ts";
 import { child, type Problems } from "../problems.ts";
 import { POLICY_SCHEMAS } from "./json-schema.ts";
+import { treeOf } from "./rule-trees.ts";
 
 /** Reports everything that the API server's rules would refuse. */
 export function checkRules(policy: object, kind: PolicyKind, problems: Problems): void {
@@ -40,7 +41,7 @@ function isTrue(rule: string, self: object): boolean {
 function programOf(rule: string): ReturnType<typeof plan> {
   let program = programs.get(rule);
   if (!program) {
-    program = plan(environment, parse(rule));
+    program = plan(environment, treeOf(rule));
     programs.set(rule, program);
   }
   return program;
