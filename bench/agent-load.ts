@@ -1,9 +1,18 @@
-/** Attach times, memory, CPU per event and the largest rate without loss of a real agent in a guest. */
+/**
+ * Attach times, memory, CPU per event and the largest rate without loss of a real agent in a guest; and the same of the
+ * image's agent at several rates, in a guest whose clock counts instructions.
+ */
 import { cacheDirectory } from "../e2e/cache.mjs";
-import { type Figure, runInGuest, showMedians, writeResult } from "./report.ts";
+import { type Checkout, thisCheckout } from "./checkouts.ts";
+import { type Figure, runAlternately, runInGuest, showMedians, writeResult } from "./report.ts";
 
-/** Prints a table of medians and writes build/bench/agent-load.json. */
+/** Prints tables of medians and writes build/bench/agent-load.json. */
 export async function run(): Promise<void> {
+  const counted = await runAlternately([thisCheckout()], loadCommand, 1);
+  const rates = showMedians(
+    "kernel 6.1, one processor that counts instructions: the agent at rates",
+    counted,
+  );
   const lines = await runInGuest({
     kernel: "6.1",
     cacheDir: cacheDirectory(process.env),
@@ -11,5 +20,9 @@ export async function run(): Promise<void> {
   });
   const samples = lines.map((line) => JSON.parse(line) as Figure);
   const rows = showMedians("kernel 6.1, emulated: the agent", samples);
-  await writeResult("agent-load", rows);
+  await writeResult("agent-load", [...rates, ...rows]);
+}
+
+function loadCommand({ image, variables }: Checkout): string[] {
+  return ["env", ...variables, "node", `${import.meta.dirname}/guest/image-load.ts`, image];
 }
