@@ -50,6 +50,20 @@ test("memory is trimmed while work goes on, each time that it has grown enough",
   expect(trims).toBe(3);
 });
 
+test("what was trimmed while work went on is released once it is quiet", async () => {
+  memory.touch();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect([trims, releases]).toEqual([1, 1]);
+  for (const grownBytes of [18 * MIB, 0, 0]) {
+    resident += grownBytes;
+    memory.touch();
+    await vi.advanceTimersByTimeAsync(4_000);
+  }
+  expect([trims, releases]).toEqual([2, 1]);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect([trims, releases]).toEqual([2, 2]);
+});
+
 const later: Record<string, { grown: number; want: number }> = {
   "a little work later gives nothing back": { grown: 2 * MIB, want: 1 },
   "a burst does": { grown: 40 * MIB, want: 2 },

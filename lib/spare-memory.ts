@@ -25,6 +25,8 @@ export class SpareMemory {
   #restBytes = 0;
   /** After the last release or trim. */
   #lowBytes = 0;
+  /** Since the last release. */
+  #wasTrimmed = false;
 
   constructor(deps: SpareMemoryDeps) {
     this.#deps = deps;
@@ -52,15 +54,18 @@ export class SpareMemory {
   }
 
   #release(): void {
-    if (this.#deps.residentBytes() < this.#restBytes + WORTH_BYTES) return;
+    if (!this.#wasTrimmed && this.#deps.residentBytes() < this.#restBytes + WORTH_BYTES) return;
     this.#deps.release();
+    this.#wasTrimmed = false;
     this.#restBytes = this.#deps.residentBytes();
     this.#lowBytes = this.#restBytes;
   }
 
   async #trim(): Promise<void> {
-    if (this.#deps.residentBytes() < this.#lowBytes + WORTH_TRIMMING_BYTES) return;
-    await this.#deps.trim?.();
+    const { residentBytes, trim } = this.#deps;
+    if (!trim || residentBytes() < this.#lowBytes + WORTH_TRIMMING_BYTES) return;
+    this.#wasTrimmed = true;
+    await trim();
     this.#lowBytes = this.#deps.residentBytes();
   }
 }
