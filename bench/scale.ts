@@ -465,9 +465,8 @@ class World {
     const [edited = ""] = this.#policies;
     const hashOf = (specs: readonly Spec[]) => specs.find(({ name }) => name === edited)?.hash;
     const old = hashOf(await this.#specs(() => true));
-    const ended = this.#operator && once(this.#operator, "exit");
     this.#operator?.kill("SIGKILL");
-    await ended;
+    if (this.#operator) await exitOf(this.#operator);
     const since = Date.now();
     this.#operator = second;
     this.#metricsPort = port;
