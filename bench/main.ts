@@ -27,7 +27,7 @@ const BENCHES: Record<string, { what: string; run: (flags: Flags) => Promise<unk
     run: async () => (await import("./scrape.ts")).run(),
   },
   "agent-load": {
-    what: "attach times, memory, CPU and the largest rate of an agent, in an emulated guest",
+    what: "CPU of events at several rates and the largest rate of the image's agent, in instructions; attach times, memory",
     run: async () => (await import("./agent-load.ts")).run(),
   },
   rest: {
