@@ -93,11 +93,18 @@ std::optional<std::vector<bpf_insn>> ToInstructions(const std::vector<Operation>
       if (distance != static_cast<int16_t>(distance)) return std::nullopt;
       code.off = static_cast<int16_t>(distance);
     }
+    if (operation.IsSubprogramCall()) code.imm = static_cast<int32_t>(position[operation.target] - position[i]) - 1;
     instructions.push_back(code);
     if (operation.IsWide())
       instructions.push_back({.code = 0, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = operation.upper});
   }
   return instructions;
+}
+
+Operation JumpTo(size_t target) {
+  Operation operation = {.target = target};
+  operation.code.code = BPF_JMP | BPF_JA;
+  return operation;
 }
 
 Operation LoadNumber(uint8_t dst, uint64_t number) {

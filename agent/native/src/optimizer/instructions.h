@@ -12,11 +12,12 @@ struct Operation {
   bpf_insn code;
   int64_t wide = 0;   // immediate of a 16-byte instruction that loads a number
   int32_t upper = 0;  // upper immediate of one that loads an address: the offset in a map's value
-  size_t target = 0;  // of a jump
+  size_t target = 0;  // of a jump, or of the call of a subprogram
 
   uint8_t Class() const { return BPF_CLASS(code.code); }
   bool IsWide() const { return code.code == (BPF_LD | BPF_IMM | BPF_DW); }
   bool IsCall() const { return code.code == (BPF_JMP | BPF_CALL); }
+  bool IsSubprogramCall() const { return IsCall() && code.src_reg == BPF_PSEUDO_CALL; }
   bool IsExit() const { return code.code == (BPF_JMP | BPF_EXIT); }
   bool IsJump() const { return code.code == (BPF_JMP | BPF_JA); }
   bool IsBranch() const;  // a conditional jump
@@ -32,6 +33,8 @@ std::optional<std::vector<Operation>> ToOperations(const std::vector<bpf_insn>& 
 
 // Nothing where a jump gets too far. Jumps to the next operation are left out.
 std::optional<std::vector<bpf_insn>> ToInstructions(const std::vector<Operation>& program);
+
+Operation JumpTo(size_t target);
 
 // dst = number
 Operation LoadNumber(uint8_t dst, uint64_t number);

@@ -6,6 +6,7 @@ namespace {
 
 constexpr uint32_t kNoState = UINT32_MAX;
 constexpr Value kForeignValue = {.kind = Value::kForeign};
+constexpr Value kForeignU32 = {.kind = Value::kForeign, .is_u32 = true};
 constexpr Value kAnyValue = {.kind = Value::kAny};
 
 Value Number(uint64_t number) { return {.kind = Value::kNumber, .number = number}; }
@@ -13,7 +14,15 @@ Value Number(uint64_t number) { return {.kind = Value::kNumber, .number = number
 Value Joined(const Value& a, const Value& b) {
   if (a == b || b.kind == Value::kNever) return a;
   if (a.kind == Value::kNever) return b;
-  return a.MayBeStack() || b.MayBeStack() ? kAnyValue : kForeignValue;
+  if (a.MayBeStack() || b.MayBeStack()) return kAnyValue;
+  return a.IsU32() && b.IsU32() ? kForeignU32 : kForeignValue;
+}
+
+// Whether the upper half of the result is zero, whatever the operands are.
+bool MakesU32(uint8_t operation, bool is64, const Value& a, const Value& b) {
+  if (!is64) return operation != BPF_END;  // which may swap all 64 bits
+  if (operation == BPF_AND) return a.IsU32() || b.IsU32();
+  return operation == BPF_RSH && b.kind == Value::kNumber && (b.number & 63) >= 32;
 }
 
 Value Operand(const Operation& operation, const State& state) {
@@ -71,7 +80,8 @@ Value Calculated(const Operation& operation, const State& state) {
     moved.number += a.number;
     return moved;
   }
-  return (kind != BPF_MOV && a.MayBeStack()) || b.MayBeStack() ? kAnyValue : kForeignValue;
+  if ((kind != BPF_MOV && a.MayBeStack()) || b.MayBeStack()) return kAnyValue;
+  return MakesU32(kind, is64, a, b) ? kForeignU32 : kForeignValue;
 }
 
 Value LoadedConstant(const std::vector<uint8_t>& content, uint64_t offset, uint64_t size) {
@@ -86,7 +96,7 @@ Value Loaded(const Operation& operation, const State& state, const Constants& co
   uint64_t size = AccessBytes(operation.code);
   uint64_t at = base.number + static_cast<uint64_t>(static_cast<int64_t>(operation.code.off));
   if (base.kind == Value::kContent) return LoadedConstant(constants.at(base.map), at, size);
-  if (size < 8) return kForeignValue;  // part of an address is none
+  if (size < 8) return kForeignU32;  // part of an address is none
   if (base.kind != Value::kStack) return base.kind == Value::kAny ? kAnyValue : kForeignValue;
   int64_t offset = static_cast<int64_t>(at);
   if (offset % 8 != 0 || offset < -8 * kStackSlots || offset >= 0) return kAnyValue;

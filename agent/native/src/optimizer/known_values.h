@@ -24,11 +24,13 @@ struct Value {
     kAny,
   };
   Kind kind = kNever;
+  bool is_u32 = false;  // kForeign: its upper half is zero
   int map = 0;
   uint64_t number = 0;
 
   bool operator==(const Value&) const = default;
   bool MayBeStack() const { return kind == kStack || kind == kAny; }
+  bool IsU32() const { return is_u32 || (kind == kNumber && number >> 32 == 0); }
 };
 
 constexpr int kStackSlots = 64;  // of 8 bytes; the last ends at the frame pointer

@@ -1,14 +1,8 @@
 #include "optimizer/live_values.h"
 
+#include <utility>
+
 namespace {
-
-// Registers and stack slots whose value something may still use.
-struct Live {
-  uint32_t registers = 0;
-  uint64_t stack = 0;
-
-  bool operator==(const Live&) const = default;
-};
 
 constexpr uint32_t Bit(unsigned reg) { return 1u << reg; }
 constexpr uint32_t kLostInCalls = 0x3f;
@@ -28,50 +22,47 @@ uint64_t SlotReplaced(const Operation& operation, const State& before) {
   return offset % 8 == 0 ? SlotsTouched(offset, 8) : 0;
 }
 
-// What a helper may reach through its arguments.
-uint64_t SlotsPassed(const Operation& call, const State& before) {
-  uint64_t slots = 0;
-  for (unsigned argument = 1; argument <= call.CallArguments(); argument++) {
-    const Value& value = before.registers[argument];
-    if (value.kind == Value::kStack) slots |= SlotsFrom(static_cast<int64_t>(value.number));
-    if (value.kind == Value::kAny) slots = ~0ULL;
-  }
-  return slots;
-}
-
-uint64_t SlotsRead(const Operation& operation, const State& before) {
-  const bpf_insn& code = operation.code;
-  if (operation.Class() == BPF_LDX) return SlotsAt(before.registers[code.src_reg], code.off, AccessBytes(code));
-  if (operation.IsAtomic()) return SlotsAt(before.registers[code.dst_reg], code.off, AccessBytes(code));
-  return operation.IsCall() ? SlotsPassed(operation, before) : 0;
-}
-
-bool HasEffect(const Operation& operation, const StackUse& use, const Live& after) {
+bool HasEffect(const Operation& operation, const State& before, const Live& after) {
   switch (operation.Class()) {
     case BPF_LD:
     case BPF_LDX:
     case BPF_ALU:
     case BPF_ALU64: return after.registers & Bit(operation.code.dst_reg);
     case BPF_ST:
-    case BPF_STX: return !use.replaced || (after.stack & use.replaced);
+    case BPF_STX: {
+      const Value& base = before.registers[operation.code.dst_reg];
+      if (operation.IsAtomic() || base.kind != Value::kStack) return true;
+      return after.stack & SlotsAt(base, operation.code.off, AccessBytes(operation.code));
+    }
     default: return true;
   }
 }
 
-void CallBefore(const Operation& call, Live& live) {
+void CallBefore(const Operation& call, const State& before, Live& live) {
   live.registers &= ~kLostInCalls;
-  for (unsigned argument = 1; argument <= call.CallArguments(); argument++) live.registers |= Bit(argument);
+  for (unsigned argument = 1; argument <= call.CallArguments(); argument++) {
+    live.registers |= Bit(argument);
+    const Value& value = before.registers[argument];
+    if (value.kind == Value::kStack) live.stack |= SlotsFrom(static_cast<int64_t>(value.number));
+    if (value.kind == Value::kAny) live.stack = ~0ULL;
+  }
 }
 
 // What lives before an operation that has an effect.
-Live Before(const Operation& operation, const StackUse& use, Live live) {
+Live Before(const Operation& operation, const State& before, Live live) {
   uint32_t dst = Bit(operation.code.dst_reg), src = Bit(operation.code.src_reg);
-  live.stack = (live.stack & ~use.replaced) | use.read;
   switch (operation.Class()) {
     case BPF_LD: live.registers &= ~dst; break;
-    case BPF_LDX: live.registers = (live.registers & ~dst) | src; break;
+    case BPF_LDX:
+      live.registers = (live.registers & ~dst) | src;
+      live.stack |= SlotsAt(before.registers[operation.code.src_reg], operation.code.off, AccessBytes(operation.code));
+      break;
     case BPF_ST:
     case BPF_STX:
+      live.stack &= ~SlotReplaced(operation, before);
+      if (operation.IsAtomic())
+        live.stack |=
+            SlotsAt(before.registers[operation.code.dst_reg], operation.code.off, AccessBytes(operation.code));
       live.registers |= dst | (operation.Class() == BPF_STX ? src : 0) | (operation.IsAtomic() ? Bit(0) : 0);
       break;
     case BPF_ALU:
@@ -81,7 +72,7 @@ Live Before(const Operation& operation, const StackUse& use, Live live) {
       if (operation.HasRegisterOperand() && BPF_OP(operation.code.code) != BPF_END) live.registers |= src;
       break;
     default:
-      if (operation.IsCall()) CallBefore(operation, live);
+      if (operation.IsCall()) CallBefore(operation, before, live);
       if (operation.IsExit()) live = {.registers = Bit(0)};
       if (operation.IsBranch()) live.registers |= dst | (operation.HasRegisterOperand() ? src : 0);
   }
@@ -90,28 +81,29 @@ Live Before(const Operation& operation, const StackUse& use, Live live) {
 
 }  // namespace
 
-StackUse StackUseOf(const Operation& operation, const State& before) {
-  return {.read = SlotsRead(operation, before), .replaced = SlotReplaced(operation, before)};
-}
-
-std::vector<bool> FindUsed(const std::vector<Operation>& program, const std::vector<StackUse>& uses) {
+Usage FindUsage(const std::vector<Operation>& program, const std::vector<std::optional<State>>& states) {
   std::vector<Live> live(program.size() + 1);
   std::vector<bool> used(program.size());
   for (bool changed = true; changed;) {
     changed = false;
     for (size_t i = program.size(); i-- > 0;) {
+      if (!states[i]) continue;
       const Operation& operation = program[i];
       Live after = operation.IsJump() || operation.IsExit() ? Live{} : live[i + 1];
       if (operation.IsJump() || operation.IsBranch()) {
         after.registers |= live[operation.target].registers;
         after.stack |= live[operation.target].stack;
       }
-      bool is_used = HasEffect(operation, uses[i], after);
-      Live before = is_used ? Before(operation, uses[i], after) : after;
+      bool is_used = HasEffect(operation, *states[i], after);
+      Live before = is_used ? Before(operation, *states[i], after) : after;
       changed |= before != live[i] || is_used != used[i];
       live[i] = before;
       used[i] = is_used;
     }
   }
-  return used;
+  return {.live = std::move(live), .used = std::move(used)};
+}
+
+std::vector<bool> FindUsed(const std::vector<Operation>& program, const std::vector<std::optional<State>>& states) {
+  return FindUsage(program, states).used;
 }

@@ -5,13 +5,20 @@
 
 #include "optimizer/known_values.h"
 
-// What an operation does with the stack; slots are bits.
-struct StackUse {
-  uint64_t read = 0;      // may be read
-  uint64_t replaced = 0;  // replaced as a whole by a store that does nothing else
+// Registers and stack slots whose value something may still use.
+struct Live {
+  uint32_t registers = 0;
+  uint64_t stack = 0;
+
+  bool operator==(const Live&) const = default;
 };
 
-StackUse StackUseOf(const Operation& operation, const State& before);
+struct Usage {
+  std::vector<Live> live;  // before each operation
+  std::vector<bool> used;  // see FindUsed()
+};
 
-// False for those that can be left out.
-std::vector<bool> FindUsed(const std::vector<Operation>& program, const std::vector<StackUse>& uses);
+Usage FindUsage(const std::vector<Operation>& program, const std::vector<std::optional<State>>& states);
+
+// False for those that can be left out, and those that are never reached.
+std::vector<bool> FindUsed(const std::vector<Operation>& program, const std::vector<std::optional<State>>& states);

@@ -2,17 +2,14 @@
 
 #include <utility>
 
+#include "optimizer/copies.h"
+#include "optimizer/layout.h"
 #include "optimizer/live_values.h"
+#include "optimizer/outline.h"
 
 namespace {
 
-constexpr size_t kNone = static_cast<size_t>(-1);
-
-Operation JumpTo(size_t target) {
-  Operation operation = {.target = target};
-  operation.code.code = BPF_JMP | BPF_JA;
-  return operation;
-}
+using States = std::vector<std::optional<State>>;
 
 // Replaces a register by the known number in it, as an immediate.
 void UseImmediate(Operation& operation, uint64_t number) {
@@ -50,55 +47,53 @@ Operation Simplified(const Operation& operation, size_t at, const State& before,
   return simple;
 }
 
-// Lays reached operations out again, each after the one before it where that can be.
-class Layout {
- public:
-  Layout(const std::vector<Operation>& program, const std::vector<bool>& kept)
-      : program_(program), kept_(kept), place_(program.size(), kNone) {}
+bool IsShiftBy32(const Operation& operation, uint8_t direction) {
+  return operation.code.code == (BPF_ALU64 | direction | BPF_K) && operation.code.imm == 32;
+}
 
-  std::vector<Operation> Run() {
-    open_.push_back(0);
-    while (!open_.empty()) {
-      size_t at = open_.back();
-      open_.pop_back();
-      if (place_[Skip(at)] == kNone) LayOut(Skip(at));
-    }
-    for (Operation& operation : result_)
-      if (operation.IsJump() || operation.IsBranch()) operation.target = place_[Skip(operation.target)];
-    return std::move(result_);
+std::vector<bool> FindTargets(const std::vector<Operation>& program) {
+  std::vector<bool> targets(program.size());
+  for (const Operation& operation : program)
+    if (operation.IsJump() || operation.IsBranch()) targets[operation.target] = true;
+  return targets;
+}
+
+// The compiler widens numbers of 32 bits by shifting them up and down again; loads have widened most of them already.
+void DropWidening(std::vector<Operation>& program, const States& states) {
+  std::vector<bool> targets = FindTargets(program);
+  for (size_t i = 0; i + 2 < program.size(); i++) {
+    Operation &up = program[i], &down = program[i + 1];
+    if (!states[i] || !IsShiftBy32(up, BPF_LSH) || !IsShiftBy32(down, BPF_RSH)) continue;
+    if (up.code.dst_reg != down.code.dst_reg || targets[i + 1]) continue;
+    if (!states[i]->registers[up.code.dst_reg].IsU32()) continue;
+    up = JumpTo(i + 1);
+    down = JumpTo(i + 2);
   }
+}
 
- private:
-  // From operations that do nothing to the next that does something.
-  size_t Skip(size_t at) const {
-    for (size_t steps = 0; steps < program_.size(); steps++) {
-      if (program_[at].IsJump())
-        at = program_[at].target;
-      else if (!kept_[at])
-        at++;
-      else
-        break;
-    }
-    return at;
-  }
+// A reached operation's state, none for the others.
+States StatesOf(const std::vector<Operation>& program, const Constants& constants) {
+  States states(program.size());
+  KnownValues(program, constants).ForEach([&](size_t at, const State& before) { states[at] = before; });
+  return states;
+}
 
-  void LayOut(size_t at) {
-    while (place_[at] == kNone) {
-      place_[at] = result_.size();
-      result_.push_back(program_[at]);
-      if (program_[at].IsExit()) return;
-      if (program_[at].IsBranch()) open_.push_back(program_[at].target);
-      at = Skip(at + 1);
-    }
-    result_.push_back(JumpTo(at));
-  }
-
-  const std::vector<Operation>& program_;
-  const std::vector<bool>& kept_;
-  std::vector<size_t> place_;  // in the result
-  std::vector<size_t> open_;
-  std::vector<Operation> result_;
-};
+// Only what is reached, with the state before each, in the same order: what an operation goes on with comes after it here
+// too. A template is large, and little of it is reached: nothing that follows has tables for all of it.
+States KeepReached(std::vector<Operation>& program, const Constants& constants) {
+  std::vector<Operation> reached;
+  States states;
+  std::vector<size_t> place(program.size() + 1);
+  KnownValues(program, constants).ForEach([&](size_t at, const State& before) {
+    place[at] = reached.size();
+    reached.push_back(Simplified(program[at], at, before, constants));
+    states.push_back(before);
+  });
+  for (Operation& operation : reached)
+    if (operation.IsJump() || operation.IsBranch()) operation.target = place[operation.target];
+  program = std::move(reached);
+  return states;
+}
 
 }  // namespace
 
@@ -106,18 +101,14 @@ std::vector<bpf_insn> Specialize(const std::vector<bpf_insn>& instructions, cons
   std::optional<std::vector<Operation>> program = ToOperations(instructions);
   if (!program || program->empty()) return instructions;
 
-  // Only what is reached, in the same order: what an operation goes on with comes after it here too.
-  std::vector<Operation> simple;
-  std::vector<StackUse> uses;
-  std::vector<size_t> place(program->size() + 1);
-  KnownValues(*program, constants).ForEach([&](size_t at, const State& before) {
-    place[at] = simple.size();
-    simple.push_back(Simplified((*program)[at], at, before, constants));
-    uses.push_back(StackUseOf(simple.back(), before));
-  });
-  for (Operation& operation : simple)
-    if (operation.IsJump() || operation.IsBranch()) operation.target = place[operation.target];
-  std::vector<bool> kept = FindUsed(simple, uses);
-  std::optional<std::vector<bpf_insn>> result = ToInstructions(Layout(simple, kept).Run());
+  States states = KeepReached(*program, constants);
+  *program = LaidOut(*program, FindUsed(*program, states));
+  // Once more, because less is left: operations that follow each other now stand together.
+  states = StatesOf(*program, constants);
+  DropWidening(*program, states);
+  UseOriginals(*program, states);
+  *program = LaidOut(*program, FindUsed(*program, states));
+  *program = Outlined(*program, StatesOf(*program, constants));
+  std::optional<std::vector<bpf_insn>> result = ToInstructions(*program);
   return result ? *result : instructions;
 }

@@ -2,22 +2,25 @@
 // Usage: specialize_test [PROGRAMS [SEED]]; prints how much smaller they became, or the first that differs.
 #include "optimizer/specialize.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <random>
 #include <string>
+#include <utility>
 
 namespace {
 
 constexpr int kMap = 7;
 constexpr uint64_t kContent = 0x10000000, kForeign = 0x20000000, kStackTop = 0x30000000;
+constexpr uint64_t kUpperTop = 0x40000000;  // of the stack of the program that has called a subprogram
 constexpr uint64_t kContentBytes = 64, kForeignBytes = 256, kStackBytes = 512;
 constexpr int kCounterSlot = -8;
 constexpr int kMaxSteps = 20000;
 
 struct Machine {
-  std::vector<uint8_t> content, foreign, stack = std::vector<uint8_t>(kStackBytes);
+  std::vector<uint8_t> content, foreign, stack = std::vector<uint8_t>(kStackBytes), upper = stack;
   uint64_t registers[11] = {};
   std::vector<uint64_t> effects;  // arguments and reads of helpers
 
@@ -27,6 +30,7 @@ struct Machine {
     };
     if (uint8_t* found = inside(kContent, content)) return found;
     if (uint8_t* found = inside(kForeign, foreign)) return found;
+    if (uint8_t* found = inside(kUpperTop - kStackBytes, upper)) return found;
     return inside(kStackTop - kStackBytes, stack);
   }
 };
@@ -96,12 +100,17 @@ void CallHelper(Machine& machine, int helper) {
   for (int lost = 1; lost <= 5; lost++) r[lost] = 0xdead;
 }
 
+bool IsSubprogramCall(const bpf_insn& code) {
+  return code.code == (BPF_JMP | BPF_CALL) && code.src_reg == BPF_PSEUDO_CALL;
+}
+
 // False when it does not come to its end.
 bool Run(const std::vector<bpf_insn>& program, Machine& machine) {
   uint64_t* r = machine.registers;
   r[1] = kForeign;
-  r[10] = kStackTop;
-  size_t at = 0;
+  bool has_call = std::any_of(program.begin(), program.end(), IsSubprogramCall);
+  r[10] = has_call ? kUpperTop : kStackTop;
+  size_t at = 0, caller = 0;
   for (int step = 0; step < kMaxSteps; step++) {
     bpf_insn code = program.at(at++);
     uint64_t number = static_cast<uint64_t>(static_cast<int64_t>(code.imm));
@@ -131,8 +140,14 @@ bool Run(const std::vector<bpf_insn>& program, Machine& machine) {
         r[code.dst_reg] = Alu(BPF_OP(code.code), r[code.dst_reg], operand, BPF_CLASS(code.code) == BPF_ALU64);
         break;
       default:
-        if (code.code == (BPF_JMP | BPF_EXIT)) return true;
-        if (code.code == (BPF_JMP | BPF_CALL)) {
+        if (code.code == (BPF_JMP | BPF_EXIT)) {
+          if (!caller) return true;
+          at = std::exchange(caller, 0);
+          r[10] = kUpperTop;
+        } else if (IsSubprogramCall(code)) {
+          caller = std::exchange(at, at + number);
+          r[10] = kStackTop;
+        } else if (code.code == (BPF_JMP | BPF_CALL)) {
           CallHelper(machine, code.imm);
         } else if (code.code == (BPF_JMP | BPF_JA) ||
                    Taken(BPF_OP(code.code), r[code.dst_reg], operand, BPF_CLASS(code.code) == BPF_JMP)) {
@@ -151,6 +166,7 @@ class Generator {
   std::vector<bpf_insn> Program() {
     program_.clear();
     Emit(BPF_STX | BPF_MEM | BPF_DW, 10, 1, -16, 0);  // the context
+    if (Pick(2)) Gate();
     for (int slot = 3; slot <= 8; slot++) Emit(BPF_ST | BPF_MEM | BPF_DW, 10, 0, -8 * slot, Pick(100));
     for (int reg = 6; reg <= 9; reg++) Emit(BPF_ALU64 | BPF_MOV | BPF_K, reg, 0, 0, Pick(100));
     for (int parts = 1 + Pick(4); parts > 0; parts--) Pick(3) ? Lines(15) : Loop();
@@ -213,6 +229,32 @@ class Generator {
     }
   }
 
+  // Ends, or goes on with what it has kept.
+  void Gate() {
+    int kept = Pick(4);
+    for (int slot = 3; slot < 3 + kept; slot++) Emit(BPF_ST | BPF_MEM | BPF_DW, 10, 0, -8 * slot, Pick(100));
+    Emit(BPF_LDX | BPF_MEM | BPF_DW, 2, 10, -16, 0);
+    Emit(BPF_LDX | BPF_MEM | BPF_B, 3, 2, 8 * Pick(16), 0);
+    Emit(BPF_ALU64 | BPF_AND | BPF_K, 3, 0, 0, 1);
+    bool rest_follows = Pick(2);
+    Emit(BPF_JMP | (rest_follows ? BPF_JEQ : BPF_JNE) | BPF_K, 3, 0, rest_follows ? 1 : 3, 0);
+    if (rest_follows) Emit(BPF_JMP | BPF_JA, 0, 0, 3, 0);
+    Emit(BPF_STX | BPF_MEM | BPF_DW, 2, 3, 8 * Pick(16), 0);
+    Emit(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, Pick(10));
+    Emit(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+    if (kept) Emit(BPF_LDX | BPF_MEM | BPF_DW, 4, 10, -24, 0);
+    if (kept) Emit(BPF_STX | BPF_MEM | BPF_DW, 2, 4, 8 * Pick(16), 0);
+  }
+
+  // What the compiler makes of a number of 32 bits.
+  void Widen() {
+    int number = Number();
+    if (Pick(2)) Emit(BPF_LDX | BPF_MEM | Size(), number, 10, Slot(), 0);
+    if (Pick(4) == 0) Emit(BPF_ALU | BPF_ADD | BPF_X, number, Number(), 0, 0);
+    Emit(BPF_ALU64 | BPF_LSH | BPF_K, number, 0, 0, 32);
+    Emit(BPF_ALU64 | (Pick(4) ? BPF_RSH : BPF_ARSH) | BPF_K, number, 0, 0, 32);
+  }
+
   void Branch() {
     const int kinds[] = {BPF_JEQ,  BPF_JNE,  BPF_JGT,  BPF_JGE,  BPF_JLT, BPF_JLE,
                          BPF_JSET, BPF_JSGT, BPF_JSGE, BPF_JSLT, BPF_JSLE};
@@ -226,7 +268,8 @@ class Generator {
     const int kinds[] = {BPF_ADD, BPF_SUB, BPF_MUL,  BPF_OR,  BPF_AND, BPF_XOR,
                          BPF_LSH, BPF_RSH, BPF_ARSH, BPF_NEG, BPF_MOV, BPF_MOV};
     int kind = kinds[Pick(12)], width = Pick(4) ? BPF_ALU64 : BPF_ALU;
-    switch (Pick(11)) {
+    switch (Pick(12)) {
+      case 10: return Widen();
       case 0:
       case 1: return Content(Number(), 8);
       case 2:
