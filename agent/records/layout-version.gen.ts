@@ -4,4 +4,4 @@
 export const LAYOUT_VERSION = "4ef3f701cf679da7";
 
 /** Digest of the C sources of the layouts, without comments and white space. */
-export const LAYOUT_SOURCES = "a1ce6a7d04cf04d1";
+export const LAYOUT_SOURCES = "5a64c949d7cd2cee";

@@ -14,6 +14,9 @@
 /* Hides a value's history from the compiler, so that the bounds just checked are those that the verifier sees. */
 #define OPAQUE(value) asm volatile("" : "+r"(value))
 
+/* For a store of several members at once. */
+typedef __u64 __attribute__((may_alias)) several_u64;
+
 /* kernfs_node.parent was renamed to __parent in 6.15. */
 struct kernfs_node___since_6_15 {
 	struct kernfs_node *__parent;

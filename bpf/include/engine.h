@@ -103,27 +103,26 @@ static __always_inline __u32 write_changes(const struct hit *hit, const void *re
 /* At a system call's entry its registers are at hand, and the task does not execute a file yet. */
 static __always_inline void write_syscall(void *context, struct hook_record *record, struct task_struct *task)
 {
-	record->syscall = NO_SYSCALL;
-	record->in_exec = 0;
-	if (!(hook_config.flags & HOOK_IN_SYSCALL))
-		return;
-	if (hook_config.flags & HOOK_SYSCALL) {
+	if (!(hook_config.flags & HOOK_IN_SYSCALL)) {
+		record->syscall = NO_SYSCALL;
+		record->in_exec = 0;
+	} else if (hook_config.flags & HOOK_SYSCALL) {
 		record->syscall = entered_syscall(context, task);
-		return;
+		record->in_exec = 0;
+	} else {
+		record->syscall = current_syscall(task);
+		record->in_exec = is_executing(task);
 	}
-	record->syscall = current_syscall(task);
-	record->in_exec = is_executing(task);
 }
 
-static __always_inline void write_head(void *context, struct hook_record *record, __u32 size, __u32 selector,
-				       struct task_struct *task)
+/* Where the values are constants to the verifier, four of them are one store. */
+static __always_inline void write_head(void *context, struct hook_record *record, __u16 flags, __u32 size,
+				       __u32 selector, __u8 action, struct task_struct *task)
 {
-	record->header.kind = RECORD_HOOK;
-	record->header.size = size;
+	*(several_u64 *)&record->header = RECORD_HOOK | (__u64)flags << 16 | (__u64)size << 32;
 	identify_current(&record->header, task);
-	record->hook_id = hook_config.hook_id;
-	record->selector = selector;
-	record->args = hook_config.args;
+	*(several_u64 *)&record->hook_id = hook_config.hook_id | (__u64)(__u16)selector << 32 | (__u64)action << 48 |
+					   (__u64)hook_config.args << 56;
 	record->cgroup_id = bpf_get_current_cgroup_id();
 	write_syscall(context, record, task);
 }
@@ -228,9 +227,7 @@ static __always_inline void post(const struct hit *hit, __u32 selector, __u32 ca
 		flags |= RECORD_HASH;
 		size += reserve_hash(call_of(record), size);
 	}
-	record->header.flags = flags;
-	record->action = action;
-	write_head(hit->context, record, size, selector, hit->task);
+	write_head(hit->context, record, flags, size, selector, action, hit->task);
 	if (hook_config.flags & HOOK_RETURN || hashed) {
 		keep_call(call_of(record), values_size, size, candidates, frame, &counters->hook);
 	} else if (hook_config.flags & HOOK_SCRATCH) {
@@ -263,6 +260,13 @@ static __always_inline bool enter_scope(struct hit *hit)
 	return verdict != SCOPE_OUTSIDE;
 }
 
+/* Here and not before the gate: nothing has to be kept for those that pass it. */
+static __always_inline void count_rejected(void)
+{
+	asm volatile("" ::: "memory"); /* keeps the compiler from counting both in one place */
+	hook_counters()->hook.hits++;
+}
+
 /* Returns the error that replaces the call; 0 if the call is made. `frame`: see struct call_key. */
 static __always_inline int run_hook(void *context, __u32 frame)
 {
@@ -275,10 +279,12 @@ static __always_inline int run_hook(void *context, __u32 frame)
 
 	if (!enter_scope(&hit))
 		return 0;
+	if (!passes_gate(&hit)) {
+		count_rejected();
+		return 0;
+	}
 	counters = hook_counters();
 	counters->hook.hits++;
-	if (!passes_gate(&hit))
-		return 0;
 	hit.nothing = counters->hook.hits >> 63;
 	selector = choose_selector(&hit, &candidates);
 	if (selector == NO_MATCH)

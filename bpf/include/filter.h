@@ -422,6 +422,25 @@ static __always_inline bool filter_matches(const struct hit *hit, const volatile
 	return read_operand(hit, filter, &value) && in_set(hit, filter, value) != !!filter->negate;
 }
 
+static __always_inline bool is_gate_open(__u64 value)
+{
+	__u64 low = hook_config.range[0].low;
+
+	return (value - low <= hook_config.range[0].high - low) != !!hook_config.filter[0].negate;
+}
+
+/* The initial namespace is a constant, so that for its processes nothing is left of the comparison. */
+static __always_inline bool passes_pid_ns_gate(struct task_struct *task)
+{
+	__u32 inum;
+
+	if (!TASK_READ(task, thread_pid, level)) /* also that of no pid: the task is being reaped */
+		return is_gate_open(INITIAL_PID_NS) && TASK_READ(task, thread_pid);
+	OPAQUE(task); /* reads anew: nothing has to be kept for those that do not get here */
+	inum = pid_ns_inum(task);
+	return inum && is_gate_open(inum);
+}
+
 /*
  * With HOOK_GATE, filter 0 and range 0 are the first condition of the only selector. They are compared outside of the
  * loops over selectors and filters, so that nothing but the comparison is left of it when the program is specialised.
@@ -429,10 +448,12 @@ static __always_inline bool filter_matches(const struct hit *hit, const volatile
 static __always_inline bool passes_gate(const struct hit *hit)
 {
 	const volatile struct filter_config *gate = &hook_config.filter[0];
-	__u64 value, low;
+	__u64 value;
 
 	if (!(hook_config.flags & HOOK_GATE))
 		return true;
+	if (gate->operand == OPERAND_NAMESPACE && gate->index == NAMESPACE_PID)
+		return passes_pid_ns_gate(hit->task);
 	if (gate->operand == OPERAND_NAMESPACE) {
 		if (!read_namespace(hit, gate->index, &value))
 			return false;
@@ -441,8 +462,7 @@ static __always_inline bool passes_gate(const struct hit *hit)
 	} else if (!read_argument_number(hit, gate, &value)) {
 		return false;
 	}
-	low = hook_config.range[0].low;
-	return (value - low <= hook_config.range[0].high - low) != !!gate->negate;
+	return is_gate_open(value);
 }
 
 static __always_inline __u8 verdict_of_selector(const struct hit *hit, const volatile struct selector_config *selector)

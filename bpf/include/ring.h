@@ -40,8 +40,7 @@ static __always_inline bool is_ring_filling(void)
 /* Submits a record of `size` bytes. Only one that lies across a multiple of LEVEL_BYTES looks how full the ring is. */
 static __always_inline void submit(void *record, __u64 size)
 {
-	__u64 start = LOW_HALF(record);
-	bool looks = (start ^ (start + size)) & ~(LEVEL_BYTES - 1ULL);
+	bool looks = (LOW_HALF(record) & (LEVEL_BYTES - 1ULL)) + size >= LEVEL_BYTES;
 
 	bpf_ringbuf_submit(record, wake_up_flags(looks && is_ring_filling()));
 }

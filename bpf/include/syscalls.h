@@ -45,7 +45,10 @@ static __always_inline __u32 current_syscall(struct task_struct *task)
 /* SYSCALL_32_BIT if the current task is in a call of the 32-bit ABI. */
 static __always_inline __u32 syscall_abi(struct task_struct *task)
 {
-	return TASK_READ(task, thread_info.status) & TS_COMPAT ? SYSCALL_32_BIT : 0;
+	__u32 compat = TASK_READ(task, thread_info.status) & TS_COMPAT;
+
+	OPAQUE(compat); /* the compiler would shift first, and then needs a mask of two instructions */
+	return compat << 30;
 }
 
 /*

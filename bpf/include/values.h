@@ -285,24 +285,25 @@ static __always_inline bool write_module(void *context, __u32 arg, struct module
 							 : read_load_info((const struct load_info *)address, value);
 }
 
-/* Fills the slot of an argument and returns its size with its payload. */
+/* Fills the slot of an argument and returns its size with its payload. The head of a slot is one store. */
 static __always_inline __u32 write_argument(void *context, __u32 arg, struct arg_slot *slot)
 {
 	const volatile struct value_config *config = &hook_config.arg[arg];
 	void *payload = (char *)slot + SLOT_BYTES;
 	__u8 kind = config->kind;
-	__u16 size = 0;
+	__u16 size = 0, depth = 0;
 	bool read = true;
 
-	slot->depth = 0;
+	if (kind == VALUE_STRING || is_path_kind(kind) || kind == VALUE_BUFFER)
+		slot->depth = 0;
 	if (kind == VALUE_INTEGER || kind == VALUE_CAPABILITY_SET) {
-		read = write_number(context, arg, payload, &slot->depth);
+		read = write_number(context, arg, payload, &depth);
 		size = sizeof(__u64);
 	} else if (kind == VALUE_CRED) {
-		read = write_cred(context, arg, payload, &slot->depth);
+		read = write_cred(context, arg, payload, &depth);
 		size = sizeof(struct cred_value);
 	} else if (kind == VALUE_USER_NS) {
-		read = write_user_ns(context, arg, payload, &slot->depth);
+		read = write_user_ns(context, arg, payload, &depth);
 		size = sizeof(struct user_ns_value);
 	} else if (kind == VALUE_STRING) {
 		return SLOT_BYTES + write_string(context, arg, slot);
@@ -311,12 +312,11 @@ static __always_inline __u32 write_argument(void *context, __u32 arg, struct arg
 	} else if (kind == VALUE_BUFFER) {
 		return SLOT_BYTES + write_buffer(context, arg, slot);
 	} else if (kind == VALUE_MODULE || kind == VALUE_LOAD_INFO) {
-		read = write_module(context, arg, payload, &slot->depth);
+		read = write_module(context, arg, payload, &depth);
 		size = sizeof(struct module_value) + MODULE_NAME_BYTES;
 	}
-	slot->status = read ? ARG_OK : ARG_READ_FAILED;
-	slot->room = size;
-	slot->size = size;
+	*(several_u64 *)slot = (read ? ARG_OK : ARG_READ_FAILED) | (__u64)depth << 16 | (__u64)size << 32 |
+			       (__u64)size << 48;
 	return SLOT_BYTES + size;
 }
 
