@@ -24,6 +24,7 @@ function summarize(samples: readonly Sample[]) {
       case: name,
       instructions,
       "of no probe": name === "no probe" ? "" : (added / base).toFixed(3),
+      "of smallest": name === "no probe" ? "" : (added / (of(layer, "smallest programs") - base)).toFixed(2),
     };
   });
 }

@@ -2,6 +2,7 @@
  * Runs in a guest whose clock counts instructions: measures what the process sensors add to a process. Prints one JSON
  * object per line: {layer, case, instructions}, once per case and round.
  */
+import { loadBinding } from "../../agent/bpf/binding.ts";
 import { makeHook, makeSelector } from "../../agent/hooks/testing/hooks.ts";
 import { startEngine } from "./engine.ts";
 import { countInstructions } from "./instructions.ts";
@@ -24,8 +25,13 @@ const FOLLOWING = makeHook({
   ],
 });
 
+const bpf = loadBinding();
+
 for (let round = 0; round < ROUNDS; round++) {
   await report("no probe");
+  const detach = attachSmallest();
+  await report("smallest programs");
+  detach();
   const engine = startEngine();
   await report("sensors");
   const hook = engine.attach(FOLLOWING);
@@ -36,6 +42,21 @@ for (let round = 0; round < ROUNDS; round++) {
   const watching = startEngine(undefined, { credentialDrift: true });
   await report("sensors with credential drift");
   watching.close();
+}
+
+/** The programs of bench/programs/smallest_process.bpf.c; nothing keeps their records. */
+function attachSmallest(): () => void {
+  const object = bpf.openObject("build/bench/smallest_process.bpf.o");
+  object.load();
+  const reader = bpf.readRing(object.map("events"), { onBatch: () => {} });
+  const links = ["smallest_fork", "smallest_exec", "smallest_exit"].map((name) =>
+    object.program(name).attachTracing(),
+  );
+  return () => {
+    for (const link of links) link.close();
+    reader.close();
+    object.close();
+  };
 }
 
 async function report(name: string): Promise<void> {
