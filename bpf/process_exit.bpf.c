@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* The last thread of a process exits: one exit_record. */
-#include "maps.h"
+#include "follow.h"
 #include "process.h"
 #include "ring.h"
 #include "stats.h"
@@ -24,11 +24,17 @@ struct {
 	__type(value, __u8);
 } reported_exits SEC(".maps");
 
+/*
+ * A thread that is the only one left of its process has nobody to leave word for. The others have been through here: they
+ * are no longer counted since they were released.
+ */
 static __always_inline bool is_first_report(struct task_struct *task, __u32 pid)
 {
 	struct exit_key key = {.start_ns = TASK_READ(task, group_leader, start_boottime), .pid = pid};
 	__u8 reported = 1;
 
+	if (TASK_READ(task, signal, nr_threads) == 1)
+		return !bpf_map_lookup_elem(&reported_exits, &key);
 	return !bpf_map_update_elem(&reported_exits, &key, &reported, BPF_NOEXIST);
 }
 
@@ -40,13 +46,17 @@ static __always_inline __u32 wait_status(struct task_struct *task)
 	return TASK_READ(task, group_leader, exit_code);
 }
 
+/* While no list is in use, what processes had of earlier ones stays until its bit is used again: user space clears it. */
 static __always_inline void forget_process(__u32 pid)
 {
 	struct process_image *image = bpf_map_lookup_elem(&process_images, &pid);
 
 	if (image && image->flags & IMAGE_ASKED)
 		bpf_map_delete_elem(&asked_names, &pid);
-	bpf_map_delete_elem(&process_images, &pid);
+	if (image)
+		bpf_map_delete_elem(&process_images, &pid);
+	if (!are_lists_used())
+		return;
 	bpf_map_delete_elem(&followed, &pid);
 	bpf_map_delete_elem(&follow_seeds, &pid);
 }

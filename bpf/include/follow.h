@@ -55,14 +55,20 @@ static __always_inline __u64 lists_of_exe(__u32 pid)
 }
 _Static_assert(ASKED_NAMES == 2, "lists_of_exe() names them");
 
+static __always_inline bool are_lists_used(void)
+{
+	__u32 zero = 0, *count = bpf_map_lookup_elem(&follow_count, &zero);
+
+	return count && *count;
+}
+
 /* Passes lists to a child, or to the process itself before it runs another file. False if there is no room. */
 static __always_inline bool pass_on_lists(struct task_struct *task, __u32 to)
 {
-	__u32 zero = 0, pid = bpf_get_current_pid_tgid() >> 32;
-	__u32 *count = bpf_map_lookup_elem(&follow_count, &zero);
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
 	__u64 lists;
 
-	if (!count || *count == 0)
+	if (!are_lists_used())
 		return true;
 	lists = lists_followed(task, pid) | lists_of_exe(pid) | lists_of_pid(pid, 0) |
 		lists_of_pid(namespace_pid(task), 1);
