@@ -34,6 +34,10 @@ const BENCHES: Record<string, { what: string; run: (flags: Flags) => Promise<unk
     what: "memory, CPU at rest, latency and CPU of events and edits of the image's agent, in instructions",
     run: async () => (await import("./rest.ts")).run(),
   },
+  "bpf-memory": {
+    what: "memory of the engine's maps and programs in the kernel, beside 300 processes",
+    run: async () => (await import("./bpf-memory.ts")).run(),
+  },
   scale: {
     what: "cost of statuses to API server and operator with 50 and 500 nodes, or as TRIGON_SCALE says",
     run: async () => (await import("./scale.ts")).run(),

@@ -36,7 +36,7 @@ export interface EngineOptions {
   workloads?: Workloads;
   /** Size of the ring, a power of two of pages; 4 MiB by default. */
   ringBytes?: number;
-  /** How many cgroups of pods have room; 65,536 by default. */
+  /** How many cgroups of pods have room; 16,384 by default. */
   maxCgroups?: number;
   /** How many bytes may wait in memory while the main thread is busy; the reader's default if absent. */
   backlogBytes?: number;

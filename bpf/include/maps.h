@@ -18,6 +18,11 @@
 
 #define BPF_F_NO_PREALLOC 1
 
+/*
+ * Each place of a hash costs 16 bytes before it is used. Only maps with an entry for every process have as many places
+ * as there can be processes.
+ */
+
 /* All records of all hooks and sensors. One ring keeps an exec record ahead of the process's later records. */
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -48,7 +53,7 @@ MAP struct {
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 16384);
 	__type(key, __u32);
 	__type(value, struct asked_names);
 } asked_names SEC(".maps");
@@ -57,7 +62,7 @@ MAP struct {
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 16384);
 	__type(key, __u64);
 	__type(value, struct cgroup_scopes);
 } cgroup_scopes SEC(".maps");
@@ -103,7 +108,7 @@ MAP struct {
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 16384);
 	__type(key, __u32);
 	__type(value, __u64);
 } followed SEC(".maps");
@@ -111,7 +116,7 @@ MAP struct {
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 16384);
 	__type(key, __u32);
 	__type(value, struct follow_seed);
 } follow_seeds SEC(".maps");
@@ -127,7 +132,7 @@ MAP struct {
 /* enum exec_privileges of execs in flight, by tgid. */
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 8192);
+	__uint(max_entries, 2048);
 	__type(key, __u32);
 	__type(value, __u16);
 } exec_gains SEC(".maps");
