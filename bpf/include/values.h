@@ -52,7 +52,10 @@ static __always_inline bool take_steps(__u32 arg, __u64 *value, __u16 *depth)
 		}
 		at = next;
 	}
-	*value = at >> config->shift;
+	/* The address of a structure stays as it is: the verifier lets no program shift one, by 0 neither. */
+	if (config->shift)
+		at >>= config->shift;
+	*value = at;
 	return true;
 }
 
