@@ -68,7 +68,7 @@ export async function events(): Promise<TrigonEvent[]> {
   );
   return logs
     .flatMap((log) => log.split("\n"))
-    .filter((line) => line.startsWith('{"process_'))
+    .filter((line) => /^\{"(process_|credential_drift")/.test(line))
     .map((line) => JSON.parse(line) as TrigonEvent)
     .sort((a, b) => a.time.localeCompare(b.time));
 }

@@ -1,6 +1,6 @@
 /** A platform team gives policies to some pods: by namespace, by labels, by container; and labels change. */
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, afterEach, before, describe, test } from "node:test";
 import { DEFAULT_NAMESPACE } from "../../crds/names.ts";
 import {
   agentPods,
@@ -58,6 +58,15 @@ before(async () => {
   await apply({ apiVersion: "v1", kind: "List", items: pods });
   for (const namespace of NAMESPACES)
     await kubectl(["wait", "-n", namespace, "pod", "-l", "app", "--for=condition=Ready", "--timeout=180s"]);
+  const drift = makeDriftPolicy();
+  await apply(drift);
+  await ready(drift);
+});
+
+/** Starting containers changes credentials in every way that there is, and the kernel knows of each. */
+afterEach(async () => {
+  const drifts = (await events()).filter((event) => "credential_drift" in event);
+  assert.deepEqual(drifts, [], "credentials that the kernel did not give");
 });
 
 after(async () => {
@@ -368,6 +377,14 @@ function makePolicy(name: string, selectors: object, namespace?: Namespace) {
 function makeNoisePolicy(mode: "count" | "monitor") {
   const policy = makePolicy("noise", { podSelector: { matchLabels: { app: "plain" } } });
   return { ...policy, spec: { ...policy.spec, options: [{ name: "policy-mode", value: mode }] } };
+}
+
+/** Compares the credentials of each task that needs a capability, forks, changes credentials or ends; posts nothing else. */
+function makeDriftPolicy() {
+  return makePolicy("drift", {
+    options: [{ name: "credential-drift", value: "true" }],
+    kprobes: [{ call: "cap_capable", syscall: false, selectors: [{ matchActions: [{ action: "NoPost" }] }] }],
+  });
 }
 
 async function reportedBy(policy: string): Promise<number> {
