@@ -46,7 +46,7 @@ static __always_inline __u32 wait_status(struct task_struct *task)
 	return TASK_READ(task, group_leader, exit_code);
 }
 
-/* While no list is in use, what processes had of earlier ones stays until its bit is used again: user space clears it. */
+/* While no list is in use, what processes had of earlier ones stays until the next list: user space clears it. */
 static __always_inline void forget_process(__u32 pid)
 {
 	struct process_image *image = bpf_map_lookup_elem(&process_images, &pid);

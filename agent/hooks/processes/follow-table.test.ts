@@ -73,6 +73,17 @@ function runs(pid: number, parentPid: number, parts: Partial<RunningProcess> = {
   return { pid, parentPid, startNs: BigInt(pid) * 10_000_000n, listed: false, ...parts };
 }
 
+test("the first list finds no entries of processes that ended while there was none", () => {
+  passes = [() => [runs(7, 1, { listed: true })]];
+  table.take(1, byPid(7));
+  maps.followed.update(u32(8), u64(1n));
+  table.release(1);
+  passes = [() => []];
+  table.take(2, byPid(9));
+  expect(maps.followed.keys()).toEqual([]);
+  expect(seeds()).toEqual({});
+});
+
 test("hooks with the same list share a bit until the last one goes", () => {
   expect(table.take(1, byPath("/a", "/b"))).toBe(0);
   expect(table.take(2, byPath("/b", "/a", "/a"))).toBe(0);

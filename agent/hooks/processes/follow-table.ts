@@ -72,6 +72,7 @@ export class FollowTable {
       const message = `followChildren, followForks: the hooks of this node have ${BITS} lists that they follow, more are not possible`;
       throw new HookError("InvalidArgument", message);
     }
+    if (this.#lists.every((one) => one === undefined)) this.#clearAll();
     if (this.#stale.delete(bit)) this.#clear(bit);
     this.#next = (bit + 1) % BITS;
     this.#lists[bit] = taken;
@@ -141,6 +142,13 @@ export class FollowTable {
     const { followed } = this.#maps;
     const carrying = followed.keys().filter((key) => bitsIn(followed.lookup(key)) & maskOf(bit));
     return new Set(carrying.map((key) => viewOf(key).getUint32(0, true)));
+  }
+
+  /** While no list is in use, processes that end leave their entries behind: the sensors look for none. */
+  #clearAll(): void {
+    const { followed, followSeeds } = this.#maps;
+    for (const map of [followed, followSeeds]) for (const key of map.keys()) map.delete(key);
+    this.#stale.clear();
   }
 
   /**
