@@ -58,7 +58,7 @@ describe("the choice of the attach kind", () => {
         !since(5, 11) && hook.status.message?.startsWith("fentry: load program hook_fentry: EACCES");
       assert.equal(hook.status.attach, refused ? "kprobe" : engine.entryKind(), hook.status.message);
       // Up to three programs, which are not cut down to what the hook uses before 6.1.
-      const limit = (since(6, 1) ? 256 : 512) * KIB;
+      const limit = (since(6, 1) ? 256 : 576) * KIB;
       assert.ok(hook.memoryBytes() > 0 && hook.memoryBytes() < limit, `${hook.memoryBytes()}`);
       hook.detach();
     }
