@@ -89,7 +89,8 @@ export class EventPipeline implements RecordVisitor {
   #needsSweep = true;
   #nextSweepMs = 0;
   #nextRecheckMs = 0;
-  #earlyCounts: EarlyCounts[] = [];
+  /** The first is due first. */
+  readonly #earlyCounts: EarlyCounts[] = [];
   #lostRecords: (() => number) | undefined;
   #knownLost = 0;
   /** Latest time of a batch's first record. */
@@ -181,9 +182,11 @@ export class EventPipeline implements RecordVisitor {
    * of an exec whose record has not arrived wait for it, about a second.
    */
   addCounts(counts: readonly ProcessCount[]): void {
-    const { processes } = this.#deps;
-    this.#attribute(counts.filter(({ pid, seq }) => processes.hasSeen(pid, seq)));
-    const early = counts.filter(({ pid, seq }) => !processes.hasSeen(pid, seq));
+    const early: ProcessCount[] = [];
+    for (const count of counts) {
+      if (this.#deps.processes.hasSeen(count.pid, count.seq)) this.#attribute(count);
+      else early.push(count);
+    }
     if (early.length === 0) return;
     this.#earlyCounts.push({ counts: early, dueMs: this.#nowMs() + SWEEP_MS });
     this.#needsSweep = true;
@@ -191,19 +194,16 @@ export class EventPipeline implements RecordVisitor {
   }
 
   #attributeEarly(nowMs: number): void {
-    const isDue = ({ dueMs }: EarlyCounts) => dueMs <= nowMs;
-    const due = this.#earlyCounts.filter(isDue);
-    this.#earlyCounts = this.#earlyCounts.filter((early) => !isDue(early));
-    for (const { counts } of due) this.#attribute(counts);
+    const waiting = this.#earlyCounts.findIndex(({ dueMs }) => dueMs > nowMs);
+    const due = this.#earlyCounts.splice(0, waiting < 0 ? this.#earlyCounts.length : waiting);
+    for (const count of due.flatMap(({ counts }) => counts)) this.#attribute(count);
   }
 
-  #attribute(counts: readonly ProcessCount[]): void {
-    for (const { hookId, pid, seq, count } of counts) {
-      const image = this.#deps.processes.atExec(pid, seq);
-      const counted = this.#hooks.get(hookId)?.counted;
-      if (image) counted?.add(image, count);
-      else counted?.addUnknown(count);
-    }
+  #attribute({ hookId, pid, seq, count }: ProcessCount): void {
+    const image = this.#deps.processes.atExec(pid, seq);
+    const counted = this.#hooks.get(hookId)?.counted;
+    if (image) counted?.add(image, count);
+    else counted?.addUnknown(count);
   }
 
   /** All records of one batch of the ring reader; what is ready is written before it returns. Keeps nothing of the buffer. */
