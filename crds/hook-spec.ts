@@ -237,3 +237,8 @@ export interface HookSpecError {
   path: string;
   message: string;
 }
+
+/** Whether a hook has a selector that overrides. */
+export function overrides({ selectors }: Pick<HookDef, "selectors">): boolean {
+  return selectors.some(({ actions }) => actions.some(({ action }) => action === "Override"));
+}

@@ -3,7 +3,7 @@
  * repeatable to a percent. Figures of fentry, of a filter and of events are from `npm run bench -- hook-cost`; those of
  * empty programs that are attached otherwise were counted in the same way, once. What is absent has not been measured.
  */
-import type { FilterDef, HookDef, ReturnFilterDef } from "../../crds/hook-spec.ts";
+import { type FilterDef, type HookDef, overrides, type ReturnFilterDef } from "../../crds/hook-spec.ts";
 
 /** How a hook is attached where the kernel allows it, and what comes in its place where it does not. */
 export interface AttachPlan {
@@ -25,12 +25,11 @@ const POSTED: Readonly<Record<string, number>> = { cred: 1505, int: 503 };
 
 /** Which way of attaching each node tries first; a node that differs says why in the policy's status. */
 export function attachPlan(hook: HookDef): AttachPlan {
-  const overrides = hook.selectors.some(({ actions }) => actions.some(({ action }) => action === "Override"));
   if (hook.section === "lsmhooks") return { first: "lsm" };
   if (hook.section === "tracepoints") {
     return hook.tracepoint?.raw ? { first: "tp_btf", otherwise: "raw_tracepoint" } : { first: "tracepoint" };
   }
-  if (overrides) {
+  if (overrides(hook)) {
     return hook.call.startsWith("security_")
       ? { first: "fmod_ret" }
       : { first: "kprobe", otherwise: "fmod_ret" };

@@ -1,6 +1,6 @@
 /** What a kernel has that hooks can be attached to, as far as its BTF names it. */
 import { brotliDecompressSync } from "node:zlib";
-import type { HookDef, HookSpec } from "../../crds/hook-spec.ts";
+import { type HookDef, type HookSpec, overrides } from "../../crds/hook-spec.ts";
 import { LATEST } from "./choices.ts";
 import { KERNELS, NAMES } from "./names.gen.ts";
 
@@ -40,10 +40,6 @@ export class RecordedKernel {
 
 /** The first major version in which fmod_ret may override system calls. */
 const OVERRIDES_SYSCALLS = 7;
-
-function overrides({ selectors }: HookDef): boolean {
-  return selectors.some(({ actions }) => actions.some(({ action }) => action === "Override"));
-}
 
 function namesOf(index: number): ReadonlySet<string> {
   const lines = brotliDecompressSync(Buffer.from(NAMES, "base64")).toString("latin1").split("\n");

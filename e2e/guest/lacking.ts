@@ -1,8 +1,10 @@
 /** Hooks of the examples that some kernels cannot attach, and their status there. */
+
 import assert from "node:assert/strict";
 import { release } from "node:os";
-import { hashes, overrides } from "../../agent/hooks/config/selectors.ts";
+import { hashes } from "../../agent/hooks/config/selectors.ts";
 import type { AttachedHook } from "../../agent/hooks/engine.ts";
+import { overrides } from "../../crds/hook-spec.ts";
 
 const [major = 0, minor = 0] = release().split(".").map(Number);
 

@@ -1,5 +1,6 @@
 /** Loads clones of the template programs with a hook's maps, and attaches them. */
 import type { AttachKind, HookReason } from "../../../crds/conditions.ts";
+import { overrides } from "../../../crds/hook-spec.ts";
 import {
   type AttachType,
   type Binding,
@@ -13,7 +14,6 @@ import {
   type ProgramType,
 } from "../../bpf/binding.ts";
 import type { ConfigImage } from "../config/encode.ts";
-import { overrides } from "../config/selectors.ts";
 import { configAtEntry } from "../config/syscall-entry.ts";
 import { callName, type OtherEntry, type Target } from "../targets/targets.ts";
 import type { EntryKind } from "./choose.ts";

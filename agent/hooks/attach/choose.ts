@@ -1,7 +1,6 @@
 /** Decides in which ways to try to attach a hook, in which order, and why the others are left out. Pure. */
 import type { AttachKind } from "../../../crds/conditions.ts";
-import type { HookDef } from "../../../crds/hook-spec.ts";
-import { overrides } from "../config/selectors.ts";
+import { type HookDef, overrides } from "../../../crds/hook-spec.ts";
 import type { KernelFeatures } from "../kernel/features.ts";
 import { preemptsPrograms } from "../kernel/preemption.ts";
 import { readsPointerAsInteger } from "../kernel/prototype.ts";

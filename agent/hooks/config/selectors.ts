@@ -154,11 +154,6 @@ export function isEnforcing(def: HookDef): boolean {
   );
 }
 
-/** Whether a hook has a selector that overrides. */
-export function overrides(def: HookDef): boolean {
-  return def.selectors.some((selector) => overrideOf(selector.actions) !== undefined);
-}
-
 function asksForHash({ actions }: SelectorDef): boolean {
   return actions.some((action) => action.action === "Post" && action.imaHash === true);
 }
