@@ -120,7 +120,7 @@ export class HookEngine {
         }),
         securityfs: options.securityfs ?? "/sys/kernel/security",
       },
-      (kind) => tryAttach({ bpf, object }, btf, kind),
+      (kind) => tryAttach({ bpf, object }, btf, kind, (message) => options.logger.warn(message)),
     );
     if (preemptsPrograms(this.features.preemption) && !bpf.useMapPrograms())
       options.logger.warn("hooks may miss calls while the agent reads or writes a map: Linux 6.1 is needed");

@@ -14,6 +14,7 @@ export function tryAttach(
   context: AttachContext,
   btf: KernelBtf,
   kind: "fentry" | "kprobe",
+  warn: (message: string) => void,
 ): string | undefined {
   const proto = btf.funcProto(FUNCTION);
   const def: HookDef = {
@@ -35,15 +36,25 @@ export function tryAttach(
   });
   try {
     const target = { name: FUNCTION, def, ...(proto && { proto }) };
-    void detachInBackground(runNow(attachEntry(context, kind, target, image)));
+    void detachInBackground(runNow(attachEntry(context, kind, target, image)), warn);
     return undefined;
   } catch (error) {
     return errorText(error);
   }
 }
 
-/** Before it lets go of a function, the kernel waits for all CPUs: the start does not. */
-async function detachInBackground(attachment: Attachment): Promise<void> {
-  await Promise.all(attachment.links.map((link) => link.closeAsync()));
-  closeAttachment(attachment);
+/**
+ * Before it lets go of a function, the kernel waits for all CPUs: the start does not. Never rejects, since what the hook
+ * was attached for is known by then: a failure is logged.
+ */
+export async function detachInBackground(
+  attachment: Attachment,
+  warn: (message: string) => void,
+): Promise<void> {
+  try {
+    await Promise.all(attachment.links.map((link) => link.closeAsync()));
+    closeAttachment(attachment);
+  } catch (error) {
+    warn(`detach the hook that tried the kernel: ${errorText(error)}`);
+  }
 }
