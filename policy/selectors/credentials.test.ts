@@ -1,7 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { CRED_CHANGE_FIELDS } from "../../crds/schema/words.ts";
 import { compilePolicy } from "../compile.ts";
-import { errorsOf, hooksOf, type Loose, makePolicy, makeSelectorPolicy } from "../testing/policies.ts";
+import {
+  errorsOf,
+  hooksOf,
+  type Loose,
+  makePolicy,
+  makeSelectorPolicy,
+  warningsOf,
+} from "../testing/policies.ts";
 
 const AT = "spec.kprobes[0].selectors[0]";
 const MAX = "4294967295";
@@ -10,6 +17,15 @@ describe("matchCurrentCred", () => {
   const current = (field: string, operator: string, ...values: string[]) =>
     makeSelectorPolicy({ matchCurrentCred: [{ field, operator, values }] });
   const filterOf = (policy: Loose) => hooksOf(policy)[0]?.selectors[0]?.filters[0];
+
+  test.each([
+    ["uid", "InRange", `root:${MAX}`],
+    ["noNewPrivs", "Equal", "0", "1"],
+  ])("warns of %s %s %s, which is every value", (field, operator, ...values) => {
+    expect(warningsOf(current(field, operator, ...values))).toEqual([
+      `${AT}.matchCurrentCred[0].values: name every value of ${field}: ${operator} always matches, so leave the filter out`,
+    ]);
+  });
 
   test.each<[field: string, operator: string, values: string[], negate: boolean, ranges: [string, string][]]>(
     [

@@ -13,6 +13,9 @@ import type { SelectorScope } from "./scope.ts";
 const UNSET = 4294967295n;
 const ID = { most: UNSET, words: { root: 0n } };
 
+/** The largest value of a field; the smallest is 0. */
+export const largestValue = (field: CurrentCredField): bigint => FIELDS[field].most;
+
 /** Largest value of each field, and the words that stand for values; securebits have theirs beside. */
 const FIELDS: Record<CurrentCredField, { most: bigint; words: Readonly<Record<string, bigint>> }> = {
   uid: ID,
@@ -52,8 +55,11 @@ export function currentCredFilter(
   if (ranges.length > most)
     problems.error(`${path}.values`, `makes ${ranges.length} ranges: at most ${most} are allowed`);
   const negate = operator.startsWith("Not");
-  if (negate && ranges[0]?.[0] === "0" && ranges[0][1] === String(FIELDS[field].most))
-    problems.error(`${path}.values`, `name every value of ${field}: ${operator} never matches`);
+  if (ranges[0]?.[0] === "0" && ranges[0][1] === String(FIELDS[field].most)) {
+    const message = `name every value of ${field}: ${operator}`;
+    if (negate) problems.error(`${path}.values`, `${message} never matches`);
+    else problems.warn(`${path}.values`, `${message} always matches, so leave the filter out`);
+  }
   return { match: "currentCred", negate, field, ranges };
 }
 

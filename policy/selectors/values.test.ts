@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { argFilter, masks, notRanges, ranges } from "../testing/filters.ts";
+import { makeSelectorPolicy, warningsOf } from "../testing/policies.ts";
 
 const MAX32 = "4294967295";
 const MAX64 = "18446744073709551615";
@@ -219,6 +220,22 @@ describe("matchArgs on integers", () => {
       ["0:4294967295"],
       ["values: name every value of the type: NotInMap never matches"],
     ],
+    [
+      "a range from a negative number to an unsigned one",
+      "int",
+      "InRange",
+      [`-1:${MAX32}`],
+      [
+        `values[0]: "-1:${MAX32}" begins as a signed number and ends as an unsigned one: write -1:2147483647, or use uint32 with 0:${MAX32}`,
+      ],
+    ],
+    [
+      "a range of ids that ends with -1",
+      "int",
+      "NotInRange",
+      ["1000:-1"],
+      [`values[0]: "1000:-1" is empty: 1000 is above -1: write 1000:${MAX32}`],
+    ],
     ["GT the largest value", "uint32", "GT", [MAX32], [`values[0]: nothing is above ${MAX32} in this type`]],
     ["LT the smallest value", "uint32", "LT", ["0"], ["values[0]: nothing is below 0 in this type"]],
     ["a mask without bits", "uint32", "Mask", ["0"], ["values[0]: 0 has no bits: it never matches"]],
@@ -241,6 +258,21 @@ describe("matchArgs on integers", () => {
       ],
     ],
   ];
+
+  const whole: [type: string, operator: string, ...values: string[]][] = [
+    ["int", "InRange", `0:${MAX32}`],
+    ["int8", "InRange", "-128:127"],
+    ["uint8", "Equal", ...Array.from({ length: 256 }, (_, n) => String(n))],
+    ["uint16", "InMap", "0:9", "10:65535"],
+    ["int64", "InRange", "-9223372036854775808:-1", "0:9223372036854775807"],
+    ["uint64", "InRange", `0:${MAX64}`],
+  ];
+  test.each(whole)("warns of %s %s %s, which is every value", (type, operator, ...values) => {
+    const probe = { call: "some_function", syscall: false, args: [{ index: 0, type }] };
+    expect(warningsOf(makeSelectorPolicy({ matchArgs: [{ index: 0, operator, values }] }, probe))).toEqual([
+      `spec.kprobes[0].selectors[0].matchArgs[0].values: name every value of the type: ${operator} always matches, so leave the filter out`,
+    ]);
+  });
 
   test.each(refused)("refuses %s", (_name, type, operator, values, errors) => {
     expect(argFilter(type, operator, values)).toEqual(errors);

@@ -66,9 +66,13 @@ export function rangeFilter(
     return undefined;
   }
   const negate = operator.startsWith("Not");
-  if (negate && type && isEverything(ranges, type)) {
-    problems.error(where.path, `name every value of the type: ${operator} never matches`);
-    return undefined;
+  if (type && isEverything(ranges, type)) {
+    const message = `name every value of the type: ${operator}`;
+    if (!negate) problems.warn(where.path, `${message} always matches, so leave the filter out`);
+    else {
+      problems.error(where.path, `${message} never matches`);
+      return undefined;
+    }
   }
   return {
     negate,

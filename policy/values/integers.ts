@@ -79,9 +79,19 @@ export function parseSpan(text: string, type: IntegerType, single: boolean): Par
   if (!low || "error" in low) return low ?? { error: `${quote(text)} is not a range` };
   if (!high) return { value: [low.value, low.value] };
   if ("error" in high) return high;
-  if (low.value > high.value)
-    return { error: `${quote(text)} is empty: ${low.value} is above ${high.value}` };
-  return { value: [low.value, high.value] };
+  const error = spanFault(text, [low.value, high.value], type);
+  return error === undefined ? { value: [low.value, high.value] } : { error };
+}
+
+/** Why two values are no range. Ids of a signed type are written with or without a sign, but not both in one range. */
+function spanFault(text: string, [low, high]: [bigint, bigint], type: IntegerType): string | undefined {
+  const [, top] = bounds(type);
+  if (low < 0n && high > top)
+    return `${quote(text)} begins as a signed number and ends as an unsigned one: write ${low}:${top}, or use uint32 with 0:${high}`;
+  if (low <= high) return undefined;
+  const unsigned = high + (1n << BigInt(type.bits));
+  const right = low >= 0n && high < 0n && writable(type) > top ? `: write ${low}:${unsigned}` : "";
+  return `${quote(text)} is empty: ${low} is above ${high}${right}`;
 }
 
 /** Folds the unsigned spellings of a signed type onto its negative values: 4294967295 becomes -1. */

@@ -10,7 +10,8 @@ import type {
 } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import type { Problems } from "../problems.ts";
-import { integerType } from "../values/integers.ts";
+import { largestValue } from "../selectors/credentials.ts";
+import { bounds, integerType } from "../values/integers.ts";
 
 type AnyFilter = FilterDef | ReturnFilterDef;
 type Filter<M extends AnyFilter["match"]> = Extract<AnyFilter, { match: M }>;
@@ -19,12 +20,13 @@ type Interval = [low: bigint, high: bigint];
 /** Beyond every 64-bit value, signed or unsigned. */
 const LEAST = -(1n << 64n);
 const MOST = 1n << 64n;
+const EVERY: Interval = [LEAST, MOST];
 
 /** Warns of each selector that no call can match. Too many selectors are an error, and comparing all would take long. */
 export function warnOfContradictions(hook: HookDef, problems: Problems): void {
   if (hook.selectors.length > HOOK_SPEC_LIMITS.selectors) return;
   for (const [index, selector] of hook.selectors.entries()) {
-    const reason = contradiction(selector) ?? hiddenBy(hook.selectors.slice(0, index), selector);
+    const reason = contradiction(hook, selector) ?? hiddenBy(hook, hook.selectors.slice(0, index), selector);
     const path = `${hook.path}.selectors[${index}]`;
     if (reason !== undefined) problems.warn(path, `never matches: ${reason}`);
     else warnOfSilentOverride(hook, selector, `${path}.matchReturnArgs`, problems);
@@ -33,13 +35,13 @@ export function warnOfContradictions(hook: HookDef, problems: Problems): void {
 
 /** After an Override the call returns its error, and the filters of the return value see that. */
 function warnOfSilentOverride(
-  { returnArg }: HookDef,
+  hook: HookDef,
   { actions, returnFilters = [] }: SelectorDef,
   path: string,
   problems: Problems,
 ): void {
   const override = actions.find((action) => action.action === "Override");
-  const type = returnArg && integerType(returnArg.type);
+  const type = hook.returnArg && integerType(hook.returnArg.type);
   if (!override || !type || returnFilters.length === 0) return;
   const { error } = override;
   const seen = `${type.signed ? error : BigInt.asUintN(type.bits, BigInt(error))}`;
@@ -49,19 +51,23 @@ function warnOfSilentOverride(
     compare: "range",
     ranges: [[seen, seen]],
   };
-  if (!isPossible([...returnFilters, returned]))
+  if (!isPossible(hook, [...returnFilters, returned]))
     problems.warn(
       path,
       `leave out ${error}, which Override lets the call return: it is refused without an event`,
     );
 }
 
-function hiddenBy(earlier: readonly SelectorDef[], { filters, scope }: SelectorDef): string | undefined {
+function hiddenBy(
+  hook: HookDef,
+  earlier: readonly SelectorDef[],
+  { filters, scope }: SelectorDef,
+): string | undefined {
   const by = earlier.findIndex(
     (other) =>
       (other.returnFilters ?? []).length === 0 &&
       (other.scope === undefined || isDeepStrictEqual(other.scope, scope)) &&
-      other.filters.every((filter) => implies(filters, filter)),
+      other.filters.every((filter) => implies(hook, filters, filter)),
   );
   if (by < 0) return undefined;
   const what = earlier[by]?.filters.length === 0 ? "has no filters" : "matches all that this one matches";
@@ -69,18 +75,18 @@ function hiddenBy(earlier: readonly SelectorDef[], { filters, scope }: SelectorD
 }
 
 /** Whether no value that passes the filters is one that the other filter leaves out. */
-function implies(filters: readonly FilterDef[], other: FilterDef): boolean {
+function implies(hook: HookDef, filters: readonly FilterDef[], other: FilterDef): boolean {
   if (filters.some((own) => isDeepStrictEqual(own, other))) return true;
   const operand = operandOf(other);
   if (operand === undefined || !("negate" in other) || "masks" in other) return false;
   const own = filters.filter((filter) => operandOf(filter) === operand);
-  return own.length > 0 && !isPossible([...own, { ...other, negate: !other.negate }]);
+  return !isPossible(hook, [...own, { ...other, negate: !other.negate }]);
 }
 
-function contradiction({ filters, returnFilters = [] }: SelectorDef): string | undefined {
+function contradiction(hook: HookDef, { filters, returnFilters = [] }: SelectorDef): string | undefined {
   const groups = Map.groupBy([...filters, ...returnFilters], operandOf);
   for (const [operand, group] of groups) {
-    if (operand !== undefined && (group.length > 1 || operand.startsWith("text")) && !isPossible(group))
+    if (operand !== undefined && (group.length > 1 || operand.startsWith("text")) && !isPossible(hook, group))
       return `its filters on ${operand.replace(/^text of /, "")} exclude each other`;
   }
   return namespaceContradiction(filters);
@@ -111,10 +117,10 @@ function operandOf(filter: AnyFilter): string | undefined {
 }
 
 /** Whether some value passes all filters of a group, which look at the same operand in the same way. */
-function isPossible(group: readonly AnyFilter[]): boolean {
+function isPossible(hook: HookDef, group: readonly AnyFilter[]): boolean {
   const [first] = group;
   if (first && ("ranges" in first || "masks" in first))
-    return isPossibleNumber(group as readonly NumberFilter[]);
+    return isPossibleNumber(domainOf(hook, first), group as readonly NumberFilter[]);
   if (first?.match === "capability") return isPossibleSet(group as Filter<"capability">[]);
   if (first && "how" in first) return isPossibleText(group as TextFilter[]);
   return isPossibleMember(group as readonly ListFilter[]);
@@ -123,9 +129,20 @@ function isPossible(group: readonly AnyFilter[]): boolean {
 type RangeFilter = { negate: boolean; ranges: Range[] };
 type NumberFilter = RangeFilter | { masks: string[] };
 
+/** Every value that the operand of a filter can have. */
+function domainOf({ args, returnArg }: HookDef, filter: AnyFilter): Interval {
+  if (filter.match === "currentCred") return [0n, largestValue(filter.field)];
+  const read = filter.match === "arg" ? args[filter.arg] : returnArg;
+  const type = read && integerType(read.type);
+  return type ? bounds(type) : EVERY;
+}
+
 /** Each mask needs one of its bits in a number that all ranges leave. */
-function isPossibleNumber(filters: readonly NumberFilter[]): boolean {
-  const left = intersect(filters.filter((filter) => "ranges" in filter));
+function isPossibleNumber(domain: Interval, filters: readonly NumberFilter[]): boolean {
+  const left = intersect(
+    domain,
+    filters.filter((filter) => "ranges" in filter),
+  );
   const masks = filters.flatMap((filter) => ("masks" in filter ? filter.masks.map(BigInt) : []));
   return left.some((interval) => masks.every((mask) => hasBitOf(mask, interval)));
 }
@@ -139,11 +156,8 @@ function hasBitOf(mask: bigint, [low, high]: Interval): boolean {
   return false;
 }
 
-function intersect(filters: readonly RangeFilter[]): Interval[] {
-  return filters.reduce<Interval[]>(
-    (allowed, filter) => common(allowed, intervalsOf(filter)),
-    [[LEAST, MOST]],
-  );
+function intersect(domain: Interval, filters: readonly RangeFilter[]): Interval[] {
+  return filters.reduce<Interval[]>((allowed, filter) => common(allowed, intervalsOf(filter)), [domain]);
 }
 
 function intervalsOf({ negate, ranges }: { negate: boolean; ranges: Range[] }): Interval[] {

@@ -187,6 +187,22 @@ describe("a selector that never matches", () => {
       exclude("the current euid"),
     ],
     "two numbers at once": [numbers(arg("Equal", "1"), arg("GT", "1")), exclude("args[0]")],
+    "all numbers of the type, which two filters leave out": [
+      kernel("some_function", {
+        args: [{ index: 0, type: "uint8" }],
+        selectors: [{ matchArgs: [arg("NotEqual", "0"), arg("NotInRange", "1:255")] }],
+      }),
+      exclude("args[0]"),
+    ],
+    "both values of noNewPrivs, which two filters leave out": [
+      one({
+        matchCurrentCred: [
+          { field: "noNewPrivs", operator: "NotEqual", values: ["0"] },
+          { field: "noNewPrivs", operator: "NotEqual", values: ["1"] },
+        ],
+      }),
+      exclude("the current noNewPrivs"),
+    ],
     "a text with another beginning": [
       texts(arg("Equal", "/etc/a"), arg("Prefix", "/usr")),
       exclude("args[0]"),
