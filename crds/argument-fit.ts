@@ -58,16 +58,26 @@ export function misfit(type: ArgType, declared: string, shape: Shape | undefined
   const width = numberWidth(type);
   if (width === undefined) return fitsDeclared(type, declared) ? undefined : "";
   const found = shape ?? (isAddress(declared) ? "pointer" : width);
-  if (found === width) return undefined;
+  if (found === width) return otherNumber(type, declared);
   if (found === "pointer") return "it is an address: name the type of what is there, or resolve a member";
   if (found === "aggregate") return "it is a structure: resolve a member";
-  return type === "fd" || type === "capability" ? "" : `write ${TYPE_OF_WIDTH[found]}`;
+  return `write ${TYPE_OF_WIDTH[found]}`;
+}
+
+/** Names by which C declares numbers of another meaning, such as uid_t and enum key_need_perm. */
+const NAMED_NUMBER = /^(?:const )?(?:(?!mqd_t|u?int32_t)\w+_t|bool|enum \w+)$/;
+
+/** What would be right for a number that the kernel declares as something other than the type shows. */
+export function otherNumber(type: ArgType, declared: string): string | undefined {
+  if (type !== "capability" && type !== "fd") return undefined;
+  return NAMED_NUMBER.test(declared) ? `${declared} is another number: write int or uint32` : undefined;
 }
 
 /** The same for what a function returns. */
 export function misfitOfReturn(type: ArgType, returns: string): string | undefined {
   if (returns === "void") return "it returns nothing";
   if (numberWidth(type) !== undefined && isAddress(returns)) return `it returns ${returns}, an address`;
+  if (type === "capability") return `it returns ${returns}, not a capability: write int or long`;
   return fitsDeclared(type, returns) ? undefined : `it returns ${returns}`;
 }
 
@@ -81,6 +91,8 @@ export function misfitOfSyscall(type: ArgType, declared: string): string | undef
     if (width === undefined ? fitsDeclared(type, declared) : width === 8) return undefined;
     return `it is an address: write ${fitsDeclared("string", declared) ? "string or uint64" : "uint64"}`;
   }
+  const other = otherNumber(type, declared);
+  if (other !== undefined) return other;
   if (fitsDeclared(type, declared) || ADDRESS_OR_NUMBER.test(declared)) return undefined;
   return "it is a number: write int or uint32";
 }

@@ -61,6 +61,33 @@ describe("an argument that no recorded kernel takes", () => {
       syscall("sys_setgroups", arg(1, "string")),
       "args[0].type: string does not fit parameter 1 of setgroups(int size, gid_t *list): it is an address: write uint64",
     ],
+    "an id as a capability": [
+      kprobe("__sys_setuid", arg(0, "capability")),
+      "args[0].type: capability does not fit parameter 0 of long int __sys_setuid(uid_t uid): uid_t is another number: write int or uint32",
+    ],
+    "an id in a structure of its own as a capability": [
+      kprobe("audit_set_loginuid", arg(0, "capability")),
+      "args[0].type: capability does not fit parameter 0 of int audit_set_loginuid(kuid_t loginuid): kuid_t is another number: write int or uint32",
+    ],
+    "an id as a file": [
+      kprobe("__sys_setgid", arg(0, "fd")),
+      "args[0].type: fd does not fit parameter 0 of long int __sys_setgid(gid_t gid): gid_t is another number: write int or uint32",
+    ],
+    "an id of a system call as a capability": [
+      syscall("sys_setuid", arg(0, "capability")),
+      "args[0].type: capability does not fit parameter 0 of setuid(uid_t uid): uid_t is another number: write int or uint32",
+    ],
+    "a capability that is returned": [
+      makeProbePolicy({
+        ...{ call: "cap_capable", syscall: false, args: [] },
+        ...{ return: true, returnArg: arg(0, "capability") },
+      }),
+      "returnArg.type: capability does not fit cap_capable: it returns int, not a capability: write int or long",
+    ],
+    "a number of 64 bits as a capability": [
+      kprobe("security_task_prctl", arg(1, "capability")),
+      "args[0].type: capability does not fit parameter 1 of int security_task_prctl(int option, long unsigned int arg2, long unsigned int arg3, long unsigned int arg4, long unsigned int arg5): write long or uint64",
+    ],
     "an address that is returned": [
       makeProbePolicy({
         ...{ call: "prepare_creds", syscall: false, args: [] },
@@ -98,6 +125,47 @@ describe("an argument that no recorded kernel takes", () => {
   };
   test.each(Object.entries(taken))("is taken: %s", (_name, policy) => {
     expect(errorsOf(policy)).toEqual([]);
+  });
+});
+
+describe("a number whose name is that of another one is warned of", () => {
+  const NO_CALL =
+    "no system call has a capability as parameter but prctl, whose arg2 and arg3 may be one: write int or uint32";
+  const doubted: Record<string, [policy: Loose, warning: string]> = {
+    "flags as a capability, beside the capability": [
+      kprobe("cap_capable", arg(3, "capability")),
+      `args[0].type: reads parameter 3 of ${CAP_CAPABLE} as capability, and its name is that of another number: write int or uint32, or read parameter 2, which is one`,
+    ],
+    "flags of an LSM hook": [
+      lsm("task_fix_setuid", arg(2, "capability")),
+      "args[0].type: reads parameter 2 of int task_fix_setuid(struct cred *new, const struct cred *old, int flags) as capability, and its name is that of another number: write int or uint32",
+    ],
+    "flags as a file": [
+      syscall("sys_setns", arg(1, "fd")),
+      "args[0].type: reads parameter 1 of setns(int fd, int flags) as fd, and its name is that of another number: write int or uint32, or read parameter 0, which is one",
+    ],
+    "an option of a system call": [syscall("sys_prctl", arg(0, "capability")), `args[0].type: ${NO_CALL}`],
+    "a number of any other system call": [
+      syscall("sys_umask", arg(0, "capability")),
+      `args[0].type: ${NO_CALL}`,
+    ],
+    "a member of another name": [
+      kprobe("commit_creds", arg(0, "capability", { resolve: "securebits" })),
+      'args[0].type: shows "securebits" as a capability, and its name is that of another number',
+    ],
+  };
+  test.each(Object.entries(doubted))("%s", (_name, [policy, warning]) => {
+    expect(found(warningsOf(policy)).filter((line) => !/runs at every exec/.test(line))).toEqual([warning]);
+  });
+
+  test.each(["capability", "fd"])("a %s by its name is not", (type) => {
+    const policy =
+      type === "fd" ? syscall("sys_setns", arg(0, type)) : kprobe("ns_capable", arg(1, type), arg(1, "int"));
+    expect(warningsOf(policy)).toEqual([]);
+  });
+
+  test("nor is what prctl takes", () => {
+    expect(warningsOf(syscall("sys_prctl", arg(1, "capability"), arg(2, "capability")))).toEqual([]);
   });
 });
 

@@ -1,6 +1,6 @@
 /** Whether arguments fit what a hook is attached to, as far as that is known before a node looks: index, type, members. */
-import { misfit, misfitOfReturn, misfitOfSyscall, type Shape } from "../../crds/argument-fit.ts";
-import { isKernelStructure, isReadable, traitsOf } from "../../crds/argument-types.ts";
+import { isAddress, misfit, misfitOfReturn, misfitOfSyscall, type Shape } from "../../crds/argument-fit.ts";
+import { type ArgType, isKernelStructure, isReadable, traitsOf } from "../../crds/argument-types.ts";
 import type { ArgDef, ReturnDef } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import { child, type Problems } from "../problems.ts";
@@ -20,11 +20,46 @@ export function checkArgsOfCall(args: ArgDef[], path: string, call: Call, proble
     const at = child(`${path}.args`, position);
     if (arg.index > HOOK_SPEC_LIMITS.argIndex || !isReadable(arg.type)) continue; // an error already
     if (!call.syscall) checkRecorded(arg, at, call, problems);
-    else {
-      for (const { field, message } of syscallFaults(arg, call.name))
-        problems.error(`${at}.${field}`, message);
-    }
+    else checkSyscall(arg, at, call, problems);
   }
+}
+
+function checkSyscall(arg: ArgDef, at: string, { name }: Call, problems: Problems): void {
+  const faults = syscallFaults(arg, name);
+  for (const { field, message } of faults) problems.error(`${at}.${field}`, message);
+  if (faults.length > 0) return;
+  const doubt = syscallDoubt(arg, name);
+  if (doubt !== undefined) problems.warn(`${at}.type`, doubt);
+}
+
+/** Names of parameters that are such numbers. */
+const NUMBER_NAMES: Partial<Record<ArgType, RegExp>> = { capability: /cap/i, fd: /fd|fildes|mqdes/i };
+
+/** What is to be said of a number that may be none of the type, because its name is that of something else. */
+function numberDoubt(
+  { type, index, resolve, source }: ArgDef,
+  parameters: readonly string[],
+  shown: string,
+): string | undefined {
+  const names = NUMBER_NAMES[type];
+  const parameter = parameters[index];
+  if (names === undefined || parameter === undefined || resolve !== undefined || source !== undefined)
+    return undefined;
+  if (names.test(nameOf(parameter))) return undefined;
+  const right = parameters.findIndex((other) => !isAddress(declaredType(other)) && names.test(nameOf(other)));
+  const instead = right < 0 ? "" : `, or read parameter ${right}, which is one`;
+  return `reads parameter ${index} of ${shown} as ${type}, and its name is that of another number: write int or uint32${instead}`;
+}
+
+/** Calls of prctl have them in two of its numbers: PR_CAPBSET_DROP, PR_CAP_AMBIENT. */
+const CAPABILITIES_OF_PRCTL = [1, 2];
+
+/** The same for a system call (`sys_setuid` or `setuid`), of which most parameters are not known. */
+export function syscallDoubt(arg: ArgDef, name: string): string | undefined {
+  if (arg.type !== "capability" || arg.source !== undefined)
+    return numberDoubt(arg, parametersOf(name) ?? [], prototypeOf(name));
+  if (/^(?:sys_)?prctl$/.test(name) && CAPABILITIES_OF_PRCTL.includes(arg.index)) return undefined;
+  return "no system call has a capability as parameter but prctl, whose arg2 and arg3 may be one: write int or uint32";
 }
 
 /** The same for what is read at return; a system call returns a number. */
@@ -71,12 +106,27 @@ function checkRecorded(arg: ArgDef, at: string, call: Call, problems: Problems):
     return fault ? [{ ...fault, kernels: prototype[0] }] : [];
   });
   const newest = faults.at(-1);
-  if (!newest) return;
+  if (!newest) {
+    warnOfOtherNumber(arg, at, call, prototypes.at(-1), problems);
+    return;
+  }
   if (faults.length === prototypes.length) problems.error(`${at}.${newest.field}`, newest.message);
   else {
     const kernels = faults.reduce((bits, fault) => bits | fault.kernels, 0);
     problems.warn(`${at}.${newest.field}`, `in the kernels ${kernelNames(kernels)}: ${newest.message}`);
   }
+}
+
+function warnOfOtherNumber(
+  arg: ArgDef,
+  at: string,
+  { name }: Call,
+  prototype: Prototype | undefined,
+  problems: Problems,
+): void {
+  if (!prototype || arg.btfType) return;
+  const doubt = numberDoubt(arg, prototype[2], showPrototype(name, prototype));
+  if (doubt !== undefined) problems.warn(`${at}.type`, doubt);
 }
 
 function faultOf(arg: ArgDef, name: string, prototype: Prototype): Fault | undefined {
@@ -112,6 +162,11 @@ function beyond({ index, sizeArgIndex }: ArgDef, count: number, shown: string): 
 function typeFault({ type, index }: ArgDef, shown: string, advice: string): Fault {
   const message = `${type} does not fit parameter ${index} of ${shown}`;
   return { field: "type", message: advice === "" ? message : `${message}: ${advice}` };
+}
+
+/** `new` of `struct cred *new`. */
+function nameOf(parameter: string): string {
+  return /\w*$/.exec(parameter)?.[0] ?? "";
 }
 
 /** `struct cred *` of `struct cred *new`. */

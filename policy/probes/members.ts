@@ -20,7 +20,10 @@ export function compileMembers(
   rules: ArgRules,
   problems: Problems,
 ): Pick<ArgDef, "resolve" | "btfType" | "btfTypeModule"> {
-  if (arg.resolve) checkResolve(arg, arg.resolve, `${path}.resolve`, rules, problems);
+  if (arg.resolve) {
+    checkResolve(arg, arg.resolve, `${path}.resolve`, rules, problems);
+    warnOfOtherNumber(arg, arg.resolve, `${path}.type`, problems);
+  }
   const hasType = compileBtfType(arg, path, problems);
   return {
     ...(arg.resolve ? { resolve: arg.resolve } : {}),
@@ -38,6 +41,18 @@ function checkResolve(
 ): void {
   const error = resolveError(resolve) ?? contextError(arg, rules);
   if (error !== undefined) problems.error(path, error);
+}
+
+/** Members of the kernel that are the number of one capability have it in their name. A register may hold any number. */
+function warnOfOtherNumber(
+  { type, source }: ProbeArgument,
+  resolve: string,
+  path: string,
+  problems: Problems,
+) {
+  const name = resolve.slice(resolve.lastIndexOf(".") + 1);
+  if (type !== "capability" || source === "pt_regs" || /cap/i.test(name)) return;
+  problems.warn(path, `shows ${quote(resolve)} as a capability, and its name is that of another number`);
 }
 
 /** What is wrong with the text; undefined when it is a path of members. */

@@ -8,7 +8,7 @@ import { didYouMean, quote } from "../suggest.ts";
 import type { TracepointProbe } from "../types.ts";
 import { compileArgs } from "./args.ts";
 import type { ProbeContext } from "./context.ts";
-import { syscallFaults } from "./fit.ts";
+import { syscallDoubt, syscallFaults } from "./fit.ts";
 import { compileCommon } from "./probe.ts";
 
 const WORD = /^[A-Za-z_][A-Za-z0-9_-]*$/;
@@ -82,8 +82,12 @@ function checkSyscallArgs(
   for (const [position, { index, type }] of args.entries()) {
     const parameter = index - FIELDS_BEFORE;
     if (call === undefined || parameter < 0 || !isReadable(type)) continue;
-    for (const { field, message } of syscallFaults({ index: parameter, type }, call))
-      if (field === "type") problems.error(`${child(path, position)}.type`, message);
+    const arg = { index: parameter, type };
+    const at = `${child(path, position)}.type`;
+    const faults = syscallFaults(arg, call).filter(({ field }) => field === "type");
+    for (const { message } of faults) problems.error(at, message);
+    const doubt = faults.length > 0 ? undefined : syscallDoubt(arg, call);
+    if (doubt !== undefined) problems.warn(at, doubt);
   }
 }
 

@@ -1,6 +1,6 @@
 /** Reads the fields of trace events from tracefs, and finds a policy's arguments among them. */
 import { readdirSync, readFileSync } from "node:fs";
-import { fitsDeclared, isAddress, numberWidth } from "../../../crds/argument-fit.ts";
+import { fitsDeclared, isAddress, numberWidth, otherNumber } from "../../../crds/argument-fit.ts";
 import { type ArgType, isKernelStructure, traitsOf } from "../../../crds/argument-types.ts";
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
 import { didYouMean } from "../../../policy/suggest.ts";
@@ -147,6 +147,7 @@ const REGISTERS: ReadonlySet<string> = new Set(["syscalls", "raw_syscalls"]);
 function fitsField(type: ArgType, field: EventField, subsystem: string): boolean {
   if (isInside(field)) return isBytes(type);
   const width = numberWidth(type);
+  if (otherNumber(type, field.type) !== undefined) return false;
   if (width !== undefined) return width >= field.size || (REGISTERS.has(subsystem) && !isAddress(field.type));
   if (isKernelStructure(type)) return fitsDeclared(type, field.type);
   return type !== "string" || field.size === 8;
