@@ -147,7 +147,7 @@ function environmentSettings(env: Environment): Map<string, Setting> {
 /** What a variable or a file has. */
 function parseValue(option: Option, origin: string, text: string): Value {
   if (option.type === "boolean") return parseBoolean(origin, text);
-  return option.multiple ? text.split(/[,\n]/).map((part) => part.trim()) : text;
+  return option.multiple ? text.split(/[,\r\n]/).map((part) => part.trim()) : text;
 }
 
 function parseBoolean(origin: string, text: string): boolean {

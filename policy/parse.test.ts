@@ -42,6 +42,7 @@ describe("bytes", () => {
     ],
     "as the last byte": [bytes("a: 1\nb\xff"), "2:2 : is not UTF-8: save it as UTF-8"],
     "UTF-16, little endian": [bytes("\xff\xfea\0:\0"), "1:1 : is UTF-16: save it as UTF-8"],
+    "UTF-16 without a byte order mark": [bytes("a\0:\0"), "1:1 : is UTF-16: save it as UTF-8"],
     "UTF-16, big endian": [bytes("\xfe\xff\0a\0:"), "1:1 : is UTF-16: save it as UTF-8"],
   };
   test.each(Object.entries(places))("that are no UTF-8 are refused: %s", (_name, [content, error]) => {
@@ -57,6 +58,64 @@ describe("bytes", () => {
       );
       expect([policies.length, errors]).toEqual([1, []]);
     }
+  });
+});
+
+describe("line ends and characters that cannot be seen", () => {
+  const text = named("a");
+  const read: Record<string, string> = {
+    "carriage returns alone": text.replaceAll("\n", "\r"),
+    "carriage returns and line feeds": text.replaceAll("\n", "\r\n"),
+    "each kind of line end": text.replace("\n", "\r").replace("\n", "\r\n"),
+    "a comment that a carriage return ends": text.replace("name: a\n", "# its name\r  name: a\n"),
+    "two byte order marks": `\ufeff\ufeff${text}`,
+  };
+  test.each(Object.entries(read))("%s are read as kubectl reads them", (_name, content) => {
+    expect(parse(content)).toEqual({ names: ["a"], errors: [], invalid: 0 });
+  });
+
+  test("the byte order mark of a file that was appended to another is left out", () => {
+    expect(parse(`${text}---\n\ufeff${named("b")}`).names).toEqual(["a", "b"]);
+  });
+
+  test("lines count from the start, whatever ends them", () => {
+    const { errors } = parse(text.replace("call", "cal").replaceAll("\n", "\r"));
+    expect(errors[0]).toBe(`7:7 spec.kprobes[0].cal: unknown field "cal": did you mean "call"?`);
+  });
+
+  const ends = "where a line ends for kubectl and not for others: write a line feed or a space";
+  const refused: Record<string, [content: string, error: string]> = {
+    "a next line": [
+      text.replace("name: a", "name: a # x\x85  b"),
+      `4:14 : has a next line (U+0085), ${ends}`,
+    ],
+    "a line separator in a value": [
+      text.replace("sys_setuid", "sys_setuid\u2028"),
+      `7:23 : has a line separator (U+2028), ${ends}`,
+    ],
+    "a paragraph separator": [`${text}# a\u2029b\n`, `11:4 : has a paragraph separator (U+2029), ${ends}`],
+    "a NUL at the end": [
+      `${text}\0`,
+      "11:1 : has the control character U+0000, which YAML does not allow: take it out",
+    ],
+    "spaces that do not break as indentation": [
+      text.replace("  kprobes", "\u00a0\u00a0kprobes"),
+      String.raw`6:1 ["\u00a0\u00a0kprobes"]: unknown field "\u00a0\u00a0kprobes": allowed here are apiVersion, kind, metadata, spec, status`,
+    ],
+    "a space without width in a name": [
+      named("a\u200b"),
+      String.raw`4:3 metadata.name: "a\u200b" is not a name: lower-case letters, digits, "-" and ".", at most 253`,
+    ],
+  };
+  test.each(Object.entries(refused))("%s is refused where it stands", (_name, [content, error]) => {
+    expect(parse(content).errors).toContain(error);
+  });
+
+  test("a file that holds no policy may have any", () => {
+    expect(parsePolicies("image: a # b\u2028c\n", "values.yaml", "skip")).toMatchObject({
+      errors: [],
+      skipped: 1,
+    });
   });
 });
 
@@ -96,7 +155,10 @@ describe("documents", () => {
       "5\n",
       ["1:1 : is not a policy: expected an object with apiVersion, kind, metadata and spec"],
     ],
-    "binary data": ["\u0000\u0001\u0002", [expect.stringMatching(/^1:1 : is not /) as string]],
+    "binary data": [
+      "\u0000\u0001\u0002",
+      ["1:1 : has the control character U+0000, which YAML does not allow: take it out"],
+    ],
     "a tab as indentation": [
       "a:\n\tb: 1\n",
       [expect.stringMatching(/^2:1 : is not YAML: Tabs are not allowed/) as string],

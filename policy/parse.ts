@@ -6,6 +6,7 @@ import { checkPolicy, member } from "./schema/check.ts";
 import { POLICY_SCHEMAS } from "./schema/json-schema.ts";
 import { didYouMean } from "./suggest.ts";
 import type { Policy } from "./types.ts";
+import { normalizeLines, refusedCharacter } from "./yaml/characters.ts";
 import { decodeUtf8 } from "./yaml/decode.ts";
 import { readYaml } from "./yaml/yaml.ts";
 
@@ -45,7 +46,10 @@ export function parsePolicies(
 ): ParsedFile {
   const decoded = typeof content === "string" ? { text: content } : decodeUtf8(content);
   if ("error" in decoded) return { policies: [], errors: [decoded.error], invalid: 1, skipped: 0 };
-  const documents = readYaml(decoded.text);
+  const text = normalizeLines(decoded.text);
+  const refused = others === "skip" && !mayBePolicy(text) ? undefined : refusedCharacter(text);
+  if (refused) return { policies: [], errors: [refused], invalid: 1, skipped: 0 };
+  const documents = readYaml(text);
   if (documents.length === 0) {
     const errors = [{ path: "", message: "is empty: there is no policy in it", line: 1, column: 1 }];
     if (others === "skip") return { policies: [], errors: [], invalid: 0, skipped: 1 };
@@ -55,7 +59,7 @@ export function parsePolicies(
   for (const { value, errors, locate } of documents) {
     if (errors.length === 0) {
       parseValue(value, (error) => ({ ...error, ...locate(error.path) }), file, fileName, others);
-    } else if (others === "skip" && !mayBePolicy(decoded.text)) file.skipped++;
+    } else if (others === "skip" && !mayBePolicy(text)) file.skipped++;
     else {
       for (const error of errors) file.errors.push(error);
       file.invalid++;

@@ -1,4 +1,5 @@
 /** Errors and warnings of the compiler about a policy, each with its place. */
+import { quoteVisibly } from "./suggest.ts";
 
 /** An error or a warning: `path` is what is wrong, `message` describes the problem and the fix. */
 export interface PolicyError {
@@ -30,7 +31,7 @@ export class Problems {
 /** Path of a member: `a.b`, `a[0]`, or `a["x.y"]` for a key that is no plain word. */
 export function child(path: string, key: string | number): string {
   if (typeof key === "number") return `${path}[${key}]`;
-  if (!/^[\w-]+$/.test(key)) return `${path}[${JSON.stringify(key)}]`;
+  if (!/^[\w-]+$/.test(key)) return `${path}[${quoteVisibly(key)}]`;
   return path === "" ? key : `${path}.${key}`;
 }
 

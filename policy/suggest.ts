@@ -25,8 +25,29 @@ export function didYouMean(written: string, names: Iterable<string>, count = 1):
 /** What the user wrote, in quotes, cut when long; for anything but a string or a number what it is. */
 export function quote(written: unknown): string {
   if (typeof written === "object" && written !== null) return Array.isArray(written) ? "a list" : "an object";
-  const text = typeof written === "string" ? JSON.stringify(written) : String(written);
+  const text = typeof written === "string" ? quoteVisibly(written) : String(written);
   return text.length <= 80 ? text : `${text.slice(0, 76)}..."`;
+}
+
+/** In quotes, with escapes for what cannot be seen or looks like a space. */
+export function quoteVisibly(text: string): string {
+  return JSON.stringify(text).replace(/[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu, escapeOf);
+}
+
+/** `U+00A0`. */
+export function codePoint(character: string): string {
+  return `U+${hexadecimal(character).toUpperCase()}`;
+}
+
+function escapeOf(character: string): string {
+  return character
+    .split("")
+    .map((unit) => `\\u${hexadecimal(unit)}`)
+    .join("");
+}
+
+function hexadecimal(character: string): string {
+  return (character.codePointAt(0) ?? 0).toString(16).padStart(4, "0");
 }
 
 type Row = readonly number[];

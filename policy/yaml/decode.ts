@@ -7,14 +7,16 @@ const LINE_FEED = 0x0a;
 /** The text, or where the first byte stands that is none: read leniently, a pattern would change and match nothing. */
 export function decodeUtf8(bytes: Uint8Array): { text: string } | { error: PolicyError } {
   const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (isUtf8(file)) return { text: file.toString("utf8") };
-  const is = isUtf16(file) ? "is UTF-16" : "is not UTF-8";
-  return { error: { path: "", message: `${is}: save it as UTF-8`, ...firstBroken(file) } };
+  const isWide = isUtf16(file);
+  if (!isWide && isUtf8(file)) return { text: file.toString("utf8") };
+  if (isWide) return { error: { path: "", message: "is UTF-16: save it as UTF-8", line: 1, column: 1 } };
+  return { error: { path: "", message: "is not UTF-8: save it as UTF-8", ...firstBroken(file) } };
 }
 
-/** By its byte order mark: what some editors and shells of Windows write. */
+/** By its byte order mark or, without one, by the zeros of plain letters: what editors and shells of Windows write. */
 function isUtf16([first, second]: Uint8Array): boolean {
-  return (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
+  if (first === undefined || second === undefined) return false;
+  return (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff) || first * second === 0;
 }
 
 /** No sequence of bytes reaches over the end of a line. */

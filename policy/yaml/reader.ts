@@ -1,6 +1,7 @@
 /** The nodes of a YAML document become plain values; where each stood is kept. */
 import { type Document, isAlias, isMap, isScalar, isSeq, type Node } from "yaml";
 import { child, type PolicyError, parent } from "../problems.ts";
+import { quoteVisibly } from "../suggest.ts";
 
 /** A place in a text, both from 1. */
 export interface Position {
@@ -89,7 +90,7 @@ export class YamlReader {
       if (key === undefined) this.fail(path, "has a key that is not a text");
       else if (isMergeKey(node)) this.merge(value, path, members, own);
       else {
-        if (members.has(key)) this.fail(memberPath, `${JSON.stringify(key)} stands here a second time`, node);
+        if (members.has(key)) this.fail(memberPath, `${quoteVisibly(key)} stands here a second time`, node);
         else this.place(memberPath, node);
         members.set(key, this.readMember(value, memberPath));
       }
@@ -126,7 +127,7 @@ export class YamlReader {
       const memberPath = child(path, key);
       if (isMergeKey(node)) this.merge(value, path, members, nearer);
       else if (own.has(key)) {
-        const message = `stands before "<<", which brings another ${JSON.stringify(key)}: write "<<" first`;
+        const message = `stands before "<<", which brings another ${quoteVisibly(key)}: write "<<" first`;
         if (members.has(key)) this.fail(memberPath, message); // kubectl would take the other one
       } else if (!members.has(key)) {
         this.place(memberPath, node);
