@@ -165,6 +165,64 @@ function numbersI386(name: string): number[] {
 /** Whether the x32 ABI has a call by a number of its own, often with a function of its own. */
 export const isOwnOfX32 = (name: string): boolean => NUMBERS_X32.has(name);
 
+/** Calls of the 32-bit ABI by which a program makes one of many, whose arguments stand in its memory. */
+const MULTIPLEXED: Readonly<Record<string, readonly string[]>> = {
+  socketcall: words(`
+    socket bind connect listen accept getsockname getpeername socketpair sendto recvfrom shutdown setsockopt getsockopt
+    sendmsg recvmsg accept4 recvmmsg sendmmsg`),
+  ipc: words("semop semget semctl semtimedop msgsnd msgrcv msgget msgctl shmat shmdt shmget shmctl"),
+};
+
+/** Functions of the 32-bit ABI that lead to one call, and have other arguments. */
+const OTHER_ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
+  clone: ["ia32_clone"],
+  fadvise64: ["ia32_fadvise64", "ia32_fadvise64_64"],
+  fallocate: ["ia32_fallocate"],
+  fstatfs: ["fstatfs64"],
+  ftruncate: ["ia32_ftruncate64"],
+  lseek: ["llseek"],
+  mmap: ["ia32_mmap", "mmap_pgoff"],
+  pread64: ["ia32_pread64"],
+  pwrite64: ["ia32_pwrite64"],
+  readahead: ["ia32_readahead"],
+  select: ["old_select"],
+  statfs: ["statfs64"],
+  sync_file_range: ["ia32_sync_file_range"],
+  truncate: ["ia32_truncate64"],
+};
+
+function words(text: string): string[] {
+  return text.trim().split(/\s+/);
+}
+
+/** The call (`socketcall`) by which 32-bit programs make another one (`connect`); undefined where there is none. */
+export function multiplexerOf(name: string): string | undefined {
+  return Object.keys(MULTIPLEXED).find((by) => MULTIPLEXED[by]?.includes(name));
+}
+
+/** The calls that 32-bit programs make by one that they alone have; empty for any other name. */
+export function multiplexedBy(name: string): readonly string[] {
+  return Object.hasOwn(MULTIPLEXED, name) ? (MULTIPLEXED[name] ?? []) : [];
+}
+
+/** Functions, without `sys_`, of the 32-bit ABI on x86-64 that lead to a call and have other arguments than it. */
+export function otherArguments32(name: string): readonly string[] {
+  const multiplexer = multiplexerOf(name);
+  const own = Object.hasOwn(OTHER_ARGUMENTS, name) ? (OTHER_ARGUMENTS[name] ?? []) : [];
+  return multiplexer === undefined ? own : [...own, multiplexer];
+}
+
+/** Whether 32-bit programs alone have a call of this name. */
+export const isOf32BitOnly = (name: string): boolean =>
+  NUMBERS_I386.has(name) && !SYSCALL_NAMES.includes(name);
+
+/** The call of 64-bit programs whose hooks see one of 32-bit programs alone: `setuid` of `setuid32`. */
+export function commonName(name: string): string | undefined {
+  return SYSCALL_NAMES.find((common) =>
+    numbersI386(common).includes(SYSCALL_32_BIT + (NUMBERS_I386.get(name) ?? -1)),
+  );
+}
+
 /** Whether a hook runs at the entry of every system call. */
 export function seesEverySyscall({ section, call }: { section: string; call: string }): boolean {
   return section === "tracepoints" && call === "raw_syscalls/sys_enter";

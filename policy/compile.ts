@@ -14,6 +14,7 @@ import { checkMacros } from "./selectors/parts.ts";
 import { refuse } from "./support.ts";
 import type { Policy, PolicySpec } from "./types.ts";
 import { warnOfUnused } from "./unused.ts";
+import { warnOfCallsOf32Bit } from "./warnings/calls-of-32-bit.ts";
 import { warnAboutHook } from "./warnings/hooks.ts";
 
 export type { PolicyError } from "./problems.ts";
@@ -50,6 +51,7 @@ function compileChecked(policy: Policy, problems: Problems): CompileResult {
   const common = { ...(scope && { scope }), ...(wantsDrift(spec) && { drift: true as const }) };
   const hooks = compileSections(spec, problems).map((hook) => ({ ...hook, ...common }));
   for (const hook of hooks) warnAboutHook(hook, problems);
+  warnOfCallsOf32Bit(hooks, problems);
   const { errors, warnings } = problems;
   if (errors.length > 0)
     return { ok: false, errors: withoutDoubles(errors), warnings: withoutDoubles(warnings) };

@@ -1,5 +1,6 @@
 /** Prototypes: of system calls by hand, which never change, of functions and LSM hooks as kernels' BTF has them. */
 
+import { commonName, isOf32BitOnly, multiplexedBy, otherArguments32 } from "../../crds/syscall-abis.ts";
 import { isSyscall, SYSCALL_NAMES } from "../../crds/syscall-table.ts";
 import { didYouMean } from "../suggest.ts";
 import type { Prototype } from "./prototype.ts";
@@ -104,6 +105,7 @@ export function nameDoubt(target: Target): string | undefined {
   const { name, syscall, lsm = false } = target;
   if (syscall) {
     const hint = syscallHint(name);
+    if (isOf32BitOnly(nameAfter(name))) return only32(nameAfter(name));
     return hint && `is not a name that Trigon knows${hint} The nodes report whether it exists`;
   }
   const kernels = recordedPrototypes(target).reduce((bits, [other]) => bits | other, 0);
@@ -113,6 +115,24 @@ export function nameDoubt(target: Target): string | undefined {
   const hint = didYouMean(name, Object.keys(lsm ? LSM_PROTOTYPES : FUNCTION_PROTOTYPES));
   if (lsm || COMPLETE.test(name)) return `is in none of the kernels ${kernelNames(ALL_KERNELS)}${hint}`;
   return hint && `is not a name that Trigon knows${hint} The nodes report whether it exists`;
+}
+
+const nameAfter = (name: string): string => name.replace(/^sys_/, "");
+
+/** What to hook instead of a call that 32-bit programs alone have, and for which no function of 64-bit kernels is named. */
+function only32(name: string): string {
+  const is = "is a call of 32-bit programs alone";
+  const common = commonName(name);
+  if (common !== undefined) {
+    const seesThem = otherArguments32(common).length === 0;
+    return seesThem
+      ? `${is}: write sys_${common}, which sees them too`
+      : `${is}; that of others is sys_${common}`;
+  }
+  const [first] = multiplexedBy(name);
+  if (first === undefined) return is;
+  const behind = { socketcall: "security_socket_connect", ipc: "security_sem_semop" }[name];
+  return `${is}, which make ${first} and others by it: hook the functions behind these, such as ${behind} under kprobes`;
 }
 
 /** A hint for a name that is nearly that of a system call; empty for one that is known. */

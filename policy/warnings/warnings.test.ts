@@ -414,3 +414,88 @@ describe("Override of a system call", () => {
     }
   });
 });
+
+describe("calls that 32-bit programs make by another one", () => {
+  const calls = (...names: string[]) =>
+    makePolicy({ kprobes: names.map((call) => makeProbe({ call, args: [] })) });
+  const list = (values: string[], probe: Loose) =>
+    makePolicy({ lists: [{ name: "watched", type: "syscalls", values }], ...probe });
+  const left = (call: string, by: string) =>
+    `leaves out 32-bit programs on x86-64 that make ${call} by ${by}, with other arguments`;
+
+  test.each([
+    ["sys_connect", "socketcall", ": security_socket_connect under kprobes sees all callers"],
+    ["sys_semtimedop", "ipc", ": security_sem_semop under kprobes sees all callers"],
+    ["sys_mmap", "ia32_mmap or mmap_pgoff", ": security_mmap_file under kprobes sees all callers"],
+    ["sys_statfs", "statfs64", ": security_sb_statfs under kprobes sees all callers"],
+    ["sys_lseek", "llseek", ""],
+  ])("%s is warned of", (call, by, advice) => {
+    expect(quietly(calls(call))).toEqual([`call: ${left(call.slice(4), by)}${advice}`]);
+  });
+
+  test("a call with one entry for each caller is not", () => {
+    expect(quietly(calls("sys_setuid", "sys_openat", "sys_umask"))).toEqual([]);
+  });
+
+  test("a list of many is one warning", () => {
+    const values = ["socket", "bind", "connect", "listen", "accept4", "sendto", "recvfrom", "setuid"];
+    const probe = { kprobes: [makeProbe({ call: "list:watched", args: [] })] };
+    expect(
+      quietly(
+        list(
+          values.map((name) => `sys_${name}`),
+          probe,
+        ),
+      ),
+    ).toEqual([
+      "call: leaves out 32-bit programs on x86-64 that make socket, bind, connect, listen, accept4 or 2 more by calls with other arguments, such as socketcall: hook the functions behind them, such as security_socket_connect",
+    ]);
+  });
+
+  test("a list as values is warned of where it names such a call, and has the numbers of the others", () => {
+    const tracepoint = (call: string) =>
+      list([call], {
+        tracepoints: [
+          {
+            ...{ subsystem: "raw_syscalls", event: "sys_enter", args: [{ index: 4, type: "syscall64" }] },
+            selectors: [{ matchArgs: [{ index: 4, operator: "InMap", values: ["list:watched"] }] }],
+          },
+        ],
+      });
+    const of = (call: string) => quietly(tracepoint(call)).filter((line) => !/costs time/.test(line));
+    expect(of("sys_connect")).toEqual([
+      "selectors[0]: leaves out 32-bit programs on x86-64 that make such a call by socketcall",
+    ]);
+    expect(of("sys_statfs")).toEqual([]);
+  });
+
+  test.each([
+    [
+      "sys_socketcall",
+      "which make socket and others by it: hook the functions behind these, such as security_socket_connect under kprobes",
+    ],
+    [
+      "sys_ipc",
+      "which make semop and others by it: hook the functions behind these, such as security_sem_semop under kprobes",
+    ],
+  ])("%s is none to hook", (call, advice) => {
+    expect(warningsOf(calls(call))).toEqual([
+      `spec.kprobes[0].call: "${call}" is a call of 32-bit programs alone, ${advice}`,
+    ]);
+  });
+
+  test("one with other arguments does not lead to a call that leaves it out", () => {
+    expect(warningsOf(calls("sys_mmap2"))).toEqual([
+      'spec.kprobes[0].call: "sys_mmap2" is a call of 32-bit programs alone; that of others is sys_mmap',
+    ]);
+  });
+
+  test.each([
+    ["sys_setuid32", "sys_setuid"],
+    ["sys_futex_time64", "sys_futex"],
+  ])("%s leads to its common name", (call, common) => {
+    expect(warningsOf(calls(call))).toEqual([
+      `spec.kprobes[0].call: "${call}" is a call of 32-bit programs alone: write ${common}, which sees them too`,
+    ]);
+  });
+});

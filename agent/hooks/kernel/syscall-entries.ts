@@ -1,5 +1,5 @@
 /** The functions by which callers of other ABIs reach a system call of x86-64. Pure. */
-import { isOwnOfX32 } from "../../../crds/syscall-abis.ts";
+import { isOwnOfX32, otherArguments32 } from "../../../crds/syscall-abis.ts";
 
 /** A function of the kernel that leads to the call, and how it gets its arguments. */
 export interface SyscallEntry {
@@ -41,29 +41,6 @@ const NATIVE_TOO: ReadonlySet<string> = new Set([
   ...["move_pages", "migrate_pages", "mbind", "set_mempolicy", "sendfile64", "epoll_pwait"],
 ]);
 
-/** Functions of the 32-bit ABI that lead to the call, and have other arguments. */
-const OTHER_ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
-  fadvise64: ["ia32_fadvise64_64"],
-  fstatfs: ["fstatfs64"],
-  ftruncate: ["ia32_ftruncate64"],
-  lseek: ["llseek"],
-  mmap: ["mmap_pgoff"],
-  select: ["old_select"],
-  statfs: ["statfs64"],
-  truncate: ["ia32_truncate64"],
-  ...together("socketcall", "socket bind connect listen accept getsockname getpeername socketpair sendto"),
-  ...together(
-    "socketcall",
-    "recvfrom shutdown setsockopt getsockopt sendmsg recvmsg accept4 recvmmsg sendmmsg",
-  ),
-  ...together("ipc", "semop semget semctl semtimedop msgsnd msgrcv msgget msgctl shmat shmdt shmget shmctl"),
-};
-
-/** Many calls through one function, which gets their arguments in memory. */
-function together(name: string, calls: string): Record<string, string[]> {
-  return Object.fromEntries(calls.split(" ").map((call) => [call, [name]]));
-}
-
 /**
  * Finds the entries of a call (`setuid`). `addresses` has the kernel's entry points by name: two names of one address
  * are one function, as a call without parameters has one entry for all ABIs.
@@ -76,7 +53,7 @@ export function otherEntries(call: string, addresses: ReadonlyMap<string, string
     seen.add(address);
     return true;
   });
-  const names = [`ia32_${call}`, ...(OTHER_ARGUMENTS[call] ?? [])];
+  const names = [...new Set([`ia32_${call}`, ...otherArguments32(call)])];
   return {
     entries,
     unseen: names.map((name) => name32(name, addresses)).filter((name) => addresses.has(name)),

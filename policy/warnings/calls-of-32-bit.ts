@@ -1,0 +1,73 @@
+/** Calls that 32-bit programs make by others, with other arguments: hooks of the call do not see these programs. */
+import type { HookDef } from "../../crds/hook-spec.ts";
+import { multiplexerOf, otherArguments32, seesEverySyscall } from "../../crds/syscall-abis.ts";
+import type { Problems } from "../problems.ts";
+
+const SAME_NAME_OF_SOCKETS =
+  "bind connect listen accept getsockname getpeername socketpair shutdown setsockopt getsockopt";
+
+/** Security functions that every caller passes, by the call. */
+const SEES_ALL: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(SAME_NAME_OF_SOCKETS.split(" ").map((call) => [call, `security_socket_${call}`])),
+  ...to("security_socket_create", "socket"),
+  ...to("security_socket_accept", "accept4"),
+  ...to("security_socket_sendmsg", "sendto sendmsg sendmmsg"),
+  ...to("security_socket_recvmsg", "recvfrom recvmsg recvmmsg"),
+  ...to("security_sem_semop", "semop semtimedop"),
+  ...to("security_sem_semctl", "semctl"),
+  ...to("security_msg_queue_msgsnd", "msgsnd"),
+  ...to("security_msg_queue_msgrcv", "msgrcv"),
+  ...to("security_msg_queue_msgctl", "msgctl"),
+  ...to("security_shm_shmat", "shmat"),
+  ...to("security_shm_shmctl", "shmctl"),
+  ...to("security_mmap_file", "mmap"),
+  ...to("security_path_truncate", "truncate"),
+  ...to("security_sb_statfs", "statfs fstatfs"),
+  ...to("security_file_permission", "pread64 pwrite64 fallocate"),
+  ...to("security_task_alloc", "clone"),
+};
+
+function to(name: string, calls: string): Record<string, string> {
+  return Object.fromEntries(calls.split(" ").map((call) => [call, name]));
+}
+
+/** Warns where hooks that name calls leave out 32-bit programs on x86-64, with the function that sees them. */
+export function warnOfCallsOf32Bit(hooks: readonly HookDef[], problems: Problems): void {
+  const named = hooks.filter(({ syscall, call }) => syscall && otherArguments32(nameOf(call)).length > 0);
+  for (const [path, group] of Map.groupBy(named, (hook) => hook.path)) {
+    const at = path.startsWith("spec.enforcers") ? path : `${path}.call`; // its calls stand in a list
+    const calls = group.map(({ call }) => nameOf(call));
+    if (calls.length > MOST) problems.warn(at, many(calls));
+    else for (const call of calls) problems.warn(at, one(call));
+  }
+  for (const hook of hooks) if (seesEverySyscall(hook)) warnOfFilters(hook, problems);
+}
+
+/** Calls of one probe that are named each with its advice. */
+const MOST = 5;
+
+const nameOf = (call: string): string => call.replace(/^sys_/, "");
+
+function one(call: string): string {
+  const instead = Object.hasOwn(SEES_ALL, call) ? SEES_ALL[call] : undefined;
+  const advice = instead === undefined ? "" : `: ${instead} under kprobes sees all callers`;
+  return `leaves out 32-bit programs on x86-64 that make ${call} by ${otherArguments32(call).join(" or ")}, with other arguments${advice}`;
+}
+
+function many(calls: readonly string[]): string {
+  const shown = calls.slice(0, MOST).join(", ");
+  return `leaves out 32-bit programs on x86-64 that make ${shown} or ${calls.length - MOST} more by calls with other arguments, such as socketcall: hook the functions behind them, such as security_socket_connect`;
+}
+
+/** A list of names stands for the numbers of these calls in each ABI, and one call has the number of another. */
+function warnOfFilters({ selectors, path }: HookDef, problems: Problems): void {
+  for (const [index, { filters }] of selectors.entries()) {
+    const names = filters.flatMap((filter) => ("syscalls" in filter ? (filter.syscalls ?? []) : []));
+    const multiplexers = [...new Set(names.flatMap((name) => multiplexerOf(name) ?? []))];
+    if (multiplexers.length === 0) continue;
+    problems.warn(
+      `${path}.selectors[${index}]`,
+      `leaves out 32-bit programs on x86-64 that make such a call by ${multiplexers.join(" or ")}`,
+    );
+  }
+}
