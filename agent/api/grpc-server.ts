@@ -4,6 +4,7 @@ import { ReflectionService } from "@grpc/reflection";
 import { fileDescriptors } from "../../proto/descriptors.ts";
 import { ProtobufEncoder, type ProtobufOptions } from "../events/protobuf/encoder.ts";
 import { type AgentCallsDeps, agentCalls } from "./agent-calls.ts";
+import { type CallLimits, OpenCalls } from "./call-limits.ts";
 import { type EventLog, eventLogCalls } from "./event-log.ts";
 import { EventStreams, type GetEventsDeps } from "./get-events.ts";
 import { addHealth, type HealthOptions } from "./health.ts";
@@ -20,16 +21,23 @@ export interface ServicesDeps {
   eventLog: EventLog | undefined;
   events: Omit<GetEventsDeps, "encoder" | "disconnect">;
   encoding: ProtobufOptions;
+  /** Absent: the usual ones. */
+  callLimits?: CallLimits;
 }
 
 /** Requests are small; a policy is the largest. */
 const MAX_REQUEST_BYTES = 4 << 20;
+/** Of a connection, for clients that open streams without the headers of a call. Those that open calls are refused before. */
+const MAX_HTTP2_STREAMS = 1_024;
 const KEEPALIVE_MS = 60_000;
 const GOODBYE_MS = 1_000;
 
 /** `disconnect` ends the connection of a peer. */
 export function openGrpcServer(deps: ServicesDeps, disconnect: (peer: string) => void): GrpcServer {
+  const calls = new OpenCalls(deps.callLimits);
   const server = new Server({
+    interceptors: [calls.interceptor],
+    "grpc.max_concurrent_streams": MAX_HTTP2_STREAMS,
     "grpc.max_receive_message_length": MAX_REQUEST_BYTES,
     "grpc.keepalive_time_ms": KEEPALIVE_MS,
   });
@@ -49,6 +57,7 @@ export function openGrpcServer(deps: ServicesDeps, disconnect: (peer: string) =>
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   return {
     connect: (socket) => injector.injectConnection(socket),
+    hasCalls: (peer) => calls.has(peer),
     close: () => {
       endHealth();
       streams.close();

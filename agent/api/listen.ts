@@ -21,20 +21,30 @@ export interface Listener {
 const SOCKET_MODE = 0o660;
 /** Connections that may wait to be accepted. More are refused on a UNIX socket, and Node's own 511 are too few for 1,000 clients. */
 const BACKLOG = 4_096;
+/** How long a client may take to negotiate TLS. */
+const HANDSHAKE_MS = 10_000;
 
-/** Resolves when clients can connect; rejects with the address and what is wrong with it. */
+/**
+ * Resolves when clients can connect; rejects with the address and what is wrong with it. `maxSockets` counts those whose
+ * TLS is not negotiated yet, too, of which `onConnection` does not know; more are closed.
+ */
 export async function listen(
   address: ServerAddress,
   tls: TlsFiles | undefined,
   onConnection: OnConnection,
+  maxSockets?: number,
 ): Promise<Listener> {
   if ("path" in address) return listenUnix(address.path, onConnection);
   const material = tls && new TlsMaterial(tls);
   const server = material
-    ? createTlsServer({ ...material.options(), ALPNProtocols: ["h2"] }, onConnection)
+    ? createTlsServer(
+        { ...material.options(), ALPNProtocols: ["h2"], handshakeTimeout: HANDSHAKE_MS },
+        onConnection,
+      )
     : createServer(onConnection);
   if (material)
     material.watch((options) => (server as ReturnType<typeof createTlsServer>).setSecureContext(options));
+  if (maxSockets !== undefined) server.maxConnections = maxSockets;
   server.on("tlsClientError", () => {}); // of a client that speaks no TLS or has no certificate; it is closed
   const { host, port } = address;
   await start(server, address, () =>

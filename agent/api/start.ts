@@ -15,6 +15,8 @@ export interface ApiDeps {
   address: ServerAddress;
   tls?: TlsFiles;
   services: ServicesDeps;
+  /** By default 1,024. */
+  maxConnections?: number;
   logger: Logger;
 }
 
@@ -37,12 +39,15 @@ export interface HealthApiDeps {
 /** How a server comes into being: `disconnect` ends the connection of a peer. */
 type Load = (disconnect: (peer: string) => void) => Promise<GrpcServer>;
 
+/** Of the server with all services: each takes about 80 KB with a stream. */
+const MAX_CONNECTIONS = 1_024;
 /** Of a server that any machine may connect to: enough for probes, whose connections are short. */
 const MAX_HEALTH_CONNECTIONS = 64;
 
 /** Serves all services. Resolves when clients can connect. */
-export function startApi({ address, tls, services, logger }: ApiDeps): Promise<Api> {
-  return serve({ name: "gRPC", address, ...(tls && { tls }), logger }, async (disconnect) =>
+export function startApi({ address, tls, services, logger, ...limits }: ApiDeps): Promise<Api> {
+  const { maxConnections = MAX_CONNECTIONS } = limits;
+  return serve({ name: "gRPC", address, ...(tls && { tls }), maxConnections, logger }, async (disconnect) =>
     (await import("./grpc-server.ts")).openGrpcServer(services, disconnect),
   );
 }
@@ -60,28 +65,36 @@ interface Serving {
   name: string;
   address: ServerAddress;
   tls?: TlsFiles;
-  /** With one more the oldest is closed: connections that stay keep no client out. */
-  maxConnections?: number;
+  /**
+   * With one more the oldest without a call is closed, so that connections that stay keep no client out; the new one if
+   * all have calls.
+   */
+  maxConnections: number;
   logger: Logger;
 }
 
 async function serve(serving: Serving, load: Load): Promise<Api> {
-  const { name, address, tls, maxConnections = Number.POSITIVE_INFINITY, logger } = serving;
-  const connections = new Connections();
+  const { name, address, tls, maxConnections, logger } = serving;
+  const connections = new Connections(maxConnections, () =>
+    logger.warn(`${name}: more than ${maxConnections} connections: those without calls are closed first`),
+  );
   let server: Promise<GrpcServer> | undefined;
+  let loaded: GrpcServer | undefined;
   const onConnection = (socket: Duplex) => {
-    connections.add(socket as Socket);
-    if (connections.count > maxConnections) connections.endOldest();
+    if (!connections.add(socket as Socket, (peer) => loaded?.hasCalls?.(peer) ?? false)) return;
     server ??= load((peer) => connections.end(peer));
     server.then(
-      ({ connect }) => connect(socket),
+      (opened) => {
+        loaded = opened;
+        opened.connect(socket);
+      },
       (error: unknown) => {
         logger.error(`${name}: ${errorText(error)}`);
         socket.destroy();
       },
     );
   };
-  const listener: Listener = await listen(address, tls, onConnection);
+  const listener: Listener = await listen(address, tls, onConnection, 2 * maxConnections);
   logger.info(`${name} on ${addressText(listener.address)}`);
   return {
     address: listener.address,
@@ -97,25 +110,44 @@ async function serve(serving: Serving, load: Load): Promise<Api> {
 /** Open connections by the name that calls know their peer by. */
 class Connections {
   readonly #sockets = new Map<string, Socket>();
+  readonly #most: number;
+  readonly #onFull: () => void;
+  #isFull = false;
   #next = 1;
 
-  get count(): number {
-    return this.#sockets.size;
+  /** `onFull` is called once until half of the connections are gone. */
+  constructor(most: number, onFull: () => void) {
+    this.#most = most;
+    this.#onFull = onFull;
   }
 
-  endOldest(): void {
-    const [peer] = this.#sockets.keys();
-    if (peer !== undefined) this.end(peer);
-  }
-
-  add(socket: Socket): void {
+  /** False: it was one too many and is closed. */
+  add(socket: Socket, hasCalls: (peer: string) => boolean): boolean {
     socket.on("error", () => {}); // a client that is gone; its calls end with it
+    if (this.#sockets.size >= this.#most && !this.#makeRoom(hasCalls)) {
+      socket.destroy();
+      return false;
+    }
     if (socket.remoteAddress === undefined) nameUnixPeer(socket, this.#next++);
     const peer = `${socket.remoteAddress}:${socket.remotePort}`;
     this.#sockets.set(peer, socket);
     socket.once("close", () => {
       if (this.#sockets.get(peer) === socket) this.#sockets.delete(peer);
+      if (this.#sockets.size <= this.#most / 2) this.#isFull = false;
     });
+    return true;
+  }
+
+  /** Closes the oldest connection without calls. */
+  #makeRoom(hasCalls: (peer: string) => boolean): boolean {
+    if (!this.#isFull) this.#onFull();
+    this.#isFull = true;
+    for (const peer of this.#sockets.keys()) {
+      if (hasCalls(peer)) continue;
+      this.end(peer);
+      return true;
+    }
+    return false;
   }
 
   end(peer: string): void {

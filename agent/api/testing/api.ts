@@ -19,6 +19,7 @@ import type { Reconciler } from "../../policies/reconcile.ts";
 import { ApiSource } from "../../policies/sources/api.ts";
 import type { DesiredPolicy, SpecSource } from "../../policies/sources/source.ts";
 import type { ServerAddress } from "../address.ts";
+import type { CallLimits } from "../call-limits.ts";
 import type { EventLog } from "../event-log.ts";
 import type { StreamLimits } from "../event-stream.ts";
 import type { RunningPolicies } from "../policies.ts";
@@ -76,6 +77,8 @@ export async function makeApi(
     /** Absent: a UNIX socket in the directory. */
     address?: ServerAddress;
     tls?: TlsFiles;
+    maxConnections?: number;
+    callLimits?: CallLimits;
   } = {},
 ) {
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), "trigon-api-"));
@@ -104,8 +107,10 @@ export async function makeApi(
   const api = await startApi({
     address: options.address ?? { path: socket },
     ...(options.tls && { tls: options.tls }),
+    ...(options.maxConnections !== undefined && { maxConnections: options.maxConnections }),
     logger,
     services: {
+      ...(options.callLimits && { callLimits: options.callLimits }),
       agent: {
         version: "1.2.3",
         logger,
