@@ -129,7 +129,7 @@ export class HookEngine {
     const scopes = new ScopeTable(options.workloads);
     this.cgroupScopes = new CgroupScopes(handles.maps.cgroupScopes, handles.maps.scopesAreFull);
     const { refusal } = options;
-    const drift = new DriftSensor(object, () => bpf.waitForPrograms(), options.logger);
+    const drift = new DriftSensor(bpf, object, options.logger);
     const refuses = refusal !== undefined && { refusal };
     this.#context = {
       ...refuses,

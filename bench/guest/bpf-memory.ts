@@ -33,6 +33,9 @@ await report("0 hooks");
 const hook = engine.attach(makeHook({ call: "sys_setuid", syscall: true, args: makeArgs("int") }));
 if (hook.status.state !== "Attached") throw new Error(hook.status.message);
 await report("1 hook");
+const ended = children.filter(({ exitCode, signalCode }) => exitCode !== null || signalCode !== null);
+if (ended.length > 0)
+  throw new Error(`${ended.length} of ${PROCESSES} processes ended before they were measured`);
 for (const child of children) child.kill();
 hook.detach();
 engine.close();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * The maps. maps.bpf.c defines them, other files refer to them. Maps named hook_* are placeholders of one element: each
- * hook replaces those that it uses by its own.
+ * hook replaces those that it uses by its own. So does the sensor of credential drift with cred_states.
  */
 #ifndef TRIGON_MAPS_H
 #define TRIGON_MAPS_H
@@ -137,11 +137,14 @@ MAP struct {
 	__type(value, __u16);
 } exec_gains SEC(".maps");
 
-/* Credentials that the kernel gave, by the address of the task: kernels before 5.13 have no task storage here. */
+/*
+ * Credentials that the kernel gave, by the address of the task: kernels before 5.13 have no task storage here.
+ * A placeholder: the map is made when drift is first looked for.
+ */
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 1);
 	__type(key, __u64);
 	__type(value, struct cred_state);
 } cred_states SEC(".maps");

@@ -124,9 +124,10 @@ interface ReadyHalf {
 }
 
 /** How a hook is attached. */
-interface AttachOptions {
+export interface AttachOptions {
   mode?: Mode;
-  drift?: boolean;
+  /** Those of the drift sensor, which stay its own: a second program compares credentials. Absent: none does. */
+  driftMaps?: Record<string, BpfMap>;
   /** Called when all is loaded: from then on programs may run, and post records. */
   onLoaded?(): void;
 }
@@ -140,7 +141,7 @@ export function* attachEntry(
   kind: EntryKind,
   target: Target,
   image: ConfigImage,
-  { mode = "enforce", drift = false, onLoaded }: AttachOptions = {},
+  { mode = "enforce", driftMaps, onLoaded }: AttachOptions = {},
 ): Steps<Attachment> {
   const { entry, exit, exitKind = kind } = KINDS[kind];
   const maps = createHookMaps(context.bpf, image);
@@ -149,12 +150,13 @@ export function* attachEntry(
     setMode(maps, mode);
     const halves = image.callBytes > 0 && exit ? inOrder(kind, entry, exit, target) : [entry];
     if (halves.length > 1) attachment.kind = exitKind;
-    if (drift) halves.push({ ...entry, template: DRIFT, name: DRIFT });
-    const ready = yield* loadHalves(attachment, context.object, halves, target, maps);
+    if (driftMaps) halves.push({ ...entry, template: DRIFT, name: DRIFT });
+    const programMaps = { ...maps, ...driftMaps };
+    const ready = yield* loadHalves(attachment, context.object, halves, target, programMaps);
     for (const other of otherEntries(kind, target)) {
       const config = createConfigMap(context.bpf, configAtEntry(image.config, other.entry));
       attachment.configs.push(config);
-      const own = { ...maps, ".rodata.hook": config };
+      const own = { ...programMaps, ".rodata.hook": config };
       const load = () => loadHalves(attachment, context.object, halves, { ...target, ...other }, own);
       const loaded = kind === "fmod_ret" ? yield* loadIfOverridable(attachment, load) : yield* load();
       if (loaded) ready.push(...loaded);
@@ -207,7 +209,7 @@ function* loadHalves(
   object: BpfObject,
   halves: readonly Half[],
   target: Target,
-  maps: HookMaps,
+  maps: Record<string, BpfMap>,
 ): Steps<ReadyHalf[]> {
   const ready: ReadyHalf[] = [];
   for (const half of halves) {
@@ -218,7 +220,12 @@ function* loadHalves(
   return ready;
 }
 
-function toLoad(object: BpfObject, half: Half, target: Target, maps: HookMaps): SlowStep<BpfProgram> {
+function toLoad(
+  object: BpfObject,
+  half: Half,
+  target: Target,
+  maps: Record<string, BpfMap>,
+): SlowStep<BpfProgram> {
   const { template, name = template, type, expectedAttachType, sleepable = false } = half;
   const byId = expectedAttachType !== "none";
   if (byId && !target.proto) throw new Error(`kernel BTF does not describe ${target.name}`);
@@ -229,7 +236,7 @@ function toLoad(object: BpfObject, half: Half, target: Target, maps: HookMaps): 
     expectedAttachType,
     sleepable,
     ...attachBtfId,
-    maps: { ...maps },
+    maps,
   };
   const program = object.program(template);
   return { now: () => program.clone(options), inBackground: () => program.cloneAsync(options) };

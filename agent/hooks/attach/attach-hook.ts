@@ -20,7 +20,13 @@ import { resolveBuffers } from "../targets/buffers.ts";
 import { resolveFieldPaths } from "../targets/field-paths.ts";
 import { resolveTarget, type Target } from "../targets/targets.ts";
 import { resolveFields, syscallFields } from "../targets/trace-events.ts";
-import { type AttachContext, type Attachment, attachEntry, failureReason } from "./attach-entry.ts";
+import {
+  type AttachContext,
+  type Attachment,
+  type AttachOptions,
+  attachEntry,
+  failureReason,
+} from "./attach-entry.ts";
 import { type Choice, chooseAttach, type EntryKind } from "./choose.ts";
 import type { Mode } from "./mode.ts";
 import type { Steps } from "./steps.ts";
@@ -93,10 +99,8 @@ export function* attachHook(
     const target = resolveTarget(context, numberSyscalls(def, arch()));
     status.function = target.name;
     const choice = chooseAttach(target.def, target, context.features);
-    const drift = def.drift === true || (context.driftEverywhere && readsCredentials(def));
-    if (drift) context.drift.take(id);
     const loaded = { id, resolved: target.def, functionName: target.name };
-    const options = { mode, drift, onLoaded: () => onLoaded?.(loaded) };
+    const options = { mode, onLoaded: () => onLoaded?.(loaded), ...driftMaps(context, id, def) };
     const { attachment, messages } = yield* attachFirst(choice, target.def, (kind) =>
       attachEntry(context, kind, target, makeImage(context, id, target, kind), options),
     );
@@ -114,6 +118,16 @@ export function* attachHook(
     if (status.reason === "FunctionNotFound") status.state = def.ignoreCallNotFound ? "Skipped" : "NotFound";
     return { status, def };
   }
+}
+
+/** The maps of the drift sensor, which the hook holds from now on, if it is to look for drift. */
+function driftMaps(
+  { drift, driftEverywhere }: HookContext,
+  id: number,
+  def: HookDef,
+): Pick<AttachOptions, "driftMaps"> {
+  const looks = def.drift === true || (driftEverywhere && readsCredentials(def));
+  return looks ? { driftMaps: drift.take(id) } : {};
 }
 
 /** Which callers of other ABIs the hook sees, and which it does not. */
