@@ -22,9 +22,20 @@ bool IsProgramFile(const char* permissions, unsigned long inode) {
   return inode != 0 && permissions[0] == 'r' && permissions[1] == '-' && permissions[3] == 'p';
 }
 
+// The fields of a mapping begin with a capital letter, its first line with a digit of its address.
+bool IsField(const char* line) { return line[0] >= 'A' && line[0] <= 'Z'; }
+
+bool IsAllOfFile(const char* line) {
+  constexpr char kName[] = "Anonymous:";
+  unsigned long kilobytes;
+  return strncmp(line, kName, sizeof(kName) - 1) == 0 && sscanf(line, "Anonymous: %lu", &kilobytes) == 1 &&
+         kilobytes == 0;
+}
+
 // Mappings of files whose pages are all the file's own. A page that was changed, as by a relocation, is anonymous: it
-// would be lost.
-std::vector<Mapping> CleanFileMappings() {
+// would be lost. Reads no further than `limit`: the kernel counts the pages of each mapping while it is read, and a
+// program comes first where it has a fixed address.
+std::vector<Mapping> CleanFileMappings(uintptr_t limit) {
   std::vector<Mapping> found;
   std::unique_ptr<FILE, int (*)(FILE*)> smaps(fopen("/proc/self/smaps", "re"), fclose);
   if (!smaps) return found;
@@ -33,12 +44,13 @@ std::vector<Mapping> CleanFileMappings() {
   char line[512];
   while (fgets(line, sizeof line, smaps.get())) {
     char permissions[5];
-    unsigned long start, end, kilobytes, inode;
-    if (sscanf(line, "%lx-%lx %4s %*x %*x:%*x %lu", &start, &end, permissions, &inode) == 4) {
+    unsigned long start, end, inode;
+    if (IsField(line)) {
+      if (candidate && IsAllOfFile(line)) found.push_back(mapping);
+    } else if (sscanf(line, "%lx-%lx %4s %*x %*x:%*x %lu", &start, &end, permissions, &inode) == 4) {
+      if (start >= limit) break;
       mapping = {.start = start, .end = end};
       candidate = IsProgramFile(permissions, inode);
-    } else if (candidate && sscanf(line, "Anonymous: %lu", &kilobytes) == 1 && kilobytes == 0) {
-      found.push_back(mapping);
     }
   }
   return found;
@@ -63,7 +75,7 @@ Mapping OwnProgram() {
 }
 
 void ReleasePages(const Mapping& within) {
-  for (const auto& [start, end] : CleanFileMappings())
+  for (const auto& [start, end] : CleanFileMappings(within.end))
     if (end > within.start && start < within.end) madvise(reinterpret_cast<void*>(start), end - start, MADV_DONTNEED);
 }
 
