@@ -131,6 +131,8 @@ void RingReader::OnReady(Napi::Env env, Napi::Function on_batch, Context* contex
     // Node would only warn about an exception here: make it an uncaught one, as in any callback.
     napi_fatal_exception(env, error.Value());
   }
+  // Spares a small batch a function and a turn of the event loop.
+  if (!until.IsPromise() && delivery->thread->ResumeIfCaughtUp()) return;
   try {
     ResumeLater(env, delivery->thread, until);
   } catch (const Napi::Error&) {

@@ -120,6 +120,13 @@ void RingThread::Resume() {
   if (!ready_.empty() && !stopping_) options_.on_ready();
 }
 
+bool RingThread::ResumeIfCaughtUp() {
+  std::lock_guard lock(mutex_);
+  if (!ready_.empty() || more_) return false;
+  paused_ = false;
+  return true;
+}
+
 Batch RingThread::TakeReadyOrRead() {
   std::lock_guard lock(mutex_);
   if (ready_.empty()) Read();

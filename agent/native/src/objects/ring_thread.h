@@ -35,6 +35,8 @@ class RingThread {
   // The batch that has waited longest; empty without one. None is announced from now until Resume().
   Batch TakeReady();
   void Resume();
+  // Resume() where no batch waits and the ring was read to its end: the next one is poll_ms away. False: one waits.
+  bool ResumeIfCaughtUp();
   // The same, else what is in the ring now: records leave in order whichever thread took them out.
   Batch TakeReadyOrRead();
   // Takes the memory of a batch that is no longer needed, for a later one.
