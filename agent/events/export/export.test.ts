@@ -32,6 +32,14 @@ beforeEach(() => {
 const options = { now: () => nowMs };
 const line = (text: string) => Buffer.from(`${text}\n`);
 
+/** Each as a batch by itself: the first is being written when the others come. */
+async function writeApart(queue: WriteQueue, ...texts: string[]): Promise<void> {
+  for (const text of texts) {
+    queue.write(line(text), 1);
+    await Promise.resolve();
+  }
+}
+
 /** A destination that a test opens and shuts. */
 class SlowTarget implements WriteTarget {
   readonly written: string[] = [];
@@ -55,11 +63,20 @@ describe("write queue", () => {
   test("writes in order and puts what has piled up into one write", async () => {
     const target = new SlowTarget();
     const queue = new WriteQueue(target, options);
-    for (const text of ["a", "b", "c"]) queue.write(line(text), 1);
+    await writeApart(queue, "a", "b", "c");
     target.open();
     await queue.flush();
     expect(target.written).toEqual(["a\n", "b\nc\n"]);
     expect(queue.stats).toMatchObject({ events: 3, bytes: 6, lastExportSeconds: nowMs / 1000 });
+  });
+
+  test("puts the chunks of one batch into one write", async () => {
+    const target = new SlowTarget();
+    const queue = new WriteQueue(target, options);
+    for (const text of ["a", "b", "c"]) queue.write(line(text), 1);
+    target.open();
+    await queue.flush();
+    expect(target.written).toEqual(["a\nb\nc\n"]);
   });
 
   test("drops and counts beyond its bound, and takes events again afterwards", async () => {
@@ -82,16 +99,15 @@ describe("write queue", () => {
     beforeEach(() => void vi.useFakeTimers());
     afterEach(() => void vi.useRealTimers());
 
-    const fill = (target: WriteTarget) => {
+    const fill = async (target: WriteTarget) => {
       const queue = new WriteQueue(target, { ...options, maxBytes: 11 });
-      queue.write(line("1"), 1);
-      queue.write(line("234"), 1);
+      await writeApart(queue, "1", "234");
       return queue;
     };
 
     test("until enough has gone out", async () => {
       const target = new SlowTarget();
-      const queue = fill(target);
+      const queue = await fill(target);
       const room = queue.room();
       expect(room).toBeDefined();
       expect(queue.room()).toBe(room);
@@ -103,7 +119,7 @@ describe("write queue", () => {
 
     test("but not of who waits for a destination that takes nothing", async () => {
       const target = new SlowTarget();
-      const queue = fill(target);
+      const queue = await fill(target);
       const room = queue.room();
       await vi.advanceTimersByTimeAsync(1_001);
       await room;
@@ -124,7 +140,7 @@ describe("write queue", () => {
         },
         close: async () => {},
       };
-      const queue = fill(target);
+      const queue = await fill(target);
       queue.write(line("5678"), 1); // what waits behind the first write
       let isOver = false;
       void queue.room()?.then(() => (isOver = true));
@@ -147,7 +163,7 @@ describe("write queue", () => {
       close: async () => {},
     };
     const queue = new WriteQueue(target, { ...options, maxBytes: 20 });
-    for (const text of ["1", "2345678", "3456"]) queue.write(line(text), 1);
+    await writeApart(queue, "1", "2345678", "3456");
     let isOver = false;
     void queue.room()?.then(() => (isOver = true));
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_100);

@@ -117,17 +117,19 @@ class FileTarget implements WriteTarget {
   }
 
   async #current(incoming: number): Promise<OpenFile> {
-    const file = this.#file;
-    if (file && (this.#reopen || (await this.#isGone(file)) || (await this.#isRotated(file, incoming)))) {
-      this.#closeFile();
-    }
+    if (this.#file && (await this.#mustLeave(this.#file, incoming))) this.#closeFile();
     this.#reopen = false;
     this.#file ??= openFile(this.#path, this.#options);
     return this.#file;
   }
 
-  async #isGone({ fd, inode }: OpenFile): Promise<boolean> {
-    if (fstatSync(fd).nlink === 0) return true;
+  async #mustLeave(file: OpenFile, incoming: number): Promise<boolean> {
+    if (this.#reopen) return true;
+    const { nlink, size } = fstatSync(file.fd);
+    return nlink === 0 || (await this.#isElsewhere(file)) || (await this.#isRotated(file, size, incoming));
+  }
+
+  async #isElsewhere({ inode }: OpenFile): Promise<boolean> {
     // also after a step of the clock, back or ahead
     if (Math.abs(this.#options.now() - this.#checkedAtMs) < CHECK_MS) return false;
     this.#checkedAtMs = this.#options.now();
@@ -135,11 +137,11 @@ class FileTarget implements WriteTarget {
   }
 
   /** A rotation that fails is tried again after a while: events go into the old file until then. */
-  async #isRotated({ fd, inode, isRegular, bornMs }: OpenFile, incoming: number): Promise<boolean> {
+  async #isRotated({ inode, isRegular, bornMs }: OpenFile, size: number, incoming: number): Promise<boolean> {
     const { rotator, now } = this.#options;
     if (!rotator || !isRegular || Math.abs(now() - this.#rotationFailedAtMs) < ROTATION_RETRY_MS)
       return false;
-    if (!rotator.isDue({ size: fstatSync(fd).size, bornMs }, incoming)) return false;
+    if (!rotator.isDue({ size, bornMs }, incoming)) return false;
     if (!(await this.#isAtPath(inode)) || (await rotator.rotate())) return true;
     this.#rotationFailedAtMs = now();
     return false;

@@ -72,7 +72,7 @@ describe("a file is rotated", () => {
     const sink = open();
     for (const text of ["123", "456", "789", "abc", "def"]) sink.write(line(text), 1);
     await sink.close();
-    expect(contents()).toEqual(["123\n", "456\n789\n", "abc\ndef\n"]);
+    expect(contents()).toEqual(["123\n456\n", "789\nabc\n", "def\n"]);
     expect(sink.stats).toMatchObject({ events: 5, bytes: 20, rotationErrors: 0 });
   });
 

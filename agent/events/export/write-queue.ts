@@ -31,7 +31,10 @@ interface Chunk {
   release: ((bytes: Uint8Array) => void) | undefined;
 }
 
-/** Writes in order, one write at a time, many chunks in one when they have piled up; counts what it must drop. */
+/**
+ * Writes in order, one write at a time; counts what it must drop. What one batch of the ring has become goes out in one
+ * write, as does what has piled up: a thread that is woken and a callback cost more than many lines.
+ */
 export class WriteQueue implements EventSink {
   readonly stats = noExports();
   readonly #target: WriteTarget;
@@ -101,6 +104,7 @@ export class WriteQueue implements EventSink {
   }
 
   async #pump(): Promise<void> {
+    await undefined; // the rest of this batch's chunks
     while (this.#chunks.length > 0) {
       const chunks = this.#next();
       const [events, size] = [
