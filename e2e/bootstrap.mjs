@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { cachePath, goBuild, KUBERNETES_MODULE } from "./control-plane/go-modules.mjs";
+import { cachePath, goBuild, KUBERNETES_MODULE, KUBERNETES_PROGRAM } from "./control-plane/go-modules.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const NODE = join(ROOT, "node_modules/.bin/node");
@@ -102,7 +102,7 @@ function startBuildingKubernetes() {
   const directory = cachePath(KUBERNETES_MODULE, process.env);
   if (!hasGo(searchPath()) || existsSync(directory) || hasProgram(kubernetesPath(), "kube-apiserver")) return;
   mkdirSync(dirname(directory), { recursive: true });
-  const build = goBuild(KUBERNETES_MODULE, process.env, ["-o", "/dev/null", "."]);
+  const build = goBuild(KUBERNETES_MODULE, process.env, ["-o", "/dev/null", KUBERNETES_PROGRAM]);
   const child = spawn("setpriv", ["--pdeathsig", "TERM", ...build], {
     cwd: KUBERNETES_MODULE.directory,
     env: { ...process.env, PATH: searchPath() },

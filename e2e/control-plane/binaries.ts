@@ -1,11 +1,12 @@
 /**
  * Finds or builds the programs of a cluster. It tries in this order: KUBEBUILDER_ASSETS, PATH (both only with a
- * suitable version), the cache, and a build from the Go modules beside this file.
+ * suitable version), the cache, packages of Debian's newest release, and a build from the Go modules beside this file.
  */
-import { access, constants, mkdir, readdir, rename, rm, symlink } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, symlink } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { runProgram } from "../guest/program.ts";
 import { type Progress, step } from "../progress.ts";
+import { unpackPackages, type WantedPackage } from "./debian.ts";
 import {
   CONTAINERD_MODULE,
   cachePath,
@@ -15,21 +16,15 @@ import {
   goBuild,
   KUBERNETES_MINOR,
   KUBERNETES_MODULE,
+  KUBERNETES_PROGRAM,
   PROMETHEUS_MODULE,
 } from "./go-modules.mjs";
-
-interface Program {
-  module: GoModule;
-  /** What is built: a package, or the module's own program, of which this is a part. */
-  package: string;
-  versionArgs: string[];
-  /** Pattern that the output of an installed program's version must match. */
-  fits: RegExp;
-}
+import type { Program, Programs } from "./locate.ts";
+import * as locations from "./locate.ts";
 
 const kubernetes = (versionArgs = ["--version"]): Program => ({
   module: KUBERNETES_MODULE,
-  package: ".",
+  package: KUBERNETES_PROGRAM,
   versionArgs,
   fits: new RegExp(`\\bv${KUBERNETES_MINOR.replace(".", "\\.")}\\.`),
 });
@@ -38,18 +33,20 @@ const containerd = (name: string, versionArgs: string[]): Program => ({
   module: CONTAINERD_MODULE,
   package: `github.com/containerd/containerd/v2/cmd/${name}`,
   versionArgs,
-  fits: /\bv?2\.3\./,
+  debian: "containerd",
+  fits: /\bv?2\.[1-9]/,
 });
 
 const PROGRAMS = {
   etcd: {
     module: KUBERNETES_MODULE,
-    package: ".",
+    package: "./etcd-kubectl",
+    debian: "etcd-server",
     versionArgs: ["--version"],
     fits: /etcd Version: 3\.[56]\./,
   },
   "kube-apiserver": kubernetes(),
-  kubectl: kubernetes(["version", "--client"]),
+  kubectl: { ...kubernetes(["version", "--client"]), package: "./etcd-kubectl", debian: "kubectl" },
   "kube-controller-manager": kubernetes(),
   "kube-scheduler": kubernetes(),
   kubelet: kubernetes(),
@@ -77,28 +74,32 @@ const PROGRAMS = {
   "protoc-gen-go": {
     module: GRPC_CLIENTS_MODULE,
     package: "google.golang.org/protobuf/cmd/protoc-gen-go",
+    debian: "protoc-gen-go",
     versionArgs: ["--version"],
     fits: /protoc-gen-go v1\.36\./,
   },
   "protoc-gen-go-grpc": {
     module: GRPC_CLIENTS_MODULE,
     package: "google.golang.org/grpc/cmd/protoc-gen-go-grpc",
+    debian: "protoc-gen-go-grpc",
     versionArgs: ["--version"],
     fits: /protoc-gen-go-grpc 1\.6\./,
   },
   prometheus: {
     module: PROMETHEUS_MODULE,
     package: "github.com/prometheus/prometheus/cmd/prometheus",
+    debian: "prometheus",
     versionArgs: ["--version"],
     fits: /prometheus, version 3\./,
   },
   promtool: {
     module: PROMETHEUS_MODULE,
     package: "github.com/prometheus/prometheus/cmd/promtool",
+    debian: "promtool",
     versionArgs: ["--version"],
     fits: /promtool, version 3\./,
   },
-} satisfies Record<string, Program>;
+} satisfies Programs;
 
 /** A program that can be found or built. */
 export type ProgramName = keyof typeof PROGRAMS;
@@ -129,65 +130,71 @@ export type ClusterProgram = (typeof CLUSTER_PROGRAMS)[number];
 /** Absolute path of each requested program. */
 export type Binaries<Name extends ProgramName = ClusterProgram> = Record<Name, string>;
 
-/** Finds each program, builds what is missing, and never downloads a binary. */
+/** Finds each program, and builds what is missing. What it downloads are sources, and Debian packages that apt verifies. */
 export async function findBinaries<Name extends ProgramName>(
   names: readonly Name[],
   environment: NodeJS.ProcessEnv,
   progress: Progress,
 ): Promise<Binaries<Name>> {
-  const found: Partial<Record<ProgramName, string>> = {};
+  const found = await locate(names, environment, progress);
   const missing = new Map<GoModule, ProgramName[]>();
   for (const name of names) {
-    const path = (await findInstalled(name, environment)) ?? (await findCached(name, environment));
-    if (path) found[name] = path;
-    else missing.set(PROGRAMS[name].module, [...(missing.get(PROGRAMS[name].module) ?? []), name]);
+    if (found.has(name)) continue;
+    const { module } = PROGRAMS[name];
+    missing.set(module, [...(missing.get(module) ?? []), name]);
   }
   for (const [module, toBuild] of missing) {
     await step(progress, `build ${toBuild.join(", ")} from Go modules (${module.estimate})`, () =>
       build(module, toBuild, environment),
     );
-    for (const name of toBuild) found[name] = join(cachePath(module, environment), name);
+    for (const name of toBuild) found.set(name, join(cachePath(module, environment), name));
   }
-  return found as Binaries<Name>;
+  return Object.fromEntries(found) as Binaries<Name>;
+}
+
+/** Paths of the programs that need no build, by name. */
+export function locate(
+  names: readonly ProgramName[],
+  environment: NodeJS.ProcessEnv,
+  progress: Progress,
+): Promise<Map<string, string>> {
+  const unpack = (wanted: WantedPackage[]) => unpackFromDebian(wanted, environment, progress);
+  return locations.locate(PROGRAMS, names, environment, unpack);
+}
+
+/** Packages that this process has asked for in vain. It asks once. */
+const refused = new Set<string>();
+
+async function unpackFromDebian(
+  all: WantedPackage[],
+  environment: NodeJS.ProcessEnv,
+  progress: Progress,
+): Promise<void> {
+  const wanted = all.filter(({ name }) => !refused.has(name));
+  if (wanted.length === 0) return;
+  const names = wanted.map(({ name }) => name);
+  const directory = locations.packagesDirectory(environment);
+  const left = await step(progress, `unpack Debian's ${names.join(", ")}`, () =>
+    unpackPackages(wanted, directory),
+  ).catch((error: Error) => {
+    progress(error.message);
+    return names;
+  });
+  for (const name of left) refused.add(name);
+  if (left.length > 0) progress(`no Debian package fits for ${left.join(", ")}: building from Go modules`);
 }
 
 /** Whether a program has to be built, which takes minutes. */
 export async function isProgramMissing(name: ProgramName, environment: NodeJS.ProcessEnv): Promise<boolean> {
-  return ((await findInstalled(name, environment)) ?? (await findCached(name, environment))) === undefined;
+  const path =
+    (await locations.findInstalled(PROGRAMS, name, environment)) ?? (await findCached(name, environment));
+  return path === undefined;
 }
 
-async function findInstalled(name: ProgramName, environment: NodeJS.ProcessEnv): Promise<string | undefined> {
-  const assets = environment.KUBEBUILDER_ASSETS;
-  const directories = [...(assets ? [assets] : []), ...(environment.PATH ?? "").split(":").filter(Boolean)];
-  for (const directory of directories) {
-    const path = join(directory, name);
-    if ((await isExecutable(path)) && (await versionFits(name, path))) return path;
-  }
-  return undefined;
+/** Undefined: it has neither been built nor unpacked. */
+export function findCached(name: ProgramName, environment: NodeJS.ProcessEnv): Promise<string | undefined> {
+  return locations.findCached(PROGRAMS, name, environment);
 }
-
-async function versionFits(name: ProgramName, path: string): Promise<boolean> {
-  const { versionArgs, fits } = PROGRAMS[name];
-  return runProgram(path, versionArgs).then(
-    (text) => fits.test(text),
-    () => false,
-  );
-}
-
-/** Undefined: it has not been built. */
-export async function findCached(
-  name: ProgramName,
-  environment: NodeJS.ProcessEnv,
-): Promise<string | undefined> {
-  const path = join(cachePath(PROGRAMS[name].module, environment), name);
-  return (await isExecutable(path)) ? path : undefined;
-}
-
-const isExecutable = (path: string) =>
-  access(path, constants.X_OK).then(
-    () => true,
-    () => false,
-  );
 
 async function build(module: GoModule, names: ProgramName[], environment: NodeJS.ProcessEnv): Promise<void> {
   const target = cachePath(module, environment);
@@ -198,20 +205,24 @@ async function build(module: GoModule, names: ProgramName[], environment: NodeJS
   await runProgram(program, args, { cwd: module.directory });
   await mkdir(target, { recursive: true });
   for (const file of await readdir(work)) await rename(join(work, file), join(target, file));
-  for (const name of partsOf(module)) await linkPart(target, name, module);
+  for (const path of packages.filter(hasParts)) {
+    for (const name of partsOf(module, path)) await linkPart(target, name, basename(path));
+  }
   await rm(work, { recursive: true });
 }
 
-/** Programs that the module's own one has in it. */
-function partsOf(module: GoModule): ProgramName[] {
-  const all = Object.entries<Program>(PROGRAMS) as [ProgramName, Program][];
+/** Whether a package is a program of several parts. */
+const hasParts = (path: string) => path.startsWith("./");
+
+function partsOf(module: GoModule, path: string): string[] {
+  const all = Object.entries<Program>(PROGRAMS);
   return all
-    .filter(([, program]) => program.module === module && program.package === ".")
+    .filter(([, program]) => program.module === module && program.package === path)
     .map(([name]) => name);
 }
 
-async function linkPart(directory: string, name: ProgramName, module: GoModule): Promise<void> {
+async function linkPart(directory: string, name: string, program: string): Promise<void> {
   const link = join(directory, name);
   await rm(link, { force: true });
-  await symlink(basename(module.directory), link);
+  await symlink(program, link);
 }

@@ -26,7 +26,10 @@ export const KUBERNETES_MINOR = KUBERNETES_VERSION.slice(1).split(".").slice(0, 
 const VERSION = "-X k8s.io/component-base/version";
 const [MAJOR, MINOR] = KUBERNETES_MINOR.split(".");
 
-/** @type {GoModule} One program with the control plane, kubelet and kubectl in it: main.go says why. */
+/** The package of Kubernetes that no machine has and Debian does not offer: API server, controllers, scheduler, kubelet. */
+export const KUBERNETES_PROGRAM = "./servers";
+
+/** @type {GoModule} Two programs of several parts each: parts/parts.go says why. */
 export const KUBERNETES_MODULE = {
   directory: join(HERE, "kubernetes"),
   version: `${VERSION}.gitVersion=${KUBERNETES_VERSION} ${VERSION}.gitMajor=${MAJOR} ${VERSION}.gitMinor=${MINOR}`,

@@ -3,7 +3,7 @@ import { cacheDirectory } from "../cache.mjs";
 import { type KernelName, prepareKernel } from "../guest/kernels.ts";
 import { prepareImages } from "../image/build.ts";
 import type { Progress } from "../progress.ts";
-import { type Binaries, CLUSTER_PROGRAMS, findBinaries } from "./binaries.ts";
+import { type Binaries, CLUSTER_PROGRAMS, findBinaries, locate } from "./binaries.ts";
 
 /** Paths of the prepared files; plain data, so that they can be passed to another process. */
 export interface Prepared {
@@ -22,6 +22,8 @@ export async function prepareCluster(
   const downloads = prepareKernels(kernels, cacheDir, progress);
   // Reported below; a failure before that must not count as unhandled.
   downloads.catch(() => {});
+  // All at once, because each look into Debian reads its package lists.
+  await locate(CLUSTER_PROGRAMS, environment, progress);
   const imageStore = await prepareImages(cacheDir, environment, progress);
   const binaries = await findBinaries(CLUSTER_PROGRAMS, environment, progress);
   await downloads;

@@ -1,5 +1,12 @@
 import { expect, test } from "vitest";
-import { type AptSource, type Mirrors, parseDeb822, parseSourcesList, pickMirrors } from "./apt.ts";
+import {
+  type AptSource,
+  type Mirrors,
+  parseDeb822,
+  parsePackages,
+  parseSourcesList,
+  pickMirrors,
+} from "./apt.ts";
 
 test("one-line entries may have options; comments and source packages do not count", () => {
   const text = `
@@ -30,6 +37,24 @@ Suites: bookworm
   expect(parseDeb822(text)).toEqual([
     { uri: "http://one.example/debian", suites },
     { uri: "http://two.example/debian", suites },
+  ]);
+});
+
+test("packages are shown one after the other, with their dependencies by name", () => {
+  const text = `Package: one
+Version: 1.2+ds-1
+Depends: systemd | systemd-sysusers, libc6 (>= 2.34)
+Description: first
+ of two
+SHA256: 00
+
+Package: two
+Version: 2-1
+
+`;
+  expect(parsePackages(text)).toEqual([
+    { name: "one", version: "1.2+ds-1", depends: ["systemd", "systemd-sysusers", "libc6"] },
+    { name: "two", version: "2-1", depends: [] },
   ]);
 });
 

@@ -57,6 +57,18 @@ export function pickMirrors(sources: AptSource[], codename: string): Mirrors | u
   return main ? { main, ...(security ? { security } : {}) } : undefined;
 }
 
+/** Reads what `apt-cache show` prints: a stanza for each package. */
+export function parsePackages(text: string): Package[] {
+  return text.split(/\n\s*\n/).flatMap((stanza) => {
+    const field = (key: string) => new RegExp(`^${key}: (.*)$`, "m").exec(stanza)?.[1] ?? "";
+    const depends = field("Depends")
+      .split(/[,|]/)
+      .map((part) => part.trim().split(/[\s(]/)[0] ?? "");
+    const name = field("Package");
+    return name ? [{ name, version: field("Version"), depends: depends.filter(Boolean) }] : [];
+  });
+}
+
 /** Finds the machine's Debian mirrors in its apt sources. */
 export async function findMirrors(): Promise<Mirrors> {
   const release = await readFile("/etc/os-release", "utf8");
@@ -93,6 +105,7 @@ export class AptSuite {
   async update(mirrors: Mirrors): Promise<void> {
     await mkdir(join(this.#directory, "state/lists/partial"), { recursive: true });
     await mkdir(join(this.#directory, "cache/archives/partial"), { recursive: true });
+    await writeFile(this.#installedFile, "");
     const withSecurity = this.#sources(mirrors, mirrors.security !== undefined && this.#suite !== "sid");
     await writeFile(this.#sourcesFile, withSecurity);
     // The security archive drops a release at the end of its support; its last kernel is in the main archive.
@@ -104,12 +117,14 @@ export class AptSuite {
 
   /** The newest version of a package. */
   async show(name: string): Promise<Package> {
-    const text = await this.#apt("apt-cache", ["show", "--no-all-versions", name]);
-    const field = (key: string) => new RegExp(`^${key}: (.*)$`, "m").exec(text)?.[1] ?? "";
-    const depends = field("Depends")
-      .split(/[,|]/)
-      .map((part) => part.trim().split(/[\s(]/)[0] ?? "");
-    return { name, version: field("Version"), depends: depends.filter(Boolean) };
+    const [found] = await this.showAll([name]);
+    if (!found) throw new Error(`Debian ${this.#suite} has no package ${name}`);
+    return found;
+  }
+
+  /** The newest versions of packages, without those that the suite does not have. */
+  async showAll(names: string[]): Promise<Package[]> {
+    return parsePackages(await this.#apt("apt-cache", ["show", "--no-all-versions", ...names]));
   }
 
   /** Downloads and verifies packages and returns the paths of their files. */
@@ -120,6 +135,11 @@ export class AptSuite {
     return (await readdir(directory))
       .filter((file) => file.endsWith(".deb"))
       .map((file) => join(directory, file));
+  }
+
+  /** No package is installed here: what the machine has of the same name may come from another vendor. */
+  get #installedFile(): string {
+    return join(this.#directory, "state/status");
   }
 
   get #sourcesFile(): string {
@@ -138,6 +158,7 @@ export class AptSuite {
       "Dir::Etc::sourcelist": this.#sourcesFile,
       "Dir::Etc::sourceparts": "-",
       "Dir::State": join(this.#directory, "state"),
+      "Dir::State::status": this.#installedFile,
       "Dir::Cache": join(this.#directory, "cache"),
       "APT::Architecture": "amd64",
       "APT::Update::Error-Mode": "any",
