@@ -12,7 +12,7 @@ COPY node_modules/node-addon-api /src/node_modules/node-addon-api
 COPY node_modules/node-api-headers /src/node_modules/node-api-headers
 COPY bpf /src/bpf
 COPY agent/native /src/agent/native
-RUN make -j2 -C /src/bpf && make -j2 -C /src/agent/native
+RUN make -j2 -C /src/bpf && make -j2 -C /src/agent/native addon
 
 FROM ${COMPILED} AS assemble
 COPY . /src

@@ -46,24 +46,30 @@ const PACKAGES = {
 
 /**
  * `packages` must be installed. `wanted` ones are installed if possible: a test that lacks one is skipped and names it.
- * @typedef {{ entry?: string[], packages?: string[], wanted?: string[], build?: boolean }} Command
+ * What is built: the agent's programs alone, or those of tests and benchmarks, too.
+ * @typedef {{ entry?: string[], packages?: string[], wanted?: string[], build?: "agent" | "all" }} Command
  * @type {Record<string, Command>}
  */
 const COMMANDS = {
-  quickstart: { entry: ["e2e/quickstart.ts"], packages: ["build", "guests", "cluster"], build: true },
+  quickstart: { entry: ["e2e/quickstart.ts"], packages: ["build", "guests", "cluster"], build: "agent" },
   test: { entry: ["e2e/test.ts"], wanted: ["build", "format", "guests", "cluster"] },
   "test:unit": { entry: ["e2e/test.ts", "unit"], wanted: ["build", "format"] },
   "test:kernel": { entry: ["e2e/test.ts", "kernel"], wanted: ["build", "guests"] },
   "test:cluster": { entry: ["e2e/test.ts", "cluster"], wanted: ["build", "guests", "cluster"] },
-  guest: { entry: ["e2e/guest/cli.ts"], packages: ["build", "guests"], build: true },
-  cluster: { entry: ["e2e/control-plane/cli.ts"], packages: ["build", "guests", "cluster"], build: true },
+  guest: { entry: ["e2e/guest/cli.ts"], packages: ["build", "guests"], build: "all" },
+  cluster: { entry: ["e2e/control-plane/cli.ts"], packages: ["build", "guests", "cluster"], build: "all" },
   e2e: { entry: ["e2e/on-cluster.ts"] },
-  bench: { entry: ["bench/main.ts"], packages: ["build", "guests"], wanted: ["cluster"], build: true },
-  build: { packages: ["build"], build: true },
+  bench: { entry: ["bench/main.ts"], packages: ["build", "guests"], wanted: ["cluster"], build: "all" },
+  build: { packages: ["build"], build: "all" },
   generate: { entry: ["e2e/generate.ts"], packages: ["build"] },
 };
 
-const MAKEFILES = {
+/** Arguments of make, and what it makes. */
+const AGENT_BUILDS = {
+  bpf: "the BPF object",
+  "agent/native addon": "the addon",
+};
+const ALL_BUILDS = {
   bpf: "the BPF object",
   "agent/native": "the addon",
   "e2e/guest/programs": "the test programs",
@@ -127,7 +133,9 @@ async function prepare(command) {
   installPackages(command.packages ?? [], true);
   installPackages(command.wanted ?? [], false);
   installModules();
-  if (command.build) await Promise.all(Object.entries(MAKEFILES).map(([path, what]) => make(path, what)));
+  if (!command.build) return;
+  const builds = command.build === "agent" ? AGENT_BUILDS : ALL_BUILDS;
+  await Promise.all(Object.entries(builds).map(([target, what]) => make(target.split(" "), what)));
 }
 
 /** @param {string[]} groups @param {boolean} required */
@@ -190,9 +198,11 @@ function readLock(path) {
   return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")).packages : undefined;
 }
 
-/** Prints only if the build takes longer than a second or fails. @param {string} path @param {string} what */
-function make(path, what) {
-  const child = spawn("make", ["-C", join(ROOT, path), `-j${availableParallelism()}`], { stdio: "pipe" });
+/** Prints only if the build takes longer than a second or fails. @param {string[]} target @param {string} what */
+function make(target, what) {
+  const [path = "", ...names] = target;
+  const args = ["-C", join(ROOT, path), `-j${availableParallelism()}`, ...names];
+  const child = spawn("make", args, { stdio: "pipe" });
   let output = "";
   child.stdout.on("data", (/** @type {Buffer} */ chunk) => (output += chunk));
   child.stderr.on("data", (/** @type {Buffer} */ chunk) => (output += chunk));
@@ -201,7 +211,7 @@ function make(path, what) {
     child.once("error", (error) => fail(`make: ${error.message}`, 1));
     child.once("close", (status) => {
       clearTimeout(slow);
-      if (status !== 0) fail(`${output}building ${what} failed: make -C ${path}`, 1);
+      if (status !== 0) fail(`${output}building ${what} failed: make -C ${target.join(" ")}`, 1);
       resolve(undefined);
     });
   });

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { cacheDirectory } from "../cache.mjs";
 import { type Binaries, findBinaries, findCached } from "../control-plane/binaries.ts";
+import { goBuild } from "../control-plane/go-modules.mjs";
 import { runProgram } from "../guest/program.ts";
 import { type Progress, step } from "../progress.ts";
 
@@ -30,7 +31,9 @@ export async function findGrpcClients(
   const generated = await generatedPath(environment);
   if (!(await isThere(generated))) {
     const plugins = await findBinaries(PLUGINS, environment, progress);
-    await step(progress, "build a Go client from proto/", () => buildGenerated(generated, plugins));
+    await step(progress, "build a Go client from proto/", () =>
+      buildGenerated(generated, plugins, environment),
+    );
   }
   return { grpcurl, generated };
 }
@@ -69,13 +72,18 @@ function goPackages(files: readonly string[]): string[] {
   return files.map((file) => `M${file}=${MODULE}/gen/${packageOf(file)}`);
 }
 
-async function buildGenerated(target: string, plugins: Binaries<(typeof PLUGINS)[number]>): Promise<void> {
+async function buildGenerated(
+  target: string,
+  plugins: Binaries<(typeof PLUGINS)[number]>,
+  environment: NodeJS.ProcessEnv,
+): Promise<void> {
   const work = await mkdtemp(join(tmpdir(), "trigon-client-"));
   try {
     await cp(SOURCE, work, { recursive: true });
     await generate(work, plugins);
-    const build = ["go", "build", "-trimpath", "-o", "client", "."];
-    await runProgram("env", ["CGO_ENABLED=0", "GOFLAGS=-mod=readonly", ...build], { cwd: work });
+    const module = { directory: work, estimate: "" };
+    const [program = "", ...args] = goBuild(module, environment, ["-o", "client", "."]);
+    await runProgram(program, args, { cwd: work });
     await mkdir(join(target, ".."), { recursive: true });
     await cp(join(work, "client"), `${target}.${process.pid}`);
     await rename(`${target}.${process.pid}`, target);
