@@ -5,7 +5,10 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 const PARTS = [
   () => import("@bufbuild/protobuf"),
   () => import("../../../policy/expressions/syntax.ts"),
+  () => import("@bufbuild/cel"),
   () => import("../../../policy/schema/rules.ts"),
+  () => import("../../../policy/yaml/yaml.ts"),
+  () => import("../../../policy/schema/check.ts"),
   () => import("../../../policy/parse.ts"),
   () => import("../../../policy/compile.ts"),
 ];
