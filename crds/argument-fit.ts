@@ -84,10 +84,14 @@ export function misfitOfReturn(type: ArgType, returns: string): string | undefin
 /** Parameters of calls such as prctl and keyctl, which take addresses as numbers. */
 const ADDRESS_OR_NUMBER = /^(?:unsigned long|long|long unsigned int)$/;
 
+/** What a caller puts at such an address may be anything, as with the options of mount. */
+const VOID = /^(?:const )?void ?\*$/;
+
 /** The same for system calls, whose registers are whole: only an address does not fit a type with fewer bytes. */
 export function misfitOfSyscall(type: ArgType, declared: string): string | undefined {
   const width = numberWidth(type);
   if (isAddress(declared)) {
+    if (type === "string" && VOID.test(declared)) return undefined;
     if (width === undefined ? fitsDeclared(type, declared) : width === 8) return undefined;
     return `it is an address: write ${fitsDeclared("string", declared) ? "string or uint64" : "uint64"}`;
   }

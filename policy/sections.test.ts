@@ -51,10 +51,10 @@ describe("an index that is no field of a tracepoint's args", () => {
 describe("tracepoints", () => {
   test("are hooks on SUBSYSTEM/EVENT", () => {
     const policy = tracepoint({
-      args: [{ index: 63, type: "uint32", label: "uid" }],
+      args: [{ index: 5, type: "uint32", label: "uid" }],
       message: "who",
       tags: ["aa"],
-      selectors: [{ matchArgs: [{ index: 63, operator: "Equal", values: ["0"] }] }],
+      selectors: [{ matchArgs: [{ index: 5, operator: "Equal", values: ["0"] }] }],
     });
     expect(hooksOf(policy)).toEqual([
       {
@@ -64,7 +64,7 @@ describe("tracepoints", () => {
         tracepoint: { subsystem: "syscalls", event: "sys_enter_setuid", raw: false },
         syscall: false,
         ignoreCallNotFound: false,
-        args: [{ index: 63, type: "uint32", label: "uid" }],
+        args: [{ index: 5, type: "uint32", label: "uid" }],
         selectors: [
           {
             filters: [{ match: "arg", arg: 0, negate: false, compare: "range", ranges: [["0", "0"]] }],
@@ -78,9 +78,9 @@ describe("tracepoints", () => {
   });
 
   test.each(["auto", "syscall64", "nop", "string", "fd"])("read the type %s", (type) => {
-    const args = [{ index: 0, type }];
-    for (const policy of [tracepoint({ args }), rawTracepoint({ args })])
-      expect(hooksOf(policy)[0]?.args).toEqual(args);
+    const args = [{ index: 4, type }];
+    const ofEvent = tracepoint({ subsystem: "some", event: "event", args });
+    for (const policy of [ofEvent, rawTracepoint({ args })]) expect(hooksOf(policy)[0]?.args).toEqual(args);
   });
 
   test("raw ones follow members", () => {
@@ -112,11 +112,11 @@ describe("tracepoints", () => {
       "args[0].index: is 5, out of bounds: 0 to 4",
     ],
     "members of a field": [
-      { args: [{ index: 0, type: "int", resolve: "a" }] },
+      { args: [{ index: 5, type: "int", resolve: "a" }] },
       "args[0].resolve: fits tracepoints with raw: true only: fields of a trace event have no members",
     ],
     "a copy at return": [
-      { args: [{ index: 0, type: "int", returnCopy: true }] },
+      { args: [{ index: 5, type: "int", returnCopy: true }] },
       "args[0].returnCopy: does not fit a tracepoint, which has no return",
     ],
     "a filter on the return value": [
@@ -125,8 +125,8 @@ describe("tracepoints", () => {
     ],
     "a comparison of a value without a type": [
       {
-        args: [{ index: 0, type: "auto" }],
-        selectors: [{ matchArgs: [{ index: 0, operator: "Equal", values: ["0"] }] }],
+        args: [{ index: 5, type: "auto" }],
+        selectors: [{ matchArgs: [{ index: 5, operator: "Equal", values: ["0"] }] }],
       },
       "selectors[0].matchArgs[0].operator: Equal does not fit the type auto: auto has no order or value before it is resolved; give the argument its type",
     ],
@@ -147,6 +147,37 @@ describe("tracepoints", () => {
       "selectors[0].matchCredChanges[0]: does not fit syscalls/sys_enter_setuid, which receives no new credentials: functions that do are found among kprobes, fentries and lsmhooks",
     ],
   };
+  const unreadable = "a field that all events have and programs cannot read";
+  const outside: Record<string, [more: Loose, error: string]> = {
+    "a field that all events have": [
+      { args: [{ index: 0, type: "int" }] },
+      `is 0, ${unreadable}: the first parameter is 5`,
+    ],
+    "such a field at a return": [
+      { event: "sys_exit_setuid", args: [{ index: 3, type: "int" }] },
+      `is 3, ${unreadable}: ret is 5`,
+    ],
+    "such a field of another event": [
+      { subsystem: "sched", event: "sched_process_exec", args: [{ index: 0, type: "string" }] },
+      `is 0, ${unreadable}: its own begin at 4`,
+    ],
+    "a field beyond the parameters": [
+      { args: [{ index: 6, type: "int" }] },
+      "is 6, beyond the fields of sys_enter_setuid: the last index is 5",
+    ],
+    "a field beyond six parameters": [
+      { event: "sys_enter_futex", args: [{ index: 11, type: "int" }] },
+      "is 11, beyond the fields of sys_enter_futex: the last index is 10",
+    ],
+    "a field beyond what is returned": [
+      { event: "sys_exit_setuid", args: [{ index: 6, type: "int" }] },
+      "is 6, beyond the fields of sys_exit_setuid: the last index is 5",
+    ],
+  };
+  test.each(Object.entries(outside))("refuse %s", (_name, [more, error]) => {
+    expect(errorsOf(tracepoint(more))).toEqual([`spec.tracepoints[0].args[0].index: ${error}`]);
+  });
+
   test.each(Object.entries(refused))("refuse %s", (_name, [more, error]) => {
     expect(errorsOf(tracepoint(more))).toEqual([`spec.tracepoints[0].${error}`]);
   });
@@ -160,6 +191,15 @@ test.each([
   [
     { event: "sys_exit_setuid", subsystem: "syscall" },
     `subsystem: "syscall" has no event sys_exit_setuid: it is in syscalls`,
+  ],
+  [{ event: "sys_setuid" }, "event: is no event: write sys_enter_setuid or sys_exit_setuid"],
+  [
+    { event: "sys_enter_uname" },
+    "event: is not what 64-bit programs reach by this call: write sys_enter_newuname",
+  ],
+  [
+    { event: "sys_exit_umount2" },
+    "event: is not what 64-bit programs reach by this call: write sys_exit_umount",
   ],
 ])("tracepoints warn of a slip in the name of a system call's: %o", (more, warning) => {
   expect(warningsOf(tracepoint(more))).toEqual([`spec.tracepoints[0].${warning}`]);
@@ -259,7 +299,12 @@ describe("LSM hooks", () => {
 test.each(ARGUMENT_TYPES)("the argument type %s is read or refused in every section", (type) => {
   const args = [{ index: 0, type, ...(type === "char_buf" ? { sizeArgIndex: 2 } : {}) }];
   const supported = /^(the argument type \w+ is not supported: |auto does not fit|syscall64 fits)/;
-  for (const policy of [rawTracepoint({ args }), tracepoint({ args }), lsm({ hook: "some_hook", args })]) {
+  const event = tracepoint({
+    subsystem: "some",
+    event: "event",
+    args: args.map((arg) => ({ ...arg, index: 4 })),
+  });
+  for (const policy of [rawTracepoint({ args }), event, lsm({ hook: "some_hook", args })]) {
     for (const error of errorsOf(policy))
       expect(error.replace(/^\S+\.args\[0\]\.type: /, "")).toMatch(supported);
   }

@@ -5,7 +5,7 @@ import { child, type Problems } from "../problems.ts";
 import { quote } from "../suggest.ts";
 import type { FunctionProbe } from "../types.ts";
 import { findList, type Lists, listName } from "./lists.ts";
-import { syscallHint } from "./prototypes.ts";
+import { functionOfSyscall, syscallHint } from "./prototypes.ts";
 
 /** A function to attach to. */
 export interface Call {
@@ -60,7 +60,12 @@ function everySyscall(path: string, problems: Problems): Call[] {
     path,
     `makes ${SYSCALL_NAMES.length} hooks, one for each system call: list those that matter`,
   );
-  return SYSCALL_NAMES.map((name) => ({ name: `sys_${name}`, syscall: true, path, mayBeMissing: true }));
+  return SYSCALL_NAMES.map((name) => ({
+    name: `sys_${functionOfSyscall(name)}`,
+    syscall: true,
+    path,
+    mayBeMissing: true,
+  }));
 }
 
 /** `elsewise` is what a user does whose name is that of no system call. */

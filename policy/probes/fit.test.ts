@@ -73,6 +73,14 @@ describe("an argument that no recorded kernel takes", () => {
       kprobe("__sys_setgid", arg(0, "fd")),
       "args[0].type: fd does not fit parameter 0 of long int __sys_setgid(gid_t gid): gid_t is another number: write int or uint32",
     ],
+    "a descriptor as a path, which stands beside it": [
+      syscall("sys_openat", arg(0, "string")),
+      "args[0].type: string does not fit parameter 0 of openat(int dfd, const char *path, int flags, umode_t mode): it is a number: write int or uint32",
+    ],
+    "a parameter that a system call has not": [
+      syscall("sys_umask", arg(1, "int")),
+      "args[0].index: is 1, beyond the parameters of umask(int mask): the last index is 0",
+    ],
     "an id of a system call as a capability": [
       syscall("sys_setuid", arg(0, "capability")),
       "args[0].type: capability does not fit parameter 0 of setuid(uid_t uid): uid_t is another number: write int or uint32",
@@ -120,6 +128,7 @@ describe("an argument that no recorded kernel takes", () => {
     "an id in a structure of its own": kprobe("security_path_chown", arg(1, "uint32"), arg(2, "int")),
     "members and types of the programmer": kprobe("commit_creds", arg(0, "uint32", { resolve: "euid.val" })),
     "a register of a system call": syscall("sys_prctl", arg(0, "uint64"), arg(1, "int"), arg(2, "string")),
+    "text at an address of anything": syscall("sys_mount", arg(0, "string"), arg(4, "string")),
     "the address that a system call gets": syscall("sys_setgroups", arg(1, "uint64")),
     "anything of a function that is not recorded": kprobe("some_function", arg(0, "int"), arg(4, "cred")),
   };
@@ -194,6 +203,18 @@ describe("a name is doubted", () => {
     ],
   ])("%s", (_name, policy, warning) => {
     expect(found(warningsOf(policy))).toEqual([warning]);
+  });
+
+  test.each([
+    ["sys_stat", "sys_newstat"],
+    ["sys_uname", "sys_newuname"],
+    ["sys_umount2", "sys_umount"],
+    ["sys_sendfile", "sys_sendfile64"],
+  ])("%s, whose function is %s", (call, own) => {
+    expect(warningsOf(syscall(call))).toEqual([
+      `spec.kprobes[0].call: "${call}" is not the function that 64-bit programs reach by this call: write ${own}`,
+    ]);
+    expect(warningsOf(syscall(own)).filter((line) => !/leaves out/.test(line))).toEqual([]);
   });
 
   test("not where the policy lets it be missing", () => {

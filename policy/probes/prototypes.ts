@@ -6,7 +6,7 @@ import { didYouMean } from "../suggest.ts";
 import type { Prototype } from "./prototype.ts";
 import { FUNCTION_PROTOTYPES, LSM_PROTOTYPES, RECORDED_KERNELS } from "./prototypes.gen.ts";
 
-/** System calls around credentials, by the name after `sys_`. */
+/** System calls around credentials, files, namespaces and processes, by the name after `sys_`. */
 const SYSCALLS: Record<string, string[]> = {
   setuid: ["uid_t uid"],
   setgid: ["gid_t gid"],
@@ -53,6 +53,70 @@ const SYSCALLS: Record<string, string[]> = {
   chroot: ["const char *path"],
   pivot_root: ["const char *new_root", "const char *put_old"],
   seccomp: ["unsigned int op", "unsigned int flags", "void *args"],
+  open: ["const char *path", "int flags", "umode_t mode"],
+  openat: ["int dfd", "const char *path", "int flags", "umode_t mode"],
+  openat2: ["int dfd", "const char *path", "struct open_how *how", "size_t size"],
+  creat: ["const char *path", "umode_t mode"],
+  close: ["unsigned int fd"],
+  read: ["unsigned int fd", "char *buf", "size_t count"],
+  write: ["unsigned int fd", "const char *buf", "size_t count"],
+  unlink: ["const char *path"],
+  unlinkat: ["int dfd", "const char *path", "int flag"],
+  rename: ["const char *from", "const char *to"],
+  renameat: ["int olddfd", "const char *from", "int newdfd", "const char *to"],
+  renameat2: ["int olddfd", "const char *from", "int newdfd", "const char *to", "unsigned int flags"],
+  link: ["const char *from", "const char *to"],
+  linkat: ["int olddfd", "const char *from", "int newdfd", "const char *to", "int flags"],
+  symlink: ["const char *target", "const char *path"],
+  symlinkat: ["const char *target", "int newdfd", "const char *path"],
+  mkdir: ["const char *path", "umode_t mode"],
+  mkdirat: ["int dfd", "const char *path", "umode_t mode"],
+  rmdir: ["const char *path"],
+  mknod: ["const char *path", "umode_t mode", "unsigned int dev"],
+  mknodat: ["int dfd", "const char *path", "umode_t mode", "unsigned int dev"],
+  chdir: ["const char *path"],
+  fchdir: ["unsigned int fd"],
+  chmod: ["const char *path", "umode_t mode"],
+  fchmod: ["unsigned int fd", "umode_t mode"],
+  fchmodat: ["int dfd", "const char *path", "umode_t mode"],
+  chown: ["const char *path", "uid_t user", "gid_t group"],
+  lchown: ["const char *path", "uid_t user", "gid_t group"],
+  fchown: ["unsigned int fd", "uid_t user", "gid_t group"],
+  fchownat: ["int dfd", "const char *path", "uid_t user", "gid_t group", "int flag"],
+  umask: ["int mask"],
+  mount: [
+    "const char *source",
+    "const char *target",
+    "const char *type",
+    "unsigned long flags",
+    "const void *data",
+  ],
+  umount: ["const char *target", "int flags"],
+  kill: ["pid_t pid", "int sig"],
+  tkill: ["pid_t pid", "int sig"],
+  tgkill: ["pid_t tgid", "pid_t pid", "int sig"],
+  delete_module: ["const char *name", "unsigned int flags"],
+  init_module: ["const void *module", "unsigned long length", "const char *arguments"],
+  finit_module: ["int fd", "const char *arguments", "int flags"],
+  memfd_create: ["const char *name", "unsigned int flags"],
+  sethostname: ["const char *name", "int length"],
+  setdomainname: ["const char *name", "int length"],
+  acct: ["const char *path"],
+  swapon: ["const char *path", "int flags"],
+  swapoff: ["const char *path"],
+  bpf: ["int cmd", "const void *attr", "unsigned int size"],
+  socket: ["int family", "int type", "int protocol"],
+  connect: ["int fd", "const void *address", "int length"],
+  bind: ["int fd", "const void *address", "int length"],
+  listen: ["int fd", "int backlog"],
+  getuid: [],
+  geteuid: [],
+  getgid: [],
+  getegid: [],
+  getpid: [],
+  getppid: [],
+  fork: [],
+  vfork: [],
 };
 
 /** What a probe is attached to. */
@@ -104,6 +168,10 @@ const ALL_KERNELS = (1 << RECORDED_KERNELS.length) - 1;
 export function nameDoubt(target: Target): string | undefined {
   const { name, syscall, lsm = false } = target;
   if (syscall) {
+    const own = functionOfSyscall(nameAfter(name));
+    if (own !== nameAfter(name))
+      return `is not the function that 64-bit programs reach by this call: write sys_${own}`;
+    if (Object.values(FUNCTION_NAMES).includes(own)) return undefined;
     const hint = syscallHint(name);
     if (isOf32BitOnly(nameAfter(name))) return only32(nameAfter(name));
     return hint && `is not a name that Trigon knows${hint} The nodes report whether it exists`;
@@ -115,6 +183,27 @@ export function nameDoubt(target: Target): string | undefined {
   const hint = didYouMean(name, Object.keys(lsm ? LSM_PROTOTYPES : FUNCTION_PROTOTYPES));
   if (lsm || COMPLETE.test(name)) return `is in none of the kernels ${kernelNames(ALL_KERNELS)}${hint}`;
   return hint && `is not a name that Trigon knows${hint} The nodes report whether it exists`;
+}
+
+/** Calls whose function in the kernel has another name, which is also that of their trace events. */
+const FUNCTION_NAMES: Readonly<Record<string, string>> = {
+  stat: "newstat",
+  lstat: "newlstat",
+  fstat: "newfstat",
+  uname: "newuname",
+  umount2: "umount",
+  sendfile: "sendfile64",
+};
+
+/** `newstat` for stat: what a hook of the call is attached to, without `sys_`. A function of the first name may exist too. */
+export function functionOfSyscall(name: string): string {
+  return Object.hasOwn(FUNCTION_NAMES, name) ? (FUNCTION_NAMES[name] ?? name) : name;
+}
+
+/** Whether hooks and trace events of a system call have this name, without `sys_`. */
+export function isFunctionOfSyscall(name: string): boolean {
+  if (Object.hasOwn(FUNCTION_NAMES, name)) return false;
+  return isSyscall(name) || Object.values(FUNCTION_NAMES).includes(name);
 }
 
 const nameAfter = (name: string): string => name.replace(/^sys_/, "");

@@ -2,7 +2,7 @@
 import { isReadable } from "../../crds/argument-types.ts";
 import type { ArgDef, HookDef } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
-import { isSyscall, SYSCALL_NAMES } from "../../crds/syscall-table.ts";
+import { SYSCALL_NAMES } from "../../crds/syscall-table.ts";
 import { child, type Problems } from "../problems.ts";
 import { didYouMean, quote } from "../suggest.ts";
 import type { TracepointProbe } from "../types.ts";
@@ -10,6 +10,7 @@ import { compileArgs } from "./args.ts";
 import type { ProbeContext } from "./context.ts";
 import { syscallDoubt, syscallFaults } from "./fit.ts";
 import { compileCommon } from "./probe.ts";
+import { functionOfSyscall, isFunctionOfSyscall, parametersOf } from "./prototypes.ts";
 
 const WORD = /^[A-Za-z_][A-Za-z0-9_-]*$/;
 
@@ -31,6 +32,7 @@ export function compileTracepoint(probe: TracepointProbe, context: ProbeContext)
     problems.error(`${path}.event`, `is too long: ${quote(name)}`);
   warnOfSyscallEvent(probe, path, problems);
   const args = compileArgs(probe, context, raw);
+  if (!raw) checkFields(args, probe, `${path}.args`, problems);
   checkSyscallArgs(args, probe, `${path}.args`, problems);
   const calls = [{ name, syscall: false, path: `${path}.event` }];
   return [
@@ -55,18 +57,59 @@ function syscallOf(event: string): string | undefined {
 /** Nodes find out whether an event exists; a slip in its name can be told before. */
 function warnOfSyscallEvent({ subsystem, event }: TracepointProbe, path: string, problems: Problems): void {
   const call = syscallOf(event);
-  if (call === undefined) return;
+  if (call === undefined) {
+    const name = functionOfSyscall(event.replace(/^sys_/, ""));
+    if (subsystem === "syscalls" && isFunctionOfSyscall(name))
+      problems.warn(`${path}.event`, `is no event: write sys_enter_${name} or sys_exit_${name}`);
+    return;
+  }
   if (subsystem !== "syscalls") {
     problems.warn(`${path}.subsystem`, `${quote(subsystem)} has no event ${event}: it is in syscalls`);
     return;
   }
-  const hint = isSyscall(call) ? "" : didYouMean(call, SYSCALL_NAMES);
+  const own = functionOfSyscall(call);
+  if (own !== call) {
+    problems.warn(
+      `${path}.event`,
+      `is not what 64-bit programs reach by this call: write ${event.replace(call, own)}`,
+    );
+    return;
+  }
+  const hint = isFunctionOfSyscall(call) ? "" : didYouMean(call, SYSCALL_NAMES);
   if (hint !== "")
     problems.warn(
       `${path}.event`,
       `is about ${quote(call)}, which is no system call that Trigon knows${hint}`,
     );
 }
+
+/** Fields that every event begins with, such as common_pid; no program can read them. */
+const COMMON_FIELDS = 4;
+
+/** Nodes know the fields of all events; those of system calls are the same on each. */
+function checkFields(
+  args: readonly ArgDef[],
+  { subsystem, event }: TracepointProbe,
+  path: string,
+  problems: Problems,
+): void {
+  const { length: parameters } = parametersOf(syscallOf(event) ?? "") ?? Array(MOST_PARAMETERS);
+  const isExit = /^sys_exit(?:_|$)/.test(event);
+  const isSyscallEvent = subsystem === "syscalls" && syscallOf(event) !== undefined;
+  const last = FIELDS_BEFORE + (isExit ? 1 : parameters) - 1;
+  for (const [position, { index, type }] of args.entries()) {
+    const at = `${child(path, position)}.index`;
+    if (index < COMMON_FIELDS && type !== "nop") {
+      const first =
+        subsystem === "syscalls" ? `${isExit ? "ret" : "the first parameter"} is 5` : "its own begin at 4";
+      problems.error(at, `is ${index}, a field that all events have and programs cannot read: ${first}`);
+    } else if (isSyscallEvent && index > last && index <= HOOK_SPEC_LIMITS.fieldIndex)
+      problems.error(at, `is ${index}, beyond the fields of ${event}: the last index is ${last}`);
+  }
+}
+
+/** Of a system call. */
+const MOST_PARAMETERS = 6;
 
 /** Fields before the first parameter: those that all events have, and the number of the call. */
 const FIELDS_BEFORE = 5;

@@ -34,6 +34,7 @@ function to(name: string, calls: string): Record<string, string> {
 /** Warns where hooks that name calls leave out 32-bit programs on x86-64, with the function that sees them. */
 export function warnOfCallsOf32Bit(hooks: readonly HookDef[], problems: Problems): void {
   const named = hooks.filter(({ syscall, call }) => syscall && otherArguments32(nameOf(call)).length > 0);
+  if (named.length > MOST_NAMED) return; // a list of every call, which has a warning of its own
   for (const [path, group] of Map.groupBy(named, (hook) => hook.path)) {
     const at = path.startsWith("spec.enforcers") ? path : `${path}.call`; // its calls stand in a list
     const calls = group.map(({ call }) => nameOf(call));
@@ -43,6 +44,8 @@ export function warnOfCallsOf32Bit(hooks: readonly HookDef[], problems: Problems
   for (const hook of hooks) if (seesEverySyscall(hook)) warnOfFilters(hook, problems);
 }
 
+/** More are no choice of the policy's author. */
+const MOST_NAMED = 40;
 /** Calls of one probe that are named each with its advice. */
 const MOST = 5;
 
