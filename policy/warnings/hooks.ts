@@ -2,7 +2,7 @@
 import type { HookDef } from "../../crds/hook-spec.ts";
 import type { Problems } from "../problems.ts";
 import { warnOfContradictions } from "./contradictions.ts";
-import { warnOfNoise } from "./noise.ts";
+import { warnOfNoise, warnOfSilence } from "./noise.ts";
 import { warnOfOverriddenCalls } from "./overridden-calls.ts";
 import { warnOfEarlyComparisons } from "./too-early.ts";
 import { warnOfLateSignals } from "./too-late.ts";
@@ -10,6 +10,7 @@ import { warnOfLateSignals } from "./too-late.ts";
 /** Adds the warnings of a hook. */
 export function warnAboutHook(hook: HookDef, problems: Problems): void {
   warnOfNoise(hook, problems);
+  warnOfSilence(hook, problems);
   warnOfEarlyComparisons(hook, problems);
   warnOfLateSignals(hook, problems);
   warnOfContradictions(hook, problems);

@@ -39,6 +39,16 @@ export function warnOfNoise(hook: HookDef, problems: Problems): void {
   }
 }
 
+/** Warns of a hook of which nothing is seen but its counts. */
+export function warnOfSilence({ path, selectors, drift }: HookDef, problems: Problems): void {
+  const isSilent = ({ actions, returnActions = [] }: SelectorDef) =>
+    actions.some(({ action }) => action === "NoPost") &&
+    [...actions, ...returnActions].every(({ action }) => action === "NoPost");
+  if (drift || selectors.length === 0 || !selectors.every(isSilent)) return;
+  const right = "leave NoPost out of the selector whose hits are wanted";
+  problems.warn(`${path}.selectors`, `post nothing and do nothing, so hits are only counted: ${right}`);
+}
+
 const CHANGES = ["credChange", "capabilityChange", "namespaceChange"];
 
 /** True when no selector posts whatever comes. */

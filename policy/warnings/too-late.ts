@@ -18,7 +18,7 @@ const ENDING: ReadonlySet<string> = new Set([
 /** System calls whose effect outlives the caller. */
 const LASTING: ReadonlySet<string> = new Set(
   [
-    "mount umount2 move_mount pivot_root swapon swapoff",
+    "mount umount move_mount pivot_root swapon swapoff",
     "init_module finit_module delete_module kexec_load kexec_file_load reboot bpf",
     "ptrace process_vm_writev kill tkill tgkill rt_sigqueueinfo pidfd_send_signal",
     "chmod fchmod fchmodat fchmodat2 chown lchown fchown fchownat setxattr lsetxattr fsetxattr",

@@ -155,6 +155,26 @@ describe("Sigkill", () => {
   });
 });
 
+describe("selectors that all post nothing", () => {
+  const noPost = { matchActions: [{ action: "NoPost" }] };
+  const selectors = (...list: Loose[]) => makePolicy({ kprobes: [makeProbe({ selectors: list })] });
+  const pid = { matchPIDs: [{ operator: "In", values: [7] }] };
+
+  test("are warned of where they do nothing either", () => {
+    expect(quietly(selectors({ ...pid, ...noPost }, noPost))).toEqual([
+      "selectors: post nothing and do nothing, so hits are only counted: leave NoPost out of the selector whose hits are wanted",
+    ]);
+  });
+
+  test.each([
+    ["one of several posts", selectors({ ...pid, ...noPost }, {})],
+    ["a process ends by them", selectors({ matchActions: [{ action: "Sigkill" }, { action: "NoPost" }] })],
+    ["there are none", selectors()],
+  ])("are not where %s", (_name, policy) => {
+    expect(quietly(policy)).toEqual([]);
+  });
+});
+
 describe("a selector that never matches", () => {
   const cred = (operator: string, ...values: string[]) => ({ field: "euid", operator, values });
   const arg = (operator: string, ...values: string[]) => ({ index: 0, operator, values });
