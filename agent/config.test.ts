@@ -174,7 +174,12 @@ const accepted: Record<string, Given & { want: object }> = {
   },
   "a directory has one setting per file": {
     argv: ["--config-dir=/etc/trigon"],
-    files: { "log-level": "debug\n", kubernetes: "true", "tracing-policy": "a.yaml\rb.yaml\r\n", procfs: "\n" },
+    files: {
+      "log-level": "debug\n",
+      kubernetes: "true",
+      "tracing-policy": "a.yaml\rb.yaml\r\n",
+      procfs: "\n",
+    },
     want: { logLevel: "debug", kubernetes: true, policyFiles: ["a.yaml", "b.yaml"] },
   },
   "a variable beats a file, a flag both": {

@@ -508,7 +508,7 @@ describe("keys and values", () => {
 
   test("a word that YAML takes for a boolean or a number is named", () => {
     expect(parse(named("a").replace("sys_setuid", "on")).errors).toEqual([
-      `7:7 spec.kprobes[0].call: must be a text, is true: write it in quotes, "true"`,
+      `7:7 spec.kprobes[0].call: must be a text, is true: write it in quotes, "true" or the word that stands here: YAML reads on, y and yes as true`,
     ]);
     expect(parse(named("a").replace("index: 0", `index: "0"`)).errors).toEqual([
       "9:11 spec.kprobes[0].args[0].index: must be an integer, is a text: write 0 without quotes",

@@ -4,6 +4,7 @@ import { child, type Problems } from "../problems.ts";
 import { didYouMean, quote } from "../suggest.ts";
 import type { Policy } from "../types.ts";
 import { applyDefaults } from "./defaults.ts";
+import { textInstead } from "./invented.ts";
 import { POLICY_SCHEMAS } from "./json-schema.ts";
 import { type KeyMatching, normaliseKeys } from "./keys.ts";
 import { checkRules } from "./rules.ts";
@@ -90,7 +91,7 @@ function checkTexts(metadata: object, name: string, problems: Problems): void {
   for (const [key, value] of Object.entries(texts)) {
     if (typeof value === "string" || value === null) continue;
     const isPlain = typeof value === "number" || typeof value === "boolean";
-    const found = isPlain ? `${value}: write it in quotes, "${value}"` : quote(value);
+    const found = isPlain ? `${value}: ${textInstead(value)}` : quote(value);
     problems.error(child(path, key), `must be a text, is ${found}`);
   }
 }

@@ -43,6 +43,14 @@ describe("a form that is not ours leads to the right one", () => {
       makeProbePolicy({ actions: [{ action: "Sigkill" }] }),
       `${PROBE}.actions: unknown field "actions": it belongs into an entry of selectors, for example selectors: [{matchActions:`,
     ],
+    "a selector of uids": [
+      makeSelectorPolicy({ matchUIDs: [{ operator: "In", values: [0] }] }),
+      `${AT}.matchUIDs: unknown field "matchUIDs": write matchCurrentCred: [{field: euid, operator: Equal, values: ["0"]}]`,
+    ],
+    "a selector of credentials by another name": [
+      makeSelectorPolicy({ matchCredentials: [{ field: "uid" }] }),
+      `${AT}.matchCredentials: unknown field "matchCredentials": write matchCurrentCred: [{field: euid, operator: Equal, values: ["0"]}]`,
+    ],
     "an error by its name": [
       makeSelectorPolicy({ matchActions: [{ action: "Override", argError: "EACCES" }] }),
       `${AT}.matchActions[0].argError: must be an integer, is a text: write -13`,

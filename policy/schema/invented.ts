@@ -80,6 +80,22 @@ export function partInstead(key: string, here: readonly string[], inSelector: re
   return `: it belongs into an entry of selectors, for example selectors: [{${listExample(part) ?? `${part}: ...`}}]`;
 }
 
+/** How a text is written that YAML reads as a number or a boolean; other words than true are read as true, too. */
+export function textInstead(value: number | boolean): string {
+  if (typeof value === "number") return `write it in quotes, "${value}"`;
+  const words = value ? "on, y and yes" : "off, n and no";
+  return `write it in quotes, "${value}" or the word that stands here: YAML reads ${words} as ${value}`;
+}
+
+/** Selectors of ids and users that are often asked for; part of the name in lower case. */
+const OF_IDS = /^match(?:current)?(?:login)?(?:user|uid|gid|euid|egid|auid|group|cred|credential)s?$/;
+
+/** `: use matchCurrentCred` for a selector by another name, where that is allowed. */
+export function selectorInstead(key: string, here: readonly string[]): string {
+  const isOne = OF_IDS.test(key.toLowerCase()) && here.includes("matchCurrentCred");
+  return isOne ? `: write ${listExample("matchCurrentCred")}` : "";
+}
+
 /** Errors and signals by the names that C has for them, with their numbers on every architecture that Trigon knows. */
 const NUMBERS: Readonly<Record<string, number>> = {
   ...{ EPERM: -1, ENOENT: -2, EAGAIN: -11, ENOMEM: -12, EACCES: -13, EBUSY: -16, EINVAL: -22, ENOSYS: -38 },

@@ -3,7 +3,7 @@ import type { ErrorObject } from "ajv";
 import type { PolicyKind } from "../../crds/names.ts";
 import { child, type Problems } from "../problems.ts";
 import { didYouMean, quote } from "../suggest.ts";
-import { listExample, numberInstead, wordInstead } from "./invented.ts";
+import { listExample, numberInstead, textInstead, wordInstead } from "./invented.ts";
 import { validatorOf } from "./validators.ts";
 
 /** Reports everything that the API server's schema check would refuse. */
@@ -80,7 +80,7 @@ function describeType(wanted: string, data: unknown, name: string): string {
       : (TYPE_NAMES[typeof data] ?? "a number");
   const base = `must be ${TYPE_NAMES[wanted] ?? wanted}, is ${typeof data === "boolean" ? data : found}`;
   if (wanted === "string" && (typeof data === "number" || typeof data === "boolean")) {
-    return `${base}: write it in quotes, "${data}"`;
+    return `${base}: ${textInstead(data)}`;
   }
   if (wanted === "array" && data !== null) {
     const example = listExample(name);
