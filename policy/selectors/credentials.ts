@@ -6,31 +6,10 @@ import { CRED_CHANGE_FIELDS } from "../../crds/schema/words.ts";
 import { child, type Problems } from "../problems.ts";
 import { quote } from "../suggest.ts";
 import type { CredChangeMatch, CurrentCredMatch } from "../types.ts";
+import { CURRENT_CRED_FIELDS } from "../values/current-creds.ts";
 import { mergeRanges, type Parsed, parseNumber } from "../values/integers.ts";
 import { parseSecurebits } from "../values/securebits.ts";
 import type { SelectorScope } from "./scope.ts";
-
-const UNSET = 4294967295n;
-const ID = { most: UNSET, words: { root: 0n } };
-
-/** The largest value of a field; the smallest is 0. */
-export const largestValue = (field: CurrentCredField): bigint => FIELDS[field].most;
-
-/** Largest value of each field, and the words that stand for values; securebits have theirs beside. */
-const FIELDS: Record<CurrentCredField, { most: bigint; words: Readonly<Record<string, bigint>> }> = {
-  uid: ID,
-  euid: ID,
-  suid: ID,
-  fsuid: ID,
-  gid: ID,
-  egid: ID,
-  sgid: ID,
-  fsgid: ID,
-  auid: { most: UNSET, words: { root: 0n, unset: UNSET } },
-  securebits: { most: UNSET, words: {} },
-  noNewPrivs: { most: 1n, words: {} },
-  userNamespaceLevel: { most: 32n, words: {} },
-};
 
 /** The filter of an entry of matchCurrentCred; several entries must all match. */
 export function currentCredFilter(
@@ -55,7 +34,7 @@ export function currentCredFilter(
   if (ranges.length > most)
     problems.error(`${path}.values`, `makes ${ranges.length} ranges: at most ${most} are allowed`);
   const negate = operator.startsWith("Not");
-  if (ranges[0]?.[0] === "0" && ranges[0][1] === String(FIELDS[field].most)) {
+  if (ranges[0]?.[0] === "0" && ranges[0][1] === String(CURRENT_CRED_FIELDS[field].most)) {
     const message = `name every value of ${field}: ${operator}`;
     if (negate) problems.error(`${path}.values`, `${message} never matches`);
     else problems.warn(`${path}.values`, `${message} always matches, so leave the filter out`);
@@ -82,7 +61,7 @@ function parseSpan(text: string, field: CurrentCredField): Parsed<[bigint, bigin
 }
 
 function parseValue(text: string, field: CurrentCredField): Parsed<bigint> {
-  const { most, words } = FIELDS[field];
+  const { most, words } = CURRENT_CRED_FIELDS[field];
   if (Object.hasOwn(words, text)) return { value: words[text] ?? 0n };
   const value = parseNumber(text);
   if (value === undefined) {

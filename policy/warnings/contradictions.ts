@@ -10,7 +10,7 @@ import type {
 } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import type { Problems } from "../problems.ts";
-import { largestValue } from "../selectors/credentials.ts";
+import { CURRENT_CRED_FIELDS } from "../values/current-creds.ts";
 import { bounds, integerType } from "../values/integers.ts";
 
 type AnyFilter = FilterDef | ReturnFilterDef;
@@ -131,7 +131,7 @@ type NumberFilter = RangeFilter | { masks: string[] };
 
 /** Every value that the operand of a filter can have. */
 function domainOf({ args, returnArg }: HookDef, filter: AnyFilter): Interval {
-  if (filter.match === "currentCred") return [0n, largestValue(filter.field)];
+  if (filter.match === "currentCred") return [0n, CURRENT_CRED_FIELDS[filter.field].most];
   const read = filter.match === "arg" ? args[filter.arg] : returnArg;
   const type = read && integerType(read.type);
   return type ? bounds(type) : EVERY;
