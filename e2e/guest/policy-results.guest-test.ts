@@ -93,17 +93,6 @@ const ROWS: Record<string, Row> = {
     runs: [ACT, "call", `${X32 + NR.setuid}:7`],
     posts: ["sys_setuid(7)"],
   },
-  "uname is a newuname": {
-    spec: "kprobes: [{ call: sys_newuname, syscall: true }]",
-    runs: ["uname"],
-    last: true,
-    posts: ["sys_newuname()"],
-  },
-  "no 64-bit program reaches the function that is named uname": {
-    spec: "kprobes: [{ call: sys_uname, syscall: true }]",
-    runs: ["uname"],
-    posts: [],
-  },
   "a list does not match a 32-bit call that has the number of another one": {
     spec: everySyscall("InMap", "list:epoll"),
     runs: [CALL_32, "213:7"],
