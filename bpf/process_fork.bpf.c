@@ -18,34 +18,40 @@ static __always_inline void copy_image(__u32 creator, __u32 child)
 	bpf_map_update_elem(&process_images, &child, image, BPF_ANY);
 }
 
-/* The parent is the creator or, with CLONE_PARENT, the creator's. Of the creator nothing needs a helper call. */
-static __always_inline void describe_parent(struct fork_record *record, struct task_struct *child)
-{
-	struct task_struct *parent = BPF_CORE_READ(child, real_parent), *creator = current_task();
+/*
+ * Reads what the child points to. The child has not run yet and current is its creator, so only a program whose context is
+ * typed can follow the pointer by loads. `typed` is a constant.
+ */
+#define CHILD_READ(typed, p, ...) ((typed) ? FOLLOW(p, __VA_ARGS__) : BPF_CORE_READ(p, __VA_ARGS__))
 
-	if ((__u64)parent == address_of(creator)) {
+/* The parent is the creator or, with CLONE_PARENT, the creator's. Of the creator nothing needs a probe read. */
+static __always_inline void describe_parent(struct fork_record *record, struct task_struct *child, bool typed)
+{
+	struct task_struct *parent = CHILD_READ(typed, child, real_parent), *creator = current_task();
+
+	if (!typed && (__u64)parent == address_of(creator)) {
 		record->parent_pid = TASK_READ(creator, tgid);
 		record->parent_start_ns = TASK_READ(creator, group_leader, start_boottime);
 	} else {
-		record->parent_pid = BPF_CORE_READ(parent, tgid);
-		record->parent_start_ns = BPF_CORE_READ(parent, group_leader, start_boottime);
+		record->parent_pid = CHILD_READ(typed, parent, tgid);
+		record->parent_start_ns = CHILD_READ(typed, parent, group_leader, start_boottime);
 	}
 }
 
 /* The child is in its creator's cgroup, unless clone3 was asked for another one. */
-static __always_inline __u64 cgroup_id_of_child(struct task_struct *child)
+static __always_inline __u64 cgroup_id_of_child(struct task_struct *child, bool typed)
 {
-	struct css_set *set = BPF_CORE_READ(child, cgroups);
+	struct css_set *set = CHILD_READ(typed, child, cgroups);
 
-	if ((__u64)set == address_of(TASK_READ(current_task(), cgroups)))
+	if (!typed && (__u64)set == address_of(TASK_READ(current_task(), cgroups)))
 		return bpf_get_current_cgroup_id();
-	return BPF_CORE_READ(set, dfl_cgrp, kn, id);
+	return CHILD_READ(typed, set, dfl_cgrp, kn, id);
 }
 
-/* The child has not run yet and current is its creator, so the child is read by probe reads. */
-static __always_inline void describe_child(struct fork_record *record, struct task_struct *child, __u32 child_pid)
+static __always_inline void describe_child(struct fork_record *record, struct task_struct *child, __u32 child_pid,
+					   __u32 creator_pid, bool typed)
 {
-	struct pid *pid = BPF_CORE_READ(child, thread_pid);
+	struct pid *pid = CHILD_READ(typed, child, thread_pid);
 	struct upid upid = {};
 
 	record->header.kind = RECORD_FORK;
@@ -54,32 +60,30 @@ static __always_inline void describe_child(struct fork_record *record, struct ta
 	record->header.ktime_ns = bpf_ktime_get_boot_ns();
 	record->header.pid = child_pid;
 	record->header.tid = child_pid; /* of its only thread */
-	record->header.leader_start_ns = BPF_CORE_READ(child, start_boottime);
-	record->header.exec_seq = (__u32)BPF_CORE_READ(child, self_exec_id);
-	record->header.uid = BPF_CORE_READ(child, cred, euid.val);
-	describe_parent(record, child);
-	if (!read_innermost_upid(pid, BPF_CORE_READ(pid, level), &upid))
+	record->header.leader_start_ns = CHILD_READ(typed, child, start_boottime);
+	record->header.exec_seq = (__u32)CHILD_READ(typed, child, self_exec_id);
+	record->header.uid = CHILD_READ(typed, child, cred, euid.val);
+	describe_parent(record, child, typed);
+	if (!read_innermost_upid(pid, CHILD_READ(typed, pid, level), &upid))
 		record->header.flags |= RECORD_NS_FAILED;
 	record->nspid = upid.nr;
-	record->cgroup_id = cgroup_id_of_child(child);
-	record->creator_pid = bpf_get_current_pid_tgid() >> 32;
+	record->cgroup_id = cgroup_id_of_child(child, typed);
+	record->creator_pid = creator_pid;
 	record->reserved = 0;
 }
 
-SEC("raw_tp/sched_process_fork")
-int process_fork(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline int report_fork(struct task_struct *child, bool typed)
 {
-	struct task_struct *child = (struct task_struct *)ctx->args[1];
+	__u32 pid = CHILD_READ(typed, child, tgid), creator_pid = TASK_READ(current_task(), tgid);
 	struct hook_stats *stats;
 	struct fork_record *record;
-	__u32 pid = BPF_CORE_READ(child, tgid);
 
-	if ((__u32)BPF_CORE_READ(child, pid) != pid) /* a thread */
+	if ((__u32)CHILD_READ(typed, child, pid) != pid) /* a thread */
 		return 0;
 	stats = count_sensor_hit(RECORD_FORK);
 	if (!stats)
 		return 0;
-	copy_image(bpf_get_current_pid_tgid() >> 32, pid);
+	copy_image(creator_pid, pid);
 	if (!pass_on_lists(current_task(), pid))
 		stats->errors++;
 	record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
@@ -87,8 +91,21 @@ int process_fork(struct bpf_raw_tracepoint_args *ctx)
 		stats->lost++;
 		return 0;
 	}
-	describe_child(record, child, pid);
+	describe_child(record, child, pid, creator_pid, typed);
 	submit(record, sizeof(*record));
 	stats->posted++;
 	return 0;
+}
+
+/* Both are templates, on sched_process_fork. The second one is loaded where the kernel refuses tracing programs. */
+SEC("fentry")
+int process_fork_typed(__u64 *ctx)
+{
+	return report_fork((struct task_struct *)ctx[1], true);
+}
+
+SEC("raw_tp")
+int process_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	return report_fork((struct task_struct *)ctx->args[1], false);
 }

@@ -1,7 +1,6 @@
 /** The hook engine: one loaded object, one ring, process sensors, and hooks that come and go. */
 import { arch, machine, release, version } from "node:os";
 import { join } from "node:path";
-import type { AttachKind } from "../../crds/conditions.ts";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import { errorText } from "../../lib/logger.ts";
 import { type Attachment, closeAttachment } from "./attach/attach-entry.ts";
@@ -85,11 +84,6 @@ export class HookEngine {
   readonly features: KernelFeatures;
   /** Which scopes the cgroups of pods are in. */
   readonly cgroupScopes: CgroupScopes;
-  readonly processSensors: { exec: AttachKind; fork: AttachKind; exit: AttachKind } = {
-    exec: "raw_tracepoint",
-    fork: "raw_tracepoint",
-    exit: "raw_tracepoint",
-  };
   readonly #options: EngineOptions;
   readonly #handles: Handles;
   readonly #context: HookContext;

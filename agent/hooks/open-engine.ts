@@ -48,10 +48,9 @@ export interface EngineOptions {
   securityfs?: string;
 }
 
-/** The sensors: programs of the object, and the tracepoints that they are attached to. */
+/** The sensors but for that of forks: programs of the object, and the tracepoints that they are attached to. */
 const SENSORS: Readonly<Record<string, string>> = {
   process_exec: "sched_process_exec",
-  process_fork: "sched_process_fork",
   process_exit: "sched_process_exit",
   process_cgroup_mkdir: "cgroup_mkdir",
   process_cgroup_rmdir: "cgroup_rmdir",
@@ -102,11 +101,14 @@ export function openHandles(
     }),
   );
   sleepFlag.close(); // the reader holds it
-  const sensors = Object.entries(SENSORS).map(([name, event]) => ({
+  const others = Object.entries(SENSORS).map(([name, event]) => ({
     event,
     program: keep(object.program(name)),
   }));
-  const links = sensors.map(({ event, program }) => keep(program.attachRawTracepoint(event)));
+  const forks = keep(loadForkSensor(object, btf));
+  const sensors = [...others.map(({ program }) => program), forks];
+  const links = others.map(({ event, program }) => keep(program.attachRawTracepoint(event)));
+  links.push(keep(forks.name === FORK ? forks.attachRawTracepoint(FORK_EVENT) : forks.attachTracing()));
   links.push(...attachPrivileges(object, options.logger).map(keep));
   const maps = {
     sensorStats: keep(object.map("sensor_stats")),
@@ -120,7 +122,25 @@ export function openHandles(
     followCount: keep(object.map("follow_count")),
     followed: keep(object.map("followed")),
   };
-  return { object, btf, reader, maps, sensors: sensors.map(({ program }) => program), links };
+  return { object, btf, reader, maps, sensors, links };
+}
+
+const FORK = "process_fork";
+const FORK_EVENT = "sched_process_fork";
+
+/** Reads the child by loads where the kernel allows tracing programs, and else by a helper for each of its members. */
+function loadForkSensor(object: BpfObject, btf: KernelBtf): BpfProgram {
+  const { btfId: attachBtfId } = btf.tracepointProto(FORK_EVENT) ?? {};
+  if (attachBtfId !== undefined) {
+    const name = `${FORK}_typed`;
+    try {
+      const options = { type: "tracing", expectedAttachType: "trace_raw_tp", attachBtfId } as const;
+      return loadTemplate(object, { name, ...options });
+    } catch {
+      // If the refusal was not of tracing programs, the other one is refused as well, and that error is thrown.
+    }
+  }
+  return loadTemplate(object, { name: FORK, type: "raw_tracepoint", expectedAttachType: "none" });
 }
 
 /** Records privilege gains at exec. Where the kernel refuses kprobes, exec records lack EXEC_PRIVILEGES_KNOWN. */

@@ -65,11 +65,12 @@ static __always_inline bool are_lists_used(void)
 /* Passes lists to a child, or to the process itself before it runs another file. False if there is no room. */
 static __always_inline bool pass_on_lists(struct task_struct *task, __u32 to)
 {
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	__u32 pid;
 	__u64 lists;
 
 	if (!are_lists_used())
 		return true;
+	pid = TASK_READ(task, tgid);
 	lists = lists_followed(task, pid) | lists_of_exe(pid) | lists_of_pid(pid, 0) |
 		lists_of_pid(namespace_pid(task), 1);
 	return !lists || !bpf_map_update_elem(&followed, &to, &lists, BPF_ANY);

@@ -73,7 +73,7 @@ function hitsBy(
   const bpf = loadBinding();
   const btf = bpf.loadKernelBtf();
   const object = bpf.openObject(OBJECT);
-  for (const sensor of ["process_exec", "process_fork", "process_exit"]) object.setAutoload(sensor, false);
+  for (const sensor of ["process_exec", "process_exit"]) object.setAutoload(sensor, false);
   object.load();
   const records: ArrayBuffer[] = [];
   const reader = bpf.readRing(object.map("events"), { onBatch: (batch) => void records.push(batch) });

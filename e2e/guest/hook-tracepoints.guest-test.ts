@@ -241,7 +241,7 @@ function only(arg: number, value: string): SelectorDef {
 function bySyscallEvents(def: HookDef, steps: string) {
   const bpf = loadBinding();
   const object = bpf.openObject(OBJECT);
-  for (const sensor of ["process_exec", "process_fork", "process_exit"]) object.setAutoload(sensor, false);
+  for (const sensor of ["process_exec", "process_exit"]) object.setAutoload(sensor, false);
   object.load();
   const batches: ArrayBuffer[] = [];
   const reader = bpf.readRing(object.map("events"), { onBatch: (batch) => void batches.push(batch) });

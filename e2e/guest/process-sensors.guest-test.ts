@@ -8,6 +8,7 @@ import { mkdirSync, mkdtempSync, readlinkSync, rmdirSync, statSync, symlinkSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { type Binding, loadBinding } from "../../agent/bpf/binding.ts";
 import type { CredFields, TestRecord } from "./records.ts";
 import { ACT, act, run, TestEngine } from "./test-engine.ts";
 
@@ -217,6 +218,14 @@ describe("an exec", () => {
   });
 });
 
+/** The addon on a kernel whose types do not describe the tracepoints. */
+function withoutTypedTracepoints(): Binding {
+  const binding = loadBinding();
+  const loadKernelBtf = () =>
+    Object.defineProperty(binding.loadKernelBtf(), "tracepointProto", { value: () => undefined });
+  return Object.create(binding, { loadKernelBtf: { value: loadKernelBtf } }) as Binding;
+}
+
 describe("a fork", () => {
   test("has the new process and its parent", () => {
     engine.takeRecords();
@@ -229,6 +238,24 @@ describe("a fork", () => {
     assert.equal(fork.fields.nspid, fork.pid);
     assert.equal(fork.fields.cgroup_id, parent.fields.cgroup_id);
     assert.ok(fork.leaderStartNs >= parent.leaderStartNs);
+  });
+
+  test("is reported in the same way where the kernel refuses tracing programs", () => {
+    const untyped = new TestEngine({ bpf: withoutTypedTracepoints() });
+    engine.takeRecords();
+    untyped.takeRecords();
+    const { pid } = act("fork thread 39 exit 0");
+    const [forks, others] = [engine, untyped].map((one) =>
+      one
+        .takeRecords()
+        .filter(({ kind, fields }) => kind === "fork" && fields.parent_pid === pid)
+        .map((record) => ({ ...record, ktimeNs: 0n })),
+    );
+    const programs = run("bpftool", ["prog", "list"]).stdout;
+    untyped.close();
+    assert.equal(forks?.length, 1);
+    assert.deepEqual(others, forks);
+    assert.match(programs, /raw_tracepoint\s+name process_fork\s/);
   });
 
   test("of a thread is no process", () => {
