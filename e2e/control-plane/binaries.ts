@@ -177,7 +177,7 @@ async function unpackFromDebian(
   const left = await step(progress, `unpack Debian's ${names.join(", ")}`, () =>
     unpackPackages(wanted, directory),
   ).catch((error: Error) => {
-    progress(error.message);
+    progress(error.message.trimEnd().split("\n").at(-1) as string);
     return names;
   });
   for (const name of left) refused.add(name);

@@ -1,12 +1,12 @@
 /** Builds the container images of a test cluster and puts them into a containerd image store, once per content. */
-import { readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { type Binaries, findBinaries } from "../control-plane/binaries.ts";
 import { runProgram } from "../guest/program.ts";
 import { withLock } from "../lock.ts";
 import { type Progress, step } from "../progress.ts";
 import { type ImageFacts, readImageFacts, readImageFile } from "./archive.ts";
-import { type Bases, prepareBases, SLIM_BASE } from "./base.ts";
+import { type Compilers, nearestCompilers, prepareCompiled, prepareSlim, SLIM_BASE } from "./base.ts";
 import { Buildah } from "./buildah.ts";
 import { contentHash } from "./content-hash.ts";
 import { SBOM_PATH } from "./sbom.ts";
@@ -22,17 +22,23 @@ const PROJECT = resolve(import.meta.dirname, "../..");
 
 interface ImageRecipe {
   image: string;
-  context: string;
-  buildArgs(bases: Bases): Record<string, string>;
-  /** Sources of the image, below the context. */
+  /** Directory with the Dockerfile and the sources. */
+  directory: string;
+  /** Sources of the image, below the directory. */
   inputs: string[];
+  /** Makes what the image is built from. */
+  prepare(buildah: Buildah, compilers: Compilers, progress: Progress): Promise<Build>;
+}
+
+interface Build {
+  context: string;
+  buildArgs: Record<string, string>;
 }
 
 const RECIPES: ImageRecipe[] = [
   {
     image: TRIGON_IMAGE,
-    context: PROJECT,
-    buildArgs: ({ toolchain, compiled }) => ({ BASE: toolchain, COMPILED: compiled }),
+    directory: PROJECT,
     inputs: [
       "Dockerfile",
       ".dockerignore",
@@ -43,18 +49,31 @@ const RECIPES: ImageRecipe[] = [
       "crds",
       "policy",
     ].concat(["lib", "operator", "agent", "cli", "proto"]),
+    async prepare(buildah, compilers, progress) {
+      const compiled = await prepareCompiled(buildah, PROJECT, compilers, progress);
+      return { context: PROJECT, buildArgs: { BASE: SLIM_BASE, COMPILED: compiled } };
+    },
   },
   {
     image: PAUSE_IMAGE,
-    context: join(import.meta.dirname, "pause"),
-    buildArgs: ({ toolchain }) => ({ BASE: toolchain }),
+    directory: join(import.meta.dirname, "pause"),
     inputs: ["Dockerfile", "pause.c"],
+    async prepare() {
+      const source = join(this.directory, "pause.c");
+      const context = join(PROJECT, "build/pause");
+      await mkdir(context, { recursive: true });
+      await runProgram("g++", ["-x", "c", "-Os", "-static", "-s", "-o", join(context, "pause"), source]);
+      return { context, buildArgs: {} };
+    },
   },
   {
     image: WORKLOAD_IMAGE,
-    context: join(import.meta.dirname, "workload"),
-    buildArgs: () => ({ BASE: SLIM_BASE }),
+    directory: join(import.meta.dirname, "workload"),
     inputs: ["Dockerfile"],
+    async prepare(buildah, _compilers, progress) {
+      await prepareSlim(buildah, progress);
+      return { context: this.directory, buildArgs: { BASE: SLIM_BASE } };
+    },
   },
 ];
 
@@ -74,7 +93,7 @@ export async function prepareImages(
   });
 }
 
-/** Facts about the image of operator and agent, and about one that is assembled anew from the same sources. */
+/** Facts about the image of operator and agent, and about one that every stage of the Dockerfile makes of the same sources. */
 export async function assembleAgain(
   cacheDir: string,
   progress: Progress,
@@ -86,11 +105,7 @@ export async function assembleAgain(
     const archive = await prepareArchive(recipe, directory, buildah, progress);
     const again = `${archive}.again`;
     const image = `${TRIGON_IMAGE}-again`;
-    await buildah.build(
-      image,
-      recipe.context,
-      recipe.buildArgs(await prepareBases(buildah, PROJECT, progress)),
-    );
+    await buildImage(recipe, image, buildah, await recipe.prepare(buildah, "image", progress));
     await buildah.export(image, again);
     await buildah.remove(image);
     const [first, second] = [await readImageFacts(archive), await readImageFacts(again)];
@@ -99,19 +114,23 @@ export async function assembleAgain(
   });
 }
 
+function buildImage(recipe: ImageRecipe, image: string, buildah: Buildah, { context, buildArgs }: Build) {
+  return buildah.build(image, context, buildArgs, ["--file", join(recipe.directory, "Dockerfile")]);
+}
+
 async function prepareArchive(
   recipe: ImageRecipe,
   directory: string,
   buildah: Buildah,
   progress: Progress,
 ): Promise<string> {
-  const hash = await contentHash(recipe.context, recipe.inputs, /\.test\.ts$|\/native\/test\//);
+  const hash = await contentHash(recipe.directory, recipe.inputs, /\.test\.ts$|\/native\/test\//);
   const kind = recipe.image.replaceAll(/[/:]/g, "-");
   const archive = join(directory, `${kind}.${hash}.tar`);
   if (await exists(archive)) return archive;
-  const bases = await prepareBases(buildah, PROJECT, progress);
+  const build = await recipe.prepare(buildah, await nearestCompilers(), progress);
   await step(progress, `build image ${recipe.image}`, async () => {
-    await buildah.build(recipe.image, recipe.context, recipe.buildArgs(bases));
+    await buildImage(recipe, recipe.image, buildah, build);
     await buildah.export(recipe.image, `${archive}.part`);
     await buildah.remove(recipe.image);
     await rename(`${archive}.part`, archive);

@@ -1,4 +1,5 @@
-// The control plane and kubelet that clusters and API-server tests run: built from source, no binary is downloaded.
+// The control plane and kubelet that clusters and API-server tests run, built from source. etcd and kubectl are for
+// machines that do not get them from Debian.
 module trigon.dev/e2e/kubernetes
 
 go 1.26.0
