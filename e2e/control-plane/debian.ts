@@ -17,15 +17,22 @@ export interface WantedPackage {
   fits(root: string): Promise<boolean>;
 }
 
+/** Unpacks packages into a working directory. Returns their roots by name, without packages that do not exist. */
+export type FetchPackages = (names: string[], work: string) => Promise<Map<string, string>>;
+
 /** Downloads, verifies and unpacks packages. Returns the names of those that Debian does not have or that do not fit. */
-export async function unpackPackages(wanted: WantedPackage[], directory: string): Promise<string[]> {
+export async function unpackPackages(
+  wanted: WantedPackage[],
+  directory: string,
+  fetch: FetchPackages = fetchFromDebian,
+): Promise<string[]> {
   return withLock(join(directory, "lock"), async () => {
     // Another process may have unpacked some meanwhile.
     const missing = wanted.filter(({ root }) => !existsSync(root));
     if (missing.length === 0) return [];
     const work = await mkdtemp(join(directory, ".fetch-"));
     try {
-      const unpacked = await fetchPackages(
+      const unpacked = await fetch(
         missing.map(({ name }) => name),
         work,
       );
@@ -42,8 +49,7 @@ export async function unpackPackages(wanted: WantedPackage[], directory: string)
   });
 }
 
-/** The roots of the packages that Debian has, by name. */
-async function fetchPackages(names: string[], work: string): Promise<Map<string, string>> {
+async function fetchFromDebian(names: string[], work: string): Promise<Map<string, string>> {
   const suite = new AptSuite(join(work, "apt"), SUITE);
   await suite.update(await findMirrors());
   const files = await suite.download(await suite.showAll(names), join(work, "deb"));
