@@ -64,16 +64,17 @@ const COMMANDS = {
   generate: { entry: ["e2e/generate.ts"], packages: ["build"] },
 };
 
-/** Arguments of make, and what it makes. */
-const AGENT_BUILDS = {
-  bpf: "the BPF object",
-  "agent/native addon": "the addon",
-};
-const ALL_BUILDS = {
-  bpf: "the BPF object",
-  "agent/native": "the addon",
-  "e2e/guest/programs": "the test programs",
-  "bench/programs": "the programs of the benchmarks",
+const BPF = { bpf: "the BPF object" };
+
+/** By a command's `build`: arguments of make, and what it makes. */
+const BUILDS = {
+  agent: { ...BPF, "agent/native addon": "the addon" },
+  all: {
+    ...BPF,
+    "agent/native": "the addon",
+    "e2e/guest/programs": "the test programs",
+    "bench/programs": "the programs of the benchmarks",
+  },
 };
 
 const [name = "", ...args] = process.argv.slice(2);
@@ -132,10 +133,16 @@ async function prepare(command) {
     fail("Go is missing: install Go 1.26 or newer to build Kubernetes, and put it on PATH", 1);
   installPackages(command.packages ?? [], true);
   installPackages(command.wanted ?? [], false);
+  /** @type {[string, string][]} */
+  const builds = command.build ? Object.entries(BUILDS[command.build]) : [];
+  /** @param {[string, string]} build */
+  const start = ([target, what]) => make(target.split(" "), what);
+  /** @param {[string, string]} build */
+  const needsModules = ([target]) => target.startsWith("agent/native");
+  // Compilers use the time that npm spends on the network.
+  const early = builds.filter((build) => !needsModules(build)).map(start);
   installModules();
-  if (!command.build) return;
-  const builds = command.build === "agent" ? AGENT_BUILDS : ALL_BUILDS;
-  await Promise.all(Object.entries(builds).map(([target, what]) => make(target.split(" "), what)));
+  await Promise.all([...early, ...builds.filter(needsModules).map(start)]);
 }
 
 /** @param {string[]} groups @param {boolean} required */

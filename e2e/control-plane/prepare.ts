@@ -12,11 +12,15 @@ export interface Prepared {
   imageStore: string;
 }
 
-/** Kernels are downloaded while the rest keeps the processors busy. */
+/**
+ * Kernels are downloaded while the rest keeps the processors busy. What runs `meanwhile` ends before images are built:
+ * nothing waits for these as long as programs are compiled.
+ */
 export async function prepareCluster(
   kernels: KernelName[],
   environment: NodeJS.ProcessEnv,
   progress: Progress,
+  meanwhile: readonly Promise<void>[] = [],
 ): Promise<Prepared> {
   const cacheDir = cacheDirectory(environment);
   const downloads = prepareKernels(kernels, cacheDir, progress);
@@ -24,6 +28,7 @@ export async function prepareCluster(
   downloads.catch(() => {});
   // All at once, because each look into Debian reads its package lists.
   await locate(CLUSTER_PROGRAMS, environment, progress);
+  await Promise.all(meanwhile);
   const imageStore = await prepareImages(cacheDir, environment, progress);
   const binaries = await findBinaries(CLUSTER_PROGRAMS, environment, progress);
   await downloads;

@@ -15,7 +15,7 @@ export interface SessionOptions {
   /** Indexes of the nodes that run inside a container. */
   inContainer?: readonly number[];
   command: string[];
-  /** Must end before the cluster starts, because both want the whole machine. */
+  /** Ends before images are built and the cluster starts, because each wants the whole machine. */
   meanwhile?: Promise<void>[];
   /** The cluster outlives the command, whatever the command's exit status is. */
   keep: boolean;
@@ -45,9 +45,8 @@ export type FromInner = { kind: "kept"; kubeconfig: string; kubectl: string; sta
 
 /** Resolves to the command's exit status, or 125 if the cluster did not come up. */
 export async function runInCluster(options: SessionOptions): Promise<number> {
-  const { meanwhile = [] } = options;
-  const preparing = prepareCluster(options.kernels, options.environment, options.progress);
-  const [prepared] = await Promise.all([preparing, ...meanwhile]);
+  const { environment, progress, meanwhile } = options;
+  const prepared = await prepareCluster(options.kernels, environment, progress, meanwhile);
   const directory = await mkdtemp(join(tmpdir(), "trigon-cluster-"));
   const server = options.keep ? await listen() : undefined;
   const { kernels, inContainer = [], command, keep } = options;
