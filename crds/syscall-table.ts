@@ -86,6 +86,9 @@ const NUMBERS = new Map(
 /** Names of all system calls, without `sys_`. */
 export const SYSCALL_NAMES: readonly string[] = [...NUMBERS.keys()];
 
+/** The name without `sys_`: `setuid` of `sys_setuid` and of `setuid`. */
+export const bareName = (name: string): string => name.replace(/^sys_/, "");
+
 /** True for a system call that an architecture has, by its name without `sys_`. */
 export function isSyscall(name: string): boolean {
   return NUMBERS.has(name);

@@ -1,6 +1,6 @@
 /** What a hook's `call` names: one function, one system call, or all entries of a list. */
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
-import { isSyscall, SYSCALL_NAMES } from "../../crds/syscall-table.ts";
+import { bareName, isSyscall, SYSCALL_NAMES } from "../../crds/syscall-table.ts";
 import { child, type Problems } from "../problems.ts";
 import { quote } from "../suggest.ts";
 import type { FunctionProbe } from "../types.ts";
@@ -100,7 +100,7 @@ function nameError(name: string): string | undefined {
 function syscallError(name: string, elsewise: string): string | undefined {
   if (SYSCALL.test(name)) return undefined;
   if (OTHER_ABI.test(name)) return otherAbi(name);
-  const meant = name.toLowerCase().replace(/^sys_/, "");
+  const meant = bareName(name.toLowerCase());
   const right = isSyscall(meant) ? `write sys_${meant}` : elsewise;
   return `${quote(name)} is not written like a system call (sys_NAME): ${right}`;
 }

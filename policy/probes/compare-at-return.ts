@@ -1,5 +1,6 @@
 /** Moves filters on changes to the return of the calls that make these changes. Pure. */
 import type { ActionDef, ChangeFilterDef, FilterDef, HookDef, SelectorDef } from "../../crds/hook-spec.ts";
+import { bareName } from "../../crds/syscall-table.ts";
 import { CHANGE_CAPABILITIES, CHANGE_NAMESPACES, EXECS } from "../warnings/changing-calls.ts";
 
 /** Kernel functions that have changed both when they return. */
@@ -38,11 +39,11 @@ function isSignal({ action }: ActionDef): boolean {
 }
 
 function changesCapabilities({ call, syscall }: HookDef): boolean {
-  const name = call.replace(/^sys_/, "");
+  const name = bareName(call);
   return syscall ? CHANGE_CAPABILITIES.has(name) || EXECS.has(name) : CHANGING_FUNCTIONS.has(call);
 }
 
 function changesNamespaces({ call, syscall }: HookDef): boolean {
-  if (syscall) return CHANGE_NAMESPACES.has(call.replace(/^sys_/, ""));
+  if (syscall) return CHANGE_NAMESPACES.has(bareName(call));
   return CHANGING_FUNCTIONS.has(call) || call === "switch_task_namespaces";
 }

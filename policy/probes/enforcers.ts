@@ -5,6 +5,7 @@
  */
 import type { ActionDef, FilterDef, HookDef, SelectorDef } from "../../crds/hook-spec.ts";
 import { seesEverySyscall } from "../../crds/syscall-abis.ts";
+import { bareName } from "../../crds/syscall-table.ts";
 import { child, type Problems } from "../problems.ts";
 import type { Action, PolicySpec, Selector } from "../types.ts";
 import { type Call, callsNamed } from "./calls.ts";
@@ -98,7 +99,7 @@ function hookAt(call: Call, { selectors }: HookDef, enforcers: Enforcers): HookD
 
 /** Filters on the call's number are decided here, once for all. */
 function selectorAt(call: Call, selector: SelectorDef, { notifications }: Enforcers): SelectorDef[] {
-  const name = call.name.replace(/^sys_/, "");
+  const name = bareName(call.name);
   const ofCall = selector.filters.filter(isOfCall);
   if (!ofCall.every(({ syscalls, negate }) => syscalls.includes(name) !== negate)) return [];
   const acting = selector.actions.filter((action) => notifications.has(action));

@@ -3,6 +3,7 @@ import { isAddress, misfit, misfitOfReturn, misfitOfSyscall, type Shape } from "
 import { type ArgType, isKernelStructure, isReadable, traitsOf } from "../../crds/argument-types.ts";
 import type { ArgDef, ReturnDef } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
+import { bareName } from "../../crds/syscall-table.ts";
 import { child, type Problems } from "../problems.ts";
 import type { Call } from "./calls.ts";
 import type { Prototype } from "./prototype.ts";
@@ -58,7 +59,7 @@ const CAPABILITIES_OF_PRCTL = [1, 2];
 export function syscallDoubt(arg: ArgDef, name: string): string | undefined {
   if (arg.type !== "capability" || arg.source !== undefined)
     return numberDoubt(arg, parametersOf(name) ?? [], prototypeOf(name));
-  if (/^(?:sys_)?prctl$/.test(name) && CAPABILITIES_OF_PRCTL.includes(arg.index)) return undefined;
+  if (bareName(name) === "prctl" && CAPABILITIES_OF_PRCTL.includes(arg.index)) return undefined;
   return "no system call has a capability as parameter but prctl, whose arg2 and arg3 may be one: write int or uint32";
 }
 

@@ -1,7 +1,7 @@
 /** Prototypes: of system calls by hand, which never change, of functions and LSM hooks as kernels' BTF has them. */
 
 import { commonName, isOf32BitOnly, multiplexedBy, otherArguments32 } from "../../crds/syscall-abis.ts";
-import { isSyscall, SYSCALL_NAMES } from "../../crds/syscall-table.ts";
+import { bareName, isSyscall, SYSCALL_NAMES } from "../../crds/syscall-table.ts";
 import { didYouMean } from "../suggest.ts";
 import type { Prototype } from "./prototype.ts";
 import { FUNCTION_PROTOTYPES, LSM_PROTOTYPES, RECORDED_KERNELS } from "./prototypes.gen.ts";
@@ -131,13 +131,13 @@ const COMPLETE = /^(security_\w+|__sys_set(re|res|fs)?[ug]id)$/;
 
 /** Parameters of a system call; undefined where they are not known. */
 export function parametersOf(name: string): string[] | undefined {
-  const key = name.replace(/^sys_/, "");
+  const key = bareName(name);
   return Object.hasOwn(SYSCALLS, key) ? SYSCALLS[key] : undefined;
 }
 
 /** `setuid(uid_t uid)`. */
 export function prototypeOf(name: string): string {
-  return `${name.replace(/^sys_/, "")}(${parametersOf(name)?.join(", ") ?? "..."})`;
+  return `${bareName(name)}(${parametersOf(name)?.join(", ") ?? "..."})`;
 }
 
 /** The prototypes of a function or LSM hook in the recorded kernels; empty if none has it. */
@@ -168,12 +168,12 @@ const ALL_KERNELS = (1 << RECORDED_KERNELS.length) - 1;
 export function nameDoubt(target: Target): string | undefined {
   const { name, syscall, lsm = false } = target;
   if (syscall) {
-    const own = functionOfSyscall(nameAfter(name));
-    if (own !== nameAfter(name))
-      return `is not the function that 64-bit programs reach by this call: write sys_${own}`;
-    if (Object.values(FUNCTION_NAMES).includes(own)) return undefined;
+    const call = bareName(name);
+    const own = functionOfSyscall(call);
+    if (own !== call) return `is not the function that 64-bit programs reach by this call: write sys_${own}`;
+    if (isFunctionOfSyscall(call)) return undefined;
+    if (isOf32BitOnly(call)) return only32(call);
     const hint = syscallHint(name);
-    if (isOf32BitOnly(nameAfter(name))) return only32(nameAfter(name));
     return hint && `is not a name that Trigon knows${hint} The nodes report whether it exists`;
   }
   const kernels = recordedPrototypes(target).reduce((bits, [other]) => bits | other, 0);
@@ -206,8 +206,6 @@ export function isFunctionOfSyscall(name: string): boolean {
   return isSyscall(name) || Object.values(FUNCTION_NAMES).includes(name);
 }
 
-const nameAfter = (name: string): string => name.replace(/^sys_/, "");
-
 /** What to hook instead of a call that 32-bit programs alone have, and for which no function of 64-bit kernels is named. */
 function only32(name: string): string {
   const is = "is a call of 32-bit programs alone";
@@ -226,7 +224,7 @@ function only32(name: string): string {
 
 /** A hint for a name that is nearly that of a system call; empty for one that is known. */
 export function syscallHint(name: string): string {
-  if (isSyscall(name.replace(/^sys_/, ""))) return "";
+  if (isSyscall(bareName(name))) return "";
   return didYouMean(
     name,
     SYSCALL_NAMES.map((known) => `sys_${known}`),

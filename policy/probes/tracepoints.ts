@@ -2,7 +2,7 @@
 import { isReadable } from "../../crds/argument-types.ts";
 import type { ArgDef, HookDef } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
-import { SYSCALL_NAMES } from "../../crds/syscall-table.ts";
+import { bareName, SYSCALL_NAMES } from "../../crds/syscall-table.ts";
 import { child, type Problems } from "../problems.ts";
 import { didYouMean, quote } from "../suggest.ts";
 import type { TracepointProbe } from "../types.ts";
@@ -58,7 +58,7 @@ function syscallOf(event: string): string | undefined {
 function warnOfSyscallEvent({ subsystem, event }: TracepointProbe, path: string, problems: Problems): void {
   const call = syscallOf(event);
   if (call === undefined) {
-    const name = functionOfSyscall(event.replace(/^sys_/, ""));
+    const name = functionOfSyscall(bareName(event));
     if (subsystem === "syscalls" && isFunctionOfSyscall(name))
       problems.warn(`${path}.event`, `is no event: write sys_enter_${name} or sys_exit_${name}`);
     return;

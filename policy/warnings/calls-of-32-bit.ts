@@ -1,43 +1,46 @@
 /** Calls that 32-bit programs make by others, with other arguments: hooks of the call do not see these programs. */
 import type { HookDef } from "../../crds/hook-spec.ts";
 import { multiplexerOf, otherArguments32, seesEverySyscall } from "../../crds/syscall-abis.ts";
+import { bareName } from "../../crds/syscall-table.ts";
 import type { Problems } from "../problems.ts";
-
-const SAME_NAME_OF_SOCKETS =
-  "bind connect listen accept getsockname getpeername socketpair shutdown setsockopt getsockopt";
+import { byCall } from "./by-call.ts";
 
 /** Security functions that every caller passes, by the call. */
-const SEES_ALL: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(SAME_NAME_OF_SOCKETS.split(" ").map((call) => [call, `security_socket_${call}`])),
-  ...to("security_socket_create", "socket"),
-  ...to("security_socket_accept", "accept4"),
-  ...to("security_socket_sendmsg", "sendto sendmsg sendmmsg"),
-  ...to("security_socket_recvmsg", "recvfrom recvmsg recvmmsg"),
-  ...to("security_sem_semop", "semop semtimedop"),
-  ...to("security_sem_semctl", "semctl"),
-  ...to("security_msg_queue_msgsnd", "msgsnd"),
-  ...to("security_msg_queue_msgrcv", "msgrcv"),
-  ...to("security_msg_queue_msgctl", "msgctl"),
-  ...to("security_shm_shmat", "shmat"),
-  ...to("security_shm_shmctl", "shmctl"),
-  ...to("security_mmap_file", "mmap"),
-  ...to("security_path_truncate", "truncate"),
-  ...to("security_sb_statfs", "statfs fstatfs"),
-  ...to("security_file_permission", "pread64 pwrite64 fallocate"),
-  ...to("security_task_alloc", "clone"),
-};
-
-function to(name: string, calls: string): Record<string, string> {
-  return Object.fromEntries(calls.split(" ").map((call) => [call, name]));
-}
+const SEES_ALL = byCall({
+  security_socket_bind: "bind",
+  security_socket_connect: "connect",
+  security_socket_listen: "listen",
+  security_socket_getsockname: "getsockname",
+  security_socket_getpeername: "getpeername",
+  security_socket_socketpair: "socketpair",
+  security_socket_shutdown: "shutdown",
+  security_socket_setsockopt: "setsockopt",
+  security_socket_getsockopt: "getsockopt",
+  security_socket_create: "socket",
+  security_socket_accept: "accept accept4",
+  security_socket_sendmsg: "sendto sendmsg sendmmsg",
+  security_socket_recvmsg: "recvfrom recvmsg recvmmsg",
+  security_sem_semop: "semop semtimedop",
+  security_sem_semctl: "semctl",
+  security_msg_queue_msgsnd: "msgsnd",
+  security_msg_queue_msgrcv: "msgrcv",
+  security_msg_queue_msgctl: "msgctl",
+  security_shm_shmat: "shmat",
+  security_shm_shmctl: "shmctl",
+  security_mmap_file: "mmap",
+  security_path_truncate: "truncate",
+  security_sb_statfs: "statfs fstatfs",
+  security_file_permission: "pread64 pwrite64 fallocate",
+  security_task_alloc: "clone",
+});
 
 /** Warns where hooks that name calls leave out 32-bit programs on x86-64, with the function that sees them. */
 export function warnOfCallsOf32Bit(hooks: readonly HookDef[], problems: Problems): void {
-  const named = hooks.filter(({ syscall, call }) => syscall && otherArguments32(nameOf(call)).length > 0);
+  const named = hooks.filter(({ syscall, call }) => syscall && otherArguments32(bareName(call)).length > 0);
   if (named.length > MOST_NAMED) return; // a list of every call, which has a warning of its own
   for (const [path, group] of Map.groupBy(named, (hook) => hook.path)) {
     const at = path.startsWith("spec.enforcers") ? path : `${path}.call`; // its calls stand in a list
-    const calls = group.map(({ call }) => nameOf(call));
+    const calls = group.map(({ call }) => bareName(call));
     if (calls.length > MOST) problems.warn(at, many(calls));
     else for (const call of calls) problems.warn(at, one(call));
   }
@@ -49,10 +52,8 @@ const MOST_NAMED = 40;
 /** Calls of one probe that are named each with its advice. */
 const MOST = 5;
 
-const nameOf = (call: string): string => call.replace(/^sys_/, "");
-
 function one(call: string): string {
-  const instead = Object.hasOwn(SEES_ALL, call) ? SEES_ALL[call] : undefined;
+  const instead = SEES_ALL.get(call);
   const advice = instead === undefined ? "" : `: ${instead} under kprobes sees all callers`;
   return `leaves out 32-bit programs on x86-64 that make ${call} by ${otherArguments32(call).join(" or ")}, with other arguments${advice}`;
 }

@@ -1,6 +1,7 @@
 /** Comparisons on hooks that the kernel runs before what they look for has changed. */
 import { credHookOf } from "../../crds/cred-hooks.ts";
 import type { FilterDef, HookDef } from "../../crds/hook-spec.ts";
+import { bareName } from "../../crds/syscall-table.ts";
 import type { Problems } from "../problems.ts";
 import { CHANGE_CAPABILITIES, CHANGE_NAMESPACES, EXECS } from "./changing-calls.ts";
 
@@ -79,7 +80,7 @@ function exitOf(syscall: string): string {
 
 /** Name of the system call at whose entry the hook runs. */
 function syscallOf({ syscall, call, tracepoint }: HookDef): string | undefined {
-  if (syscall) return call.replace(/^sys_/, "");
+  if (syscall) return bareName(call);
   if (tracepoint?.subsystem !== "syscalls") return undefined;
   return /^sys_enter_(\w+)$/.exec(tracepoint.event)?.[1];
 }

@@ -1,5 +1,6 @@
 /** Signals that end a process when what it does cannot be stopped by that any more. */
 import type { ActionDef, HookDef } from "../../crds/hook-spec.ts";
+import { bareName } from "../../crds/syscall-table.ts";
 import type { Problems } from "../problems.ts";
 
 const SIGKILL = 9;
@@ -57,7 +58,7 @@ function isKill(action: ActionDef): boolean {
 }
 
 function isLasting({ call, syscall, tracepoint }: HookDef): boolean {
-  if (syscall) return LASTING.has(call.replace(/^sys_/, ""));
+  if (syscall) return LASTING.has(bareName(call));
   if (tracepoint?.subsystem !== "syscalls") return false;
   return LASTING.has(tracepoint.event.replace(/^sys_(enter|exit)_/, ""));
 }
