@@ -10,6 +10,7 @@ import { CURRENT_CRED_FIELDS } from "../values/current-creds.ts";
 import { mergeRanges, type Parsed, parseNumber } from "../values/integers.ts";
 import { parseSecurebits } from "../values/securebits.ts";
 import type { SelectorScope } from "./scope.ts";
+import { reportEverything } from "./values.ts";
 
 /** The filter of an entry of matchCurrentCred; several entries must all match. */
 export function currentCredFilter(
@@ -34,11 +35,8 @@ export function currentCredFilter(
   if (ranges.length > most)
     problems.error(`${path}.values`, `makes ${ranges.length} ranges: at most ${most} are allowed`);
   const negate = operator.startsWith("Not");
-  if (ranges[0]?.[0] === "0" && ranges[0][1] === String(CURRENT_CRED_FIELDS[field].most)) {
-    const message = `name every value of ${field}: ${operator}`;
-    if (negate) problems.error(`${path}.values`, `${message} never matches`);
-    else problems.warn(`${path}.values`, `${message} always matches, so leave the filter out`);
-  }
+  if (ranges[0]?.[0] === "0" && ranges[0][1] === String(CURRENT_CRED_FIELDS[field].most))
+    reportEverything(field, operator, `${path}.values`, problems);
   return { match: "currentCred", negate, field, ranges };
 }
 

@@ -67,12 +67,8 @@ export function rangeFilter(
   }
   const negate = operator.startsWith("Not");
   if (type && isEverything(ranges, type)) {
-    const message = `name every value of the type: ${operator}`;
-    if (!negate) problems.warn(where.path, `${message} always matches, so leave the filter out`);
-    else {
-      problems.error(where.path, `${message} never matches`);
-      return undefined;
-    }
+    reportEverything("the type", operator, where.path, problems);
+    if (negate) return undefined;
   }
   return {
     negate,
@@ -80,6 +76,13 @@ export function rangeFilter(
     ranges,
     ...(syscalls.length > 0 ? { syscalls } : {}),
   };
+}
+
+/** Says of a filter whose values are all that there can be of `what` that it leaves nothing, or nothing out. */
+export function reportEverything(what: string, operator: string, path: string, problems: Problems): void {
+  const message = `name every value of ${what}: ${operator}`;
+  if (operator.startsWith("Not")) problems.error(path, `${message} never matches`);
+  else problems.warn(path, `${message} always matches, so leave the filter out`);
 }
 
 function isEverything(ranges: Range[], type: IntegerType): boolean {

@@ -7,9 +7,9 @@ const LINE_FEED = 0x0a;
 /** The text, or where the first byte stands that is none: read leniently, a pattern would change and match nothing. */
 export function decodeUtf8(bytes: Uint8Array): { text: string } | { error: PolicyError } {
   const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const isWide = isUtf16(file);
-  if (!isWide && isUtf8(file)) return { text: file.toString("utf8") };
-  if (isWide) return { error: { path: "", message: "is UTF-16: save it as UTF-8", line: 1, column: 1 } };
+  if (isUtf16(file))
+    return { error: { path: "", message: "is UTF-16: save it as UTF-8", line: 1, column: 1 } };
+  if (isUtf8(file)) return { text: file.toString("utf8") };
   return { error: { path: "", message: "is not UTF-8: save it as UTF-8", ...firstBroken(file) } };
 }
 
