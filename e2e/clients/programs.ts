@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { cacheDirectory } from "../cache.mjs";
 import { type Binaries, findBinaries, findCached } from "../control-plane/binaries.ts";
-import { goBuild } from "../control-plane/go-modules.mjs";
+import { goBuildAlone } from "../control-plane/go-modules.mjs";
 import { runProgram } from "../guest/program.ts";
 import { type Progress, step } from "../progress.ts";
 
@@ -31,9 +31,7 @@ export async function findGrpcClients(
   const generated = await generatedPath(environment);
   if (!(await isThere(generated))) {
     const plugins = await findBinaries(PLUGINS, environment, progress);
-    await step(progress, "build a Go client from proto/", () =>
-      buildGenerated(generated, plugins, environment),
-    );
+    await step(progress, "build a Go client from proto/", () => buildGenerated(generated, plugins));
   }
   return { grpcurl, generated };
 }
@@ -72,17 +70,12 @@ function goPackages(files: readonly string[]): string[] {
   return files.map((file) => `M${file}=${MODULE}/gen/${packageOf(file)}`);
 }
 
-async function buildGenerated(
-  target: string,
-  plugins: Binaries<(typeof PLUGINS)[number]>,
-  environment: NodeJS.ProcessEnv,
-): Promise<void> {
+async function buildGenerated(target: string, plugins: Binaries<(typeof PLUGINS)[number]>): Promise<void> {
   const work = await mkdtemp(join(tmpdir(), "trigon-client-"));
   try {
     await cp(SOURCE, work, { recursive: true });
     await generate(work, plugins);
-    const module = { directory: work, estimate: "" };
-    const [program = "", ...args] = goBuild(module, environment, ["-o", "client", "."]);
+    const [program = "", ...args] = goBuildAlone({}, ["-o", "client", "."]);
     await runProgram(program, args, { cwd: work });
     await mkdir(join(target, ".."), { recursive: true });
     await cp(join(work, "client"), `${target}.${process.pid}`);

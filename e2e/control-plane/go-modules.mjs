@@ -65,7 +65,7 @@ export const PROMETHEUS_MODULE = {
 /**
  * For `go build`. Debug information is not made: it would be left out at the end. Kubernetes' packages are compiled
  * without inlining, which takes a third less time.
- * @param {GoModule} module
+ * @param {Pick<GoModule, "version" | "tags">} module
  */
 function flags({ version = "", tags = "" }) {
   const compiler = ["-gcflags=all=-dwarf=false", "-gcflags=k8s.io/...=-dwarf=false -l"];
@@ -88,15 +88,12 @@ export function cachePath(module, environment) {
 }
 
 /**
- * The command that builds packages of a module, for its directory. Its lock makes a second build of the same module
- * wait, which then finds everything in Go's cache. It gives way to whatever else runs on the machine. It is one process:
- * who ends it ends the build.
- * @param {GoModule} module
- * @param {NodeJS.ProcessEnv} environment
+ * The command that builds packages of a module, for its directory. It gives way to whatever else runs on the machine.
+ * @param {Pick<GoModule, "version" | "tags">} module
  * @param {string[]} args Output and packages.
  */
-export function goBuild(module, environment, args) {
-  const build = [
+export function goBuildAlone(module, args) {
+  return [
     "env",
     "CGO_ENABLED=0",
     "GOFLAGS=-mod=readonly",
@@ -109,5 +106,15 @@ export function goBuild(module, environment, args) {
     ...flags(module),
     ...args,
   ];
-  return ["flock", "--no-fork", `${cachePath(module, environment)}.lock`, ...build];
+}
+
+/**
+ * The same for a module that others may build at the same time: its lock makes a second build wait, which then finds
+ * everything in Go's cache. It is one process: who ends it ends the build.
+ * @param {GoModule} module
+ * @param {NodeJS.ProcessEnv} environment
+ * @param {string[]} args Output and packages.
+ */
+export function goBuild(module, environment, args) {
+  return ["flock", "--no-fork", `${cachePath(module, environment)}.lock`, ...goBuildAlone(module, args)];
 }

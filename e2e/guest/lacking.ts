@@ -1,5 +1,4 @@
 /** Hooks of the examples that some kernels cannot attach, and their status there. */
-
 import assert from "node:assert/strict";
 import { release } from "node:os";
 import { hashes } from "../../agent/hooks/config/selectors.ts";
