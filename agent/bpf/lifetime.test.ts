@@ -144,18 +144,28 @@ describeBpf("a process with an open ring reader", () => {
     expect(stderr).toMatch(/Error: from onBatch\n\s+at .*onBatch.*script\.mjs/);
   });
 
-  test("may have it in a worker that is terminated", async () => {
+  test("may have it in workers that are terminated while they call the addon and are called by it", async () => {
     const script = `
       const { Worker } = await import("node:worker_threads");
-      const worker = new Worker(\`
+      const work = \`
         const bpf = require(${JSON.stringify(ADDON)});
-        const map = bpf.createMap({ name: "r", type: "ringbuf", keySize: 0, valueSize: 0, maxEntries: 4096 });
-        const reader = bpf.readRing(map, { pollMs: 1, onBatch: () => {} });
-        setInterval(() => reader.flush(), 1);
+        const object = bpf.openObject(${JSON.stringify(testObject("hooks"))});
+        object.setInitialValue(".rodata", new Uint8Array(new Uint32Array([process.pid]).buffer));
+        object.load();
+        const link = object.program("on_getuid").attachRawTracepoint("sys_enter");
+        const reader = bpf.readRing(object.map("events"), { pollMs: 1, onBatch: () => {} });
+        const rounds = () => { process.getuid(); reader.flush(); process.getuid(); setImmediate(rounds); };
+        rounds();
         require("node:worker_threads").parentPort.postMessage("up");
-      \`, { eval: true });
-      await new Promise((resolve) => worker.once("message", resolve));
-      console.log(await worker.terminate());`;
+      \`;
+      const codes = new Set();
+      for (let n = 0; n < 30; n++) {
+        const worker = new Worker(work, { eval: true });
+        await new Promise((resolve) => worker.once("message", resolve));
+        await new Promise((resolve) => setTimeout(resolve, n % 10));
+        codes.add(await worker.terminate());
+      }
+      console.log([...codes].join());`;
     expect(await runScript(script)).toEqual({ status: 0, stdout: "1", stderr: "" });
   });
 

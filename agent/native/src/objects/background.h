@@ -34,6 +34,14 @@ class Background : public Napi::AsyncWorker {
 
   void OnOK() override {
     try {
+      Settle();
+    } catch (const Napi::Error&) {
+      // Nothing can be settled any more: a worker is being terminated, and the environment goes away with it.
+    }
+  }
+
+  void Settle() {
+    try {
       settled_.Resolve(finish_(Env(), *job_));
     } catch (const Napi::Error& error) {
       settled_.Reject(error.Value());

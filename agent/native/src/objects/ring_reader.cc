@@ -124,19 +124,23 @@ void RingReader::OnReady(Napi::Env env, Napi::Function on_batch, Context* contex
   if (env == nullptr) return;  // the environment is going away
   Context delivery = *context;
   Batch batch = delivery->thread->TakeReady();
-  Napi::Value until = env.Undefined();
   try {
-    if (!batch.empty()) until = delivery->Call(env, on_batch, std::move(batch));  // else flush() or close() was faster
-  } catch (const Napi::Error& error) {
-    // Node would only warn about an exception here: make it an uncaught one, as in any callback.
-    napi_fatal_exception(env, error.Value());
-  }
-  // Spares a small batch a function and a turn of the event loop.
-  if (!until.IsPromise() && delivery->thread->ResumeIfCaughtUp()) return;
-  try {
-    ResumeLater(env, delivery->thread, until);
+    Napi::Value until = batch.empty() ? env.Undefined()  // flush() or close() was faster
+                                      : CallOrReport(env, on_batch, *delivery, std::move(batch));
+    // Spares a small batch a function and a turn of the event loop.
+    if (until.IsPromise() || !delivery->thread->ResumeIfCaughtUp()) ResumeLater(env, delivery->thread, until);
   } catch (const Napi::Error&) {
-    // Nothing can be called any more: the environment is going away.
+    // Nothing can be called any more: a worker is being terminated, and the environment goes away with it.
+  }
+}
+
+// Node would only warn about an exception here: makes it an uncaught one, as in any callback.
+Napi::Value RingReader::CallOrReport(Napi::Env env, const Napi::Function& on_batch, Delivery& delivery, Batch batch) {
+  try {
+    return delivery.Call(env, on_batch, std::move(batch));
+  } catch (const Napi::Error& error) {
+    napi_fatal_exception(env, error.Value());
+    return env.Undefined();
   }
 }
 

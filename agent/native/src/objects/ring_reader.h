@@ -31,6 +31,7 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
   // Outlives the reader for as long as a call of the thread waits in the queue of the event loop.
   using Context = std::shared_ptr<Delivery>;
   static void OnReady(Napi::Env env, Napi::Function on_batch, Context* context, void* data);
+  static Napi::Value CallOrReport(Napi::Env env, const Napi::Function& on_batch, Delivery& delivery, Batch batch);
   using Queue = Napi::TypedThreadSafeFunction<Context, void, &RingReader::OnReady>;
 
   void Start(Napi::Env env, UniqueFd ring, const std::string& map, Napi::Function on_batch, RingThread::Options options,
