@@ -3,5 +3,10 @@
 // baseline compiler alone replaces nothing, and starts twice as fast there.
 const { setFlagsFromString } = require("node:v8");
 
-for (const flag of ["--liftoff-only", "--no-wasm-tier-up", "--no-wasm-dynamic-tiering"])
+for (const flag of [
+  "--liftoff-only",
+  "--no-wasm-tier-up",
+  "--no-wasm-dynamic-tiering",
+  "--wasm-wrapper-tiering-budget=2000000000",
+])
   setFlagsFromString(flag);
