@@ -92,6 +92,12 @@ function contradiction(hook: HookDef, { filters, returnFilters = [] }: SelectorD
   return namespaceContradiction(filters);
 }
 
+/** Whether the filters look at the same value, and none passes all of them. */
+export function excludeEachOther(hook: HookDef, filters: readonly AnyFilter[]): boolean {
+  const [operand, ...others] = new Set(filters.map(operandOf));
+  return operand !== undefined && others.length === 0 && !isPossible(hook, filters);
+}
+
 /** What a filter looks at; undefined for one that is not compared with others. */
 function operandOf(filter: AnyFilter): string | undefined {
   switch (filter.match) {

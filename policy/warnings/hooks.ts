@@ -1,6 +1,7 @@
 /** Everything that is allowed and rarely meant, about one compiled hook. */
 import type { HookDef } from "../../crds/hook-spec.ts";
 import type { Problems } from "../problems.ts";
+import { warnOfAlternatives } from "./alternatives.ts";
 import { warnOfContradictions } from "./contradictions.ts";
 import { warnOfNoise, warnOfSilence } from "./noise.ts";
 import { warnOfOverriddenCalls } from "./overridden-calls.ts";
@@ -14,5 +15,6 @@ export function warnAboutHook(hook: HookDef, problems: Problems): void {
   warnOfEarlyComparisons(hook, problems);
   warnOfLateSignals(hook, problems);
   warnOfContradictions(hook, problems);
+  warnOfAlternatives(hook, problems);
   warnOfOverriddenCalls(hook, problems);
 }

@@ -175,7 +175,7 @@ describe("selectors that all post nothing", () => {
   });
 });
 
-describe("a selector that never matches", () => {
+describe("selectors that match nothing, or everything", () => {
   const cred = (operator: string, ...values: string[]) => ({ field: "euid", operator, values });
   const arg = (operator: string, ...values: string[]) => ({ index: 0, operator, values });
   const texts = (...matchArgs: Loose[]) =>
@@ -190,6 +190,8 @@ describe("a selector that never matches", () => {
     "selectors[0] matches all that this one matches, and the first selector that matches decides",
     1,
   );
+  const everything = (one: number, other: number) =>
+    `selectors: selectors[${one}] and selectors[${other}] each match what the other one leaves out, so every call is matched: put the values of both into one filter, or both filters into one selector`;
   const either = (...selectors: Loose[]) => kernel("some_function", { selectors });
   const alternatives = (...matchArgs: Loose[][]) =>
     kernel("some_function", {
@@ -283,6 +285,18 @@ describe("a selector that never matches", () => {
       }),
       hidden,
     ],
+    "two numbers, each left out by one of two selectors": [
+      alternatives([arg("NotEqual", "0")], [arg("NotEqual", "1")]),
+      everything(0, 1),
+    ],
+    "two lists of binaries, each left out by one of two selectors": [
+      either(
+        { matchPIDs: [{ operator: "In", values: [1] }] },
+        { matchBinaries: [{ operator: "NotIn", values: ["/usr/bin/sudo"] }] },
+        { matchBinaries: [{ operator: "NotIn", values: ["/usr/bin/su", "/usr/sbin/sshd"] }] },
+      ),
+      everything(1, 2),
+    ],
     "a number in the range of an earlier selector": [
       alternatives([arg("InRange", "0:99")], [arg("Equal", "0"), arg("Mask", "1")]),
       exclude("args[0]", 1),
@@ -321,6 +335,18 @@ describe("a selector that never matches", () => {
 
   const silent: Record<string, Loose> = {
     "ranges that overlap": numbers(arg("GT", "1"), arg("LT", "3")),
+    "two ranges that are left out and share a number": alternatives(
+      [arg("NotInRange", "0:9")],
+      [arg("NotInRange", "9:20")],
+    ),
+    "binaries that two selectors leave out": either(
+      { matchBinaries: [{ operator: "NotIn", values: ["/usr/bin/su", "/usr/bin/sudo"] }] },
+      { matchBinaries: [{ operator: "NotIn", values: ["/usr/bin/sudo", "/usr/sbin/sshd"] }] },
+    ),
+    "capabilities, of which a process has several": either(
+      { matchCapabilities: [{ operator: "NotIn", values: ["CAP_BPF"] }] },
+      { matchCapabilities: [{ operator: "NotIn", values: ["CAP_KILL"] }] },
+    ),
     "values on both sides of a range": numbers(arg("Equal", "1", "20"), arg("NotInRange", "0:10")),
     "a beginning and a longer one": texts(arg("Prefix", "/etc"), arg("Prefix", "/etc/a")),
     "an ending and a longer one": texts(arg("Postfix", ".conf"), arg("Postfix", "a.conf")),
