@@ -6,6 +6,7 @@ import { integerType } from "../values/integers.ts";
 import { expressionFilter } from "./expressions.ts";
 import { fileTypeFilter } from "./file-types.ts";
 import { gainedFilter } from "./gained.ts";
+import { warnOfDecimalModes } from "./modes.ts";
 import { comparisonOf } from "./operators.ts";
 import { findPosition, isThereAtEntry, type Window } from "./positions.ts";
 import type { SelectorScope } from "./scope.ts";
@@ -35,6 +36,7 @@ export function argumentFilter(
   const where = { operator, path: `${path}.values`, lists: scope.lists, problems };
   const target = { match: "arg", arg: position } as const;
   const type = integerType(arg.type);
+  if (type && !window.isData) warnOfDecimalModes(values, arg, scope.calls, where.path, problems);
   switch (comparison) {
     case "range":
       return withTarget(target, rangeFilter(type, values, where));
