@@ -5,7 +5,7 @@ import { child, type Problems } from "../problems.ts";
 import { quote } from "../suggest.ts";
 import type { FunctionProbe } from "../types.ts";
 import { findList, type Lists, listName } from "./lists.ts";
-import { functionOfSyscall, syscallHint } from "./prototypes.ts";
+import { functionOfSyscall, parametersOf, recordedPrototypes, syscallHint } from "./prototypes.ts";
 
 /** A function to attach to. */
 export interface Call {
@@ -17,6 +17,11 @@ export interface Call {
   lsm?: boolean;
   /** True: an entry of a generated list, which not every kernel has. */
   mayBeMissing?: boolean;
+}
+
+/** Its declared parameters, on the newest of the known kernels that has it; undefined where they are not known. */
+export function parametersOfCall(call: Call): readonly string[] | undefined {
+  return call.syscall ? parametersOf(call.name) : recordedPrototypes(call).at(-1)?.[2];
 }
 
 const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_.$]*$/;

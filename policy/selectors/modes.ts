@@ -1,7 +1,6 @@
 /** Modes of files that are written as people say them, but without the 0 that makes a number octal. */
 import type { ArgDef } from "../../crds/hook-spec.ts";
-import type { Call } from "../probes/calls.ts";
-import { parametersOf, recordedPrototypes } from "../probes/prototypes.ts";
+import { type Call, parametersOfCall } from "../probes/calls.ts";
 import { child, type Problems } from "../problems.ts";
 
 /** Digits that are another number in octal: 4000, 755. */
@@ -15,15 +14,11 @@ export function warnOfDecimalModes(
   path: string,
   problems: Problems,
 ): void {
-  if (!calls.some((call) => parameters(call)?.[index]?.startsWith("umode_t "))) return;
+  if (!calls.some((call) => parametersOfCall(call)?.[index]?.startsWith("umode_t "))) return;
   for (const [position, value] of values.entries()) {
     if (!LOOKS_OCTAL.test(value)) continue;
     const mode = `0${Number(value).toString(8)}`;
     const message = `${value} is decimal, the mode ${mode}: write 0${value} if that mode is meant, else ${mode}`;
     problems.warn(child(path, position), message);
   }
-}
-
-function parameters(call: Call): readonly string[] | undefined {
-  return call.syscall ? parametersOf(call.name) : recordedPrototypes(call).at(-1)?.[2];
 }
