@@ -9,6 +9,7 @@ import { makeArgs, makeSelector } from "../../agent/hooks/testing/hooks.ts";
 import type { ArgType } from "../../crds/argument-types.ts";
 import type { FilterDef, HookDef } from "../../crds/hook-spec.ts";
 import { SYSCALL_32_BIT } from "../../crds/syscall-abis.ts";
+import { since } from "./lacking.ts";
 import { act, CALL_32, type Hit, makeHookOn, NR, type Ran, run, TestEngine } from "./test-engine.ts";
 
 let engine: TestEngine;
@@ -70,6 +71,22 @@ describe("calls by int 0x80, by the vDSO and by 16-bit ids are seen with their i
       );
     });
   }
+});
+
+test("a hook of fentries sees them at entry and at return, also where 5.10 lets it read no parameter", () => {
+  const def = { section: "fentries", args: makeArgs("int") } as const;
+  for (const more of [{}, { returnArg: { type: "int" } } as const]) {
+    const hook = makeHookOn("sys_setuid", { ...def, ...more });
+    const { hits } = watch32(hook, "213:-1", "23:65535");
+    assert.deepEqual(
+      hits.map(({ values, returned }) => [values, returned]),
+      Array(2).fill([[-1n], "returnArg" in more ? -22n : undefined]),
+    );
+  }
+  const hook = engine.attach(makeHookOn("sys_setuid", def));
+  const byKprobe = /; by kprobes at __ia32_sys_setuid16, which fentry cannot read$/;
+  assert.equal(byKprobe.test(hook.status.message ?? ""), !since(5, 11), hook.status.message);
+  hook.detach();
 });
 
 test("a hook counts once, whichever entry its hits came by, and names the entries", () => {

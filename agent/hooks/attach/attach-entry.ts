@@ -33,6 +33,8 @@ export interface Attachment {
   links: BpfLink[];
   /** Other entries of the system call at which the kernel does not let a program override. */
   notOverridable: string[];
+  /** Other entries of the system call at which a kprobe stands in for a program that the verifier refused. */
+  byKprobe: string[];
 }
 
 /** What attaching needs of the engine. */
@@ -143,24 +145,42 @@ export function* attachEntry(
   image: ConfigImage,
   { mode = "enforce", driftMaps, onLoaded }: AttachOptions = {},
 ): Steps<Attachment> {
-  const { entry, exit, exitKind = kind } = KINDS[kind];
+  const { exitKind = kind } = KINDS[kind];
   const maps = createHookMaps(context.bpf, image);
-  const attachment: Attachment = { kind, maps, configs: [], programs: [], links: [], notOverridable: [] };
+  const attachment: Attachment = {
+    ...{ kind, maps, configs: [], programs: [], links: [] },
+    ...{ notOverridable: [], byKprobe: [] },
+  };
   try {
     setMode(maps, mode);
-    const halves = image.callBytes > 0 && exit ? inOrder(kind, entry, exit, target) : [entry];
+    const halves = halvesOf(kind, target, image);
     if (halves.length > 1) attachment.kind = exitKind;
-    if (driftMaps) halves.push({ ...entry, template: DRIFT, name: DRIFT });
+    const withDrift = (all: Half[], of: EntryKind): Half[] =>
+      driftMaps ? [...all, { ...KINDS[of].entry, template: DRIFT, name: DRIFT }] : all;
     const programMaps = { ...maps, ...driftMaps };
-    const ready = yield* loadHalves(attachment, context.object, halves, target, programMaps);
+    const ready = yield* loadHalves(attachment, context.object, withDrift(halves, kind), target, programMaps);
     for (const other of otherEntries(kind, target)) {
       const config = createConfigMap(context.bpf, configAtEntry(image.config, other.entry));
       attachment.configs.push(config);
       const own = { ...programMaps, ".rodata.hook": config };
-      const load = () => loadHalves(attachment, context.object, halves, { ...target, ...other }, own);
-      const loaded = kind === "fmod_ret" ? yield* loadIfOverridable(attachment, load) : yield* load();
+      const loadBy = (of: EntryKind) =>
+        loadHalves(
+          attachment,
+          context.object,
+          withDrift(halvesOf(of, target, image), of),
+          { ...target, ...other },
+          own,
+        );
+      const mayBeRefused = kind === "fmod_ret" || target.def.section === "fentries";
+      const loaded = mayBeRefused
+        ? yield* loadUnlessRefused(attachment, kind, () => loadBy(kind))
+        : yield* loadBy(kind);
       if (loaded) ready.push(...loaded);
-      else attachment.notOverridable.push(other.name);
+      else if (kind === "fmod_ret") attachment.notOverridable.push(other.name);
+      else {
+        ready.push(...(yield* loadBy("kprobe")));
+        attachment.byKprobe.push(other.name);
+      }
     }
     onLoaded?.();
     for (const { half, program, target } of ready)
@@ -186,19 +206,28 @@ function inOrder(kind: EntryKind, entry: Half, exit: Half, { def }: Target): Hal
   return kind === "kprobe" && overrides(def) ? [entry, exit] : [exit, entry];
 }
 
+/** The programs of a kind that the hook needs, in the order in which they are attached. */
+function halvesOf(kind: EntryKind, target: Target, { callBytes }: ConfigImage): Half[] {
+  const { entry, exit } = KINDS[kind];
+  return callBytes > 0 && exit ? inOrder(kind, entry, exit, target) : [entry];
+}
+
 /**
- * The kernel lists the functions that fmod_ret may override, and no compat entry of a system call is among them. Returns
- * undefined, with nothing loaded, where the verifier refuses the function.
+ * Undefined, with nothing loaded, where the verifier refuses the function. The kernel lists those that fmod_ret may
+ * override, and no compat entry of a system call is among them. And 5.10 describes an entry of setuid16 and the like by a
+ * declaration that does not know the registers, so that fentry cannot read them.
  */
-function* loadIfOverridable(
+function* loadUnlessRefused(
   { programs }: Attachment,
+  kind: EntryKind,
   load: () => Steps<ReadyHalf[]>,
 ): Steps<ReadyHalf[] | undefined> {
   const before = programs.length;
   try {
     return yield* load();
   } catch (error) {
-    if (failureReason(error) !== "KernelUnsupported") throw error;
+    const reason = failureReason(error);
+    if (reason !== "KernelUnsupported" && (kind === "fmod_ret" || reason !== "VerifierRejected")) throw error;
     for (const program of programs.splice(0, programs.length - before)) program.close();
     return undefined;
   }

@@ -132,7 +132,7 @@ function driftMaps(
 
 /** Which callers of other ABIs the hook sees, and which it does not. */
 function abiMessages(
-  { kind, notOverridable }: Pick<Attachment, "kind" | "notOverridable">,
+  { kind, notOverridable, byKprobe }: Pick<Attachment, "kind" | "notOverridable" | "byKprobe">,
   { others = [], unseen = [] }: Target,
 ): string[] {
   const names = others.map(({ name }) => name).filter((name) => !notOverridable.includes(name));
@@ -142,6 +142,7 @@ function abiMessages(
   }
   return [
     ...(names.length > 0 ? [`also at ${names.join(", ")}`] : []),
+    ...(byKprobe.length > 0 ? [`by kprobes at ${byKprobe.join(", ")}, which fentry cannot read`] : []),
     ...(notOverridable.length > 0
       ? [`not at ${notOverridable.join(", ")}, where the kernel allows no override`]
       : []),
