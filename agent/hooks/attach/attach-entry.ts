@@ -153,28 +153,17 @@ export function* attachEntry(
   };
   try {
     setMode(maps, mode);
-    const halves = halvesOf(kind, target, image);
-    if (halves.length > 1) attachment.kind = exitKind;
-    const withDrift = (all: Half[], of: EntryKind): Half[] =>
-      driftMaps ? [...all, { ...KINDS[of].entry, template: DRIFT, name: DRIFT }] : all;
+    if (image.callBytes > 0) attachment.kind = exitKind;
+    const halves = (of: EntryKind) => halvesOf(of, target, image, driftMaps !== undefined);
     const programMaps = { ...maps, ...driftMaps };
-    const ready = yield* loadHalves(attachment, context.object, withDrift(halves, kind), target, programMaps);
+    const ready = yield* loadHalves(attachment, context.object, halves(kind), target, programMaps);
     for (const other of otherEntries(kind, target)) {
       const config = createConfigMap(context.bpf, configAtEntry(image.config, other.entry));
       attachment.configs.push(config);
       const own = { ...programMaps, ".rodata.hook": config };
       const loadBy = (of: EntryKind) =>
-        loadHalves(
-          attachment,
-          context.object,
-          withDrift(halvesOf(of, target, image), of),
-          { ...target, ...other },
-          own,
-        );
-      const mayBeRefused = kind === "fmod_ret" || target.def.section === "fentries";
-      const loaded = mayBeRefused
-        ? yield* loadUnlessRefused(attachment, kind, () => loadBy(kind))
-        : yield* loadBy(kind);
+        loadHalves(attachment, context.object, halves(of), { ...target, ...other }, own);
+      const loaded = yield* loadUnlessRefused(attachment, bearable(kind, target), () => loadBy(kind));
       if (loaded) ready.push(...loaded);
       else if (kind === "fmod_ret") attachment.notOverridable.push(other.name);
       else {
@@ -207,27 +196,33 @@ function inOrder(kind: EntryKind, entry: Half, exit: Half, { def }: Target): Hal
 }
 
 /** The programs of a kind that the hook needs, in the order in which they are attached. */
-function halvesOf(kind: EntryKind, target: Target, { callBytes }: ConfigImage): Half[] {
+function halvesOf(kind: EntryKind, target: Target, { callBytes }: ConfigImage, drift: boolean): Half[] {
   const { entry, exit } = KINDS[kind];
-  return callBytes > 0 && exit ? inOrder(kind, entry, exit, target) : [entry];
+  const halves = callBytes > 0 && exit ? inOrder(kind, entry, exit, target) : [entry];
+  return drift ? [...halves, { ...entry, template: DRIFT, name: DRIFT }] : halves;
 }
 
 /**
- * Undefined, with nothing loaded, where the verifier refuses the function. The kernel lists those that fmod_ret may
- * override, and no compat entry of a system call is among them. And 5.10 describes an entry of setuid16 and the like by a
- * declaration that does not know the registers, so that fentry cannot read them.
+ * Why the verifier may refuse another entry of a system call, and the hook is attached all the same. The kernel lists the
+ * functions that fmod_ret may override, and no compat entry is among them. And 5.10 describes an entry of setuid16 and the
+ * like by a declaration that does not know the registers, so that fentry cannot read them.
  */
+function bearable(kind: EntryKind, { def }: Target): readonly HookReason[] {
+  if (kind === "fmod_ret") return ["KernelUnsupported"];
+  return def.section === "fentries" ? ["KernelUnsupported", "VerifierRejected"] : [];
+}
+
+/** Undefined, with nothing loaded, where the verifier refuses the function for one of these reasons. */
 function* loadUnlessRefused(
   { programs }: Attachment,
-  kind: EntryKind,
+  reasons: readonly HookReason[],
   load: () => Steps<ReadyHalf[]>,
 ): Steps<ReadyHalf[] | undefined> {
   const before = programs.length;
   try {
     return yield* load();
   } catch (error) {
-    const reason = failureReason(error);
-    if (reason !== "KernelUnsupported" && (kind === "fmod_ret" || reason !== "VerifierRejected")) throw error;
+    if (!reasons.includes(failureReason(error))) throw error;
     for (const program of programs.splice(0, programs.length - before)) program.close();
     return undefined;
   }
