@@ -1,12 +1,10 @@
 /** Selectors are alternatives: two that each leave something out leave out nothing together. */
-import type { FilterDef, HookDef, ReturnFilterDef, SelectorDef } from "../../crds/hook-spec.ts";
-import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
+import type { HookDef, SelectorDef } from "../../crds/hook-spec.ts";
 import type { Problems } from "../problems.ts";
-import { excludeEachOther } from "./contradictions.ts";
+import { type AnyFilter, excludeEachOther } from "./contradictions.ts";
 
 /** Warns of the first two selectors that have one NotIn or NotEqual each and so match everything. */
 export function warnOfAlternatives(hook: HookDef, problems: Problems): void {
-  if (hook.selectors.length > HOOK_SPEC_LIMITS.selectors) return;
   const excluding = hook.selectors.flatMap((selector, index) => {
     const filter = onlyFilter(selector);
     return filter && "negate" in filter && filter.negate ? [{ index, leftOut: turned(filter) }] : [];
@@ -23,8 +21,6 @@ export function warnOfAlternatives(hook: HookDef, problems: Problems): void {
     return;
   }
 }
-
-type AnyFilter = FilterDef | ReturnFilterDef;
 
 function onlyFilter({ filters, returnFilters = [], scope }: SelectorDef): AnyFilter | undefined {
   const all = [...filters, ...returnFilters];

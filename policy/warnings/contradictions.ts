@@ -8,12 +8,12 @@ import type {
   SelectorDef,
   TextComparison,
 } from "../../crds/hook-spec.ts";
-import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import type { Problems } from "../problems.ts";
 import { CURRENT_CRED_FIELDS } from "../values/current-creds.ts";
 import { bounds, integerType } from "../values/integers.ts";
 
-type AnyFilter = FilterDef | ReturnFilterDef;
+/** A filter at entry or at return. */
+export type AnyFilter = FilterDef | ReturnFilterDef;
 type Filter<M extends AnyFilter["match"]> = Extract<AnyFilter, { match: M }>;
 type Interval = [low: bigint, high: bigint];
 
@@ -22,9 +22,8 @@ const LEAST = -(1n << 64n);
 const MOST = 1n << 64n;
 const EVERY: Interval = [LEAST, MOST];
 
-/** Warns of each selector that no call can match. Too many selectors are an error, and comparing all would take long. */
+/** Warns of each selector that no call can match. */
 export function warnOfContradictions(hook: HookDef, problems: Problems): void {
-  if (hook.selectors.length > HOOK_SPEC_LIMITS.selectors) return;
   for (const [index, selector] of hook.selectors.entries()) {
     const reason = contradiction(hook, selector) ?? hiddenBy(hook, hook.selectors.slice(0, index), selector);
     const path = `${hook.path}.selectors[${index}]`;
