@@ -1,17 +1,6 @@
 /** Kernel modules of ours for a guest's kernel, built with Debian's headers of that kernel. */
-import {
-  access,
-  chmod,
-  cp,
-  glob,
-  mkdir,
-  mkdtemp,
-  open,
-  readdir,
-  rename,
-  rm,
-  writeFile,
-} from "node:fs/promises";
+import { globSync } from "node:fs";
+import { access, chmod, cp, mkdir, mkdtemp, open, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Progress, step } from "../progress.ts";
 import { AptSuite, findMirrors, type Package } from "./apt.ts";
@@ -109,12 +98,11 @@ const VARIANTS = [".real-x86", ".real-lsb-64"];
  * that runs it with them. `root` will be `directory`.
  */
 async function useOwnLibraries(root: string, directory: string): Promise<void> {
-  const loaders = await findFiles("{lib64,usr/lib64,lib/*,usr/lib/*}/ld-linux-x86-64.so.2", root);
-  const loader = loaders[0];
+  const [loader] = globSync("{lib64,usr/lib64,lib/*,usr/lib/*}/ld-linux-x86-64.so.2", { cwd: root });
   if (loader === undefined) throw new Error("libc6 has no loader");
   const libraries = ["lib", "usr/lib"].map((lib) => join(directory, lib, "x86_64-linux-gnu")).join(":");
   const programs: string[] = [];
-  for (const file of await findFiles("usr/lib/linux-kbuild-*/**/*", root))
+  for (const file of globSync("usr/lib/linux-kbuild-*/**/*", { cwd: root }))
     if (await isProgram(join(root, file))) programs.push(file);
   for (const file of programs.filter((name) => !name.includes(".real-"))) {
     const variant = VARIANTS.map((suffix) => file + suffix).find((name) => programs.includes(name));
@@ -128,12 +116,6 @@ async function useOwnLibraries(root: string, directory: string): Promise<void> {
     await writeFile(join(root, file), `#!/bin/sh\nexec ${run.join(" ")} "$@"\n`);
     await chmod(join(root, file), 0o755);
   }
-}
-
-async function findFiles(pattern: string, cwd: string): Promise<string[]> {
-  const found: string[] = [];
-  for await (const file of glob(pattern, { cwd })) found.push(file);
-  return found;
 }
 
 /** Whether a file is an executable in ELF. */
