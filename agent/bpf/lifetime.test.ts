@@ -12,6 +12,14 @@ const ADDON = fileURLToPath(new URL("../../build/bpf.node", import.meta.url));
 
 const PRODUCT = fileURLToPath(new URL("../../build/bpf/trigon.bpf.o", import.meta.url));
 
+/** Attaches on_getuid of an `object`, whose records are in `events`. */
+const ATTACH = `
+  const object = bpf.openObject(${JSON.stringify(testObject("hooks"))});
+  object.setInitialValue(".rodata", new Uint8Array(new Uint32Array([process.pid]).buffer));
+  object.load();
+  const link = object.program("on_getuid").attachRawTracepoint("sys_enter");
+  const events = object.map("events");`;
+
 /** Runs a script in a process of its own, with `bpf` and an `object` whose on_getuid is attached. */
 function runScript(script: string): Promise<{ status: number; stdout: string; stderr: string }> {
   const directory = mkdtempSync(join(tmpdir(), "trigon-addon-"));
@@ -20,11 +28,7 @@ function runScript(script: string): Promise<{ status: number; stdout: string; st
     file,
     `import { createRequire } from "node:module";
      const bpf = createRequire(import.meta.url)(${JSON.stringify(ADDON)});
-     const object = bpf.openObject(${JSON.stringify(testObject("hooks"))});
-     object.setInitialValue(".rodata", new Uint8Array(new Uint32Array([process.pid]).buffer));
-     object.load();
-     const link = object.program("on_getuid").attachRawTracepoint("sys_enter");
-     const events = object.map("events");
+     ${ATTACH}
      ${script}`,
   );
   return new Promise((resolve) => {
@@ -149,11 +153,8 @@ describeBpf("a process with an open ring reader", () => {
       const { Worker } = await import("node:worker_threads");
       const work = \`
         const bpf = require(${JSON.stringify(ADDON)});
-        const object = bpf.openObject(${JSON.stringify(testObject("hooks"))});
-        object.setInitialValue(".rodata", new Uint8Array(new Uint32Array([process.pid]).buffer));
-        object.load();
-        const link = object.program("on_getuid").attachRawTracepoint("sys_enter");
-        const reader = bpf.readRing(object.map("events"), { pollMs: 1, onBatch: () => {} });
+        ${ATTACH}
+        const reader = bpf.readRing(events, { pollMs: 1, onBatch: () => {} });
         const rounds = () => { process.getuid(); reader.flush(); process.getuid(); setImmediate(rounds); };
         rounds();
         require("node:worker_threads").parentPort.postMessage("up");
