@@ -333,12 +333,16 @@ static __always_inline void add_exe(struct exec_scratch *scratch, struct image_s
 	store_image(image, before, pid, stats);
 }
 
-/* Takes the result of process_privileges, if the kernel allowed that program. */
-static __always_inline void add_privileges(struct exec_record *record)
+/* Where the kernel itself saw a change, takes the result of process_privileges, if the kernel allowed that program. */
+static __always_inline void add_privileges(struct exec_record *record, struct linux_binprm *bprm)
 {
 	__u32 pid = record->header.pid;
-	__u16 *gains = bpf_map_lookup_elem(&exec_gains, &pid);
+	__u16 *gains;
 
+	record->privileges = EXEC_PRIVILEGES_KNOWN;
+	if (!BPF_CORE_READ(bprm, per_clear))
+		return;
+	gains = bpf_map_lookup_elem(&exec_gains, &pid);
 	record->privileges = 0;
 	if (!gains)
 		return;
@@ -381,7 +385,7 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx)
 		stats->errors++;
 	add_exe(scratch, image, bprm, mm, fs, stats);
 	size = at_most((scratch->used + 7) & ~7ULL, EXEC_BYTES);
-	add_privileges(&scratch->record);
+	add_privileges(&scratch->record, bprm);
 	__builtin_memset(scratch->record.reserved16, 0, sizeof(scratch->record.reserved16));
 	scratch->record.header.size = size;
 	if (copy_to_ring(scratch, size))

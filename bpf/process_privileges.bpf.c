@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * Privileges that an exec gains, found just before process_exec, where old and new credentials are both present. It is a
- * template so that the object loads on kernels that refuse kprobes.
+ * Privileges that an exec gains, found just before process_exec, where old and new credentials are both present. Nothing
+ * is found for most: process_exec sees by itself that the kernel saw no change. Templates, so that the object loads on
+ * kernels that refuse such programs.
  */
 #include "maps.h"
 #include "registers.h"
@@ -58,8 +59,6 @@ static __always_inline __u16 exec_privileges(struct linux_binprm *bprm)
 	__u16 found = EXEC_PRIVILEGES_KNOWN;
 	bool by_root;
 
-	if (!BPF_CORE_READ(bprm, per_clear)) /* the kernel itself sees no change */
-		return found;
 	user.effective = BPF_CORE_READ(new, euid.val);
 	user.root = ROOT_OF(ns, uid_map);
 	group.effective = BPF_CORE_READ(new, egid.val);
@@ -77,12 +76,31 @@ static __always_inline __u16 exec_privileges(struct linux_binprm *bprm)
 	return found;
 }
 
+static __always_inline void keep_gains(struct linux_binprm *bprm)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	__u16 found = exec_privileges(bprm);
+
+	bpf_map_update_elem(&exec_gains, &pid, &found, BPF_ANY);
+}
+
+/* Both are on security_bprm_committing_creds. The second one is loaded where the kernel refuses tracing programs. */
+SEC("fentry")
+int process_privileges_typed(__u64 *ctx)
+{
+	struct linux_binprm *bprm = (struct linux_binprm *)ctx[0];
+
+	if (bprm->per_clear)
+		keep_gains(bprm);
+	return 0;
+}
+
 SEC("kprobe")
 int process_privileges(struct pt_regs *ctx)
 {
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	__u16 found = exec_privileges((struct linux_binprm *)PT_REGS_PARM1(ctx));
+	struct linux_binprm *bprm = (struct linux_binprm *)PT_REGS_PARM1(ctx);
 
-	bpf_map_update_elem(&exec_gains, &pid, &found, BPF_ANY);
+	if (BPF_CORE_READ(bprm, per_clear))
+		keep_gains(bprm);
 	return 0;
 }

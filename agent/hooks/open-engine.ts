@@ -2,6 +2,7 @@
 import { release } from "node:os";
 import { errorText, type Logger } from "../../lib/logger.ts";
 import type {
+  AttachType,
   Binding,
   BpfLink,
   BpfMap,
@@ -56,6 +57,8 @@ const SENSORS: Readonly<Record<string, string>> = {
   process_cgroup_rmdir: "cgroup_rmdir",
 };
 
+const RAW_TRACEPOINT = { type: "raw_tracepoint", expectedAttachType: "none" } as const;
+
 /** The handles that stay open until the engine is closed. */
 export interface Handles {
   object: BpfObject;
@@ -109,7 +112,7 @@ export function openHandles(
   const sensors = [...others.map(({ program }) => program), forks];
   const links = others.map(({ event, program }) => keep(program.attachRawTracepoint(event)));
   links.push(keep(forks.name === FORK ? forks.attachRawTracepoint(FORK_EVENT) : forks.attachTracing()));
-  links.push(...attachPrivileges(object, options.logger).map(keep));
+  links.push(...attachPrivileges(object, btf, options.logger).map(keep));
   const maps = {
     sensorStats: keep(object.map("sensor_stats")),
     processImages: keep(object.map("process_images")),
@@ -130,30 +133,52 @@ const FORK_EVENT = "sched_process_fork";
 
 /** Reads the child by loads where the kernel allows tracing programs, and else by a helper for each of its members. */
 function loadForkSensor(object: BpfObject, btf: KernelBtf): BpfProgram {
-  const { btfId: attachBtfId } = btf.tracepointProto(FORK_EVENT) ?? {};
-  if (attachBtfId !== undefined) {
-    const name = `${FORK}_typed`;
-    try {
-      const options = { type: "tracing", expectedAttachType: "trace_raw_tp", attachBtfId } as const;
-      return loadTemplate(object, { name, ...options });
-    } catch {
-      // If the refusal was not of tracing programs, the other one is refused as well, and that error is thrown.
-    }
-  }
-  return loadTemplate(object, { name: FORK, type: "raw_tracepoint", expectedAttachType: "none" });
+  return (
+    loadTyped(object, FORK, "trace_raw_tp", btf.tracepointProto(FORK_EVENT)) ??
+    loadTemplate(object, { name: FORK, ...RAW_TRACEPOINT })
+  );
 }
 
-/** Records privilege gains at exec. Where the kernel refuses kprobes, exec records lack EXEC_PRIVILEGES_KNOWN. */
-function attachPrivileges(object: BpfObject, logger: Logger): BpfLink[] {
-  const name = "process_privileges";
+const PRIVILEGES = "process_privileges";
+const PRIVILEGES_FUNCTION = "security_bprm_committing_creds";
+
+/** Records privilege gains at exec. Where the kernel refuses both programs, exec records do not tell them. */
+function attachPrivileges(object: BpfObject, btf: KernelBtf, logger: Logger): BpfLink[] {
+  const typed = loadTyped(object, PRIVILEGES, "trace_fentry", btf.funcProto(PRIVILEGES_FUNCTION));
+  try {
+    if (typed) return [typed.attachTracing()];
+  } catch (error) {
+    logger.debug(`a kprobe records privilege gains at exec: ${errorText(error)}`);
+  } finally {
+    typed?.close(); // the link holds it
+  }
   let program: BpfProgram | undefined;
   try {
-    program = loadTemplate(object, { name, type: "kprobe", expectedAttachType: "none" });
-    return [program.attachKprobe("security_bprm_committing_creds")];
+    program = loadTemplate(object, { name: PRIVILEGES, type: "kprobe", expectedAttachType: "none" });
+    return [program.attachKprobe(PRIVILEGES_FUNCTION)];
   } catch (error) {
     logger.warn("privilege gains at exec are not recorded", { reason: errorText(error) });
     return [];
   } finally {
-    program?.close(); // the link holds it
+    program?.close();
+  }
+}
+
+/**
+ * The variant of a sensor that follows pointers by loads. Undefined if the kernel refuses it: if the refusal was not of
+ * tracing programs, the other variant is refused as well, and that error is thrown.
+ */
+function loadTyped(
+  object: BpfObject,
+  sensor: string,
+  expectedAttachType: AttachType,
+  target: { btfId: number } | undefined,
+): BpfProgram | undefined {
+  if (target === undefined) return undefined;
+  try {
+    const options = { type: "tracing", expectedAttachType, attachBtfId: target.btfId } as const;
+    return loadTemplate(object, { name: `${sensor}_typed`, ...options });
+  } catch {
+    return undefined;
   }
 }

@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { exitOf } from "../../lib/testing/child-process.ts";
-import { ACT, act, NR, run, TestEngine } from "./test-engine.ts";
+import { ACT, act, NR, run, TestEngine, withoutTypes } from "./test-engine.ts";
 
 const UNSHARE = 272;
 const NEWUSER = 0x1000_0000;
@@ -40,16 +40,14 @@ function program(name: string, mode: number, owner = 0): string {
 }
 
 /** Privileges that the last exec of a file gained. */
-function gained(file: string, trigger: () => unknown): number {
-  engine.takeRecords();
+function gained(file: string, trigger: () => unknown, by = engine): number {
+  by.takeRecords();
   trigger();
-  return lastGain(file);
+  return lastGain(file, by);
 }
 
-function lastGain(file: string): number {
-  const execs = engine
-    .takeRecords()
-    .filter(({ kind, fields }) => kind === "exec" && fields.filename === file);
+function lastGain(file: string, by = engine): number {
+  const execs = by.takeRecords().filter(({ kind, fields }) => kind === "exec" && fields.filename === file);
   assert.ok(execs.length > 0, `${file} was not executed`);
   return execs.at(-1)?.fields.privileges as number;
 }
@@ -79,6 +77,19 @@ for (const [name, { file, want }] of Object.entries(cases)) {
     assert.equal(gained(file, byUser(file)), KNOWN | want);
   });
 }
+
+test("the same where the kernel refuses tracing programs", () => {
+  const untyped = new TestEngine({ bpf: withoutTypes("funcProto") });
+  const gains = Object.values(cases).map(({ file }) => gained(file, byUser(file), untyped));
+  const programs = run("bpftool", ["prog", "list"]).stdout;
+  untyped.close();
+  assert.deepEqual(
+    gains,
+    Object.values(cases).map(({ want }) => KNOWN | want),
+  );
+  for (const type of ["kprobe", "tracing"])
+    assert.match(programs, new RegExp(`${type}\\s+name process_privile`));
+});
 
 test("root gains nothing by being root", () => {
   assert.equal(

@@ -8,9 +8,8 @@ import { mkdirSync, mkdtempSync, readlinkSync, rmdirSync, statSync, symlinkSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { type Binding, loadBinding } from "../../agent/bpf/binding.ts";
 import type { CredFields, TestRecord } from "./records.ts";
-import { ACT, act, run, TestEngine } from "./test-engine.ts";
+import { ACT, act, run, TestEngine, withoutTypes } from "./test-engine.ts";
 
 const FLAGS = { argsTruncated: 1 << 0, cwdRoot: 1 << 7, secure: 1 << 8 };
 const FAILURES = 0b1001011110 & ~FLAGS.argsTruncated;
@@ -218,14 +217,6 @@ describe("an exec", () => {
   });
 });
 
-/** The addon on a kernel whose types do not describe the tracepoints. */
-function withoutTypedTracepoints(): Binding {
-  const binding = loadBinding();
-  const loadKernelBtf = () =>
-    Object.defineProperty(binding.loadKernelBtf(), "tracepointProto", { value: () => undefined });
-  return Object.create(binding, { loadKernelBtf: { value: loadKernelBtf } }) as Binding;
-}
-
 describe("a fork", () => {
   test("has the new process and its parent", () => {
     engine.takeRecords();
@@ -241,7 +232,7 @@ describe("a fork", () => {
   });
 
   test("is reported in the same way where the kernel refuses tracing programs", () => {
-    const untyped = new TestEngine({ bpf: withoutTypedTracepoints() });
+    const untyped = new TestEngine({ bpf: withoutTypes("tracepointProto") });
     engine.takeRecords();
     untyped.takeRecords();
     const { pid } = act("fork thread 39 exit 0");

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { type SpawnSyncOptions, spawnSync } from "node:child_process";
 import { resolve } from "node:path";
-import { loadBinding } from "../../agent/bpf/binding.ts";
+import { type Binding, type KernelBtf, loadBinding } from "../../agent/bpf/binding.ts";
 import { type AttachedHook, type EngineOptions, HookEngine } from "../../agent/hooks/engine.ts";
 import { preemptsPrograms } from "../../agent/hooks/kernel/preemption.ts";
 import { makeHook } from "../../agent/hooks/testing/hooks.ts";
@@ -56,6 +56,14 @@ export const NR = {
 
 /** A step of `act`: setfsuid(-1) changes nothing and is called by nothing else in a guest. */
 export const QUIET = `call ${NR.setfsuid}:-1`;
+
+/** The addon on a kernel whose types do not describe what this method looks up. */
+export function withoutTypes(method: keyof Pick<KernelBtf, "funcProto" | "tracepointProto">): Binding {
+  const binding = loadBinding();
+  const loadKernelBtf = () =>
+    Object.defineProperty(binding.loadKernelBtf(), method, { value: () => undefined });
+  return Object.create(binding, { loadKernelBtf: { value: loadKernelBtf } }) as Binding;
+}
 
 /** A hit: its hook, its process, and the arguments' values by the types of the definition. */
 export interface Hit {
