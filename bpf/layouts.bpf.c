@@ -54,6 +54,7 @@ struct config_layout {
 	enum cred_source cred_source;
 	enum hook_mode_value hook_mode_value;
 	enum image_flags image_flags;
+	enum seed_result seed_result;
 	struct hook_config hook_config;
 	struct hook_counters hook_counters;
 	struct path_pattern path_pattern;

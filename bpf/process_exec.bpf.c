@@ -3,6 +3,7 @@
 #include "cgroup.h"
 #include "cred.h"
 #include "follow.h"
+#include "image.h"
 #include "maps.h"
 #include "namespaces.h"
 #include "path.h"
@@ -208,14 +209,15 @@ static __always_inline bool leads_down(const struct text_ends *name)
 	return name->path[0] == '/' && !leads_up;
 }
 
-static __always_inline bool is_same(const struct text_ends *one, const struct text_ends *other)
+/* Whether these bytes are the whole path. Behind their end there are zeros up to the end of a word, as behind the path. */
+static __always_inline bool is_path(const char *bytes, __u64 size, const struct text_ends *exe)
 {
-	const __u64 *words = (const __u64 *)one->path, *others = (const __u64 *)other->path;
-	__u64 differences = one->path_size ^ other->path_size;
+	const __u64 *words = (const __u64 *)bytes, *others = (const __u64 *)exe->path;
+	__u64 differences = size ^ exe->path_size;
 	__u32 i;
 
 	NOT_UNROLLED
-	for (i = 0; i < EXE_PATH / 8 && i * 8 < any_size(one); i++)
+	for (i = 0; i < EXE_PATH / 8 && i * 8 < any_size(exe); i++)
 		differences |= words[i] ^ others[i];
 	return !differences;
 }
@@ -234,14 +236,17 @@ static __always_inline bool set_asked(struct text_ends *name, const struct text_
 
 	if (length < 2 || size >= EXE_PATH)
 		return false;
-	__builtin_memset(name, 0, sizeof(*name));
 	size = at_most(size, EXE_PATH - 1);
+	__builtin_memset(bytes + size, 0, sizeof(__u64));
+	if (is_path(bytes, size, exe))
+		return false;
+	__builtin_memset(name, 0, sizeof(*name));
 	tail = at_most(size, EXE_TAIL);
 	bpf_probe_read_kernel(name->path, size, bytes);
 	bpf_probe_read_kernel(name->tail + at_most(EXE_TAIL - tail, EXE_TAIL), tail,
 			      bytes + at_most(size - tail, EXE_PATH));
 	name->path_size = size;
-	return !is_same(name, exe) && leads_down(name);
+	return leads_down(name);
 }
 
 /* Puts the directory before a relative name into the buffer, and skips its ./ at the beginning; returns its size. */
@@ -263,7 +268,7 @@ static __always_inline __u64 put_directory(struct exec_scratch *scratch, struct 
 }
 
 /* The path that exec was given, as an event shows it, and that of an interpreter: links are not resolved in them. */
-static __always_inline void find_asked(struct exec_scratch *scratch, struct image_scratch *image,
+static __always_inline bool find_asked(struct exec_scratch *scratch, struct image_scratch *image,
 				       struct linux_binprm *bprm)
 {
 	const char *filename = BPF_CORE_READ(bprm, filename), *interpreter = BPF_CORE_READ(bprm, interp);
@@ -278,8 +283,7 @@ static __always_inline void find_asked(struct exec_scratch *scratch, struct imag
 		asked->name[0].path_size = 0;
 	if (!has_second)
 		asked->name[1].path_size = 0;
-	if (has_first || has_second)
-		image->image.flags |= IMAGE_ASKED;
+	return has_first || has_second;
 }
 
 /* Puts the path in the buffer where the process's executable stands. */
@@ -296,41 +300,33 @@ static __always_inline void set_exe(struct text_ends *exe, const struct path_buf
 	exe->path_size = path->flags & WALK_TRUNCATED ? PATH_BYTES : size;
 }
 
-/* Stores the image. The other paths come first: without them an image that has some matches nothing. */
-static __always_inline void store_image(struct image_scratch *scratch, const struct process_image *before, __u32 pid,
-					struct hook_stats *stats)
-{
-	if (scratch->image.flags & IMAGE_ASKED) {
-		if (bpf_map_update_elem(&asked_names, &pid, &scratch->asked, BPF_ANY))
-			stats->errors++;
-	} else if (before && before->flags & IMAGE_ASKED) {
-		bpf_map_delete_elem(&asked_names, &pid);
-	}
-	if (bpf_map_update_elem(&process_images, &pid, &scratch->image, BPF_ANY))
-		stats->errors++;
-}
-
 static __always_inline void add_exe(struct exec_scratch *scratch, struct image_scratch *image,
 				    struct linux_binprm *bprm, struct mm_struct *mm, struct fs_struct *fs,
 				    struct hook_stats *stats)
 {
 	struct file *file = TASK_READ(mm, exe_file);
 	__u32 pid = scratch->record.header.pid;
-	struct process_image *before = bpf_map_lookup_elem(&process_images, &pid);
+	struct image_slot *slot = find_slot(pid);
+	struct process_image *before = slot ? image_of_slot(slot) : NULL;
+	struct asked_names *asked;
 
 	walk_path(&image->path, &file->f_path, &fs->root);
 	scratch->record.exe_size = 0;
 	scratch->record.exe_links = TASK_READ(file, f_inode, i_nlink);
 	scratch->record.exe_inode = TASK_READ(file, f_inode, i_ino);
-	if (image->path.flags & WALK_FAILED)
+	if (image->path.flags & WALK_FAILED) {
+		if (slot)
+			free_slot(slot);
 		return;
+	}
 	__builtin_memset(&image->image, 0, sizeof(image->image));
 	set_exe(&image->image.exe, &image->path);
 	keep_state(&image->image, before, &scratch->record);
 	if (!(image->path.flags & WALK_TRUNCATED))
 		add_path(scratch, at_most(scratch->used, EXE_AT), &image->path, &scratch->record.exe_size);
-	find_asked(scratch, image, bprm);
-	store_image(image, before, pid, stats);
+	asked = find_asked(scratch, image, bprm) ? &image->asked : NULL;
+	if (!change_image(slot, &image->image, asked, scratch->record.header.ktime_ns))
+		stats->errors++;
 }
 
 /* Where the kernel itself saw a change, takes the result of process_privileges, if the kernel allowed that program. */

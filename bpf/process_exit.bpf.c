@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* The last thread of a process exits: one exit_record. */
 #include "follow.h"
+#include "image.h"
 #include "process.h"
 #include "ring.h"
 #include "stats.h"
@@ -26,15 +27,15 @@ struct {
 
 /*
  * A thread that is the only one left of its process has nobody to leave word for. The others have been through here: they
- * are no longer counted since they were released.
+ * are no longer counted since they were released. The one that reported the end has freed the process's slot.
  */
-static __always_inline bool is_first_report(struct task_struct *task, __u32 pid)
+static __always_inline bool is_first_report(struct task_struct *task, __u32 pid, bool has_slot)
 {
 	struct exit_key key = {.start_ns = TASK_READ(task, group_leader, start_boottime), .pid = pid};
 	__u8 reported = 1;
 
 	if (TASK_READ(task, signal, nr_threads) == 1)
-		return !bpf_map_lookup_elem(&reported_exits, &key);
+		return has_slot || !bpf_map_lookup_elem(&reported_exits, &key);
 	return !bpf_map_update_elem(&reported_exits, &key, &reported, BPF_NOEXIST);
 }
 
@@ -47,14 +48,8 @@ static __always_inline __u32 wait_status(struct task_struct *task)
 }
 
 /* While no list is in use, what processes had of earlier ones stays until the next list: user space clears it. */
-static __always_inline void forget_process(__u32 pid)
+static __always_inline void forget_lists(__u32 pid)
 {
-	struct process_image *image = bpf_map_lookup_elem(&process_images, &pid);
-
-	if (image && image->flags & IMAGE_ASKED)
-		bpf_map_delete_elem(&asked_names, &pid);
-	if (image)
-		bpf_map_delete_elem(&process_images, &pid);
 	if (!are_lists_used())
 		return;
 	bpf_map_delete_elem(&followed, &pid);
@@ -66,14 +61,18 @@ int process_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = current_task();
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct image_slot *slot;
 	struct hook_stats *stats;
 	struct exit_record *record;
 
 	if (TASK_READ(task, signal, live.counter)) /* other threads are running */
 		return 0;
-	if (!is_first_report(task, pid))
+	slot = find_slot(pid);
+	if (!is_first_report(task, pid, slot))
 		return 0;
-	forget_process(pid);
+	if (slot)
+		free_slot(slot);
+	forget_lists(pid);
 	stats = count_sensor_hit(RECORD_EXIT);
 	if (!stats)
 		return 0;

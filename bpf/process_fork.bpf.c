@@ -1,22 +1,10 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* A new process is created: one fork_record. The child runs its creator's file. */
 #include "follow.h"
+#include "image.h"
 #include "process.h"
 #include "ring.h"
 #include "stats.h"
-
-static __always_inline void copy_image(__u32 creator, __u32 child)
-{
-	struct process_image *image = bpf_map_lookup_elem(&process_images, &creator);
-	struct asked_names *asked;
-
-	if (!image)
-		return;
-	asked = image->flags & IMAGE_ASKED ? bpf_map_lookup_elem(&asked_names, &creator) : NULL;
-	if (asked)
-		bpf_map_update_elem(&asked_names, &child, asked, BPF_ANY);
-	bpf_map_update_elem(&process_images, &child, image, BPF_ANY);
-}
 
 /*
  * Reads what the child points to. The child has not run yet and current is its creator, so only a program whose context is
@@ -83,7 +71,8 @@ static __always_inline int report_fork(struct task_struct *child, bool typed)
 	stats = count_sensor_hit(RECORD_FORK);
 	if (!stats)
 		return 0;
-	copy_image(creator_pid, pid);
+	if (!share_image(creator_pid, pid))
+		stats->errors++;
 	if (!pass_on_lists(current_task(), pid))
 		stats->errors++;
 	record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);

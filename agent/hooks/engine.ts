@@ -241,9 +241,11 @@ export class HookEngine {
     return takeHitCounts(this.#handles.maps.hitCounts);
   }
 
-  /** Enters the executable of a process that started before the sensors. An entry that an exec has made stays. */
+  /** Enters the executable of a process that started before the sensors. What an exec or a fork has entered stays. */
   seedImage(pid: number, exePath: string): void {
-    seedImage(this.#handles.maps.processImages, this.#options.procfs, pid, exePath);
+    const { maps, seed } = this.#handles;
+    if (seedImage({ image: maps.seededImage, program: seed }, this.#options.procfs, pid, exePath)) return;
+    this.#options.logger.warn("matchBinaries cannot see a process: too many run", { pid, exePath });
   }
 
   /** Frees what the kernel's types and symbols take. The next hook has them read again. */
@@ -259,8 +261,9 @@ export class HookEngine {
     for (const attachment of this.#attached.values()) closeAttachment(attachment);
     this.#attached.clear();
     this.#context.drift.close();
-    const { links, sensors, reader, maps, object, btf } = this.#handles;
-    for (const handle of [...links, ...sensors, reader, ...Object.values(maps), object, btf]) handle.close();
+    const { links, sensors, seed, reader, maps, object, btf } = this.#handles;
+    for (const handle of [...links, ...sensors, seed, reader, ...Object.values(maps), object, btf])
+      handle.close();
   }
 
   /** The last counts are fetched when no hook counts any more. */

@@ -66,12 +66,14 @@ export interface Handles {
   reader: RingReader;
   maps: FollowMaps & {
     sensorStats: BpfMap;
-    processImages: BpfMap;
+    seededImage: BpfMap;
     cgroupScopes: BpfMap;
     scopesAreFull: BpfMap;
     hitCounts: BpfMap;
   };
   sensors: BpfProgram[];
+  /** Gives images to processes that started before the sensors: process_seed. */
+  seed: BpfProgram;
   links: BpfLink[];
 }
 
@@ -115,7 +117,7 @@ export function openHandles(
   links.push(...attachPrivileges(object, btf, options.logger).map(keep));
   const maps = {
     sensorStats: keep(object.map("sensor_stats")),
-    processImages: keep(object.map("process_images")),
+    seededImage: keep(object.map("seeded_image")),
     cgroupScopes: keep(object.map("cgroup_scopes")),
     scopesAreFull: keep(object.map("scopes_are_full")),
     hitCounts: keep(object.map("hit_counts")),
@@ -125,7 +127,8 @@ export function openHandles(
     followCount: keep(object.map("follow_count")),
     followed: keep(object.map("followed")),
   };
-  return { object, btf, reader, maps, sensors, links };
+  const seed = keep(loadTemplate(object, { name: "process_seed", ...RAW_TRACEPOINT }));
+  return { object, btf, reader, maps, sensors, seed, links };
 }
 
 const FORK = "process_fork";

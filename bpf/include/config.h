@@ -27,6 +27,9 @@ enum config_limit {
 	EXE_PATH = 256,
 	EXE_TAIL = 128,
 	ASKED_NAMES = 2,
+	IMAGE_BITS = 15,
+	IMAGE_SLOTS = 1 << IMAGE_BITS, /* of processes */
+	IMAGE_ASKED = 1 << IMAGE_BITS, /* in an image's id: asked_names has other paths of the file */
 };
 
 /* An automaton of hook_automata, see substring.h. */
@@ -452,7 +455,13 @@ struct process_state {
 enum image_flags {
 	IMAGE_STATE_KNOWN = 1 << 0,
 	IMAGE_STATE_REPORTED = 1 << 1, /* a hook has found the state changed: see its hook_reports */
-	IMAGE_ASKED = 1 << 2,          /* asked_names has other paths of the file */
+};
+
+/* What process_seed returns. */
+enum seed_result {
+	SEED_TAKEN = 0,
+	SEED_KNOWN = 1, /* the process has an image: it has executed or was forked under the sensors */
+	SEED_NO_ROOM = 2,
 };
 
 /* Key of hook_reports. A process that has forked and not executed has its creator's exec_ns. */
@@ -476,17 +485,25 @@ struct text_ends {
 	__u32 reserved;
 };
 
-/* Value of process_images: the process with this tgid as of its last exec. */
+/* Value of process_images, by id: a file that processes run, as it was executed. */
 struct process_image {
 	struct text_ends exe;       /* the executed file */
+	__u64 id;                   /* no other image had it */
 	__u64 exec_ns;              /* when it executed first, or the process that it was forked from */
 	__u32 flags;                /* enum image_flags */
-	__u32 pid;                  /* of the process that executed: in a child before its own exec, that of another */
+	__u32 pid;                  /* of the process that executed */
 	struct process_state state; /* as it was at exec_ns */
 };
 
+/* Value of image_slots: see image.h. */
+struct image_slot {
+	__u32 claims;
+	__u32 pid; /* tgid; 0: free */
+	__u64 image;
+};
+
 /*
- * Value of asked_names: other paths by which the process with this tgid came to its file, with links in them. The first
+ * Value of asked_names, by the image's id: other paths that led to the file, with links in them. The first
  * is the one that exec was given, the second that of the interpreter in the first line of a script. Size 0: there is none.
  */
 struct asked_names {

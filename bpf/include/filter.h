@@ -131,8 +131,8 @@ static __always_inline bool is_in_texts(struct text_ends *text, const volatile s
 }
 
 /* Whether one of the paths of a process's file is in the filter's set; `known` if they could be looked up. */
-static __always_inline bool is_file_in_texts(struct process_image *image, __u32 pid,
-					     const volatile struct filter_config *filter, bool *known)
+static __always_inline bool is_file_in_texts(struct process_image *image, const volatile struct filter_config *filter,
+					     bool *known)
 {
 	struct text_ends *name = &image->exe;
 	struct asked_names *asked;
@@ -141,9 +141,9 @@ static __always_inline bool is_file_in_texts(struct process_image *image, __u32 
 	*known = true;
 	if (is_in_texts(name, filter))
 		return true;
-	if (!(image->flags & IMAGE_ASKED))
+	if (!(image->id & IMAGE_ASKED))
 		return false;
-	asked = bpf_map_lookup_elem(&asked_names, &pid);
+	asked = find_asked_names(image);
 	*known = asked;
 	if (!asked)
 		return false;
@@ -177,10 +177,10 @@ static __always_inline bool exe_matches(const struct hit *hit, const volatile st
 	NOT_UNROLLED
 	for (i = 0; i < MAX_ANCESTORS; i++) {
 		__u32 pid = TASK_READ(task, tgid);
-		struct process_image *image = bpf_map_lookup_elem(&process_images, &pid);
+		struct process_image *image = find_image(pid);
 
 		if (image)
-			found = is_file_in_texts(image, pid, filter, &known);
+			found = is_file_in_texts(image, filter, &known);
 		if (filter->index & EXE_OR_ANCESTOR && is_followed(task, pid, filter->count))
 			known = found = true;
 		if (found)

@@ -3,6 +3,7 @@
 #ifndef TRIGON_FOLLOW_H
 #define TRIGON_FOLLOW_H
 
+#include "image.h"
 #include "maps.h"
 #include "process.h"
 
@@ -41,14 +42,14 @@ static __always_inline __u64 lists_of_path(struct text_ends *name)
 
 static __always_inline __u64 lists_of_exe(__u32 pid)
 {
-	struct process_image *image = bpf_map_lookup_elem(&process_images, &pid);
+	struct process_image *image = find_image(pid);
 	struct asked_names *asked;
 	__u64 lists;
 
 	if (!image)
 		return 0;
 	lists = lists_of_path(&image->exe);
-	asked = image->flags & IMAGE_ASKED ? bpf_map_lookup_elem(&asked_names, &pid) : NULL;
+	asked = find_asked_names(image);
 	if (asked)
 		lists |= lists_of_path(&asked->name[0]) | lists_of_path(&asked->name[1]);
 	return lists;

@@ -40,23 +40,35 @@ MAP struct {
 	__type(value, struct hook_stats);
 } sensor_stats SEC(".maps");
 
-/* What matchBinaries needs to know of a process, by tgid. */
+/* What matchBinaries needs to know of processes: the files that they run. */
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536);
-	__type(key, __u32);
+	__uint(max_entries, IMAGE_SLOTS);
+	__type(key, __u64);
 	__type(value, struct process_image);
 } process_images SEC(".maps");
 
-/* The same for processes whose file was asked for by another path than its own, such as /bin/sh: few of them. */
+/* The same for files that were asked for by another path than their own, such as /bin/sh: few of them. */
 MAP struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 16384);
-	__type(key, __u32);
+	__type(key, __u64);
 	__type(value, struct asked_names);
 } asked_names SEC(".maps");
+
+/* What process_seed stores; its id is not read. */
+MAP struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct process_image);
+} seeded_image SEC(".maps");
+
+/* See image.h. */
+MAP struct image_slot image_slots[IMAGE_SLOTS];
+MAP __u32 image_users[IMAGE_SLOTS];
 
 /* The scopes of the cgroups below those of pods; processes of other cgroups are the host's. */
 MAP struct {

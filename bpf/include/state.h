@@ -4,6 +4,7 @@
 #define TRIGON_STATE_H
 
 #include "cred.h"
+#include "image.h"
 #include "maps.h"
 #include "namespaces.h"
 
@@ -54,7 +55,7 @@ static __always_inline struct state_report *find_report(struct task_struct *task
 static __always_inline const struct process_state *remembered_state(struct task_struct *task)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	struct process_image *image = bpf_map_lookup_elem(&process_images, &pid);
+	struct process_image *image = find_image(pid);
 	struct state_report *report;
 
 	if (!image || !(image->flags & IMAGE_STATE_KNOWN))
@@ -89,7 +90,7 @@ static __always_inline bool is_namespace_changed(struct task_struct *task, __u32
 static __always_inline void remember_state(struct task_struct *task)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	struct process_image *image = bpf_map_lookup_elem(&process_images, &pid);
+	struct process_image *image = find_image(pid);
 	struct state_report report = {.ktime_ns = bpf_ktime_get_boot_ns()};
 	struct report_key key = {.pid = pid};
 

@@ -4,13 +4,15 @@
  *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/hook-binaries.guest-test.ts
  */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { copyFileSync, mkdirSync, mkdtempSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { makeSelector } from "../../agent/hooks/testing/hooks.ts";
 import type { FilterDef } from "../../crds/hook-spec.ts";
+import { waitUntil } from "../waiting.ts";
 import { ACT, act, makeHookOn, QUIET, run, TestEngine } from "./test-engine.ts";
 
 let engine: TestEngine;
@@ -180,19 +182,67 @@ describe("a shell as events name it", () => {
   });
 });
 
-test("nothing is kept of a process that has ended", () => {
+test("a child that has executed nothing runs its creator's file, also when that has ended", () => {
+  const script = "(while kill -0 $$; do :; done; umask 077) 2>/dev/null & exit 0";
+  const orphan = () => run("/bin/sh", ["-c", script]);
+  const filters = [equal("/bin/sh"), equal(realpathSync("/bin/sh")), not(equal("/bin/sh"))];
+  assert.deepEqual(counts(filters, orphan, "sys_umask").map(Boolean), [true, true, false]);
+});
+
+describe("what is kept of a file", () => {
+  interface Slot {
+    pid: number;
+    claims: number;
+  }
+  interface Entry<Value> {
+    formatted: { value: Value };
+  }
+  const bpftool = (...args: string[]) =>
+    JSON.parse(execFileSync("bpftool", ["-j", ...args], { maxBuffer: 64 << 20, encoding: "utf8" }));
+  const dump = <Value>(...map: string[]) => bpftool("map", "dump", ...map) as Entry<Value>[];
+
+  /** Entries of the maps, and the processes that have a slot. */
   const kept = () => {
-    const { stdout } = run("bpftool", ["-j", "map", "dump", "name", "asked_names"]);
-    return (JSON.parse(stdout) as { formatted?: { key: number } }[]).map(({ formatted }) => formatted?.key);
+    const maps = bpftool("map", "list") as { id: number; name?: string }[];
+    const { id } = maps.find(({ name }) => name?.endsWith(".bss")) ?? {};
+    const [data] = dump<{ ".bss": { image_slots?: Slot[]; image_users?: number[] }[] }>("id", `${id}`);
+    const variables = data?.formatted.value[".bss"] ?? [];
+    const slots = variables.flatMap((variable) => variable.image_slots ?? []);
+    const counts = variables.flatMap((variable) => variable.image_users ?? []);
+    return {
+      images: dump("name", "process_images").length,
+      counts: counts.filter((count) => count !== 0).length,
+      names: dump("name", "asked_names").length,
+      processes: slots.filter(({ pid }) => pid !== 0).length,
+      claims: slots.filter(({ claims }) => claims !== 0).length,
+    };
   };
-  const { pid } = run(link, ["exit", "0"]);
-  assert.ok(!kept().includes(pid));
-  const child = spawn(link, ["read"], { stdio: ["pipe", "pipe", "inherit"] });
-  return new Promise<void>((resolve) => {
-    child.stdout.once("data", () => {
-      assert.ok(kept().includes(child.pid as number), "it is kept while it runs");
-      child.stdin.end("go\n");
-      resolve();
+
+  test("goes with the last process that runs it", async (t) => {
+    const before = kept();
+    const child = spawn(link, ["fork", "fork", "read"], { stdio: ["pipe", "pipe", "inherit"] });
+    t.after(() => child.stdin.end("go\n"));
+    await once(child.stdout, "data");
+    const [images, names, processes] = [before.images + 1, before.names + 1, before.processes + 3];
+    assert.deepEqual(kept(), { images, counts: images, names, processes, claims: processes });
+    child.stdin.end("go\n");
+    await once(child, "close");
+    assert.deepEqual(kept(), before);
+  });
+
+  test("goes with hundreds of processes that fork and execute at once", async () => {
+    const before = kept();
+    const script =
+      "for i in 1 2 3 4 5 6 7 8; do (true) & (/bin/true) & (exec /bin/sh -c '(true)& true') & done; wait";
+    const shells = Array.from({ length: 20 }, () => spawn("/bin/sh", ["-c", script], { stdio: "ignore" }));
+    await Promise.all(shells.map((shell) => once(shell, "close")));
+    // Process 1 reaps some of them.
+    await waitUntil({
+      what: "the end of all processes",
+      probe: async () => kept().processes === before.processes,
+      state: async () => JSON.stringify(kept()),
+      intervalMs: 100,
     });
+    assert.deepEqual(kept(), before);
   });
 });

@@ -17,7 +17,7 @@ export const STRUCTS = {
   hook_stats: { size: 40, members: { hits: 0, posted: 8, lost: 16, rate_limited: 24, errors: 32 } },
   action_stats: { size: 56, members: { post: 0, nopost: 8, signal: 16, monitor_signal: 24, override: 32, monitor_override: 40, count: 48 } },
   path_pattern: { size: 512, members: { mask: 0, data: 256 } },
-  process_image: { size: 472, members: { exe: 0, exec_ns: 392, flags: 400, pid: 404, state: 408 } },
+  process_image: { size: 480, members: { exe: 0, id: 392, exec_ns: 400, flags: 408, pid: 412, state: 416 } },
   text_ends: { size: 392, members: { tail: 0, path: 128, path_size: 384, reserved: 388 } },
   process_state: { size: 64, members: { caps: 0, ns: 24 } },
   asked_names: { size: 784, members: { name: 0 } },
@@ -39,7 +39,7 @@ export const STRUCTS = {
 
 /** Enumerators of each enum. */
 export const ENUMS = {
-  config_limit: { SCOPE_WORDS: 8, MAX_ARGS: 5, MAX_FIELDS: 10, RETURN_ARG: 5, MAX_SELECTORS: 5, MAX_FILTERS: 96, INLINE_RANGES: 160, SEARCH_STEPS: 17, MAX_PATTERNS: 256, MAX_EXPRESSION_STEPS: 64, MAX_EXPRESSION_DEPTH: 8, MAX_STRING: 4096, MAX_DATA: 16384, MAX_STEPS_OF_VALUE: 11, EXE_PATH: 256, EXE_TAIL: 128, ASKED_NAMES: 2 },
+  config_limit: { SCOPE_WORDS: 8, MAX_ARGS: 5, MAX_FIELDS: 10, RETURN_ARG: 5, MAX_SELECTORS: 5, MAX_FILTERS: 96, INLINE_RANGES: 160, SEARCH_STEPS: 17, MAX_PATTERNS: 256, MAX_EXPRESSION_STEPS: 64, MAX_EXPRESSION_DEPTH: 8, MAX_STRING: 4096, MAX_DATA: 16384, MAX_STEPS_OF_VALUE: 11, EXE_PATH: 256, EXE_TAIL: 128, ASKED_NAMES: 2, IMAGE_BITS: 15, IMAGE_SLOTS: 32768, IMAGE_ASKED: 32768 },
   automaton_layout: { AUTOMATON_FOUND: 1, ENTRY_BYTES: 4, CLASS_BYTES: 256 },
   value_kind: { VALUE_NOP: 0, VALUE_INTEGER: 1, VALUE_CAPABILITY_SET: 2, VALUE_CRED: 3, VALUE_USER_NS: 4, VALUE_STRING: 5, VALUE_FILE: 6, VALUE_PATH: 7, VALUE_DENTRY: 8, VALUE_FD: 9, VALUE_BINPRM: 10, VALUE_BUFFER: 11, VALUE_MODULE: 12, VALUE_LOAD_INFO: 13 },
   value_source: { SOURCE_PARAMETER: 0, SOURCE_CURRENT_TASK: 1, SOURCE_REGISTERS: 2 },
@@ -60,7 +60,8 @@ export const ENUMS = {
   hook_flags: { HOOK_SYSCALL: 1, HOOK_SCRATCH: 2, HOOK_RETURN: 4, HOOK_CRED_CHANGE: 8, HOOK_HASH: 16, HOOK_HASH_OF_BPRM: 32, HOOK_SCOPED: 64, HOOK_IA32: 128, HOOK_IN_SYSCALL: 256, HOOK_GATE: 512 },
   cred_source: { CRED_NONE: 0, CRED_PARAMETER: 1, CRED_OF_BPRM: 2, CRED_OF_CURRENT: 3 },
   hook_mode_value: { MODE_ENFORCE: 0, MODE_MONITOR: 1, MODE_COUNT: 2 },
-  image_flags: { IMAGE_STATE_KNOWN: 1, IMAGE_STATE_REPORTED: 2, IMAGE_ASKED: 4 },
+  image_flags: { IMAGE_STATE_KNOWN: 1, IMAGE_STATE_REPORTED: 2 },
+  seed_result: { SEED_TAKEN: 0, SEED_KNOWN: 1, SEED_NO_ROOM: 2 },
 } as const;
 
 /** All enumerators by name. */
@@ -87,4 +88,5 @@ export const ENUMERATORS = {
   ...ENUMS.cred_source,
   ...ENUMS.hook_mode_value,
   ...ENUMS.image_flags,
+  ...ENUMS.seed_result,
 } as const;

@@ -1,9 +1,9 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { expect, test } from "vitest";
-import type { BpfMap } from "../../bpf/binding.ts";
-import { PROCESS_IMAGE, PROCESS_STATE, TEXT_ENDS } from "../config/layout.ts";
+import { ENUMERATORS, PROCESS_IMAGE, PROCESS_STATE, TEXT_ENDS } from "../config/layout.ts";
 import { encodeImage, readProcessState, seedImage } from "./process-images.ts";
 
+const { SEED_TAKEN, SEED_KNOWN, SEED_NO_ROOM } = ENUMERATORS;
 const { flags, pid, state } = PROCESS_IMAGE.members;
 const { tail, path, path_size } = TEXT_ENDS.members; // exe is the first member of an image
 const inum = (name: string) => Number(/\d+/.exec(readlinkSync(`/proc/self/ns/${name}`))?.[0]);
@@ -41,13 +41,20 @@ test("of a process that is gone nothing is known", () => {
   expect(new DataView(encodeImage(7, "/bin/gone", undefined).buffer).getUint32(flags, true)).toBe(0);
 });
 
-test("an entry that an exec has made is not overwritten", () => {
-  const entries = new Map<string, Uint8Array>();
-  const images = {
-    lookup: (key: Uint8Array) => entries.get(String(key)),
-    update: (key: Uint8Array, value: Uint8Array) => void entries.set(String(key), value),
-  } as unknown as BpfMap;
-  seedImage(images, "/no/such/procfs", 5, "/bin/first");
-  seedImage(images, "/no/such/procfs", 5, "/bin/second");
-  expect([...entries.values()].map((image) => text(image.subarray(path, path_size)))).toEqual(["/bin/first"]);
+test("each process is handed to the program, which says whether there was room", () => {
+  const handed: Uint8Array[] = [];
+  const seen: string[] = [];
+  const results = [SEED_TAKEN, SEED_KNOWN, SEED_NO_ROOM];
+  const seed = {
+    image: { update: (_: Uint8Array, value: Uint8Array) => void handed.push(value) },
+    program: {
+      testRun: () => {
+        seen.push(text((handed.at(-1) ?? new Uint8Array()).subarray(path, path_size)));
+        return results[seen.length - 1] ?? SEED_NO_ROOM;
+      },
+    },
+  };
+  const paths = ["/bin/first", "/bin/second", "/bin/third"];
+  expect(paths.map((exe) => seedImage(seed, "/no/such/procfs", 5, exe))).toEqual([true, true, false]);
+  expect(seen).toEqual(paths);
 });

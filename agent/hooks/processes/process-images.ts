@@ -2,7 +2,7 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { CURRENT_CAPABILITY_LINES, NAMESPACE_FILES } from "../../../crds/linux.ts";
-import type { BpfMap } from "../../bpf/binding.ts";
+import type { BpfMap, BpfProgram } from "../../bpf/binding.ts";
 import {
   ENUMERATORS as E,
   EXE_PATH,
@@ -25,11 +25,26 @@ const CAPABILITY_LINES = CAPABILITY_SETS_IN_ORDER.map((name) => CURRENT_CAPABILI
 /** Files of /proc/PID/ns; a kernel may lack some of them. */
 const NS_FILES = NAMESPACES_IN_ORDER.map((name) => NAMESPACE_FILES[name]);
 
-/** Adds a process's executable and state, unless an exec has already done so. */
-export function seedImage(images: BpfMap, procfs: string, pid: number, exePath: string): void {
-  const key = new Uint8Array(Uint32Array.of(pid).buffer);
-  if (images.lookup(key)) return;
-  images.update(key, encodeImage(pid, exePath, readProcessState(join(procfs, `${pid}`))));
+/** What gives an image to a process. */
+export interface ImageSeed {
+  /** seeded_image. */
+  image: Pick<BpfMap, "update">;
+  /** process_seed. */
+  program: Pick<BpfProgram, "testRun">;
+}
+
+const ONLY_KEY = new Uint8Array(4);
+const NO_CONTEXT = new Uint8Array(0);
+
+/** Adds a process's executable and state, unless an exec or a fork has already done so. False if there is no room. */
+export function seedImage(
+  { image, program }: ImageSeed,
+  procfs: string,
+  pid: number,
+  exePath: string,
+): boolean {
+  image.update(ONLY_KEY, encodeImage(pid, exePath, readProcessState(join(procfs, `${pid}`))));
+  return program.testRun(NO_CONTEXT) !== E.SEED_NO_ROOM;
 }
 
 /** Reads the current state of a process; undefined if procfs does not have it or refuses to show it. */
@@ -56,7 +71,7 @@ function readNamespace(path: string): number {
   }
 }
 
-/** Encodes struct process_image of a process that has executed a file. */
+/** Encodes struct process_image of a process that has executed a file; the kernel gives it its id. */
 export function encodeImage(pid: number, exePath: string, state?: ProcessState): Uint8Array {
   const image = new Uint8Array(PROCESS_IMAGE.size);
   const path = new TextEncoder().encode(exePath);
