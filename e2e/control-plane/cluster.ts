@@ -119,21 +119,30 @@ export class Cluster {
     const wanted = this.nodes.length;
     await waitUntil({
       what: `${wanted} nodes Ready`,
-      probe: async () => (await this.#nodeStates()).split("Ready=True").length - 1 === wanted,
+      probe: async () => (await this.#nodeStates()).filter(isReady).length === wanted,
       state: async () =>
-        `${await this.#nodeStates()}${this.nodes.map(({ guest }) => guest.console()).join("")}`,
+        `${(await this.#nodeStates()).join("\n")}\n${this.nodes.map(({ guest }) => guest.console()).join("")}`,
       intervalMs: 500,
     });
   }
 
-  #nodeStates(): Promise<string> {
-    return this.kubectl("get", "nodes", "-o", `jsonpath=${CONDITIONS}`);
+  async #nodeStates(): Promise<string[]> {
+    return (await this.plane.get<NodeList>("/api/v1/nodes")).items.map(describeState);
   }
 }
 
-/** Of each node, its conditions without the times of heartbeats. */
-const CONDITIONS =
-  '{range .items[*]}{.metadata.name}:{range .status.conditions[*]} {.type}={.status}{end}{"\\n"}{end}';
+/** The part of a list of nodes that matters here. */
+interface NodeList {
+  items: { metadata: { name: string }; status: { conditions?: { type: string; status: string }[] } }[];
+}
+
+/** A node's conditions without the times of heartbeats. */
+function describeState({ metadata, status }: NodeList["items"][number]): string {
+  const conditions = (status.conditions ?? []).map((condition) => `${condition.type}=${condition.status}`);
+  return `${metadata.name}: ${conditions.join(" ")}`;
+}
+
+const isReady = (state: string) => state.includes(" Ready=True");
 
 /** Node names are node-1, node-2 … */
 const nodeName = (index: number) => `node-${index + 1}`;

@@ -3,6 +3,7 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promi
 import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { text } from "node:stream/consumers";
 import type { Progress } from "../progress.ts";
 import { findFreePorts } from "./addresses.ts";
 import { API_SERVER_PROGRAMS, type Binaries, type ClusterProgram, findBinaries } from "./binaries.ts";
@@ -51,6 +52,8 @@ export interface ControlPlane {
   readonly binaries: Binaries<(typeof API_SERVER_PROGRAMS)[number]>;
   /** Writes and returns the path of a kubeconfig for one of `identities`. */
   kubeconfigFor(user: string): Promise<string>;
+  /** Reads `/api/...` or `/apis/...` as the admin. A process of kubectl for each look would take more of the machine's time. */
+  get<T>(path: string): Promise<T>;
   /** Kills the API server (open watches break as in a crash) and starts it on the same port; resolves when ready. */
   restartApiServer(): Promise<void>;
   /** Kills the API server; clients get ECONNREFUSED until startApiServer(). */
@@ -145,6 +148,10 @@ class RunningControlPlane implements ControlPlane {
     return path;
   }
 
+  async get<T>(path: string): Promise<T> {
+    return JSON.parse(await this.#read(path)) as T;
+  }
+
   async restartApiServer(): Promise<void> {
     await this.stopApiServer();
     await this.startApiServer();
@@ -177,7 +184,15 @@ class RunningControlPlane implements ControlPlane {
       () => true,
       () => false,
     );
-    return copied && (await isReady(this.url, await readFile(this.caFile), this.adminToken));
+    if (!copied) return false;
+    return this.#read("/readyz").then(
+      () => true,
+      () => false,
+    );
+  }
+
+  async #read(path: string): Promise<string> {
+    return read(`${this.url}${path}`, await readFile(this.caFile), this.adminToken);
   }
 
   async #startControllers(): Promise<void> {
@@ -263,15 +278,18 @@ function controllerArgs(name: ClusterProgram, directory: string, config: string)
   ];
 }
 
-function isReady(url: string, ca: Buffer, token: string): Promise<boolean> {
-  return new Promise((resolve) => {
+/** The body of an answer with status 200; rejects for any other. */
+function read(url: string, ca: Buffer, token: string): Promise<string> {
+  return new Promise((resolve, reject) => {
     const headers = { authorization: `Bearer ${token}` };
-    const call = request(`${url}/readyz`, { ca, headers, agent: false, timeout: 5000 }, (response) => {
-      response.resume();
-      resolve(response.statusCode === 200);
+    const call = request(url, { ca, headers, agent: false, timeout: 5000 }, async (response) => {
+      const body = await text(response).catch(reject);
+      if (body === undefined) return;
+      if (response.statusCode === 200) resolve(body);
+      else reject(new Error(`GET ${url}: status ${response.statusCode}: ${body.trim()}`));
     });
-    call.once("error", () => resolve(false));
-    call.once("timeout", () => call.destroy());
+    call.once("error", reject);
+    call.once("timeout", () => call.destroy(new Error(`GET ${url}: no answer`)));
     call.end();
   });
 }

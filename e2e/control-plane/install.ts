@@ -32,16 +32,17 @@ async function apply(cluster: Cluster): Promise<void> {
 }
 
 function readyOperators(cluster: Cluster): Promise<number> {
-  return count(cluster, "deployment/trigon-operator", "{.status.readyReplicas}");
+  return count(cluster, "deployments/trigon-operator", "readyReplicas");
 }
 
 function readyAgents(cluster: Cluster): Promise<number> {
-  return count(cluster, "daemonset/trigon-agent", "{.status.numberReady}");
+  return count(cluster, "daemonsets/trigon-agent", "numberReady");
 }
 
-async function count(cluster: Cluster, object: string, path: string): Promise<number> {
-  const args = ["get", "-n", DEFAULT_NAMESPACE, object, "-o", `jsonpath=${path}`];
-  return Number(await cluster.kubectl(...args).catch(() => "0"));
+async function count({ plane }: Cluster, object: string, field: string): Promise<number> {
+  const path = `/apis/apps/v1/namespaces/${DEFAULT_NAMESPACE}/${object}`;
+  const { status } = await plane.get<{ status: Record<string, number | undefined> }>(path);
+  return status[field] ?? 0;
 }
 
 /** Pods, their events and the ends of their logs, to explain a failure. */
