@@ -61,7 +61,7 @@ async function main(): Promise<void> {
     progress,
     `credentials changed in the pods (${Object.keys(CHANGES).join(", ")})`,
     async () => {
-      for (const pod of pods) await changeAll(pod);
+      await Promise.all(pods.map(changeAll));
       return allSeen(policies, agents);
     },
   );

@@ -1,5 +1,6 @@
 /** kubectl as stories use it: the one on PATH, against the cluster in KUBECONFIG. */
 import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
 import { waitUntil } from "../waiting.ts";
 
 /** What kubectl says when it has reached no node, or the API server no etcd in time: the command can be given again. */
@@ -39,6 +40,38 @@ async function runKubectl(args: readonly string[], input?: string): Promise<stri
 export async function getObject<T>(...args: string[]): Promise<T | undefined> {
   const text = await kubectl(["get", ...args, "--ignore-not-found", "-o", "json"]);
   return text.trim() === "" ? undefined : (JSON.parse(text) as T);
+}
+
+/** Lets `use` talk to a port of a pod while kubectl forwards one of this machine to it. */
+export async function withForwardedPort<T>(
+  namespace: string,
+  pod: string,
+  port: number,
+  use: (url: string) => Promise<T>,
+): Promise<T> {
+  const args = ["port-forward", "-n", namespace, `pod/${pod}`, `:${port}`];
+  const child = spawn("kubectl", args, { stdio: ["ignore", "pipe", "pipe"] });
+  // Without a program the outputs end at once, and that is reported.
+  child.once("error", () => {});
+  const stderr = collect(child.stderr);
+  try {
+    return await use(`http://${await forwardedAddress(child.stdout)}`);
+  } catch (error) {
+    child.kill();
+    const message = `kubectl ${args.join(" ")}: ${(await stderr).trim() || (error as Error).message}`;
+    throw new Error(message, { cause: error });
+  } finally {
+    child.kill();
+  }
+}
+
+/** kubectl prints it as soon as it listens. */
+async function forwardedAddress(stdout: NodeJS.ReadableStream): Promise<string> {
+  for await (const line of createInterface({ input: stdout })) {
+    const address = /^Forwarding from (127\.0\.0\.1:\d+) /.exec(line)?.[1];
+    if (address !== undefined) return address;
+  }
+  throw new Error("it ended before it listened");
 }
 
 /** Waits for a condition while the cluster makes progress; the error has what was seen last. */
