@@ -10,7 +10,7 @@ import type { Binaries } from "./binaries.ts";
 import { type ControlPlane, startControlPlane } from "./control-plane.ts";
 import { nodeIdentity } from "./credentials.ts";
 import { NETWORK, nodeAddresses, setUpNetwork } from "./network.ts";
-import { ClusterNode } from "./node.ts";
+import { ClusterNode, cpusPerNode } from "./node.ts";
 
 /** Parts of a cluster, all of them on this machine's disk. */
 export interface ClusterOptions {
@@ -112,6 +112,7 @@ export class Cluster {
       imageStore,
       pauseImage: PAUSE_IMAGE,
       cacheDir,
+      cpus: cpusPerNode(this.#options.kernels.length),
     });
   }
 

@@ -1,5 +1,6 @@
 /** A Kubernetes node: containerd and kubelet in a QEMU guest. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { PassThrough } from "node:stream";
 import { type Guest, startGuest } from "../guest/guest.ts";
@@ -10,6 +11,8 @@ import { nodeFiles } from "./node-files.ts";
 
 /** Where the node's directory is in the guest. */
 const GUEST_DIRECTORY = "/run/trigon-node";
+
+const MAX_CPUS = 2;
 
 const MODULES = ["virtio_net", "veth", "bridge", "br_netfilter", "nf_tables", "overlay"];
 
@@ -29,6 +32,16 @@ export interface NodeOptions {
   imageStore: string;
   pauseImage: string;
   cacheDir: string;
+  /** Processors of the guest. */
+  cpus: number;
+}
+
+/**
+ * Processors of each node. The kernel and Go do less on a single one, and so does QEMU for each of their atomic
+ * operations: a second one pays only if the machine has it to spare.
+ */
+export function cpusPerNode(nodes: number, processors = availableParallelism()): number {
+  return Math.max(1, Math.min(MAX_CPUS, Math.floor(processors / nodes)));
 }
 
 /** A node whose guest was started. Its Node object in the API server shows when it is Ready. */
@@ -52,6 +65,7 @@ export class ClusterNode {
     const guest = await startGuest({
       kernel: options.kernel,
       cacheDir: options.cacheDir,
+      cpus: options.cpus,
       hostname: options.name,
       command: ["sh", `${GUEST_DIRECTORY}/node.sh`],
       cwd: "/",
