@@ -7,6 +7,7 @@ import { Writable } from "node:stream";
 import { cacheDirectory } from "./cache.mjs";
 import { startGuest } from "./guest/guest.ts";
 import type { KernelName } from "./guest/kernels.ts";
+import { FOR_SPEED } from "./guest/qemu.ts";
 import { type Progress, step } from "./progress.ts";
 
 const IN_GUEST = join(import.meta.dirname, "guest/first-events.ts");
@@ -27,7 +28,15 @@ async function runInGuest(kernel: KernelName, environment: NodeJS.ProcessEnv): P
   const stdout = new TextWriter();
   const stderr = new TextWriter();
   const command = [process.execPath, IN_GUEST];
-  const guest = await startGuest({ kernel, cacheDir: cacheDirectory(environment), command, stdout, stderr });
+  const guest = await startGuest({
+    kernel,
+    cacheDir: cacheDirectory(environment),
+    cpus: 1, // a second one would wait for the compilers
+    kernelArgs: FOR_SPEED,
+    command,
+    stdout,
+    stderr,
+  });
   const end = await guest.ended;
   if (end.kind !== "exited" || end.status !== 0)
     throw new Error(`${JSON.stringify(end)}\n${stderr.text.trim().split("\n").slice(-12).join("\n")}`);

@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { PassThrough } from "node:stream";
 import { type Guest, startGuest } from "../guest/guest.ts";
 import type { KernelName } from "../guest/kernels.ts";
+import { FOR_SPEED } from "../guest/qemu.ts";
 import type { Binaries } from "./binaries.ts";
 import type { NodeAddresses } from "./network.ts";
 import { nodeFiles } from "./node-files.ts";
@@ -66,6 +67,7 @@ export class ClusterNode {
       kernel: options.kernel,
       cacheDir: options.cacheDir,
       cpus: options.cpus,
+      kernelArgs: FOR_SPEED,
       hostname: options.name,
       command: ["sh", `${GUEST_DIRECTORY}/node.sh`],
       cwd: "/",
