@@ -97,8 +97,8 @@ export function goBuildAlone(module, args) {
     "env",
     "CGO_ENABLED=0",
     "GOFLAGS=-mod=readonly",
-    // The compiler collects its garbage less often, unless it would need much memory.
-    "GOGC=400",
+    // The compiler collects no garbage unless it would need much memory.
+    "GOGC=off",
     "GOMEMLIMIT=1GiB",
     "nice",
     "go",
