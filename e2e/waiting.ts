@@ -3,7 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /** Without any progress for this long, no machine is that slow. */
 const STALL_MS = 600_000;
-const LOOK_MS = 5_000;
+/** A look costs a process of kubectl, and nothing is decided by it for minutes. */
+const LOOK_MS = 15_000;
 
 /** What to wait for, and how to see that it comes nearer. */
 export interface Waiting<T> {
