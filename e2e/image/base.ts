@@ -1,6 +1,6 @@
 /** Debian base images without a container registry, from the machine's own mirror. */
 import { createHash } from "node:crypto";
-import { readFile, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { findMirrors } from "../guest/apt.ts";
 import { runProgram } from "../guest/program.ts";
@@ -97,13 +97,12 @@ function shortHash(text: string): string {
 }
 
 async function bootstrapDebian(buildah: Buildah): Promise<void> {
-  const tar = join(buildah.directory, "base.tar");
   const { main, security } = await findMirrors();
   const sources = [
     `deb ${main} ${SUITE} main`,
     ...(security ? [`deb ${security} ${SUITE}-security main`] : []),
   ];
-  await runProgram("mmdebstrap", ["--variant=minbase", SUITE, tar, ...sources]);
-  await buildah.importRoot(SLIM_BASE, tar);
-  await rm(tar);
+  await buildah.fromDirectory(SLIM_BASE, async (directory) => {
+    await runProgram("mmdebstrap", ["--variant=minbase", SUITE, directory, ...sources]);
+  });
 }

@@ -7,13 +7,13 @@ import { runProgram } from "../guest/program.ts";
  * layers instead of mounting overlays, which works inside a container, too.
  */
 export class Buildah {
-  /** For the store and for files on the way into it. */
-  readonly directory: string;
+  readonly #directory: string;
 
   private constructor(directory: string) {
-    this.directory = directory;
+    this.#directory = directory;
   }
 
+  /** `directory` is for the store. */
   static async open(directory: string): Promise<Buildah> {
     await mkdir(directory, { recursive: true });
     return new Buildah(directory);
@@ -51,11 +51,15 @@ export class Buildah {
     await this.#run(["rmi", "--prune", "--force"]);
   }
 
-  /** Makes an image of a tar file of a root directory. */
-  async importRoot(image: string, tarFile: string): Promise<void> {
+  /** Makes an image of what `fill` puts into an empty root directory. */
+  async fromDirectory(image: string, fill: (directory: string) => Promise<void>): Promise<void> {
     const container = (await this.#run(["from", "scratch"])).trim();
-    await this.#run(["add", "-q", container, tarFile, "/"]);
-    await this.#run(["commit", "-q", "--disable-compression", "--rm", container, image]);
+    try {
+      await fill((await this.#run(["mount", container])).trim());
+      await this.#run(["commit", "-q", "--disable-compression", container, image]);
+    } finally {
+      await this.#run(["rm", container]);
+    }
   }
 
   /** Writes an OCI archive with uncompressed layers. */
@@ -75,7 +79,7 @@ export class Buildah {
   }
 
   #run(args: string[]): Promise<string> {
-    const store = ["--root", join(this.directory, "root"), "--runroot", join(this.directory, "run")];
+    const store = ["--root", join(this.#directory, "root"), "--runroot", join(this.#directory, "run")];
     return runProgram("buildah", [...store, "--storage-driver", "vfs", ...args]);
   }
 }
