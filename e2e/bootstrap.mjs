@@ -54,7 +54,7 @@ const COMMANDS = {
   quickstart: { entry: ["e2e/quickstart.ts"], packages: ["build", "guests", "cluster"], build: "agent" },
   test: { entry: ["e2e/test.ts"], wanted: ["build", "format", "guests", "cluster"] },
   "test:unit": { entry: ["e2e/test.ts", "unit"], wanted: ["build", "format"] },
-  "test:kernel": { entry: ["e2e/test.ts", "kernel"], wanted: ["build", "guests"] },
+  "test:kernel": { entry: ["e2e/test.ts", "--all-kernels", "kernel"], wanted: ["build", "guests"] },
   "test:cluster": { entry: ["e2e/test.ts", "cluster"], wanted: ["build", "guests", "cluster"] },
   guest: { entry: ["e2e/guest/cli.ts"], packages: ["build", "guests"], build: "all" },
   cluster: { entry: ["e2e/control-plane/cli.ts"], packages: ["build", "guests", "cluster"], build: "all" },

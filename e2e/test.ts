@@ -5,10 +5,15 @@ import { ConsoleReport } from "./runner/console-report.ts";
 import type { Suite, SuiteContext } from "./runner/suite.ts";
 import { SUITES } from "./suites.ts";
 
-const USAGE = `npm test -- [NAME…]
+const ALL_KERNELS = "--all-kernels";
+
+const USAGE = `npm test -- [--all-kernels] [NAME…]
 
 Runs the suites whose group or name is given, or all of them:
 ${SUITES.map(({ group, name }) => `  ${group.padEnd(8)} ${name}`).join("\n")}
+
+  --all-kernels  run each test file on every kernel, also one that names fewer (see e2e/guest/README.md);
+                 \`npm run test:kernel\` does so
 `;
 
 process.exitCode = await main(process.argv.slice(2));
@@ -18,22 +23,23 @@ async function main(args: string[]): Promise<number> {
     process.stderr.write(USAGE);
     return 0;
   }
-  const unknown = args.filter((word) => !SUITES.some((suite) => isNamed(suite, word)));
+  const words = args.filter((word) => word !== ALL_KERNELS);
+  const unknown = words.filter((word) => !SUITES.some((suite) => isNamed(suite, word)));
   if (unknown.length > 0) {
     process.stderr.write(`no suite is called ${unknown.join(", ")}\n\n${USAGE}`);
     return 2;
   }
   // Without this, the tests could run what was built from older sources.
-  const names = args.length > 0 ? ["build", ...args] : [];
+  const names = words.length > 0 ? ["build", ...words] : [];
   const chosen = SUITES.filter((suite) => names.length === 0 || names.some((word) => isNamed(suite, word)));
-  return runSuites(chosen);
+  return runSuites(chosen, args.includes(ALL_KERNELS));
 }
 
 function isNamed({ group, name }: Suite, word: string): boolean {
   return word === group || word === name;
 }
 
-async function runSuites(suites: Suite[]): Promise<number> {
+async function runSuites(suites: Suite[], allKernels: boolean): Promise<number> {
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop.abort());
   const report = new ConsoleReport((line) => process.stdout.write(`${line}\n`));
@@ -42,9 +48,11 @@ async function runSuites(suites: Suite[]): Promise<number> {
     const mine = report.startSuite(suite.name, label);
     await runSuite(suite, {
       report: (test) => mine.add(test),
+      leaveOut: (files) => report.leaveOut(suite.name, files),
       log: (line) => mine.log(line),
       progress: (line) => mine.note(line),
       signal: stop.signal,
+      allKernels,
       environment: process.env,
       cacheDir: cacheDirectory(process.env),
     });

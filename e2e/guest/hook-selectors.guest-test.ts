@@ -2,6 +2,8 @@
  * Every selector and operator, evaluated in the kernel: once where it matches, once where it does not.
  *
  *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/hook-selectors.guest-test.ts
+ *
+ * @kernels 5.10, latest: the oldest verifier and the newest; the same programs match the same on the kernels between
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";

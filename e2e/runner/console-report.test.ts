@@ -31,6 +31,17 @@ test("the last line has the totals of all suites and nothing else", () => {
   expect(text.split("\n").at(-1)).toBe("2 passed, 1 failed");
 });
 
+test("files that a kernel leaves out are listed, with the command that leaves out none", () => {
+  const lines: string[] = [];
+  const report = new ConsoleReport((line) => lines.push(line));
+  report.leaveOut("kernel 6.1", ["a.guest-test.ts", "b.guest-test.ts"]);
+  report.leaveOut("kernel 6.12", []);
+  report.finish();
+  expect(lines.join("\n")).toMatch(
+    /^\nleft out .*`npm run test:kernel` runs all\):\n {2}kernel 6\.1: a\.guest-test\.ts b\.guest-test\.ts\n\n0 passed/,
+  );
+});
+
 test("skips are listed with the missing capability, failures with the beginning of their detail", () => {
   const detail = ["1 is not 2", "", ...Array.from({ length: 8 }, (_, i) => `at line ${i}`)].join("\n");
   const text = print({ one: [makeReport("failed", "b", detail), makeReport("skipped", "c", "no kernel")] });

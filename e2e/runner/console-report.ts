@@ -5,6 +5,7 @@ const DETAIL_LINES = 40;
 /** Lines per failure in the closing list: some readers keep only the end of the output. */
 const CLOSING_LINES = 8;
 const LOG_LINES = 200;
+const LEFT_OUT = "left out because other kernels run them (`npm run test:kernel` runs all)";
 
 type Entry = TestReport & { suite: string };
 
@@ -12,6 +13,7 @@ type Entry = TestReport & { suite: string };
 export class ConsoleReport {
   readonly #print: (line: string) => void;
   readonly #entries: Entry[] = [];
+  readonly #leftOut: string[] = [];
 
   constructor(print: (line: string) => void) {
     this.#print = print;
@@ -27,8 +29,15 @@ export class ConsoleReport {
     return new SuiteReport(name, print, (report) => this.#entries.push({ ...report, suite: name }));
   }
 
-  /** Lists skipped and failed tests again, then prints the totals on a line of their own. */
+  /** Takes the files that a suite does not run because suites of other kernels do. */
+  leaveOut(suite: string, files: readonly string[]): void {
+    if (files.length > 0) this.#leftOut.push(`${suite}: ${files.join(" ")}`);
+  }
+
+  /** Lists left-out files, then skipped and failed tests again, then prints the totals on a line of their own. */
   finish(): void {
+    if (this.#leftOut.length > 0) this.#print(`\n${LEFT_OUT}:`);
+    for (const line of this.#leftOut) this.#print(`  ${line}`);
     this.#list("skipped", (entry) => `${entry.suite}: ${entry.file}: ${entry.name}${because(entry)}`);
     this.#list(
       "failed",

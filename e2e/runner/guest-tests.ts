@@ -8,6 +8,7 @@ import { DEFAULT_KERNEL, type KernelName, prepareKernel } from "../guest/kernels
 import { PROGRAMS_VARIABLE } from "../guest/project-program.ts";
 import { programs } from "./capabilities.ts";
 import { bundleGuest, type GuestBundle } from "./guest-bundle.ts";
+import { filesOn } from "./kernel-choice.ts";
 import { ReportStream, type TestReport } from "./protocol.ts";
 import { countReports, expectSoundEnd, findTests, nodeTestArguments } from "./run-tests.ts";
 import type { Suite, SuiteContext } from "./suite.ts";
@@ -24,7 +25,10 @@ export function kernelSuite(kernel: KernelName, needs: Suite["needs"]): Suite {
     needs,
     besides: "a processor",
     async run(context) {
-      await runInGuest(context, kernel, findTests("e2e/guest/*.guest-test.ts"));
+      const files = findTests("e2e/guest/*.guest-test.ts");
+      const { run, leftOut } = context.allKernels ? { run: files, leftOut: [] } : filesOn(kernel, files);
+      context.leaveOut(leftOut);
+      await runInGuest(context, kernel, run);
     },
   };
 }

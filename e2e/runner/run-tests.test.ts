@@ -12,7 +12,9 @@ test("a test process that does not end is ended, and that counts as a failure", 
   const reports: TestReport[] = [];
   const context = {
     report: (report: TestReport) => void reports.push(report),
+    leaveOut: () => {},
     log: () => {},
+    allKernels: false,
     progress: () => {},
     signal: new AbortController().signal,
     environment: process.env,

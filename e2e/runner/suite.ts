@@ -21,12 +21,16 @@ export interface Suite {
 export interface SuiteContext {
   /** Takes each test as soon as it has ended. */
   report(report: TestReport): void;
+  /** Takes the files that run on fewer kernels and not on this one; they are listed at the end. */
+  leaveOut(files: readonly string[]): void;
   /** Takes other output of the tests; it is shown if the suite fails. */
   log(line: string): void;
   /** Prints what is happening now. */
   progress(line: string): void;
   /** Aborted when the runner gets a signal to stop. */
   signal: AbortSignal;
+  /** Run each test file on every kernel, also one that names fewer. */
+  allKernels: boolean;
   environment: NodeJS.ProcessEnv;
   cacheDir: string;
 }
