@@ -3,6 +3,8 @@
  * kernel lacks. They post, kill and stay silent as described.
  *
  *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/compat.guest-test.ts
+ *
+ * @kernels 5.10, latest: the kernel that lacks most, and the newest; examples attaches policies on every kernel
  */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";

@@ -3,6 +3,8 @@
  * namespace of its own, and the export file has exactly the events that belong to it.
  *
  *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/golden.guest-test.ts
+ *
+ * @kernels 5.10, latest: user space makes the events; the hooks behind them are tested on every kernel
  */
 import assert from "node:assert/strict";
 import { chmod, copyFile, mkdtemp, writeFile } from "node:fs/promises";

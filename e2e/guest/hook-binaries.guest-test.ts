@@ -2,6 +2,8 @@
  * matchBinaries by every path that leads to the executed file: links, relative names, scripts, other roots.
  *
  *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/hook-binaries.guest-test.ts
+ *
+ * @kernels 5.10, 6.1: paths are compared by the same programs; process-sensors runs on every kernel
  */
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";

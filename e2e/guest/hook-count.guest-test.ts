@@ -2,6 +2,8 @@
  * Policies in the mode count: matches are counted in the kernel, by process, and nothing is posted or enforced.
  *
  *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/hook-count.guest-test.ts
+ *
+ * @kernels 5.10, 6.1: matches are counted by the same programs
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";

@@ -2,6 +2,8 @@
  * Filters on credentials and what they were before: capabilities, namespaces, the caller's ids, changes by a commit.
  *
  *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/hook-creds.guest-test.ts
+ *
+ * @kernels 5.10, 6.12: before and after 6.3 changed kernel_cap_t; hook-arguments reads credentials on every kernel
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";

@@ -2,6 +2,8 @@
  * matchBinaries and matchPIDs beyond the process itself: what a process is followed to, evaluated in the kernel.
  *
  *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/hook-follow.guest-test.ts
+ *
+ * @kernels 5.10, 6.12: processes are followed by the same programs; process-sensors runs on every kernel
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";

@@ -2,6 +2,8 @@
  * Members reached from an argument or from the current task, files and their paths, and filters on both.
  *
  *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/hook-resolve.guest-test.ts
+ *
+ * @kernels 5.10, latest: the oldest verifier and the newest; hook-arguments reads through the BTF of every kernel
  */
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";

@@ -2,6 +2,8 @@
  * Return values: one record per call, with what it returned, when it returned.
  *
  *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/hook-returns.guest-test.ts
+ *
+ * @kernels 5.10, 6.12: before and after 6.7, since when the kernel counts calls that a kretprobe missed
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";

@@ -3,6 +3,8 @@
  * in the layout of a kubelet with the driver cgroupfs.
  *
  *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/hook-scope.guest-test.ts
+ *
+ * @kernels 5.10, 6.1: the same programs decide about cgroups; the cluster tests run pods on 6.1 and 6.12
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";

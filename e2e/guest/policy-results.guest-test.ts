@@ -3,6 +3,8 @@
  * right where something else was posted once, or nothing.
  *
  *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/policy-results.guest-test.ts
+ *
+ * @kernels 5.10, 6.1, latest: a system call is overridden on the newest only, an overlay is tested on 6.1 only
  */
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync } from "node:fs";

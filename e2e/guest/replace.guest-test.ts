@@ -3,6 +3,8 @@
  * the new one.
  *
  *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/replace.guest-test.ts
+ *
+ * @kernels 5.10, 6.12: user space replaces hooks; hook-attach attaches each kind on every kernel
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
