@@ -356,9 +356,13 @@ function startEngine(
   memory: SpareMemory,
   running: AsyncDisposableStack,
 ): HookEngine {
-  const { scanner, pipeline, workloads } = events;
+  const { scanner, pipeline, processes, workloads } = events;
   const engine = openEngine(deps, events, memory);
   running.defer(() => engine.close());
+  running.defer(() => {
+    processes.onLostExit = undefined;
+  });
+  processes.onLostExit = (pid) => engine.forgetProcess(pid);
   running.defer(() => pipeline.stop());
   running.defer(() => drain(engine, deps.sink));
   workloads?.start(engine.cgroupScopes);

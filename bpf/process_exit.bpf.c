@@ -48,12 +48,27 @@ static __always_inline __u32 wait_status(struct task_struct *task)
 }
 
 /* While no list is in use, what processes had of earlier ones stays until the next list: user space clears it. */
-static __always_inline void forget_lists(__u32 pid)
+static __always_inline void forget_process(__u32 pid, struct image_slot *slot)
 {
+	if (slot)
+		free_slot(slot);
 	if (!are_lists_used())
 		return;
 	bpf_map_delete_elem(&followed, &pid);
 	bpf_map_delete_elem(&follow_seeds, &pid);
+}
+
+/*
+ * Never attached: user space runs it for a process, by its tgid, that has ended without an exit_record. One task can be
+ * preempted in process_exit, and the kernel skips the program for others that exit on that CPU meanwhile.
+ */
+SEC("raw_tp")
+int process_forget(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u32 pid = (__u32)ctx->args[0];
+
+	forget_process(pid, find_slot(pid));
+	return 0;
 }
 
 SEC("raw_tp/sched_process_exit")
@@ -70,9 +85,7 @@ int process_exit(struct bpf_raw_tracepoint_args *ctx)
 	slot = find_slot(pid);
 	if (!is_first_report(task, pid, slot))
 		return 0;
-	if (slot)
-		free_slot(slot);
-	forget_lists(pid);
+	forget_process(pid, slot);
 	stats = count_sensor_hit(RECORD_EXIT);
 	if (!stats)
 		return 0;

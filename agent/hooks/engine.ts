@@ -1,5 +1,5 @@
 /** The hook engine: one loaded object, one ring, process sensors, and hooks that come and go. */
-import { arch, machine, release, version } from "node:os";
+import { arch, machine, release } from "node:os";
 import { join } from "node:path";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import { errorText } from "../../lib/logger.ts";
@@ -27,7 +27,7 @@ import { tryAttach } from "./attach/try-attach.ts";
 import { DriftSensor } from "./drift/drift-sensor.ts";
 import { type CountedHits, takeHitCounts } from "./hit-counts.ts";
 import { detectFeatures, type KernelFeatures } from "./kernel/features.ts";
-import { detectPreemption, preemptsPrograms, readPreemptionMode } from "./kernel/preemption.ts";
+import { preemptsPrograms } from "./kernel/preemption.ts";
 import { functionName, KernelSymbols } from "./kernel/symbols.ts";
 import { type EngineOptions, type Handles, openHandles } from "./open-engine.ts";
 import { FollowTable } from "./processes/follow-table.ts";
@@ -107,11 +107,7 @@ export class HookEngine {
         release: release(),
         architecture: machine(),
         btf,
-        preemption: detectPreemption({
-          version: version(),
-          debugfs: "/sys/kernel/debug",
-          readMode: () => readPreemptionMode(object, btf),
-        }),
+        preemption: handles.preemption,
         securityfs: options.securityfs ?? "/sys/kernel/security",
       },
       (kind) => tryAttach({ bpf, object }, btf, kind, (message) => options.logger.warn(message)),
@@ -248,6 +244,11 @@ export class HookEngine {
     this.#options.logger.warn("matchBinaries cannot see a process: too many run", { pid, exePath });
   }
 
+  /** Removes what hooks know of a process that has ended though no exit was seen. */
+  forgetProcess(pid: number): void {
+    this.#handles.forget.testRun(new Uint8Array(BigUint64Array.of(BigInt(pid)).buffer));
+  }
+
   /** Frees what the kernel's types and symbols take. The next hook has them read again. */
   releaseSymbols(): void {
     this.#handles.btf.release();
@@ -261,8 +262,8 @@ export class HookEngine {
     for (const attachment of this.#attached.values()) closeAttachment(attachment);
     this.#attached.clear();
     this.#context.drift.close();
-    const { links, sensors, seed, reader, maps, object, btf } = this.#handles;
-    for (const handle of [...links, ...sensors, seed, reader, ...Object.values(maps), object, btf])
+    const { links, sensors, seed, forget, reader, maps, object, btf } = this.#handles;
+    for (const handle of [...links, ...sensors, seed, forget, reader, ...Object.values(maps), object, btf])
       handle.close();
   }
 

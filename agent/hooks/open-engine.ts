@@ -1,5 +1,5 @@
 /** Everything that the engine opens once: object, ring reader and process sensors. */
-import { release } from "node:os";
+import { release, version } from "node:os";
 import { errorText, type Logger } from "../../lib/logger.ts";
 import type {
   AttachType,
@@ -14,6 +14,12 @@ import type {
 import { loadTemplate } from "../bpf/load-template.ts";
 import type { CountedHits } from "./hit-counts.ts";
 import { HookError } from "./hook-error.ts";
+import {
+  detectPreemption,
+  type Preemption,
+  preemptsPrograms,
+  readPreemptionMode,
+} from "./kernel/preemption.ts";
 import type { FollowMaps } from "./processes/follow-table.ts";
 import type { Workloads } from "./scopes/scope-table.ts";
 
@@ -72,8 +78,11 @@ export interface Handles {
     hitCounts: BpfMap;
   };
   sensors: BpfProgram[];
-  /** Gives images to processes that started before the sensors: process_seed. */
+  /** Gives an image to a process that started before the sensors: process_seed. */
   seed: BpfProgram;
+  /** Takes it from a process whose exit was missed: process_forget. */
+  forget: BpfProgram;
+  preemption: Preemption;
   links: BpfLink[];
 }
 
@@ -114,7 +123,13 @@ export function openHandles(
   const sensors = [...others.map(({ program }) => program), forks];
   const links = others.map(({ event, program }) => keep(program.attachRawTracepoint(event)));
   links.push(keep(forks.name === FORK ? forks.attachRawTracepoint(FORK_EVENT) : forks.attachTracing()));
-  links.push(...attachPrivileges(object, btf, options.logger).map(keep));
+  const preemption = detectPreemption({
+    version: version(),
+    debugfs: "/sys/kernel/debug",
+    readMode: () => readPreemptionMode(object, btf),
+  });
+  const tracing = preemptsPrograms(preemption) ? undefined : btf; // it would miss execs
+  links.push(...attachPrivileges(object, tracing, options.logger).map(keep));
   const maps = {
     sensorStats: keep(object.map("sensor_stats")),
     seededImage: keep(object.map("seeded_image")),
@@ -128,7 +143,8 @@ export function openHandles(
     followed: keep(object.map("followed")),
   };
   const seed = keep(loadTemplate(object, { name: "process_seed", ...RAW_TRACEPOINT }));
-  return { object, btf, reader, maps, sensors, seed, links };
+  const forget = keep(loadTemplate(object, { name: "process_forget", ...RAW_TRACEPOINT }));
+  return { object, btf, reader, maps, sensors, seed, forget, links, preemption };
 }
 
 const FORK = "process_fork";
@@ -145,9 +161,9 @@ function loadForkSensor(object: BpfObject, btf: KernelBtf): BpfProgram {
 const PRIVILEGES = "process_privileges";
 const PRIVILEGES_FUNCTION = "security_bprm_committing_creds";
 
-/** Records privilege gains at exec. Where the kernel refuses both programs, exec records do not tell them. */
-function attachPrivileges(object: BpfObject, btf: KernelBtf, logger: Logger): BpfLink[] {
-  const typed = loadTyped(object, PRIVILEGES, "trace_fentry", btf.funcProto(PRIVILEGES_FUNCTION));
+/** Records privilege gains at exec. Where the kernel refuses both programs, exec records do not tell them. Without `btf` by a kprobe. */
+function attachPrivileges(object: BpfObject, btf: KernelBtf | undefined, logger: Logger): BpfLink[] {
+  const typed = loadTyped(object, PRIVILEGES, "trace_fentry", btf?.funcProto(PRIVILEGES_FUNCTION));
   try {
     if (typed) return [typed.attachTracing()];
   } catch (error) {

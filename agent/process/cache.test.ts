@@ -466,6 +466,8 @@ describe("memory", () => {
     const alive = new Set([10, 11]);
     const proc = { read: () => undefined, isAlive: (pid: number) => alive.has(pid) };
     const { feed, pipeline, clock, processes } = setup({ cache: { proc } });
+    const lost: number[] = [];
+    processes.onLostExit = (pid) => lost.push(pid);
     feed(exec(10, 1, 100, "/a"), exec(11, 1, 100, "/b"));
     alive.delete(11);
     for (let i = 0; i < 40; i++) {
@@ -474,5 +476,6 @@ describe("memory", () => {
     }
     expect(processes.size).toBe(1);
     expect(processes.stats.exitMisses).toBe(1);
+    expect(lost).toEqual([11]);
   });
 });

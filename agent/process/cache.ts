@@ -51,6 +51,8 @@ export class ProcessCache {
 
   /** Upper bound of `size`. */
   readonly capacity: number;
+  /** Called with the pid of a process that has ended without an exit record. */
+  onLostExit: ((pid: number) => void) | undefined;
   /** Parent of pid 1 and of kernel threads that the boot code made. */
   readonly kernel: Image;
 
@@ -60,7 +62,12 @@ export class ProcessCache {
     this.capacity = options.capacity ?? 65_536;
     const isAlive = (image: Image) => options.proc.isAlive(image.pid, ticks(image));
     this.#images = new ImageTable(
-      { capacity: this.capacity, graceMs: options.graceMs ?? 10_000, isAlive },
+      {
+        capacity: this.capacity,
+        graceMs: options.graceMs ?? 10_000,
+        isAlive,
+        onLostExit: ({ pid }) => this.onLostExit?.(pid),
+      },
       this.#bootMs(),
     );
     const identity = { pid: 0, startLow: 1, startHigh: 0, startExact: true, seq: 0 };

@@ -8,6 +8,8 @@ export interface ImageTableOptions {
   graceMs: number;
   /** Whether the image's process still exists. */
   isAlive(image: Image): boolean;
+  /** Called for an image whose process was gone without an exit record. */
+  onLostExit?(image: Image): void;
 }
 
 /** Images whose process is looked at per sweep: a node with thousands of processes is read in slices. */
@@ -112,6 +114,7 @@ export class ImageTable {
     else {
       this.lostExits++;
       this.end(image);
+      this.#options.onLostExit?.(image);
     }
   }
 
