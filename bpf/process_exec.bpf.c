@@ -7,6 +7,7 @@
 #include "maps.h"
 #include "namespaces.h"
 #include "path.h"
+#include "registers.h"
 #include "ring.h"
 #include "stats.h"
 
@@ -346,10 +347,8 @@ static __always_inline void add_privileges(struct exec_record *record, struct li
 	bpf_map_delete_elem(&exec_gains, &pid);
 }
 
-SEC("raw_tp/sched_process_exec")
-int process_exec(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline int report_exec(struct linux_binprm *bprm)
 {
-	struct linux_binprm *bprm = (struct linux_binprm *)ctx->args[2];
 	struct task_struct *task = current_task();
 	struct hook_stats *stats = count_sensor_hit(RECORD_EXEC);
 	struct exec_scratch *scratch;
@@ -389,4 +388,18 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx)
 	else
 		stats->lost++;
 	return 0;
+}
+
+/* Both are templates. On sched_process_exec. */
+SEC("raw_tp")
+int process_exec(struct bpf_raw_tracepoint_args *ctx)
+{
+	return report_exec((struct linux_binprm *)ctx->args[2]);
+}
+
+/* On finalize_exec(), the last call before it, where the kernel preempts tasks in programs of raw tracepoints. */
+SEC("kprobe")
+int process_exec_kprobe(struct pt_regs *ctx)
+{
+	return report_exec((struct linux_binprm *)PT_REGS_PARM1(ctx));
 }

@@ -58,10 +58,7 @@ static __always_inline void forget_process(__u32 pid, struct image_slot *slot)
 	bpf_map_delete_elem(&follow_seeds, &pid);
 }
 
-/*
- * Never attached: user space runs it for a process, by its tgid, that has ended without an exit_record. One task can be
- * preempted in process_exit, and the kernel skips the program for others that exit on that CPU meanwhile.
- */
+/* Never attached: user space runs it for a process, by its tgid, that has ended without an exit_record. */
 SEC("raw_tp")
 int process_forget(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -71,8 +68,7 @@ int process_forget(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-SEC("raw_tp/sched_process_exit")
-int process_exit(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline int report_exit(void)
 {
 	struct task_struct *task = current_task();
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
@@ -103,4 +99,17 @@ int process_exit(struct bpf_raw_tracepoint_args *ctx)
 	submit(record, sizeof(*record));
 	stats->posted++;
 	return 0;
+}
+
+/* Both are templates, on sched_process_exit; the second one where the kernel preempts tasks in the first one. */
+SEC("raw_tp")
+int process_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	return report_exit();
+}
+
+SEC("tp")
+int process_exit_tp(void *ctx)
+{
+	return report_exit();
 }

@@ -3,6 +3,7 @@
 #include "follow.h"
 #include "image.h"
 #include "process.h"
+#include "registers.h"
 #include "ring.h"
 #include "stats.h"
 
@@ -86,7 +87,7 @@ static __always_inline int report_fork(struct task_struct *child, bool typed)
 	return 0;
 }
 
-/* Both are templates, on sched_process_fork. The second one is loaded where the kernel refuses tracing programs. */
+/* All are templates. Two on sched_process_fork: the second one is loaded where the kernel refuses tracing programs. */
 SEC("fentry")
 int process_fork_typed(__u64 *ctx)
 {
@@ -97,4 +98,11 @@ SEC("raw_tp")
 int process_fork(struct bpf_raw_tracepoint_args *ctx)
 {
 	return report_fork((struct task_struct *)ctx->args[1], false);
+}
+
+/* On wake_up_new_task(), the next call, where the kernel preempts tasks in the programs above. */
+SEC("kprobe")
+int process_fork_kprobe(struct pt_regs *ctx)
+{
+	return report_fork((struct task_struct *)PT_REGS_PARM1(ctx), false);
 }

@@ -1,8 +1,7 @@
 /** Everything that the engine opens once: object, ring reader and process sensors. */
 import { release, version } from "node:os";
-import { errorText, type Logger } from "../../lib/logger.ts";
+import type { Logger } from "../../lib/logger.ts";
 import type {
-  AttachType,
   Binding,
   BpfLink,
   BpfMap,
@@ -22,6 +21,7 @@ import {
 } from "./kernel/preemption.ts";
 import type { FollowMaps } from "./processes/follow-table.ts";
 import type { Workloads } from "./scopes/scope-table.ts";
+import { attachSensors } from "./sensors.ts";
 
 /** What the engine is started with. */
 export interface EngineOptions {
@@ -54,14 +54,6 @@ export interface EngineOptions {
   /** The directory with the file `lsm`; /sys/kernel/security by default. */
   securityfs?: string;
 }
-
-/** The sensors but for that of forks: programs of the object, and the tracepoints that they are attached to. */
-const SENSORS: Readonly<Record<string, string>> = {
-  process_exec: "sched_process_exec",
-  process_exit: "sched_process_exit",
-  process_cgroup_mkdir: "cgroup_mkdir",
-  process_cgroup_rmdir: "cgroup_rmdir",
-};
 
 const RAW_TRACEPOINT = { type: "raw_tracepoint", expectedAttachType: "none" } as const;
 
@@ -115,21 +107,13 @@ export function openHandles(
     }),
   );
   sleepFlag.close(); // the reader holds it
-  const others = Object.entries(SENSORS).map(([name, event]) => ({
-    event,
-    program: keep(object.program(name)),
-  }));
-  const forks = keep(loadForkSensor(object, btf));
-  const sensors = [...others.map(({ program }) => program), forks];
-  const links = others.map(({ event, program }) => keep(program.attachRawTracepoint(event)));
-  links.push(keep(forks.name === FORK ? forks.attachRawTracepoint(FORK_EVENT) : forks.attachTracing()));
   const preemption = detectPreemption({
     version: version(),
     debugfs: "/sys/kernel/debug",
     readMode: () => readPreemptionMode(object, btf),
   });
-  const tracing = preemptsPrograms(preemption) ? undefined : btf; // it would miss execs
-  links.push(...attachPrivileges(object, tracing, options.logger).map(keep));
+  const preempts = preemptsPrograms(preemption);
+  const { programs: sensors, links } = attachSensors({ object, btf, preempts, logger: options.logger }, keep);
   const maps = {
     sensorStats: keep(object.map("sensor_stats")),
     seededImage: keep(object.map("seeded_image")),
@@ -145,59 +129,4 @@ export function openHandles(
   const seed = keep(loadTemplate(object, { name: "process_seed", ...RAW_TRACEPOINT }));
   const forget = keep(loadTemplate(object, { name: "process_forget", ...RAW_TRACEPOINT }));
   return { object, btf, reader, maps, sensors, seed, forget, links, preemption };
-}
-
-const FORK = "process_fork";
-const FORK_EVENT = "sched_process_fork";
-
-/** Reads the child by loads where the kernel allows tracing programs, and else by a helper for each of its members. */
-function loadForkSensor(object: BpfObject, btf: KernelBtf): BpfProgram {
-  return (
-    loadTyped(object, FORK, "trace_raw_tp", btf.tracepointProto(FORK_EVENT)) ??
-    loadTemplate(object, { name: FORK, ...RAW_TRACEPOINT })
-  );
-}
-
-const PRIVILEGES = "process_privileges";
-const PRIVILEGES_FUNCTION = "security_bprm_committing_creds";
-
-/** Records privilege gains at exec. Where the kernel refuses both programs, exec records do not tell them. Without `btf` by a kprobe. */
-function attachPrivileges(object: BpfObject, btf: KernelBtf | undefined, logger: Logger): BpfLink[] {
-  const typed = loadTyped(object, PRIVILEGES, "trace_fentry", btf?.funcProto(PRIVILEGES_FUNCTION));
-  try {
-    if (typed) return [typed.attachTracing()];
-  } catch (error) {
-    logger.debug(`a kprobe records privilege gains at exec: ${errorText(error)}`);
-  } finally {
-    typed?.close(); // the link holds it
-  }
-  let program: BpfProgram | undefined;
-  try {
-    program = loadTemplate(object, { name: PRIVILEGES, type: "kprobe", expectedAttachType: "none" });
-    return [program.attachKprobe(PRIVILEGES_FUNCTION)];
-  } catch (error) {
-    logger.warn("privilege gains at exec are not recorded", { reason: errorText(error) });
-    return [];
-  } finally {
-    program?.close();
-  }
-}
-
-/**
- * The variant of a sensor that follows pointers by loads. Undefined if the kernel refuses it: if the refusal was not of
- * tracing programs, the other variant is refused as well, and that error is thrown.
- */
-function loadTyped(
-  object: BpfObject,
-  sensor: string,
-  expectedAttachType: AttachType,
-  target: { btfId: number } | undefined,
-): BpfProgram | undefined {
-  if (target === undefined) return undefined;
-  try {
-    const options = { type: "tracing", expectedAttachType, attachBtfId: target.btfId } as const;
-    return loadTemplate(object, { name: `${sensor}_typed`, ...options });
-  } catch {
-    return undefined;
-  }
 }

@@ -103,6 +103,35 @@ async function useMaps({ engine }: TestEngine, hook: AttachedHook): Promise<void
   }
 }
 
+const SHELLS = 20;
+const CHILDREN = 16;
+const SCRIPT = `for i in $(seq ${CHILDREN / 2}); do (true) & (/bin/true) & done; wait`;
+
+describe("each process is seen, however tasks are preempted", () => {
+  if (modes.length === 0) test("by this kernel", { skip: "the kernel does not preempt itself" });
+
+  for (const mode of modes) {
+    test(`preemption: ${mode}`, async () => {
+      writeFileSync(FILE, mode);
+      const engine = new TestEngine();
+      const shells = Array.from({ length: SHELLS }, () =>
+        spawn("/bin/sh", ["-c", SCRIPT], { stdio: "ignore" }),
+      );
+      await Promise.all(shells.map((shell) => once(shell, "close")));
+      const records = engine.takeRecords();
+      const pidsOf = (what: string) => records.flatMap(({ kind, pid }) => (kind === what ? [pid] : []));
+      const { lost, missed } = engine.engine.processStats();
+      const programs = records.filter(({ fields }) => fields.filename === "/bin/true");
+      const forks = pidsOf("fork");
+      engine.close();
+      assert.deepEqual({ lost, missed }, { lost: 0, missed: 0 });
+      assert.equal(programs.length, (SHELLS * CHILDREN) / 2);
+      assert.ok(forks.length >= SHELLS * (CHILDREN + 1));
+      assert.deepEqual(pidsOf("exit").sort(), forks.sort());
+    });
+  }
+});
+
 describe("each call is seen once, however tasks are preempted", () => {
   if (modes.length === 0) test("by this kernel", { skip: "the kernel does not preempt itself" });
 
