@@ -359,9 +359,6 @@ function startEngine(
   const { scanner, pipeline, processes, workloads } = events;
   const engine = openEngine(deps, events, memory);
   running.defer(() => engine.close());
-  running.defer(() => {
-    processes.onLostExit = undefined;
-  });
   processes.onLostExit = (pid) => engine.forgetProcess(pid);
   running.defer(() => pipeline.stop());
   running.defer(() => drain(engine, deps.sink));
