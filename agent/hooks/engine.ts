@@ -3,6 +3,8 @@ import { arch, machine, release } from "node:os";
 import { join } from "node:path";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import { errorText } from "../../lib/logger.ts";
+import type { BpfProgram } from "../bpf/binding.ts";
+import { loadTemplate, RAW_TRACEPOINT } from "../bpf/load-template.ts";
 import { type Attachment, closeAttachment } from "./attach/attach-entry.ts";
 import {
   type AttachWishes,
@@ -244,9 +246,19 @@ export class HookEngine {
     this.#options.logger.warn("matchBinaries cannot see a process: too many run", { pid, exePath });
   }
 
-  /** Removes what hooks know of a process that has ended though no exit was seen. */
+  /** Removes what hooks know of a process that has ended though no exit was seen: too seldom to keep a program. Never throws. */
   forgetProcess(pid: number): void {
-    this.#handles.forget.testRun(new Uint8Array(BigUint64Array.of(BigInt(pid)).buffer));
+    let program: BpfProgram | undefined;
+    try {
+      program = loadTemplate(this.#handles.object, { name: "process_forget", ...RAW_TRACEPOINT });
+      program.testRun(new Uint8Array(BigUint64Array.of(BigInt(pid)).buffer));
+    } catch (error) {
+      this.#options.logger.warn(
+        `what hooks know of process ${pid}, which has ended, stays: ${errorText(error)}`,
+      );
+    } finally {
+      program?.close();
+    }
   }
 
   /** Frees what the kernel's types and symbols take. The next hook has them read again. */
@@ -262,8 +274,8 @@ export class HookEngine {
     for (const attachment of this.#attached.values()) closeAttachment(attachment);
     this.#attached.clear();
     this.#context.drift.close();
-    const { links, sensors, seed, forget, reader, maps, object, btf } = this.#handles;
-    for (const handle of [...links, ...sensors, seed, forget, reader, ...Object.values(maps), object, btf])
+    const { links, sensors, seed, reader, maps, object, btf } = this.#handles;
+    for (const handle of [...links, ...sensors, seed, reader, ...Object.values(maps), object, btf])
       handle.close();
   }
 

@@ -10,7 +10,7 @@ import type {
   KernelBtf,
   RingReader,
 } from "../bpf/binding.ts";
-import { loadTemplate } from "../bpf/load-template.ts";
+import { loadTemplate, RAW_TRACEPOINT } from "../bpf/load-template.ts";
 import type { CountedHits } from "./hit-counts.ts";
 import { HookError } from "./hook-error.ts";
 import {
@@ -55,8 +55,6 @@ export interface EngineOptions {
   securityfs?: string;
 }
 
-const RAW_TRACEPOINT = { type: "raw_tracepoint", expectedAttachType: "none" } as const;
-
 /** The handles that stay open until the engine is closed. */
 export interface Handles {
   object: BpfObject;
@@ -72,8 +70,6 @@ export interface Handles {
   sensors: BpfProgram[];
   /** Gives an image to a process that started before the sensors: process_seed. */
   seed: BpfProgram;
-  /** Takes it from a process whose exit was missed: process_forget. */
-  forget: BpfProgram;
   preemption: Preemption;
   links: BpfLink[];
 }
@@ -127,6 +123,5 @@ export function openHandles(
     followed: keep(object.map("followed")),
   };
   const seed = keep(loadTemplate(object, { name: "process_seed", ...RAW_TRACEPOINT }));
-  const forget = keep(loadTemplate(object, { name: "process_forget", ...RAW_TRACEPOINT }));
-  return { object, btf, reader, maps, sensors, seed, forget, links, preemption };
+  return { object, btf, reader, maps, sensors, seed, links, preemption };
 }

@@ -1,7 +1,7 @@
 /** The process sensors: programs on exec, fork, exit and cgroups that hooks and events know processes from. */
 import { errorText, type Logger } from "../../lib/logger.ts";
 import type { BpfLink, BpfObject, BpfProgram, CloneOptions, FuncProto, KernelBtf } from "../bpf/binding.ts";
-import { loadTemplate } from "../bpf/load-template.ts";
+import { loadTemplate, RAW_TRACEPOINT } from "../bpf/load-template.ts";
 
 /** A program and its link. */
 interface Attached {
@@ -16,7 +16,7 @@ interface Way {
 }
 
 const rawTracepoint = (name: string, event: string): Way => ({
-  options: { name, type: "raw_tracepoint", expectedAttachType: "none" },
+  options: { name, ...RAW_TRACEPOINT },
   attach: (program) => program.attachRawTracepoint(event),
 });
 
