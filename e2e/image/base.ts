@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { findMirrors } from "../guest/apt.ts";
+import { AptSuite, findMirrors } from "../guest/apt.ts";
 import { runProgram } from "../guest/program.ts";
 import { type Progress, step } from "../progress.ts";
 import type { Buildah } from "./buildah.ts";
@@ -16,48 +16,51 @@ export const SLIM_BASE = "localhost/trigon-base/slim:1";
 const TOOLCHAIN = "localhost/trigon-base/toolchain";
 const COMPILED = "localhost/trigon-base/compiled";
 
-/** Where the BPF object and the addon of an image are compiled. The result is the same, byte for byte. */
-export type Compilers = "machine" | "image";
+/** Where an image's files are compiled and put together. The result is the same, byte for byte. */
+export type Builder = "machine" | "image";
 
-/** This machine's own compilers, if they are those of the image's Debian release: installing them again takes minutes. */
-export async function nearestCompilers(): Promise<Compilers> {
+/** What makes an image's files, or is copied into it. */
+const TOOLS = [
+  ...["clang-14", "g++-12", "binutils", "libbpf-dev"],
+  ...["libbpf1", "libelf1", "zlib1g", "libc6", "libstdc++6", "libgcc-s1"],
+];
+
+/**
+ * This machine, if it has the newest versions of the image's Debian release: installing them again takes minutes.
+ * `directory` is for package lists.
+ */
+export async function nearestBuilder(directory: string): Promise<Builder> {
   const release = await readFile("/etc/os-release", "utf8");
-  const found = await runProgram("sh", ["-c", "command -v clang; command -v g++"]).catch(() => "");
-  const isSame =
-    release.includes(`VERSION_CODENAME=${SUITE}\n`) && found === "/usr/bin/clang\n/usr/bin/g++\n";
-  return isSame ? "machine" : "image";
+  if (!release.includes(`VERSION_CODENAME=${SUITE}\n`)) return "image";
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholders
+  const format = "--showformat=${Package} ${Version}\n";
+  const installed = await runProgram("dpkg-query", ["--show", format, ...TOOLS]).catch(() => "");
+  const suite = new AptSuite(join(directory, "apt"), SUITE);
+  await suite.update(await findMirrors());
+  const newest = await suite.showAll(TOOLS);
+  const lines = new Set(installed.split("\n"));
+  const isSame = newest.every(({ name, version }) => lines.has(`${name} ${version}`));
+  return isSame && newest.length === TOOLS.length ? "machine" : "image";
 }
 
-/** Makes the image that a Dockerfile takes for its stage `compile`, if there is none; `project` contains the Dockerfile. */
-export async function prepareCompiled(
-  buildah: Buildah,
-  project: string,
-  compilers: Compilers,
-  progress: Progress,
-): Promise<string> {
-  const dockerfile = await readFile(join(project, "Dockerfile"), "utf8");
-  const sources = await contentHash(project, COMPILE_INPUTS, /\/native\/test\//);
-  const image = `${COMPILED}-${compilers}:${shortHash(stagesBefore(dockerfile, "assemble") + sources)}`;
-  if (await buildah.has(image)) return image;
-  if (compilers === "machine") await copyCompiled(buildah, project, image, progress);
-  else await compileInImage(buildah, project, image, progress);
-  await buildah.removeOthers(`${COMPILED}-${compilers}`, image);
-  return image;
-}
-
-async function copyCompiled(buildah: Buildah, project: string, image: string, progress: Progress) {
-  await prepareSlim(buildah, progress);
-  await step(progress, "image build: take the BPF programs and the addon", async () => {
+/** Puts an image's files together on this machine: in DIRECTORY/image. */
+export async function assembleHere(project: string, directory: string, progress: Progress): Promise<void> {
+  await step(progress, "image build: put the files together", async () => {
     await runProgram("make", ["-C", join(project, "bpf")]);
     await runProgram("make", ["-C", join(project, "agent/native"), "addon"]);
-    const recipe = ["--file", join(import.meta.dirname, "compiled.Dockerfile")];
-    await buildah.build(image, join(project, "build"), { BASE: SLIM_BASE }, recipe);
+    const script = join(import.meta.dirname, "assemble.ts");
+    const command = [process.execPath, script, project, join(directory, "image")];
+    await runProgram("sh", ["-c", 'umask 022; exec "$@"', "sh", ...command]);
   });
 }
 
-async function compileInImage(buildah: Buildah, project: string, image: string, progress: Progress) {
-  await prepareSlim(buildah, progress);
+/** Makes the image that a Dockerfile takes for its stage `compile`, if there is none; `project` contains the Dockerfile. */
+export async function compileInImage(buildah: Buildah, project: string, progress: Progress): Promise<string> {
   const dockerfile = await readFile(join(project, "Dockerfile"), "utf8");
+  const sources = await contentHash(project, COMPILE_INPUTS, /\/native\/test\//);
+  const image = `${COMPILED}:${shortHash(stagesBefore(dockerfile, "assemble") + sources)}`;
+  if (await buildah.has(image)) return image;
+  await prepareSlim(buildah, progress);
   const toolchain = `${TOOLCHAIN}:${shortHash(stagesBefore(dockerfile, "compile"))}`;
   const stage = (name: string, target: string, base: string) =>
     buildah.build(target, project, { BASE: base }, ["--target", name]);
@@ -70,6 +73,8 @@ async function compileInImage(buildah: Buildah, project: string, image: string, 
   await step(progress, "image build: compile BPF programs and addon (about 40 s)", () =>
     stage("compile", image, toolchain),
   );
+  await buildah.removeOthers(COMPILED, image);
+  return image;
 }
 
 /** Makes SLIM_BASE if there is none. */
@@ -78,12 +83,7 @@ export async function prepareSlim(buildah: Buildah, progress: Progress): Promise
   await step(progress, `make a Debian ${SUITE} base image (about 25 s)`, () => bootstrapDebian(buildah));
 }
 
-const COMPILE_INPUTS = [
-  "bpf",
-  "agent/native",
-  "node_modules/node-addon-api/package.json",
-  "e2e/image/compiled.Dockerfile",
-];
+const COMPILE_INPUTS = ["bpf", "agent/native", "node_modules/node-addon-api/package.json"];
 
 /** The part of a Dockerfile that a stage's base depends on; throws when there is no such stage. */
 export function stagesBefore(dockerfile: string, stage: string): string {

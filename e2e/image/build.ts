@@ -6,7 +6,14 @@ import { runProgram } from "../guest/program.ts";
 import { withLock } from "../lock.ts";
 import { type Progress, step } from "../progress.ts";
 import { type ImageFacts, readImageFacts, readImageFile } from "./archive.ts";
-import { type Compilers, nearestCompilers, prepareCompiled, prepareSlim, SLIM_BASE } from "./base.ts";
+import {
+  assembleHere,
+  type Builder,
+  compileInImage,
+  nearestBuilder,
+  prepareSlim,
+  SLIM_BASE,
+} from "./base.ts";
 import { Buildah } from "./buildah.ts";
 import { contentHash } from "./content-hash.ts";
 import { SBOM_PATH } from "./sbom.ts";
@@ -26,13 +33,15 @@ interface ImageRecipe {
   directory: string;
   /** Sources of the image, below the directory. */
   inputs: string[];
-  /** Makes what the image is built from. */
-  prepare(buildah: Buildah, compilers: Compilers, progress: Progress): Promise<Build>;
+  /** Makes what the image is built from. `work` exists until it is built. */
+  prepare(buildah: Buildah, work: string, progress: Progress, builder?: Builder): Promise<Build>;
 }
 
 interface Build {
   context: string;
   buildArgs: Record<string, string>;
+  /** Of `buildah build`. */
+  options?: string[];
 }
 
 const RECIPES: ImageRecipe[] = [
@@ -49,9 +58,14 @@ const RECIPES: ImageRecipe[] = [
       "crds",
       "policy",
     ].concat(["lib", "operator", "agent", "cli", "proto"]),
-    async prepare(buildah, compilers, progress) {
-      const compiled = await prepareCompiled(buildah, PROJECT, compilers, progress);
-      return { context: PROJECT, buildArgs: { BASE: SLIM_BASE, COMPILED: compiled } };
+    async prepare(buildah, work, progress, builder) {
+      if ((builder ?? (await nearestBuilder(work))) === "image") {
+        const compiled = await compileInImage(buildah, PROJECT, progress);
+        return { context: PROJECT, buildArgs: { BASE: SLIM_BASE, COMPILED: compiled } };
+      }
+      await assembleHere(PROJECT, work, progress);
+      // Instead of the Dockerfile's stage of that name.
+      return { context: work, buildArgs: {}, options: ["--build-context", `assemble=${work}`] };
     },
   },
   {
@@ -70,7 +84,7 @@ const RECIPES: ImageRecipe[] = [
     image: WORKLOAD_IMAGE,
     directory: join(import.meta.dirname, "workload"),
     inputs: ["Dockerfile"],
-    async prepare(buildah, _compilers, progress) {
+    async prepare(buildah, _work, progress) {
       await prepareSlim(buildah, progress);
       return { context: this.directory, buildArgs: { BASE: SLIM_BASE } };
     },
@@ -104,18 +118,11 @@ export async function assembleAgain(
     const buildah = await Buildah.open(join(directory, "buildah"));
     const archive = await prepareArchive(recipe, directory, buildah, progress);
     const again = `${archive}.again`;
-    const image = `${TRIGON_IMAGE}-again`;
-    await buildImage(recipe, image, buildah, await recipe.prepare(buildah, "image", progress));
-    await buildah.export(image, again);
-    await buildah.remove(image);
+    await writeArchive({ ...recipe, image: `${TRIGON_IMAGE}-again` }, again, buildah, progress, "image");
     const [first, second] = [await readImageFacts(archive), await readImageFacts(again)];
     await rm(again);
     return { first, second, billOfMaterials: await readImageFile(archive, SBOM_PATH) };
   });
-}
-
-function buildImage(recipe: ImageRecipe, image: string, buildah: Buildah, { context, buildArgs }: Build) {
-  return buildah.build(image, context, buildArgs, ["--file", join(recipe.directory, "Dockerfile")]);
 }
 
 async function prepareArchive(
@@ -128,17 +135,33 @@ async function prepareArchive(
   const kind = recipe.image.replaceAll(/[/:]/g, "-");
   const archive = join(directory, `${kind}.${hash}.tar`);
   if (await exists(archive)) return archive;
-  const build = await recipe.prepare(buildah, await nearestCompilers(), progress);
-  await step(progress, `build image ${recipe.image}`, async () => {
-    await buildImage(recipe, recipe.image, buildah, build);
-    await buildah.export(recipe.image, `${archive}.part`);
-    await buildah.remove(recipe.image);
-    await rename(`${archive}.part`, archive);
-    if (recipe.image === TRIGON_IMAGE)
-      await writeFile(`${archive}.spdx.json`, await readImageFile(archive, SBOM_PATH));
-  });
+  await writeArchive(recipe, `${archive}.part`, buildah, progress);
+  await rename(`${archive}.part`, archive);
+  if (recipe.image === TRIGON_IMAGE)
+    await writeFile(`${archive}.spdx.json`, await readImageFile(archive, SBOM_PATH));
   await removeOld(directory, `${kind}.`);
   return archive;
+}
+
+/** `builder` is chosen if it is left out. */
+async function writeArchive(
+  recipe: ImageRecipe,
+  archive: string,
+  buildah: Buildah,
+  progress: Progress,
+  builder?: Builder,
+): Promise<void> {
+  const { image, directory } = recipe;
+  const work = `${archive}.work`;
+  await rm(work, { recursive: true, force: true });
+  await mkdir(work);
+  const { context, buildArgs, options = [] } = await recipe.prepare(buildah, work, progress, builder);
+  await step(progress, `build image ${image}`, async () => {
+    await buildah.build(image, context, buildArgs, ["--file", join(directory, "Dockerfile"), ...options]);
+    await buildah.export(image, archive);
+    await buildah.remove(image);
+  });
+  await rm(work, { recursive: true });
 }
 
 /** Imported here instead of on each node: under emulation an import takes half a minute, and each node repeats it. */
