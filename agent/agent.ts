@@ -95,7 +95,7 @@ export class PolicyAttachError extends Error {
 /**
  * Starts the agent. Resolves when every policy that is known at the start has been tried; rejects with CannotTraceError
  * or PolicyAttachError. Adds everything that it starts to `running`. Disposing of `running` stops the agent, also while
- * it starts: detaches every hook, exports the last events, and closes the rest in reverse order.
+ * it starts: ends every hook, exports the last events, and closes the rest in reverse order.
  */
 export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack): Promise<void> {
   const { config, logger, registry, sink } = deps;
@@ -111,6 +111,8 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
   const kubernetes = deps.access && makeKubernetesSide(deps, deps.access);
   const cluster = kubernetes?.cluster;
   const events = makeEventSide(deps, kubernetes, await makeRedact(config));
+  // Last of all: to let go of a hook, the kernel takes some 0.2 s.
+  const attached = running.use(new DisposableStack());
   if (config.metricsServer) {
     const server = await startHealthServer({ ...config.metricsServer, registry, ...checks });
     running.defer(() => server.close());
@@ -133,7 +135,7 @@ export async function startAgent(deps: AgentDeps, running: AsyncDisposableStack)
     trim: () => deps.bpf.trimMemoryAsync(),
   });
   running.defer(() => memory.close());
-  const engine = startEngine(deps, events, memory, running);
+  const engine = startEngine(deps, events, memory, { running, attached });
   const { reconciler, readCounts } = makeReconciler(deps, { engine, events, cluster });
   running.defer(() => reconciler.close());
   const ringHealth = new RingHealth(() => performance.now());
@@ -354,11 +356,12 @@ function startEngine(
   deps: AgentDeps,
   events: EventSide,
   memory: SpareMemory,
-  running: AsyncDisposableStack,
+  { running, attached }: { running: AsyncDisposableStack; attached: DisposableStack },
 ): HookEngine {
   const { scanner, pipeline, processes, workloads } = events;
   const engine = openEngine(deps, events, memory);
-  running.defer(() => engine.close());
+  attached.defer(() => engine.close());
+  running.defer(() => engine.stopReading());
   processes.onLostExit = (pid) => engine.forgetProcess(pid);
   running.defer(() => pipeline.stop());
   running.defer(() => drain(engine, deps.sink));

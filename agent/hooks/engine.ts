@@ -23,7 +23,7 @@ import {
   readKernelCounts,
   readStats,
 } from "./attach/hook-stats.ts";
-import { type Mode, setMode } from "./attach/mode.ts";
+import { type HookMode, type Mode, setMode } from "./attach/mode.ts";
 import { runInBackground, runNow, type Steps } from "./attach/steps.ts";
 import { tryAttach } from "./attach/try-attach.ts";
 import { DriftSensor } from "./drift/drift-sensor.ts";
@@ -40,7 +40,7 @@ import { ScopeTable } from "./scopes/scope-table.ts";
 
 export type { HookStatus, LoadedHook } from "./attach/attach-hook.ts";
 export type { ActionStats, HookStats } from "./attach/hook-stats.ts";
-export type { Mode } from "./attach/mode.ts";
+export type { HookMode, Mode } from "./attach/mode.ts";
 export type { EngineOptions } from "./open-engine.ts";
 
 /** One hook; `detach()` is idempotent. */
@@ -58,8 +58,8 @@ export interface AttachedHook {
   actions(): ActionStats[];
   /** Both at once, for one read of the kernel's map. */
   counts(): { stats: HookStats; actions: readonly ActionStats[] };
-  /** Decides whether enforcing actions are carried out or only counted, from now on. */
-  setMode(mode: Mode): void;
+  /** Decides whether matches are acted on, posted or only counted, from now on. */
+  setMode(mode: HookMode): void;
   /** Memory of its maps and its programs; read once. */
   memoryBytes(): number;
   /** How long it took to load and attach it. */
@@ -267,6 +267,11 @@ export class HookEngine {
     this.#context.symbols.release();
   }
 
+  /** Delivers no more records, of hooks and of sensors; idempotent. */
+  stopReading(): void {
+    this.#handles.reader.close();
+  }
+
   /** Detaches everything; idempotent. */
   close(): void {
     clearInterval(this.#sweeper);
@@ -280,7 +285,7 @@ export class HookEngine {
   }
 
   /** The last counts are fetched when no hook counts any more. */
-  #setCounting(id: number, mode: Mode | undefined): void {
+  #setCounting(id: number, mode: HookMode | undefined): void {
     if (mode === "count") this.#counting.add(id);
     else if (!this.#counting.delete(id)) return;
     const report = () => this.#options.onHitCounts?.(this.takeHitCounts());

@@ -6,7 +6,7 @@ import type { Logger } from "../../lib/logger.ts";
 import type { HandOver } from "../events/hand-over.ts";
 import type { HookInfo } from "../events/hooks.ts";
 import { NO_STATS } from "../hooks/attach/hook-stats.ts";
-import type { AttachedHook, HookStatus, LoadedHook, Mode } from "../hooks/engine.ts";
+import type { AttachedHook, HookMode, HookStatus, LoadedHook, Mode } from "../hooks/engine.ts";
 import { Reconciler, SHOW_ATTACHING_MS, TransientAttachError } from "./reconcile.ts";
 import type { BrokenPolicy, WantedPolicy } from "./sources/source.ts";
 import { makeHookDef, makeHookSpec } from "./testing/policies.ts";
@@ -29,11 +29,13 @@ class FakeKernel {
   labels: Record<string, string> | undefined;
   attach: AttachKind = "fentry";
   #id = 0;
-  readonly modes = new Map<number, Mode>();
+  readonly modes = new Map<number, HookMode>();
   /** Called before each hook is attached. */
   onAttach: (def: HookDef) => void | Promise<void> = () => {};
   /** Called when its programs may run, before it is attached. */
   onRunning: () => void = () => {};
+  /** Called before each hook is detached. */
+  onUnlink: (id: number) => void | Promise<void> = () => {};
   /** When the reconciler waited for hits in flight. */
   readonly waits: bigint[] = [];
   #clock = 0n;
@@ -61,7 +63,10 @@ class FakeKernel {
         status,
         setMode: (changed) => void this.modes.set(id, changed),
         functionName: `__x64_${def.call}`,
-        unlink: async () => void this.#unlinked.add(id),
+        unlink: async () => {
+          await this.onUnlink(id);
+          this.#unlinked.add(id);
+        },
         detach: () => this.#detach(id, def),
       };
     },
@@ -205,7 +210,7 @@ describe("a new policy", () => {
     const policy = want(["sys_setuid", "sys_no"]);
     kernel.refused.set("sys_no", SHORT_OF_MEMORY);
     await expect(reconciler.reconcile(KEY, policy)).rejects.toThrow(TransientAttachError);
-    expect([...kernel.modes.values()]).toEqual(["monitor", "monitor"]);
+    expect([...kernel.modes.values()]).toEqual(["off", "monitor"]);
     kernel.refused.clear();
     await reconciler.reconcile(KEY, policy);
     expect([...kernel.modes.values()].slice(2)).toEqual(["enforce", "enforce"]);
@@ -356,17 +361,19 @@ describe("a changed policy", () => {
     await reconciler.reconcile(KEY, want(["sys_setuid"]));
     expect(await reconciler.reconcile(KEY, undefined)).toBe(true);
     expect(reconciler.outcomes()).toEqual([]);
+    await reconciler.departed();
     expect(kernel.attachedIds.size).toBe(0);
     expect(await reconciler.reconcile(KEY, undefined)).toBe(false);
   });
 });
 
-test("the end of the agent detaches every hook", async () => {
+test("the end of the agent ends every hook at once, and leaves the detaching to the end of the engine", async () => {
   await reconciler.reconcile(KEY, want(["sys_setuid"]));
   await reconciler.reconcile("TracingPolicy/q", want(["sys_setgid"]));
   await reconciler.close();
-  expect(kernel.attachedIds.size).toBe(0);
-  expect(kernel.counted).toEqual([1, 2]);
+  expect([...kernel.modes.values()]).toEqual(["off", "off"]);
+  expect(kernel.waits.length).toBe(1);
+  expect(kernel.log).not.toContain("detach sys_setuid");
   expect(reconciler.attachedHooks()).toEqual([]);
 });
 
@@ -514,6 +521,7 @@ describe("while the hooks of a policy are being attached", () => {
 
   test("a new policy that is not wanted any more leaves nothing behind", async () => {
     expect(await reconciler.reconcile(KEY, want(CALLS), wantedUntil(2))).toBe(false);
+    await reconciler.departed();
     expect(kernel.log.slice(2)).toEqual(["detach sys_setuid", "detach sys_setgid"]);
     expect(reconciler.outcomes()).toEqual([]);
     expect(reconciler.keys()).toEqual([]);
@@ -528,19 +536,20 @@ describe("while the hooks of a policy are being attached", () => {
     expect(outcome()).toMatchObject({ state: "Attached", attachedHash: good.hash });
     expect(kernel.toldAt(kernel.bootTimeNs())).toEqual(["sys_setfsuid"]);
     await reconciler.reconcile(KEY, undefined);
+    await reconciler.departed();
     expect(kernel.attachedIds.size).toBe(0);
   });
 
   test("its counters are counted once: a hook that is detached is not among the attached ones", async () => {
     await reconciler.reconcile(KEY, want(CALLS));
-    const removal = reconciler.reconcile(KEY, undefined);
+    await reconciler.reconcile(KEY, want(["sys_setfsuid"]));
     for (;;) {
       const live = reconciler.attachedHooks().map(({ hook }) => hook.id);
-      expect(live).toEqual([...kernel.attachedIds]);
-      if (live.length === 0) break;
+      expect(live.sort()).toEqual([...kernel.attachedIds]);
+      if (live.length === 1) break;
       await new Promise((resolve) => setImmediate(resolve));
     }
-    await removal;
+    expect(kernel.counted).toEqual([1, 2, 3]);
   });
 
   test("its outcome stays as it was at first, and is Pending once it takes long", async () => {
@@ -566,5 +575,81 @@ describe("while the hooks of a policy are being attached", () => {
     expect(reconciler.keys()).toEqual([KEY]); // so that its deletion is carried out
     nowMs = SHOW_ATTACHING_MS;
     expect(outcome()).toMatchObject({ state: "Pending", reason: "Attaching", hooks: [] });
+  });
+});
+
+describe("while hooks are on their way out", () => {
+  const CALLS = ["sys_setuid", "sys_setgid", "sys_setreuid"];
+  const OTHER = "TracingPolicy/q";
+  const wantOther = (call: string) => wantSpec(makeHookSpec("q", [call]));
+  let letGo: () => void;
+  beforeEach(() => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    letGo = resolve;
+    kernel.onUnlink = () => promise;
+  });
+
+  test("a removed policy does nothing any more, and another one is attached", async () => {
+    await reconciler.reconcile(KEY, want(CALLS));
+    await reconciler.reconcile(KEY, undefined);
+    expect(reconciler.outcomes()).toEqual([]);
+    expect(reconciler.attachedHooks()).toEqual([]);
+    expect([...kernel.modes.values()]).toEqual(["off", "off", "off"]);
+    expect(kernel.toldAt(kernel.bootTimeNs())).toEqual([]);
+    await reconciler.reconcile(OTHER, wantOther("sys_setfsuid"));
+    expect(outcome().state).toBe("Attached");
+    expect(kernel.attachedIds.size).toBe(4);
+    letGo();
+    await reconciler.departed();
+    expect([...kernel.attachedIds]).toEqual([4]);
+    expect(kernel.counted).toEqual([]); // nobody asks for the counters of a policy that is gone
+  });
+
+  test("an edit is Attached before the hooks that it replaced are detached, whose counters stay", async () => {
+    await reconciler.reconcile(KEY, want(CALLS));
+    await reconciler.reconcile(KEY, want(["sys_setfsuid"]));
+    expect(outcome()).toMatchObject({ state: "Attached", hooks: [{ call: "sys_setfsuid" }] });
+    expect([...kernel.modes.values()]).toEqual(["off", "off", "off", "enforce"]);
+    expect(reconciler.attachedHooks().map(({ hook }) => hook.id)).toEqual([4, 1, 2, 3]);
+    letGo();
+    await reconciler.departed();
+    expect(kernel.counted).toEqual([1, 2, 3]);
+  });
+
+  test("the next edit of the policy waits for them", async () => {
+    await reconciler.reconcile(KEY, want(CALLS));
+    await reconciler.reconcile(KEY, want(["sys_setfsuid"]));
+    const next = reconciler.reconcile(KEY, want(["sys_setfsgid"]));
+    await reconciler.reconcile(OTHER, wantOther("sys_setresuid"));
+    expect(kernel.log).not.toContain("attach sys_setfsgid");
+    letGo();
+    await next;
+    const log = kernel.log.slice(0, kernel.log.indexOf("attach sys_setfsgid"));
+    expect(log.filter((line) => line.startsWith("detach"))).toHaveLength(3);
+  });
+
+  test("a policy that is removed meanwhile takes their counters with it", async () => {
+    await reconciler.reconcile(KEY, want(CALLS));
+    await reconciler.reconcile(KEY, want(["sys_setfsuid"]));
+    await reconciler.reconcile(KEY, undefined);
+    expect(reconciler.attachedHooks()).toEqual([]);
+    letGo();
+    await reconciler.departed();
+    expect(kernel.counted).toEqual([]);
+    expect(kernel.attachedIds.size).toBe(0);
+  });
+
+  test("one that the kernel does not let go of is no reason to keep the others", async () => {
+    const warnings: string[] = [];
+    const warn = (text: string) => warnings.push(text);
+    reconciler = new Reconciler({ ...kernel, logger: { ...logger, warn } as unknown as Logger });
+    kernel.onUnlink = (id) => {
+      if (id === 2) throw new Error("EBUSY");
+    };
+    await reconciler.reconcile(KEY, want(CALLS));
+    await reconciler.reconcile(KEY, undefined);
+    await reconciler.departed();
+    expect([...kernel.attachedIds]).toEqual([2]);
+    expect(warnings).toEqual(["detach __x64_sys_setgid: EBUSY"]);
   });
 });

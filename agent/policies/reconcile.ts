@@ -4,12 +4,15 @@ import type { PolicyRef } from "../../crds/names.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { AttachedHook, HookStatus } from "../hooks/engine.ts";
 import { type Labels, selectorMatches } from "../pods/label-selector.ts";
+import { Departures, type PolicyHook } from "./departures.ts";
 import { isTransient, type PolicyOutcome, type Verdict } from "./outcome.ts";
-import { detachHooks, type HookDeps, replaceHooks } from "./replace.ts";
+import { endHooks, type HookDeps, replaceHooks } from "./replace.ts";
 import type { DesiredPolicy, UnreadPolicy, WantedPolicy } from "./sources/source.ts";
 
 /** What the reconciler needs of the rest of the agent. */
-export interface ReconcilerDeps extends HookDeps {
+export interface ReconcilerDeps extends Omit<HookDeps, "departures"> {
+  /** Called when a hook has been detached and its counters are final. */
+  detached(policy: PolicyRef, hook: AttachedHook): void;
   /** Labels of this node; undefined when they are not known. */
   nodeLabels(): Labels | undefined;
   /** Called when a policy has been removed, so that its counters can be dropped. */
@@ -62,23 +65,17 @@ interface Running extends Attempt {
  * not overlap; other work has its turn while one runs.
  */
 export class Reconciler {
-  readonly #deps: ReconcilerDeps;
+  readonly #deps: ReconcilerDeps & HookDeps;
+  readonly #departures: Departures;
   readonly #nowMs: () => number;
   readonly #entries = new Map<string, Entry>();
   /** The policies that are being attached or wait for it. */
   readonly #attaching = new Map<string, { sinceMs: number; outcome: PolicyOutcome }>();
-  /** Hooks are detached one by one; their counters are settled before their policy has other hooks. */
-  readonly #detached = new WeakSet<AttachedHook>();
 
   constructor(deps: ReconcilerDeps) {
     this.#nowMs = deps.nowMs ?? (() => performance.now());
-    this.#deps = {
-      ...deps,
-      detached: (policy, hook) => {
-        this.#detached.add(hook);
-        deps.detached(policy, hook);
-      },
-    };
+    this.#departures = new Departures(deps);
+    this.#deps = { ...deps, departures: this.#departures };
   }
 
   /** Keys of all policies that the reconciler knows, those that are being attached for the first time included. */
@@ -110,13 +107,12 @@ export class Reconciler {
     this.#attaching.set(key, { sinceMs, outcome: makeOutcome(desired, running?.hash, ATTACHING, []) });
   }
 
-  /** The hooks that are attached now, each with the policy it belongs to. */
-  attachedHooks(): { policy: PolicyRef; hook: AttachedHook }[] {
-    return [...this.#entries.values()].flatMap(({ outcome, running }) =>
-      (running?.hooks ?? [])
-        .filter((hook) => !this.#detached.has(hook))
-        .map((hook) => ({ policy: outcome.ref, hook })),
+  /** The hooks that are attached now, each with the policy it belongs to; those on their way out come last. */
+  attachedHooks(): PolicyHook[] {
+    const running = [...this.#entries.values()].flatMap(({ outcome, running }) =>
+      (running?.hooks ?? []).map((hook) => ({ policy: outcome.ref, hook })),
     );
+    return [...running, ...this.#departures.hooks()];
   }
 
   /**
@@ -192,8 +188,8 @@ export class Reconciler {
     return this.#skip(desired, before, NOT_SELECTED);
   }
 
-  async #skip(desired: DesiredPolicy, before: Entry | undefined, verdict: Verdict): Promise<Entry> {
-    await detachHooks(this.#deps, desired.ref, before?.running?.hooks ?? []);
+  #skip(desired: DesiredPolicy, before: Entry | undefined, verdict: Verdict): Entry {
+    endHooks(this.#deps, desired.ref, before?.running?.hooks ?? []);
     return { outcome: makeOutcome(desired, undefined, verdict, []) };
   }
 
@@ -234,25 +230,34 @@ export class Reconciler {
   ): Promise<Running | undefined> {
     const { hooks: defs, mode = "enforce" } = wanted.spec;
     const old = running?.hooks ?? [];
+    // A function takes a limited number of programs: an edit waits for the hooks that the one before it has replaced.
+    await this.#departures.of(policy);
     const result = await replaceHooks(this.#deps, { ...course, policy, wanted: defs, old, mode });
     if (!result) return undefined;
     const { verdict, statuses, running: hooks } = result;
     return { hash: wanted.hash, mode: wanted.spec.mode, verdict, statuses, hooks };
   }
 
-  /** Detaches every hook when the agent stops. */
+  /** Resolves when every hook that has been ended is detached. */
+  departed(): Promise<void> {
+    return this.#departures.all();
+  }
+
+  /** Ends every hook when the agent stops. They go with their engine. */
   async close(): Promise<void> {
-    for (const { outcome, running } of this.#entries.values()) {
-      await detachHooks(this.#deps, outcome.ref, running?.hooks ?? []);
-    }
+    for (const { hook } of this.attachedHooks()) hook.setMode("off");
+    await this.#deps.engine.waitForHits();
+    await this.#departures.stop();
     this.#entries.clear();
   }
 
-  async #remove(key: string, before: Entry | undefined): Promise<boolean> {
+  #remove(key: string, before: Entry | undefined): boolean {
     if (!before) return false;
-    await detachHooks(this.#deps, before.outcome.ref, before.running?.hooks ?? []);
+    const { ref } = before.outcome;
+    endHooks(this.#deps, ref, before.running?.hooks ?? []);
     this.#entries.delete(key);
-    this.#deps.policyGone(before.outcome.ref);
+    this.#departures.forget(ref);
+    this.#deps.policyGone(ref);
     this.#deps.logger.info(`${key}: removed`);
     return true;
   }

@@ -1,11 +1,11 @@
 /** Replaces the hooks of a policy: attaches all new ones before it detaches the old ones, or changes nothing. */
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { HookDef } from "../../crds/hook-spec.ts";
 import type { PolicyRef } from "../../crds/names.ts";
 import { HandOver } from "../events/hand-over.ts";
 import type { HookInfo } from "../events/hooks.ts";
 import { newRunsFirst, postsFirst } from "../hooks/attach/order.ts";
 import type { AttachedHook, HookStatus, LoadedHook, Mode } from "../hooks/engine.ts";
+import type { Departures } from "./departures.ts";
 import { diffHooks } from "./diff.ts";
 import { judgeHooks, type Verdict } from "./outcome.ts";
 
@@ -22,8 +22,8 @@ export interface HookDeps {
   };
   /** CLOCK_BOOTTIME, the clock of the records. */
   bootTimeNs(): bigint;
-  /** Called when a hook has been detached and its counters are final. */
-  detached(policy: PolicyRef, hook: AttachedHook): void;
+  /** Where hooks go to be detached. */
+  departures: Pick<Departures, "add">;
 }
 
 /** What replaces the hooks of a policy, and how. */
@@ -60,8 +60,8 @@ interface WantedHook {
 const NOT_YET = 0xffff_ffff_ffff_ffffn;
 
 /**
- * Attaches the new hooks. If the policy can run with the result, lets them enforce and detaches the old ones; otherwise
- * detaches the new ones. Other work has its turn between two hooks, so the policy begins at one instant, when all of them
+ * Attaches the new hooks. If the policy can run with the result, lets them enforce and ends the old ones; otherwise
+ * ends the new ones. Other work has its turn between two hooks, so the policy begins at one instant, when all of them
  * are attached. Resolves with undefined, and nothing changed, if it was given up.
  */
 export async function replaceHooks(deps: HookDeps, change: HookChange): Promise<Replacement | undefined> {
@@ -70,13 +70,13 @@ export async function replaceHooks(deps: HookDeps, change: HookChange): Promise<
   const hooks = await attachWanted(deps, change, diff.wanted);
   const fresh = hooks.filter(({ hook, fresh }) => fresh && isAttached(hook)).map(({ hook }) => hook);
   if (hooks.length < wanted.length) {
-    if (!change.isEnding()) await rollBack(deps, fresh);
+    if (!change.isEnding()) rollBack(deps, policy, fresh);
     return undefined;
   }
   const statuses = hooks.map(({ def, hook }) => ({ ...hook.status, path: def.path }));
   const verdict = judgeHooks(wanted, statuses);
   if (verdict.state === "Failed") {
-    await rollBack(deps, fresh);
+    rollBack(deps, policy, fresh);
     return { verdict, statuses: statuses.map(afterRollBack), running: [...old] };
   }
   const running = hooks.map(({ hook }) => hook).filter(isAttached);
@@ -138,7 +138,7 @@ async function handOver(
   if (areBoth)
     await deps.engine.waitForHits(); // the old hook has run for every hit that began before the cut-over
   else enable(); // what a hook without a predecessor enforces is also reported
-  await detachEach(old, (hook) => deps.detached(policy, hook));
+  deps.departures.add(policy, old, true);
 }
 
 /** Pairs an old and a new hook on one function where the kernel runs the new one first; both get the same HandOver. */
@@ -155,9 +155,10 @@ function pairUp(fresh: readonly AttachedHook[], old: readonly AttachedHook[]): M
   return handOvers;
 }
 
-/** Detaches hooks whose records do not count, because a policy that does not attach completely must not run. */
-async function rollBack(deps: HookDeps, hooks: readonly AttachedHook[]): Promise<void> {
-  await detachEach(hooks, (hook) => deps.pipeline.retireHook(hook.id));
+/** Ends hooks whose records do not count, because a policy that does not attach completely must not run. */
+function rollBack({ departures, pipeline }: HookDeps, policy: PolicyRef, hooks: readonly AttachedHook[]) {
+  departures.add(policy, hooks, false);
+  for (const hook of hooks) pipeline.retireHook(hook.id);
 }
 
 function register(
@@ -183,27 +184,12 @@ function afterRollBack(status: HookStatus): HookStatus {
   return { ...rest, state: "Skipped", message: "attaches, but another hook of the policy does not" };
 }
 
-/** Detaches the hooks of a removed policy; the records that they have posted are still exported. */
-export async function detachHooks(
-  deps: HookDeps,
+/** Ends the hooks of a policy that runs no more; the records that they have posted are still exported. */
+export function endHooks(
+  { departures, pipeline }: HookDeps,
   policy: PolicyRef,
   hooks: readonly AttachedHook[],
-): Promise<void> {
-  await detachEach(hooks, (hook) => {
-    deps.detached(policy, hook);
-    deps.pipeline.retireHook(hook.id);
-  });
-}
-
-/** Detaches one hook per turn, each in one turn with what follows from it. */
-async function detachEach(
-  hooks: readonly AttachedHook[],
-  follow: (hook: AttachedHook) => void,
-): Promise<void> {
-  for (const hook of hooks) {
-    await hook.unlink();
-    hook.detach();
-    follow(hook);
-    await nextTurn();
-  }
+): void {
+  departures.add(policy, hooks, true);
+  for (const hook of hooks) pipeline.retireHook(hook.id);
 }

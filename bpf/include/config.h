@@ -359,6 +359,7 @@ enum hook_mode_value {
 	MODE_ENFORCE = 0,
 	MODE_MONITOR = 1, /* enforcing actions are counted, not done */
 	MODE_COUNT = 2,   /* the same, and what would be posted is counted, too */
+	MODE_OFF = 3,     /* the hook is about to be detached: only calls that have begun are posted, at their return */
 };
 
 /* How often each action was done. In monitor mode actions count under monitor_ and are not done. */

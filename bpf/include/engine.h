@@ -196,14 +196,22 @@ static __always_inline bool is_undecided_at_return(const struct hit *hit, __u32 
 	return false;
 }
 
-/* A match that is posted neither later nor under a rate limit needs no record to be counted. */
-static __always_inline bool is_counted_at_once(__u32 selector)
+/* Whether a match is done with, without a record. Any mode before MODE_COUNT takes one comparison. */
+static __always_inline bool needs_no_record(__u32 selector, struct task_struct *task, struct action_stats *actions)
 {
+	__u32 mode = hook_mode;
+
+	if (mode < MODE_COUNT)
+		return false;
+	if (mode == MODE_OFF)
+		return true;
+	/* What is posted later or under a rate limit is counted then. */
 	if (hook_config.flags & HOOK_RETURN)
 		return false;
 	if (selector != NO_SELECTOR && hook_config.selector[selector].limit_scope != LIMIT_NONE)
 		return false;
-	return is_in_mode(MODE_COUNT);
+	count_match(task, actions);
+	return true;
 }
 
 static __always_inline void post(const struct hit *hit, __u32 selector, __u32 candidates, __u8 action, __u32 frame,
@@ -304,10 +312,8 @@ static __always_inline int run_hook(void *context, __u32 frame)
 			return error;
 		}
 	}
-	if (is_counted_at_once(selector)) {
-		count_match(hit.task, actions);
+	if (needs_no_record(selector, hit.task, actions))
 		return error;
-	}
 	post(&hit, selector, candidates, action, frame, counters, actions, wants_hash(selector, error));
 	return error;
 }

@@ -123,6 +123,32 @@ spec: { kprobes: [{ call: ${call}, syscall: true }] }
   assert.match(await readFile(file, "utf8"), /"policy_name":"edited"/);
 });
 
+test("a removed policy with many hooks reports nothing any more, and the agent can end while they are detached", async () => {
+  const watched = await mkdtemp(join(directory, "watched-"));
+  // Hooks are detached in their order: the last one is attached for longest.
+  const calls = ["gid", "reuid", "regid", "resuid", "resgid", "fsuid", "fsgid", "groups", "ns", "uid"];
+  const hooks = calls.map((name) => `    - { call: sys_set${name}, syscall: true }`);
+  const policy = `apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: { name: many }
+spec:
+  kprobes:
+${hooks.join("\n")}
+`;
+  const file = join(directory, "removed.jsonl");
+  const agent = await startBareAgent(["--tracing-policy-dir", watched, "--export-filename", file]);
+  await writeFile(join(watched, "a.yaml"), policy);
+  await agent.logs(/TracingPolicy\/many: Attached/);
+  act(`call ${NR.setuid}:0`);
+  await rm(join(watched, "a.yaml"));
+  await agent.logs(/TracingPolicy\/many: removed/);
+  act(`call ${NR.setuid}:0`);
+  const { status, stderr } = await agent.end("SIGTERM");
+  assert.equal(status, 0, stderr);
+  const events = await readFile(file, "utf8");
+  assert.equal(events.match(/"policy_name":"many"/g)?.length, 1);
+});
+
 test("policies of a directory are attached in the order of their names", async () => {
   const policy = (name: string) => `apiVersion: cilium.io/v1alpha1
 kind: TracingPolicy

@@ -1,5 +1,6 @@
 /**
- * Policies in the mode count: matches are counted in the kernel, by process, and nothing is posted or enforced.
+ * Policies in the mode count: matches are counted in the kernel, by process, and nothing is posted or enforced. And hooks
+ * that are off, which do nothing until they are detached.
  *
  *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/hook-count.guest-test.ts
  *
@@ -11,7 +12,7 @@ import { once } from "node:events";
 import { after, before, beforeEach, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { makeSelector } from "../../agent/hooks/testing/hooks.ts";
-import type { HookDef, SelectorDef } from "../../crds/hook-spec.ts";
+import type { FilterDef, HookDef, SelectorDef } from "../../crds/hook-spec.ts";
 import { exitOf } from "../../lib/testing/child-process.ts";
 import { ACT, act, makeHookOn, NR, QUIET, TestEngine } from "./test-engine.ts";
 
@@ -82,4 +83,57 @@ test("while the mode changes between count, monitor and enforce, each call is ei
   assert.equal(posted + lost + count, Number(String(output)));
   assert.ok(count > 0 && posted > signal, `${count} counted, ${posted} posted`);
   assert.ok(signal > 0, "none was enforced on");
+});
+
+const limited: SelectorDef = {
+  filters: [],
+  actions: [{ action: "Post", rateLimit: { intervalMs: 60_000, scope: "global" } }],
+};
+const off = { ...forms, "a hook with a rate limit": { parts: { selectors: [limited] }, want: CALLS } };
+
+for (const [name, { parts }] of Object.entries(off)) {
+  for (const before of ["enforce", "count"] as const) {
+    test(`${name} that is off neither posts nor counts nor enforces; it was in the mode ${before}`, () => {
+      const hook = engine.engine.attach(hookOn(parts), before);
+      assert.equal(hook.status.state, "Attached", hook.status.message);
+      hook.setMode("off");
+      const hits = engine.hitsOf([hook], () => assert.equal(act(STEPS).signal, null));
+      const [actions] = hook.actions();
+      hook.detach();
+      assert.deepEqual(hits, []);
+      assert.deepEqual([actions?.count, actions?.post, actions?.signal], [0, 0, 0]);
+      assert.deepEqual(engine.engine.takeHitCounts(), []);
+    });
+  }
+}
+
+test("a call that has begun when the hook is turned off is posted when it returns, and none after it", async () => {
+  const cat = spawn("cat", { stdio: ["pipe", "pipe", "inherit"] });
+  const echo = (text: string) => {
+    cat.stdin.write(text);
+    return once(cat.stdout, "data");
+  };
+  const pid: FilterDef = {
+    match: "pid",
+    negate: false,
+    values: [cat.pid ?? 0],
+    namespacePid: false,
+    followForks: false,
+  };
+  await echo("it runs");
+  const selectors = [makeSelector(pid)];
+  const hook = engine.attach(makeHookOn("sys_read", { selectors, returnArg: { type: "int" } }));
+  try {
+    await echo("this read has begun before the hook was there");
+    while (hook.stats().hits === 0) await delay(1); // it reads again
+    hook.setMode("off");
+    await echo("this one after it");
+    await echo("and this one when it was off");
+    const records = engine.takeRecords().filter(({ fields }) => fields.hook_id === hook.id);
+    assert.equal(records.length, 1);
+  } finally {
+    hook.detach();
+    cat.stdin.end();
+    await exitOf(cat);
+  }
 });

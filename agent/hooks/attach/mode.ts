@@ -8,13 +8,17 @@ import type { HookMaps } from "./hook-maps.ts";
  */
 export type Mode = "enforce" | "monitor" | "count";
 
-const VALUES: Readonly<Record<Mode, number>> = {
+/** `off`: the hook does nothing any more until it is detached. Calls that have begun are still posted at their return. */
+export type HookMode = Mode | "off";
+
+const VALUES: Readonly<Record<HookMode, number>> = {
   enforce: E.MODE_ENFORCE,
   monitor: E.MODE_MONITOR,
   count: E.MODE_COUNT,
+  off: E.MODE_OFF,
 };
 
-/** Sets the mode of a hook from the next match on: each is either posted or counted. */
-export function setMode({ ".data.mode": map }: HookMaps, mode: Mode): void {
+/** Sets the mode of a hook from the next match on: each is either posted or counted, or neither. */
+export function setMode({ ".data.mode": map }: HookMaps, mode: HookMode): void {
   map.update(new Uint8Array(4), new Uint8Array(Uint32Array.of(VALUES[mode]).buffer));
 }
