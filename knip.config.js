@@ -26,7 +26,7 @@ export default {
     "e2e/**/*.{guest-test,one-guest-test,host-test,image-test,api-test,client-test,story}.ts",
     "bench/*.ts",
     "bench/cluster/*.ts",
-    "bench/guest/*.ts",
+    "bench/guest/*.{ts,mjs}",
   ],
   project: ["**/*.{ts,mjs}!", "!**/testing/**!", "!{e2e,bench}/**!", "!knip.config.js"],
   exclude: ["binaries"],

@@ -3,6 +3,7 @@
  * instructions. A ratio below 1 is better; its spread comes from the rounds, each compared with the other's.
  */
 import { type Checkout, checkOut, thisCheckout } from "./checkouts.ts";
+import { eventLoopCommand } from "./event-loop.ts";
 import { type Figure, median, runAlternately, showTable, writeResult } from "./report.ts";
 import { restCommand } from "./rest.ts";
 
@@ -21,6 +22,7 @@ const counted: Pick<Comparison, "read"> = {
 
 const COMPARISONS: Record<string, Comparison> = {
   rest: { rounds: 2, commandOf: restCommand },
+  "event-loop": { rounds: 2, commandOf: eventLoopCommand },
   "hook-cost": { rounds: 2, commandOf: () => ["node", "bench/guest/hook-cost.ts"], ...counted },
   "process-cost": { rounds: 2, commandOf: () => ["node", "bench/guest/process-cost.ts"], ...counted },
 };

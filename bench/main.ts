@@ -34,6 +34,10 @@ const BENCHES: Record<string, { what: string; run: (flags: Flags) => Promise<unk
     what: "memory, CPU at rest, latency and CPU of events and edits of the image's agent, in instructions",
     run: async () => (await import("./rest.ts")).run(),
   },
+  "event-loop": {
+    what: "for how long the image's agent keeps its event loop from other work, in instructions",
+    run: async () => (await import("./event-loop.ts")).run(),
+  },
   "bpf-memory": {
     what: "memory of the engine's maps and programs in the kernel, beside 300 processes",
     run: async () => (await import("./bpf-memory.ts")).run(),

@@ -1,8 +1,9 @@
 /** The CEL rules of the definitions, so that a file is refused for what the API server would refuse, in the same words. */
-import { type CelInput, celEnv, plan } from "@bufbuild/cel";
+import { type CelInput, plan } from "@bufbuild/cel";
 import type { PolicyKind } from "../../crds/names.ts";
 import type { CelRule, Structural } from "../../crds/schema/structural.ts";
 import { child, type Problems } from "../problems.ts";
+import { environment } from "./environment.ts";
 import { POLICY_SCHEMAS } from "./json-schema.ts";
 import { treeOf } from "./rule-trees.ts";
 
@@ -31,7 +32,6 @@ function checkRule(value: object, rule: CelRule, path: string, problems: Problem
   problems.error(field.reduce<string>(child, path), rule.message);
 }
 
-const environment = celEnv();
 const programs = new Map<string, ReturnType<typeof plan>>();
 
 function isTrue(rule: string, self: object): boolean {

@@ -3,13 +3,21 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 
 /** Parts of the compiler, and what they stand on first. */
 const PARTS = [
+  () => import("@bufbuild/protobuf/wire"),
+  () => import("@bufbuild/protobuf/reflect"),
+  () => import("../../../policy/expressions/descriptors.ts"),
   () => import("@bufbuild/protobuf"),
   () => import("../../../policy/expressions/syntax.ts"),
-  () => import("@bufbuild/cel"),
+  () => import("../../../policy/schema/environment.ts"),
   () => import("../../../policy/schema/rules.ts"),
   () => import("../../../policy/yaml/yaml.ts"),
+  () => import("../../../policy/schema/validators.ts"),
   () => import("../../../policy/schema/check.ts"),
   () => import("../../../policy/parse.ts"),
+  () => import("ajv"),
+  () => import("../../../crds/spec-config-map.ts"),
+  () => import("../../../policy/probes/prototypes.ts"),
+  () => import("../../../policy/probes/hooks.ts"),
   () => import("../../../policy/compile.ts"),
 ];
 

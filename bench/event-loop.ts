@@ -1,0 +1,18 @@
+/** For how long the agent of the image keeps its event loop from other work, in instructions. */
+import { type Checkout, thisCheckout } from "./checkouts.ts";
+import { runAlternately, showMedians, writeResult } from "./report.ts";
+
+/** The command that measures a checkout's image. The agent inherits the variables. */
+export function eventLoopCommand({ image, variables }: Checkout): string[] {
+  return ["env", ...variables, "node", `${import.meta.dirname}/guest/event-loop.ts`, image];
+}
+
+/** Prints a table and writes build/bench/event-loop.json. */
+export async function run(): Promise<void> {
+  const samples = await runAlternately([thisCheckout()], eventLoopCommand, 1);
+  const rows = showMedians(
+    "kernel 6.1, one processor that counts instructions: turns of the event loop",
+    samples,
+  );
+  await writeResult("event-loop", rows);
+}

@@ -1,0 +1,72 @@
+/**
+ * Runs in a guest whose clock counts instructions: `node event-loop.ts IMAGE` measures for how long the agent of an
+ * image's root directory keeps its event loop from other work. Prints one JSON object per line, {measure, value, unit}.
+ */
+import { mkdtempSync } from "node:fs";
+import { readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { report, startImageAgent } from "./image-agent.ts";
+
+/** So many of the longest turns are shown. */
+const SHOWN = 5;
+
+const SETTERS = [
+  "setuid",
+  "setgid",
+  "setreuid",
+  "setregid",
+  "setresuid",
+  "setresgid",
+  "setfsuid",
+  "setfsgid",
+];
+
+const [image = ""] = process.argv.slice(2);
+const turnsFile = join(mkdtempSync(join(tmpdir(), "turns-")), "turns");
+process.env.NODE_OPTIONS = `--import=${import.meta.dirname}/turn-meter.mjs`;
+process.env.TURNS_FILE = turnsFile;
+const agent = await startImageAgent(image);
+await agent.logged(/ ready /g, 1);
+await delay(2_000); // what is read after the start
+await showTurns("start");
+await putPolicy("first", ["setuid"]);
+await showTurns("first policy");
+await putPolicy("eight", SETTERS);
+await showTurns("8 hooks");
+for (const setter of SETTERS.slice(1, 4)) await putPolicy("first", [setter]);
+await showTurns("3 edits");
+await delay(8_000);
+await showTurns("giving memory back");
+await agent.stop();
+
+async function putPolicy(name: string, calls: readonly string[]): Promise<void> {
+  const hooks = calls.map(
+    (call) => `    - { call: sys_${call}, syscall: true, args: [{ index: 0, type: int }] }`,
+  );
+  const text = `apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: { name: ${name} }
+spec:
+  kprobes:
+${hooks.join("\n")}
+`;
+  await agent.putPolicy(name, text, calls.length);
+}
+
+async function showTurns(what: string): Promise<void> {
+  await rm(turnsFile, { force: true });
+  process.kill(agent.pid, "SIGUSR2");
+  const turns = JSON.parse(await fileText()) as number[];
+  for (const [place, ms] of turns.slice(0, SHOWN).entries())
+    report(`turn ${place + 1} of the event loop, ${what}`, ms, "ms");
+}
+
+async function fileText(): Promise<string> {
+  for (;;) {
+    const text = await readFile(turnsFile, "utf8").catch(() => "");
+    if (text !== "") return text;
+    await delay(5);
+  }
+}
