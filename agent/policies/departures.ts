@@ -24,6 +24,8 @@ export class Departures {
   /** By policy, when the last of its hooks is detached. */
   readonly #ends = new Map<string, Promise<void>>();
   #last = Promise.resolve();
+  /** Resolved with the next hook. */
+  #step = Promise.withResolvers<void>();
   #isStopped = false;
 
   constructor(deps: DeparturesDeps) {
@@ -41,7 +43,15 @@ export class Departures {
     const end = this.#last.then(() => this.#detachEach(hooks));
     this.#last = end;
     this.#ends.set(key, end);
-    void end.then(() => this.#ends.get(key) === end && this.#ends.delete(key));
+    void end.then(() => {
+      if (this.#ends.get(key) === end) this.#ends.delete(key);
+      this.#makeStep();
+    });
+  }
+
+  #makeStep(): void {
+    this.#step.resolve();
+    this.#step = Promise.withResolvers<void>();
   }
 
   /** Detaches one hook per turn, each in one turn with what follows from it. */
@@ -49,6 +59,7 @@ export class Departures {
     for (const hook of hooks) {
       if (this.#isStopped) return;
       await this.#detach(hook);
+      this.#makeStep();
       await nextTurn();
     }
   }
@@ -70,9 +81,9 @@ export class Departures {
     return [...this.#counted].map(([hook, policy]) => ({ policy, hook }));
   }
 
-  /** Resolves when no hook of the policy is on its way out any more. */
-  async of(policy: PolicyRef): Promise<void> {
-    await this.#ends.get(policyKey(policy));
+  /** Resolves when no hook of the policy is on its way out any more, or with the next hook once nobody waits for it. */
+  async waitFor(policy: PolicyRef, isWanted: () => boolean): Promise<void> {
+    while (this.#ends.has(policyKey(policy)) && isWanted()) await this.#step.promise;
   }
 
   /** Resolves when no hook at all is. */

@@ -628,6 +628,28 @@ describe("while hooks are on their way out", () => {
     expect(log.filter((line) => line.startsWith("detach"))).toHaveLength(3);
   });
 
+  test("an edit that is not wanted any more does not wait", async () => {
+    await reconciler.reconcile(KEY, want(CALLS));
+    await reconciler.reconcile(KEY, want(["sys_setfsuid"]));
+    const course = { isWanted: () => false, isEnding: () => false, onProgress: () => {} };
+    expect(await reconciler.reconcile(KEY, want(["sys_setfsgid"]), course)).toBe(false);
+    expect(kernel.log).not.toContain("attach sys_setfsgid");
+    letGo();
+  });
+
+  test("an edit that is given up while it waits has its answer after the next hook", async () => {
+    let isWanted = true;
+    let unlinked = 0;
+    kernel.onUnlink = () => (unlinked++ === 0 ? undefined : new Promise(() => {}));
+    await reconciler.reconcile(KEY, want(CALLS));
+    await reconciler.reconcile(KEY, want(["sys_setfsuid"]));
+    const course = { isWanted: () => isWanted, isEnding: () => false, onProgress: () => {} };
+    const edit = reconciler.reconcile(KEY, want(["sys_setfsgid"]), course);
+    isWanted = false;
+    expect(await edit).toBe(false);
+    expect(kernel.attachedIds.size).toBe(3);
+  });
+
   test("a policy that is removed meanwhile takes their counters with it", async () => {
     await reconciler.reconcile(KEY, want(CALLS));
     await reconciler.reconcile(KEY, want(["sys_setfsuid"]));

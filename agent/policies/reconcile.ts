@@ -231,7 +231,7 @@ export class Reconciler {
     const { hooks: defs, mode = "enforce" } = wanted.spec;
     const old = running?.hooks ?? [];
     // A function takes a limited number of programs: an edit waits for the hooks that the one before it has replaced.
-    await this.#departures.of(policy);
+    await this.#departures.waitFor(policy, course.isWanted);
     const result = await replaceHooks(this.#deps, { ...course, policy, wanted: defs, old, mode });
     if (!result) return undefined;
     const { verdict, statuses, running: hooks } = result;
