@@ -81,14 +81,19 @@ export class Departures {
     return [...this.#counted].map(([hook, policy]) => ({ policy, hook }));
   }
 
+  /** Whether a hook is on its way out. */
+  get isBusy(): boolean {
+    return this.#ends.size > 0;
+  }
+
   /** Resolves when no hook of the policy is on its way out any more, or with the next hook once nobody waits for it. */
   async waitFor(policy: PolicyRef, isWanted: () => boolean): Promise<void> {
     while (this.#ends.has(policyKey(policy)) && isWanted()) await this.#step.promise;
   }
 
-  /** Resolves when no hook at all is. */
-  async all(): Promise<void> {
-    await Promise.all(this.#ends.values());
+  /** The same for the hooks of all policies. */
+  async waitForAll(isWanted = () => true): Promise<void> {
+    while (this.isBusy && isWanted()) await this.#step.promise;
   }
 
   /** Drops the counters of a policy that is gone. */

@@ -650,6 +650,30 @@ describe("while hooks are on their way out", () => {
     expect(kernel.attachedIds.size).toBe(3);
   });
 
+  test("a policy for which there is no room yet is tried again once they are gone", async () => {
+    await reconciler.reconcile(KEY, want(CALLS));
+    await reconciler.reconcile(KEY, undefined);
+    const full = { reason: "InvalidArgument", message: "too many sets of workloads" } as const;
+    kernel.refused.set("sys_setfsuid", full);
+    const attaching = reconciler.reconcile(OTHER, wantOther("sys_setfsuid"));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(kernel.log.at(-1)).toBe("attach sys_setfsuid");
+    kernel.refused.clear();
+    letGo();
+    expect(await attaching).toBe(true);
+    expect(outcome().state).toBe("Attached");
+  });
+
+  test("a policy that cannot be attached is Failed, after a second try", async () => {
+    await reconciler.reconcile(KEY, want(CALLS));
+    await reconciler.reconcile(KEY, undefined);
+    kernel.refused.set("sys_no", { reason: "VerifierRejected", message: "load: EACCES" });
+    letGo();
+    await reconciler.reconcile(OTHER, wantOther("sys_no"));
+    expect(outcome()).toMatchObject({ state: "Failed", reason: "VerifierRejected" });
+    expect(kernel.log.filter((line) => line === "attach sys_no")).toHaveLength(2);
+  });
+
   test("a policy that is removed meanwhile takes their counters with it", async () => {
     await reconciler.reconcile(KEY, want(CALLS));
     await reconciler.reconcile(KEY, want(["sys_setfsuid"]));

@@ -204,12 +204,25 @@ export class Reconciler {
     if (refused?.hash === desired.hash)
       return { ...failed(desired, running, refused.verdict, refused.statuses), refused };
 
-    const result = await this.#replace(desired.ref, desired, running, course);
+    const result = await this.#replaceOrMakeRoom(desired, running, course);
     if (!result) return undefined;
     if (result.verdict.state !== "Failed") return attached(desired, result);
     const runs = running ?? (await this.#fallBack(desired, course));
     const entry = failed(desired, runs, result.verdict, result.statuses);
     return isTransient(result.statuses) ? entry : { ...entry, refused: result };
+  }
+
+  /** A hook on its way out still has its place among the scopes, lists and programs of which a node has so many. */
+  async #replaceOrMakeRoom(
+    desired: WantedPolicy,
+    running: Running | undefined,
+    course: Course,
+  ): Promise<Running | undefined> {
+    const isCrowded = this.#departures.isBusy;
+    const result = await this.#replace(desired.ref, desired, running, course);
+    if (!isCrowded || result?.verdict.state !== "Failed") return result;
+    await this.#departures.waitForAll(course.isWanted);
+    return this.#replace(desired.ref, desired, running, course);
   }
 
   /** Attaches the newest earlier spec that works. Needed after a restart, when no hook of the policy runs yet. */
@@ -240,7 +253,7 @@ export class Reconciler {
 
   /** Resolves when every hook that has been ended is detached. */
   departed(): Promise<void> {
-    return this.#departures.all();
+    return this.#departures.waitForAll();
   }
 
   /** Ends every hook when the agent stops. They go with their engine. */
