@@ -1,5 +1,4 @@
 /** Builds the agent from engine, processes, events, sources, reconciler and status. All dependencies are arguments. */
-
 import { arch } from "node:os";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Registry } from "prom-client";

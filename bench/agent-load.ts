@@ -3,12 +3,12 @@
  * image's agent at several rates, in a guest whose clock counts instructions.
  */
 import { cacheDirectory } from "../e2e/cache.mjs";
-import { type Checkout, thisCheckout } from "./checkouts.ts";
+import { imageCommand, thisCheckout } from "./checkouts.ts";
 import { type Figure, runAlternately, runInGuest, showMedians, writeResult } from "./report.ts";
 
 /** Prints tables of medians and writes build/bench/agent-load.json. */
 export async function run(): Promise<void> {
-  const counted = await runAlternately([thisCheckout()], loadCommand, 1);
+  const counted = await runAlternately([thisCheckout()], imageCommand("image-load.ts"), 1);
   const rates = showMedians(
     "kernel 6.1, one processor that counts instructions: the agent at rates",
     counted,
@@ -21,8 +21,4 @@ export async function run(): Promise<void> {
   const samples = lines.map((line) => JSON.parse(line) as Figure);
   const rows = showMedians("kernel 6.1, emulated: the agent", samples);
   await writeResult("agent-load", [...rates, ...rows]);
-}
-
-function loadCommand({ image, variables }: Checkout): string[] {
-  return ["env", ...variables, "node", `${import.meta.dirname}/guest/image-load.ts`, image];
 }

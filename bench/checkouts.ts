@@ -16,6 +16,11 @@ export interface Checkout {
   variables: string[];
 }
 
+/** The command by which a script of bench/guest measures a checkout's image. The agent inherits the variables. */
+export function imageCommand(script: string): (checkout: Checkout) => string[] {
+  return ({ image, variables }) => ["env", ...variables, "node", `${PROJECT}/bench/guest/${script}`, image];
+}
+
 /** This checkout, uncommitted changes included. */
 export function thisCheckout(): Checkout {
   return build("this", PROJECT);

@@ -1,11 +1,8 @@
 /** For how long the agent of the image keeps its event loop from other work, in instructions. */
-import { type Checkout, thisCheckout } from "./checkouts.ts";
+import { imageCommand, thisCheckout } from "./checkouts.ts";
 import { runAlternately, showMedians, writeResult } from "./report.ts";
 
-/** The command that measures a checkout's image. The agent inherits the variables. */
-export function eventLoopCommand({ image, variables }: Checkout): string[] {
-  return ["env", ...variables, "node", `${import.meta.dirname}/guest/event-loop.ts`, image];
-}
+export const eventLoopCommand = imageCommand("event-loop.ts");
 
 /** Prints a table and writes build/bench/event-loop.json. */
 export async function run(): Promise<void> {

@@ -2,13 +2,10 @@
  * What an agent costs where little happens, in the form that the image has: memory, the processor's time at rest, time to
  * ready, and the time from a call to its line. The guest's clock counts instructions: a second of CPU is 10^9 of them.
  */
-import { type Checkout, thisCheckout } from "./checkouts.ts";
+import { imageCommand, thisCheckout } from "./checkouts.ts";
 import { runAlternately, showMedians, writeResult } from "./report.ts";
 
-/** The command that measures a checkout's image. The agent inherits the variables. */
-export function restCommand({ image, variables }: Checkout): string[] {
-  return ["env", ...variables, "node", `${import.meta.dirname}/guest/rest.ts`, image];
-}
+export const restCommand = imageCommand("rest.ts");
 
 /** Prints a table and writes build/bench/rest.json. */
 export async function run(): Promise<void> {

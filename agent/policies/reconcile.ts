@@ -189,7 +189,7 @@ export class Reconciler {
   }
 
   #skip(desired: DesiredPolicy, before: Entry | undefined, verdict: Verdict): Entry {
-    endHooks(this.#deps, desired.ref, before?.running?.hooks ?? []);
+    endHooks(this.#deps, desired.ref, before?.running?.hooks ?? [], true);
     return { outcome: makeOutcome(desired, undefined, verdict, []) };
   }
 
@@ -267,7 +267,7 @@ export class Reconciler {
   #remove(key: string, before: Entry | undefined): boolean {
     if (!before) return false;
     const { ref } = before.outcome;
-    endHooks(this.#deps, ref, before.running?.hooks ?? []);
+    endHooks(this.#deps, ref, before.running?.hooks ?? [], false);
     this.#entries.delete(key);
     this.#departures.forget(ref);
     this.#deps.policyGone(ref);

@@ -70,13 +70,13 @@ export async function replaceHooks(deps: HookDeps, change: HookChange): Promise<
   const hooks = await attachWanted(deps, change, diff.wanted);
   const fresh = hooks.filter(({ hook, fresh }) => fresh && isAttached(hook)).map(({ hook }) => hook);
   if (hooks.length < wanted.length) {
-    if (!change.isEnding()) rollBack(deps, policy, fresh);
+    if (!change.isEnding()) endHooks(deps, policy, fresh, false);
     return undefined;
   }
   const statuses = hooks.map(({ def, hook }) => ({ ...hook.status, path: def.path }));
   const verdict = judgeHooks(wanted, statuses);
   if (verdict.state === "Failed") {
-    rollBack(deps, policy, fresh);
+    endHooks(deps, policy, fresh, false);
     return { verdict, statuses: statuses.map(afterRollBack), running: [...old] };
   }
   const running = hooks.map(({ hook }) => hook).filter(isAttached);
@@ -155,12 +155,6 @@ function pairUp(fresh: readonly AttachedHook[], old: readonly AttachedHook[]): M
   return handOvers;
 }
 
-/** Ends hooks whose records do not count, because a policy that does not attach completely must not run. */
-function rollBack({ departures, pipeline }: HookDeps, policy: PolicyRef, hooks: readonly AttachedHook[]) {
-  departures.add(policy, hooks, false);
-  for (const hook of hooks) pipeline.retireHook(hook.id);
-}
-
 function register(
   pipeline: HookDeps["pipeline"],
   policy: PolicyRef,
@@ -184,12 +178,16 @@ function afterRollBack(status: HookStatus): HookStatus {
   return { ...rest, state: "Skipped", message: "attaches, but another hook of the policy does not" };
 }
 
-/** Ends the hooks of a policy that runs no more; the records that they have posted are still exported. */
+/**
+ * Ends the hooks of a policy that must not run, or runs no more; the records that they have posted are still exported if
+ * they count. `isCounted`: so are their counters.
+ */
 export function endHooks(
   { departures, pipeline }: HookDeps,
   policy: PolicyRef,
   hooks: readonly AttachedHook[],
+  isCounted: boolean,
 ): void {
-  departures.add(policy, hooks, true);
+  departures.add(policy, hooks, isCounted);
   for (const hook of hooks) pipeline.retireHook(hook.id);
 }

@@ -7,21 +7,10 @@ import { readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { report, startImageAgent } from "./image-agent.ts";
+import { putSetters, report, SETTERS, startImageAgent } from "./image-agent.ts";
 
 /** So many of the longest turns are shown. */
 const SHOWN = 5;
-
-const SETTERS = [
-  "setuid",
-  "setgid",
-  "setreuid",
-  "setregid",
-  "setresuid",
-  "setresgid",
-  "setfsuid",
-  "setfsgid",
-];
 
 const [image = ""] = process.argv.slice(2);
 const turnsFile = join(mkdtempSync(join(tmpdir(), "turns-")), "turns");
@@ -31,29 +20,15 @@ const agent = await startImageAgent(image);
 await agent.logged(/ ready /g, 1);
 await delay(2_000); // what is read after the start
 await showTurns("start");
-await putPolicy("first", ["setuid"]);
+await putSetters(agent, "first", ["setuid"]);
 await showTurns("first policy");
-await putPolicy("eight", SETTERS);
+await putSetters(agent, "eight", SETTERS);
 await showTurns("8 hooks");
-for (const setter of SETTERS.slice(1, 4)) await putPolicy("first", [setter]);
+for (const setter of SETTERS.slice(1, 4)) await putSetters(agent, "first", [setter]);
 await showTurns("3 edits");
 await delay(8_000);
 await showTurns("giving memory back");
 await agent.stop();
-
-async function putPolicy(name: string, calls: readonly string[]): Promise<void> {
-  const hooks = calls.map(
-    (call) => `    - { call: sys_${call}, syscall: true, args: [{ index: 0, type: int }] }`,
-  );
-  const text = `apiVersion: cilium.io/v1alpha1
-kind: TracingPolicy
-metadata: { name: ${name} }
-spec:
-  kprobes:
-${hooks.join("\n")}
-`;
-  await agent.putPolicy(name, text, calls.length);
-}
 
 async function showTurns(what: string): Promise<void> {
   await rm(turnsFile, { force: true });

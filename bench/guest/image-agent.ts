@@ -35,6 +35,33 @@ export interface ImageAgent {
   stop(): Promise<void>;
 }
 
+/** The system calls that set the ids of a process. */
+export const SETTERS = [
+  "setuid",
+  "setgid",
+  "setreuid",
+  "setregid",
+  "setresuid",
+  "setresgid",
+  "setfsuid",
+  "setfsgid",
+];
+
+/** Adds or changes a policy with a hook of each of these system calls; resolves when so many hooks more have been tried. */
+export async function putSetters(agent: ImageAgent, name: string, setters: readonly string[]): Promise<void> {
+  const hooks = setters.map(
+    (call) => `    - { call: sys_${call}, syscall: true, args: [{ index: 0, type: int }] }`,
+  );
+  const text = `apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: { name: ${name} }
+spec:
+  kprobes:
+${hooks.join("\n")}
+`;
+  await agent.putPolicy(name, text, setters.length);
+}
+
 /** Prints a figure as the scripts of a comparison do. */
 export function report(measure: string, value: number, unit: string): void {
   console.log(JSON.stringify({ measure, value, unit }));

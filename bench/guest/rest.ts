@@ -6,7 +6,7 @@ import { open, stat } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { SYSCALL_NAMES } from "../../crds/syscall-table.ts";
 import { residentMiB } from "../../e2e/guest/agent-process.ts";
-import { report, runProgram, startImageAgent } from "./image-agent.ts";
+import { putSetters, report, runProgram, SETTERS, startImageAgent } from "./image-agent.ts";
 
 const REST_MS = 60_000;
 /** After the last work, until the agent has given back what it does not need. */
@@ -17,20 +17,10 @@ const EDITS = [50, 200, 1000];
 const SYSCALLS = SYSCALL_NAMES.length;
 const LOAD = { rounds: 200, calls: 1000, pauseUs: 100_000 };
 
-const SETTERS = [
-  "setuid",
-  "setgid",
-  "setreuid",
-  "setregid",
-  "setresuid",
-  "setresgid",
-  "setfsuid",
-  "setfsgid",
-];
-
 const [image = ""] = process.argv.slice(2);
 const agent = await startImageAgent(image);
 const { pid, file, cpuMs } = agent;
+const addPolicy = (policy: number, setters: readonly string[]) => putSetters(agent, `p${policy}`, setters);
 
 await agent.logged(/ ready /g, 1);
 report("time to ready, without a policy", performance.now() - agent.startedMs, "ms");
@@ -57,20 +47,6 @@ async function measureRest(what: string): Promise<void> {
   report(`wake-ups at rest, ${what}`, ((await agent.sleeps()) - before.sleeps) / (REST_MS / 1000), "/s");
   report(`resident memory at rest, ${what}`, await residentMiB(pid), "MiB");
   report(`memory in the kernel at rest, ${what}`, await agent.kernelMiB(), "MiB");
-}
-
-async function addPolicy(policy: number, setters: readonly string[]): Promise<void> {
-  const hooks = setters.map(
-    (name) => `    - { call: sys_${name}, syscall: true, args: [{ index: 0, type: int }] }`,
-  );
-  const text = `apiVersion: cilium.io/v1alpha1
-kind: TracingPolicy
-metadata: { name: p${policy} }
-spec:
-  kprobes:
-${hooks.join("\n")}
-`;
-  await agent.putPolicy(`p${policy}`, text, setters.length);
 }
 
 async function timeAttach(what: string, attach: () => Promise<void>): Promise<void> {
