@@ -12,13 +12,13 @@ export interface Checkout {
   directory: string;
   /** Its image's root directory. */
   image: string;
-  /** What the image adds to the environment, `NAME=VALUE`; not PATH. */
+  /** What the image has as environment, `NAME=VALUE`, with paths in `image`; not PATH. */
   variables: string[];
 }
 
-/** The command by which a script of bench/guest measures a checkout's image. The agent inherits the variables. */
+/** The command by which a script of bench/guest measures a checkout's image. */
 export function imageCommand(script: string): (checkout: Checkout) => string[] {
-  return ({ image, variables }) => ["env", ...variables, "node", `${PROJECT}/bench/guest/${script}`, image];
+  return ({ image, variables }) => ["node", `${PROJECT}/bench/guest/${script}`, image, ...variables];
 }
 
 /** This checkout, uncommitted changes included. */
@@ -47,17 +47,18 @@ function build(name: string, directory: string): Checkout {
   const image = join(directory, "build/bench/image");
   rmSync(image, { recursive: true, force: true });
   run("node_modules/.bin/node", ["--no-warnings", "e2e/image/assemble.ts", directory, image], directory);
-  return { name, directory, image, variables: variablesOf(directory) };
+  return { name, directory, image, variables: variablesOf(directory, image) };
 }
 
 /** Of the last stage of the Dockerfile. */
-function variablesOf(directory: string): string[] {
+function variablesOf(directory: string, image: string): string[] {
   const stage =
     readFileSync(join(directory, "Dockerfile"), "utf8")
       .split(/^FROM /m)
       .at(-1) ?? "";
   const pairs = [...stage.matchAll(/^ENV (.*)$/gm)].flatMap(([, line = ""]) => line.split(" "));
-  return pairs.filter((pair) => !pair.startsWith("PATH="));
+  const others = pairs.filter((pair) => !pair.startsWith("PATH="));
+  return others.map((pair) => pair.replace("=/app/", `=${image}/app/`));
 }
 
 function run(program: string, args: string[], cwd: string): void {

@@ -1,5 +1,5 @@
 /**
- * Runs in a guest whose clock counts instructions: `node event-loop.ts IMAGE` measures for how long the agent of an
+ * Runs in a guest whose clock counts instructions: `node event-loop.ts IMAGE VARIABLE…` measures for how long the agent of an
  * image's root directory keeps its event loop from other work. Prints one JSON object per line, {measure, value, unit}.
  */
 import { mkdtempSync } from "node:fs";
@@ -7,16 +7,15 @@ import { readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { putSetters, report, SETTERS, startImageAgent } from "./image-agent.ts";
+import { imageOfArguments, putSetters, report, SETTERS, startImageAgent } from "./image-agent.ts";
 
 /** So many of the longest turns are shown. */
 const SHOWN = 5;
 
-const [image = ""] = process.argv.slice(2);
 const turnsFile = join(mkdtempSync(join(tmpdir(), "turns-")), "turns");
-process.env.NODE_OPTIONS = `--import=${import.meta.dirname}/turn-meter.mjs`;
-process.env.TURNS_FILE = turnsFile;
-const agent = await startImageAgent(image);
+const { directory, variables } = imageOfArguments();
+const meter = [`NODE_OPTIONS=--import=${import.meta.dirname}/turn-meter.mjs`, `TURNS_FILE=${turnsFile}`];
+const agent = await startImageAgent({ directory, variables: [...variables, ...meter] });
 await agent.logged(/ ready /g, 1);
 await delay(2_000); // what is read after the start
 await showTurns("start");

@@ -72,20 +72,33 @@ export async function runProgram(name: string, ...args: (number | string)[]): Pr
   await promisify(execFile)(`build/bench/${name}`, args.map(String));
 }
 
-/** Starts the agent; it may not be ready yet. */
-export async function startImageAgent(image: string, flags: readonly string[] = []): Promise<ImageAgent> {
+/** An image's root directory, and the environment that it gives its programs, `NAME=VALUE`. */
+export interface Image {
+  directory: string;
+  variables: string[];
+}
+
+/** What checkouts.ts names on the command line. */
+export function imageOfArguments(): Image {
+  const [directory = "", ...variables] = process.argv.slice(2);
+  return { directory, variables };
+}
+
+/** Starts the agent, with no other environment than in a container; it may not be ready yet. */
+export async function startImageAgent(image: Image, flags: readonly string[] = []): Promise<ImageAgent> {
   const directory = await mkdtemp(join(tmpdir(), "agent-"));
   const policies = await mkdtemp(join(tmpdir(), "policies-"));
   const file = join(directory, "events.jsonl");
-  const node = join(image, "usr/local/bin/node");
-  const main = join(image, "app/agent/main.js");
-  const { stdout: help } = await promisify(execFile)(node, [main, "--help"]);
+  const node = join(image.directory, "usr/local/bin/node");
+  const main = join(image.directory, "app/agent/main.js");
+  const env = Object.fromEntries(image.variables.map((pair) => pair.split(/=(.*)/s, 2)));
+  const { stdout: help } = await promisify(execFile)(node, [main, "--help"], { env });
   // Older revisions do not rotate.
   const unrotated = help.includes("--export-file-max-size-mb") ? ["--export-file-max-size-mb=0"] : [];
   const all = ["--tracing-policy-dir", policies, "--export-filename", file, ...unrotated, ...flags];
   const group = await makeGroup();
   const startedMs = performance.now();
-  const child = spawn(node, [main, ...all], { stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(node, [main, ...all], { env, stdio: ["ignore", "ignore", "pipe"] });
   const pid = child.pid ?? 0;
   await writeFile(join(group, "cgroup.procs"), String(pid));
   let log = "";

@@ -1,11 +1,11 @@
 /**
- * Runs in a guest whose clock counts instructions: `node image-load.ts IMAGE` measures the agent of an image's root
+ * Runs in a guest whose clock counts instructions: `node image-load.ts IMAGE VARIABLE…` measures the agent of an image's root
  * directory under load: what an event of two hooks costs at several rates, and the largest rate without loss. Prints one
  * JSON object per line, {measure, value, unit}.
  */
 import { stat, truncate } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { type ImageAgent, report, runProgram, startImageAgent } from "./image-agent.ts";
+import { type ImageAgent, imageOfArguments, report, runProgram, startImageAgent } from "./image-agent.ts";
 
 const SERVER = "127.0.0.1:2112";
 const RATES = [500, 2_000, 5_500, 10_000];
@@ -20,10 +20,9 @@ const HOOKS: Record<string, string> = {
   commit_creds: "{ call: commit_creds, syscall: false, args: [{ index: 0, type: cred }] }",
 };
 
-const [image = ""] = process.argv.slice(2);
 // One agent for each hook: what is compiled for one must not serve the other.
 for (const [name, hook] of Object.entries(HOOKS)) {
-  const agent = await startImageAgent(image, ["--metrics-server", SERVER]);
+  const agent = await startImageAgent(imageOfArguments(), ["--metrics-server", SERVER]);
   await agent.logged(/ ready /g, 1);
   await agent.putPolicy("load", makePolicy(hook), 1);
   await callAndWait(agent, 20, 1_000, 100_000); // warm

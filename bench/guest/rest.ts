@@ -1,12 +1,12 @@
 /**
- * Runs in a guest whose clock counts instructions: `node rest.ts IMAGE` measures the agent of an image's root directory
+ * Runs in a guest whose clock counts instructions: `node rest.ts IMAGE VARIABLE…` measures the agent of an image's root directory
  * where little happens. Prints one JSON object per line, {measure, value, unit}.
  */
 import { open, stat } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { SYSCALL_NAMES } from "../../crds/syscall-table.ts";
 import { residentMiB } from "../../e2e/guest/agent-process.ts";
-import { putSetters, report, runProgram, SETTERS, startImageAgent } from "./image-agent.ts";
+import { imageOfArguments, putSetters, report, runProgram, SETTERS, startImageAgent } from "./image-agent.ts";
 
 const REST_MS = 60_000;
 /** After the last work, until the agent has given back what it does not need. */
@@ -17,8 +17,7 @@ const EDITS = [50, 200, 1000];
 const SYSCALLS = SYSCALL_NAMES.length;
 const LOAD = { rounds: 200, calls: 1000, pauseUs: 100_000 };
 
-const [image = ""] = process.argv.slice(2);
-const agent = await startImageAgent(image);
+const agent = await startImageAgent(imageOfArguments());
 const { pid, file, cpuMs } = agent;
 const addPolicy = (policy: number, setters: readonly string[]) => putSetters(agent, `p${policy}`, setters);
 

@@ -6,19 +6,21 @@ interface Manifest {
   layers: { digest: string }[];
 }
 
-/** What identifies the image, and its labels. */
+/** What identifies the image, its labels, and the environment that it gives its programs. */
 export interface ImageFacts {
   digest: string;
   labels: Record<string, string>;
+  environment: Record<string, string>;
 }
 
-/** The digest of the manifest, and the labels. */
 export async function readImageFacts(archive: string): Promise<ImageFacts> {
   const { digest, manifest } = await readManifest(archive);
   const config = JSON.parse(await readBlob(archive, manifest.config.digest)) as {
-    config: { Labels?: Record<string, string> };
+    config: { Labels?: Record<string, string>; Env?: string[] };
   };
-  return { digest, labels: config.config.Labels ?? {} };
+  const { Labels: labels = {}, Env: variables = [] } = config.config;
+  const environment = Object.fromEntries(variables.map((pair) => pair.split(/=(.*)/s, 2)));
+  return { digest, labels, environment };
 }
 
 /** Text of a file in the image, by its path without a slash at the beginning. */

@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { bundlePrograms, UNBUNDLED } from "./bundle.ts";
+import { writeCodeCache } from "./code-cache.ts";
 import { keepInImage, packagesOf, sharedLibraries } from "./contents.ts";
 import { type Component, debianComponents, npmComponents, SBOM_PATH, spdxDocument } from "./sbom.ts";
 
@@ -28,6 +29,7 @@ installCommand();
 const libraries = copyLibraries(join(target, "usr/local/bin/node"), join(app, "build/bpf.node"));
 writeBillOfMaterials(libraries);
 writeAccounts();
+writeCodeCache(target);
 
 function copy(...files: string[]): void {
   for (const file of files) {

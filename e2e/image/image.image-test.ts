@@ -1,18 +1,26 @@
 /** The image that clusters of tests run, as buildah made it. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { cacheDirectory } from "../cache.mjs";
+import { assembleHere } from "./base.ts";
 import { assembleAgain } from "./build.ts";
 
-const { version, dependencies } = JSON.parse(
-  readFileSync(join(import.meta.dirname, "../../package.json"), "utf8"),
-) as { version: string; dependencies: Record<string, string> };
+const PROJECT = join(import.meta.dirname, "../..");
+
+const { version, dependencies } = JSON.parse(readFileSync(join(PROJECT, "package.json"), "utf8")) as {
+  version: string;
+  dependencies: Record<string, string>;
+};
+
+const progress = (line: string) => console.error(line);
 
 let facts: Awaited<ReturnType<typeof assembleAgain>>;
 before(async () => {
-  facts = await assembleAgain(cacheDirectory(process.env), (line) => console.error(line));
+  facts = await assembleAgain(cacheDirectory(process.env), progress);
 });
 
 test("with what this machine compiled and by every stage of the Dockerfile, it has one digest", () => {
@@ -35,4 +43,36 @@ test("lists what it is made of", () => {
     wanted.filter((name) => !names.has(name)),
     [],
   );
+});
+
+describe("its programs take the compiled code that comes with it", () => {
+  let work: string;
+  before(async () => {
+    work = mkdtempSync(join(tmpdir(), "image-"));
+    await assembleHere(PROJECT, work, progress);
+  });
+  after(() => rmSync(work, { recursive: true }));
+
+  for (const [user, program, ...args] of [
+    ["0", "agent", "--version"],
+    ["65532", "operator", "--help"],
+    ["0", "cli", "validate", "/app/package.json"],
+  ] as const) {
+    test(`the ${program}, as user ${user}`, () => {
+      const env = { ...facts.first.environment, NODE_DEBUG_NATIVE: "COMPILE_CACHE" };
+      const root = ["chroot", "--userspec", user, join(work, "image")];
+      const command = [...root, "/usr/local/bin/node", `/app/${program}/main.js`, ...args];
+      const { stderr } = spawnSync("env", command, {
+        env: { ...env, PATH: process.env.PATH },
+        encoding: "utf8",
+      });
+      const outcomes = [...stderr.matchAll(/V8 code cache for \S+ \S+ was (\w+)/g)].map(
+        ([, outcome]) => outcome,
+      );
+      assert.ok(outcomes.length > 10, stderr);
+      assert.deepEqual(new Set(outcomes), new Set(["accepted"]));
+      // Nothing that it loads is missing.
+      assert.doesNotMatch(stderr, /writing cache/);
+    });
+  }
 });
