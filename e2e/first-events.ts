@@ -7,10 +7,13 @@ import { Writable } from "node:stream";
 import { cacheDirectory } from "./cache.mjs";
 import { startGuest } from "./guest/guest.ts";
 import type { KernelName } from "./guest/kernels.ts";
+import { PROGRAMS_VARIABLE } from "./guest/project-program.ts";
 import { FOR_SPEED } from "./guest/qemu.ts";
 import { type Progress, step } from "./progress.ts";
+import { bundleScripts } from "./runner/guest-bundle.ts";
+import { PROJECT } from "./runner/run-tests.ts";
 
-const IN_GUEST = join(import.meta.dirname, "guest/first-events.ts");
+const IN_GUEST = "e2e/guest/first-events.ts";
 
 /** Prints the events to stdout. A failure is a line of progress: the cluster's own events will come. */
 export async function showFirstEvents(
@@ -27,13 +30,15 @@ export async function showFirstEvents(
 async function runInGuest(kernel: KernelName, environment: NodeJS.ProcessEnv): Promise<void> {
   const stdout = new TextWriter();
   const stderr = new TextWriter();
-  const command = [process.execPath, IN_GUEST];
+  const { pathOf, programs } = await bundleScripts([IN_GUEST], "build/first-events");
+  const command = [process.execPath, join(PROJECT, pathOf(IN_GUEST))];
   const guest = await startGuest({
     kernel,
     cacheDir: cacheDirectory(environment),
     cpus: 1, // a second one would wait for the compilers
     kernelArgs: FOR_SPEED,
     command,
+    env: { [PROGRAMS_VARIABLE]: programs },
     stdout,
     stderr,
   });

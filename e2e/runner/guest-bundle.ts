@@ -1,5 +1,5 @@
 /**
- * Joins each test of a guest with all that it imports, and the programs of the image likewise. An emulated processor
+ * Joins each script of a guest with all that it imports, and the programs of the image likewise. An emulated processor
  * takes six seconds to load the two hundred files of a test, and one to load it joined.
  */
 import { rm } from "node:fs/promises";
@@ -8,41 +8,42 @@ import { pathToFileURL } from "node:url";
 import { bundleFiles, bundlePrograms, UNBUNDLED } from "../image/bundle.ts";
 import { findTests, PROJECT } from "./run-tests.ts";
 
-/** The joined files of all tests that run in a guest. */
+/** The joined files of what runs in a guest. */
 export interface GuestBundle {
   /** The directory with the programs of the image: `agent/main.js` and others. */
   programs: string;
-  /** The joined file of a test, by its source; both from the project's directory. */
+  /** The joined file of a script, by its source; both from the project's directory. */
   pathOf(source: string): string;
   /** The source of a joined file. */
   sourceOf(path: string): string;
 }
 
-const DIRECTORY = "build/guest-bundle";
 /** Reads files beside its own code. */
 const EXTERNAL = [...UNBUNDLED, "@grpc/proto-loader"];
 
 let bundle: Promise<GuestBundle> | undefined;
 
-/** Writes everything anew, once per process. */
-export function bundleGuest(): Promise<GuestBundle> {
-  bundle ??= writeBundle(join(PROJECT, DIRECTORY));
+/** Writes all tests that run in a guest anew, once per process. */
+export function bundleTests(): Promise<GuestBundle> {
+  const tests = [...findTests("e2e/guest/*.guest-test.ts"), ...findTests("e2e/guest/*.one-guest-test.ts")];
+  bundle ??= bundleScripts(tests, "build/guest-bundle");
   return bundle;
 }
 
-async function writeBundle(directory: string): Promise<GuestBundle> {
-  const programs = join(directory, "programs");
-  const tests = [...findTests("e2e/guest/*.guest-test.ts"), ...findTests("e2e/guest/*.one-guest-test.ts")];
-  await rm(directory, { recursive: true, force: true });
-  await Promise.all([bundlePrograms(PROJECT, programs), bundleTests(tests, directory)]);
+/** Writes scripts and the programs below a directory, which is empty before; all paths from the project's directory. */
+export async function bundleScripts(scripts: readonly string[], directory: string): Promise<GuestBundle> {
+  const target = join(PROJECT, directory);
+  const programs = join(target, "programs");
+  await rm(target, { recursive: true, force: true });
+  await Promise.all([bundlePrograms(PROJECT, programs), writeScripts(scripts, target)]);
   return {
     programs,
-    pathOf: (source) => join(DIRECTORY, source.replace(/\.ts$/, ".js")),
-    sourceOf: (path) => relative(DIRECTORY, path).replace(/\.js$/, ".ts"),
+    pathOf: (source) => join(directory, source.replace(/\.ts$/, ".js")),
+    sourceOf: (path) => relative(directory, path).replace(/\.js$/, ".ts"),
   };
 }
 
-async function bundleTests(files: readonly string[], directory: string): Promise<void> {
+async function writeScripts(files: readonly string[], directory: string): Promise<void> {
   const input = Object.fromEntries(files.map((file) => [file.replace(/\.ts$/, ""), file]));
   const plugins = [{ name: "places", transform: keepPlaces }];
   await bundleFiles({ cwd: PROJECT, input, plugins }, { dir: directory }, EXTERNAL);

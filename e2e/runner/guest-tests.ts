@@ -7,7 +7,7 @@ import { buildModules } from "../guest/kernel-modules.ts";
 import { DEFAULT_KERNEL, type KernelName, prepareKernel } from "../guest/kernels.ts";
 import { PROGRAMS_VARIABLE } from "../guest/project-program.ts";
 import { programs } from "./capabilities.ts";
-import { bundleGuest, type GuestBundle } from "./guest-bundle.ts";
+import { bundleTests, type GuestBundle } from "./guest-bundle.ts";
 import { filesOn } from "./kernel-choice.ts";
 import { ReportStream, type TestReport } from "./protocol.ts";
 import { countReports, expectSoundEnd, findTests, nodeTestArguments } from "./run-tests.ts";
@@ -63,7 +63,7 @@ async function runInGuest(context: SuiteContext, kernel: KernelName, files: stri
     const name = `all tests on ${kernel}`;
     return context.report({ file: "e2e/guest", name, state: "skipped", ms: 0, detail });
   }
-  const bundle = await bundleGuest();
+  const bundle = await bundleTests();
   const counts = countReports(context);
   const once = new OncePerTest(counts.report);
   const report = (test: TestReport) => once.report({ ...test, file: bundle.sourceOf(test.file) });
