@@ -16,6 +16,7 @@ const HERE = dirname(fileURLToPath(import.meta.url));
  * @property {string} [version] The linker's -X flags, for programs that tell their version.
  * @property {string} [tags] Build tags, separated by commas.
  * @property {string} [compiler] Flags of the compiler for all packages, after those that every module gets.
+ * @property {string} [script] Of the directory: does what `go build` does, after a directory for what it keeps.
  * @property {string} estimate Printed before a first build.
  */
 
@@ -36,6 +37,7 @@ const LEFT_OUT = ["prove", "sccp", "branchelim", "memcombine", "phiopt"];
 /** @type {GoModule} Two programs of several parts each: parts/parts.go says why. */
 export const KUBERNETES_MODULE = {
   directory: join(HERE, "kubernetes"),
+  script: "build.sh",
   compiler: `-d=${LEFT_OUT.map((pass) => `ssa/${pass}/off`).join(",")}`,
   version: `${VERSION}.gitVersion=${KUBERNETES_VERSION} ${VERSION}.gitMajor=${MAJOR} ${VERSION}.gitMinor=${MINOR}`,
   estimate: "5 to 15 minutes on two cores the first time, seconds later",
@@ -97,8 +99,9 @@ export function cachePath(module, environment) {
  * The command that builds packages of a module, for its directory. It gives way to whatever else runs on the machine.
  * @param {Pick<GoModule, "version" | "tags" | "compiler">} module
  * @param {string[]} args Output and packages.
+ * @param {string[]} build What takes the arguments.
  */
-export function goBuildAlone(module, args) {
+export function goBuildAlone(module, args, build = ["go", "build"]) {
   return [
     "env",
     "CGO_ENABLED=0",
@@ -107,8 +110,7 @@ export function goBuildAlone(module, args) {
     "GOGC=off",
     "GOMEMLIMIT=1GiB",
     "nice",
-    "go",
-    "build",
+    ...build,
     ...flags(module),
     ...args,
   ];
@@ -122,5 +124,7 @@ export function goBuildAlone(module, args) {
  * @param {string[]} args Output and packages.
  */
 export function goBuild(module, environment, args) {
-  return ["flock", "--no-fork", `${cachePath(module, environment)}.lock`, ...goBuildAlone(module, args)];
+  const path = cachePath(module, environment);
+  const build = module.script ? ["sh", module.script, `${path}.modules`] : ["go", "build"];
+  return ["flock", "--no-fork", `${path}.lock`, ...goBuildAlone(module, args, build)];
 }

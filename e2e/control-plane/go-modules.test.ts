@@ -7,7 +7,7 @@ import { cachePath, KUBERNETES_MINOR, KUBERNETES_MODULE } from "./go-modules.mjs
 const directory = mkdtempSync(join(tmpdir(), "trigon-go-modules-"));
 afterAll(() => rmSync(directory, { recursive: true }));
 
-const files = ["go.mod", "go.sum", "servers/main.go"];
+const files = ["go.mod", "go.sum", "build.sh", "servers/main.go"];
 test.each(files)("a program that was built from another %s is not used", (file) => {
   const module = { ...KUBERNETES_MODULE, directory: join(directory, String(files.indexOf(file))) };
   cpSync(KUBERNETES_MODULE.directory, module.directory, { recursive: true });
