@@ -2,6 +2,7 @@
  * The same figures of this checkout and of another revision, in turns and in one boot of a guest whose clock counts
  * instructions. A ratio below 1 is better; its spread comes from the rounds, each compared with the other's.
  */
+import { agentLoadCommand } from "./agent-load.ts";
 import { type Checkout, checkOut, thisCheckout } from "./checkouts.ts";
 import { eventLoopCommand } from "./event-loop.ts";
 import { type Figure, median, runAlternately, showTable, writeResult } from "./report.ts";
@@ -22,6 +23,7 @@ const counted: Pick<Comparison, "read"> = {
 
 const COMPARISONS: Record<string, Comparison> = {
   rest: { rounds: 2, commandOf: restCommand },
+  "agent-load": { rounds: 2, commandOf: agentLoadCommand },
   "event-loop": { rounds: 2, commandOf: eventLoopCommand },
   "hook-cost": { rounds: 2, commandOf: () => ["node", "bench/guest/hook-cost.ts"], ...counted },
   "process-cost": { rounds: 2, commandOf: () => ["node", "bench/guest/process-cost.ts"], ...counted },
@@ -51,16 +53,19 @@ export function compare(figures: readonly Figure[], revision: string) {
         .filter((figure) => figure.measure === measure && figure.checkout === checkout)
         .map(({ value }) => value);
     const [before, now] = [of(revision), of("this")];
-    const ratios = now.map((value, index) => value / (before[index] ?? Number.NaN));
-    return { measure, unit, [revision]: round(median(before)), this: round(median(now)), ...spread(ratios) };
+    const ratios = now.map((value, index) => value / (before[index] ?? 0)).filter(Number.isFinite);
+    return { measure, unit, [revision]: rounded(before), this: rounded(now), ...spread(ratios) };
   });
 }
 
+/** Empty if one of both has no such measure, or if it was 0 before. */
 function spread(ratios: readonly number[]) {
+  if (ratios.length === 0) return { ratio: "", spread: "" };
   const shown = [Math.min(...ratios), Math.max(...ratios)].map((ratio) => ratio.toFixed(3));
   return { ratio: median(ratios).toFixed(3), spread: shown.join(" to ") };
 }
 
-function round(value: number): number {
-  return Number(value.toPrecision(4));
+/** The median; empty where nothing was measured. */
+function rounded(values: readonly number[]): number | string {
+  return values.length === 0 ? "" : Number(median(values).toPrecision(4));
 }

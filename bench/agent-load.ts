@@ -6,9 +6,12 @@ import { cacheDirectory } from "../e2e/cache.mjs";
 import { imageCommand, thisCheckout } from "./checkouts.ts";
 import { type Figure, runAlternately, runInGuest, showMedians, writeResult } from "./report.ts";
 
+/** Counts the image's agent at several rates. */
+export const agentLoadCommand = imageCommand("image-load.ts");
+
 /** Prints tables of medians and writes build/bench/agent-load.json. */
 export async function run(): Promise<void> {
-  const counted = await runAlternately([thisCheckout()], imageCommand("image-load.ts"), 1);
+  const counted = await runAlternately([thisCheckout()], agentLoadCommand, 1);
   const rates = showMedians(
     "kernel 6.1, one processor that counts instructions: the agent at rates",
     counted,
