@@ -1,5 +1,6 @@
 /** The agent of an image's root directory, as a process in a guest, and what the kernel counts of it. */
 import { execFile, spawn } from "node:child_process";
+import { cpSync, rmSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -78,10 +79,15 @@ export interface Image {
   variables: string[];
 }
 
-/** What checkouts.ts names on the command line. */
+/** In the guest's memory: the guest's clock runs while it waits for the host's disk, which others use. */
+const COPY = "/tmp/image";
+
+/** A copy of what checkouts.ts names on the command line. */
 export function imageOfArguments(): Image {
-  const [directory = "", ...variables] = process.argv.slice(2);
-  return { directory, variables };
+  const [original = "", ...variables] = process.argv.slice(2);
+  rmSync(COPY, { recursive: true, force: true });
+  cpSync(original, COPY, { recursive: true });
+  return { directory: COPY, variables: variables.map((pair) => pair.replace(`=${original}/`, `=${COPY}/`)) };
 }
 
 /** Starts the agent, with no other environment than in a container; it may not be ready yet. */

@@ -20,9 +20,10 @@ const HOOKS: Record<string, string> = {
   commit_creds: "{ call: commit_creds, syscall: false, args: [{ index: 0, type: cred }] }",
 };
 
+const image = imageOfArguments();
 // One agent for each hook: what is compiled for one must not serve the other.
 for (const [name, hook] of Object.entries(HOOKS)) {
-  const agent = await startImageAgent(imageOfArguments(), ["--metrics-server", SERVER]);
+  const agent = await startImageAgent(image, ["--metrics-server", SERVER]);
   await agent.logged(/ ready /g, 1);
   await agent.putPolicy("load", makePolicy(hook), 1);
   await callAndWait(agent, 20, 1_000, 100_000); // warm
