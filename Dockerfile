@@ -28,6 +28,7 @@ LABEL org.opencontainers.image.title="trigon" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
+# The image has what V8 compiles of the programs.
 ENV PATH=/usr/local/bin NODE_ENV=production NODE_COMPILE_CACHE=/app/code-cache NODE_COMPILE_CACHE_PORTABLE=1
 WORKDIR /app
 USER 65532:65532

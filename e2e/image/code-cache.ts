@@ -16,34 +16,29 @@ const PARTS = "/app/shared";
 const OPERATOR = "65532";
 
 /**
- * Loads a program with its own arguments, which follow. Equal files give equal bytes, because V8 hashes strings from one
- * seed here. The seed is as usual when Node computes which flags of V8 the cache is for.
+ * A script. Equal files give equal bytes, because V8 hashes strings from one seed here; the seed is as usual again when
+ * Node computes which flags of V8 the cache is for.
  */
-const LOAD = `
+const load = (files: string) => `
 import { enableCompileCache } from "node:module";
 import { setFlagsFromString } from "node:v8";
 setFlagsFromString("--hash-seed=0");
 enableCompileCache({ directory: "${DIRECTORY}", portable: true });
-await import(process.argv[1]);
+await ${files};
 `;
 
-/** Loads all files that the arguments name. */
-const LOAD_ALL = LOAD.replace(
-  "import(process.argv[1])",
-  "Promise.all(process.argv.slice(1).map((file) => import(file)))",
-);
+/** Loads the program that the first argument names, and leaves the others to it. */
+const LOAD_PROGRAM = load("import(process.argv[1])");
+/** Loads every file that the arguments name. */
+const LOAD_FILES = load("Promise.all(process.argv.slice(1).map((file) => import(file)))");
 
 /** Makes the directory in an image's root directory; throws if a program cannot be loaded. */
 export function writeCodeCache(image: string): void {
-  run(image, LOAD, ["/app/agent/main.js", "--version"]);
-  run(image, LOAD, ["/app/operator/main.js", "--help"]);
-  run(image, LOAD, ["/app/cli/main.js", "--version"]);
-  const parts = readdirSync(join(image, PARTS)).sort();
-  run(
-    image,
-    LOAD_ALL,
-    parts.map((file) => join(PARTS, file)),
-  );
+  run(image, LOAD_PROGRAM, ["/app/agent/main.js", "--version"]);
+  run(image, LOAD_PROGRAM, ["/app/operator/main.js", "--help"]);
+  run(image, LOAD_PROGRAM, ["/app/cli/main.js", "--version"]);
+  const parts = readdirSync(join(image, PARTS)).map((file) => join(PARTS, file));
+  run(image, LOAD_FILES, parts.sort());
   makeReadable(join(image, DIRECTORY));
 }
 
