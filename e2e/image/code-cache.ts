@@ -16,13 +16,22 @@ const PARTS = "/app/shared";
 const OPERATOR = "65532";
 
 /**
- * A script. Equal files give equal bytes, because V8 hashes strings from one seed here; the seed is as usual again when
- * Node computes which flags of V8 the cache is for.
+ * Flags of V8 by which equal files give equal bytes. Strings are hashed from one seed. No garbage is collected: values have
+ * gaps, which a cache has too, and in memory that is used again there are rests of earlier values in them.
  */
+const FLAGS = [
+  "--hash-seed=1",
+  "--initial-heap-size=512",
+  "--min-semi-space-size=64",
+  "--max-semi-space-size=64",
+];
+
+/** A script. Those of the flags that a cache depends on are as usual again before Node looks at them. */
 const load = (files: string) => `
 import { enableCompileCache } from "node:module";
 import { setFlagsFromString } from "node:v8";
 setFlagsFromString("--hash-seed=0");
+setFlagsFromString("--initial-heap-size=0");
 enableCompileCache({ directory: "${DIRECTORY}", portable: true });
 await ${files};
 `;
@@ -44,15 +53,7 @@ export function writeCodeCache(image: string): void {
 
 /** In the image's own root directory, because a cache has the paths of its files in it. */
 function run(image: string, script: string, args: string[]): void {
-  const node = [
-    "/usr/local/bin/node",
-    "--hash-seed=1",
-    "--input-type=module",
-    "--eval",
-    script,
-    "--",
-    ...args,
-  ];
+  const node = ["/usr/local/bin/node", ...FLAGS, "--input-type=module", "--eval", script, "--", ...args];
   const enter = process.getuid?.() === 0 ? ["chroot"] : ["unshare", "--map-root-user", "chroot"];
   const [program = "", ...rest] = [...enter, image, ...node];
   const { status, stderr, error } = spawnSync(program, rest, { encoding: "utf8" });
