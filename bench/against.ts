@@ -5,7 +5,7 @@
 import { agentLoadCommand } from "./agent-load.ts";
 import { type Checkout, checkOut, thisCheckout } from "./checkouts.ts";
 import { eventLoopCommand } from "./event-loop.ts";
-import { type Figure, median, runAlternately, showTable, writeResult } from "./report.ts";
+import { type Figure, median, roundedMedian, runAlternately, showTable, writeResult } from "./report.ts";
 import { restCommand } from "./rest.ts";
 
 interface Comparison {
@@ -67,5 +67,5 @@ function spread(ratios: readonly number[]) {
 
 /** The median; empty where nothing was measured. */
 function rounded(values: readonly number[]): number | string {
-  return values.length === 0 ? "" : Number(median(values).toPrecision(4));
+  return values.length === 0 ? "" : roundedMedian(values);
 }

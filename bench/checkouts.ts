@@ -12,7 +12,7 @@ export interface Checkout {
   directory: string;
   /** Its image's root directory. */
   image: string;
-  /** What the image has as environment, `NAME=VALUE`, with paths in `image`; not PATH. */
+  /** What the image adds to the environment, `NAME=VALUE`; not PATH. */
   variables: string[];
 }
 
@@ -47,18 +47,17 @@ function build(name: string, directory: string): Checkout {
   const image = join(directory, "build/bench/image");
   rmSync(image, { recursive: true, force: true });
   run("node_modules/.bin/node", ["--no-warnings", "e2e/image/assemble.ts", directory, image], directory);
-  return { name, directory, image, variables: variablesOf(directory, image) };
+  return { name, directory, image, variables: variablesOf(directory) };
 }
 
 /** Of the last stage of the Dockerfile. */
-function variablesOf(directory: string, image: string): string[] {
+function variablesOf(directory: string): string[] {
   const stage =
     readFileSync(join(directory, "Dockerfile"), "utf8")
       .split(/^FROM /m)
       .at(-1) ?? "";
   const pairs = [...stage.matchAll(/^ENV (.*)$/gm)].flatMap(([, line = ""]) => line.split(" "));
-  const others = pairs.filter((pair) => !pair.startsWith("PATH="));
-  return others.map((pair) => pair.replace("=/app/", `=${image}/app/`));
+  return pairs.filter((pair) => !pair.startsWith("PATH="));
 }
 
 function run(program: string, args: string[], cwd: string): void {

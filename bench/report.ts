@@ -15,6 +15,11 @@ export function median(values: readonly number[]): number {
   return sorted[sorted.length >> 1] ?? Number.NaN;
 }
 
+/** For a table. */
+export function roundedMedian(values: readonly number[]): number {
+  return Number(median(values).toPrecision(4));
+}
+
 /** Runs a command to its end and returns the lines of its stdout; rejects unless its exit status is 0. */
 export async function runInGuest(options: Omit<GuestOptions, "stdout" | "stderr">): Promise<string[]> {
   const stdout = new PassThrough();
@@ -105,7 +110,7 @@ export function showMedians(title: string, samples: readonly Omit<Figure, "check
   const measures = [...new Map(samples.map(({ measure, unit }) => [measure, unit]))];
   const rows = measures.map(([measure, unit]) => {
     const values = samples.filter((sample) => sample.measure === measure).map(({ value }) => value);
-    return { measure, median: Number(median(values).toPrecision(4)), unit, samples: values.length };
+    return { measure, median: roundedMedian(values), unit, samples: values.length };
   });
   showTable(title, rows);
   return rows;

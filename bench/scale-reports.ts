@@ -1,6 +1,6 @@
 /** What simulated agents report, as agents make it. */
 import { makeTracingNodeStatus, type TracingNodeStatus } from "../agent/status/tracing-node.ts";
-import { SET_ID_CALLS } from "../policy/testing/policies.ts";
+import { SET_ID_CALLS } from "../policy/testing/set-id-calls.ts";
 
 /** A spec as the agents see it. */
 export interface Spec {

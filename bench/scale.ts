@@ -25,7 +25,7 @@ import { exitOf } from "../lib/testing/child-process.ts";
 import { ResourceWatch } from "../lib/watch.ts";
 import { LEASE_TIMING } from "../operator/cluster/lease.ts";
 import { POLICY_RESOURCES, type PolicyObject } from "../operator/resources.ts";
-import { SET_ID_CALLS } from "../policy/testing/policies.ts";
+import { SET_ID_CALLS } from "../policy/testing/set-id-calls.ts";
 import { showTable, writeResult } from "./report.ts";
 import { makeReport, type Spec } from "./scale-reports.ts";
 import { measureRestart } from "./scale-restart.ts";

@@ -13,8 +13,8 @@ import { loadBinding } from "../../agent/bpf/binding.ts";
 import type { AttachedHook, HookEngine } from "../../agent/hooks/engine.ts";
 import { makeArgs, makeHook } from "../../agent/hooks/testing/hooks.ts";
 import { type AgentProcess, residentMiB, startAgent } from "../../e2e/guest/agent-process.ts";
+import { SET_ID_CALLS } from "../../policy/testing/set-id-calls.ts";
 import { startEngine } from "./engine.ts";
-import { SETTERS } from "./image-agent.ts";
 
 const ROUNDS = 5;
 const POLICY = `apiVersion: cilium.io/v1alpha1
@@ -46,14 +46,14 @@ function measureAttach(): void {
       if (round === 0 && index === 0) report("memory of a hook", hook.memoryBytes() / 1024, "KiB");
       hook.detach();
     });
-    for (const hook of attach(engine, SETTERS.length)) hook.detach();
+    for (const hook of attach(engine, SET_ID_CALLS.length)) hook.detach();
   }
   engine.close();
 }
 
 function attach(engine: HookEngine, count: number): AttachedHook[] {
   const started = performance.now();
-  const hooks = SETTERS.slice(0, count).map((name) =>
+  const hooks = SET_ID_CALLS.slice(0, count).map((name) =>
     engine.attach(makeHook({ call: `sys_${name}`, syscall: true, args: makeArgs("int") })),
   );
   const failed = hooks.find((hook) => hook.status.state !== "Attached");

@@ -7,7 +7,8 @@ import { readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { imageOfArguments, putSetters, report, SETTERS, startImageAgent } from "./image-agent.ts";
+import { SET_ID_CALLS } from "../../policy/testing/set-id-calls.ts";
+import { imageOfArguments, putSetters, report, startImageAgent } from "./image-agent.ts";
 
 /** So many of the longest turns are shown. */
 const SHOWN = 5;
@@ -21,9 +22,9 @@ await delay(2_000); // what is read after the start
 await showTurns("start");
 await putSetters(agent, "first", ["setuid"]);
 await showTurns("first policy");
-await putSetters(agent, "eight", SETTERS);
+await putSetters(agent, "eight", SET_ID_CALLS);
 await showTurns("8 hooks");
-for (const setter of SETTERS.slice(1, 4)) await putSetters(agent, "first", [setter]);
+for (const setter of SET_ID_CALLS.slice(1, 4)) await putSetters(agent, "first", [setter]);
 await showTurns("3 edits");
 await delay(8_000);
 await showTurns("giving memory back");

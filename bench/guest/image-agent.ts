@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
+import { environmentOf } from "../../e2e/image/archive.ts";
 import { exitOf } from "../../lib/testing/child-process.ts";
 
 /** A hook that has been tried, in the log. */
@@ -35,18 +36,6 @@ export interface ImageAgent {
   kernelMiB(): Promise<number>;
   stop(): Promise<void>;
 }
-
-/** The system calls that set the ids of a process. */
-export const SETTERS = [
-  "setuid",
-  "setgid",
-  "setreuid",
-  "setregid",
-  "setresuid",
-  "setresgid",
-  "setfsuid",
-  "setfsgid",
-];
 
 /** Adds or changes a policy with a hook of each of these system calls; resolves when so many hooks more have been tried. */
 export async function putSetters(agent: ImageAgent, name: string, setters: readonly string[]): Promise<void> {
@@ -87,7 +76,7 @@ export function imageOfArguments(): Image {
   const [original = "", ...variables] = process.argv.slice(2);
   rmSync(COPY, { recursive: true, force: true });
   cpSync(original, COPY, { recursive: true });
-  return { directory: COPY, variables: variables.map((pair) => pair.replace(`=${original}/`, `=${COPY}/`)) };
+  return { directory: COPY, variables: variables.map((pair) => pair.replace("=/app/", `=${COPY}/app/`)) };
 }
 
 /** Starts the agent, with no other environment than in a container; it may not be ready yet. */
@@ -97,7 +86,7 @@ export async function startImageAgent(image: Image, flags: readonly string[] = [
   const file = join(directory, "events.jsonl");
   const node = join(image.directory, "usr/local/bin/node");
   const main = join(image.directory, "app/agent/main.js");
-  const env = Object.fromEntries(image.variables.map((pair) => pair.split(/=(.*)/s, 2)));
+  const env = environmentOf(image.variables);
   const { stdout: help } = await promisify(execFile)(node, [main, "--help"], { env });
   // Older revisions do not rotate.
   const unrotated = help.includes("--export-file-max-size-mb") ? ["--export-file-max-size-mb=0"] : [];

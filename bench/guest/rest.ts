@@ -6,7 +6,8 @@ import { open, stat } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { SYSCALL_NAMES } from "../../crds/syscall-table.ts";
 import { residentMiB } from "../../e2e/guest/agent-process.ts";
-import { imageOfArguments, putSetters, report, runProgram, SETTERS, startImageAgent } from "./image-agent.ts";
+import { SET_ID_CALLS } from "../../policy/testing/set-id-calls.ts";
+import { imageOfArguments, putSetters, report, runProgram, startImageAgent } from "./image-agent.ts";
 
 const REST_MS = 60_000;
 /** After the last work, until the agent has given back what it does not need. */
@@ -29,8 +30,8 @@ await timeAttach("1 hook", () => addPolicy(0, ["setuid"]));
 await measureRest("1 policy");
 await measureLatency();
 await measureProcesses();
-await timeAttach("8 hooks", () => addPolicy(1, SETTERS));
-for (let policy = 2; policy < 20; policy++) await addPolicy(policy, SETTERS);
+await timeAttach("8 hooks", () => addPolicy(1, SET_ID_CALLS));
+for (let policy = 2; policy < 20; policy++) await addPolicy(policy, SET_ID_CALLS);
 await measureRest("20 policies");
 for (let policy = 1; policy < 20; policy++) await agent.removePolicy(`p${policy}`);
 await measureAllCalls();
@@ -122,7 +123,7 @@ async function measureEdits(): Promise<void> {
   for (const edits of EDITS) {
     const before = { cpu: await cpuMs(), edit };
     // Each edit, the first too, changes what runs.
-    while (edit < edits) await addPolicy(0, [SETTERS[++edit % 2] ?? ""]);
+    while (edit < edits) await addPolicy(0, [SET_ID_CALLS[++edit % 2] ?? ""]);
     report(`CPU of an edit, up to ${edits}`, ((await cpuMs()) - before.cpu) / (edits - before.edit), "ms");
     report(`resident memory right after ${edits} edits`, await residentMiB(pid), "MiB");
     await delay(SETTLE_MS);

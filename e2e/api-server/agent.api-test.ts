@@ -34,7 +34,7 @@ import { createLogger } from "../../lib/logger.ts";
 import { createRegistry, createWatchMetrics } from "../../lib/metrics.ts";
 import { CONFIG_MAPS, type KubeObject, NODES, PODS } from "../../lib/resources.ts";
 import { specMetadata } from "../../operator/distribute/config-map.ts";
-import { SET_ID_CALLS } from "../../policy/testing/policies.ts";
+import { SET_ID_CALLS } from "../../policy/testing/set-id-calls.ts";
 import { type ControlPlane, startControlPlane } from "../control-plane/control-plane.ts";
 import { applyCrds } from "../control-plane/crds.ts";
 import { runProgram } from "../guest/program.ts";

@@ -19,8 +19,12 @@ export async function readImageFacts(archive: string): Promise<ImageFacts> {
     config: { Labels?: Record<string, string>; Env?: string[] };
   };
   const { Labels: labels = {}, Env: variables = [] } = config.config;
-  const environment = Object.fromEntries(variables.map((pair) => pair.split(/=(.*)/s, 2)));
-  return { digest, labels, environment };
+  return { digest, labels, environment: environmentOf(variables) };
+}
+
+/** Of pairs `NAME=VALUE`. */
+export function environmentOf(variables: readonly string[]): Record<string, string> {
+  return Object.fromEntries(variables.map((pair) => pair.split(/=(.*)/s, 2)));
 }
 
 /** Text of a file in the image, by its path without a slash at the beginning. */

@@ -59,13 +59,11 @@ describe("its programs take the compiled code that comes with it", () => {
     ["0", "cli", "validate", "/app/package.json"],
   ] as const) {
     test(`the ${program}, as user ${user}`, () => {
-      const env = { ...facts.first.environment, NODE_DEBUG_NATIVE: "COMPILE_CACHE" };
-      const root = ["chroot", "--userspec", user, join(work, "image")];
-      const command = [...root, "/usr/local/bin/node", `/app/${program}/main.js`, ...args];
-      const { stderr } = spawnSync("env", command, {
-        env: { ...env, PATH: process.env.PATH },
-        encoding: "utf8",
-      });
+      const { environment } = facts.first;
+      const env = { ...environment, PATH: process.env.PATH, NODE_DEBUG_NATIVE: "COMPILE_CACHE" };
+      const node = ["/usr/local/bin/node", `/app/${program}/main.js`, ...args];
+      const root = ["--userspec", user, join(work, "image")];
+      const { stderr } = spawnSync("chroot", [...root, ...node], { env, encoding: "utf8" });
       const outcomes = [...stderr.matchAll(/V8 code cache for \S+ \S+ was (\w+)/g)].map(
         ([, outcome]) => outcome,
       );

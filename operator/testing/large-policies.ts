@@ -1,5 +1,5 @@
 /** Policies of the largest size that the API server stores with ease. */
-import { SET_ID_CALLS } from "../../policy/testing/policies.ts";
+import { SET_ID_CALLS } from "../../policy/testing/set-id-calls.ts";
 
 /** About as much text as one policy may have next to its managed fields. */
 const LARGE_BYTES = 850_000;

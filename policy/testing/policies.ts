@@ -48,15 +48,3 @@ export function warningsOf(policy: unknown): string[] {
 function printErrors(errors: PolicyError[]): string[] {
   return errors.map(({ path, message }) => `${path}: ${message}`);
 }
-
-/** The system calls that set the ids of a process. */
-export const SET_ID_CALLS = [
-  "setuid",
-  "setgid",
-  "setreuid",
-  "setregid",
-  "setresuid",
-  "setresgid",
-  "setfsuid",
-  "setfsgid",
-];

@@ -11,6 +11,7 @@ const PARTS = [
   () => import("../../../policy/schema/environment.ts"),
   () => import("../../../policy/schema/rules.ts"),
   () => import("../../../policy/yaml/yaml.ts"),
+  parseFirst,
   () => import("../../../policy/schema/validators.ts"),
   () => import("../../../policy/schema/check.ts"),
   () => import("../../../policy/parse.ts"),
@@ -20,6 +21,12 @@ const PARTS = [
   () => import("../../../policy/probes/hooks.ts"),
   () => import("../../../policy/compile.ts"),
 ];
+
+/** V8 compiles the parser when it parses first. */
+async function parseFirst() {
+  const { readYaml } = await import("../../../policy/yaml/yaml.ts");
+  readYaml("kind: TracingPolicy");
+}
 
 let loaded: Promise<typeof import("./compile-file.ts")> | undefined;
 
@@ -34,9 +41,6 @@ async function loadInTurns() {
     await load();
     await nextTurn();
   }
-  // V8 compiles the parser when it parses first.
-  (await import("../../../policy/yaml/yaml.ts")).readYaml("kind: TracingPolicy");
-  await nextTurn();
   const { prepareRules } = await import("../../../policy/schema/rules.ts");
   for (const _ of prepareRules()) await nextTurn();
   return import("./compile-file.ts");
