@@ -109,7 +109,7 @@ function startBuildingKubernetes() {
   const directory = cachePath(KUBERNETES_MODULE, process.env);
   if (!hasGo(searchPath()) || existsSync(directory) || hasProgram(kubernetesPath(), "kube-apiserver")) return;
   mkdirSync(dirname(directory), { recursive: true });
-  const build = goBuild(KUBERNETES_MODULE, process.env, ["-o", "/dev/null", KUBERNETES_PROGRAM]);
+  const build = goBuild(KUBERNETES_MODULE, process.env, [KUBERNETES_PROGRAM]);
   const child = spawn("setpriv", ["--pdeathsig", "TERM", ...build], {
     cwd: KUBERNETES_MODULE.directory,
     env: { ...process.env, PATH: searchPath() },

@@ -2,12 +2,13 @@
  * Finds or builds the programs of a cluster. It tries in this order: KUBEBUILDER_ASSETS, PATH (both only with a
  * suitable version), the cache, packages of Debian's newest release, and a build from the Go modules beside this file.
  */
-import { mkdir, readdir, rename, rm, symlink } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { link, mkdir, rename, rm, symlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { runProgram } from "../guest/program.ts";
 import { type Progress, step } from "../progress.ts";
 import { unpackPackages, type WantedPackage } from "./debian.ts";
 import {
+  buildPath,
   CONTAINERD_MODULE,
   cachePath,
   GITOPS_MODULE,
@@ -198,17 +199,22 @@ export function findCached(name: ProgramName, environment: NodeJS.ProcessEnv): P
 
 async function build(module: GoModule, names: ProgramName[], environment: NodeJS.ProcessEnv): Promise<void> {
   const target = cachePath(module, environment);
-  const work = `${target}.${process.pid}`;
-  await mkdir(work, { recursive: true });
+  await mkdir(dirname(target), { recursive: true });
   const packages = [...new Set(names.map((name) => PROGRAMS[name].package))];
-  const [program = "", ...args] = goBuild(module, environment, ["-o", `${work}/`, ...packages]);
+  const [program = "", ...args] = goBuild(module, environment, packages);
   await runProgram(program, args, { cwd: module.directory });
   await mkdir(target, { recursive: true });
-  for (const file of await readdir(work)) await rename(join(work, file), join(target, file));
+  for (const path of packages) await addLink(buildPath(module, environment), target, basename(path));
   for (const path of packages.filter(hasParts)) {
     for (const name of partsOf(module, path)) await linkPart(target, name, basename(path));
   }
-  await rm(work, { recursive: true });
+}
+
+/** Another name of the same file: it stays if what is built there later is another one. */
+async function addLink(from: string, to: string, name: string): Promise<void> {
+  const next = join(to, `.${name}.${process.pid}`);
+  await link(join(from, name), next);
+  await rename(next, join(to, name));
 }
 
 /** Whether a package is a program of several parts. */

@@ -117,14 +117,24 @@ export function goBuildAlone(module, args, build = ["go", "build"]) {
 }
 
 /**
- * The same for a module that others may build at the same time: its lock makes a second build wait, which then finds
- * everything in Go's cache. It is one process: who ends it ends the build.
+ * Where `goBuild` leaves a module's programs: all of them, and what it has linked it does not link again.
  * @param {GoModule} module
  * @param {NodeJS.ProcessEnv} environment
- * @param {string[]} args Output and packages.
  */
-export function goBuild(module, environment, args) {
+export function buildPath(module, environment) {
+  return `${cachePath(module, environment)}.built`;
+}
+
+/**
+ * The same for a module that others may build at the same time, into `buildPath`: its lock makes a second build wait,
+ * which then has nothing left to do. It is one process: who ends it ends the build.
+ * @param {GoModule} module
+ * @param {NodeJS.ProcessEnv} environment
+ * @param {string[]} packages
+ */
+export function goBuild(module, environment, packages) {
   const path = cachePath(module, environment);
   const build = module.script ? ["sh", module.script, `${path}.modules`] : ["go", "build"];
+  const args = ["-o", `${buildPath(module, environment)}/`, ...packages];
   return ["flock", "--no-fork", `${path}.lock`, ...goBuildAlone(module, args, build)];
 }
