@@ -2,8 +2,6 @@
 
 namespace {
 
-constexpr size_t kNone = static_cast<size_t>(-1);
-
 bool IsKnown(const bpf_insn& instruction) {
   switch (BPF_CLASS(instruction.code)) {
     case BPF_LD: return instruction.code == (BPF_LD | BPF_IMM | BPF_DW) && instruction.src_reg != BPF_PSEUDO_FUNC;
@@ -51,7 +49,7 @@ unsigned Operation::CallArguments() const {
 
 std::optional<std::vector<Operation>> ToOperations(const std::vector<bpf_insn>& instructions) {
   std::vector<Operation> program;
-  std::vector<size_t> index(instructions.size(), kNone);
+  std::vector<size_t> index(instructions.size(), kNowhere);
   std::vector<size_t> positions;
   program.reserve(instructions.size());
   positions.reserve(instructions.size());
@@ -71,7 +69,7 @@ std::optional<std::vector<Operation>> ToOperations(const std::vector<bpf_insn>& 
   for (size_t i = 0; i < program.size(); i++) {
     if (!program[i].IsJump() && !program[i].IsBranch()) continue;
     size_t target = positions[i] + 1 + static_cast<size_t>(static_cast<ptrdiff_t>(program[i].code.off));
-    if (target >= index.size() || index[target] == kNone) return std::nullopt;
+    if (target >= index.size() || index[target] == kNowhere) return std::nullopt;
     program[i].target = index[target];
   }
   return program;

@@ -8,6 +8,9 @@
 #include <optional>
 #include <vector>
 
+// Where a list of places in a program has none.
+constexpr size_t kNowhere = static_cast<size_t>(-1);
+
 struct Operation {
   bpf_insn code;
   int64_t wide = 0;   // immediate of a 16-byte instruction that loads a number

@@ -4,19 +4,17 @@
 
 namespace {
 
-constexpr size_t kNone = static_cast<size_t>(-1);
-
 class Layout {
  public:
   Layout(const std::vector<Operation>& program, std::vector<bool> kept)
-      : program_(program), kept_(std::move(kept)), place_(program.size(), kNone) {}
+      : program_(program), kept_(std::move(kept)), place_(program.size(), kNowhere) {}
 
   std::vector<Operation> Run(size_t start) {
     open_.push_back(start);
     while (!open_.empty()) {
       size_t at = open_.back();
       open_.pop_back();
-      if (place_[Skip(at)] == kNone) LayOut(Skip(at));
+      if (place_[Skip(at)] == kNowhere) LayOut(Skip(at));
     }
     for (Operation& operation : result_)
       if (operation.IsJump() || operation.IsBranch()) operation.target = place_[Skip(operation.target)];
@@ -38,7 +36,7 @@ class Layout {
   }
 
   void LayOut(size_t at) {
-    while (place_[at] == kNone) {
+    while (place_[at] == kNowhere) {
       place_[at] = result_.size();
       result_.push_back(program_[at]);
       if (program_[at].IsExit()) return;
