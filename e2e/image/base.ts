@@ -1,6 +1,6 @@
 /** Debian base images without a container registry, from the machine's own mirror. */
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { AptSuite, findMirrors } from "../guest/apt.ts";
 import { runProgram } from "../guest/program.ts";
@@ -9,9 +9,6 @@ import type { Buildah } from "./buildah.ts";
 import { contentHash } from "./content-hash.ts";
 
 const SUITE = "bookworm";
-
-/** A small Debian, like `debian:bookworm-slim`. */
-export const SLIM_BASE = "localhost/trigon-base/slim:1";
 
 const TOOLCHAIN = "localhost/trigon-base/toolchain";
 const COMPILED = "localhost/trigon-base/compiled";
@@ -54,19 +51,27 @@ export async function assembleHere(project: string, directory: string, progress:
   });
 }
 
-/** Makes the image that a Dockerfile takes for its stage `compile`, if there is none; `project` contains the Dockerfile. */
-export async function compileInImage(buildah: Buildah, project: string, progress: Progress): Promise<string> {
+/**
+ * Makes the image that a Dockerfile takes for its stage `compile`, if there is none; `project` contains the Dockerfile.
+ * `debian` names the image that the compilers are installed in.
+ */
+export async function compileInImage(
+  buildah: Buildah,
+  project: string,
+  debian: () => Promise<string>,
+  progress: Progress,
+): Promise<string> {
   const dockerfile = await readFile(join(project, "Dockerfile"), "utf8");
   const sources = await contentHash(project, COMPILE_INPUTS, /\/native\/test\//);
   const image = `${COMPILED}:${shortHash(stagesBefore(dockerfile, "assemble") + sources)}`;
   if (await buildah.has(image)) return image;
-  await prepareSlim(buildah, progress);
   const toolchain = `${TOOLCHAIN}:${shortHash(stagesBefore(dockerfile, "compile"))}`;
   const stage = (name: string, target: string, base: string) =>
     buildah.build(target, project, { BASE: base }, ["--target", name]);
   if (!(await buildah.has(toolchain))) {
+    const base = await debian();
     await step(progress, "image build: install compilers (about 60 s)", () =>
-      stage("toolchain", toolchain, SLIM_BASE),
+      stage("toolchain", toolchain, base),
     );
     await buildah.removeOthers(TOOLCHAIN, toolchain);
   }
@@ -75,12 +80,6 @@ export async function compileInImage(buildah: Buildah, project: string, progress
   );
   await buildah.removeOthers(COMPILED, image);
   return image;
-}
-
-/** Makes SLIM_BASE if there is none. */
-export async function prepareSlim(buildah: Buildah, progress: Progress): Promise<void> {
-  if (await buildah.has(SLIM_BASE)) return;
-  await step(progress, `make a Debian ${SUITE} base image (about 25 s)`, () => bootstrapDebian(buildah));
 }
 
 const COMPILE_INPUTS = ["bpf", "agent/native", "node_modules/node-addon-api/package.json"];
@@ -96,13 +95,18 @@ function shortHash(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }
 
-async function bootstrapDebian(buildah: Buildah): Promise<void> {
+/** Makes an image of a small Debian, like `debian:bookworm-slim`, whose containers do nothing. */
+export async function bootstrapDebian(buildah: Buildah, image: string, progress: Progress): Promise<void> {
   const { main, security } = await findMirrors();
   const sources = [
     `deb ${main} ${SUITE} main`,
     ...(security ? [`deb ${security} ${SUITE}-security main`] : []),
   ];
-  await buildah.fromDirectory(SLIM_BASE, async (directory) => {
-    await runProgram("mmdebstrap", ["--variant=minbase", SUITE, directory, ...sources]);
-  });
+  await step(progress, `make an image of Debian ${SUITE} (about 20 s)`, () =>
+    buildah.fromDirectory(image, ["sleep", "infinity"], async (directory) => {
+      await runProgram("mmdebstrap", ["--variant=minbase", SUITE, directory, ...sources]);
+      // A third of the files. Nobody reads them, and each is copied three times.
+      for (const name of ["locale", "man"]) await rm(join(directory, "usr/share", name), { recursive: true });
+    }),
+  );
 }

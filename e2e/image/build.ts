@@ -6,15 +6,8 @@ import { runProgram } from "../guest/program.ts";
 import { withLock } from "../lock.ts";
 import { type Progress, step } from "../progress.ts";
 import { type ImageFacts, readImageFacts, readImageFile } from "./archive.ts";
-import {
-  assembleHere,
-  type Builder,
-  compileInImage,
-  nearestBuilder,
-  prepareSlim,
-  SLIM_BASE,
-} from "./base.ts";
-import { Buildah } from "./buildah.ts";
+import { assembleHere, type Builder, bootstrapDebian, compileInImage, nearestBuilder } from "./base.ts";
+import { archiveOf, Buildah } from "./buildah.ts";
 import { contentHash } from "./content-hash.ts";
 import { SBOM_PATH } from "./sbom.ts";
 
@@ -22,74 +15,84 @@ import { SBOM_PATH } from "./sbom.ts";
 export const TRIGON_IMAGE = "trigon.dev/trigon:dev";
 /** The sandbox of every pod. */
 export const PAUSE_IMAGE = "trigon.dev/pause:1";
-/** A small Debian with su, setpriv, unshare, and copies of id that are setuid (suid-id) and setgid (sgid-id). */
+/** A small Debian with su, setpriv and unshare. */
 export const WORKLOAD_IMAGE = "trigon.dev/workload:dev";
 
 const PROJECT = resolve(import.meta.dirname, "../..");
 
 interface ImageRecipe {
   image: string;
-  /** Directory with the Dockerfile and the sources. */
+  /** Directory with the sources. */
   directory: string;
   /** Sources of the image, below the directory. */
   inputs: string[];
-  /** Makes what the image is built from. `work` exists until it is built. */
-  prepare(buildah: Buildah, work: string, progress: Progress, builder?: Builder): Promise<Build>;
+  /** Writes the image to an archive. */
+  write(archive: string, tools: Tools): Promise<void>;
 }
 
-interface Build {
-  context: string;
-  buildArgs: Record<string, string>;
-  /** Of `buildah build`. */
-  options?: string[];
+/** What images are made with. */
+interface Tools {
+  buildah: Buildah;
+  /** Directory of all archives. */
+  directory: string;
+  progress: Progress;
+  /** Where the files of operator and agent are compiled; chosen if it is left out. */
+  builder?: Builder;
 }
 
-const RECIPES: ImageRecipe[] = [
-  {
-    image: TRIGON_IMAGE,
-    directory: PROJECT,
-    inputs: [
-      "Dockerfile",
-      ".dockerignore",
-      "package.json",
-      "package-lock.json",
-      "e2e/image",
-      "bpf",
-      "crds",
-      "policy",
-    ].concat(["lib", "operator", "agent", "cli", "proto"]),
-    async prepare(buildah, work, progress, builder) {
-      if ((builder ?? (await nearestBuilder(work))) === "image") {
-        const compiled = await compileInImage(buildah, PROJECT, progress);
-        return { context: PROJECT, buildArgs: { BASE: SLIM_BASE, COMPILED: compiled } };
-      }
+const WORKLOAD: ImageRecipe = {
+  image: WORKLOAD_IMAGE,
+  directory: import.meta.dirname,
+  inputs: ["base.ts"],
+  write(archive, { buildah, progress }) {
+    return bootstrapDebian(buildah, archiveOf(archive, this.image), progress);
+  },
+};
+
+const TRIGON: ImageRecipe = {
+  image: TRIGON_IMAGE,
+  directory: PROJECT,
+  inputs: [
+    "Dockerfile",
+    ".dockerignore",
+    "package.json",
+    "package-lock.json",
+    "e2e/image",
+    "bpf",
+    "crds",
+    "policy",
+  ].concat(["lib", "operator", "agent", "cli", "proto"]),
+  async write(archive, tools) {
+    const { buildah, progress } = tools;
+    const work = `${archive}.work`;
+    await rm(work, { recursive: true, force: true });
+    await mkdir(work);
+    if ((tools.builder ?? (await nearestBuilder(work))) === "image") {
+      const debian = async () => archiveOf(await prepareArchive(WORKLOAD, tools), WORKLOAD.image);
+      const COMPILED = await compileInImage(buildah, PROJECT, debian, progress);
+      await buildArchive(this, archive, { context: PROJECT, buildArgs: { BASE: COMPILED, COMPILED } }, tools);
+    } else {
       await assembleHere(PROJECT, work, progress);
       // Instead of the Dockerfile's stage of that name.
-      return { context: work, buildArgs: {}, options: ["--build-context", `assemble=${work}`] };
-    },
+      const options = ["--build-context", `assemble=${work}`];
+      await buildArchive(this, archive, { context: work, options }, tools);
+    }
+    await rm(work, { recursive: true });
   },
-  {
-    image: PAUSE_IMAGE,
-    directory: join(import.meta.dirname, "pause"),
-    inputs: ["Dockerfile", "pause.c"],
-    async prepare() {
-      const source = join(this.directory, "pause.c");
-      const context = join(PROJECT, "build/pause");
-      await mkdir(context, { recursive: true });
-      await runProgram("g++", ["-x", "c", "-Os", "-static", "-s", "-o", join(context, "pause"), source]);
-      return { context, buildArgs: {} };
-    },
+};
+
+const PAUSE: ImageRecipe = {
+  image: PAUSE_IMAGE,
+  directory: join(import.meta.dirname, "pause"),
+  inputs: ["Dockerfile", "pause.c"],
+  async write(archive, tools) {
+    const source = join(this.directory, "pause.c");
+    const context = join(PROJECT, "build/pause");
+    await mkdir(context, { recursive: true });
+    await runProgram("g++", ["-x", "c", "-Os", "-static", "-s", "-o", join(context, "pause"), source]);
+    await buildArchive(this, archive, { context }, tools);
   },
-  {
-    image: WORKLOAD_IMAGE,
-    directory: join(import.meta.dirname, "workload"),
-    inputs: ["Dockerfile"],
-    async prepare(buildah, _work, progress) {
-      await prepareSlim(buildah, progress);
-      return { context: this.directory, buildArgs: { BASE: SLIM_BASE } };
-    },
-  },
-];
+};
 
 /** Returns the directory of a containerd root that has every image unpacked, for nodes to start from. */
 export async function prepareImages(
@@ -102,7 +105,8 @@ export async function prepareImages(
   return withLock(join(directory, "lock"), async () => {
     const buildah = await Buildah.open(join(directory, "buildah"));
     const archives: string[] = [];
-    for (const recipe of RECIPES) archives.push(await prepareArchive(recipe, directory, buildah, progress));
+    for (const recipe of [TRIGON, PAUSE, WORKLOAD])
+      archives.push(await prepareArchive(recipe, { buildah, directory, progress }));
     return prepareStore(archives, directory, containerd, progress);
   });
 }
@@ -113,55 +117,49 @@ export async function assembleAgain(
   progress: Progress,
 ): Promise<{ first: ImageFacts; second: ImageFacts; billOfMaterials: string }> {
   const directory = join(cacheDir, "images");
-  const recipe = RECIPES.find(({ image }) => image === TRIGON_IMAGE) as ImageRecipe;
   return withLock(join(directory, "lock"), async () => {
-    const buildah = await Buildah.open(join(directory, "buildah"));
-    const archive = await prepareArchive(recipe, directory, buildah, progress);
+    const tools: Tools = { buildah: await Buildah.open(join(directory, "buildah")), directory, progress };
+    const archive = await prepareArchive(TRIGON, tools);
     const again = `${archive}.again`;
-    await writeArchive({ ...recipe, image: `${TRIGON_IMAGE}-again` }, again, buildah, progress, "image");
+    await TRIGON.write(again, { ...tools, builder: "image" });
     const [first, second] = [await readImageFacts(archive), await readImageFacts(again)];
     await rm(again);
     return { first, second, billOfMaterials: await readImageFile(archive, SBOM_PATH) };
   });
 }
 
-async function prepareArchive(
-  recipe: ImageRecipe,
-  directory: string,
-  buildah: Buildah,
-  progress: Progress,
-): Promise<string> {
+async function prepareArchive(recipe: ImageRecipe, tools: Tools): Promise<string> {
+  const { directory } = tools;
   const hash = await contentHash(recipe.directory, recipe.inputs, /\.test\.ts$|\/native\/test\//);
   const kind = recipe.image.replaceAll(/[/:]/g, "-");
   const archive = join(directory, `${kind}.${hash}.tar`);
   if (await exists(archive)) return archive;
-  await writeArchive(recipe, `${archive}.part`, buildah, progress);
-  await rename(`${archive}.part`, archive);
-  if (recipe.image === TRIGON_IMAGE)
-    await writeFile(`${archive}.spdx.json`, await readImageFile(archive, SBOM_PATH));
+  const part = `${archive}.part`;
+  await rm(part, { force: true });
+  await recipe.write(part, tools);
+  await rename(part, archive);
+  if (recipe === TRIGON) await writeFile(`${archive}.spdx.json`, await readImageFile(archive, SBOM_PATH));
   await removeOld(directory, `${kind}.`);
   return archive;
 }
 
-/** `builder` is chosen if it is left out. */
-async function writeArchive(
-  recipe: ImageRecipe,
+interface Build {
+  context: string;
+  buildArgs?: Record<string, string>;
+  /** Of `buildah build`. */
+  options?: string[];
+}
+
+async function buildArchive(
+  { image, directory }: ImageRecipe,
   archive: string,
-  buildah: Buildah,
-  progress: Progress,
-  builder?: Builder,
+  { context, buildArgs = {}, options = [] }: Build,
+  { buildah, progress }: Tools,
 ): Promise<void> {
-  const { image, directory } = recipe;
-  const work = `${archive}.work`;
-  await rm(work, { recursive: true, force: true });
-  await mkdir(work);
-  const { context, buildArgs, options = [] } = await recipe.prepare(buildah, work, progress, builder);
-  await step(progress, `build image ${image}`, async () => {
-    await buildah.build(image, context, buildArgs, ["--file", join(directory, "Dockerfile"), ...options]);
-    await buildah.export(image, archive);
-    await buildah.remove(image);
-  });
-  await rm(work, { recursive: true });
+  const dockerfile = ["--file", join(directory, "Dockerfile")];
+  await step(progress, `build image ${image}`, () =>
+    buildah.build(archiveOf(archive, image), context, buildArgs, [...dockerfile, ...options]),
+  );
 }
 
 /** Imported here instead of on each node: under emulation an import takes half a minute, and each node repeats it. */

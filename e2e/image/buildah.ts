@@ -3,6 +3,12 @@ import { join } from "node:path";
 import { runProgram } from "../guest/program.ts";
 
 /**
+ * Names an image that is not kept in a store but written to an OCI archive, with uncompressed layers: nobody copies it
+ * from here and compresses and unpacks it on the way. Also names one that another is built from.
+ */
+export const archiveOf = (file: string, image: string) => `oci-archive:${file}:${image}`;
+
+/**
  * Builds images with a store of its own, without a daemon. It needs nothing from the kernel but chroot: vfs copies
  * layers instead of mounting overlays, which works inside a container, too.
  */
@@ -26,7 +32,7 @@ export class Buildah {
     );
   }
 
-  /** Builds CONTEXT/Dockerfile; the image replaces one of the same name. */
+  /** Builds CONTEXT/Dockerfile. The image replaces one of the same name, or is an archive (`archiveOf`). */
   async build(
     image: string,
     context: string,
@@ -51,20 +57,20 @@ export class Buildah {
     await this.#run(["rmi", "--prune", "--force"]);
   }
 
-  /** Makes an image of what `fill` puts into an empty root directory. */
-  async fromDirectory(image: string, fill: (directory: string) => Promise<void>): Promise<void> {
+  /** Makes an image of what `fill` puts into an empty root directory; the image is an archive, too. */
+  async fromDirectory(
+    image: string,
+    command: readonly string[],
+    fill: (directory: string) => Promise<void>,
+  ): Promise<void> {
     const container = (await this.#run(["from", "scratch"])).trim();
     try {
       await fill((await this.#run(["mount", container])).trim());
+      await this.#run(["config", "--cmd", JSON.stringify(command), container]);
       await this.#run(["commit", "-q", "--disable-compression", container, image]);
     } finally {
       await this.#run(["rm", container]);
     }
-  }
-
-  /** Writes an OCI archive with uncompressed layers. */
-  async export(image: string, file: string): Promise<void> {
-    await this.#run(["push", "-q", "--disable-compression", image, `oci-archive:${file}:${image}`]);
   }
 
   async remove(image: string): Promise<void> {
