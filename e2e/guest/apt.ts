@@ -160,6 +160,8 @@ export class AptSuite {
       "Dir::State": join(this.#directory, "state"),
       "Dir::State::status": this.#installedFile,
       "Dir::Cache": join(this.#directory, "cache"),
+      // Images of Debian for containers set it to nothing, and then each command reads all lists.
+      "Dir::Cache::pkgcache": "pkgcache.bin",
       "APT::Architecture": "amd64",
       "APT::Update::Error-Mode": "any",
       "APT::Sandbox::User": "root",
