@@ -1,6 +1,6 @@
 /** Trigon in a cluster as a user sees it: policies, agents, events, counts. */
 import { AGENT_POD_SELECTOR, DEFAULT_NAMESPACE } from "../../crds/names.ts";
-import { getObject, kubectl, until, withForwardedPort } from "./kubectl.ts";
+import { getObject, kubectl, until, waitFor, withForwardedPort } from "./kubectl.ts";
 
 /** The parts of a policy's status that stories check. */
 export interface PolicyObject {
@@ -34,6 +34,7 @@ export function getPolicy(name: string): Promise<PolicyObject | undefined> {
 /** Waits until the newest generation of a policy is Ready on every node. */
 export function policyReady(name: string): Promise<PolicyObject> {
   return until(`policy ${name} Ready`, async () => {
+    await waitFor("condition=Ready", `tracingpolicy/${name}`);
     const policy = await getPolicy(name);
     return isReadyEverywhere(policy) && policy;
   });

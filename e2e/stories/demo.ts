@@ -1,6 +1,6 @@
 /** A pod per node whose processes change their credentials in common ways. */
 import { CHANGES } from "./changes.ts";
-import { kubectl, until } from "./kubectl.ts";
+import { kubectl, until, waitFor } from "./kubectl.ts";
 
 /** Image with a shell, util-linux (setpriv, su, unshare) and setuid binaries. */
 export const WORKLOAD_IMAGE = process.env.TRIGON_WORKLOAD_IMAGE ?? "trigon.dev/workload:dev";
@@ -9,10 +9,7 @@ export const WORKLOAD_IMAGE = process.env.TRIGON_WORKLOAD_IMAGE ?? "trigon.dev/w
 export async function startDemoPod(node: string): Promise<string> {
   const name = `demo-${node}`;
   await kubectl(["apply", "-f", "-"], JSON.stringify(podManifest(name, node)));
-  await until(`pod ${name} Running`, async () => {
-    const phase = await kubectl(["get", "pod", name, "-o", "jsonpath={.status.phase}"]);
-    return phase === "Running" && phase;
-  });
+  await until(`pod ${name} Running`, () => waitFor("jsonpath={.status.phase}=Running", `pod/${name}`));
   return name;
 }
 

@@ -79,6 +79,11 @@ export function until<T>(what: string, probe: () => Promise<T | undefined | fals
   return waitUntil({ what, probe, state: clusterState, intervalMs: 500 });
 }
 
+/** For a probe of `until`: one kubectl watches instead of one for each look. Throws if it has waited in vain. */
+export function waitFor(condition: string, object: string): Promise<string> {
+  return kubectl(["wait", `--for=${condition}`, object, "--timeout=10s"]);
+}
+
 /** What moves in a cluster, without what time alone changes. */
 function clusterState(): Promise<string> {
   const columns = [
