@@ -17,6 +17,7 @@ describe("takeBuiltins", () => {
       `const http = ${take("http")}; const { STATUS_CODES } = ${take("http")};`,
     ],
     ['import fs, * as all from "node:fs";', `const fs = ${take("fs")}; const all = ${take("fs")};`],
+    ['import { Agent } from "https";', 'const { Agent } = process.getBuiltinModule("https");'],
     ['import "node:os";', ""],
     ['import { a } from "./a.js";', 'import { a } from "./a.js";'],
   ])("%s", (before, after) => {
@@ -37,13 +38,16 @@ describe("joined programs", () => {
   }, 60_000);
   afterAll(() => rm(directory, { recursive: true }));
 
-  test("the agent loads no web client", async () => {
+  test.each([
+    ["agent", "--version", "trigon-agent "],
+    ["operator", "--help", "trigon operator: "],
+  ])("the %s loads no web client", async (program, option, answer) => {
     const script = `
       process.on("exit", () => console.error(process.moduleLoadList.join("\\n")));
-      process.argv.splice(1, process.argv.length, "main.js", "--version");
-      await import(${JSON.stringify(join(directory, "agent/main.js"))});`;
+      process.argv.splice(1, process.argv.length, "main.js", "${option}");
+      await import(${JSON.stringify(join(directory, program, "main.js"))});`;
     const { stdout, stderr } = await node("--input-type=module", "--eval", script);
-    expect(stdout).toContain("trigon-agent ");
+    expect(stdout).toContain(answer);
     const loaded = stderr.split("\n");
     expect(loaded).toContain("NativeModule http");
     expect(loaded.filter((name) => name.includes("undici"))).toEqual([]);
