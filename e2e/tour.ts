@@ -53,10 +53,12 @@ async function main(): Promise<void> {
     ...(await Promise.all(values.policy.map((file) => readPolicies(file, false)))),
   ].flat();
   const agents = await agentPods();
-  await step(progress, "policies applied and Ready on every node", () => applyAll(policies));
-  const pods = await step(progress, `a pod on each of ${agents.length} nodes`, () =>
-    Promise.all(agents.map((agent) => startDemoPod(agent.node))),
-  );
+  const [, pods] = await Promise.all([
+    step(progress, "policies applied and Ready on every node", () => applyAll(policies)),
+    step(progress, `a pod on each of ${agents.length} nodes`, () =>
+      Promise.all(agents.map((agent) => startDemoPod(agent.node))),
+    ),
+  ]);
   const seen = await step(
     progress,
     `credentials changed in the pods (${Object.keys(CHANGES).join(", ")})`,
