@@ -80,13 +80,16 @@ async function readPolicies(file: string, mustFire: boolean): Promise<Policy[]> 
 }
 
 async function applyAll(policies: readonly Policy[]): Promise<void> {
-  for (const file of new Set(policies.map((policy) => policy.file))) await kubectl(["apply", "-f", file]);
-  for (const { name, file } of policies) {
-    await policyReady(name).catch(async (error: unknown) => {
-      print(await kubectl(["get", "tracingpolicies", "-o", "wide"]));
-      throw new Error(`${basename(file)} is not Ready`, { cause: error });
-    });
-  }
+  const files = new Set(policies.map((policy) => policy.file));
+  await kubectl(["apply", ...[...files].flatMap((file) => ["-f", file])]);
+  await Promise.all(policies.map(isReady));
+}
+
+async function isReady({ name, file }: Policy): Promise<void> {
+  await policyReady(name).catch(async (error: unknown) => {
+    print(await kubectl(["get", "tracingpolicies", "-o", "wide"]));
+    throw new Error(`${basename(file)} is not Ready`, { cause: error });
+  });
 }
 
 async function changeAll(pod: string): Promise<void> {
