@@ -131,7 +131,7 @@ async function kernelPackages(suite: AptSuite): Promise<Package[]> {
 
 const isKernelPackage = (name: string) => /^linux-(image|binary|modules|base)-\d/.test(name);
 
-/** Drivers of devices that no guest has: three quarters of a kernel's modules. */
+/** Drivers of devices that no guest has: more than half of a kernel's modules. */
 const LEFT_OUT = [
   ...["sound", "drivers/gpu", "drivers/media", "drivers/net/ethernet", "drivers/net/wireless", "drivers/usb"],
   ...["drivers/iio", "drivers/infiniband", "drivers/scsi", "drivers/hid", "drivers/hwmon", "drivers/input"],

@@ -121,6 +121,7 @@ export async function assembleAgain(
     const tools: Tools = { buildah: await Buildah.open(join(directory, "buildah")), directory, progress };
     const archive = await prepareArchive(TRIGON, tools);
     const again = `${archive}.again`;
+    await rm(again, { force: true });
     await TRIGON.write(again, { ...tools, builder: "image" });
     const [first, second] = [await readImageFacts(archive), await readImageFacts(again)];
     await rm(again);
