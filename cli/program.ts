@@ -365,9 +365,10 @@ Prints each problem as
 
   FILE:LINE:COLUMN: FIELD: what is wrong and what would be right
 
-and warnings likewise, marked as such. Prototypes of functions around credentials are known for some kernels and
-compared; whether a node has a function is for that node to decide. With --kernel, hooks that this kernel of Debian (x86_64)
-does not have are errors, or warnings where the policy says that they may be missing.
+and warnings likewise, marked as such. Of four kernels of Debian (x86_64) the names of all functions and tracepoints are
+known, and the prototypes of functions around credentials, which are compared. What some or all of them lack is a warning:
+other kernels and modules may have it. With --kernel, hooks that this one lacks are errors, or warnings where the policy
+says that they may be missing.
 
 Exit status: 0 all policies are valid, 1 some are not, 2 usage error or unreadable path.`;
 

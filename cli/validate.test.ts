@@ -84,7 +84,7 @@ describe("trigon validate", () => {
     const { status, out } = await run(["--kernel", "6.1", path]);
     expect(status).toBe(1);
     expect(out[0]).toMatch(
-      /gone\.yaml:7:7: spec\.kprobes\[1\]: Linux 6\.1 has no function comit_creds in its BTF/,
+      /gone\.yaml:7:7: spec\.kprobes\[1\]: Linux 6\.1 has no function comit_creds in BTF/,
     );
     const optional = write("optional.yaml", head + hook("comit_creds", ", ignore: { callNotFound: true }"));
     const lenient = await run(["--kernel", "6.1", optional]);

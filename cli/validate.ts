@@ -15,7 +15,7 @@ export interface ValidateOptions {
   /** Reads hidden directories too, and takes documents that are no policies for errors. */
   strict: boolean;
   output: Format;
-  /** Reports hooks that this kernel lacks; one of KERNEL_CHOICES. */
+  /** Reports hooks that this kernel lacks, one of KERNEL_CHOICES; else those that some of them lack, as warnings. */
   kernel?: string;
 }
 
@@ -47,10 +47,10 @@ interface PolicyText {
 
 type Missing = (spec: HookSpec) => MissingHook[];
 
-/** The recorded names are loaded for those who ask. */
+/** The recorded names are large, and no other command needs them. */
 async function missingOn(kernel: string | undefined): Promise<Missing> {
-  if (kernel === undefined) return () => [];
-  const { RecordedKernel } = await import("./kernels/kernel.ts");
+  const { RecordedKernel, lackingSomewhere } = await import("./kernels/kernel.ts");
+  if (kernel === undefined) return lackingSomewhere;
   const recorded = new RecordedKernel(kernel);
   return (spec) => recorded.missing(spec);
 }
@@ -101,12 +101,15 @@ function checkText(
   for (const policy of policies) {
     const result = compileParsed(policy);
     const absent = result.ok ? missing(result.spec) : [];
-    const place = ({ path, message }: MissingHook) => policy.place({ path, message });
-    const errors = result.ok ? absent.filter(({ isOptional }) => !isOptional).map(place) : result.errors;
+    const of = (wanted: MissingHook["level"]) =>
+      absent
+        .filter(({ level }) => level === wanted)
+        .map(({ path, message }) => policy.place({ path, message }));
+    const errors = result.ok ? of("error") : result.errors;
     const warnings = [
       ...result.warnings,
       ...(result.ok ? nameTwice(policy, result.spec, names) : []),
-      ...absent.filter(({ isOptional }) => isOptional).map(place),
+      ...of("warning"),
     ];
     add("error", errors);
     add("warning", warnings);

@@ -1,10 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { compilePolicy } from "../../policy/compile.ts";
 import { KERNEL_CHOICES, LATEST } from "./choices.ts";
-import { RecordedKernel } from "./kernel.ts";
+import { lackingSomewhere, RecordedKernel } from "./kernel.ts";
 import { KERNELS } from "./names.gen.ts";
 
-function missing(choice: string, spec: object) {
+const missing = (choice: string, spec: object) => new RecordedKernel(choice).missing(compile(spec));
+
+function compile(spec: object) {
   const compiled = compilePolicy({
     apiVersion: "cilium.io/v1alpha1",
     kind: "TracingPolicy",
@@ -12,7 +14,7 @@ function missing(choice: string, spec: object) {
     spec,
   });
   if (!compiled.ok) throw new Error(JSON.stringify(compiled.errors));
-  return new RecordedKernel(choice).missing(compiled.spec);
+  return compiled.spec;
 }
 
 const kprobe = (call: string, changes: object = {}) => ({ kprobes: [{ call, syscall: false, ...changes }] });
@@ -33,14 +35,14 @@ describe.each(KERNEL_CHOICES)("on %s", (choice) => {
 
   test("what no kernel has is missing, with its place", () => {
     const [hook, ...more] = missing(choice, kprobe("comit_creds"));
-    expect(hook).toMatchObject({ path: "spec.kprobes[0]", isOptional: false });
-    expect(hook?.message).toMatch(/^Linux \d+\.\d+ has no function comit_creds in its BTF: /);
+    expect(hook).toMatchObject({ path: "spec.kprobes[0]", level: "error" });
+    expect(hook?.message).toMatch(/^Linux \d+\.\d+ has no function comit_creds in BTF: /);
     expect(more).toEqual([]);
   });
 
   test("a hook that may be missing says so", () => {
     const [hook] = missing(choice, kprobe("comit_creds", { ignore: { callNotFound: true } }));
-    expect(hook?.isOptional).toBe(true);
+    expect(hook?.level).toBe("warning");
   });
 });
 
@@ -80,4 +82,49 @@ test("tracepoints are found, those of system calls are not looked for", () => {
   expect(missing("6.1", tracepoints("sched", "no_such_event"))[0]?.message).toBe(
     "Linux 6.1 has no tracepoint sched/no_such_event of its own",
   );
+});
+
+describe("where no kernel is named", () => {
+  const tracepoint = (event: string) => ({ tracepoints: [{ subsystem: "sched", event }] });
+  const said = (spec: object) => lackingSomewhere(compile(spec));
+
+  test.each([
+    [
+      "a function that none has",
+      kprobe("install_exec_creds"),
+      /^Linux 5\.10, .* have no function install_exec_creds in BTF: /,
+    ],
+    [
+      "a tracepoint that none has",
+      tracepoint("sched_process_exce"),
+      /^Linux 5\.10, .* have no tracepoint sched\/sched_process_exce /,
+    ],
+    [
+      "a function that newer ones have",
+      kprobe("bpf_token_create"),
+      /^Linux 5\.10 and 6\.1 have no function bpf_token_create /,
+    ],
+  ])("%s is warned of", (_what, spec, message) => {
+    expect(said(spec)).toEqual([
+      {
+        path: expect.stringContaining("[0]") as string,
+        message: expect.stringMatching(message) as string,
+        level: "warning",
+      },
+    ]);
+  });
+
+  test.each([
+    ["all have", kprobe("vfs_read")],
+    ["the compiler warns of itself", kprobe("override_creds")],
+    ["may be missing", kprobe("install_exec_creds", { ignore: { callNotFound: true } })],
+    [
+      "is the tracepoint of a system call",
+      { tracepoints: [{ subsystem: "syscalls", event: "sys_enter_setuid" }] },
+    ],
+    ["is a tracepoint that all have", tracepoint("sched_process_exec")],
+    ["is a system call", { kprobes: [{ call: "sys_setuid", syscall: true }] }],
+  ])("nothing is said of what %s", (_what, spec) => {
+    expect(said(spec)).toEqual([]);
+  });
 });

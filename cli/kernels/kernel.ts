@@ -1,6 +1,8 @@
 /** What a kernel has that hooks can be attached to, as far as its BTF names it. */
 import { brotliDecompressSync } from "node:zlib";
 import { type HookDef, type HookSpec, overrides } from "../../crds/hook-spec.ts";
+import { kernelNames, recordedPrototypes } from "../../policy/probes/prototypes.ts";
+import { isGone } from "../../policy/warnings/noise.ts";
 import { LATEST } from "./choices.ts";
 import { KERNELS, NAMES } from "./names.gen.ts";
 
@@ -8,66 +10,99 @@ import { KERNELS, NAMES } from "./names.gen.ts";
 export interface MissingHook {
   path: string;
   message: string;
-  /** The policy says that it may be missing. */
-  isOptional: boolean;
+  /** A warning where the policy says that it may be missing, or where nobody has named the kernel. */
+  level: "error" | "warning";
 }
 
 /** One kernel's names. */
 export class RecordedKernel {
   readonly #release: string;
-  readonly #names: ReadonlySet<string>;
+  readonly #bit: number;
 
   /** `choice` is one of KERNEL_CHOICES. */
   constructor(choice: string) {
     const index = choice === LATEST ? KERNELS.length - 1 : KERNELS.indexOf(choice);
     this.#release = KERNELS[index] ?? choice;
-    this.#names = namesOf(index);
+    this.#bit = 1 << index;
   }
 
   /** The hooks of a policy that are missing there, each with what was looked for. */
   missing({ hooks }: HookSpec): MissingHook[] {
     return hooks.flatMap((hook) => {
-      const { name, message } = target(hook, this.#release);
-      if (name !== undefined && !this.#names.has(name))
-        return [{ path: hook.path, message, isOptional: hook.ignoreCallNotFound === true }];
+      const { name, what, reason } = target(hook);
+      if (name !== undefined && (kernelsOf(name) & this.#bit) === 0) {
+        const message = `Linux ${this.#release} has no ${what}${reason}`;
+        return [{ path: hook.path, message, level: hook.ignoreCallNotFound ? "warning" : "error" }];
+      }
       if (!hook.syscall || !overrides(hook) || Number.parseInt(this.#release, 10) >= OVERRIDES_SYSCALLS)
         return [];
       const refusal = `Linux ${this.#release} of Debian overrides no system calls: it is built without error injection`;
-      return [{ path: hook.path, message: refusal, isOptional: false }];
+      return [{ path: hook.path, message: refusal, level: "error" }];
     });
   }
+}
+
+const ALL_KERNELS = (1 << KERNELS.length) - 1;
+
+/**
+ * The hooks that some or all of the recorded kernels lack, where nobody has named one of them: functions and tracepoints
+ * that the compiler has no record of. It warns of system calls, LSM hooks and functions around credentials itself.
+ */
+export function lackingSomewhere({ hooks }: HookSpec): MissingHook[] {
+  return hooks.flatMap((hook) => {
+    const { path, section, call, syscall, ignoreCallNotFound } = hook;
+    const isChecked =
+      syscall ||
+      section === "lsmhooks" ||
+      isGone(call) ||
+      recordedPrototypes({ name: call, syscall }).length > 0;
+    const { name, what, reason } = target(hook);
+    if (ignoreCallNotFound || isChecked || name === undefined) return [];
+    const kernels = kernelsOf(name);
+    if (kernels === ALL_KERNELS) return [];
+    const lacking = ALL_KERNELS & ~kernels;
+    const have = lacking & (lacking - 1) ? "have" : "has";
+    const message = `Linux ${kernelNames(lacking)} ${have} no ${what}${reason}`;
+    return [{ path, message, level: "warning" }];
+  });
 }
 
 /** The first major version in which fmod_ret may override system calls. */
 const OVERRIDES_SYSCALLS = 7;
 
-function namesOf(index: number): ReadonlySet<string> {
-  const lines = brotliDecompressSync(Buffer.from(NAMES, "base64")).toString("latin1").split("\n");
-  const has = (line: string) => (line.charCodeAt(line.length - 1) & (1 << index)) !== 0;
-  return new Set(lines.filter(has).map((line) => line.slice(0, -1)));
+let masks: ReadonlyMap<string, number> | undefined;
+
+/** The kernels that have a name, a bit each. Unpacked when it is asked for first. */
+function kernelsOf(name: string): number {
+  masks ??= new Map(
+    brotliDecompressSync(Buffer.from(NAMES, "base64"))
+      .toString("latin1")
+      .split("\n")
+      .map((line) => [line.slice(0, -1), line.charCodeAt(line.length - 1) - 0x40]),
+  );
+  return masks.get(name) ?? 0;
 }
 
 /** x86_64, as the kernels that were recorded. */
 const SYSCALL_PREFIX = "__x64_";
 
-function target(
-  { section, call, syscall, tracepoint }: HookDef,
-  release: string,
-): { name?: string; message: string } {
-  if (section === "lsmhooks")
-    return { name: `bpf_lsm_${call}`, message: `Linux ${release} has no LSM hook ${call}` };
+/** What a hook is attached to. Without a name nothing is known of it. */
+interface Target {
+  name?: string;
+  what: string;
+  /** Why a kernel may have none, after a colon; or empty. */
+  reason: string;
+}
+
+function target({ section, call, syscall, tracepoint }: HookDef): Target {
+  if (section === "lsmhooks") return { name: `bpf_lsm_${call}`, what: `LSM hook ${call}`, reason: "" };
   if (section === "tracepoints") {
+    const what = `tracepoint ${call} of its own`;
     // those of system calls are made without a type
-    if (tracepoint === undefined || tracepoint.subsystem === "syscalls") return { message: "" };
-    const { subsystem, event } = tracepoint;
-    return {
-      name: `btf_trace_${event}`,
-      message: `Linux ${release} has no tracepoint ${subsystem}/${event} of its own`,
-    };
+    if (tracepoint === undefined || tracepoint.subsystem === "syscalls") return { what, reason: "" };
+    return { name: `btf_trace_${tracepoint.event}`, what, reason: "" };
   }
   const name = syscall && !call.startsWith(SYSCALL_PREFIX) ? SYSCALL_PREFIX + call : call;
-  return {
-    name,
-    message: `Linux ${release} has no function ${name} in its BTF: it is inlined there, of a module, or not there at all`,
-  };
+  const reason = ": it is inlined there, of a module, or not there at all";
+  return { name, what: `function ${name} in BTF`, reason };
 }
