@@ -101,7 +101,7 @@ export function excludeEachOther(hook: HookDef, filters: readonly AnyFilter[]): 
 function operandOf(filter: AnyFilter): string | undefined {
   switch (filter.match) {
     case "pid":
-      return filter.followForks ? undefined : `the ${filter.namespacePid ? "namespaced " : ""}pid`;
+      return `the ${filter.namespacePid ? "namespaced " : ""}pid${filter.followForks ? "s that forks are followed from" : ""}`;
     case "namespace":
       return `the ${filter.namespace} namespace`;
     case "capability":
@@ -128,6 +128,7 @@ function isPossible(hook: HookDef, group: readonly AnyFilter[]): boolean {
     return isPossibleNumber(domainOf(hook, first), group as readonly NumberFilter[]);
   if (first?.match === "capability") return isPossibleSet(group as Filter<"capability">[]);
   if (first && "how" in first) return isPossibleText(group as TextFilter[]);
+  if (first?.match === "pid" && first.followForks) return isPossibleDescent(group as readonly ListFilter[]);
   return isPossibleMember(group as readonly ListFilter[]);
 }
 
@@ -199,6 +200,14 @@ function isPossibleSet(filters: readonly Filter<"capability">[]): boolean {
 
 /** In and NotIn, of values or of file types. */
 type ListFilter = { negate: boolean; values?: unknown[]; types?: unknown[] };
+
+/** A process may descend from several of a list, of In at least from one and of NotIn from none. */
+function isPossibleDescent(filters: readonly ListFilter[]): boolean {
+  const excluded = filters.filter(({ negate }) => negate).flatMap(listOf);
+  return filters.every(
+    (filter) => filter.negate || listOf(filter).some((value) => !excluded.includes(value)),
+  );
+}
 
 function isPossibleMember(filters: readonly ListFilter[]): boolean {
   const [wanted, ...others] = filters.filter(({ negate }) => !negate).map(listOf);

@@ -254,6 +254,15 @@ describe("selectors that match nothing, or everything", () => {
       }),
       exclude("the pid"),
     ],
+    "those that descend from a process, and those that do not": [
+      one({
+        matchPIDs: [
+          { operator: "In", followForks: true, values: [1] },
+          { operator: "NotIn", followForks: true, values: [1, 2] },
+        ],
+      }),
+      exclude("the pids that forks are followed from"),
+    ],
     "a capability that is left out": [
       one({
         matchCapabilities: [
