@@ -19,6 +19,25 @@ describe("a form that is not ours leads to the right one", () => {
       makeSelectorPolicy({ matchArgs: [{ ...ENTRY, operator: "startsWith" }] }),
       `${AT}.matchArgs[0].operator: "startsWith" is not allowed: use Prefix (allowed:`,
     ],
+    "equality where sets are compared": [
+      makeSelectorPolicy({ matchBinaries: [{ operator: "==", values: ["/usr/bin/su"] }] }),
+      `${AT}.matchBinaries[0].operator: "==" is not allowed: use In (allowed:`,
+    ],
+    "a type of C": [
+      makeProbePolicy({ args: [{ index: 0, type: "uid_t" }] }),
+      `${PROBE}.args[0].type: "uid_t" is not allowed: use uint32 (allowed:`,
+    ],
+    "a text as an entry": [
+      makeSelectorPolicy({ matchCapabilities: ["CAP_SYS_ADMIN"] }),
+      `${AT}.matchCapabilities[0]: must be an object, is a text: write {operator: In, values: [CAP_SYS_ADMIN]}`,
+    ],
+    "a label beside matchLabels": [
+      {
+        ...makeProbePolicy({}),
+        spec: { ...(makeProbePolicy({}).spec as Loose), podSelector: { app: "web" } },
+      },
+      `spec.podSelector.app: unknown field "app": a label belongs into matchLabels: {app: ...}`,
+    ],
     "an action by its effect": [
       makeSelectorPolicy({ matchActions: [{ action: "deny" }] }),
       `${AT}.matchActions[0].action: "deny" is not allowed: use Override with argError: -1 (allowed:`,

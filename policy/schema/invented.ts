@@ -1,7 +1,11 @@
 /** Spellings that other tools and people's memory suggest, and the form that is right here. */
 
-/** Lists that are often written as one object, each with an entry. */
+/** Lists that are often written as one object or as texts, each with an entry. */
 const LISTS: Readonly<Record<string, string>> = {
+  kprobes: "{call: sys_setuid, syscall: true}",
+  fentries: "{call: commit_creds, syscall: false}",
+  tracepoints: "{subsystem: sched, event: sched_process_exec}",
+  lsmhooks: "{hook: bprm_check_security}",
   args: "{index: 0, type: int}",
   selectors: "{matchArgs: [...]}",
   matchArgs: '{index: 0, operator: Equal, values: ["0"]}',
@@ -24,14 +28,43 @@ export function listExample(name: string): string | undefined {
   return entry && `${name}: [${entry}]`;
 }
 
-/** Operators of sets and of other languages, and actions, namespaces and fields by other names, where those are allowed. */
-const WORDS: Readonly<Record<string, string>> = {
+/** `: write {index: 0, type: int}` for a text as an entry of such a list; empty for the others. */
+export function entryInstead(list: string): string {
+  const entry = own(LISTS, list);
+  return entry ? `: write ${entry}` : "";
+}
+
+const EQUAL = ["Equal", "In"];
+const NOT_EQUAL = ["NotEqual", "NotIn"];
+
+/**
+ * Operators of sets and of other languages, types of C, and actions, namespaces and fields by other names. Of several
+ * words the first that is allowed is right.
+ */
+const WORDS: Readonly<Record<string, string | readonly string[]>> = {
   in: "Equal, which takes several values, or InMap for many",
   notin: "NotEqual, which takes several values, or NotInMap for many",
-  equals: "Equal",
-  "==": "Equal",
-  "=": "Equal",
-  "!=": "NotEqual",
+  equal: EQUAL,
+  equals: EQUAL,
+  "==": EQUAL,
+  "=": EQUAL,
+  notequal: NOT_EQUAL,
+  "!=": NOT_EQUAL,
+  uid: "uint32",
+  gid: "uint32",
+  uid_t: "uint32",
+  gid_t: "uint32",
+  kuid_t: "uint32",
+  kgid_t: "uint32",
+  u32: "uint32",
+  u64: "uint64",
+  pid: "int",
+  pid_t: "int",
+  bool: "int",
+  "unsigned int": "uint32",
+  "unsigned long": "uint64",
+  "char *": "string",
+  "const char *": "string",
   ">": "GT",
   "<": "LT",
   ">=": "InRange",
@@ -57,10 +90,9 @@ const WORDS: Readonly<Record<string, string>> = {
 
 /** `: use Equal` for a word that others have, where one of the allowed words does the same. */
 export function wordInstead(written: string, allowed: readonly string[]): string {
-  const instead = own(WORDS, written.toLowerCase());
-  if (!instead) return "";
-  const [word = ""] = instead.split(/[ ,:]/);
-  return allowed.includes(word) ? `: use ${instead}` : "";
+  const words = [own(WORDS, written.toLowerCase()) ?? []].flat();
+  const instead = words.find((word) => allowed.includes(word.split(/[ ,:]/)[0] ?? ""));
+  return instead === undefined ? "" : `: use ${instead}`;
 }
 
 /** Names for parts of a selector that people put beside the selectors or call otherwise. */
@@ -96,6 +128,11 @@ export function selectorInstead(key: string, here: readonly string[]): string {
   return isOne ? `: write ${listExample("matchCurrentCred")}` : "";
 }
 
+/** `: write matchLabels: {app: ...}` for a label that stands directly in a selector of labels. */
+export function labelInstead(key: string, here: readonly string[]): string {
+  return here.includes("matchLabels") ? `: a label belongs into matchLabels: {${key}: ...}` : "";
+}
+
 /** Errors and signals by the names that C has for them, with their numbers on every architecture that Trigon knows. */
 const NUMBERS: Readonly<Record<string, number>> = {
   ...{ EPERM: -1, ENOENT: -2, EAGAIN: -11, ENOMEM: -12, EACCES: -13, EBUSY: -16, EINVAL: -22, ENOSYS: -38 },
@@ -112,6 +149,6 @@ export function numberInstead(written: string): string {
 }
 
 /** What users write may be the name of something that every object has. */
-function own(table: Readonly<Record<string, string>>, key: string): string | undefined {
+function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {
   return Object.hasOwn(table, key) ? table[key] : undefined;
 }

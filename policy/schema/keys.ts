@@ -2,7 +2,7 @@
 import type { Structural } from "../../crds/schema/structural.ts";
 import { child, type Problems } from "../problems.ts";
 import { didYouMean, quote } from "../suggest.ts";
-import { partInstead, selectorInstead } from "./invented.ts";
+import { labelInstead, partInstead, selectorInstead } from "./invented.ts";
 
 /** How keys are compared: files match as Go's JSON does, objects from the API server exactly. */
 export type KeyMatching = "exact" | "ignoreCase";
@@ -49,6 +49,7 @@ function knownMembers(
         partInstead(key, names, selector) ||
         selectorInstead(key, names) ||
         didYouMean(key, names) ||
+        labelInstead(key, names) ||
         `: allowed here are ${names.join(", ")}`;
       problems.error(child(path, key), `unknown field ${quote(key)}${hint}`);
     } else if (members.has(known)) {

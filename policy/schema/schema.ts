@@ -3,7 +3,7 @@ import type { ErrorObject } from "ajv";
 import type { PolicyKind } from "../../crds/names.ts";
 import { child, type Problems } from "../problems.ts";
 import { didYouMean, quote } from "../suggest.ts";
-import { listExample, numberInstead, textInstead, wordInstead } from "./invented.ts";
+import { entryInstead, listExample, numberInstead, textInstead, wordInstead } from "./invented.ts";
 import { validatorOf } from "./validators.ts";
 
 /** Reports everything that the API server's schema check would refuse. */
@@ -12,13 +12,13 @@ export function checkSchema(policy: unknown, kind: PolicyKind, problems: Problem
   if (validate(policy)) return;
   for (const error of validate.errors ?? []) {
     if (error.keyword === "enum" && typeof error.data !== "string") continue; // its type is the error
-    const { path, name } = locate(policy, error);
-    problems.error(path, describe(error, name));
+    const { path, name, parent } = locate(policy, error);
+    problems.error(path, describe(error, name, parent));
   }
 }
 
-/** The field that an ajv error is about, and its last key. */
-function locate(policy: unknown, error: ErrorObject): { path: string; name: string } {
+/** The field that an ajv error is about, and its last keys. */
+function locate(policy: unknown, error: ErrorObject): { path: string; name: string; parent: string } {
   const keys = error.instancePath.split("/").slice(1);
   const pointers = keys.map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
   if (error.keyword === "required") pointers.push(String(error.params.missingProperty));
@@ -28,15 +28,15 @@ function locate(policy: unknown, error: ErrorObject): { path: string; name: stri
     path = child(path, Array.isArray(at) ? Number(key) : key);
     at = (at as Record<string, unknown>)[key];
   }
-  return { path, name: pointers.at(-1) ?? "" };
+  return { path, name: pointers.at(-1) ?? "", parent: pointers.at(-2) ?? "" };
 }
 
 /** What is wrong and what would be right. */
-function describe(error: ErrorObject, name: string): string {
+function describe(error: ErrorObject, name: string, parent: string): string {
   const { params, data } = error;
   switch (error.keyword) {
     case "type":
-      return describeType(String(params.type), data, name);
+      return describeType(String(params.type), data, name, parent);
     case "enum": {
       const words = params.allowedValues as string[];
       const hint = typeof data === "string" ? wordInstead(data, words) || didYouMean(data, words) : "";
@@ -72,7 +72,7 @@ const TYPE_NAMES: Record<string, string> = {
   boolean: "true or false",
 };
 
-function describeType(wanted: string, data: unknown, name: string): string {
+function describeType(wanted: string, data: unknown, name: string, parent: string): string {
   const found = Array.isArray(data)
     ? "a list"
     : data === null
@@ -86,6 +86,7 @@ function describeType(wanted: string, data: unknown, name: string): string {
     const example = listExample(name);
     return `${base}: start each entry with "- "${example ? `, or write ${example}` : ""}`;
   }
+  if (wanted === "object" && typeof data === "string") return `${base}${entryInstead(parent)}`;
   return wanted === "integer" && typeof data === "string" ? `${base}${numberInstead(data)}` : base;
 }
 

@@ -101,7 +101,7 @@ describe("matchBinaries", () => {
     [
       "an operator of arguments",
       { operator: "Equal" },
-      `operator: "Equal" is not allowed (allowed: In, NotIn, Prefix, NotPrefix, Postfix, NotPostfix)`,
+      `operator: "Equal" is not allowed: use In (allowed: In, NotIn, Prefix, NotPrefix, Postfix, NotPostfix)`,
     ],
   ])("refuses %s", (_name, entry, error) => {
     expect(errorsOf(makeSelectorPolicy(match(entry)))).toEqual([`${AT}.matchBinaries[0].${error}`]);
