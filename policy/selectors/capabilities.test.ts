@@ -39,7 +39,11 @@ describe.each(["matchCapabilities", "matchCapabilityChanges"] as const)("%s", (p
     ],
     ["a number", { values: ["CAP_BPF", "21"] }, `values[1]: "21" is a number: write CAP_SYS_ADMIN`],
     ["none", { values: [] }, "values: is empty: the filter needs at least one value"],
-    ["another operator", { operator: "Equal" }, `operator: "Equal" is not allowed: use In (allowed: In, NotIn)`],
+    [
+      "another operator",
+      { operator: "Equal" },
+      `operator: "Equal" is not allowed: use In (allowed: In, NotIn)`,
+    ],
     [
       "another set",
       { type: "Bounding" },

@@ -28,7 +28,11 @@ describe("matchPIDs", () => {
       { values: Array.from({ length: 65 }, (_, n) => n) },
       "values: has 65 entries: at most 64 are allowed",
     ],
-    ["another operator", { operator: "Equal" }, `operator: "Equal" is not allowed: use In (allowed: In, NotIn)`],
+    [
+      "another operator",
+      { operator: "Equal" },
+      `operator: "Equal" is not allowed: use In (allowed: In, NotIn)`,
+    ],
   ])("refuses %s", (_name, entry, error) => {
     expect(errorsOf(makeSelectorPolicy(match(entry)))).toEqual([`${AT}.matchPIDs[0].${error}`]);
   });
