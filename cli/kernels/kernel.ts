@@ -103,6 +103,6 @@ function target({ section, call, syscall, tracepoint }: HookDef): Target {
     return { name: `btf_trace_${tracepoint.event}`, what, reason: "" };
   }
   const name = syscall && !call.startsWith(SYSCALL_PREFIX) ? SYSCALL_PREFIX + call : call;
-  const reason = ": it is inlined there, of a module, or not there at all";
+  const reason = ": most likely it is inlined there, of a module, or not there at all";
   return { name, what: `function ${name} in BTF`, reason };
 }
