@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { ArgType } from "../../crds/argument-types.ts";
 import type { ArgDef } from "../../crds/hook-spec.ts";
 import { compileExpression, depthOf } from "./compile.ts";
+import { evaluate, onlyOutcome } from "./outcome.ts";
 import { ExpressionError } from "./syntax.ts";
 
 const ARGS: ArgDef[] = [
@@ -12,41 +13,9 @@ const ARGS: ArgDef[] = [
   { index: 4, type: "long" },
 ];
 const stepsOf = (text: string) => compileExpression(text, ARGS);
-const signed = (value: bigint) => BigInt.asIntN(64, value);
 
-/** What bpf/include/expression.h does. */
-function evaluate(text: string, ...args: bigint[]): boolean {
-  const stack: bigint[] = [];
-  const pop = () => stack.pop() as bigint;
-  for (const step of stepsOf(text)) {
-    if (step.op === "const") stack.push(BigInt.asUintN(64, BigInt(step.value)));
-    else if (step.op === "arg") stack.push(BigInt.asUintN(64, args[step.arg] as bigint));
-    else if (step.op === "neg") stack.push(BigInt.asUintN(64, -pop()));
-    else if (step.op === "not") stack.push(pop() ? 0n : 1n);
-    else {
-      const right = pop();
-      const left = pop();
-      const result = {
-        add: () => left + right,
-        sub: () => left - right,
-        mul: () => left * right,
-        div: () => left / right,
-        mod: () => left % right,
-        sdiv: () => signed(left) / right,
-        smod: () => signed(left) % right,
-        eq: () => BigInt(left === right),
-        lt: () => BigInt(left < right),
-        le: () => BigInt(left <= right),
-        slt: () => BigInt(signed(left) < signed(right)),
-        sle: () => BigInt(signed(left) <= signed(right)),
-        and: () => left & right,
-        or: () => left | right,
-      }[step.op]();
-      stack.push(BigInt.asUintN(64, result));
-    }
-  }
-  expect(stack).toHaveLength(1);
-  return stack[0] === 1n;
+function isTrue(text: string, ...args: bigint[]): boolean {
+  return evaluate(stepsOf(text), (arg) => args[arg] as bigint) === 1n;
 }
 
 describe("an expression", () => {
@@ -75,7 +44,7 @@ describe("an expression", () => {
     ["  arg0!=arg4  ", [1n, 0n, 0n, 0n, 2n], true],
   ];
   test.each(cases)("%s with %o: %s", (text, args, want) => {
-    expect(evaluate(text, ...args)).toBe(want);
+    expect(isTrue(text, ...args)).toBe(want);
   });
 
   test("knows how many values wait at once", () => {
@@ -127,4 +96,32 @@ describe("is refused with the place", () => {
 test("an argument whose type no hook reads is refused, not a surprise", () => {
   const args: ArgDef[] = [{ index: 0, type: "iov_iter" as ArgType }];
   expect(() => compileExpression("arg0 == 1", args)).toThrow("of type iov_iter: only integers");
+});
+
+describe("the only outcome", () => {
+  test.each<[string, boolean | undefined]>([
+    ["arg0 == arg0", true],
+    ["arg0 > 5 && arg0 < 3", false],
+    ["arg0 > 5 && arg0 < 7", undefined], // 6
+    ["arg0 >= -2147483648", true],
+    ["arg0 > 2147483647", false],
+    ["arg1 < 0u", false],
+    ["arg4 != 1 || arg4 != 2", true],
+    ["arg0 < arg4 && arg4 < arg0", false],
+    ["arg0 < arg4 && arg0 > 5 && arg4 < 7", false],
+    ["arg0 < arg4 && arg0 > 5 && arg4 < 8", undefined], // 6 and 7
+    ["arg0 > 1 ? arg0 > 0 : arg0 < 2", true],
+    ["arg0 > 1000 ? arg0 < 2000 : arg0 == 0", undefined],
+    ["arg0 == -(-5) && arg0 != 5", false],
+    ["!(arg0 == 1) == true", undefined],
+    ["arg0 in [1, 2] && arg0 == 3", false],
+    // computed with, so not known
+    ["arg0 + 1 > arg0", undefined],
+    ["arg1 * 2u == 1u", undefined],
+    ["arg0 == 2 * 3", undefined],
+    ["arg0 == (arg4 > 0 ? 3 : 9)", undefined],
+    ["arg0 == -7", undefined],
+  ])("of %s: %s", (text, outcome) => {
+    expect(onlyOutcome(stepsOf(text), ARGS)).toBe(outcome);
+  });
 });

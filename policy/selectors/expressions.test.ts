@@ -57,3 +57,11 @@ test.each(["true", "1 + 1 == 3", "2 in [1, 2] ? false : true"])("%s is the same 
     `${AT}.values[1]: names no argument: it is the same for every call`,
   ]);
 });
+
+test.each([
+  [["arg0 > 5 && arg0 < 3"], `${AT}.values[0]: is false whatever the arguments are`],
+  [["arg0 == 0", "arg1 >= 0u"], `${AT}.values[1]: is true whatever the arguments are`],
+  [["arg0 < 5", "arg0 >= 5"], `${AT}.values: match whatever the arguments are: one of them is always true`],
+])("%j is warned of", (values, warning) => {
+  expect(warningsOf(policyOf(...values))).toEqual([warning]);
+});

@@ -2,6 +2,7 @@
 import type { ExpressionStep, FilterDef } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import { compileExpression, depthOf } from "../expressions/compile.ts";
+import { onlyOutcome } from "../expressions/outcome.ts";
 import { ExpressionError } from "../expressions/syntax.ts";
 import { child, type Problems } from "../problems.ts";
 import type { ArgumentMatch } from "../types.ts";
@@ -28,8 +29,11 @@ export function expressionFilter(
   const compiled = values.map((text, index) => {
     try {
       const steps = compileExpression(text, args);
+      const outcome = onlyOutcome(steps, args);
       if (!steps.some(({ op }) => op === "arg"))
         problems.warn(child(`${path}.values`, index), "names no argument: it is the same for every call");
+      else if (outcome !== undefined)
+        problems.warn(child(`${path}.values`, index), `is ${outcome} whatever the arguments are`);
       return steps;
     } catch (error) {
       if (!(error instanceof ExpressionError)) throw error;
@@ -40,6 +44,9 @@ export function expressionFilter(
   const known = compiled.filter((steps) => steps !== undefined);
   if (known.length < compiled.length) return undefined;
   const steps = known.flatMap((one, n): ExpressionStep[] => (n === 0 ? one : [...one, { op: "or" }]));
+  const isOneOfAll = known.every((one) => onlyOutcome(one, args) === undefined);
+  if (isOneOfAll && known.length > 1 && onlyOutcome(steps, args))
+    problems.warn(`${path}.values`, "match whatever the arguments are: one of them is always true");
   return isWithinLimits(steps, `${path}.values`, problems) ? { match: "expression", steps } : undefined;
 }
 
