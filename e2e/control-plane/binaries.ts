@@ -2,7 +2,7 @@
  * Finds or builds the programs of a cluster. It tries in this order: KUBEBUILDER_ASSETS, PATH (both only with a
  * suitable version), the cache, packages of Debian's newest release, and a build from the Go modules beside this file.
  */
-import { link, mkdir, rename, rm, symlink } from "node:fs/promises";
+import { copyFile, link, mkdir, rename, rm, symlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { runProgram } from "../guest/program.ts";
 import { type Progress, step } from "../progress.ts";
@@ -210,10 +210,11 @@ async function build(module: GoModule, names: ProgramName[], environment: NodeJS
   }
 }
 
-/** Another name of the same file: it stays if what is built there later is another one. */
+/** Another name of the same file, or a copy: it stays if what is built there later is another one. */
 async function addLink(from: string, to: string, name: string): Promise<void> {
   const next = join(to, `.${name}.${process.pid}`);
-  await link(join(from, name), next);
+  const built = join(from, name);
+  await link(built, next).catch(() => copyFile(built, next));
   await rename(next, join(to, name));
 }
 
