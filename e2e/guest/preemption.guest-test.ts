@@ -127,7 +127,14 @@ describe("each process is seen, however tasks are preempted", () => {
       assert.deepEqual({ lost, missed }, { lost: 0, missed: 0 });
       assert.equal(programs.length, (SHELLS * CHILDREN) / 2);
       assert.ok(forks.length >= SHELLS * (CHILDREN + 1));
-      assert.deepEqual(pidsOf("exit").sort(), forks.sort());
+      // A process from before the engine may end meanwhile.
+      const forked = new Set(forks);
+      assert.deepEqual(
+        pidsOf("exit")
+          .filter((pid) => forked.has(pid))
+          .sort(),
+        forks.sort(),
+      );
     });
   }
 });
