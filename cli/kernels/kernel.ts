@@ -1,7 +1,7 @@
 /** What a kernel has that hooks can be attached to, as far as its BTF names it. */
 import { brotliDecompressSync } from "node:zlib";
 import { type HookDef, type HookSpec, overrides } from "../../crds/hook-spec.ts";
-import { kernelNames, recordedPrototypes } from "../../policy/probes/prototypes.ts";
+import { ALL_KERNELS, kernelNames, recordedPrototypes } from "../../policy/probes/prototypes.ts";
 import { isGone } from "../../policy/warnings/noise.ts";
 import { LATEST } from "./choices.ts";
 import { KERNELS, NAMES } from "./names.gen.ts";
@@ -41,8 +41,6 @@ export class RecordedKernel {
     });
   }
 }
-
-const ALL_KERNELS = (1 << KERNELS.length) - 1;
 
 /**
  * The hooks that some or all of the recorded kernels lack, where nobody has named one of them: functions and tracepoints

@@ -57,10 +57,13 @@ export function onlyOutcome(steps: readonly ExpressionStep[], args: readonly Arg
   const values = new Map(used.map((arg) => [arg, valuesToTry(args[arg], numbers)]));
   if ([...values.values()].reduce((product, { length }) => product * length, 1) > MOST_TRIES)
     return undefined;
-  const outcomes = new Set(
-    combinations(used, values).map((chosen) => evaluate(steps, (arg) => chosen.get(arg) ?? 0n) !== 0n),
-  );
-  return outcomes.size === 1 ? [...outcomes][0] : undefined;
+  let only: boolean | undefined;
+  for (const chosen of combinations(used, values)) {
+    const outcome = evaluate(steps, (arg) => chosen.get(arg) ?? 0n) !== 0n;
+    if (only !== undefined && outcome !== only) return undefined;
+    only = outcome;
+  }
+  return only;
 }
 
 /** Two values on each side: as many as there are arguments find room between two numbers. */
@@ -74,15 +77,18 @@ function valuesToTry(arg: ArgDef | undefined, numbers: readonly bigint[]): bigin
   return [...new Set(around)].filter((value) => low <= value && value <= high);
 }
 
-function combinations(
-  used: readonly number[],
+/** One after the other: most expressions have both outcomes after a few. */
+function* combinations(
+  [arg, ...others]: readonly number[],
   values: ReadonlyMap<number, readonly bigint[]>,
-): Map<number, bigint>[] {
-  return used.reduce(
-    (all, arg) =>
-      all.flatMap((chosen) => (values.get(arg) ?? []).map((value) => new Map(chosen).set(arg, value))),
-    [new Map<number, bigint>()],
-  );
+  chosen: ReadonlyMap<number, bigint> = new Map(),
+): Generator<ReadonlyMap<number, bigint>> {
+  if (arg === undefined) {
+    yield chosen;
+    return;
+  }
+  for (const value of values.get(arg) ?? [])
+    yield* combinations(others, values, new Map(chosen).set(arg, value));
 }
 
 /** Whether numbers are compared only: what is computed with are outcomes of comparisons, as ?: is compiled. */

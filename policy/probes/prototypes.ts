@@ -159,7 +159,7 @@ export function kernelNames(bits: number): string {
 }
 
 /** Every recorded kernel. */
-const ALL_KERNELS = (1 << RECORDED_KERNELS.length) - 1;
+export const ALL_KERNELS = (1 << RECORDED_KERNELS.length) - 1;
 
 /**
  * What is to be said of a name before a node looks it up: that it is misspelt, or in some or none of the recorded

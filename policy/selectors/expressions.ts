@@ -1,5 +1,5 @@
 /** The operator CelExpr: conditions on several arguments at once. */
-import type { ExpressionStep, FilterDef } from "../../crds/hook-spec.ts";
+import type { ArgDef, ExpressionStep, FilterDef } from "../../crds/hook-spec.ts";
 import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import { compileExpression, depthOf } from "../expressions/compile.ts";
 import { onlyOutcome } from "../expressions/outcome.ts";
@@ -29,11 +29,8 @@ export function expressionFilter(
   const compiled = values.map((text, index) => {
     try {
       const steps = compileExpression(text, args);
-      const outcome = onlyOutcome(steps, args);
-      if (!steps.some(({ op }) => op === "arg"))
+      if (!namesArgument(steps))
         problems.warn(child(`${path}.values`, index), "names no argument: it is the same for every call");
-      else if (outcome !== undefined)
-        problems.warn(child(`${path}.values`, index), `is ${outcome} whatever the arguments are`);
       return steps;
     } catch (error) {
       if (!(error instanceof ExpressionError)) throw error;
@@ -44,10 +41,29 @@ export function expressionFilter(
   const known = compiled.filter((steps) => steps !== undefined);
   if (known.length < compiled.length) return undefined;
   const steps = known.flatMap((one, n): ExpressionStep[] => (n === 0 ? one : [...one, { op: "or" }]));
-  const isOneOfAll = known.every((one) => onlyOutcome(one, args) === undefined);
-  if (isOneOfAll && known.length > 1 && onlyOutcome(steps, args))
-    problems.warn(`${path}.values`, "match whatever the arguments are: one of them is always true");
-  return isWithinLimits(steps, `${path}.values`, problems) ? { match: "expression", steps } : undefined;
+  if (!isWithinLimits(steps, `${path}.values`, problems)) return undefined;
+  warnOfOnlyOutcomes(known, steps, args, `${path}.values`, problems);
+  return { match: "expression", steps };
+}
+
+const namesArgument = (steps: readonly ExpressionStep[]) => steps.some(({ op }) => op === "arg");
+
+/** After the limits: what is tried takes time for each step. */
+function warnOfOnlyOutcomes(
+  expressions: readonly ExpressionStep[][],
+  joined: readonly ExpressionStep[],
+  args: readonly ArgDef[],
+  path: string,
+  problems: Problems,
+): void {
+  const outcomes = expressions.map((steps) => onlyOutcome(steps, args));
+  for (const [index, outcome] of outcomes.entries()) {
+    if (outcome !== undefined && namesArgument(expressions[index] ?? []))
+      problems.warn(child(path, index), `is ${outcome} whatever the arguments are`);
+  }
+  const differ = outcomes.length > 1 && outcomes.every((outcome) => outcome === undefined);
+  if (differ && onlyOutcome(joined, args))
+    problems.warn(path, "match whatever the arguments are: one of them is always true");
 }
 
 function isWithinLimits(steps: ExpressionStep[], path: string, problems: Problems): boolean {
