@@ -23,6 +23,11 @@ spec:
 `;
 const SECONDS = 60;
 const WAKE_UPS_PER_SECOND = 2;
+/**
+ * Longer than what may still come of the start: the agent gives memory back 5 to 10 seconds after the last that happened,
+ * and V8 collects once more 8 seconds after a collection (`MemoryReducer::kLongDelayMs`), with 50 to 120 wake-ups.
+ */
+const QUIET_SECONDS = 12;
 /** In the form that the image has; from its sources it is some 40 MB more. */
 const RESIDENT_MIB = 80;
 
@@ -73,9 +78,9 @@ function total(counts: Map<string, number>): number {
   return [...counts.values()].reduce((sum, count) => sum + count, 0);
 }
 
-/** The agent still sees the end of what started it, and what it knows of that for its grace time. */
+/** The agent still sees the end of what started it, forgets it after its grace time, and then gives memory back. */
 async function untilQuiet(pid: number): Promise<void> {
-  for (let quiet = 0; quiet < 5; ) {
+  for (let quiet = 0; quiet < QUIET_SECONDS; ) {
     const before = await sleeps(pid);
     await delay(1000);
     const after = await sleeps(pid);
