@@ -7,6 +7,7 @@
 
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import type { KernelTypes } from "../../policy/members/kernel-types.ts";
 
 /**
  * Thrown when the kernel or libbpf refuses a request. `message` is `STEP SUBJECT: ERRNO (hint)`, for example
@@ -181,23 +182,6 @@ export interface BtfParam {
   typeId?: number;
 }
 
-/** A member of a struct or union. An anonymous struct is a member without a name, with members of its own. */
-export interface BtfMember {
-  name: string;
-  bitOffset: number;
-  /** Width of a bit-field, else 0. */
-  bitSize: number;
-  type: number;
-}
-
-/** A type without its names and qualifiers: unions are structs, enums and booleans are integers. */
-export type BtfType =
-  | { kind: "struct"; name: string; size: number; members: BtfMember[] }
-  | { kind: "pointer"; size: 8; target: number }
-  | { kind: "array"; size: number; target: number; count: number }
-  | { kind: "integer"; size: number; signed: boolean }
-  | { kind: "other" };
-
 export interface FuncProto {
   btfId: number;
   params: BtfParam[];
@@ -205,17 +189,13 @@ export interface FuncProto {
 }
 
 /** The running kernel's BTF, parsed. */
-export interface KernelBtf {
+export interface KernelBtf extends KernelTypes {
   funcProto(name: string): FuncProto | undefined;
   /** Parameters of a tracepoint. The id is that of its typedef `btf_trace_NAME`. */
   tracepointProto(name: string): FuncProto | undefined;
   hasStruct(name: string): boolean;
   /** The BTF of a loaded module on top of the kernel's; its own types are found first. ENOENT if it has no BTF. */
   module(name: string): KernelBtf;
-  /** Id of a struct or union. */
-  structId(name: string): number | undefined;
-  /** Id 0 is void. */
-  describeType(id: number): BtfType;
   /** Value of an enumerator, e.g. ("bpf_func_id", "BPF_FUNC_get_current_task_btf"). */
   enumValue(enumName: string, enumerator: string): number | undefined;
   structMember(structName: string, member: string): { offset: number; size: number } | undefined;

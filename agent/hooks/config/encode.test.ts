@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { ArgDef, FilterDef, HookDef, SelectorDef } from "../../../crds/hook-spec.ts";
+import type { FieldPath } from "../../../policy/members/field-path.ts";
 import { HookError } from "../hook-error.ts";
-import type { FieldPath } from "../kernel/field-path.ts";
 import { makeArgs, makeHook, makeSelector } from "../testing/hooks.ts";
 import { type ConfigImage, encodeConfig } from "./encode.ts";
 import type { BufferConfig } from "./filters.ts";

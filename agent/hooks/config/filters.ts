@@ -9,8 +9,8 @@ import type {
   WorkloadScope,
 } from "../../../crds/hook-spec.ts";
 import { type CurrentCapabilitySet, NAMESPACES, type NamespaceName } from "../../../crds/linux.ts";
+import type { FieldPath } from "../../../policy/members/field-path.ts";
 import { HookError } from "../hook-error.ts";
-import type { FieldPath } from "../kernel/field-path.ts";
 import { describeArgument, describeExpression, describeGained } from "./argument-filters.ts";
 import {
   bits,

@@ -1,8 +1,8 @@
 /** Encodes how each of a hook's values is found, read and laid out in the record. Pure. */
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
+import type { Bound, FieldPath } from "../../../policy/members/field-path.ts";
 import { HOOK_SIZE, SLOT_SIZE } from "../../records/layout.ts";
 import { HookError } from "../hook-error.ts";
-import type { Bound, FieldPath } from "../kernel/field-path.ts";
 import type { BufferConfig, FieldConfig } from "./filters.ts";
 import {
   BOUND_CONFIG,

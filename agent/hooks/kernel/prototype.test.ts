@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { ArgType } from "../../../crds/argument-types.ts";
 import type { HookDef } from "../../../crds/hook-spec.ts";
-import type { BtfType, FuncProto } from "../../bpf/binding.ts";
+import type { BtfType } from "../../../policy/members/kernel-types.ts";
+import type { FuncProto } from "../../bpf/binding.ts";
 import { makeArgs, makeHook } from "../testing/hooks.ts";
 import { checkArguments, checkReturn, formatPrototype, readsPointerAsInteger } from "./prototype.ts";
 

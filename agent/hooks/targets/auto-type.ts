@@ -1,10 +1,11 @@
 /** Replaces `auto` in the arguments of a raw tracepoint by types, as the kernel declares them. Pure. */
 import type { ArgType } from "../../../crds/argument-types.ts";
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
-import type { BtfType, FuncProto, KernelBtf } from "../../bpf/binding.ts";
+import { describe } from "../../../policy/members/field-path.ts";
+import type { BtfType } from "../../../policy/members/kernel-types.ts";
+import { isCharacter, structureType } from "../../../policy/members/structure-types.ts";
+import type { FuncProto, KernelBtf } from "../../bpf/binding.ts";
 import { HookError } from "../hook-error.ts";
-import { describe } from "../kernel/field-path.ts";
-import { isCharacter, structureType } from "../kernel/structure-types.ts";
 import { typeOfArgument } from "./field-paths.ts";
 import { integerType } from "./trace-events.ts";
 

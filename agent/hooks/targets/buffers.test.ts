@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
-import type { BtfType, FuncProto } from "../../bpf/binding.ts";
+import type { BtfType } from "../../../policy/members/kernel-types.ts";
+import type { FuncProto } from "../../bpf/binding.ts";
 import { RETURN_ARG } from "../config/layout.ts";
 import { makeHook } from "../testing/hooks.ts";
 import { resolveAuto } from "./auto-type.ts";

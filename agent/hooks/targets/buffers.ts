@@ -1,7 +1,8 @@
 /** Finds the size of each buffer among a hook's arguments: from a parameter, the return value, or its type. Pure. */
 import { traitsOf } from "../../../crds/argument-types.ts";
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
-import type { BtfType, FuncProto, KernelBtf } from "../../bpf/binding.ts";
+import type { BtfType } from "../../../policy/members/kernel-types.ts";
+import type { FuncProto, KernelBtf } from "../../bpf/binding.ts";
 import type { BufferConfig } from "../config/filters.ts";
 import { MAX_DATA, MAX_STRING, RETURN_ARG } from "../config/layout.ts";
 import { HookError } from "../hook-error.ts";

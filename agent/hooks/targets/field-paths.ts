@@ -1,19 +1,11 @@
 /** Where an argument's value is found: in its parameter, or by a field path from there or from the current task. Pure. */
 
-import { numberWidth, typeOfWidth } from "../../../crds/argument-fit.ts";
-import { type ArgType, isKernelStructure, traitsOf } from "../../../crds/argument-types.ts";
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
-import { type BtfType, type FuncProto, isBpfError, type KernelBtf } from "../../bpf/binding.ts";
-import { valueType } from "../config/value-types.ts";
+import { type FieldPath, MemberError, resolveMember } from "../../../policy/members/field-path.ts";
+import type { BtfType } from "../../../policy/members/kernel-types.ts";
+import { checkMember } from "../../../policy/members/member-fit.ts";
+import { type FuncProto, isBpfError, type KernelBtf } from "../../bpf/binding.ts";
 import { HookError } from "../hook-error.ts";
-import {
-  describe,
-  type FieldPath,
-  type Member,
-  resolveFieldPath,
-  resolveMember,
-} from "../kernel/field-path.ts";
-import { isCharacter, structureType } from "../kernel/structure-types.ts";
 
 type Types = Pick<KernelBtf, "describeType" | "structId"> & Partial<Pick<KernelBtf, "module">>;
 
@@ -57,25 +49,39 @@ function fieldPathOf(
     // getname() has copied it into the kernel, except for a system call, which gets the pointer of its caller.
     const isStruct = arg.type === "filename" && proto?.params[arg.index]?.type.includes("struct filename");
     return isStruct && !def.syscall
-      ? resolveFieldPath(types, structOf(types, "filename"), "name")
+      ? memberAt(types, structOf(types, "filename"), "name").fieldPath
       : undefined;
   }
   const member = memberOf(types, def, arg, proto, arg.resolve);
-  checkEnd(arg, member);
+  ofPath(arg.resolve, () => checkMember(arg, member));
   return member.fieldPath;
 }
 
 /** What `path` leads to; a type that a module has brings its own types with it. */
 function memberOf(types: Types, def: HookDef, arg: ArgDef, proto: FuncProto | undefined, path: string) {
   if (!arg.btfType || !arg.btfTypeModule || arg.source) {
-    return resolveMember(types, startOf(types, def, arg, proto), path);
+    return memberAt(types, startOf(types, def, arg, proto), path);
   }
   checkIsStructure(def, arg);
   const module = openModule(types, arg.btfTypeModule);
   try {
-    return resolveMember(module, structOf(module, bareName(arg.btfType)), path);
+    return memberAt(module, structOf(module, bareName(arg.btfType)), path);
   } finally {
     module.close();
+  }
+}
+
+function memberAt(types: Types, structId: number, path: string) {
+  return ofPath(path, () => resolveMember(types, structId, path));
+}
+
+/** What is wrong with a path becomes why its hook cannot be attached. */
+function ofPath<T>(path: string, look: () => T): T {
+  try {
+    return look();
+  } catch (error) {
+    if (!(error instanceof MemberError)) throw error;
+    throw new HookError("InvalidArgument", `resolve ${path}: ${error.message}`);
   }
 }
 
@@ -124,62 +130,4 @@ function structOf(types: Types, name: string): number {
   const id = types.structId(name);
   if (id === undefined) throw new HookError("InvalidArgument", `the kernel has no struct ${name}`);
   return id;
-}
-
-/** The type must suit what stands there: a number where it wants one, else a structure, an array or a pointer. */
-function checkEnd(arg: ArgDef, member: Member): void {
-  const { type, resolve } = arg;
-  const { fieldPath, of } = member;
-  const { load, room } = fieldPath;
-  const { width } = valueType({ type });
-  if (type === "nop") return;
-  if (width > 0 && load === 0) {
-    throw new HookError("InvalidArgument", `resolve ${resolve}: it is no number, as type ${type} wants`);
-  }
-  checkNumber(arg, member);
-  if (width === 0 && load !== 0 && load !== 8) {
-    throw new HookError(
-      "InvalidArgument",
-      `resolve ${resolve}: it is a number, type ${type} wants an address`,
-    );
-  }
-  if (!isReadFrom(type, of))
-    throw new HookError(
-      "InvalidArgument",
-      `resolve ${resolve}: it is ${describe(of)}, not of the type ${type}`,
-    );
-  if (type === "string" && room === 0)
-    throw new HookError(
-      "InvalidArgument",
-      `resolve ${resolve}: the kernel's types do not contain the array's length, and no NUL need end it`,
-    );
-}
-
-/** A register may hold a narrower number; a member has all of its bytes, and an address is no number. */
-function checkNumber(
-  { type, resolve, source }: ArgDef,
-  { fieldPath: { load, bits }, type: found }: Member,
-): void {
-  const width = numberWidth(type);
-  if (width === undefined || source === "pt_regs") return;
-  if (found.kind === "pointer") {
-    const advice = "name the type of what is there, or resolve a member of it";
-    throw new HookError(
-      "InvalidArgument",
-      `resolve ${resolve}: it is an address, not of the type ${type}: ${advice}`,
-    );
-  }
-  if (load !== 0 && (bits?.count ?? load * 8) > width * 8) {
-    const what = `it has ${load} bytes, type ${type} has ${width}`;
-    throw new HookError("InvalidArgument", `resolve ${resolve}: ${what}: write ${typeOfWidth(load)}`);
-  }
-}
-
-/** A pointer to void may lead to anything. A set of capabilities has no name from 6.3 on. */
-function isReadFrom(type: ArgType, of: BtfType): boolean {
-  if (of.kind === "other") return true;
-  if (type === "string") return isCharacter(of);
-  if (type === "filename" || !isKernelStructure(type)) return true;
-  if (traitsOf(type).family !== "capabilitySet") return structureType(of) === type;
-  return structureType(of) === "kernel_cap_t" || (of.kind === "struct" && of.name === "");
 }

@@ -1,9 +1,8 @@
 /** Resolves a field path, such as `cred.uid.val`, in BTF types to the offsets that a program follows. Pure. */
 
-import { didYouMean } from "../../../policy/suggest.ts";
-import type { BtfMember, BtfType, KernelBtf } from "../../bpf/binding.ts";
-import { HookError } from "../hook-error.ts";
+import { didYouMean } from "../suggest.ts";
 import { type ArrayLength, arrayLength, isTerminated } from "./array-lengths.ts";
+import type { BtfMember, BtfType, KernelTypes } from "./kernel-types.ts";
 
 /** Upper bound of the levels of a path, the same as Tetragon's. */
 const MAX_LEVELS = 10;
@@ -43,7 +42,19 @@ export interface Bound {
   most: number;
 }
 
-type Types = Pick<KernelBtf, "describeType">;
+type Types = Pick<KernelTypes, "describeType">;
+
+/** Why a field path leads to no value, or not to one of the wanted type. The message does not repeat the path. */
+export class MemberError extends Error {
+  override readonly name = "MemberError";
+  /** Which of the argument's fields is wrong. */
+  readonly field: "resolve" | "type";
+
+  constructor(field: MemberError["field"], message: string) {
+    super(message);
+    this.field = field;
+  }
+}
 
 /** A location in memory: a type, and its offset in bytes from the target of the last pointer. */
 interface Place {
@@ -60,17 +71,8 @@ interface Place {
 /** A path on its way: the pointers followed so far, and the one element that needs a check. */
 interface Walk {
   types: Types;
-  path: string;
   offsets: number[];
   bound?: Bound;
-}
-
-/**
- * Resolves `path` from a pointer to the given struct. Throws a HookError that names the missing member and the struct
- * that lacks it.
- */
-export function resolveFieldPath(types: Types, structId: number, path: string): FieldPath {
-  return resolveMember(types, structId, path).fieldPath;
 }
 
 /** The member at the end of a field path. */
@@ -82,12 +84,14 @@ export interface Member {
   of: BtfType;
 }
 
-/** Resolves `path` as resolveFieldPath() does, and returns the member's type too. */
+/**
+ * Resolves `path` from a pointer to the given struct. Throws a MemberError that names the missing member and the struct
+ * that lacks it.
+ */
 export function resolveMember(types: Types, structId: number, path: string): Member {
   const levels = path.split(".");
-  const walk: Walk = { types, path, offsets: [] };
-  if (levels.length > MAX_LEVELS)
-    fail(walk, `has ${levels.length} levels, at most ${MAX_LEVELS} are possible`);
+  const walk: Walk = { types, offsets: [] };
+  if (levels.length > MAX_LEVELS) fail(`has ${levels.length} levels, at most ${MAX_LEVELS} are possible`);
   let place: Place = { type: types.describeType(structId), offset: 0 };
   for (const level of levels) place = takeLevel(walk, place, level);
   const { type, offset } = place;
@@ -103,7 +107,7 @@ export function resolveMember(types: Types, structId: number, path: string): Mem
 }
 
 function takeLevel(walk: Walk, from: Place, level: string): Place {
-  const [, name = "", indices = ""] = ARRAY_LEVELS.exec(level) ?? fail(walk, `${level} is no member`);
+  const [, name = "", indices = ""] = ARRAY_LEVELS.exec(level) ?? fail(`${level} is no member`);
   let place = takeMember(walk, followPointer(walk, from), name);
   if (place.length?.above !== undefined) addBound(walk, place.length, 0);
   for (const [, index] of indices.matchAll(/\[(\d+)\]/g)) {
@@ -120,11 +124,11 @@ function followPointer({ types, offsets }: Walk, place: Place): Place {
 
 function takeMember(walk: Walk, { type, offset }: Place, name: string): Place {
   const { types } = walk;
-  if (type.kind !== "struct") return fail(walk, `${name}: ${describe(type)} has no members`);
+  if (type.kind !== "struct") return fail(`${name}: ${describe(type)} has no members`);
   const found = findMember(types, type.members, name);
   if (!found) {
     const hint = didYouMean(name, allNames(types, type.members));
-    return fail(walk, `${describe(type)} has no member ${name}${hint}`);
+    return fail(`${describe(type)} has no member ${name}${hint}`);
   }
   if (found.bitSize > 0) return bitField(types, found, offset);
   const length = lengthOf(types, type, name, offset);
@@ -183,10 +187,9 @@ function takeElement(walk: Walk, place: Place, index: number): Place {
     const element = types.describeType(type.target);
     return { type: element, offset: place.offset + index * sizeOf(element) };
   }
-  if (type.kind !== "pointer") return fail(walk, `[${index}]: ${describe(type)} is no array`);
+  if (type.kind !== "pointer") return fail(`[${index}]: ${describe(type)} is no array`);
   if (place.length) addBound(walk, place.length, index);
-  else if (index > 0)
-    fail(walk, `[${index}]: the kernel's types do not say how many elements a pointer leads to`);
+  else if (index > 0) fail(`[${index}]: the kernel's types do not say how many elements a pointer leads to`);
   const target = followPointer(walk, place);
   return { type: target.type, offset: index * sizeOf(target.type) };
 }
@@ -194,8 +197,8 @@ function takeElement(walk: Walk, place: Place, index: number): Place {
 /** A flexible array has no length of its own: other memory lies behind its last element. */
 function checkElement(walk: Walk, { length }: Place, count: number, index: number): void {
   if (length && !length.inside) addBound(walk, length, index);
-  else if (count === 0) fail(walk, `[${index}]: the kernel's types do not contain the array's length`);
-  else if (index >= count) fail(walk, `[${index}] is beyond ${count} elements`);
+  else if (count === 0) fail(`[${index}]: the kernel's types do not contain the array's length`);
+  else if (index >= count) fail(`[${index}] is beyond ${count} elements`);
   else if (length) addBound(walk, length, index, count);
 }
 
@@ -205,10 +208,7 @@ function addBound(walk: Walk, length: NonNullable<Place["length"]>, index: numbe
   const last = Math.max(index - more, above);
   const step = walk.offsets.length + 1;
   if (walk.bound && (walk.bound.step !== step || walk.bound.offset !== offset))
-    fail(
-      walk,
-      `[${index}]: leads through a second array whose length the kernel keeps elsewhere, one is possible`,
-    );
+    fail(`[${index}]: leads through a second array whose length the kernel keeps elsewhere, one is possible`);
   walk.bound = { step, offset, width, index: last, most };
 }
 
@@ -241,6 +241,6 @@ export function describe(type: BtfType): string {
   return type.kind === "struct" ? `struct ${type.name || "{...}"}` : KINDS[type.kind];
 }
 
-function fail({ path }: Walk, message: string): never {
-  throw new HookError("InvalidArgument", `resolve ${path}: ${message}`);
+function fail(message: string): never {
+  throw new MemberError("resolve", message);
 }

@@ -1,6 +1,6 @@
 /** Maps kernel structures, by their BTF names, to the argument types that read them. Pure. */
-import { type ArgType, HOOK_ARGUMENT_TYPES, traitsOf } from "../../../crds/argument-types.ts";
-import type { BtfType } from "../../bpf/binding.ts";
+import { type ArgType, HOOK_ARGUMENT_TYPES, traitsOf } from "../../crds/argument-types.ts";
+import type { BtfType } from "./kernel-types.ts";
 
 /**
  * The argument type for each structure. Several types read a set of capabilities; the first one is used. A struct
