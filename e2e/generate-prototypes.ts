@@ -1,4 +1,7 @@
-/** Writes policy/probes/prototypes.gen.ts from the BTF of the kernels that guests boot, which are fetched where needed. */
+/**
+ * Writes what is recorded of the kernels that guests boot, from their BTF: prototypes, structures and names. The kernels
+ * are fetched where needed.
+ */
 import { execFileSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -7,10 +10,11 @@ import { KERNEL_NAMES, type Kernel, prepareKernel } from "./guest/kernels.ts";
 import { namesFile } from "./kernel-names.ts";
 import { type KernelTypes, prototypesFile } from "./prototypes.ts";
 import { PROJECT } from "./runner/run-tests.ts";
+import { structuresFile } from "./structures.ts";
 
 const OUTPUT_BYTES = 256 << 20;
 
-/** Reads every kernel's types with bpftool and writes the table. */
+/** Reads every kernel's types with bpftool and writes the tables. */
 export async function generatePrototypes(): Promise<void> {
   const kernels: Kernel[] = [];
   for (const name of KERNEL_NAMES)
@@ -22,6 +26,7 @@ ${kernels.map(({ release, version }) => ` *   Linux ${release} (Debian ${version
  */`;
   const types = kernels.map(typesOf);
   await writeFile(join(PROJECT, "policy/probes/prototypes.gen.ts"), prototypesFile(types, comment));
+  await writeFile(join(PROJECT, "policy/members/structures.gen.ts"), structuresFile(types, comment));
   await writeFile(join(PROJECT, "cli/kernels/names.gen.ts"), namesFile(types, comment));
 }
 

@@ -1,7 +1,7 @@
 /** Prototypes of the functions and LSM hooks that policies about credentials hook, from the BTF of several kernels. Pure. */
 
 /** A type as `bpftool btf dump --json` prints it. */
-interface BtfEntry {
+export interface BtfEntry {
   id: number;
   kind: string;
   name: string;
@@ -10,7 +10,9 @@ interface BtfEntry {
   size?: number;
   nr_elems?: number;
   params?: { name: string; type_id: number }[];
-  members?: { type_id: number; bitfield_size?: number }[];
+  /** Of an integer. */
+  encoding?: string;
+  members?: { name: string; type_id: number; bitfield_size?: number }[];
 }
 
 /** One kernel: how messages name it, and its types. */
@@ -41,13 +43,20 @@ const RECORDED = [
 ];
 const LSM_PREFIX = "bpf_lsm_";
 
+/** Raw tracepoints around processes, signals, modules and capabilities; a type is named after each. */
+const TRACEPOINT =
+  /^btf_trace_((?:sched_process|signal|module|task)_\w+|sched_prepare_exec|sys_enter|sys_exit|cap_capable)$/;
+
 /** The text of policy/probes/prototypes.gen.ts. */
 export function prototypesFile(kernels: readonly KernelTypes[], comment: string): string {
   const functions = new Map<string, Row[]>();
   const hooks = new Map<string, Row[]>();
+  const tracepoints = new Map<string, Row[]>();
   for (const [bit, kernel] of kernels.entries()) {
     const types = new Map(kernel.types.map((type) => [type.id, type]));
     for (const type of kernel.types) {
+      const tracepoint = type.kind === "TYPEDEF" ? TRACEPOINT.exec(type.name)?.[1] : undefined;
+      if (tracepoint !== undefined) addRow(tracepoints, tracepoint, bit, rowOfTracepoint(types, type));
       if (type.kind !== "FUNC") continue;
       const isHook = type.name.startsWith(LSM_PREFIX);
       const name = isHook ? type.name.slice(LSM_PREFIX.length) : type.name;
@@ -66,6 +75,9 @@ export const FUNCTION_PROTOTYPES: Readonly<Record<string, readonly Prototype[]>>
 
 /** Hooks of the Linux Security Modules, without bpf_lsm_. */
 export const LSM_PROTOTYPES: Readonly<Record<string, readonly Prototype[]>> = ${tableText(hooks)};
+
+/** Raw tracepoints. */
+export const TRACEPOINT_PROTOTYPES: Readonly<Record<string, readonly Prototype[]>> = ${tableText(tracepoints)};
 `;
 }
 
@@ -93,11 +105,17 @@ function rowOf(types: Types, id: number): Row {
   return [
     0,
     spell(types, proto?.ret_type_id ?? 0),
-    params.map(({ name, type_id }) => declare(spell(types, type_id), name)),
+    params.map(({ name, type_id }) => declare(spell(types, type_id), name === "(anon)" ? "" : name)),
     params
       .map(({ name, type_id }) => (name === "" && type_id === 0 ? "." : shapeOf(types, type_id)))
       .join(""),
   ];
+}
+
+/** The type is a pointer to a function, which gets data of its own before what the tracepoint gives. */
+function rowOfTracepoint(types: Types, { type_id = 0 }: BtfEntry): Row {
+  const [kernels, returns, parameters, shapes] = rowOf(types, types.get(type_id)?.type_id ?? 0);
+  return [kernels, returns, parameters.slice(1), shapes.slice(1)];
 }
 
 function declare(type: string, name: string): string {

@@ -80,7 +80,8 @@ describe("tracepoints", () => {
   test.each(["auto", "syscall64", "nop", "string", "fd"])("read the type %s", (type) => {
     const args = [{ index: 4, type }];
     const ofEvent = tracepoint({ subsystem: "some", event: "event", args });
-    for (const policy of [ofEvent, rawTracepoint({ args })]) expect(hooksOf(policy)[0]?.args).toEqual(args);
+    for (const policy of [ofEvent, rawTracepoint({ event: "an_event", args })])
+      expect(hooksOf(policy)[0]?.args).toEqual(args);
   });
 
   test("raw ones follow members", () => {
@@ -304,7 +305,11 @@ test.each(ARGUMENT_TYPES)("the argument type %s is read or refused in every sect
     event: "event",
     args: args.map((arg) => ({ ...arg, index: 4 })),
   });
-  for (const policy of [rawTracepoint({ args }), event, lsm({ hook: "some_hook", args })]) {
+  for (const policy of [
+    rawTracepoint({ event: "an_event", args }),
+    event,
+    lsm({ hook: "some_hook", args }),
+  ]) {
     for (const error of errorsOf(policy))
       expect(error.replace(/^\S+\.args\[0\]\.type: /, "")).toMatch(supported);
   }

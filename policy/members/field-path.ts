@@ -6,6 +6,8 @@ import type { BtfMember, BtfType, KernelTypes } from "./kernel-types.ts";
 
 /** Upper bound of the levels of a path, the same as Tetragon's. */
 const MAX_LEVELS = 10;
+/** So many names of members are listed where none is close to the one that is missing. */
+const FEW = 4;
 const ARRAY_LEVELS = /^([A-Za-z_]\w*)((?:\[\d+\])*)$/;
 
 /** A resolved field path: how a program gets from an address to a value. */
@@ -47,12 +49,12 @@ type Types = Pick<KernelTypes, "describeType">;
 /** Why a field path leads to no value, or not to one of the wanted type. The message does not repeat the path. */
 export class MemberError extends Error {
   override readonly name = "MemberError";
-  /** Which of the argument's fields is wrong. */
-  readonly field: "resolve" | "type";
+  /** A member that is missing may be there in another kernel; a path that is none, or another type, is wrong in each. */
+  readonly fault: "missing" | "path" | "type";
 
-  constructor(field: MemberError["field"], message: string) {
+  constructor(fault: MemberError["fault"], message: string) {
     super(message);
-    this.field = field;
+    this.fault = fault;
   }
 }
 
@@ -89,7 +91,7 @@ export interface Member {
  * that lacks it.
  */
 export function resolveMember(types: Types, structId: number, path: string): Member {
-  const levels = path.split(".");
+  const levels = withoutFirstIndex(path).split(".");
   const walk: Walk = { types, offsets: [] };
   if (levels.length > MAX_LEVELS) fail(`has ${levels.length} levels, at most ${MAX_LEVELS} are possible`);
   let place: Place = { type: types.describeType(structId), offset: 0 };
@@ -104,6 +106,14 @@ export function resolveMember(types: Types, structId: number, path: string): Mem
     ...(type.kind === "array" && !place.terminated && { room: type.size }),
   };
   return { fieldPath, type, of };
+}
+
+/** A pointer leads to its first element; whether there are others, the kernel's types do not say. */
+function withoutFirstIndex(path: string): string {
+  const [written = "", index] = /^\[(\d+)\]\.?/.exec(path) ?? [];
+  if (Number(index ?? 0) > 0) failBehindPointer(Number(index));
+  if (written !== "" && written === path) fail(`${path}: name a member of what is there`);
+  return path.slice(written.length);
 }
 
 function takeLevel(walk: Walk, from: Place, level: string): Place {
@@ -127,8 +137,9 @@ function takeMember(walk: Walk, { type, offset }: Place, name: string): Place {
   if (type.kind !== "struct") return fail(`${name}: ${describe(type)} has no members`);
   const found = findMember(types, type.members, name);
   if (!found) {
-    const hint = didYouMean(name, allNames(types, type.members));
-    return fail(`${describe(type)} has no member ${name}${hint}`);
+    const names = allNames(types, type.members);
+    const hint = didYouMean(name, names) || (names.length <= FEW ? `, only ${names.join(", ")}` : "");
+    throw new MemberError("missing", `${describe(type)} has no member ${name}${hint}`);
   }
   if (found.bitSize > 0) return bitField(types, found, offset);
   const length = lengthOf(types, type, name, offset);
@@ -189,7 +200,7 @@ function takeElement(walk: Walk, place: Place, index: number): Place {
   }
   if (type.kind !== "pointer") return fail(`[${index}]: ${describe(type)} is no array`);
   if (place.length) addBound(walk, place.length, index);
-  else if (index > 0) fail(`[${index}]: the kernel's types do not say how many elements a pointer leads to`);
+  else if (index > 0) failBehindPointer(index);
   const target = followPointer(walk, place);
   return { type: target.type, offset: index * sizeOf(target.type) };
 }
@@ -241,6 +252,10 @@ export function describe(type: BtfType): string {
   return type.kind === "struct" ? `struct ${type.name || "{...}"}` : KINDS[type.kind];
 }
 
+function failBehindPointer(index: number): never {
+  fail(`[${index}]: the kernel's types do not say how many elements a pointer leads to`);
+}
+
 function fail(message: string): never {
-  throw new MemberError("resolve", message);
+  throw new MemberError("path", message);
 }

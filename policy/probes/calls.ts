@@ -15,6 +15,8 @@ export interface Call {
   path: string;
   /** True: a hook of the Linux Security Modules. */
   lsm?: boolean;
+  /** True: a raw tracepoint, by the name of its event. */
+  rawTracepoint?: boolean;
   /** True: an entry of a generated list, which not every kernel has. */
   mayBeMissing?: boolean;
 }

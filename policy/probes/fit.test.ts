@@ -4,11 +4,14 @@ import { errorsOf, type Loose, makePolicy, makeProbePolicy, warningsOf } from ".
 const kprobe = (call: string, ...args: Loose[]) => makeProbePolicy({ call, syscall: false, args });
 const syscall = (call: string, ...args: Loose[]) => makeProbePolicy({ call, args });
 const lsm = (hook: string, ...args: Loose[]) => makePolicy({ lsmhooks: [{ hook, args }] });
+const raw = (event: string, ...args: Loose[]) =>
+  makePolicy({ tracepoints: [{ subsystem: "sched", event, raw: true, args }] });
 const arg = (index: number, type: string, more: Loose = {}) => ({ index, type, ...more });
 const found = (lines: string[]) => lines.map((line) => line.replace(/^spec\.\w+\[0\]\./, ""));
 
 const CAP_CAPABLE =
   "int cap_capable(const struct cred *cred, struct user_namespace *target_ns, int cap, unsigned int opts)";
+const SCHED_PROCESS_EXEC = "void sched_process_exec(struct task_struct *, pid_t, struct linux_binprm *)";
 const ADDRESS = "it is an address: name the type of what is there, or resolve a member";
 
 describe("an argument that no recorded kernel takes", () => {
@@ -24,6 +27,14 @@ describe("an argument that no recorded kernel takes", () => {
     "a capability on an address of an LSM hook": [
       lsm("userns_create", arg(0, "capability")),
       `args[0].type: capability does not fit parameter 0 of int userns_create(const struct cred *cred): ${ADDRESS}`,
+    ],
+    "an address of a raw tracepoint": [
+      raw("sched_process_exec", arg(2, "uint64")),
+      `args[0].type: uint64 does not fit parameter 2 of ${SCHED_PROCESS_EXEC}: ${ADDRESS}`,
+    ],
+    "a parameter that a raw tracepoint has not": [
+      raw("sched_process_exec", arg(3, "auto")),
+      `args[0].index: is 3, beyond the parameters of ${SCHED_PROCESS_EXEC}: the last index is 2`,
     ],
     "more bytes than the parameter has": [
       kprobe("cap_capable", arg(2, "uint64")),

@@ -6,8 +6,10 @@ import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import { bareName } from "../../crds/syscall-table.ts";
 import { child, type Problems } from "../problems.ts";
 import type { Call } from "./calls.ts";
+import { resolveError } from "./members.ts";
 import type { Prototype } from "./prototype.ts";
-import { kernelNames, parametersOf, prototypeOf, recordedPrototypes, showPrototype } from "./prototypes.ts";
+import { inKernels, parametersOf, prototypeOf, recordedPrototypes, showPrototype } from "./prototypes.ts";
+import { checkMembers } from "./recorded-members.ts";
 
 /** What is wrong with a field of an argument. */
 interface Fault {
@@ -20,8 +22,11 @@ export function checkArgsOfCall(args: ArgDef[], path: string, call: Call, proble
   for (const [position, arg] of args.entries()) {
     const at = child(`${path}.args`, position);
     if (arg.index > HOOK_SPEC_LIMITS.argIndex || !isReadable(arg.type)) continue; // an error already
-    if (!call.syscall) checkRecorded(arg, at, call, problems);
-    else checkSyscall(arg, at, call, problems);
+    if (call.syscall) checkSyscall(arg, at, call, problems);
+    else {
+      checkRecorded(arg, at, call, problems);
+      checkParameter(arg, at, call, problems);
+    }
   }
 }
 
@@ -114,8 +119,20 @@ function checkRecorded(arg: ArgDef, at: string, call: Call, problems: Problems):
   if (faults.length === prototypes.length) problems.error(`${at}.${newest.field}`, newest.message);
   else {
     const kernels = faults.reduce((bits, fault) => bits | fault.kernels, 0);
-    problems.warn(`${at}.${newest.field}`, `in the kernels ${kernelNames(kernels)}: ${newest.message}`);
+    problems.warn(`${at}.${newest.field}`, `${inKernels(kernels)}: ${newest.message}`);
   }
+}
+
+/** What a path leads to from the structure that the parameter points to. */
+function checkParameter(arg: ArgDef, at: string, call: Call, problems: Problems): void {
+  const { resolve } = arg;
+  if (resolve === undefined || arg.btfType || resolveError(resolve) !== undefined) return;
+  const prototypes = recordedPrototypes(call);
+  const startOf = (kernel: number): string | undefined => {
+    const parameters = prototypes.find(([kernels]) => kernels & (1 << kernel))?.[2];
+    return /^(?:const )?(?:struct|union) (\w+) \*$/.exec(declaredType(parameters?.[arg.index] ?? ""))?.[1];
+  };
+  checkMembers({ type: arg.type, resolve }, startOf, at, problems);
 }
 
 function warnOfOtherNumber(

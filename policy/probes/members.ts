@@ -5,6 +5,7 @@ import type { Problems } from "../problems.ts";
 import { quote } from "../suggest.ts";
 import type { ProbeArgument } from "../types.ts";
 import type { ArgRules } from "./context.ts";
+import { checkMembers } from "./recorded-members.ts";
 
 const LEVELS = 10;
 /** The first level may be an index alone: the value points into an array. */
@@ -21,7 +22,7 @@ export function compileMembers(
   problems: Problems,
 ): Pick<ArgDef, "resolve" | "btfType" | "btfTypeModule"> {
   if (arg.resolve) {
-    checkResolve(arg, arg.resolve, `${path}.resolve`, rules, problems);
+    checkResolve(arg, arg.resolve, path, rules, problems);
     warnOfOtherNumber(arg, arg.resolve, `${path}.type`, problems);
   }
   const hasType = compileBtfType(arg, path, problems);
@@ -40,7 +41,15 @@ function checkResolve(
   problems: Problems,
 ): void {
   const error = resolveError(resolve) ?? contextError(arg, rules);
-  if (error !== undefined) problems.error(path, error);
+  const start = startOf(arg);
+  if (error !== undefined) problems.error(`${path}.resolve`, error);
+  else if (start !== undefined) checkMembers({ type: arg.type, resolve }, () => start, path, problems);
+}
+
+/** The structure that the path starts from where the policy names it; that of a parameter depends on the call. */
+function startOf({ source, btfType, btfTypeModule }: ProbeArgument): string | undefined {
+  if (source === "current_task") return "task_struct";
+  return source || btfTypeModule ? undefined : btfType?.replace(/^(?:struct|union) /, "");
 }
 
 /** Members of the kernel that are the number of one capability have it in their name. A register may hold any number. */

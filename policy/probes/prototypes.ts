@@ -4,7 +4,12 @@ import { commonName, isOf32BitOnly, multiplexedBy, otherArguments32 } from "../.
 import { bareName, isSyscall, SYSCALL_NAMES } from "../../crds/syscall-table.ts";
 import { didYouMean } from "../suggest.ts";
 import type { Prototype } from "./prototype.ts";
-import { FUNCTION_PROTOTYPES, LSM_PROTOTYPES, RECORDED_KERNELS } from "./prototypes.gen.ts";
+import {
+  FUNCTION_PROTOTYPES,
+  LSM_PROTOTYPES,
+  RECORDED_KERNELS,
+  TRACEPOINT_PROTOTYPES,
+} from "./prototypes.gen.ts";
 
 /** System calls around credentials, files, namespaces and processes, by the name after `sys_`. */
 const SYSCALLS: Record<string, string[]> = {
@@ -124,6 +129,7 @@ interface Target {
   name: string;
   syscall: boolean;
   lsm?: boolean;
+  rawTracepoint?: boolean;
 }
 
 /** Prefixes of functions of which all are recorded: one that is not there is in none of the kernels. */
@@ -140,9 +146,14 @@ export function prototypeOf(name: string): string {
   return `${bareName(name)}(${parametersOf(name)?.join(", ") ?? "..."})`;
 }
 
-/** The prototypes of a function or LSM hook in the recorded kernels; empty if none has it. */
-export function recordedPrototypes({ name, lsm = false }: Target): readonly Prototype[] {
-  const table = lsm ? LSM_PROTOTYPES : FUNCTION_PROTOTYPES;
+/** The prototypes of a function, LSM hook or raw tracepoint in the recorded kernels; empty if none has it. */
+export function recordedPrototypes({
+  name,
+  lsm = false,
+  rawTracepoint = false,
+}: Target): readonly Prototype[] {
+  const ofFunctions = rawTracepoint ? TRACEPOINT_PROTOTYPES : FUNCTION_PROTOTYPES;
+  const table = lsm ? LSM_PROTOTYPES : ofFunctions;
   return (Object.hasOwn(table, name) ? table[name] : undefined) ?? [];
 }
 
@@ -156,6 +167,12 @@ export function showPrototype(name: string, [, returns, parameters]: Prototype):
 export function kernelNames(bits: number): string {
   const names = RECORDED_KERNELS.filter((_, bit) => bits & (1 << bit));
   return names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : (names[0] ?? "");
+}
+
+/** `in the kernels 5.10 and 6.1`. */
+export function inKernels(bits: number): string {
+  const isOne = (bits & (bits - 1)) === 0;
+  return `in the kernel${isOne ? "" : "s"} ${kernelNames(bits)}`;
 }
 
 /** Every recorded kernel. */

@@ -8,7 +8,7 @@ import { didYouMean, quote } from "../suggest.ts";
 import type { TracepointProbe } from "../types.ts";
 import { compileArgs } from "./args.ts";
 import type { ProbeContext } from "./context.ts";
-import { syscallDoubt, syscallFaults } from "./fit.ts";
+import { checkArgsOfCall, syscallDoubt, syscallFaults } from "./fit.ts";
 import { compileCommon } from "./probe.ts";
 import { functionOfSyscall, isFunctionOfSyscall, parametersOf } from "./prototypes.ts";
 
@@ -32,7 +32,14 @@ export function compileTracepoint(probe: TracepointProbe, context: ProbeContext)
     problems.error(`${path}.event`, `is too long: ${quote(name)}`);
   warnOfSyscallEvent(probe, path, problems);
   const args = compileArgs(probe, context, raw);
-  if (!raw) checkFields(args, probe, `${path}.args`, problems);
+  if (raw)
+    checkArgsOfCall(
+      args,
+      path,
+      { name: event, syscall: false, path: `${path}.event`, rawTracepoint: true },
+      problems,
+    );
+  else checkFields(args, probe, `${path}.args`, problems);
   checkSyscallArgs(args, probe, `${path}.args`, problems);
   const calls = [{ name, syscall: false, path: `${path}.event` }];
   return [

@@ -79,7 +79,10 @@ describe("a comparison before the change", () => {
 });
 
 describe("credentials of a linux_binprm", () => {
-  const member = (resolve: string) => ({ args: [{ index: 0, type: "uint32", resolve }] });
+  const member = (resolve: string) => {
+    const type = resolve === "cred.cap_effective" ? "cap_effective" : "uint32";
+    return { args: [{ index: 0, type, resolve }] };
+  };
   const unset = (hook: string, later: string) =>
     `args[0].resolve: is not yet set for the new program at ${hook}, where it is the caller's: hook ${later}`;
 
@@ -87,7 +90,7 @@ describe("credentials of a linux_binprm", () => {
     ["bprm_check_security", "cred.euid.val"],
     ["bprm_creds_for_exec", "cred.euid.val"],
     ["bprm_check_security", "secureexec"],
-    ["bprm_creds_from_file", "cred.cap_effective.val"],
+    ["bprm_creds_from_file", "cred.cap_effective"],
   ])("are those of the caller at %s: %s", (hook, resolve) => {
     expect(quietly(lsm(hook, member(resolve)))).toEqual([unset(hook, "bprm_committing_creds")]);
   });
@@ -104,7 +107,7 @@ describe("credentials of a linux_binprm", () => {
   });
 
   test.each([
-    ["bprm_committing_creds", "cred.cap_effective.val"],
+    ["bprm_committing_creds", "cred.cap_effective"],
     ["bprm_creds_from_file", "cred.euid.val"],
     ["bprm_check_security", "argc"],
   ])("are right at %s: %s", (hook, resolve) => {

@@ -25,6 +25,10 @@ describe.skipIf(!available)(
       });
     });
 
+    test("a parameter leads to its element 0", () => {
+      expect(fieldPath("cred", "[0].euid.val")).toEqual(fieldPath("cred", "euid.val"));
+    });
+
     test("a pointer between is followed", () => {
       expect(fieldPath("task_struct", "cred.user_ns.level")).toEqual({
         offsets: [
@@ -138,6 +142,11 @@ describe.skipIf(!available)(
         message: /\[1\]: the kernel's types do not say how many elements a pointer leads to/,
       },
       "an index of no array": { path: "pid[1]", message: /is no array/ },
+      "another element than the first of a parameter": {
+        path: "[1].pid",
+        message: /\[1\]: the kernel's types do not say how many elements a pointer leads to/,
+      },
+      "an element without a member": { path: "[0]", message: /\[0\]: name a member of what is there/ },
       "what is no member": { path: "cred..uid", message: /is no member/ },
       "too many levels": { path: Array(11).fill("real_parent").join("."), message: /11 levels, at most 10/ },
     };
