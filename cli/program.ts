@@ -367,8 +367,8 @@ Prints each problem as
 
 and warnings likewise, marked as such. Of four kernels of Debian (x86_64) the names of all functions and tracepoints are
 known, and the prototypes of functions around credentials and the members of their structures, which are compared. What
-some or all of them lack is a warning: other kernels and modules may have it. With --kernel, hooks that this one lacks are
-errors, or warnings where the policy says that they may be missing.
+some or all of them lack is a warning: other kernels and modules may have it. With --kernel, what this one lacks or
+refuses is an error; hooks that the policy says may be missing are warnings.
 
 Exit status: 0 all policies are valid, 1 some are not, 2 usage error or unreadable path.`;
 

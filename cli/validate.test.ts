@@ -94,6 +94,34 @@ describe("trigon validate", () => {
     );
   });
 
+  test("--kernel is told what this kernel refuses of an argument, and nothing of what others do", async () => {
+    const path = write(
+      "member.yaml",
+      `apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: { name: member }
+spec:
+  kprobes:
+    - call: security_task_fix_setuid
+      syscall: false
+      args: [{ index: 0, type: uint32, resolve: ucounts.uid.val }]
+`,
+    );
+    const anywhere = await run([path]);
+    expect(anywhere.status).toBe(0);
+    expect(anywhere.out).toEqual([
+      expect.stringMatching(
+        /:8:\d+: \S+\.resolve: warning: in the kernel 5\.10: struct cred has no member ucounts$/,
+      ),
+    ]);
+    const refusing = await run(["--kernel", "5.10", path]);
+    expect(refusing.status).toBe(1);
+    expect(refusing.out).toEqual([
+      expect.stringMatching(/:8:\d+: \S+\.resolve: in the kernel 5\.10: struct cred has no member ucounts$/),
+    ]);
+    expect(await run(["--kernel", "6.1", path])).toMatchObject({ status: 0, out: [] });
+  });
+
   test("--kernel names the kernels that it knows", async () => {
     expect(await run(["--kernel", "4.19", VALID])).toEqual({
       status: 2,

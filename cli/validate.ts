@@ -7,7 +7,7 @@ import { compileParsed } from "../policy/compile.ts";
 import { type OtherDocuments, type ParsedPolicy, parsePolicies } from "../policy/parse.ts";
 import type { PolicyError } from "../policy/problems.ts";
 import { type Finding, type Format, formatFindings, type Tally } from "./findings.ts";
-import type { MissingHook } from "./kernels/kernel.ts";
+import type { Kernel, MissingHook } from "./kernels/kernel.ts";
 import { EXIT, type Streams } from "./streams.ts";
 
 /** The flags. */
@@ -31,8 +31,7 @@ export async function validate(
   const texts = await readAll(paths, strict, streams);
   if (!texts) return EXIT.usage;
   const findings: Finding[] = [];
-  const missing = await missingOn(kernel);
-  const tally = checkAll(texts, findings, missing);
+  const tally = checkAll(texts, findings, await findKernel(kernel));
   for (const line of formatFindings(output, findings, tally)) streams.out(line);
   streams.err(summary(tally));
   return tally.invalid > 0 ? EXIT.failed : EXIT.ok;
@@ -45,20 +44,16 @@ interface PolicyText {
   others: OtherDocuments;
 }
 
-type Missing = (spec: HookSpec) => MissingHook[];
-
 /** The recorded names are large, and no other command needs them. */
-async function missingOn(kernel: string | undefined): Promise<Missing> {
-  const { RecordedKernel, lackingSomewhere } = await import("./kernels/kernel.ts");
-  if (kernel === undefined) return lackingSomewhere;
-  const recorded = new RecordedKernel(kernel);
-  return (spec) => recorded.missing(spec);
+async function findKernel(name: string | undefined): Promise<Kernel> {
+  const { RecordedKernel, ANY_KERNEL } = await import("./kernels/kernel.ts");
+  return name === undefined ? ANY_KERNEL : new RecordedKernel(name);
 }
 
-function checkAll(texts: readonly PolicyText[], findings: Finding[], missing: Missing): Tally {
+function checkAll(texts: readonly PolicyText[], findings: Finding[], kernel: Kernel): Tally {
   const tally: Tally = { files: texts.length, valid: 0, invalid: 0, skipped: 0, warnings: 0 };
   const names = new Map<string, string>();
-  for (const text of texts) checkText(text, { names, tally, findings, missing });
+  for (const text of texts) checkText(text, { names, tally, findings, kernel });
   return tally;
 }
 
@@ -82,8 +77,8 @@ function checkText(
     names,
     tally,
     findings,
-    missing,
-  }: { names: Map<string, string>; tally: Tally; findings: Finding[]; missing: Missing },
+    kernel,
+  }: { names: Map<string, string>; tally: Tally; findings: Finding[]; kernel: Kernel },
 ): void {
   const add = (level: Finding["level"], problems: readonly PolicyError[]) => {
     for (const { path, message, line = 1, column = 1 } of problems)
@@ -100,14 +95,16 @@ function checkText(
   tally.invalid += invalid;
   for (const policy of policies) {
     const result = compileParsed(policy);
-    const absent = result.ok ? missing(result.spec) : [];
+    const absent = result.ok ? kernel.missing(result.spec) : [];
+    const remarks = (wanted: MissingHook["level"]) =>
+      result.warnings.filter((warning) => kernel.levelOf(warning) === wanted);
     const of = (wanted: MissingHook["level"]) =>
       absent
         .filter(({ level }) => level === wanted)
         .map(({ path, message }) => policy.place({ path, message }));
-    const errors = result.ok ? of("error") : result.errors;
+    const errors = [...(result.ok ? of("error") : result.errors), ...remarks("error")];
     const warnings = [
-      ...result.warnings,
+      ...remarks("warning"),
       ...(result.ok ? nameTwice(policy, result.spec, names) : []),
       ...of("warning"),
     ];

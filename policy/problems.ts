@@ -10,6 +10,8 @@ export interface PolicyError {
   line?: number;
   /** From 1. */
   column?: number;
+  /** Of a warning: the recorded kernels that refuse the hook, a bit each. Absent where it is no matter of kernels. */
+  kernels?: number;
 }
 
 /** Collects errors and warnings while a policy is compiled. */
@@ -25,6 +27,11 @@ export class Problems {
   /** Records something that the user should know; the policy compiles. */
   warn(path: string, message: string): void {
     this.warnings.push({ path, message });
+  }
+
+  /** Records what some of the recorded kernels, a bit each, refuse or what all of them lack; the policy compiles. */
+  warnOfKernels(kernels: number, path: string, message: string): void {
+    this.warnings.push({ path, message, kernels });
   }
 }
 

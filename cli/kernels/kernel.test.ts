@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { compilePolicy } from "../../policy/compile.ts";
 import { KERNEL_CHOICES, LATEST } from "./choices.ts";
-import { lackingSomewhere, RecordedKernel } from "./kernel.ts";
+import { ANY_KERNEL, RecordedKernel } from "./kernel.ts";
 import { KERNELS } from "./names.gen.ts";
 
 const missing = (choice: string, spec: object) => new RecordedKernel(choice).missing(compile(spec));
@@ -86,7 +86,7 @@ test("tracepoints are found, those of system calls are not looked for", () => {
 
 describe("where no kernel is named", () => {
   const tracepoint = (event: string) => ({ tracepoints: [{ subsystem: "sched", event }] });
-  const said = (spec: object) => lackingSomewhere(compile(spec));
+  const said = (spec: object) => ANY_KERNEL.missing(compile(spec));
 
   test.each([
     [

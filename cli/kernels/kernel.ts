@@ -2,6 +2,7 @@
 import { brotliDecompressSync } from "node:zlib";
 import { type HookDef, type HookSpec, overrides } from "../../crds/hook-spec.ts";
 import { ALL_KERNELS, kernelNames, recordedPrototypes } from "../../policy/probes/prototypes.ts";
+import type { PolicyError } from "../../policy/problems.ts";
 import { isGone } from "../../policy/warnings/noise.ts";
 import { LATEST } from "./choices.ts";
 import { KERNELS, NAMES } from "./names.gen.ts";
@@ -14,8 +15,16 @@ export interface MissingHook {
   level: "error" | "warning";
 }
 
+/** What policies are compared with beyond what the compiler says of them. */
+export interface Kernel {
+  /** Hooks that cannot be attached there, each with what was looked for. */
+  missing(spec: HookSpec): MissingHook[];
+  /** What a warning of the compiler is there; undefined where it is about other kernels. */
+  levelOf(warning: PolicyError): MissingHook["level"] | undefined;
+}
+
 /** One kernel's names. */
-export class RecordedKernel {
+export class RecordedKernel implements Kernel {
   readonly #release: string;
   readonly #bit: number;
 
@@ -26,7 +35,11 @@ export class RecordedKernel {
     this.#bit = 1 << index;
   }
 
-  /** The hooks of a policy that are missing there, each with what was looked for. */
+  levelOf({ kernels }: PolicyError): MissingHook["level"] | undefined {
+    if (kernels === undefined) return "warning";
+    return kernels & this.#bit ? "error" : undefined;
+  }
+
   missing({ hooks }: HookSpec): MissingHook[] {
     return hooks.flatMap((hook) => {
       const { name, what, reason } = target(hook);
@@ -46,7 +59,7 @@ export class RecordedKernel {
  * The hooks that some or all of the recorded kernels lack, where nobody has named one of them: functions and tracepoints
  * that the compiler has no record of. It warns of system calls, LSM hooks and functions around credentials itself.
  */
-export function lackingSomewhere({ hooks }: HookSpec): MissingHook[] {
+function lackingSomewhere({ hooks }: HookSpec): MissingHook[] {
   return hooks.flatMap((hook) => {
     const { path, section, call, syscall, ignoreCallNotFound } = hook;
     const isChecked =
@@ -64,6 +77,9 @@ export function lackingSomewhere({ hooks }: HookSpec): MissingHook[] {
     return [{ path, message, level: "warning" }];
   });
 }
+
+/** What is said where nobody has named a kernel. */
+export const ANY_KERNEL: Kernel = { missing: lackingSomewhere, levelOf: () => "warning" };
 
 /** The first major version in which fmod_ret may override system calls. */
 const OVERRIDES_SYSCALLS = 7;

@@ -6,9 +6,10 @@ import { HOOK_SPEC_LIMITS } from "../../crds/hook-spec-schema.ts";
 import { bareName } from "../../crds/syscall-table.ts";
 import { child, type Problems } from "../problems.ts";
 import type { Call } from "./calls.ts";
+import { reportFaults } from "./kernel-faults.ts";
 import { resolveError } from "./members.ts";
 import type { Prototype } from "./prototype.ts";
-import { inKernels, parametersOf, prototypeOf, recordedPrototypes, showPrototype } from "./prototypes.ts";
+import { ALL_KERNELS, parametersOf, prototypeOf, recordedPrototypes, showPrototype } from "./prototypes.ts";
 import { checkMembers } from "./recorded-members.ts";
 
 /** What is wrong with a field of an argument. */
@@ -77,13 +78,18 @@ export function checkReturnOfCall(
 ): void {
   if (!returnArg || returnArg.type === "nop" || !isReadable(returnArg.type)) return;
   if (["buffer", "placeholder"].includes(traitsOf(returnArg.type).family)) return; // an error already
-  const returns = call.syscall ? ["long"] : recordedPrototypes(call).map(([, declared]) => declared);
-  const reasons = returns.flatMap((declared) => misfitOfReturn(returnArg.type, declared) ?? []);
-  const reason = reasons.at(-1);
-  if (reason === undefined) return;
-  const message = `${returnArg.type} does not fit ${call.name}: ${reason}`;
-  if (reasons.length === returns.length) problems.error(`${path}.returnArg.type`, message);
-  else problems.warn(`${path}.returnArg.type`, `in some kernels: ${message}`);
+  const returns: [kernels: number, declared: string][] = call.syscall
+    ? [[ALL_KERNELS, "long"]]
+    : recordedPrototypes(call).map(([kernels, declared]) => [kernels, declared]);
+  const faults = returns.flatMap(([kernels, declared]) => {
+    const reason = misfitOfReturn(returnArg.type, declared);
+    return reason === undefined ? [] : [{ kernels, reason }];
+  });
+  const newest = faults.at(-1);
+  if (!newest) return;
+  const message = `${returnArg.type} does not fit ${call.name}: ${newest.reason}`;
+  const fault = { path: `${path}.returnArg.type`, message };
+  reportFaults(faults, faults.length === returns.length, fault, problems);
 }
 
 /** What is wrong with an argument of a system call, as far as its parameters are known. */
@@ -116,11 +122,8 @@ function checkRecorded(arg: ArgDef, at: string, call: Call, problems: Problems):
     warnOfOtherNumber(arg, at, call, prototypes.at(-1), problems);
     return;
   }
-  if (faults.length === prototypes.length) problems.error(`${at}.${newest.field}`, newest.message);
-  else {
-    const kernels = faults.reduce((bits, fault) => bits | fault.kernels, 0);
-    problems.warn(`${at}.${newest.field}`, `${inKernels(kernels)}: ${newest.message}`);
-  }
+  const fault = { path: `${at}.${newest.field}`, message: newest.message };
+  reportFaults(faults, faults.length === prototypes.length, fault, problems);
 }
 
 /** What a path leads to from the structure that the parameter points to. */

@@ -4,8 +4,8 @@ import { MemberError, resolveMember } from "../members/field-path.ts";
 import { checkMember } from "../members/member-fit.ts";
 import { NotRecordedError, RecordedTypes } from "../members/recorded-types.ts";
 import type { Problems } from "../problems.ts";
+import { reportFaults } from "./kernel-faults.ts";
 import { RECORDED_KERNELS } from "./prototypes.gen.ts";
-import { inKernels } from "./prototypes.ts";
 
 /** An argument whose value is a member. */
 interface Reader {
@@ -28,17 +28,16 @@ export function checkMembers(
   const looks = RECORDED_KERNELS.flatMap((_, kernel) => {
     const start = startOf(kernel);
     const found = start === undefined ? "unknown" : lookAt(type, resolve, start, kernel);
-    return found === "unknown" ? [] : [{ kernel, fault: found }];
+    return found === "unknown" ? [] : [{ kernels: 1 << kernel, error: found }];
   });
-  const faults = looks.flatMap(({ kernel, fault }) => (fault ? [{ kernel, fault }] : []));
-  const isCertain = faults.length === looks.length && faults.every(({ fault }) => fault.fault !== "missing");
-  for (const [message, same] of Map.groupBy(faults, ({ fault }) => fault.message)) {
-    const isType = same.some(({ fault }) => fault.fault === "type");
-    const field = isType ? `${at}.type` : `${at}.resolve`;
-    const text = isType ? `${resolve}: ${message}` : message;
-    const kernels = same.reduce((bits, { kernel }) => bits | (1 << kernel), 0);
-    if (isCertain) problems.error(field, text);
-    else problems.warn(field, `${inKernels(kernels)}: ${text}`);
+  const faults = looks.flatMap(({ kernels, error }) => (error ? [{ kernels, error }] : []));
+  const isCertain = faults.length === looks.length && faults.every(({ error }) => error.fault !== "missing");
+  for (const [message, same] of Map.groupBy(faults, ({ error }) => error.message)) {
+    const isType = same.some(({ error }) => error.fault === "type");
+    const fault = isType
+      ? { path: `${at}.type`, message: `${resolve}: ${message}` }
+      : { path: `${at}.resolve`, message };
+    reportFaults(same, isCertain, fault, problems);
   }
 }
 
