@@ -24,6 +24,8 @@ export class RecordedTypes implements KernelTypes {
   /** By number; void is 0. */
   readonly #words = [""];
   readonly #ids = new Map([["", 0]]);
+  /** Those that were asked for: a path may go through a large structure again and again. */
+  readonly #described = new Map<number, BtfType>();
   readonly #bit: number;
 
   /** `kernel`: its place among the recorded ones. */
@@ -38,7 +40,14 @@ export class RecordedTypes implements KernelTypes {
 
   /** Members of a structure that is not recorded throw a NotRecordedError when they are looked at. */
   describeType(id: number): BtfType {
-    const words = this.#words[id] ?? "";
+    const known = this.#described.get(id);
+    if (known) return known;
+    const type = this.#describe(this.#words[id] ?? "");
+    this.#described.set(id, type);
+    return type;
+  }
+
+  #describe(words: string): BtfType {
     if (words === "") return { kind: "other" };
     if (words.startsWith("*"))
       return { kind: "pointer", size: POINTER_BYTES, target: this.#idOf(words.slice(1)) };
