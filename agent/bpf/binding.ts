@@ -7,7 +7,7 @@
 
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
-import type { KernelTypes } from "../../policy/members/kernel-types.ts";
+import type { BtfType } from "../../policy/members/kernel-types.ts";
 
 /**
  * Thrown when the kernel or libbpf refuses a request. `message` is `STEP SUBJECT: ERRNO (hint)`, for example
@@ -189,13 +189,17 @@ export interface FuncProto {
 }
 
 /** The running kernel's BTF, parsed. */
-export interface KernelBtf extends KernelTypes {
+export interface KernelBtf {
   funcProto(name: string): FuncProto | undefined;
   /** Parameters of a tracepoint. The id is that of its typedef `btf_trace_NAME`. */
   tracepointProto(name: string): FuncProto | undefined;
   hasStruct(name: string): boolean;
   /** The BTF of a loaded module on top of the kernel's; its own types are found first. ENOENT if it has no BTF. */
   module(name: string): KernelBtf;
+  /** Id of a struct or union. */
+  structId(name: string): number | undefined;
+  /** Id 0 is void. */
+  describeType(id: number): BtfType;
   /** Value of an enumerator, e.g. ("bpf_func_id", "BPF_FUNC_get_current_task_btf"). */
   enumValue(enumName: string, enumerator: string): number | undefined;
   structMember(structName: string, member: string): { offset: number; size: number } | undefined;
