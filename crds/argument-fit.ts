@@ -27,6 +27,8 @@ const FD_BYTES = 4;
 
 const TYPE_OF_WIDTH = { 1: "uint8", 2: "uint16", 4: "int or uint32", 8: "long or uint64" } as const;
 
+const IS_ADDRESS = "it is an address: name the type of what is there";
+
 /** The argument types for an integer of so many bytes, as an error names them. */
 export const typeOfWidth = (bytes: 1 | 2 | 4 | 8): string => TYPE_OF_WIDTH[bytes];
 
@@ -46,7 +48,7 @@ export function isAddress(declared: string): boolean {
 }
 
 /** Whether what C declares so can be read as a type that is a structure or a text; numbers always fit here. */
-export function fitsDeclared(type: ArgType, declared: string): boolean {
+function fitsDeclared(type: ArgType, declared: string): boolean {
   return WANTED.get(type)?.test(declared) ?? true;
 }
 
@@ -59,7 +61,7 @@ export function misfit(type: ArgType, declared: string, shape: Shape | undefined
   if (width === undefined) return fitsDeclared(type, declared) ? undefined : "";
   const found = shape ?? (isAddress(declared) ? "pointer" : width);
   if (found === width) return otherNumber(type, declared);
-  if (found === "pointer") return "it is an address: name the type of what is there, or resolve a member";
+  if (found === "pointer") return `${IS_ADDRESS}, or resolve a member`;
   if (found === "aggregate") return "it is a structure: resolve a member";
   return `write ${TYPE_OF_WIDTH[found]}`;
 }
@@ -68,9 +70,57 @@ export function misfit(type: ArgType, declared: string, shape: Shape | undefined
 const NAMED_NUMBER = /^(?:const )?(?:(?!mqd_t|u?int32_t)\w+_t|bool|enum \w+)$/;
 
 /** What would be right for a number that the kernel declares as something other than the type shows. */
-export function otherNumber(type: ArgType, declared: string): string | undefined {
+function otherNumber(type: ArgType, declared: string): string | undefined {
   if (type !== "capability" && type !== "fd") return undefined;
   return NAMED_NUMBER.test(declared) ? `${declared} is another number: write int or uint32` : undefined;
+}
+
+/** A field of a trace event. */
+export interface DeclaredField {
+  /** The type in C, as the event's format has it, such as `pid_t` and `__data_loc char[]`. */
+  type: string;
+  /** In bytes. */
+  size: number;
+  /** The event has the characters or the array itself, not a number or an address. */
+  isInside: boolean;
+}
+
+/** Subsystems whose fields are as wide as a register, whatever the system call's parameter is. */
+const REGISTERS: ReadonlySet<string> = new Set(["syscalls", "raw_syscalls"]);
+
+/** An address of something that a type may be there for; of `void` the address itself may be meant, as of freed memory. */
+const STRUCTURE_ADDRESS = /^(?:const )?(?:struct|union) \w+ ?\*$/;
+
+/**
+ * The same for the field of a trace event. A number may be the address of a string, as in arguments of prctl, but not of
+ * a structure.
+ */
+export function misfitOfField(type: ArgType, field: DeclaredField, subsystem: string): string | undefined {
+  if (field.isInside) return misfitOfBytes(type, field);
+  const isRegister = REGISTERS.has(subsystem);
+  const width = numberWidth(type);
+  const other = otherNumber(type, field.type);
+  if (other !== undefined) return other;
+  if (width !== undefined) {
+    if (!isRegister && STRUCTURE_ADDRESS.test(field.type)) return IS_ADDRESS;
+    const isWide = width >= field.size || (isRegister && !isAddress(field.type));
+    return isWide ? undefined : wideEnough(field.size);
+  }
+  if (traitsOf(type).structure !== undefined) return fitsDeclared(type, field.type) ? undefined : "";
+  return type !== "string" || field.size === 8 ? undefined : wideEnough(field.size);
+}
+
+/** The families of types that can read bytes instead of a pointer or a number. */
+const OF_BYTES: ReadonlySet<string> = new Set(["string", "buffer", "nothing", "placeholder"]);
+
+function misfitOfBytes(type: ArgType, field: DeclaredField): string | undefined {
+  const { family, structure } = traitsOf(type);
+  if (structure === undefined && OF_BYTES.has(family)) return undefined;
+  return field.type.includes("char") ? "write string" : "";
+}
+
+function wideEnough(bytes: number): string {
+  return bytes === 1 || bytes === 2 || bytes === 4 || bytes === 8 ? `write ${TYPE_OF_WIDTH[bytes]}` : "";
 }
 
 /** The same for what a function returns. */

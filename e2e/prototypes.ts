@@ -24,6 +24,9 @@ export interface KernelTypes {
 /** [kernels as bits, what it returns, parameters, a letter or digit for the shape of each]. */
 type Row = [kernels: number, returns: string, parameters: string[], shapes: string];
 
+/** [kernels as bits, fields, a letter or digit for the shape of each]. */
+type FieldsRow = [kernels: number, fields: string[], shapes: string];
+
 /** Functions whose names show that they are about credentials, capabilities, security hooks, user namespaces or exec. */
 const RECORDED = [
   /^security_\w+$/,
@@ -47,13 +50,48 @@ const LSM_PREFIX = "bpf_lsm_";
 const TRACEPOINT =
   /^btf_trace_((?:sched_process|signal|module|task)_\w+|sched_prepare_exec|sys_enter|sys_exit|cap_capable)$/;
 
+/** Trace events around processes, signals, modules and capabilities, each with the type that has its fields. */
+const EVENTS: Readonly<Record<string, string>> = {
+  "capability/cap_capable": "cap_capable",
+  "module/module_free": "module_free",
+  "module/module_load": "module_load",
+  "module/module_request": "module_request",
+  "raw_syscalls/sys_enter": "sys_enter",
+  "raw_syscalls/sys_exit": "sys_exit",
+  "sched/sched_prepare_exec": "sched_prepare_exec",
+  "sched/sched_process_exec": "sched_process_exec",
+  "sched/sched_process_exit": "sched_process_exit",
+  "sched/sched_process_fork": "sched_process_fork",
+  "sched/sched_process_free": "sched_process_template",
+  "signal/signal_deliver": "signal_deliver",
+  "signal/signal_generate": "signal_generate",
+  "task/task_newtask": "task_newtask",
+  "task/task_rename": "task_rename",
+};
+const OF_EVENT = "trace_event_raw_";
+
+/** Events that have a type of their own in some kernels only. */
+const OTHERWISE: Readonly<Record<string, string>> = { sched_process_exit: "sched_process_template" };
+
 /** The text of policy/probes/prototypes.gen.ts. */
 export function prototypesFile(kernels: readonly KernelTypes[], comment: string): string {
   const functions = new Map<string, Row[]>();
   const hooks = new Map<string, Row[]>();
   const tracepoints = new Map<string, Row[]>();
+  const events = new Map<string, FieldsRow[]>();
   for (const [bit, kernel] of kernels.entries()) {
     const types = new Map(kernel.types.map((type) => [type.id, type]));
+    const ofEvents = new Map(
+      kernel.types.flatMap((type) =>
+        type.kind === "STRUCT" && type.name.startsWith(OF_EVENT)
+          ? [[type.name.slice(OF_EVENT.length), type] as const]
+          : [],
+      ),
+    );
+    for (const [event, name] of Object.entries(EVENTS)) {
+      const type = ofEvents.get(name) ?? ofEvents.get(OTHERWISE[name] ?? "");
+      if (type) addRow(events, event, bit, fieldsOf(types, type));
+    }
     for (const type of kernel.types) {
       const tracepoint = type.kind === "TYPEDEF" ? TRACEPOINT.exec(type.name)?.[1] : undefined;
       if (tracepoint !== undefined) addRow(tracepoints, tracepoint, bit, rowOfTracepoint(types, type));
@@ -65,7 +103,7 @@ export function prototypesFile(kernels: readonly KernelTypes[], comment: string)
     }
   }
   return `${comment}
-import type { Prototype } from "./prototype.ts";
+import type { EventFields, Prototype } from "./prototype.ts";
 
 /** Kernels whose BTF was read: bit 0 of a prototype stands for the first. */
 export const RECORDED_KERNELS = ${JSON.stringify(kernels.map(({ name }) => name))} as const;
@@ -78,22 +116,30 @@ export const LSM_PROTOTYPES: Readonly<Record<string, readonly Prototype[]>> = ${
 
 /** Raw tracepoints. */
 export const TRACEPOINT_PROTOTYPES: Readonly<Record<string, readonly Prototype[]>> = ${tableText(tracepoints)};
+
+/** Trace events. */
+export const EVENT_FIELDS: Readonly<Record<string, readonly EventFields[]>> = ${tableText(events)};
 `;
 }
 
-function addRow(table: Map<string, Row[]>, name: string, bit: number, row: Omit<Row, 0>): void {
+function addRow<R extends [kernels: number, ...unknown[]]>(
+  table: Map<string, R[]>,
+  name: string,
+  bit: number,
+  row: R,
+): void {
   const rows = table.get(name) ?? [];
-  const [, ...rest] = row as Row;
+  const [, ...rest] = row;
   const same = rows.find(([, ...other]) => JSON.stringify(other) === JSON.stringify(rest));
   if (same) same[0] |= 1 << bit;
-  else rows.push([1 << bit, ...rest]);
+  else rows.push([1 << bit, ...rest] as R);
   table.set(name, rows);
 }
 
-function tableText(table: ReadonlyMap<string, Row[]>): string {
+function tableText(table: ReadonlyMap<string, unknown[]>): string {
   const lines = [...table]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, rows]) => `  ${name}: ${JSON.stringify(rows)},`);
+    .map(([name, rows]) => `  ${/\W/.test(name) ? JSON.stringify(name) : name}: ${JSON.stringify(rows)},`);
   return `{\n${lines.join("\n")}\n}`;
 }
 
@@ -116,6 +162,24 @@ function rowOf(types: Types, id: number): Row {
 function rowOfTracepoint(types: Types, { type_id = 0 }: BtfEntry): Row {
   const [kernels, returns, parameters, shapes] = rowOf(types, types.get(type_id)?.type_id ?? 0);
   return [kernels, returns, parameters.slice(1), shapes.slice(1)];
+}
+
+const DATA_LOC = "__data_loc_";
+
+/** The first member is the header of all events, the last the space behind the fields. */
+function fieldsOf(types: Types, { members = [] }: BtfEntry): FieldsRow {
+  const fields = members.slice(1).filter(({ name }) => name !== "__data");
+  const declared = fields.map(({ name, type_id }) =>
+    name.startsWith(DATA_LOC)
+      ? `__data_loc char[] ${name.slice(DATA_LOC.length)}`
+      : declare(spell(types, type_id), name),
+  );
+  const shapes = fields.map(({ name, type_id }) => {
+    if (name.startsWith(DATA_LOC)) return "i";
+    const shape = shapeOf(types, type_id);
+    return shape === "s" ? "i" : shape.replace("p", "8");
+  });
+  return [0, declared, shapes.join("")];
 }
 
 function declare(type: string, name: string): string {

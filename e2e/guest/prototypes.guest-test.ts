@@ -1,22 +1,27 @@
 /**
- * The prototypes and members that policies are checked with before any node sees them are those of this kernel.
+ * The prototypes, members and fields that policies are checked with before any node sees them are those of this kernel.
  *
  *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/prototypes.guest-test.ts
  */
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { release } from "node:os";
 import { after, before, test } from "node:test";
 import { type FuncProto, type KernelBtf, loadBinding } from "../../agent/bpf/binding.ts";
+import { ENUMERATORS } from "../../agent/hooks/config/layout.ts";
+import { type EventField, readTraceEvent } from "../../agent/hooks/targets/trace-events.ts";
 import type { KernelTypes } from "../../policy/members/kernel-types.ts";
 import { NotRecordedError, RecordedTypes } from "../../policy/members/recorded-types.ts";
 import { STRUCTURES } from "../../policy/members/structures.gen.ts";
 import type { Prototype } from "../../policy/probes/prototype.ts";
 import {
+  EVENT_FIELDS,
   FUNCTION_PROTOTYPES,
   LSM_PROTOTYPES,
   RECORDED_KERNELS,
   TRACEPOINT_PROTOTYPES,
 } from "../../policy/probes/prototypes.gen.ts";
+import { COMMON_FIELDS } from "../../policy/probes/recorded-fields.ts";
 
 const series = /^\d+\.\d+/.exec(release())?.[0] ?? "";
 const place = (RECORDED_KERNELS as readonly string[]).indexOf(series);
@@ -62,6 +67,21 @@ for (const [what, table, read] of [
     assert.deepEqual(differing, []);
   });
 }
+
+test("of trace events, field by field", { skip }, () => {
+  const tracefs = loadBinding().tracefsPath();
+  for (const [name, rows] of Object.entries(EVENT_FIELDS)) {
+    const [, fields = [], shapes = ""] = rows.find(([kernels]) => kernels & bit) ?? [];
+    const recorded = fields.map((field, n) => `${/\w+$/.exec(field)?.[0]} ${shapes[n]}`);
+    const [subsystem = "", event = ""] = name.split("/");
+    const path = `${tracefs}/events/${name}/format`;
+    const own = existsSync(path) ? readTraceEvent(tracefs, subsystem, event).fields.slice(COMMON_FIELDS) : [];
+    const isInside = ({ kind }: EventField) =>
+      kind !== ENUMERATORS.FIELD_SIGNED && kind !== ENUMERATORS.FIELD_UNSIGNED;
+    const found = own.map((field) => `${field.name} ${isInside(field) ? "i" : field.size}`);
+    assert.deepEqual(recorded, found, name);
+  }
+});
 
 /** A type in words; a structure with a name of its own by this name. */
 function spell(types: KernelTypes, id: number): string {

@@ -191,6 +191,6 @@ function nameOf(parameter: string): string {
 }
 
 /** `struct cred *` of `struct cred *new`. */
-function declaredType(parameter: string): string {
+export function declaredType(parameter: string): string {
   return /^(.*[ *])\w+$/.exec(parameter)?.[1]?.trim() ?? parameter;
 }

@@ -6,7 +6,7 @@
  *   Linux 6.12.118+deb13-amd64 (Debian 6.12.118-1)
  *   Linux 7.2.13+deb14-amd64 (Debian 7.2.13-1)
  */
-import type { Prototype } from "./prototype.ts";
+import type { EventFields, Prototype } from "./prototype.ts";
 
 /** Kernels whose BTF was read: bit 0 of a prototype stands for the first. */
 export const RECORDED_KERNELS = ["5.10","6.1","6.12","7.2"] as const;
@@ -790,4 +790,23 @@ export const TRACEPOINT_PROTOTYPES: Readonly<Record<string, readonly Prototype[]
   task_newtask: [[7,"void",["struct task_struct *","long unsigned int"],"p8"],[8,"void",["struct task_struct *","u64"],"p8"]],
   task_prctl_unknown: [[8,"void",["int","long unsigned int","long unsigned int","long unsigned int","long unsigned int"],"48888"]],
   task_rename: [[15,"void",["struct task_struct *","const char *"],"pp"]],
+};
+
+/** Trace events. */
+export const EVENT_FIELDS: Readonly<Record<string, readonly EventFields[]>> = {
+  "capability/cap_capable": [[8,["const struct cred *cred","struct user_namespace *target_ns","const struct user_namespace *capable_ns","int cap","int ret"],"88844"]],
+  "module/module_free": [[15,["__data_loc char[] name"],"i"]],
+  "module/module_load": [[15,["unsigned int taints","__data_loc char[] name"],"4i"]],
+  "module/module_request": [[15,["long unsigned int ip","bool wait","__data_loc char[] name"],"81i"]],
+  "raw_syscalls/sys_enter": [[15,["long int id","long unsigned int[6] args"],"8i"]],
+  "raw_syscalls/sys_exit": [[15,["long int id","long int ret"],"88"]],
+  "sched/sched_prepare_exec": [[12,["__data_loc char[] interp","__data_loc char[] filename","pid_t pid","__data_loc char[] comm"],"ii4i"]],
+  "sched/sched_process_exec": [[15,["__data_loc char[] filename","pid_t pid","pid_t old_pid"],"i44"]],
+  "sched/sched_process_exit": [[7,["char[16] comm","pid_t pid","int prio"],"i44"],[8,["char[16] comm","pid_t pid","int prio","bool group_dead"],"i441"]],
+  "sched/sched_process_fork": [[7,["char[16] parent_comm","pid_t parent_pid","char[16] child_comm","pid_t child_pid"],"i4i4"],[8,["__data_loc char[] parent_comm","pid_t parent_pid","__data_loc char[] child_comm","pid_t child_pid"],"i4i4"]],
+  "sched/sched_process_free": [[7,["char[16] comm","pid_t pid","int prio"],"i44"],[8,["__data_loc char[] comm","pid_t pid","int prio"],"i44"]],
+  "signal/signal_deliver": [[15,["int sig","int errno","int code","long unsigned int sa_handler","long unsigned int sa_flags"],"44488"]],
+  "signal/signal_generate": [[15,["int sig","int errno","int code","char[16] comm","pid_t pid","int group","int result"],"444i444"]],
+  "task/task_newtask": [[7,["pid_t pid","char[16] comm","long unsigned int clone_flags","short int oom_score_adj"],"4i82"],[8,["pid_t pid","char[16] comm","u64 clone_flags","short int oom_score_adj"],"4i82"]],
+  "task/task_rename": [[15,["pid_t pid","char[16] oldcomm","char[16] newcomm","short int oom_score_adj"],"4ii2"]],
 };

@@ -11,6 +11,7 @@ import type { ProbeContext } from "./context.ts";
 import { checkArgsOfCall, syscallDoubt, syscallFaults } from "./fit.ts";
 import { compileCommon } from "./probe.ts";
 import { functionOfSyscall, isFunctionOfSyscall, parametersOf } from "./prototypes.ts";
+import { COMMON_FIELDS, checkRecordedFields } from "./recorded-fields.ts";
 
 const WORD = /^[A-Za-z_][A-Za-z0-9_-]*$/;
 
@@ -39,7 +40,10 @@ export function compileTracepoint(probe: TracepointProbe, context: ProbeContext)
       { name: event, syscall: false, path: `${path}.event`, rawTracepoint: true },
       problems,
     );
-  else checkFields(args, probe, `${path}.args`, problems);
+  else {
+    checkFields(args, probe, `${path}.args`, problems);
+    checkRecordedFields(args, probe, `${path}.args`, problems);
+  }
   checkSyscallArgs(args, probe, `${path}.args`, problems);
   const calls = [{ name, syscall: false, path: `${path}.event` }];
   return [
@@ -89,9 +93,6 @@ function warnOfSyscallEvent({ subsystem, event }: TracepointProbe, path: string,
       `is about ${quote(call)}, which is no system call that Trigon knows${hint}`,
     );
 }
-
-/** Fields that every event begins with, such as common_pid; no program can read them. */
-const COMMON_FIELDS = 4;
 
 /** Nodes know the fields of all events; those of system calls are the same on each. */
 function checkFields(

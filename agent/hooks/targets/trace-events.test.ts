@@ -79,6 +79,14 @@ describe("auto", () => {
   });
 });
 
+test("an address of a structure is no number", () => {
+  const fields = parseFormat("\tfield:const struct cred * cred;\toffset:8;\tsize:8;\tsigned:0;\n");
+  const def = makeHook({ section: "tracepoints", args: [{ index: 0, type: "uint64" }] });
+  expect(() => resolveFields(def, { subsystem: "capability", event: "cap_capable", fields })).toThrow(
+    /type uint64 does not fit field 0 of capability\/cap_capable, .* cred: it is an address: name the type/,
+  );
+});
+
 test("a number may be the address of a text", () => {
   const def = makeHook({ section: "tracepoints", args: [{ index: 8, type: "string" }] });
   expect(resolveFields(def, event).types).toEqual(["string"]);
@@ -90,7 +98,7 @@ const refused: Record<string, [index: number, type: "int" | "string" | "cred", s
   "a number as a structure": [8, "cred", /type cred does not fit field 8 of .*, unsigned long bits/],
   "text as a structure": [7, "cred", /type cred does not fit field 7 of .*, const char \* name/],
   "less than an address as text": [5, "string", /type string does not fit field 5 of .*, pid_t pid/],
-  "text as a number": [6, "int", /type int does not fit field 6 of .*, char\[16\] comm/],
+  "text as a number": [6, "int", /type int does not fit field 6 of .*, char\[16\] comm: write string/],
 };
 
 describe("a tracepoint's argument is refused", () => {

@@ -1,7 +1,7 @@
 /** Reads the fields of trace events from tracefs, and finds a policy's arguments among them. */
 import { readdirSync, readFileSync } from "node:fs";
-import { fitsDeclared, isAddress, numberWidth, otherNumber } from "../../../crds/argument-fit.ts";
-import { type ArgType, isKernelStructure, traitsOf } from "../../../crds/argument-types.ts";
+import { misfitOfField } from "../../../crds/argument-fit.ts";
+import { type ArgType, traitsOf } from "../../../crds/argument-types.ts";
 import type { ArgDef, HookDef } from "../../../crds/hook-spec.ts";
 import { didYouMean } from "../../../policy/suggest.ts";
 import type { BufferConfig, FieldConfig } from "../config/filters.ts";
@@ -131,26 +131,12 @@ function chooseField(
   if (field.type.startsWith("__rel_loc")) {
     throw new HookError("KernelUnsupported", `${at}: field ${field.name} of ${name} is a ${field.type}`);
   }
-  if (!fitsField(type, field, subsystem)) {
-    throw new HookError(
-      "InvalidArgument",
-      `${at}: type ${type} does not fit field ${index} of ${name}, ${field.type} ${field.name}`,
-    );
+  const advice = misfitOfField(type, { ...field, isInside: isInside(field) }, subsystem);
+  if (advice !== undefined) {
+    const what = `${at}: type ${type} does not fit field ${index} of ${name}, ${field.type} ${field.name}`;
+    throw new HookError("InvalidArgument", advice === "" ? what : `${what}: ${advice}`);
   }
   return field;
-}
-
-/** Subsystems whose fields are as wide as a register, whatever the system call's parameter is. */
-const REGISTERS: ReadonlySet<string> = new Set(["syscalls", "raw_syscalls"]);
-
-/** A number may be the address of a string, as in arguments of prctl, but not of a structure. */
-function fitsField(type: ArgType, field: EventField, subsystem: string): boolean {
-  if (isInside(field)) return isBytes(type);
-  const width = numberWidth(type);
-  if (otherNumber(type, field.type) !== undefined) return false;
-  if (width !== undefined) return width >= field.size || (REGISTERS.has(subsystem) && !isAddress(field.type));
-  if (isKernelStructure(type)) return fitsDeclared(type, field.type);
-  return type !== "string" || field.size === 8;
 }
 
 /** Finds the size of a buffer, and the field with the size; such fields come after those of the arguments. */
@@ -184,12 +170,6 @@ function chooseSize(
     );
   }
   return { buffer: sizedByField, size };
-}
-
-/** Whether the type can read a field that holds bytes instead of a pointer or a number. */
-function isBytes(type: ArgType): boolean {
-  if (isKernelStructure(type)) return false;
-  return ["string", "buffer", "nothing", "placeholder"].includes(traitsOf(type).family);
 }
 
 /** A string in an array of the event ends there, also without a NUL. */
