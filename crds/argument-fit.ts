@@ -1,5 +1,5 @@
 /** Whether a parameter, as C declares it, can be read as an argument type: one answer for the compiler and for every node. */
-import { type ArgType, HOOK_ARGUMENT_TYPES, traitsOf } from "./argument-types.ts";
+import { type ArgType, HOOK_ARGUMENT_TYPES, isKernelStructure, traitsOf } from "./argument-types.ts";
 
 /** What a parameter is without its names: an address, an integer of so many bytes, anything else. */
 export type Shape = "pointer" | "aggregate" | 1 | 2 | 4 | 8;
@@ -106,7 +106,7 @@ export function misfitOfField(type: ArgType, field: DeclaredField, subsystem: st
     const isWide = width >= field.size || (isRegister && !isAddress(field.type));
     return isWide ? undefined : wideEnough(field.size);
   }
-  if (traitsOf(type).structure !== undefined) return fitsDeclared(type, field.type) ? undefined : "";
+  if (isKernelStructure(type)) return fitsDeclared(type, field.type) ? undefined : "";
   return type !== "string" || field.size === 8 ? undefined : wideEnough(field.size);
 }
 
@@ -114,8 +114,7 @@ export function misfitOfField(type: ArgType, field: DeclaredField, subsystem: st
 const OF_BYTES: ReadonlySet<string> = new Set(["string", "buffer", "nothing", "placeholder"]);
 
 function misfitOfBytes(type: ArgType, field: DeclaredField): string | undefined {
-  const { family, structure } = traitsOf(type);
-  if (structure === undefined && OF_BYTES.has(family)) return undefined;
+  if (!isKernelStructure(type) && OF_BYTES.has(traitsOf(type).family)) return undefined;
   return field.type.includes("char") ? "write string" : "";
 }
 
