@@ -349,7 +349,7 @@ static __always_inline void add_privileges(struct exec_record *record, struct li
 
 static __always_inline int report_exec(struct linux_binprm *bprm)
 {
-	struct task_struct *task = current_task();
+	struct task_struct *task = without_trust(current_task());
 	struct hook_stats *stats = count_sensor_hit(RECORD_EXEC);
 	struct exec_scratch *scratch;
 	struct image_scratch *image;

@@ -49,7 +49,11 @@ export interface BpfObject {
   setMaxEntries(map: string, maxEntries: number): void;
   /** Before load(): overwrites the initial contents of a global data section's map (`.rodata`) at an offset. */
   setInitialValue(map: string, bytes: Uint8Array, offset?: number): void;
-  load(): void;
+  /**
+   * Once. `rdonlyCast` is the BTF id of the kernel's function bpf_rdonly_cast(), which programs may call and which leaves
+   * the verifier less to do; without it their calls of it do nothing.
+   */
+  load(options?: { rdonlyCast?: number }): void;
   /** After load(). The handle outlives the object's. A data section is also found by its section name, `.rodata`. */
   map(name: string): BpfMap;
   /** After load(). The handle outlives the object's; its maps stay in the kernel until it is closed. */

@@ -90,7 +90,7 @@ export function openHandles(
   const object = keep(bpf.openObject(options.objectPath));
   if (options.ringBytes !== undefined) object.setMaxEntries("events", options.ringBytes);
   if (options.maxCgroups !== undefined) object.setMaxEntries("cgroup_scopes", options.maxCgroups);
-  object.load();
+  object.load({ rdonlyCast: btf.funcProto("bpf_rdonly_cast")?.btfId ?? 0 });
   // The reader starts before the sensors, so that it reads their first records too.
   const { onBatch, reuseBuffer = false, backlogBytes } = options;
   const sleepFlag = object.map(".data.reader");

@@ -4,4 +4,4 @@
 export const LAYOUT_VERSION = "27e55bfc1a7185e3";
 
 /** Digest of the C sources of the layouts, without comments and white space. */
-export const LAYOUT_SOURCES = "0615c12828983469";
+export const LAYOUT_SOURCES = "056d079a85e42873";

@@ -68,6 +68,28 @@ static __always_inline struct task_struct *current_task(void)
 	return (struct task_struct *)bpf_get_current_task();
 }
 
+/*
+ * The current task for programs with many paths. To follow a pointer that it trusts, the verifier of 6.4 to 6.18 searches
+ * all types of the kernel for a name, up to four times for each load of a pointer on each path. It does not do so for a
+ * pointer that it was told not to trust; helpers do not take such a one, and each load from it checks its address.
+ *
+ * The call is one of bpf_rdonly_cast (since 6.2), which leaves no instruction in the loaded program. Whoever loads the
+ * program puts the function's id in, or a move in its place (agent/native/src/objects/program_image.cc). It is no __ksym
+ * because libbpf 1.1 cannot link two objects that name one.
+ */
+static __always_inline struct task_struct *without_trust(struct task_struct *task)
+{
+	struct task_struct *result;
+
+	if (!HAS_CURRENT_TASK_BTF)
+		return task;
+	asm volatile("r1 = %1\n\tr2 = %2\n\t.8byte 0x2085\n\t%0 = r0"
+		     : "=r"(result)
+		     : "r"(task), "r"(bpf_core_type_id_kernel(struct task_struct))
+		     : "r0", "r1", "r2", "r3", "r4", "r5");
+	return result;
+}
+
 #define FOLLOW1(p, a) (p)->a
 #define FOLLOW2(p, a, b) (p)->a->b
 #define FOLLOW3(p, a, b, c) (p)->a->b->c

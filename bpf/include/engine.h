@@ -291,6 +291,7 @@ static __always_inline int run_hook(void *context, __u32 frame)
 		count_rejected();
 		return 0;
 	}
+	hit.task = without_trust(hit.task);
 	counters = hook_counters();
 	counters->hook.hits++;
 	hit.nothing = counters->hook.hits >> 63;

@@ -99,12 +99,13 @@ static __always_inline int run_exit(__u32 frame, __u64 returned)
 	struct hook_counters *counters = hook_counters();
 	struct call_key key = call_key(frame);
 	struct call_head *call = bpf_map_lookup_elem(&hook_calls, &key);
-	struct hit hit = {.task = current_task()};
+	struct hit hit = {};
 	__u32 selector;
 
 	if (!call) /* filtered out at entry, or entered before the hook was attached */
 		return 0;
 	call->parameter[RETURN_ARG] = returned;
+	hit.task = without_trust(current_task());
 	hit.context = call->parameter;
 	hit.nothing = counters->hook.hits >> 63;
 	selector = choose_at_return(&hit, call);

@@ -31,7 +31,7 @@ static __always_inline __u32 current_syscall(struct task_struct *task)
 
 	if (!HAS_TASK_PT_REGS)
 		return NO_SYSCALL;
-	regs = (void *)bpf_task_pt_regs(task);
+	regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
 	if (regs->syscallno < 0)
 		return NO_SYSCALL;
 	return regs->syscallno | syscall_abi(task);
@@ -61,7 +61,7 @@ static __always_inline __u32 current_syscall(struct task_struct *task)
 	__u64 address, number;
 
 	if (HAS_TASK_PT_REGS && HAS_CURRENT_TASK_BTF) {
-		regs = (struct pt_regs *)bpf_task_pt_regs(task);
+		regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
 		address = regs->ip;
 		number = regs->orig_ax;
 	} else {

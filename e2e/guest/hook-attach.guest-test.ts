@@ -4,6 +4,7 @@
  *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/hook-attach.guest-test.ts
  */
 import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { loadBinding } from "../../agent/bpf/binding.ts";
 import { HookEngine } from "../../agent/hooks/engine.ts";
@@ -138,6 +139,44 @@ describe("the choice of the attach kind", () => {
     for (const name of ["kprobeMulti", "bpfLoop", "bpfLsm", "currentTaskBtf"] as const) {
       assert.equal(features[name], features.reasons[name] === undefined, name);
     }
+  });
+});
+
+describe("the verifier of 6.4 to 6.18", () => {
+  const SEARCH = "btf_nested_type_is_trusted";
+  const btf = loadBinding().loadKernelBtf();
+  const skip = btf.funcProto(SEARCH) ? false : `this kernel has no function ${SEARCH}`;
+  btf.close();
+
+  /** How often the function runs meanwhile. */
+  function countCalls(of: string, act: () => void): number {
+    const tracing = mkdtempSync("/tmp/tracing-");
+    run("mount", ["-t", "tracefs", "tracefs", tracing]);
+    const counted = `${tracing}/events/counted`;
+    writeFileSync(`${tracing}/kprobe_events`, `p:counted/calls ${of}`, { flag: "a" });
+    writeFileSync(`${counted}/calls/enable`, "1");
+    act();
+    const calls = /^\s*calls\s+(\d+)/m.exec(readFileSync(`${tracing}/kprobe_profile`, "utf8"))?.[1];
+    writeFileSync(`${counted}/calls/enable`, "0");
+    writeFileSync(`${tracing}/kprobe_events`, "-:counted/calls", { flag: "a" });
+    run("umount", [tracing]);
+    return Number(calls);
+  }
+
+  test("searches no names of types for a hook's reads of its task", { skip }, () => {
+    const selectors = [
+      makeSelector({
+        match: "binary",
+        compare: "equal",
+        values: ["/no/such"],
+        negate: false,
+        followChildren: true,
+      }),
+    ];
+    const calls = countCalls(SEARCH, () => engine.attach(makeHookOn("sys_setfsuid", { selectors })).detach());
+    assert.equal(calls, 0);
+    // The probe does count: a program that trusts the pointer is verified with searches.
+    assert.ok(countCalls(SEARCH, () => new TestEngine().close()) > 0);
   });
 });
 

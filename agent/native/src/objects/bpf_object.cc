@@ -126,8 +126,9 @@ void BpfObject::SetInitialValue(const Napi::CallbackInfo& info) {
 
 void BpfObject::Load(const Napi::CallbackInfo& info) {
   OpenObject& opened = BeforeLoad("load object");
+  uint32_t rdonly_cast = IsPresent(info[0]) ? Uint32Property(ObjectArgument(info, 0, "options"), "rdonlyCast", 0) : 0;
   LibbpfLog log;
-  int error = opened.Load();
+  int error = opened.Load(rdonly_cast);
   if (error == 0) return;
   if (log.failed_program().empty()) throw BpfFailure(Env(), error, "load object", path_, log);
   throw BpfFailure(Env(), error, "load program", log.failed_program(),

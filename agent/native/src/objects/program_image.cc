@@ -2,6 +2,7 @@
 
 #include <bpf/bpf.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <mutex>
 
@@ -11,6 +12,28 @@ namespace {
 
 // The object that this thread is loading, for the callback from inside of bpf_object__load().
 thread_local OpenObject* loading = nullptr;
+
+// NOT_TRUSTED of bpf/include/core.h: the one function of the kernel that programs call.
+bool IsCast(const bpf_insn& instruction) {
+  return instruction.code == (BPF_JMP | BPF_CALL) && instruction.src_reg == BPF_PSEUDO_KFUNC_CALL;
+}
+
+// 0 or a negative errno.
+int CompleteCasts(bpf_program* program, uint32_t rdonly_cast) {
+  constexpr bpf_insn kMove = {
+      .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_0, .src_reg = BPF_REG_1, .off = 0, .imm = 0};
+  std::span incomplete(bpf_program__insns(program), bpf_program__insn_cnt(program));
+  if (std::none_of(incomplete.begin(), incomplete.end(), IsCast)) return 0;
+  std::vector<bpf_insn> instructions(incomplete.begin(), incomplete.end());
+  for (bpf_insn& instruction : instructions) {
+    if (!IsCast(instruction)) continue;
+    if (rdonly_cast)
+      instruction.imm = static_cast<int32_t>(rdonly_cast);
+    else
+      instruction = kMove;
+  }
+  return bpf_program__set_insns(program, instructions.data(), instructions.size());
+}
 
 int KeepTemplate(bpf_program* program, bpf_prog_load_opts* options, long) {
   if (!loading) return -EINVAL;
@@ -69,8 +92,12 @@ void RegisterTemplateSections() {
   });
 }
 
-int OpenObject::Load() {
+int OpenObject::Load(uint32_t rdonly_cast) {
   load_tried = true;
+  bpf_program* program;
+  bpf_object__for_each_program(program, object) {
+    if (int error = CompleteCasts(program, rdonly_cast)) return error;
+  }
   loading = this;
   SignalBlock uninterrupted;  // libbpf tries a load that a signal interrupts five times only
   int error = bpf_object__load(object);

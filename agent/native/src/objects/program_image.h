@@ -29,8 +29,8 @@ struct OpenObject {
   OpenObject(const OpenObject&) = delete;
   OpenObject& operator=(const OpenObject&) = delete;
 
-  // A negative errno on failure; once only.
-  int Load();
+  // A negative errno on failure; once only. `rdonly_cast` is the BTF id of the kernel's bpf_rdonly_cast, 0 without it.
+  int Load(uint32_t rdonly_cast);
 
   bpf_object* const object;
   bool load_tried = false;

@@ -10,7 +10,7 @@ bool IsKnown(const bpf_insn& instruction) {
     case BPF_STX: return BPF_MODE(instruction.code) == BPF_MEM || BPF_MODE(instruction.code) == BPF_ATOMIC;
     case BPF_ALU:
     case BPF_ALU64: return instruction.off == 0;
-    case BPF_JMP: return BPF_OP(instruction.code) != BPF_CALL || instruction.src_reg == 0;
+    case BPF_JMP: return BPF_OP(instruction.code) != BPF_CALL || instruction.src_reg != BPF_PSEUDO_CALL;
     default:  // BPF_JMP32
       return BPF_OP(instruction.code) != BPF_JA && BPF_OP(instruction.code) <= BPF_JSLE;
   }
@@ -25,6 +25,7 @@ bool Operation::IsBranch() const {
 }
 
 unsigned Operation::CallArguments() const {
+  if (IsKernelFunctionCall()) return 2;
   switch (code.imm) {
     case BPF_FUNC_ktime_get_ns:
     case BPF_FUNC_ktime_get_boot_ns:

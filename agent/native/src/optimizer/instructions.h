@@ -20,6 +20,7 @@ struct Operation {
   uint8_t Class() const { return BPF_CLASS(code.code); }
   bool IsWide() const { return code.code == (BPF_LD | BPF_IMM | BPF_DW); }
   bool IsCall() const { return code.code == (BPF_JMP | BPF_CALL); }
+  bool IsKernelFunctionCall() const { return IsCall() && code.src_reg == BPF_PSEUDO_KFUNC_CALL; }
   bool IsSubprogramCall() const { return IsCall() && code.src_reg == BPF_PSEUDO_CALL; }
   bool IsExit() const { return code.code == (BPF_JMP | BPF_EXIT); }
   bool IsJump() const { return code.code == (BPF_JMP | BPF_JA); }
@@ -27,7 +28,7 @@ struct Operation {
   bool IsAlu() const { return Class() == BPF_ALU || Class() == BPF_ALU64; }
   bool IsMove() const { return IsAlu() && BPF_OP(code.code) == BPF_MOV; }
   bool HasRegisterOperand() const { return BPF_SRC(code.code) == BPF_X; }
-  unsigned CallArguments() const;  // of the helper that is called, at most
+  unsigned CallArguments() const;  // of the helper that is called, at most, or of bpf_rdonly_cast
   bool IsAtomic() const { return Class() == BPF_STX && BPF_MODE(code.code) == BPF_ATOMIC; }
 };
 

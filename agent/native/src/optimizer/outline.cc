@@ -72,7 +72,8 @@ std::optional<Cut> FindCut(const std::vector<Operation>& program) {
 
 // Stack traces would have the subprogram's frame.
 bool TakesStack(const Operation& operation) {
-  return operation.IsCall() && (operation.code.imm == BPF_FUNC_get_stack || operation.code.imm == BPF_FUNC_get_stackid);
+  return operation.IsCall() && !operation.IsKernelFunctionCall() &&
+         (operation.code.imm == BPF_FUNC_get_stack || operation.code.imm == BPF_FUNC_get_stackid);
 }
 
 int64_t LowestInStack(const std::vector<Operation>& program, const std::vector<std::optional<State>>& states) {

@@ -85,6 +85,10 @@ bool Taken(uint8_t operation, uint64_t a, uint64_t b, bool is64) {
   }
 }
 
+void LoseArguments(Machine& machine) {
+  for (int lost = 1; lost <= 5; lost++) machine.registers[lost] = 0xdead;
+}
+
 void CallHelper(Machine& machine, int helper) {
   uint64_t* r = machine.registers;
   machine.effects.push_back(static_cast<uint64_t>(helper));
@@ -97,7 +101,11 @@ void CallHelper(Machine& machine, int helper) {
     machine.effects.insert(machine.effects.end(), {r[1], r[2], r[3]});
     std::memcpy(machine.At(r[1], r[2]), machine.At(r[3], r[2]), r[2]);
   }
-  for (int lost = 1; lost <= 5; lost++) r[lost] = 0xdead;
+  LoseArguments(machine);
+}
+
+bool IsKernelFunctionCall(const bpf_insn& code) {
+  return code.code == (BPF_JMP | BPF_CALL) && code.src_reg == BPF_PSEUDO_KFUNC_CALL;
 }
 
 bool IsSubprogramCall(const bpf_insn& code) {
@@ -147,6 +155,9 @@ bool Run(const std::vector<bpf_insn>& program, Machine& machine) {
         } else if (IsSubprogramCall(code)) {
           caller = std::exchange(at, at + number);
           r[10] = kStackTop;
+        } else if (IsKernelFunctionCall(code)) {
+          r[0] = r[1] ^ r[2];
+          LoseArguments(machine);
         } else if (code.code == (BPF_JMP | BPF_CALL)) {
           CallHelper(machine, code.imm);
         } else if (code.code == (BPF_JMP | BPF_JA) ||
@@ -268,7 +279,7 @@ class Generator {
     const int kinds[] = {BPF_ADD, BPF_SUB, BPF_MUL,  BPF_OR,  BPF_AND, BPF_XOR,
                          BPF_LSH, BPF_RSH, BPF_ARSH, BPF_NEG, BPF_MOV, BPF_MOV};
     int kind = kinds[Pick(12)], width = Pick(4) ? BPF_ALU64 : BPF_ALU;
-    switch (Pick(12)) {
+    switch (Pick(13)) {
       case 10: return Widen();
       case 0:
       case 1: return Content(Number(), 8);
@@ -299,6 +310,11 @@ class Generator {
         Emit(BPF_ALU64 | BPF_ADD | BPF_K, 2, 0, 0, Slot());
         Emit(BPF_ALU64 | BPF_MOV | BPF_K, 1, 0, 0, 5);
         Emit(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_map_lookup_elem);
+        return Emit(BPF_ALU64 | BPF_MOV | BPF_X, Number(), 0, 0, 0);
+      case 11:  // its id is the number of a helper, whose arguments are others
+        Emit(BPF_ALU64 | BPF_MOV | BPF_X, 1, Number(), 0, 0);
+        Emit(BPF_ALU64 | BPF_MOV | BPF_K, 2, 0, 0, Pick(100));
+        Emit(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, BPF_FUNC_ktime_get_ns);
         return Emit(BPF_ALU64 | BPF_MOV | BPF_X, Number(), 0, 0, 0);
       default:
         Emit(BPF_ALU64 | BPF_MOV | BPF_X, 1, 10, 0, 0);
