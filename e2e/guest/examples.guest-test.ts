@@ -3,6 +3,8 @@
  * or its status names what the kernel lacks. The verifier refuses none. The other examples have tests of their own.
  *
  *   npm run guest -- --kernel 6.1 -- node --test e2e/guest/examples.guest-test.ts
+ *
+ * @kernels 5.10, 6.12: the kernel that lacks most, and a new one; compat attaches on the newest, stories on 6.1
  */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";

@@ -3,7 +3,7 @@
  *
  *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/hook-binaries.guest-test.ts
  *
- * @kernels 5.10, 6.1, latest: paths are compared by the same programs; latest preempts them
+ * @kernels 5.10, latest: paths are compared by the same programs; latest preempts them
  */
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";

@@ -2,6 +2,8 @@
  * If the kernel preempts, tasks may be interrupted inside programs: calls of other tasks must be posted all the same.
  *
  *   npm run guest -- --kernel latest -- node --test e2e/guest/preemption.guest-test.ts
+ *
+ * @kernels 5.10, 6.1, latest: one that never preempts, the first that may, and one that always does
  */
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
