@@ -8,7 +8,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, afterEach, before, test } from "node:test";
 import { cacheDirectory } from "../cache.mjs";
 import { DEFAULT_KERNEL, prepareKernel } from "./kernels.ts";
 
@@ -21,6 +21,12 @@ before(async () => {
 });
 after(() => rmSync(scratch, { recursive: true }));
 
+const started: ChildProcess[] = [];
+/** Also after a test that ran out of time. Guests end with their command. */
+afterEach(() => {
+  for (const child of started.splice(0)) child.kill("SIGKILL");
+});
+
 interface Result {
   status: number | null;
   stdout: Buffer;
@@ -28,7 +34,9 @@ interface Result {
 }
 
 function start(args: string[], cwd = scratch): ChildProcess {
-  return spawn(process.execPath, [CLI, ...args], { cwd, stdio: ["pipe", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [CLI, ...args], { cwd, stdio: ["pipe", "pipe", "pipe"] });
+  started.push(child);
+  return child;
 }
 
 async function end(child: ChildProcess, input: Buffer | string = ""): Promise<Result> {

@@ -62,7 +62,11 @@ function machine(options: GuestOptions): string[] {
 function kernelCommandLine(boot: Boot, { kernelArgs = [] }: GuestOptions): string {
   // no_timer_check: on a busy host an emulated CPU may not run in time for the kernel's test of its timer interrupt.
   // syscall.x32: Debian's kernels have the x32 ABI, and allow it to those who ask for it.
-  const fixed = ["console=ttyS0", "quiet", "panic=-1", "tsc=reliable", "no_timer_check", "syscall.x32=y"];
+  // oops=panic: a guest that lost the process of a relay to a fault of the kernel would wait for it for ever.
+  const fixed = [
+    ...["console=ttyS0", "quiet", "panic=-1", "oops=panic"],
+    ...["tsc=reliable", "no_timer_check", "syscall.x32=y"],
+  ];
   const lsm = "lsm=lockdown,capability,yama,apparmor,bpf";
   return [...fixed, lsm, ...kernelArgs, `trigon.session=${boot.session}`].join(" ");
 }

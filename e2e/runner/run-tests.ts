@@ -11,7 +11,7 @@ export const PROJECT = resolve(import.meta.dirname, "../..");
 const NODE_REPORTER = join(PROJECT, "e2e/runner/node-reporter.ts");
 const TEST_TIMEOUT_MS = 900_000;
 /** A process that prints nothing for longer than one test may take will not end by itself. */
-const SILENCE_MS = TEST_TIMEOUT_MS + 300_000;
+export const SILENCE_MS = TEST_TIMEOUT_MS + 300_000;
 
 /** A test process to run. */
 export interface TestProcess {
