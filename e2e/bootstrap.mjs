@@ -46,18 +46,43 @@ const PACKAGES = {
 
 /**
  * `packages` must be installed. `wanted` ones are installed if possible: a test that lacks one is skipped and names it.
- * What is built: the agent's programs alone, or those of tests and benchmarks, too.
- * @typedef {{ entry?: string[], packages?: string[], wanted?: string[], build?: "agent" | "all" }} Command
+ * What is built: the agent's programs alone, or those of tests and benchmarks, too. `kubernetes`: it runs Kubernetes,
+ * always or unless its arguments name something else.
+ * @typedef {{
+ *   entry?: string[],
+ *   packages?: string[],
+ *   wanted?: string[],
+ *   build?: "agent" | "all",
+ *   kubernetes?: "always" | "without arguments",
+ * }} Command
  * @type {Record<string, Command>}
  */
 const COMMANDS = {
-  quickstart: { entry: ["e2e/quickstart.ts"], packages: ["build", "guests", "cluster"], build: "agent" },
-  test: { entry: ["e2e/test.ts"], wanted: ["build", "format", "guests", "cluster"] },
+  quickstart: {
+    entry: ["e2e/quickstart.ts"],
+    packages: ["build", "guests", "cluster"],
+    build: "agent",
+    kubernetes: "always",
+  },
+  test: {
+    entry: ["e2e/test.ts"],
+    wanted: ["build", "format", "guests", "cluster"],
+    kubernetes: "without arguments",
+  },
   "test:unit": { entry: ["e2e/test.ts", "unit"], wanted: ["build", "format"] },
   "test:kernel": { entry: ["e2e/test.ts", "--all-kernels", "kernel"], wanted: ["build", "guests"] },
-  "test:cluster": { entry: ["e2e/test.ts", "cluster"], wanted: ["build", "guests", "cluster"] },
+  "test:cluster": {
+    entry: ["e2e/test.ts", "cluster"],
+    wanted: ["build", "guests", "cluster"],
+    kubernetes: "always",
+  },
   guest: { entry: ["e2e/guest/cli.ts"], packages: ["build", "guests"], build: "all" },
-  cluster: { entry: ["e2e/control-plane/cli.ts"], packages: ["build", "guests", "cluster"], build: "all" },
+  cluster: {
+    entry: ["e2e/control-plane/cli.ts"],
+    packages: ["build", "guests", "cluster"],
+    build: "all",
+    kubernetes: "always",
+  },
   e2e: { entry: ["e2e/on-cluster.ts"] },
   bench: { entry: ["bench/main.ts"], packages: ["build", "guests"], wanted: ["cluster"], build: "all" },
   build: { packages: ["build"], build: "all" },
@@ -87,7 +112,8 @@ async function main(name, args) {
   if (!command)
     return fail(`usage: node e2e/bootstrap.mjs ${Object.keys(COMMANDS).join("|")} [ARGUMENT…]`, 2);
   mkdirSync(join(ROOT, "build"), { recursive: true });
-  if (command.packages?.includes("cluster")) startBuildingKubernetes();
+  const { kubernetes } = command;
+  if (kubernetes === "always" || (kubernetes && args.length === 0)) startBuildingKubernetes();
   // Two commands that start at the same time must not both install and build.
   const lock = [
     join(ROOT, "build/bootstrap.lock"),

@@ -96,7 +96,7 @@ export function cachePath(module, environment) {
 }
 
 /**
- * The command that builds packages of a module, for its directory. It gives way to whatever else runs on the machine.
+ * The command that builds packages of a module, for its directory.
  * @param {Pick<GoModule, "version" | "tags" | "compiler">} module
  * @param {string[]} args Output and packages.
  * @param {string[]} build What takes the arguments.
@@ -109,7 +109,6 @@ export function goBuildAlone(module, args, build = ["go", "build"]) {
     // The compiler collects no garbage unless it would need much memory.
     "GOGC=off",
     "GOMEMLIMIT=1GiB",
-    "nice",
     ...build,
     ...flags(module),
     ...args,
