@@ -69,13 +69,8 @@ static __always_inline struct task_struct *current_task(void)
 }
 
 /*
- * The current task for programs with many paths. To follow a pointer that it trusts, the verifier of 6.4 to 6.18 searches
- * all types of the kernel for a name, up to four times for each load of a pointer on each path. It does not do so for a
- * pointer that it was told not to trust; helpers do not take such a one, and each load from it checks its address.
- *
- * The call is one of bpf_rdonly_cast (since 6.2), which leaves no instruction in the loaded program. Whoever loads the
- * program puts the function's id in, or a move in its place (agent/native/src/objects/program_image.cc). It is no __ksym
- * because libbpf 1.1 cannot link two objects that name one.
+ * The current task for programs with many paths, which are verified faster (decision-task-pointer.md). Helpers do not take
+ * the pointer. The call is one of bpf_rdonly_cast(pointer, type), once the addon has put its id in.
  */
 static __always_inline struct task_struct *without_trust(struct task_struct *task)
 {
