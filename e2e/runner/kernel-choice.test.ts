@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { KERNEL_NAMES } from "../guest/kernels.ts";
+import { SUITES } from "../suites.ts";
 import { filesOn, kernelsOf } from "./kernel-choice.ts";
 import { findTests, PROJECT } from "./run-tests.ts";
 
@@ -40,6 +41,11 @@ test("each file runs on the kernels that it names, and is left out on the others
   }
   const file = "e2e/guest/hook-selectors.guest-test.ts";
   expect(KERNEL_NAMES.filter((kernel) => filesOn(kernel, [file]).run.length > 0)).toEqual(["5.10", "latest"]);
+});
+
+test("there is a suite for each kernel", () => {
+  const names = SUITES.map(({ name }) => name);
+  expect(names).toEqual(expect.arrayContaining(KERNEL_NAMES.map((kernel) => `kernel ${kernel}`)));
 });
 
 test("a file that cannot be chosen for is named", () => {
