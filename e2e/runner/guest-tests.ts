@@ -10,12 +10,11 @@ import { programs } from "./capabilities.ts";
 import { bundleTests, type GuestBundle } from "./guest-bundle.ts";
 import { filesOn } from "./kernel-choice.ts";
 import { ReportStream, type TestReport } from "./protocol.ts";
-import { countReports, expectSoundEnd, findTests, nodeTestArguments, SILENCE_MS } from "./run-tests.ts";
+import { countReports, expectSoundEnd, findTests, nodeTestArguments, SilenceLimit } from "./run-tests.ts";
 import type { Suite, SuiteContext } from "./suite.ts";
 
 /** How often one suite gets a new guest for one that the emulator lost. */
 const MAX_LOSSES = 2;
-const SILENT = `the guest printed nothing for ${SILENCE_MS / 1000} s and was ended`;
 
 /** The tests of what differs between kernels, on one of them. */
 export function kernelSuite(kernel: KernelName, needs: Suite["needs"]): Suite {
@@ -69,10 +68,10 @@ async function runInGuest(context: SuiteContext, kernel: KernelName, files: stri
   const report = (test: TestReport) => once.report({ ...test, file: bundle.sourceOf(test.file) });
   let left = files;
   for (let losses = 0; ; losses++) {
-    const { end, console, isSilent } = await runFiles(context, kernel, bundle, left, report);
+    const { end, console, silence } = await runFiles(context, kernel, bundle, left, report);
     if (end.kind === "exited") return expectSoundEnd(counts, String(end.status));
     context.log(console.trimEnd().split("\n").slice(-60).join("\n"));
-    if (end.kind === "killed") throw new Error(isSilent ? SILENT : "the guest was ended");
+    if (end.kind === "killed") throw new Error(silence ?? "the guest was ended");
     if (losses === MAX_LOSSES || !isLostByEmulator(console)) throw new Error(end.message);
     left = filesFrom(left, once.lastFile);
     context.log(`the emulator lost the guest while the kernel changed its code; again from ${left[0]}`);
@@ -87,11 +86,12 @@ async function runFiles(
   files: readonly string[],
   report: (test: TestReport) => void,
 ) {
-  let silence: NodeJS.Timeout | undefined;
+  const stop = () => void guest.kill();
+  const silence = new SilenceLimit("guest", stop);
   const heard =
     <T>(take: (what: T) => void) =>
     (what: T) => {
-      silence?.refresh();
+      silence.heard();
       take(what);
     };
   const output = () => new ReportStream(heard(report), heard(log));
@@ -105,17 +105,11 @@ async function runFiles(
     memoryMb: 3072,
     cpus: Math.min(4, Math.max(2, cpus().length)),
   });
-  const stop = () => void guest.kill();
-  let isSilent = false;
-  silence = setTimeout(() => {
-    isSilent = true;
-    stop();
-  }, SILENCE_MS);
   signal.addEventListener("abort", stop);
   const end = await guest.ended;
-  clearTimeout(silence);
+  silence.end();
   signal.removeEventListener("abort", stop);
-  return { end, console: guest.console(), isSilent };
+  return { end, console: guest.console(), silence: silence.reason };
 }
 
 /** A file that an end of the guest cuts off is run again: what it reported before is not reported twice. */

@@ -11,7 +11,7 @@ export const PROJECT = resolve(import.meta.dirname, "../..");
 const NODE_REPORTER = join(PROJECT, "e2e/runner/node-reporter.ts");
 const TEST_TIMEOUT_MS = 900_000;
 /** A process that prints nothing for longer than one test may take will not end by itself. */
-export const SILENCE_MS = TEST_TIMEOUT_MS + 300_000;
+const SILENCE_MS = TEST_TIMEOUT_MS + 300_000;
 
 /** A test process to run. */
 export interface TestProcess {
@@ -35,6 +35,28 @@ export function nodeTestArguments(files: string[]): string[] {
   return ["--test", "--test-concurrency=1", `--test-timeout=${TEST_TIMEOUT_MS}`, ...reporter, ...files];
 }
 
+/** Calls `stop` for what has printed nothing for too long. */
+export class SilenceLimit {
+  /** Why it was stopped; undefined: it was not. */
+  reason: string | undefined;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(what: string, stop: () => void, ms = SILENCE_MS) {
+    this.#timer = setTimeout(() => {
+      this.reason = `the ${what} printed nothing for ${ms / 1000} s and was ended`;
+      stop();
+    }, ms).unref(); // what it waits for keeps this process running
+  }
+
+  heard(): void {
+    this.#timer.refresh();
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
 /** Runs the process to its end; one that ends badly without a failed test is a failure of its own. */
 export async function runTestProcess(
   context: SuiteContext,
@@ -48,21 +70,17 @@ export async function runTestProcess(
   });
   const stop = () => child.kill("SIGTERM");
   context.signal.addEventListener("abort", stop);
-  let isSilent = false;
-  const silence = setTimeout(() => {
-    isSilent = true;
-    stop();
-  }, silenceMs);
-  for (const output of [child.stdout, child.stderr]) output.on("data", () => silence.refresh());
+  const silence = new SilenceLimit("test process", stop, silenceMs);
+  for (const output of [child.stdout, child.stderr]) output.on("data", () => silence.heard());
   child.stdout.pipe(new ReportStream(counts.report, context.log));
   child.stderr.pipe(new ReportStream(counts.report, context.log));
   const end = await new Promise<string>((resolve, reject) => {
     child.once("error", (cause) => reject(new Error(`start ${program}: ${cause.message}`, { cause })));
     child.once("close", (status, signal) => resolve(signal ?? String(status)));
   });
-  clearTimeout(silence);
+  silence.end();
   context.signal.removeEventListener("abort", stop);
-  if (isSilent) throw new Error(`the test process printed nothing for ${silenceMs / 1000} s and was ended`);
+  if (silence.reason) throw new Error(silence.reason);
   expectSoundEnd(counts, end);
 }
 
