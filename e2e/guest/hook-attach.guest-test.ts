@@ -4,7 +4,7 @@
  *   npm run guest -- --kernel 5.10 -- node --test e2e/guest/hook-attach.guest-test.ts
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { loadBinding } from "../../agent/bpf/binding.ts";
 import { HookEngine } from "../../agent/hooks/engine.ts";
@@ -150,17 +150,18 @@ describe("the verifier", () => {
 
   /** How often the function runs meanwhile. */
   function countCalls(of: string, act: () => void): number {
-    const tracing = mkdtempSync("/tmp/tracing-");
-    run("mount", ["-t", "tracefs", "tracefs", tracing]);
-    const counted = `${tracing}/events/counted`;
-    writeFileSync(`${tracing}/kprobe_events`, `p:counted/calls ${of}`, { flag: "a" });
-    writeFileSync(`${counted}/calls/enable`, "1");
-    act();
-    const calls = /^\s*calls\s+(\d+)/m.exec(readFileSync(`${tracing}/kprobe_profile`, "utf8"))?.[1];
-    writeFileSync(`${counted}/calls/enable`, "0");
-    writeFileSync(`${tracing}/kprobe_events`, "-:counted/calls", { flag: "a" });
-    run("umount", [tracing]);
-    return Number(calls);
+    const tracefs = loadBinding().tracefsPath();
+    const define = (event: string) => writeFileSync(`${tracefs}/kprobe_events`, event, { flag: "a" });
+    const enable = (value: string) => writeFileSync(`${tracefs}/events/counted/calls/enable`, value);
+    define(`p:counted/calls ${of}`);
+    try {
+      enable("1");
+      act();
+      return Number(/^\s*calls\s+(\d+)/m.exec(readFileSync(`${tracefs}/kprobe_profile`, "utf8"))?.[1]);
+    } finally {
+      enable("0");
+      define("-:counted/calls");
+    }
   }
 
   test("searches no names of types for a hook's reads of its task", { skip }, () => {
