@@ -13,12 +13,12 @@ namespace {
 // The object that this thread is loading, for the callback from inside of bpf_object__load().
 thread_local OpenObject* loading = nullptr;
 
-// NOT_TRUSTED of bpf/include/core.h: the one function of the kernel that programs call.
+// without_trust() of bpf/include/core.h: the one function of the kernel that programs call.
 bool IsCast(const bpf_insn& instruction) {
   return instruction.code == (BPF_JMP | BPF_CALL) && instruction.src_reg == BPF_PSEUDO_KFUNC_CALL;
 }
 
-// 0 or a negative errno.
+// Puts the id into calls of bpf_rdonly_cast, or moves in their place. Returns 0 or a negative errno.
 int CompleteCasts(bpf_program* program, uint32_t rdonly_cast) {
   constexpr bpf_insn kMove = {
       .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_0, .src_reg = BPF_REG_1, .off = 0, .imm = 0};

@@ -25,7 +25,7 @@ bool Operation::IsBranch() const {
 }
 
 unsigned Operation::CallArguments() const {
-  if (IsKernelFunctionCall()) return 2;
+  if (code.src_reg == BPF_PSEUDO_KFUNC_CALL) return 2;
   switch (code.imm) {
     case BPF_FUNC_ktime_get_ns:
     case BPF_FUNC_ktime_get_boot_ns:

@@ -20,7 +20,7 @@ struct Operation {
   uint8_t Class() const { return BPF_CLASS(code.code); }
   bool IsWide() const { return code.code == (BPF_LD | BPF_IMM | BPF_DW); }
   bool IsCall() const { return code.code == (BPF_JMP | BPF_CALL); }
-  bool IsKernelFunctionCall() const { return IsCall() && code.src_reg == BPF_PSEUDO_KFUNC_CALL; }
+  bool IsHelperCall() const { return IsCall() && code.src_reg == 0; }
   bool IsSubprogramCall() const { return IsCall() && code.src_reg == BPF_PSEUDO_CALL; }
   bool IsExit() const { return code.code == (BPF_JMP | BPF_EXIT); }
   bool IsJump() const { return code.code == (BPF_JMP | BPF_JA); }

@@ -72,7 +72,7 @@ std::optional<Cut> FindCut(const std::vector<Operation>& program) {
 
 // Stack traces would have the subprogram's frame.
 bool TakesStack(const Operation& operation) {
-  return operation.IsCall() && !operation.IsKernelFunctionCall() &&
+  return operation.IsHelperCall() &&
          (operation.code.imm == BPF_FUNC_get_stack || operation.code.imm == BPF_FUNC_get_stackid);
 }
 
